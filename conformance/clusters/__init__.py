@@ -1,0 +1,93 @@
+"""The seam to the world: what a run needs of a cluster, and nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as plain JSON."""
+
+
+class ClusterError(Exception):
+    """The cluster could not do what was asked; the message is one line with the remedy where one is known."""
+
+
+class Refused(ClusterError):
+    """The API server answered with an error status."""
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{message} (HTTP {status} {reason})")
+        self.status = status
+        self.reason = reason
+
+
+class ExecFailed(ClusterError):
+    """A command in a container could not be run or its channel broke: trouble of the environment, not of the mesh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API server answered to a plain request: HTTP status and decoded body."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A ServiceAccount whose rights a request is made with."""
+
+    namespace: str
+    name: str
+
+
+class Cluster(Protocol):
+    """Where a run happens. Raises ClusterError when the cluster cannot be reached or refuses."""
+
+    name: str
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        account: Account | None = None,
+    ) -> Answer:
+        """One request to the API server, whatever it answers, with the rights of ``account`` or one's own."""
+        ...
+
+    def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        """Where the API server serves a kind. Raises ClusterError when it does not."""
+        ...
+
+    def apply(self, objects: Iterable[Object]) -> None:
+        """Create the objects, or make those that are there equal to them."""
+        ...
+
+    def delete(self, objects: Iterable[Object]) -> None:
+        """Delete objects; one that is gone already is no error."""
+        ...
+
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
+    ) -> list[dict[str, Any]]:
+        """Objects of a kind, in one namespace or all, that a label selector matches."""
+        ...
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
+    ) -> str:
+        """Run a command in a container with one line on its standard input; return its standard output.
+
+        Raises ExecFailed when it cannot be run, breaks off, ends with another code than 0 or takes too long.
+        """
+        ...
+
+    def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:
+        """The last lines of a container's log."""
+        ...

@@ -1,0 +1,263 @@
+"""Whatever a kubeconfig names, through the official client's configuration and exec channel.
+
+Custom resources and aggregated APIs are called by path, which the generated client cannot do.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import kubernetes
+import requests
+import urllib3
+from kubernetes.config.config_exception import ConfigException
+from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
+from websocket import WebSocketException
+
+from conformance.clusters import Account, Answer, ClusterError, ExecFailed, Object, Refused
+
+MANAGER = "smi-conformance"
+_TIMEOUT_S = (5.0, 30.0)
+_TOKEN_LIFETIME_S = 600
+
+
+class KubernetesCluster:
+    """A cluster reached through one context of a kubeconfig."""
+
+    def __init__(self, context: str | None = None, kubeconfig: str | None = None) -> None:
+        self._configuration = kubernetes.client.Configuration()
+        try:
+            contexts, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
+            kubernetes.config.load_kube_config(kubeconfig, context, self._configuration)
+        except ConfigException as error:
+            raise ClusterError(_config_problem(context, kubeconfig, error)) from error
+        except OSError as error:
+            raise ClusterError(f"cannot read the kubeconfig: {error}") from error
+        self.name = context or current["name"]
+        self._contexts = [entry["name"] for entry in contexts]
+        self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
+        self._tokens: dict[Account, tuple[str, float]] = {}
+        self._local = threading.local()
+
+    def _session(self) -> requests.Session:
+        # A session for each thread: requests does not promise that one can be shared.
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.trust_env = False
+        return session
+
+    def _send(
+        self, method: str, path: str, data: str | None, headers: dict[str, str], *, own_rights: bool
+    ) -> requests.Response:
+        configuration = self._configuration
+        verify: str | bool = configuration.ssl_ca_cert or True if configuration.verify_ssl else False
+        certificate = (str(configuration.cert_file), str(configuration.key_file))
+        if own_rights and (token := configuration.get_api_key_with_prefix("authorization")):
+            headers["Authorization"] = token
+        try:
+            return self._session().request(
+                method,
+                configuration.host + path,
+                data=data,
+                headers=headers,
+                verify=verify,
+                cert=certificate if own_rights and configuration.cert_file else None,
+                timeout=_TIMEOUT_S,
+                proxies={"https": configuration.proxy} if configuration.proxy else None,
+            )
+        except requests.RequestException as error:
+            raise ClusterError(
+                f"cluster {self.name} cannot be reached at {configuration.host}: {_root_cause(error)}; "
+                "is it running, and is this the right --context?"
+            ) from error
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        account: Account | None = None,
+    ) -> Answer:
+        headers = {"Accept": "application/json", "Content-Type": content_type}
+        if account is not None:
+            headers["Authorization"] = f"Bearer {self._token(account)}"
+        if query:
+            path += "?" + "&".join(f"{quote(key)}={quote(value)}" for key, value in query.items())
+        data = None if body is None else json.dumps(body)
+        response = self._send(method, path, data, headers, own_rights=account is None)
+        return Answer(response.status_code, _decoded(response.text))
+
+    def _token(self, account: Account) -> str:
+        token, expires = self._tokens.get(account, ("", 0.0))
+        if time.monotonic() < expires:
+            return token
+        answer = self._checked(
+            "POST",
+            f"/api/v1/namespaces/{account.namespace}/serviceaccounts/{account.name}/token",
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+             "spec": {"expirationSeconds": _TOKEN_LIFETIME_S}},
+        )  # fmt: skip
+        token = str(answer["status"]["token"])
+        self._tokens[account] = (token, time.monotonic() + _TOKEN_LIFETIME_S / 2)
+        return token
+
+    def _checked(self, method: str, path: str, body: Object | None = None, **options: Any) -> Any:
+        answer = self.request(method, path, body, **options)
+        if answer.status >= 400:
+            raise refusal(answer)
+        return answer.body
+
+    def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        plural, namespaced = self._resource(api_version, kind)
+        parts = [_root(api_version)]
+        if namespaced and namespace:
+            parts += ["namespaces", quote(namespace)]
+        parts.append(plural)
+        if name:
+            parts.append(quote(name))
+        return "/".join(parts)
+
+    def _resource(self, api_version: str, kind: str) -> tuple[str, bool]:
+        known = self._resources.get(api_version, {})
+        if kind not in known:
+            answer = self.request("GET", _root(api_version))
+            if answer.status == 404:
+                raise ClusterError(f"the cluster does not serve {api_version} (wanted for {kind})")
+            if answer.status >= 400:
+                raise refusal(answer)
+            known = self._resources[api_version] = {
+                entry["kind"]: (entry["name"], entry["namespaced"])
+                for entry in answer.body["resources"]
+                if "/" not in entry["name"]
+            }
+        if kind not in known:
+            raise ClusterError(f"the cluster serves {api_version} without the kind {kind}")
+        return known[kind]
+
+    def _path_of(self, item: Object) -> str:
+        metadata = item["metadata"]
+        return self.path(item["apiVersion"], item["kind"], metadata.get("namespace"), metadata["name"])
+
+    def apply(self, objects: Iterable[Object]) -> None:
+        for item in objects:
+            self._checked(
+                "PATCH",
+                self._path_of(item),
+                item,
+                query={"fieldManager": MANAGER, "force": "true"},
+                content_type="application/apply-patch+yaml",
+            )
+
+    def delete(self, objects: Iterable[Object]) -> None:
+        for item in objects:
+            try:
+                self._checked("DELETE", self._path_of(item), {"propagationPolicy": "Background"})
+            except Refused as error:
+                if error.status != 404:
+                    raise
+
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
+    ) -> list[dict[str, Any]]:
+        query = {"labelSelector": labels} if labels else None
+        answer = self._checked("GET", self.path(api_version, kind, namespace), query=query)
+        return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
+
+    def exec(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
+    ) -> str:
+        query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
+        query += [("command", part) for part in command]
+        text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
+        host = self._configuration.host.replace("http", "ws", 1)
+        url = f"{host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{text}"
+        where = f"{namespace}/{pod}"
+        headers = {}
+        if token := self._configuration.get_api_key_with_prefix("authorization"):
+            headers["authorization"] = token
+        try:
+            channel = WSClient(self._configuration, url, headers, capture_all=False)
+        except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
+            raise ExecFailed(f"exec in {where}: {_root_cause(error)}") from error
+        try:
+            return _converse(channel, line, timeout_s, where)
+        except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
+            raise ExecFailed(f"exec in {where} broke off: {_root_cause(error)}") from error
+        finally:
+            channel.close()
+
+    def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log?container={quote(container)}&tailLines={tail}"
+        return self._send("GET", path, None, {}, own_rights=True).text
+
+
+def _decoded(text: str) -> Any:
+    """JSON, or a list of it where a watch answered line by line; anything else stays text."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        try:
+            return [json.loads(line) for line in text.splitlines()]
+        except json.JSONDecodeError:
+            return text[:10_000]
+
+
+def _converse(channel: WSClient, line: str, timeout_s: float, where: str) -> str:
+    channel.write_stdin(line + "\n")
+    deadline = time.monotonic() + timeout_s
+    out: list[str] = []
+    while channel.is_open():
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise ExecFailed(f"exec in {where}: no end after {timeout_s:g} s")
+        channel.update(timeout=min(remaining, 1.0))
+        while channel.peek_channel(STDOUT_CHANNEL, timeout=0):
+            out.append(channel.read_channel(STDOUT_CHANNEL, timeout=0))
+    out.append(channel.read_channel(STDOUT_CHANNEL, timeout=0))
+    status = json.loads(channel.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
+    if status.get("status") != "Success":
+        said = channel.read_channel(STDERR_CHANNEL, timeout=0).strip()
+        raise ExecFailed(
+            f"exec in {where}: {status.get('message', 'the channel closed without a status')} {said}"
+        )
+    return "".join(out)
+
+
+def refusal(answer: Answer) -> Refused:
+    """The error that an answer of the API server states."""
+    body = answer.body if isinstance(answer.body, dict) else {"message": str(answer.body)}
+    return Refused(answer.status, body.get("reason", ""), str(body.get("message", "no message"))[:500])
+
+
+def _root(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _root_cause(error: BaseException) -> str:
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, urllib3.exceptions.NewConnectionError) or inner.__context__ is None:
+            return " ".join(str(inner).split()) or type(inner).__name__
+        inner = inner.__context__
+    return str(error)
+
+
+def _config_problem(context: str | None, kubeconfig: str | None, error: ConfigException) -> str:
+    try:
+        contexts, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
+    except (ConfigException, OSError):
+        return (
+            "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
+            f" ({' '.join(str(error).split())})"
+        )
+    there = ", ".join(entry["name"] for entry in contexts) or "none"
+    return f"no context {context!r} in the kubeconfig; there are: {there}"

@@ -1,0 +1,158 @@
+"""Is this cluster with this mesh ready to be judged? Each thing that is missing comes with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from conformance import rights
+from conformance.catalogue import GROUPS
+from conformance.clusters import Cluster, ClusterError
+from conformance.drive.arena import NotReady
+from conformance.evidence import Call
+from conformance.session import Session
+
+KINDS = {
+    "split": ("TrafficSplit",),
+    "access": ("TrafficTarget",),
+    "specs": ("HTTPRouteGroup", "TCPRoute", "UDPRoute"),
+}
+"""Kinds of the configuration APIs in their newest stable version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: ``ok`` or not, what was looked at, what was seen, and what to do about it."""
+
+    ok: bool
+    what: str
+    seen: str
+    remedy: str = ""
+
+
+def reachable(cluster: Cluster) -> Check:
+    """Does the API server answer? Raises nothing: an unreachable cluster is a finding."""
+    try:
+        answer = cluster.request("GET", "/version")
+    except ClusterError as error:
+        return Check(
+            False, "cluster", str(error), "start the cluster (make kind-up) or name another --context"
+        )
+    if answer.status >= 400:
+        return Check(
+            False, "cluster", f"the API server answers HTTP {answer.status}", "check your credentials"
+        )
+    return Check(True, "cluster", f"{cluster.name} runs Kubernetes {answer.body['gitVersion']}")
+
+
+def served(session: Session, groups: Iterable[str]) -> Iterator[Check]:
+    """Does the cluster serve what the run would apply, in the version that the run would write?"""
+    for group in groups:
+        version = session.api_versions().get(group)
+        if version is None or group not in KINDS:
+            continue
+        api_version = f"{GROUPS[group]}/{version}"
+        answer = session.cluster.request("GET", f"/apis/{api_version}")
+        there = {entry["kind"] for entry in answer.body["resources"]} if answer.status == 200 else set()
+        absent = [kind for kind in KINDS[group] if kind not in there]
+        if group == "specs" and version != "v1alpha4":
+            absent = [kind for kind in absent if kind != "UDPRoute"]
+        if absent:
+            yield Check(
+                False,
+                "APIs",
+                f"{api_version} is not served with {', '.join(absent)}",
+                f"install the CRDs of {session.profile.name}, or correct claims.{group} in its profile",
+            )
+        else:
+            yield Check(True, "APIs", f"{api_version} serves {', '.join(sorted(set(KINDS[group]) & there))}")
+
+
+def permitted(cluster: Cluster, groups: Iterable[str]) -> Check:
+    """Does one have the rights that a run needs?"""
+    lacking = rights.missing(cluster, groups)
+    if lacking:
+        shown = ", ".join(map(str, lacking[:5])) + (
+            f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        )
+        return Check(
+            False, "rights", f"not permitted: {shown}", "bind the ClusterRole of docs/rbac.yaml to yourself"
+        )
+    return Check(True, "rights", "everything that a run creates is permitted")
+
+
+def metrics(session: Session) -> Check:
+    """Is the metrics API there, if it is claimed?"""
+    if not session.profile.claims.metrics:
+        return Check(True, "metrics", "not claimed")
+    path = f"/apis/{GROUPS['metrics']}/{session.profile.claims.metrics[-1]}"
+    answer = session.cluster.request("GET", path)
+    if answer.status != 200:
+        return Check(
+            False,
+            "metrics",
+            f"{path} answers HTTP {answer.status}",
+            "see `kubectl get apiservice v1alpha1.metrics.smi-spec.io`, or drop claims.metrics from the profile",
+        )
+    return Check(True, "metrics", f"{path} answers")
+
+
+def preflight(session: Session, groups: Iterable[str]) -> Check | None:
+    """The first thing that makes a run impossible, before anything is created; None when nothing does."""
+    wanted = list(groups)
+    first = reachable(session.cluster)
+    if not first.ok:
+        return first
+    allowed = permitted(session.cluster, wanted)
+    if not allowed.ok:
+        return allowed
+    return next((check for check in served(session, wanted) if not check.ok), None)
+
+
+def examine(session: Session) -> Iterator[Check]:
+    """All checks, the last ones with two pods that are removed again: do they join, does a call go through?"""
+    groups = [group for group, claimed in session.profile.claims.by_group().items() if claimed]
+    first = reachable(session.cluster)
+    yield first
+    if not first.ok:
+        return
+    allowed = permitted(session.cluster, groups)
+    yield allowed
+    yield from served(session, groups)
+    yield metrics(session)
+    if allowed.ok:
+        yield from _alive(session)
+
+
+def _alive(session: Session) -> Iterator[Check]:
+    try:
+        try:
+            session.arena.prepare(["peer", "outside"])
+            session.arena.ready(["peer", "outside"])
+        except NotReady as error:
+            yield Check(
+                False,
+                "joined",
+                str(error),
+                "see the profile's join section and the mesh's own installation check",
+            )
+            return
+        joined = "with a sidecar" if session.profile.join.sidecar else "no sidecar is expected"
+        yield Check(True, "joined", f"a sample pod is ready, {joined}")
+        host = session.profile.host("outsider", session.arena.namespace("outside"))
+        (traffic,) = session.driver.send([Call("peer/peer", host, 8080, requests=20)])
+        if traffic.answers == traffic.sent:
+            yield Check(
+                True,
+                "reachable",
+                f"{traffic.answers} of {traffic.sent} calls from a joined pod were answered",
+            )
+        else:
+            yield Check(
+                False,
+                "reachable",
+                f"{traffic.answers} of {traffic.sent} calls to {host} were answered; failures: {dict(traffic.failures)}",
+                "check the cluster's DNS and whether the mesh lets calls leave it",
+            )
+    finally:
+        session.arena.remove()

@@ -1,0 +1,276 @@
+"""The arena: the namespaces of a run with the sample workloads in them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from conformance.clusters import Cluster, ClusterError, Object
+from conformance.drive import versions, zipapp
+from conformance.drive.manifests import (
+    RUN_LABEL,
+    WORKLOAD_ANNOTATION,
+    Placement,
+    fill_namespace,
+    load,
+)
+from conformance.drive.wait import NotSeen, Waiter
+from conformance.profiles import Marks, Membership, Profile
+
+MEMBERSHIP_LABEL = "smi-conformance.dev/membership"
+CONTAINER = "probe"
+WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", "outside", "metrics")}
+"""Parts of the arena, and the namespaces that their fixtures name; each part is one file of fixtures/workloads."""
+READY_WITHIN_S = 180.0
+GONE_WITHIN_S = 120.0
+
+
+class NotReady(ClusterError):
+    """The sample workloads did not get ready, or did not join the mesh."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One sample workload's pod."""
+
+    namespace: str
+    name: str
+    workload: str
+    ip: str
+
+
+@dataclass(slots=True)
+class Arena:
+    """Makes, finds and removes a run's workloads. Parts are made together and waited for when first used."""
+
+    cluster: Cluster
+    profile: Profile
+    placement: Placement
+    waiter: Waiter
+    api_versions: Mapping[str, str]
+    """SMI group (short name) → version that objects are written in."""
+    _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
+    _prepared: set[str] = field(default_factory=set)
+
+    def namespace(self, part: str) -> str:
+        """The namespace of a part (``main``) in this run."""
+        return self.placement.namespace(WORKLOADS[part])
+
+    def prepare(self, parts: Iterable[str]) -> None:
+        """Create the parts that are not there yet, without waiting for their pods."""
+        missing = [part for part in parts if part not in self._prepared]
+        self._prepared.update(missing)
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix="arena") as pool:
+            for done in [pool.submit(self._make, part) for part in missing]:
+                done.result()
+
+    def _make(self, part: str) -> None:
+        objects = self.placement.place(load(f"workloads/{part}.yaml"), WORKLOADS.values())
+        (namespace,) = [item for item in objects if item["kind"] == "Namespace"]
+        membership = namespace["metadata"]["labels"][MEMBERSHIP_LABEL]
+        extra: list[Object] = []
+        for one in self._memberships(membership):
+            _mark(namespace, one.namespace)
+            for item in objects:
+                _mark_pods(item, one.pod)
+            extra += fill_namespace(one.objects, self.namespace(part))
+        if (
+            membership == "open"
+            and self.profile.access.open is None
+            and self.profile.access.default == "deny"
+        ):
+            extra += self.render(load(f"permits/{part}.yaml"))
+        workloads = [item for item in objects if item["kind"] != "Namespace"]
+        self.cluster.apply([namespace])
+        self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
+        self.cluster.apply([self._probe(part), *sorted(workloads, key=_creation_order)])
+
+    def _memberships(self, membership: str) -> list[Membership]:
+        if membership == "outside":
+            return [self.profile.outside]
+        opened = self.profile.access.open
+        return [self.profile.join, *([opened] if membership == "open" and opened else [])]
+
+    def _probe(self, part: str) -> Object:
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": CONTAINER,
+                "namespace": self.namespace(part),
+                "labels": {RUN_LABEL: self.placement.run},
+            },
+            "binaryData": {"probe.pyz": base64.b64encode(zipapp.build()).decode("ascii")},
+        }
+
+    def render(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
+        """Fixture objects as this run writes them: placed, and in the API version that the mesh claims."""
+        placed = self.placement.place(objects, WORKLOADS.values())
+        return [versions.render(item, self.api_versions) for item in placed]
+
+    def ready(self, parts: Iterable[str]) -> None:
+        """Wait until the pods of these parts are ready, and make sure that those who should have joined did.
+
+        Raises NotReady with what is known about the pods that are not.
+        """
+        for part in parts:
+            if part in self._pods:
+                continue
+            self.prepare([part])
+            namespace = self.namespace(part)
+            try:
+                pods, _ = self.waiter.until(
+                    partial(self._ready_pods, namespace),
+                    within=READY_WITHIN_S,
+                    because=f"pods of {namespace} ready",
+                )
+            except NotSeen as error:
+                raise NotReady(f"{error}; {self._unready(namespace)}") from error
+            self._check_joined(part, pods)
+            self._pods[part] = {pod.workload: pod for pod in map(_pod, pods)}
+
+    def _ready_pods(self, namespace: str) -> list[dict[str, Any]] | None:
+        pods = self._all_pods(namespace)
+        wanted = self.expected_workloads(namespace)
+        there = {pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) for pod in pods}
+        return pods if wanted <= there and all(map(_is_ready, pods)) else None
+
+    def _all_pods(self, namespace: str) -> list[dict[str, Any]]:
+        pods = self.cluster.list("v1", "Pod", namespace, labels=f"{RUN_LABEL}={self.placement.run}")
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def expected_workloads(self, namespace: str) -> set[str]:
+        """Names of the workloads that the fixtures put into a namespace of this run."""
+        (part,) = [part for part in WORKLOADS if self.namespace(part) == namespace]
+        items = load(f"workloads/{part}.yaml")
+        return {item["metadata"]["name"] for item in items if item["kind"] in {"Pod", "Deployment"}}
+
+    def _unready(self, namespace: str) -> str:
+        problems = [_problem(pod) for pod in self._all_pods(namespace) if not _is_ready(pod)]
+        return "; ".join(problems) or "no pods were created: see `kubectl get events -n " + namespace + "`"
+
+    def _check_joined(self, part: str, pods: list[dict[str, Any]]) -> None:
+        items = load(f"workloads/{part}.yaml")
+        (namespace,) = [item for item in items if item["kind"] == "Namespace"]
+        if not self.profile.join.sidecar or namespace["metadata"]["labels"][MEMBERSHIP_LABEL] == "outside":
+            return
+        alone = [pod["metadata"]["name"] for pod in pods if len(_containers(pod)) < 2]
+        if alone:
+            raise NotReady(
+                f"pods did not join the mesh {self.profile.name} (no sidecar): {', '.join(alone)}; "
+                "is the mesh installed, and do the profile's join.namespace and join.pod make pods join?"
+            )
+
+    def pod(self, address: str) -> Pod:
+        """The pod of a workload, addressed ``part/workload`` (``main/client``); its part gets ready first."""
+        part, _, workload = address.partition("/")
+        self.ready([part])
+        try:
+            return self._pods[part][workload]
+        except KeyError:
+            raise ClusterError(f"no workload {workload!r} in the arena's part {part!r}") from None
+
+    def forget(self, part: str) -> None:
+        """Look the part's pods up again when they are next needed (after workloads came or went)."""
+        self._pods.pop(part, None)
+
+    def adopt(self, address: str) -> Pod:
+        """Wait for a workload that a scenario itself added, and make it known under its address."""
+        part, _, workload = address.partition("/")
+        namespace = self.namespace(part)
+
+        def look() -> Pod | None:
+            for pod in self._all_pods(namespace):
+                if pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) == workload and _is_ready(pod):
+                    return _pod(pod)
+            return None
+
+        try:
+            found, _ = self.waiter.until(look, within=READY_WITHIN_S, because=f"{address} ready")
+        except NotSeen as error:
+            raise NotReady(f"{error}; {self._unready(namespace)}") from error
+        self._pods.setdefault(part, {})[workload] = found
+        return found
+
+    def workloads(self, part: str) -> list[str]:
+        """Addresses of all known workloads of a part."""
+        self.ready([part])
+        return [f"{part}/{workload}" for workload in self._pods[part]]
+
+    def remove(self) -> None:
+        """Delete everything that carries the run's label and wait until it is gone."""
+        remove(self.cluster, self.waiter, f"{RUN_LABEL}={self.placement.run}")
+        self._pods.clear()
+        self._prepared.clear()
+
+
+def remove(cluster: Cluster, waiter: Waiter, labels: str) -> list[str]:
+    """Delete the namespaces that a label selector matches, and wait until they are gone; returns their names.
+
+    Raises NotReady when some are still there after two minutes.
+    """
+    namespaces = cluster.list("v1", "Namespace", labels=labels)
+    cluster.delete(namespaces)
+    names = sorted(item["metadata"]["name"] for item in namespaces)
+    try:
+        waiter.until(
+            lambda: not cluster.list("v1", "Namespace", labels=labels),
+            within=GONE_WITHIN_S,
+            because=f"{len(names)} namespaces gone",
+        )
+    except NotSeen as error:
+        raise NotReady(
+            f"{error}; look at their status with `kubectl get namespaces -l {RUN_LABEL} -o yaml`"
+        ) from error
+    return names
+
+
+def _mark(item: dict[str, Any], marks: Marks) -> None:
+    for key, values in (("labels", marks.labels), ("annotations", marks.annotations)):
+        if values:
+            item["metadata"][key] = {**item["metadata"].get(key, {}), **values}
+
+
+def _mark_pods(item: dict[str, Any], marks: Marks) -> None:
+    if item["kind"] == "Pod":
+        _mark(item, marks)
+    elif item["kind"] == "Deployment":
+        _mark(item["spec"]["template"], marks)
+
+
+def _creation_order(item: Object) -> int:
+    order = ["ServiceAccount", "Service", "Pod", "Deployment"]
+    return order.index(item["kind"]) if item["kind"] in order else 0
+
+
+def _containers(pod: Object) -> list[Any]:
+    spec = pod["spec"]
+    native = [one for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
+    return [*spec["containers"], *native]
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions: list[Mapping[str, str]] = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _pod(pod: Object) -> Pod:
+    metadata = pod["metadata"]
+    workload = metadata["annotations"][WORKLOAD_ANNOTATION]
+    return Pod(metadata["namespace"], metadata["name"], workload, pod["status"]["podIP"])
+
+
+def _problem(pod: Object) -> str:
+    status = pod.get("status", {})
+    for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = one.get("state", {}).get("waiting") or one.get("state", {}).get("terminated")
+        if waiting and waiting.get("reason") != "Completed":
+            message = f" ({waiting['message'][:200]})" if waiting.get("message") else ""
+            return f"pod {pod['metadata']['name']}: {one['name']}: {waiting.get('reason')}{message}"
+        if not one.get("ready") and "running" in one.get("state", {}):
+            return f"pod {pod['metadata']['name']}: {one['name']} runs but is not ready"
+    return f"pod {pod['metadata']['name']}: {status.get('phase', 'unknown')}"

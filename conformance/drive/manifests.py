@@ -1,0 +1,99 @@
+"""Fixtures: manifests that kubectl takes as they are, placed into a run's own namespaces as parsed objects."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from conformance.clusters import Object
+
+RUN_LABEL = "smi-conformance.dev/run"
+WORKLOAD_ANNOTATION = "smi-conformance.dev/workload"
+STOCK_IMAGE = "python:3.11-slim"
+"""The image that the fixtures name; --image puts another in its place."""
+
+_CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+
+
+def folder() -> Traversable:
+    """Where the fixtures are: beside the package in a checkout, inside it when installed."""
+    checkout = Path(__file__).resolve().parents[2] / "fixtures"
+    return checkout if checkout.is_dir() else resources.files("conformance") / "fixtures"
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    """The objects of one fixture file, such as ``traffic-split/weights/split.yaml``; Lists are opened."""
+    entry = folder()
+    for part in name.split("/"):
+        entry = entry / part
+    objects: list[dict[str, Any]] = []
+    for document in yaml.safe_load_all(entry.read_text(encoding="utf-8")):
+        if document is None:
+            continue
+        objects += document["items"] if document["kind"] == "List" else [document]
+    return [copy.deepcopy(item) for item in objects]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a run puts fixtures: its label, its namespaces by the names that fixtures use, its image."""
+
+    run: str
+    image: str = STOCK_IMAGE
+
+    def namespace(self, name: str) -> str:
+        """The run's own namespace for a fixture's (``smi-main`` becomes ``smi-main-<run>``)."""
+        return f"{name}-{self.run}"
+
+    def place(self, objects: Iterable[Object], namespaces: Iterable[str]) -> list[dict[str, Any]]:
+        """The objects with the run's namespaces, label and image; everything else stays as written."""
+        mapping = {name: self.namespace(name) for name in namespaces} | {STOCK_IMAGE: self.image}
+        placed = []
+        for item in objects:
+            copied = _replace(item, mapping)
+            metadata = copied["metadata"]
+            metadata["labels"] = {**metadata.get("labels", {}), RUN_LABEL: self.run}
+            template = copied.get("spec", {}).get("template")
+            if isinstance(template, dict) and "metadata" in template:
+                labels = template["metadata"].setdefault("labels", {})
+                labels[RUN_LABEL] = self.run
+            placed.append(copied)
+        return placed
+
+
+def _replace(value: Any, mapping: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        return mapping.get(value, value)
+    if isinstance(value, Mapping):
+        return {key: _replace(inner, mapping) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace(inner, mapping) for inner in value]
+    return value
+
+
+def fill_namespace(objects: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
+    """A profile's own objects for a namespace: ``$namespace`` in any string stands for its name."""
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("$namespace", namespace)
+        if isinstance(value, Mapping):
+            return {key: fill(inner) for key, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [fill(inner) for inner in value]
+        return value
+
+    filled = []
+    for item in objects:
+        copied = fill(item)
+        if copied["kind"] not in _CLUSTER_SCOPED:
+            copied["metadata"].setdefault("namespace", namespace)
+        filled.append(copied)
+    return filled

@@ -1,0 +1,50 @@
+"""The probe's command line: ``serve`` runs it, ``ctl`` passes one JSON line to a running one."""
+
+from __future__ import annotations
+
+import sys
+
+USAGE = """\
+usage: probe serve --name NAME --control SOCKET [--http PORT]... [--tcp PORT]... [--udp PORT]...
+       probe ctl --control SOCKET [REQUEST]   (a line of JSON; read from standard input if not given)
+"""
+_ONCE = ("--name", "--control")
+_PORTS = ("--http", "--tcp", "--udp")
+
+
+def main(arguments: list[str]) -> int:
+    """Run a subcommand and return its exit status; 2 stands for a command line that is not understood."""
+    try:
+        command, options, rest = _parse(arguments)
+        if command == "ctl" and len(rest) <= 1:
+            # Imported here, and no argparse, for the sake of a client that starts in a few milliseconds.
+            from . import ctl
+
+            return ctl.run(options["--control"], rest[0] if rest else None)
+        if command == "serve" and not rest:
+            from . import serve
+
+            ports = {name[2:]: [int(port) for port in options.get(name, "").split()] for name in _PORTS}
+            return serve.run(options["--name"], options["--control"], ports)
+    except (KeyError, ValueError):
+        pass
+    sys.stderr.write(USAGE)
+    return 2
+
+
+def _parse(arguments: list[str]) -> tuple[str, dict[str, str], list[str]]:
+    command, *words = arguments or [""]
+    options: dict[str, str] = {}
+    rest: list[str] = []
+    left = iter(words)
+    for word in left:
+        if word in _ONCE or word in _PORTS:
+            value = next(left, "")
+            options[word] = f"{options[word]} {value}" if word in options else value
+        else:
+            rest.append(word)
+    return command, options, rest
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,239 @@
+"""Sends the requests of one batch and notes what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+from .dialogue import Answer, dialogue, failed
+from .plan import REQUESTS, Batch
+from .resolve import Target, connect, failure_of
+from .stream import Stream
+
+ROWS = 200
+"""Observations of a line."""
+Emit = Callable[[str, "list[list[Any]]"], object]
+
+
+class Lane:
+    """One of the requests that a batch may have under way at once, with the connection that it goes over."""
+
+    __slots__ = ("_dialogue", "_index", "_run", "_serial", "_started", "_stream", "_used")
+
+    def __init__(self, run: BatchRun) -> None:
+        self._run = run
+        self._dialogue = dialogue(run.batch)
+        self._stream: Stream | None = None
+        self._serial = 0
+        self._used = 0
+        self._index = -1
+        self._started = 0.0
+
+    def send(self, index: int) -> None:
+        """Send a request, over a new connection if there is none to be used."""
+        self._index = index
+        self._started = perf_counter()
+        run = self._run
+        if self._stream is None:
+            if run.target is None:
+                run.loop.call_soon(self._unsent, "dns")
+                return
+            self._serial = run.connection()
+            self._used = 0
+            try:
+                made = connect(run.target, datagrams=run.batch.protocol == "udp")
+            except OSError as error:
+                run.loop.call_soon(self._unsent, failure_of(error))
+                return
+            self._stream = Stream(run.loop, made, self._received, self._lost)
+        self._used += 1
+        self._stream.write(self._dialogue.request(index, last=self._used == run.batch.per_connection))
+
+    def overdue(self, before: float) -> bool:
+        return self._index >= 0 and self._started <= before
+
+    @property
+    def started(self) -> float | None:
+        """When the request under way was sent."""
+        return self._started if self._index >= 0 else None
+
+    def give_up(self) -> None:
+        """End the request under way as timed out."""
+        self._finish(failed("timeout"))
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _received(self, data: bytes) -> None:
+        if self._index < 0:
+            # Words on an idle connection, such as a server's announcement that it closes it.
+            self.close()
+            return
+        answer = self._dialogue.feed(data)
+        if answer is not None:
+            self._finish(answer)
+
+    def _lost(self, error: OSError | None) -> None:
+        self._stream = None
+        if self._index >= 0:
+            self._finish((None if error else self._dialogue.end()) or failed(failure_of(error)))
+
+    def _unsent(self, failure: str) -> None:
+        # It may have been given up meanwhile.
+        if self._index >= 0:
+            self._finish(failed(failure))
+
+    def _finish(self, answer: Answer) -> None:
+        latency_us = round((perf_counter() - self._started) * 1_000_000)
+        index, self._index = self._index, -1
+        if not answer.keep or self._used == self._run.batch.per_connection:
+            self.close()
+        row = [index, self._serial, answer.server, answer.port, answer.status, latency_us, answer.failure]
+        self._run.finished(self, row, answer.sample)
+
+
+class BatchRun:
+    """A batch under way. ``done`` is set when its last request is finished."""
+
+    def __init__(self, batch: Batch, target: Target | None, emit: Emit) -> None:
+        self.batch = batch
+        self.target = target
+        self.loop = asyncio.get_running_loop()
+        self.done = asyncio.Event()
+        self._emit = emit
+        self._rows: list[list[Any]] = []
+        self._most = REQUESTS if batch.requests is None else batch.requests
+        self._lanes: list[Lane] = []
+        self._idle: deque[Lane] = deque()
+        self._sent = self._observed = self._connections = 0
+        self._ending = self._cut = False
+        self._started = 0.0
+        self._took_s = 0.0
+        self._tick: asyncio.TimerHandle | None = None
+        self._stopper: asyncio.TimerHandle | None = None
+        self._watcher: asyncio.TimerHandle | None = None
+        self._failures: Counter[str] = Counter()
+        self._samples: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._started = self.loop.time()
+        if self.batch.requests is None and self.batch.duration_s is not None:
+            self._stopper = self.loop.call_later(self.batch.duration_s, self.stop)
+        self._watch()
+        self._lanes = [Lane(self) for _ in range(min(self.batch.concurrency, self._most))]
+        for lane in self._lanes:
+            self._next(lane)
+
+    def connection(self) -> int:
+        """The serial number of a new connection."""
+        self._connections += 1
+        return self._connections
+
+    def stop(self) -> None:
+        """Send no more; what is under way may come to its end."""
+        self._ending = True
+        if not self._busy():
+            self._end()
+
+    def cut(self) -> None:
+        """End now: what is under way counts as timed out, and the batch as incomplete."""
+        if not self.done.is_set():
+            self._cut = self._ending = True
+            for lane in self._lanes:
+                if lane.started is not None:
+                    lane.give_up()
+            self._end()
+
+    def finished(self, lane: Lane, row: list[Any], sample: bytes) -> None:
+        """Note an observation, and go on."""
+        self._rows.append(row)
+        self._observed += 1
+        if row[6] is not None:
+            self._failures[row[6]] += 1
+        if sample:
+            self._samples.setdefault(str(row[4] or row[6]), sample.decode("utf-8", "replace"))
+        if len(self._rows) >= ROWS:
+            self._flush()
+        self._next(lane)
+
+    def totals(self) -> dict[str, Any]:
+        """What the end line says of this batch; whoever read fewer observations knows that some were lost."""
+        expected = self._sent if self.batch.requests is None or self._ending else self._most
+        capped = self.batch.requests is None and self._sent >= self._most
+        return {
+            "observations": self._observed,
+            "sent": self._sent,
+            "connections": self._connections,
+            "address": self.target.address[0] if self.target else None,
+            "took_s": round(self._took_s, 6),
+            "failures": dict(self._failures),
+            "samples": self._samples,
+            "complete": self.done.is_set() and not self._cut and not capped and self._observed == expected,
+        }
+
+    def _next(self, lane: Lane) -> None:
+        if self._exhausted():
+            if not self._busy():
+                self._end()
+        elif self.batch.interval_s and self._due() > self.loop.time():
+            self._idle.append(lane)
+            self._pace_later()
+        else:
+            self._sent += 1
+            lane.send(self._sent - 1)
+
+    def _exhausted(self) -> bool:
+        return self._ending or self._sent >= self._most
+
+    def _due(self) -> float:
+        return self._started + self._sent * self.batch.interval_s
+
+    def _pace(self) -> None:
+        self._tick = None
+        while self._idle and not self._exhausted() and self._due() <= self.loop.time():
+            # The one idle for longest: so steady traffic uses all its connections in turn.
+            self._next(self._idle.popleft())
+        if self._idle and not self._exhausted():
+            self._pace_later()
+
+    def _pace_later(self) -> None:
+        if self._tick is None:
+            self._tick = self.loop.call_at(self._due(), self._pace)
+
+    def _busy(self) -> bool:
+        return self._observed < self._sent
+
+    def _watch(self) -> None:
+        """Give up what is overdue, and look again when the next request may be."""
+        if self.done.is_set():
+            return
+        timeout_s = self.batch.timeout_s
+        now = perf_counter()
+        for lane in self._lanes:
+            if lane.overdue(now - timeout_s):
+                lane.give_up()
+        oldest = min((lane.started for lane in self._lanes if lane.started is not None), default=now)
+        self._watcher = self.loop.call_later(max(oldest + timeout_s - now, 0.001), self._watch)
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._emit(self.batch.id, self._rows)
+            self._rows = []
+
+    def _end(self) -> None:
+        if self.done.is_set():
+            return
+        self._took_s = self.loop.time() - self._started
+        for timer in (self._tick, self._stopper, self._watcher):
+            if timer is not None:
+                timer.cancel()
+        for lane in self._lanes:
+            lane.close()
+        self._flush()
+        self.done.set()

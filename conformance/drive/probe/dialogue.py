@@ -1,0 +1,206 @@
+"""What is said on a connection: the bytes of a request, and the reading of its answer, for each protocol."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple, Protocol
+
+from .framing import HEAD_LIMIT, Chunked, Malformed, Sized, UntilClose, closes, split_head, stated_body
+from .plan import Batch
+
+SAMPLE = 200
+_DEFAULT_PORT = 80
+_BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Answer(NamedTuple):
+    """What came back. ``server`` is None when no probe answered; ``sample`` is then what was said instead."""
+
+    server: str | None
+    port: int | None
+    status: int | None
+    failure: str | None
+    keep: bool
+    sample: bytes = b""
+
+
+class Dialogue(Protocol):
+    """A connection's talk: ``request``, then ``feed`` until it gives the answer; ``end`` if the peer goes."""
+
+    def request(self, index: int, *, last: bool) -> bytes: ...
+
+    def feed(self, data: bytes) -> Answer | None: ...
+
+    def end(self) -> Answer | None: ...
+
+
+def failed(failure: str) -> Answer:
+    return Answer(None, None, None, failure, keep=False)
+
+
+def dialogue(batch: Batch) -> Dialogue:
+    """A fresh dialogue of the batch's protocol."""
+    if batch.protocol == "http":
+        return HttpDialogue(batch)
+    return LineDialogue(batch, b"" if batch.protocol == "udp" else b"\n")
+
+
+class HttpDialogue:
+    """HTTP/1.1. The reader takes what any server may send: fields in any case, chunks, interim answers."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._prefix, self._suffix = _http_request(batch)
+        self._id = batch.id
+        self._bodiless = batch.method == "HEAD"
+        self._nonce = ""
+        self._buffer = b""
+        self._head: tuple[int, dict[bytes, bytes], bool] | None = None
+        self._body: Sized | Chunked | UntilClose | None = None
+
+    def request(self, index: int, *, last: bool) -> bytes:
+        self._nonce = nonce = f"{self._id}.{index}"
+        self._buffer = b""
+        self._head = self._body = None
+        close = b"\r\nconnection: close" if last else b""
+        return b"%b%b%b%b" % (self._prefix, nonce.encode("ascii"), close, self._suffix)
+
+    def feed(self, data: bytes) -> Answer | None:
+        try:
+            rest = self._read(data)
+        except Malformed:
+            start = self._buffer or data
+            return failed("tls" if _is_tls(start) else "protocol")._replace(sample=start[:SAMPLE])
+        if rest is None:
+            return None
+        return self._judge(clean=not rest)
+
+    def end(self) -> Answer | None:
+        return self._judge(clean=False) if isinstance(self._body, UntilClose) else None
+
+    def _read(self, data: bytes) -> bytes | None:
+        """Go on reading; the bytes behind the answer once it is complete. Raises Malformed."""
+        while self._head is None:
+            self._buffer += data
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not self._buffer.startswith(b"HTTP/1."[: len(self._buffer)]) or len(head) > HEAD_LIMIT:
+                raise Malformed("not an answer of HTTP/1.1")
+            if not end:
+                return None
+            self._begin(head)
+            self._buffer = data = b""
+            if self._head is None:
+                self._buffer = rest
+                if not rest:
+                    return None
+            else:
+                data = rest
+        return self._body.feed(data) if self._body is not None else data
+
+    def _begin(self, head: bytes) -> None:
+        first, fields = split_head(head)
+        version, status = first[:8], first[9:12]
+        if not status.isdigit() or len(status) < 3 or first[8:9] != b" " or first[12:13] not in (b"", b" "):
+            raise Malformed("not a status line")
+        code = int(status)
+        if 100 <= code < 200 and code != 101:
+            return
+        self._head = (code, fields, closes(version, fields))
+        if self._bodiless or code in (101, 204, 304):
+            self._body = None
+        else:
+            self._body = stated_body(fields) or UntilClose()
+            if isinstance(self._body, Sized) and fields[b"content-length"].strip(b"0") == b"":
+                self._body = None
+
+    def _judge(self, *, clean: bool) -> Answer:
+        assert self._head is not None  # noqa: S101 - only complete answers are judged
+        status, fields, closing = self._head
+        keep = clean and not closing and status != 101
+        if self._body is not None:
+            said = _said(self._body.kept)
+            sample = self._body.kept[:SAMPLE]
+        else:
+            said = _said_in_fields(fields)
+            sample = b""
+        if said is None:
+            return Answer(None, None, status, None, keep, sample)
+        server, port, nonce = said
+        if nonce != self._nonce:
+            return Answer(server, port, status, "mismatch", keep=False)
+        return Answer(server, port, status, None, keep)
+
+
+class LineDialogue:
+    """The echo over TCP (lines) and UDP (datagrams): who answered, then what was sent."""
+
+    def __init__(self, batch: Batch, end: bytes) -> None:
+        self._id = batch.id
+        self._end = end
+        self._suffix = (b" " + batch.body if batch.body else b"") + end
+        self._sent = b""
+        self._nonce = ""
+        self._buffer = b""
+
+    def request(self, index: int, *, last: bool) -> bytes:
+        self._nonce = f"{self._id}.{index}"
+        self._sent = self._nonce.encode("ascii") + self._suffix
+        self._buffer = b""
+        return self._sent
+
+    def feed(self, data: bytes) -> Answer | None:
+        self._buffer += data
+        line, newline, echo = self._buffer.partition(b"\n")
+        if _is_tls(self._buffer):
+            return failed("tls")._replace(sample=self._buffer[:SAMPLE])
+        said = _said(line) if newline else None
+        if (newline and said is None) or len(self._buffer) > HEAD_LIMIT + len(self._sent):
+            return failed("protocol")._replace(sample=self._buffer[:SAMPLE])
+        if said is None or len(echo) < len(self._sent):
+            return None
+        server, port, nonce = said
+        matches = nonce == self._nonce and echo == self._sent
+        return Answer(server, port, None, None if matches else "mismatch", keep=matches)
+
+    def end(self) -> Answer | None:
+        return None
+
+
+def _http_request(batch: Batch) -> tuple[bytes, bytes]:
+    """What stands before the nonce, and what after it (and after the field that may follow it)."""
+    names = {name.lower() for name, _ in batch.headers}
+    lines = [f"{batch.method} {batch.path} HTTP/1.1"]
+    if "host" not in names:
+        host = f"[{batch.host}]" if ":" in batch.host else batch.host
+        lines.append(f"Host: {host}" if batch.port == _DEFAULT_PORT else f"Host: {host}:{batch.port}")
+    lines += [f"{name}: {value}" for name, value in batch.headers]
+    body = batch.body
+    if "transfer-encoding" in names:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body) if body else b"0\r\n\r\n"
+    elif "content-length" not in names and (body or batch.method in _BODY_METHODS):
+        lines.append(f"content-length: {len(body)}")
+    lines.append("x-probe-nonce: ")
+    return "\r\n".join(lines).encode("ascii"), b"\r\n\r\n" + body
+
+
+def _said(body: bytes) -> tuple[str, int | None, str] | None:
+    """Server, port and nonce, if these are the words of a probe."""
+    try:
+        found = json.loads(body)
+        server, port, nonce = found["server"], found["port"], found["nonce"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return (server, port, nonce) if isinstance(server, str) and isinstance(port, int) else None
+
+
+def _said_in_fields(fields: dict[bytes, bytes]) -> tuple[str, int | None, str] | None:
+    server = fields.get(b"x-probe-server")
+    if server is None:
+        return None
+    port = fields.get(b"x-probe-port", b"")
+    nonce = fields.get(b"x-probe-nonce", b"").decode("latin-1")
+    return server.decode("latin-1"), int(port) if port.isdigit() else None, nonce
+
+
+def _is_tls(data: bytes) -> bool:
+    """An alert or handshake record of TLS (RFC 8446, section 5.1)."""
+    return data[:2] in (b"\x15\x03", b"\x16\x03")

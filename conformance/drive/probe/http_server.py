@@ -1,0 +1,215 @@
+"""Serves HTTP/1.1: answers each request with who answered it, and enters it into the ledger.
+
+Header and body leave in one write: written apart, the second waits for the peer's delayed acknowledgement,
+which takes 40 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import itertools
+import json
+import socket
+from typing import NamedTuple
+
+from .framing import HEAD_LIMIT, Chunked, Malformed, Sized, closes, split_head, stated_body
+from .ledger import Entry, Ledger
+from .stream import Stream
+
+_CLIP = 512
+_HEADERS = 32
+_LONGEST_DELAY_S = 60.0
+_CLOSE = "connection: close\r\n"
+_BODILESS = frozenset({204, 304})
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_REASONS = {status.value: status.phrase for status in http.HTTPStatus}
+
+
+class Identity(NamedTuple):
+    """Who serves: the workload's name and the pod's."""
+
+    name: str
+    pod: str
+
+
+class HttpServer:
+    """One port that speaks HTTP/1.1."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, identity: Identity, port: int, ledger: Ledger
+    ) -> None:
+        self.loop = loop
+        self.identity = identity
+        self.port = port
+        self.ledger = ledger
+        self._serials = itertools.count(1)
+        named = f"x-probe-server: {identity.name}\r\nx-probe-port: {port}"
+        self._named = f"content-type: application/json\r\n{named}"
+
+    def accepted(self, made: socket.socket, remote: str) -> None:
+        _Connection(self, made, next(self._serials), remote)
+
+    def answer(self, request: _Request) -> bytes:
+        """The whole response, as bytes."""
+        body = _encode(
+            {
+                "server": self.identity.name,
+                "port": self.port,
+                "nonce": request.nonce,
+                "method": request.method,
+                "path": request.path[:_CLIP],
+                "pod": self.identity.pod,
+            }
+        )
+        status = request.status
+        head = (
+            f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n{self._named}\r\n"
+            f"x-probe-nonce: {request.nonce}\r\n{_CLOSE if request.last else ''}"
+        )
+        if status in _BODILESS:
+            return f"{head}\r\n".encode("latin-1")
+        sent = "" if request.method == "HEAD" else body
+        return f"{head}content-length: {len(body)}\r\n\r\n{sent}".encode("latin-1")
+
+
+class _Connection:
+    __slots__ = ("_body", "_buffer", "_head", "_held", "_remote", "_serial", "_server", "_stream", "_timer")
+
+    def __init__(self, server: HttpServer, made: socket.socket, serial: int, remote: str) -> None:
+        self._server = server
+        self._serial = serial
+        self._remote = remote
+        self._buffer = b""
+        self._head: _Request | None = None
+        self._body: Sized | Chunked | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._held = False
+        self._stream = Stream(server.loop, made, self._received, self._lost)
+
+    def _received(self, data: bytes) -> None:
+        self._buffer = self._buffer + data if self._buffer else data
+        try:
+            while self._buffer and not self._held and not self._stream.closed and self._advance():
+                pass
+        except Malformed as error:
+            self._refuse(400, str(error))
+
+    def _lost(self, error: OSError | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _advance(self) -> bool:
+        """Go on by a head or a body; False when more bytes are needed."""
+        if self._body is not None:
+            rest = self._body.feed(self._buffer)
+            self._buffer = rest or b""
+            if rest is None:
+                return False
+            self._body = None
+        elif not self._begin():
+            return False
+        if self._body is None and self._head is not None:
+            self._finish(self._head)
+        return True
+
+    def _begin(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            # Empty lines before a request are to be ignored (RFC 9112, section 2.2).
+            self._buffer = self._buffer.lstrip(b"\r\n") if self._buffer[:1] in b"\r\n" else self._buffer
+            if len(self._buffer) > HEAD_LIMIT:
+                self._refuse(431, "a head without end")
+            return False
+        raw = self._buffer[:end].lstrip(b"\r\n")
+        self._buffer = self._buffer[end + 4 :]
+        if not raw:
+            return True
+        self._head = request = _Request(raw)
+        self._record(request, raw)
+        self._body = stated_body(request.fields)
+        if b"expect" in request.fields and self._body is not None:
+            self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
+
+    def _record(self, request: _Request, raw: bytes) -> None:
+        port = self._server.port
+
+        def entry() -> Entry:
+            path = request.path[:_CLIP]
+            return Entry(port, request.method, path, _spelled(raw), self._serial, self._remote)
+
+        self._server.ledger.record(request.nonce, port, entry)
+
+    def _finish(self, request: _Request) -> None:
+        self._head = None
+        delay = request.delay_s
+        if delay:
+            self._held = True
+            self._stream.hold(True)
+            self._timer = self._server.loop.call_later(delay, self._after_delay, request)
+        else:
+            self._answer(request)
+
+    def _after_delay(self, request: _Request) -> None:
+        self._timer = None
+        self._held = False
+        self._answer(request)
+        self._stream.hold(False)
+        if self._buffer:
+            self._received(b"")
+
+    def _answer(self, request: _Request) -> None:
+        self._stream.write(self._server.answer(request))
+        if request.last and self._stream.idle and not self._buffer:
+            self._stream.close()
+        elif request.last:
+            self._stream.finish()
+
+    def _refuse(self, status: int, why: str) -> None:
+        self._server.ledger.other += 1
+        body = why.encode("latin-1")
+        head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-length: {len(body)}\r\n{_CLOSE}\r\n"
+        self._buffer = b""
+        self._stream.write(head.encode("latin-1") + body)
+        self._stream.finish()
+
+
+class _Request:
+    """The head of a request. Raises Malformed for what is none."""
+
+    __slots__ = ("delay_s", "fields", "last", "method", "nonce", "path", "status")
+
+    def __init__(self, raw: bytes) -> None:
+        first, fields = split_head(raw)
+        words = first.split(b" ")
+        if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not words[0] or not words[1]:
+            raise Malformed("not a request line of HTTP/1.1")
+        self.method = words[0].decode("latin-1")
+        self.path = words[1].decode("latin-1")
+        self.fields = fields
+        self.nonce = fields.get(b"x-probe-nonce", b"").decode("latin-1")
+        self.last = closes(words[2], fields)
+        self.status = 200
+        self.delay_s = 0.0
+        if b"x-probe-status" in fields:
+            self.status = min(max(_number(fields[b"x-probe-status"]), 200), 599)
+        if b"x-probe-delay-ms" in fields:
+            self.delay_s = min(_number(fields[b"x-probe-delay-ms"]) / 1000, _LONGEST_DELAY_S)
+
+
+def _number(value: bytes) -> int:
+    if not value.isdigit() or len(value) > 9:
+        raise Malformed("a number was expected")
+    return int(value)
+
+
+def _spelled(raw: bytes) -> dict[str, str]:
+    """Header fields with their names as they came over the wire."""
+    lines = raw.decode("latin-1").split("\r\n")[1 : _HEADERS + 1]
+    found: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        value = value.strip()
+        found[name] = (f"{found[name]}, {value}" if name in found else value)[:_CLIP]
+    return found

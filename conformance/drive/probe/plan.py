@@ -1,0 +1,189 @@
+"""Plans: what a sender is told to send. Read from JSON, checked as a whole before the first byte is sent."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+REQUESTS = 200_000
+"""Requests of one plan, at most; traffic without end ends there too."""
+CONCURRENCY = 1_024
+DEADLINE_S = 60.0
+LONGEST_S = 3_600.0
+_PROTOCOLS = ("http", "tcp", "udp")
+_BATCH_KEYS = frozenset(
+    {
+        *("id", "protocol", "host", "port", "requests", "concurrency", "connections", "per_connection"),
+        *("method", "path", "headers", "body", "timeout_s", "duration_s", "rate_per_s", "until"),
+    }
+)
+_PLAN_KEYS = frozenset({"batches", "parallel", "deadline_s"})
+
+
+class PlanError(ValueError):
+    """A plan that cannot be carried out as it is written."""
+
+
+class Batch(NamedTuple):
+    """Requests of one kind to one address.
+
+    ``requests`` is None for traffic that goes on until it is stopped or ``duration_s`` seconds are over.
+    ``interval_s`` is the time from one request to the next; 0 stands for as fast as the connections allow.
+    ``per_connection`` is how many requests a connection carries, None for any number.
+    """
+
+    id: str
+    protocol: str
+    host: str
+    port: int
+    requests: int | None
+    concurrency: int
+    per_connection: int | None
+    method: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout_s: float
+    duration_s: float | None
+    interval_s: float
+
+
+class Plan(NamedTuple):
+    """Batches sent side by side (``parallel``) or one after another, within ``deadline_s`` seconds in all."""
+
+    batches: tuple[Batch, ...]
+    parallel: bool
+    deadline_s: float
+
+
+def read_plan(document: object, *, bounded: bool = True) -> Plan:
+    """The plan that a JSON document states; a ``bounded`` one has to end by itself.
+
+    Raises PlanError, which names the batch and what is wrong with it.
+    """
+    given = _object(document, "the plan", _PLAN_KEYS)
+    listed = given.get("batches")
+    if not isinstance(listed, list) or not listed:
+        raise PlanError("a plan needs a list of batches")
+    batches = tuple(_batch(one) for one in listed)
+    if len({one.id for one in batches}) < len(batches):
+        raise PlanError("two batches of the plan have the same id")
+    if sum(one.requests or 0 for one in batches) > REQUESTS:
+        raise PlanError(f"more than {REQUESTS} requests in one plan")
+    endless = [one.id for one in batches if one.requests is None and one.duration_s is None]
+    if bounded and endless:
+        raise PlanError(f"batch {endless[0]} has no end")
+    default = DEADLINE_S if bounded else LONGEST_S
+    deadline_s = _number(given, "deadline_s", default, 0.001, LONGEST_S, "the plan")
+    return Plan(batches, bool(given.get("parallel", False)), deadline_s)
+
+
+def _batch(document: object) -> Batch:
+    given = _object(document, "a batch", _BATCH_KEYS)
+    name = given.get("id")
+    if not isinstance(name, str) or not name or not name.isascii() or any(one.isspace() for one in name):
+        raise PlanError(f"a batch's id is a word of ASCII, not {name!r}")
+    where = f"batch {name}"
+    protocol = given.get("protocol", "http")
+    if protocol not in _PROTOCOLS:
+        raise PlanError(f"{where}: protocol is one of {', '.join(_PROTOCOLS)}, not {protocol!r}")
+    if given.get("until") is not None:
+        raise PlanError(f"{where}: there is nothing that `until` could wait for")
+    requests, duration_s, interval_s = _amount(given, where)
+    return Batch(
+        id=name,
+        protocol=protocol,
+        host=_text(given, "host", None, where, forbidden="\r\n \0"),
+        port=_count(given, "port", None, 65_535, where),
+        requests=requests,
+        concurrency=_count(given, "concurrency", 1, CONCURRENCY, where),
+        per_connection=_per_connection(given, where),
+        method=_text(given, "method", "GET", where, forbidden="\r\n \0"),
+        path=_text(given, "path", "/", where, forbidden="\r\n \0"),
+        headers=_headers(given.get("headers"), where),
+        body=_body(given, protocol, where),
+        timeout_s=_number(given, "timeout_s", 2.0, 0.001, LONGEST_S, where),
+        duration_s=duration_s,
+        interval_s=interval_s,
+    )
+
+
+def _amount(given: dict[str, Any], where: str) -> tuple[int | None, float | None, float]:
+    """How many requests, for how long, how far apart; where a rate is given, the number says nothing."""
+    duration = given.get("duration_s")
+    if duration is not None:
+        duration = _number(given, "duration_s", 0.0, 0.001, LONGEST_S, where)
+    if given.get("rate_per_s") is not None:
+        rate = _number(given, "rate_per_s", 0.0, 0.001, 100_000.0, where)
+        if duration is not None and math.ceil(rate * duration) > REQUESTS:
+            raise PlanError(f"{where}: more than {REQUESTS} requests in one plan")
+        return None, duration, 1 / rate
+    if given.get("requests") is None:
+        return None, duration, 0.0
+    requests = _count(given, "requests", None, REQUESTS, where)
+    return requests, duration, duration / requests if duration else 0.0
+
+
+def _per_connection(given: dict[str, Any], where: str) -> int | None:
+    connections = given.get("connections", "reuse")
+    if connections not in ("reuse", "fresh"):
+        raise PlanError(f"{where}: connections are reuse or fresh, not {connections!r}")
+    if connections == "fresh":
+        return 1
+    if given.get("per_connection") is None:
+        return None
+    return _count(given, "per_connection", None, REQUESTS, where)
+
+
+def _headers(given: object, where: str) -> tuple[tuple[str, str], ...]:
+    pairs = list(given.items()) if isinstance(given, dict) else given or []
+    checked = []
+    for pair in pairs if isinstance(pairs, list) else [None]:
+        if not isinstance(pair, (list, tuple)) or [type(one) for one in pair] != [str, str]:
+            raise PlanError(f"{where}: headers are an object or a list of pairs, of strings")
+        name, value = pair
+        if not name or any(one in ":\r\n \0" for one in name) or any(one in "\r\n\0" for one in value):
+            raise PlanError(f"{where}: {name!r} is no header")
+        if not (name + value).isascii():
+            raise PlanError(f"{where}: header {name!r} is not ASCII")
+        checked.append((name, value))
+    return tuple(checked)
+
+
+def _body(given: dict[str, Any], protocol: str, where: str) -> bytes:
+    text = given.get("body")
+    if text is not None and not isinstance(text, str):
+        raise PlanError(f"{where}: body is a string")
+    if text and protocol != "http" and "\n" in text:
+        raise PlanError(f"{where}: the body of {protocol} is one line")
+    return (text or "").encode()
+
+
+def _object(document: object, what: str, keys: frozenset[str]) -> dict[str, Any]:
+    if not isinstance(document, dict):
+        raise PlanError(f"{what} is a JSON object")
+    unknown = sorted(set(document) - keys)
+    if unknown:
+        raise PlanError(f"{what} knows no {unknown[0]!r}")
+    return document
+
+
+def _text(given: dict[str, Any], key: str, default: str | None, where: str, *, forbidden: str) -> str:
+    value = given.get(key, default)
+    if not isinstance(value, str) or not value or not value.isascii() or set(value) & set(forbidden):
+        raise PlanError(f"{where}: {key} is a word of ASCII, not {value!r}")
+    return value
+
+
+def _count(given: dict[str, Any], key: str, default: int | None, most: int, where: str) -> int:
+    value = given.get(key, default)
+    if type(value) is not int or not 1 <= value <= most:
+        raise PlanError(f"{where}: {key} is a number from 1 to {most}, not {value!r}")
+    return value
+
+
+def _number(given: dict[str, Any], key: str, default: float, least: float, most: float, where: str) -> float:
+    value = given.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise PlanError(f"{where}: {key} is a number from {least:g} to {most:g}, not {value!r}")
+    return float(value)

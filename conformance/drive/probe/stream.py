@@ -1,0 +1,144 @@
+"""A connected socket on the event loop.
+
+Not asyncio's own transport: making one costs several tasks and futures, which for traffic on fresh
+connections is most of the work; and this one needs no separate step to connect, since a write waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Callable
+
+CHUNK = 1 << 16
+FLOOD = 1 << 20
+"""Bytes not taken by the peer beyond which nothing more is read from it."""
+LINGER_S = 2.0
+
+
+class Stream:
+    """Calls ``received`` with the bytes that come in, and ``lost`` once if the peer ends the connection.
+
+    ``lost`` is told the error, or None for an orderly end; it is not called after ``close``.
+    """
+
+    __slots__ = (
+        *("_broken", "_finishing", "_held", "_loop", "_lost", "_reading", "_received", "_socket", "_unsent"),
+        "closed",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connected: socket.socket,
+        received: Callable[[bytes], None],
+        lost: Callable[[OSError | None], None],
+    ) -> None:
+        self._loop = loop
+        self._socket = connected
+        self._received = received
+        self._lost = lost
+        self._unsent = b""
+        self._broken: OSError | None = None
+        self._held = False
+        self._finishing = False
+        self._reading = True
+        self.closed = False
+        loop.add_reader(connected, self._readable)
+
+    def write(self, data: bytes) -> None:
+        """Send, now or as soon as the connection is made and the peer takes it."""
+        if self.closed or self._broken:
+            return
+        if self._unsent:
+            self._unsent += data
+            self._update()
+            return
+        self._unsent = self._send(data)
+        if self._unsent:
+            self._loop.add_writer(self._socket, self._writable)
+            self._update()
+
+    def hold(self, held: bool) -> None:
+        """Stop reading, or go on: what comes in meanwhile waits in the kernel."""
+        self._held = held
+        self._update()
+
+    @property
+    def idle(self) -> bool:
+        """Has everything been handed to the kernel?"""
+        return not self._unsent
+
+    def finish(self) -> None:
+        """Send what is still to be sent, then end the connection.
+
+        The peer may be sending yet, and would lose our last words to a reset if we closed at once; so it gets
+        two seconds to end the connection from its side.
+        """
+        self._finishing = True
+        self._loop.call_later(LINGER_S, self.close)
+        if not self._unsent:
+            self._shut()
+
+    def close(self) -> None:
+        """End the connection now."""
+        if not self.closed:
+            self.closed = True
+            if self._reading:
+                self._loop.remove_reader(self._socket)
+            if self._unsent:
+                self._loop.remove_writer(self._socket)
+            self._socket.close()
+
+    def _shut(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def _send(self, data: bytes) -> bytes:
+        try:
+            return data[self._socket.send(data) :]
+        except (BlockingIOError, InterruptedError):
+            return data
+        except OSError as error:
+            if error.errno == errno.ENOTCONN:
+                return data
+            # What the peer said before it went may still wait to be read; reading then comes upon the end.
+            self._broken = error
+            return b""
+
+    def _writable(self) -> None:
+        self._unsent = self._send(self._unsent)
+        if not self._unsent:
+            self._loop.remove_writer(self._socket)
+            if self._finishing:
+                self._shut()
+        self._update()
+
+    def _update(self) -> None:
+        wanted = not self.closed and not self._held and len(self._unsent) < FLOOD
+        if wanted != self._reading and not self.closed:
+            self._reading = wanted
+            if wanted:
+                self._loop.add_reader(self._socket, self._readable)
+            else:
+                self._loop.remove_reader(self._socket)
+
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(self._broken or error)
+            return
+        if data:
+            if not self._finishing:
+                self._received(data)
+        else:
+            self._end(self._broken)
+
+    def _end(self, error: OSError | None) -> None:
+        self.close()
+        self._lost(error)

@@ -1,0 +1,151 @@
+"""Reads of the API server as evidence: metrics, discovery, and SMI objects sent there and back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.catalogue import GROUPS
+from conformance.clusters import Account, Cluster, ClusterError, Object
+from conformance.drive.wait import Clock, NotSeen, Waiter
+from conformance.evidence import ApiRead, RoundTrip
+
+METRICS = f"/apis/{GROUPS['metrics']}/v1alpha1"
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads with one's own rights or those of an account, and remembers when."""
+
+    cluster: Cluster
+    clock: Clock
+    _started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._started = self.clock.now()
+
+    def read(self, path: str, account: Account | None = None) -> ApiRead:
+        """One GET, whatever it answers."""
+        answer = self.cluster.request("GET", path, account=account)
+        who = f"{account.namespace}/{account.name}" if account else "the runner"
+        return ApiRead(who, path, answer.status, answer.body, round(self.clock.now() - self._started, 3))
+
+    def metrics(
+        self,
+        namespace: str,
+        kind: str,
+        name: str = "",
+        *,
+        edges: bool = False,
+        account: Account | None = None,
+    ) -> ApiRead:
+        """TrafficMetrics of an object, of its edges, or of all objects of a kind in a namespace."""
+        parts = [
+            METRICS,
+            "namespaces",
+            namespace,
+            kind,
+            *([name] if name else []),
+            *(["edges"] if edges else []),
+        ]
+        return self.read("/".join(parts), account)
+
+
+def round_trip(cluster: Cluster, waiter: Waiter, item: Object, *, within_s: float) -> RoundTrip:
+    """Create, read, list, watch, patch, replace and delete an object through the API server.
+
+    A verb is true where the API server carried it out and what is then read shows it.
+    """
+    metadata = item["metadata"]
+    collection = cluster.path(item["apiVersion"], item["kind"], metadata["namespace"])
+    own = f"{collection}/{metadata['name']}"
+    verbs: dict[str, bool] = {}
+    created = cluster.request("POST", collection, item)
+    verbs["create"] = created.status == 201
+    read = cluster.request("GET", own)
+    verbs["get"] = read.status == 200
+    stored: dict[str, Any] = read.body if read.status == 200 else {}
+    listed = cluster.request("GET", collection)
+    items = listed.body.get("items", []) if listed.status == 200 else []
+    verbs["list"] = metadata["name"] in [one["metadata"]["name"] for one in items]
+    mark = {"metadata": {"annotations": {"smi-conformance.dev/patched": "yes"}}}
+    patched = cluster.request("PATCH", own, mark, content_type="application/merge-patch+json")
+    verbs["patch"] = patched.status == 200 and _marks(patched.body) == {"patched"}
+    verbs["watch"] = verbs["get"] and _watched(cluster, collection, metadata["name"], stored)
+    if verbs["patch"]:
+        patched.body["metadata"]["annotations"]["smi-conformance.dev/replaced"] = "yes"
+    replaced = cluster.request("PUT", own, patched.body) if verbs["patch"] else patched
+    verbs["replace"] = replaced.status == 200 and _marks(replaced.body) == {"patched", "replaced"}
+    deleted = cluster.request("DELETE", own)
+    verbs["delete"] = deleted.status in {200, 202} and _gone(cluster, waiter, own, within_s)
+    return RoundTrip(item["apiVersion"], item["kind"], item, stored, verbs)
+
+
+def _marks(item: Object) -> set[str]:
+    annotations = item["metadata"].get("annotations", {})
+    return {key.partition("/")[2] for key in annotations if key.startswith("smi-conformance.dev/")}
+
+
+def _watched(cluster: Cluster, collection: str, name: str, stored: Object) -> bool:
+    """Whether a watch from the version that was read shows the change made after it."""
+    query = {
+        "watch": "true",
+        "timeoutSeconds": "1",
+        "resourceVersion": str(stored["metadata"]["resourceVersion"]),
+        "fieldSelector": f"metadata.name={name}",
+    }
+    answer = cluster.request("GET", collection, query=query)
+    events = answer.body if isinstance(answer.body, list) else [answer.body]
+    return answer.status == 200 and any(
+        isinstance(event, dict) and event.get("type") == "MODIFIED" and "patched" in _marks(event["object"])
+        for event in events
+    )
+
+
+def _gone(cluster: Cluster, waiter: Waiter, path: str, within_s: float) -> bool:
+    try:
+        waiter.until(
+            lambda: cluster.request("GET", path).status == 404, within=within_s, because=f"{path} deleted"
+        )
+    except NotSeen:
+        return False
+    return True
+
+
+def served_kinds(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
+    """Every (group, version, kind) of SMI's groups in discovery; an API that does not answer lists nothing."""
+    answer = cluster.request("GET", "/apis")
+    if answer.status != 200:
+        raise ClusterError(f"the API server does not list its groups (HTTP {answer.status})")
+    for group in answer.body["groups"]:
+        if group["name"] not in GROUPS.values():
+            continue
+        for version in group["versions"]:
+            resources = cluster.request("GET", f"/apis/{version['groupVersion']}")
+            entries = resources.body.get("resources", []) if resources.status == 200 else []
+            for kind in dict.fromkeys(entry["kind"] for entry in entries):
+                yield group["name"], version["version"], kind
+
+
+def claimed_kinds(claims: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
+    """Every (group, version, kind) that claims amount to, by the specification's own tables of kinds."""
+    for group, version in itertools.chain.from_iterable(
+        [(group, version) for version in versions] for group, versions in claims.items()
+    ):
+        for kind in _kinds(group, version):
+            yield GROUPS[group], version, kind
+
+
+def _kinds(group: str, version: str) -> tuple[str, ...]:
+    match group:
+        case "split":
+            return ("TrafficSplit",)
+        case "access":
+            return ("TrafficTarget", "IdentityBinding") if version == "v1alpha4" else ("TrafficTarget",)
+        case "specs":
+            routes = ("HTTPRouteGroup", "TCPRoute")
+            return (*routes, "UDPRoute") if version == "v1alpha4" else routes
+        case _:
+            return ("TrafficMetrics",)

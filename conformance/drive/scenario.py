@@ -1,0 +1,269 @@
+"""A scenario: SMI resources applied to the arena, and the traffic driven before, under and after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple
+
+from conformance.clusters import Cluster, Object
+from conformance.drive.arena import Arena
+from conformance.drive.manifests import load
+from conformance.drive.phases import Phases
+from conformance.drive.reading import Reader
+from conformance.drive.traffic import Driver, Manner
+from conformance.drive.wait import NotSeen, Waiter
+from conformance.evidence import Call, Cell, Settling, Traffic
+from conformance.profiles import Profile
+
+POLL = Manner(per_connection=3, concurrency=20)
+"""Polling while waiting: sixty requests on twenty connections."""
+POLL_REQUESTS = 60
+
+
+ASKS = 10
+"""Requests for each ask of an access scenario, spread over the stable window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A call and whether access control should let it through to ``server``.
+
+    ``twin`` is the same call to a server outside the mesh: the positive control of a denial beside which
+    nothing is granted.
+    """
+
+    name: str
+    expect: Literal["granted", "denied"]
+    call: Call
+    server: str
+    twin: Call | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """A call and the workloads among which it is to be divided.
+
+    ``among_seen`` are those that must have been seen before the sample is drawn: where a change makes a
+    workload appear and silences nobody, its appearance is what shows that the change is in force.
+    """
+
+    call: Call
+    among: frozenset[str]
+    among_seen: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The cells of an access scenario, and how long they took to settle."""
+
+    cells: tuple[Cell, ...]
+    settling: Settling
+
+    def pick(self, *names: str) -> tuple[Cell, ...]:
+        """The cells of these names. Raises KeyError for one that is not there."""
+        by_name = {cell.name: cell for cell in self.cells}
+        return tuple(by_name[name] for name in names)
+
+
+class Effect(NamedTuple):
+    """The traffic before and under a change, and how long the change took to show."""
+
+    before: Traffic
+    sample: Traffic
+    settling: Settling
+
+
+@dataclass(slots=True)
+class Scenario:
+    """What a scenario's fixture works with. Everything it applies is withdrawn at its end."""
+
+    folder: str
+    cluster: Cluster
+    arena: Arena
+    driver: Driver
+    waiter: Waiter
+    phases: Phases
+    profile: Profile
+    reader: Reader
+    applied: list[dict[str, Any]] = field(default_factory=list)
+
+    def objects(self, name: str) -> list[dict[str, Any]]:
+        """The objects of one of the scenario's files, as this run writes them."""
+        return self.arena.render(load(f"{self.folder}/{name}"))
+
+    def apply(self, *names: str) -> None:
+        """Apply files of the scenario's folder; one that changes an object applied before is an edit."""
+        for name in names:
+            self.apply_objects(self.objects(name))
+
+    def apply_objects(self, objects: Iterable[Object]) -> None:
+        for item in objects:
+            self.cluster.apply([item])
+            known = [_identity(one) for one in self.applied]
+            if _identity(item) not in known:
+                self.applied.append(dict(item))
+
+    def delete(self, *names: str) -> None:
+        """Delete the objects of these files."""
+        self.delete_objects([item for name in names for item in self.objects(name)])
+
+    def delete_objects(self, objects: Iterable[Object]) -> None:
+        gone = list(objects)
+        self.cluster.delete(gone)
+        identities = [_identity(item) for item in gone]
+        self.applied = [item for item in self.applied if _identity(item) not in identities]
+
+    def withdraw(self) -> None:
+        """Delete everything that is still applied, the newest first."""
+        self.cluster.delete(reversed(self.applied))
+        self.applied = []
+
+    def call(self, client: str, service: str, *, requests: int = 1, port: int = 8080, **what: Any) -> Call:
+        """A call of a client (``main/client``) to a service (``main/root``) by the name that the mesh knows."""
+        part, _, name = service.partition("/")
+        host = self.profile.host(name, self.arena.namespace(part))
+        return Call(client, host, port, requests=requests, **what)
+
+    def send(
+        self,
+        *calls: Call,
+        servers: Iterable[str],
+        manner: Manner = Manner(),  # noqa: B008
+    ) -> list[Traffic]:
+        """Send calls at the same moment; ``servers`` are the workloads whose ledgers are read."""
+        return self.driver.send(calls, manner, ledgers=servers)
+
+    def until(self, check: Callable[[], bool], what: str, *, within_s: float | None = None) -> Settling:
+        """Wait until ``check`` holds. Not seeing it is evidence as well, so this does not raise."""
+        within = self.profile.converge.within_s if within_s is None else within_s
+        try:
+            with self.phases.phase("waiting"):
+                _, took = self.waiter.until(check, within=within, because=what)
+        except NotSeen:
+            return Settling(what, within, None)
+        return Settling(what, within, round(took, 3))
+
+    def until_answered(
+        self, calls: Sequence[Call], by: Callable[[int, Traffic], bool], what: str
+    ) -> tuple[Settling, list[Traffic]]:
+        """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
+
+        Failed requests never are. Returns the last poll as well.
+        """
+        polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
+        last: list[Traffic] = []
+
+        def check() -> bool:
+            last[:] = self.driver.send(polls, POLL)
+            return all(
+                not one.failures and one.answers == one.sent and by(position, one)
+                for position, one in enumerate(last)
+            )
+
+        return self.until(check, what), last
+
+    def effects(self, wanted: Sequence[Division], *names: str, servers: Iterable[str]) -> list[Effect]:
+        """Drive, apply these files, wait until only the wanted workloads answer, and draw one sample of each.
+
+        What is waited for is that everybody else goes quiet, which this change alone can bring about: no
+        share is looked at before the sample, so waiting cannot make a wrong share right.
+        """
+        polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
+        ledgers = list(servers)
+        before = self.driver.send(polls, POLL, ledgers=ledgers)
+        self.apply(*names)
+        return self.samples(wanted, before, ledgers)
+
+    def samples(
+        self, wanted: Sequence[Division], before: Sequence[Traffic], servers: Iterable[str]
+    ) -> list[Effect]:
+        """The second half of `effects`, for a change that has been made already."""
+        ledgers = list(servers)
+        who = "; ".join(", ".join(sorted(one.among)) for one in wanted)
+        settling, last = self.until_answered(
+            [one.call for one in wanted],
+            lambda position, seen: _settled(wanted[position], seen),
+            f"only {who} answer",
+        )
+        drawn: list[Traffic] = []
+        # One batch after the other: two at once would share a processor and a client's connections.
+        for one, poll in zip(wanted, last, strict=True):
+            drawn += self.driver.send([one.call], sampling(poll), ledgers=ledgers)
+        return [Effect(*each, settling) for each in zip(before, drawn, strict=True)]
+
+    def until_access(self, asks: Sequence[Ask]) -> Settling:
+        """Wait until every ask is served or not as it expects, from the clients' view."""
+
+        def check() -> bool:
+            polls = [replace(ask.call, requests=2) for ask in asks]
+            seen = self.driver.send(polls, Manner(fresh=True))
+            return all(
+                one.answered == ({ask.server: one.sent} if ask.expect == "granted" else {})
+                for ask, one in zip(asks, seen, strict=True)
+            )
+
+        granted = [ask.name for ask in asks if ask.expect == "granted"]
+        return self.until(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
+
+    def before(self, asks: Sequence[Ask], servers: Iterable[str]) -> list[Traffic]:
+        """The null control: drive the asks before the resources that they are about are applied."""
+        calls = [replace(ask.call, requests=3) for ask in asks]
+        return self.driver.send(calls, Manner(fresh=True), ledgers=servers)
+
+    def access(
+        self,
+        asks: Sequence[Ask],
+        *names: str,
+        servers: Iterable[str],
+        before: Sequence[Traffic] | None = None,
+    ) -> Table:
+        """Drive the asks, apply these files, wait until access is as asked, and drive the asks again.
+
+        ``before`` is the null control of an earlier step, where this step only takes grants away.
+        """
+        ledgers = list(servers)
+        earlier = self.before(asks, ledgers) if before is None else before
+        self.apply(*names)
+        return self.table(asks, earlier, ledgers)
+
+    def table(self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]) -> Table:
+        """The second half of `access`, for a change that has been made already."""
+        settling = self.until_access(asks)
+        return Table(self.cells(asks, before, servers), settling)
+
+    def cells(
+        self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]
+    ) -> tuple[Cell, ...]:
+        """Drive every ask on fresh connections over the profile's stable window, all at the same moment."""
+        calls = [replace(ask.call, requests=ASKS) for ask in asks]
+        calls += [replace(ask.twin, requests=ASKS) for ask in asks if ask.twin is not None]
+        manner = Manner(fresh=True, duration_s=self.profile.converge.stable_s)
+        traffic = self.driver.send(calls, manner, ledgers=servers)
+        twins = iter(traffic[len(asks) :])
+        return tuple(
+            Cell(
+                name=ask.name,
+                expect=ask.expect,
+                before=earlier,
+                traffic=seen,
+                server=ask.server,
+                control=next(twins) if ask.twin is not None else None,
+            )
+            for ask, earlier, seen in zip(asks, before, traffic, strict=False)
+        )
+
+
+def sampling(poll: Traffic) -> Manner:
+    """Kept connections, unless the mesh was seen to choose a backend once for each connection."""
+    return Manner(fresh=bool(poll.connections) and poll.connections == poll.uniform_connections)
+
+
+def _settled(wanted: Division, seen: Traffic) -> bool:
+    return set(seen.answered) <= wanted.among and wanted.among_seen <= set(seen.answered)
+
+
+def _identity(item: Object) -> tuple[str, str, str, str]:
+    metadata = item["metadata"]
+    group = str(item["apiVersion"]).partition("/")[0]
+    return group, str(item["kind"]), metadata.get("namespace", ""), metadata["name"]

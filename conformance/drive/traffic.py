@@ -1,0 +1,223 @@
+"""Drives traffic: carries plans to the probes in client pods, and reads what servers remember of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.clusters import Cluster, ExecFailed
+from conformance.drive.arena import CONTAINER, Arena
+from conformance.drive.phases import Phases
+from conformance.evidence import Call, Environment, Traffic
+
+CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
+REQUEST_TIMEOUT_S = 2.0
+CONCURRENCY = 32
+_EXEC_MARGIN_S = 30.0
+_CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a batch is sent.
+
+    ``fresh``: a new connection for each request; else connections are kept, ``per_connection`` requests on
+    each if given. ``duration_s`` spreads the requests evenly over that time.
+    """
+
+    fresh: bool = False
+    per_connection: int | None = None
+    duration_s: float | None = None
+    concurrency: int = CONCURRENCY
+
+
+@dataclass(slots=True)
+class Driver:
+    """Sends calls from client pods and returns what became of them as evidence."""
+
+    cluster: Cluster
+    arena: Arena
+    phases: Phases
+    environment: Environment = Environment()
+    _batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def send(
+        self, calls: Sequence[Call], manner: Manner = Manner(), *, ledgers: Iterable[str] = ()
+    ) -> list[Traffic]:
+        """Send the calls, all at the same moment, and read the ledgers of the given workloads afterwards.
+
+        Raises ExecFailed when a plan could not be carried out completely.
+        """
+        with self.phases.phase("traffic"):
+            names = {f"{self.arena.placement.run}-{next(self._batches)}": call for call in calls}
+            by_client: dict[str, dict[str, Call]] = defaultdict(dict)
+            for name, call in names.items():
+                by_client[call.client][name] = call
+            with ThreadPoolExecutor(max_workers=max(len(by_client), 1)) as pool:
+                sent = [
+                    pool.submit(self._drive, client, batches, manner) for client, batches in by_client.items()
+                ]
+                results: dict[str, list[Any]] = {}
+                for one in sent:
+                    results.update(one.result())
+            remembered = self._ledgers(ledgers, list(names))
+        return [_traffic(call, results[name], remembered[name], manner) for name, call in names.items()]
+
+    def _drive(self, client: str, batches: Mapping[str, Call], manner: Manner) -> dict[str, list[Any]]:
+        plan = {
+            "parallel": True,
+            "deadline_s": 60,
+            "batches": [
+                *[_batch(name, call, manner) for name, call in batches.items()],
+                _batch(_CONTROL, Call(client, "127.0.0.1", 8080, requests=5), Manner(concurrency=1)),
+            ],
+        }
+        lines = self._ctl(client, {"op": "run", "plan": plan}, timeout_s=60 + _EXEC_MARGIN_S)
+        results = _observations(client, lines)
+        self._watch(results.pop(_CONTROL))
+        return results
+
+    def _watch(self, control: Sequence[Sequence[Any]]) -> None:
+        slowest = max((one[5] for one in control), default=0)
+        failures = sum(1 for one in control if one[6] is not None)
+        seen = self.environment
+        self.environment = Environment(
+            max(seen.control_p99_us, slowest), seen.control_failures + failures, seen.restarts
+        )
+
+    def _ctl(self, address: str, request: Mapping[str, Any], *, timeout_s: float = 30.0) -> list[Any]:
+        pod = self.arena.pod(address)
+        text = self.cluster.exec(
+            pod.namespace, pod.name, CONTAINER, CTL, json.dumps(request, separators=(",", ":")), timeout_s
+        )
+        try:
+            lines = [json.loads(line) for line in text.splitlines() if line]
+        except json.JSONDecodeError as error:
+            raise ExecFailed(f"the probe of {address} answered something other than JSON: {error}") from error
+        if lines and isinstance(lines[-1], dict) and "error" in lines[-1]:
+            raise ExecFailed(f"the probe of {address} refused: {lines[-1]['error']}")
+        return lines
+
+    def _ledgers(self, servers: Iterable[str], batches: list[str]) -> dict[str, dict[str, int]]:
+        remembered: dict[str, dict[str, int]] = {name: {} for name in batches}
+        addresses = list(dict.fromkeys(servers))
+        if not addresses:
+            return remembered
+        request = {"op": "ledger", "batches": batches}
+        with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
+            answers = list(pool.map(lambda address: self._ctl(address, request), addresses))
+        for address, lines in zip(addresses, answers, strict=True):
+            workload = self.arena.pod(address).workload
+            for name, entry in lines[-1]["batches"].items():
+                if entry["count"]:
+                    remembered[name][workload] = entry["count"]
+        return remembered
+
+    def start(self, call: Call, *, rate_per_s: float, duration_s: float) -> Steady:
+        """Start steady traffic that goes on until it is stopped, or for ``duration_s`` seconds."""
+        name = f"{self.arena.placement.run}-{next(self._batches)}"
+        manner = Manner()
+        plan = {
+            "batches": [{**_batch(name, call, manner), "rate_per_s": rate_per_s, "duration_s": duration_s}]
+        }
+        (answer,) = self._ctl(call.client, {"op": "start", "plan": plan})
+        return Steady(self, call, name, answer["handle"])
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """Steady traffic under way."""
+
+    driver: Driver
+    call: Call
+    name: str
+    handle: str
+
+    def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
+        """Stop it and return what became of all its requests."""
+        lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
+        results = _observations(self.call.client, lines)
+        remembered = self.driver._ledgers(ledgers, [self.name])
+        return _traffic(self.call, results[self.name], remembered[self.name], Manner())
+
+
+def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
+    return {
+        "id": name,
+        "protocol": call.protocol,
+        "host": call.host,
+        "port": call.port,
+        "requests": call.requests,
+        "method": call.method,
+        "path": call.path,
+        "headers": dict(call.headers),
+        "connections": "fresh" if manner.fresh else "reuse",
+        "per_connection": manner.per_connection,
+        "duration_s": manner.duration_s,
+        "concurrency": min(manner.concurrency, call.requests),
+        "timeout_s": REQUEST_TIMEOUT_S,
+    }
+
+
+def _observations(client: str, lines: Iterable[Any]) -> dict[str, list[Any]]:
+    """Observations by batch. Raises ExecFailed when the end line is missing or does not add up."""
+    found: dict[str, list[Any]] = {}
+    end: Mapping[str, Any] = {}
+    for line in lines:
+        if "observations" in line:
+            found.setdefault(line["batch"], []).extend(line["observations"])
+        elif line.get("kind") == "end":
+            end = line
+    if not end or not end.get("complete"):
+        raise ExecFailed(f"the plan of {client} did not run to its end")
+    for name, total in end["batches"].items():
+        if len(found.setdefault(name, [])) != total["observations"]:
+            raise ExecFailed(f"observations of {client} are missing: the channel lost {name}")
+    return found
+
+
+def _traffic(
+    call: Call, rows: Sequence[Sequence[Any]], reached: Mapping[str, int], manner: Manner
+) -> Traffic:
+    answered: Counter[str] = Counter()
+    ports: Counter[str] = Counter()
+    statuses: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    on_connection: dict[int, list[str]] = defaultdict(list)
+    latencies = []
+    for _, connection, server, port, status, latency_us, failure in rows:
+        if failure is not None:
+            failures[failure] += 1
+            continue
+        latencies.append(latency_us)
+        if status is not None:
+            statuses[str(status)] += 1
+        if server is not None:
+            answered[server] += 1
+            ports[f"{server}:{port}"] += 1
+            on_connection[connection].append(server)
+    shared = [servers for servers in on_connection.values() if len(servers) > 1]
+    latencies.sort()
+    return Traffic(
+        call=call,
+        sent=len(rows),
+        answered=dict(sorted(answered.items())),
+        ports=dict(sorted(ports.items())),
+        statuses=dict(sorted(statuses.items())),
+        failures=dict(sorted(failures.items())),
+        reached=dict(sorted(reached.items())),
+        connections=len(shared),
+        uniform_connections=sum(1 for servers in shared if len(set(servers)) == 1),
+        fresh=manner.fresh,
+        latency_p50_us=_percentile(latencies, 0.50),
+        latency_p99_us=_percentile(latencies, 0.99),
+    )
+
+
+def _percentile(ordered: Sequence[int], part: float) -> int:
+    return ordered[min(int(len(ordered) * part), len(ordered) - 1)] if ordered else 0

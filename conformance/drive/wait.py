@@ -1,0 +1,77 @@
+"""The one function that waits: until something is seen, with a deadline and a reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, wait_exponential
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Time as the suite needs it; tests use a virtual one."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never runs backwards."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+
+class SystemClock:
+    """The machine's own monotonic clock."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class NotSeen(Exception):
+    """What was waited for did not show before the deadline; ``str`` says what and how long."""
+
+    def __init__(self, because: str, within_s: float) -> None:
+        super().__init__(f"not seen within {within_s:g} s: {because}")
+        self.because = because
+        self.within_s = within_s
+
+
+@dataclass(slots=True)
+class Waiter:
+    """Waits, and tells who wants to know what for: ``on_wait`` gets the reason, the seconds gone and allowed."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    on_wait: Callable[[str, float, float], None] = lambda because, elapsed, within: None
+
+    def until(self, check: Callable[[], T | None], *, within: float, because: str) -> tuple[T, float]:
+        """Call ``check`` until it returns something other than None or False.
+
+        Returns that and the seconds it took. The first call is made at once, the pauses between calls grow
+        from 20 ms to 500 ms. Raises NotSeen after ``within`` seconds; exceptions of ``check`` pass through.
+        """
+        start = self.clock.now()
+
+        def expired(state: RetryCallState) -> bool:
+            elapsed = self.clock.now() - start
+            self.on_wait(because, elapsed, within)
+            return elapsed >= within
+
+        retrying = Retrying(
+            retry=retry_if_result(lambda result: result is None or result is False),
+            wait=wait_exponential(multiplier=0.02, exp_base=1.6, max=0.5),
+            stop=expired,
+            sleep=self.clock.pause,
+        )
+        try:
+            result = retrying(check)
+        except RetryError as error:
+            raise NotSeen(because, within) from error
+        assert result is not None  # noqa: S101 - the retry condition has seen to it
+        return result, self.clock.now() - start

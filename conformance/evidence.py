@@ -1,0 +1,123 @@
+"""What was seen: the frozen values that driving makes and judging reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client was told to send: one kind of request, as often as ``requests`` says."""
+
+    client: str
+    host: str
+    port: int
+    requests: int
+    protocol: str = "http"
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        what = f"{self.method} {self.path}" if self.protocol == "http" else self.protocol
+        headers = "".join(f" {name}: {value}" for name, value in self.headers.items())
+        return f"{self.client} → {self.host}:{self.port} {what}{headers}"
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What became of one batch of requests.
+
+    ``answered`` counts the clients' view: answers by the workload that gave them; ``ports`` the same by
+    "workload:port". ``statuses`` counts HTTP status codes, ``failures`` what failed without a usable answer
+    (closed, refused, reset, timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers'
+    view, read from their ledgers: how many distinct requests of the batch each workload saw.
+    ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many of
+    those one single server gave all of them. Latencies are in microseconds.
+    """
+
+    call: Call
+    sent: int
+    answered: Mapping[str, int]
+    ports: Mapping[str, int]
+    statuses: Mapping[str, int]
+    failures: Mapping[str, int]
+    reached: Mapping[str, int]
+    connections: int = 0
+    uniform_connections: int = 0
+    fresh: bool = False
+    latency_p50_us: int = 0
+    latency_p99_us: int = 0
+
+    @property
+    def served(self) -> int:
+        """Requests that some server's ledger holds."""
+        return sum(self.reached.values())
+
+    @property
+    def answers(self) -> int:
+        """Requests that were answered by a sample workload."""
+        return sum(self.answered.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Settling:
+    """How long a change took to show: ``took_s`` is None when it did not within ``within_s`` seconds."""
+
+    what: str
+    within_s: float
+    took_s: float | None
+
+    @property
+    def settled(self) -> bool:
+        return self.took_s is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One entry of an access table: who calls whom, and whether that call is to go through.
+
+    ``before`` is the same call without the grants; ``server`` the workload that is called. ``control`` is what
+    the same client could do at the same moment where nothing is enforced, such as the same call to a twin
+    server outside the mesh; it is needed for a denial where the table grants that client nothing there.
+    """
+
+    name: str
+    expect: Literal["granted", "denied"]
+    before: Traffic | None
+    traffic: Traffic
+    server: str
+    control: Traffic | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRead:
+    """One read of the Kubernetes API and what it answered; ``reader`` says with whose rights."""
+
+    reader: str
+    path: str
+    status: int
+    body: Any
+    at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrip:
+    """An SMI object as sent, as read back, and which verbs the API server carried out on it."""
+
+    api_version: str
+    kind: str
+    sent: Mapping[str, Any]
+    read: Mapping[str, Any]
+    verbs: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """How the control request of the arena fared beside the traffic: a starved node shows here first."""
+
+    control_p99_us: int = 0
+    control_failures: int = 0
+    restarts: tuple[str, ...] = ()

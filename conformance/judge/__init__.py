@@ -1,0 +1,46 @@
+"""Judges: pure functions from evidence to a judgement. Nothing here can reach a socket."""
+
+from __future__ import annotations
+
+from conformance.judge.division import shares
+from conformance.judge.environment import in_environment, starved
+from conformance.judge.grants import access
+from conformance.judge.metrics import counts, percentiles
+from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
+from conformance.judge.objects import groups_served, round_trips
+from conformance.judge.plain import all_of, inconclusive, not_claimed, unavailable
+from conformance.judge.ports import lands_on
+from conformance.judge.registry import JUDGES, recall
+from conformance.judge.routing import everything_reaches, nothing_reaches, preserved, restored, unharmed
+from conformance.judge.statistics import leak_bound, sample_size
+from conformance.judge.topology import edges
+
+__all__ = [
+    "JUDGES",
+    "access",
+    "all_of",
+    "apiservice",
+    "counts",
+    "discovery",
+    "edges",
+    "everything_reaches",
+    "groups_served",
+    "in_environment",
+    "inconclusive",
+    "lands_on",
+    "leak_bound",
+    "not_claimed",
+    "nothing_reaches",
+    "object_fields",
+    "percentiles",
+    "preserved",
+    "rbac",
+    "recall",
+    "restored",
+    "round_trips",
+    "sample_size",
+    "shares",
+    "starved",
+    "unavailable",
+    "unharmed",
+]

@@ -1,0 +1,143 @@
+"""Whether traffic is divided by weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.evidence import Settling, Traffic
+from conformance.judge import seen
+from conformance.judge.registry import judge
+from conformance.judge.statistics import (
+    ALPHA,
+    LEAST,
+    Region,
+    expected_shares,
+    leak_bound,
+    regions,
+    sample_size,
+)
+from conformance.judge.words import counted, listed, percent, sentences, several
+from conformance.verdict import Judgement, Share, Verdict
+
+
+@judge
+def shares(before: Traffic, sample: Traffic, weights: Mapping[str, int], settling: Settling) -> Judgement:
+    """Requests are divided over the listed backends, and nothing else, in proportion to their weights.
+
+    A claim of effect: the same division must not have been there ``before``. Counts are accepted as
+    ``statistics`` derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws
+    once for each connection and the sample reused connections, the number of draws is not the number of
+    requests and nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
+    """
+    due = expected_shares(weights)
+    accepted = regions(sample.sent, weights)
+    asked = _asked(due, accepted)
+    figures = _figures(sample, due, accepted)
+    found = (
+        seen.wrong(
+            seen.late(settling),
+            seen.strays(sample, weights),
+            seen.failed(sample),
+            expected=asked,
+            hint=_hint(settling, sample),
+        )
+        or seen.contradictory(sample)
+        or _too_few_draws(sample, due)
+        or _outside(sample, due, accepted, asked)
+        or seen.unsound(before, sample)
+        or seen.too_few(sample, max(sample_size(weights), LEAST), "an error of 5 points")
+        or _there_already(before, weights)
+        or Judgement(Verdict.PASS, _kept(sample, due, accepted), expected=asked)
+    )
+    return Judgement(found.verdict, found.summary, found.expected or asked, found.hint, figures)
+
+
+def _figures(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> tuple[Share, ...]:
+    if not sample.sent:
+        return ()
+    n = sample.sent
+    return tuple(
+        Share(name, _answered(sample, name) / n, due[name], region.low / n, region.high / n)
+        for name, region in accepted.items()
+    )
+
+
+def _answered(sample: Traffic, name: str) -> int:
+    return sample.answered.get(name, 0)
+
+
+def _asked(due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
+    parts = ", ".join(f"{name} {percent(due[name])} ({_bounds(region)})" for name, region in accepted.items())
+    return f"{parts}; a mesh that draws at random by weight is outside with probability {ALPHA:g} at most"
+
+
+def _bounds(region: Region) -> str:
+    if region.low == region.high:
+        return f"exactly {region.low:,}"
+    return f"{region.low:,} to {region.high:,}"
+
+
+def _outside(
+    sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region], asked: str
+) -> Judgement | None:
+    off = [
+        f"{name} got {_answered(sample, name):,} of {several(sample.sent, 'request')} "
+        f"({percent(_answered(sample, name) / sample.sent)}) where {_bounds(region)} are accepted "
+        f"for {percent(due[name])}"
+        for name, region in accepted.items()
+        if sample.sent and not region.accepts(_answered(sample, name))
+    ]
+    return seen.wrong(
+        *off,
+        expected=asked,
+        hint="compare the shares with the numbers of pods, with equal shares, and with the weights of before",
+    )
+
+
+def _hint(settling: Settling, sample: Traffic) -> str:
+    if not settling.settled:
+        return "the mesh did not take the change up, or takes longer than its profile allows"
+    if sample.answers < sample.sent:
+        return "see which backend's ledger misses requests: its workload, port or policy is the first suspect"
+    return "only listed backends may be reached through the root, whatever pods the root selects"
+
+
+def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | None:
+    """Inconclusive when each connection stuck to one backend and connections were reused.
+
+    Requests on one connection are then a single draw, and how many connections each backend got is not
+    known. All connections of one accord is another matter: that much is judged by the largest share.
+    """
+    if sample.fresh or not sample.connections or sample.uniform_connections < sample.connections:
+        return None
+    servers = [name for name, count in sample.answered.items() if count]
+    if len(servers) == 1 and due.get(servers[0], 0.0) ** sample.connections <= ALPHA:
+        return None
+    if len(servers) == 1 and due.get(servers[0], 0.0) >= 1:
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"each of {several(sample.connections, 'connection')} stayed with one backend: "
+        f"too few draws to judge shares by ({counted(sample.answered)})",
+        hint="a mesh may divide connections instead of requests; send each request over its own",
+    )
+
+
+def _there_already(before: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+    if seen.strays(before, weights):
+        return None
+    accepted = regions(before.answers, weights)
+    if not all(region.accepts(_answered(before, name)) for name, region in accepted.items()):
+        return None
+    return seen.no_difference("these shares were there", before.answered)
+
+
+def _kept(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
+    got = listed(
+        f"{name} {percent(_answered(sample, name) / sample.sent)} of {percent(due[name])}"
+        for name in accepted
+    )
+    silent = [name for name, share in due.items() if not share]
+    bound = percent(leak_bound(sample.sent))
+    quiet = f"nothing for {listed(silent)} (a leak above {bound} is excluded)" if silent else ""
+    return sentences((f"{several(sample.sent, 'request')}: {got}", quiet))

@@ -1,0 +1,39 @@
+"""How judges of API answers meet what is hostile or malformed: with a verdict and a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import ParamSpec
+
+from conformance.judge.figures import Malformed
+from conformance.judge.words import sentences
+from conformance.verdict import Judgement, Verdict
+
+P = ParamSpec("P")
+
+
+def malformed_fails(function: Callable[P, Judgement]) -> Callable[P, Judgement]:
+    """Make of a body that cannot be read a failure with the sentence that says why."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> Judgement:
+        try:
+            return function(*args, **kwargs)
+        except Malformed as error:
+            return Judgement(
+                Verdict.FAIL,
+                str(error),
+                expected="an answer in the form that the specification gives",
+                hint="compare the stored body with apis/traffic-metrics of the specification",
+            )
+
+    return guarded
+
+
+def verdict_of(findings: Sequence[str], expected: str, passed: str, hint: str = "") -> Judgement:
+    """Fail with the findings, or pass when there is none."""
+    told = [finding for finding in findings if finding]
+    if told:
+        return Judgement(Verdict.FAIL, sentences(told), expected=expected, hint=hint)
+    return Judgement(Verdict.PASS, passed, expected=expected)

@@ -1,0 +1,198 @@
+"""Whether the figures of the metrics API are those of the traffic that was driven."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.evidence import ApiRead
+from conformance.judge.figures import (
+    FAILURES,
+    PERCENTILES,
+    SUCCESSES,
+    Figures,
+    either,
+    one,
+)
+from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge.registry import judge
+from conformance.judge.words import number, percent
+from conformance.verdict import Judgement, Verdict
+
+TOLERANCE = 0.10
+"""How far a count may be from what was sent, as a part of it.
+
+A window's edges are as sharp as the collector's beat: one that adds up beats of 1 s over 10 s is off by a
+beat at most, and one that extrapolates (``increase()`` over 30 s with a scrape each 3 s) by a scrape, both
+10 % under constant load. Rates in place of counts are off by the window's length in seconds, lifetime
+totals by the load's length in windows: three windows of load put them at 300 %. The ratio of the counts
+needs no check of its own: with both within 10 % it is off by 5 points at most.
+"""
+
+SLACK = 2
+"""Requests by which a count may always be off: 10 % of a small number is less than one request each edge."""
+
+LEAST_COUNT = 10
+"""Requests that must be due in the window for a count to mean something: five times SLACK."""
+
+
+@judge
+@malformed_fails
+def counts(
+    before: ApiRead, read: ApiRead, later: ApiRead | None, succeeded: int, failed: int, seconds: float
+) -> Judgement:
+    """Counts are the requests of the window, and their ratio is the one sent.
+
+    ``succeeded`` and ``failed`` requests were sent at a constant rate over the ``seconds`` until ``read``; of
+    a shorter window only its part is due. A claim of effect: ``before`` must not show them. ``later``, read
+    when window and collector have had time to forget, must have fallen to nothing.
+    """
+    sent = succeeded + failed
+    if sent <= 0 or seconds <= 0:
+        return Judgement(Verdict.INCONCLUSIVE, "no traffic was driven for the metrics to count")
+    figures = one(read)
+    part = min(1.0, figures.window_s / seconds)
+    due = {SUCCESSES: succeeded * part, FAILURES: failed * part}
+    expected = (
+        f"success_count {number(due[SUCCESSES])} and failure_count {number(due[FAILURES])} in a window of "
+        f"{number(figures.window_s)} s, each within {percent(TOLERANCE)} or {SLACK} requests"
+    )
+    fallen = _not_fallen(later, figures, sum(due.values()))
+    judged = verdict_of(
+        [*_off(figures, due), fallen],
+        expected,
+        f"success_count {number(figures.successes)} of {number(due[SUCCESSES])}, failure_count "
+        f"{number(figures.failures)} of {number(due[FAILURES])} in a window of {number(figures.window_s)} s",
+        _count_hint(figures, due, seconds),
+    )
+    if not judged.passed:
+        return judged
+    reason = _vague(due, later, figures, seconds) or _indistinct(before, due)
+    return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected) if reason else judged
+
+
+def _near(value: float, due: float) -> bool:
+    return abs(value - due) <= max(TOLERANCE * due, SLACK)
+
+
+def _off(figures: Figures, due: Mapping[str, float]) -> list[str]:
+    shown = {SUCCESSES: figures.successes, FAILURES: figures.failures}
+    return [
+        f"{name} is {number(shown[name])} where {number(due[name])} were sent in the window"
+        for name in due
+        if not _near(shown[name], due[name])
+    ]
+
+
+def _not_fallen(later: ApiRead | None, figures: Figures, due: float) -> str:
+    total = shown_total(later)
+    if later is None or total <= max(TOLERANCE * due, SLACK):
+        return ""
+    return (
+        f"after the traffic stopped and the window passed, {number(total)} requests are still shown "
+        f"({number(figures.total)} before)"
+    )
+
+
+def shown_total(read: ApiRead | None) -> float:
+    """All requests that an answer shows; none where nothing is there. Raises Malformed.
+
+    What an idle object looks like is left open by the specification: 404, an empty list and zeros are
+    the same here.
+    """
+    if read is None or read.status == 404:
+        return 0.0
+    return sum(figures.total for figures in either(read))
+
+
+def _vague(due: Mapping[str, float], later: ApiRead | None, figures: Figures, seconds: float) -> str:
+    """Why right counts would prove nothing; empty when they do."""
+    few = [name for name, count in due.items() if 0 < count < LEAST_COUNT]
+    if few or sum(due.values()) < LEAST_COUNT:
+        counted = ", ".join(f"{name} {number(count)}" for name, count in due.items())
+        return f"too few requests for a window of {number(figures.window_s)} s to be judged by ({counted})"
+    if later is None and seconds < 1.5 * figures.window_s:
+        return (
+            f"cannot be told from totals: the load of {number(seconds)} s does not outlast the window of "
+            f"{number(figures.window_s)} s, and nothing was read after it"
+        )
+    return ""
+
+
+def _indistinct(before: ApiRead, due: Mapping[str, float]) -> str:
+    total, wanted = shown_total(before), sum(due.values())
+    if total < wanted - max(TOLERANCE * wanted, SLACK):
+        return ""
+    return f"cannot be told from earlier traffic: {number(total)} requests were shown before any was sent"
+
+
+def _count_hint(figures: Figures, due: Mapping[str, float], seconds: float) -> str:
+    wanted = sum(due.values())
+    if figures.window_s > 1.5 and _near(figures.total * figures.window_s, wanted):
+        return "the figures look like rates per second"
+    if seconds > 1.5 * figures.window_s and _near(figures.total, wanted * seconds / figures.window_s):
+        return "the figures look like totals since the load began"
+    if due[FAILURES] > SLACK and _near(figures.successes, wanted) and figures.failures <= SLACK:
+        return "failed requests look to be counted as successes"
+    return "compare the timestamp and window of the stored answer with the time of the load"
+
+
+@judge
+@malformed_fails
+def percentiles(
+    read: ApiRead, expected_ms: Mapping[str, tuple[float, float]], before: ApiRead | None = None
+) -> Judgement:
+    """Latency percentiles lie where the servers' delays put them, by value times unit, and do not cross.
+
+    ``expected_ms`` maps p50, p90 and p99 to the lowest and highest milliseconds accepted. A claim of effect:
+    an answer ``before``, if there is one, must not show them already. Raises KeyError for other names.
+    """
+    asked = ", ".join(
+        f"{name} {number(low)} to {number(high)} ms" for name, (low, high) in expected_ms.items()
+    )
+    expected = f"{asked}; p50 <= p90 <= p99"
+    figures = one(read)
+    if not figures.total:
+        return Judgement(
+            Verdict.FAIL, "no request is counted, so there are no percentiles", expected=expected
+        )
+    findings = [*_misplaced(figures, expected_ms), _crossed(figures)]
+    told = ", ".join(f"{name} {number(_ms(figures, name))} ms" for name in PERCENTILES)
+    judged = verdict_of(findings, expected, told, _latency_hint(figures, expected_ms))
+    if judged.passed and before is not None and before.status != 404:
+        held = any(
+            shown.total and not _misplaced(shown, expected_ms) and not _crossed(shown)
+            for shown in either(before)
+        )
+        if held:
+            return Judgement(
+                Verdict.INCONCLUSIVE,
+                f"cannot be told from earlier traffic: these percentiles were shown before ({told})",
+                expected=expected,
+            )
+    return judged
+
+
+def _ms(figures: Figures, name: str) -> float:
+    return float(figures.values[PERCENTILES[name]])
+
+
+def _misplaced(figures: Figures, expected_ms: Mapping[str, tuple[float, float]]) -> list[str]:
+    return [
+        f"{name} is {number(_ms(figures, name))} ms where {number(low)} to {number(high)} ms are expected"
+        for name, (low, high) in expected_ms.items()
+        if not low <= _ms(figures, name) <= high
+    ]
+
+
+def _crossed(figures: Figures) -> str:
+    ascending = [_ms(figures, name) for name in PERCENTILES]
+    if ascending == sorted(ascending):
+        return ""
+    return f"percentiles cross: p50, p90, p99 are {', '.join(number(value) for value in ascending)} ms"
+
+
+def _latency_hint(figures: Figures, expected_ms: Mapping[str, tuple[float, float]]) -> str:
+    for factor in (1000, 1 / 1000):
+        if all(low <= _ms(figures, name) * factor <= high for name, (low, high) in expected_ms.items()):
+            return "off by a factor of 1,000: the unit stated is not the unit measured in"
+    return "averages, swapped names and empty histograms look like this"

@@ -1,0 +1,161 @@
+"""Whether the metrics API is there: aggregated, discoverable, complete in form, guarded by RBAC."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.evidence import ApiRead
+from conformance.judge.figures import Figures, Malformed, answered, either
+from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge.registry import judge
+from conformance.judge.words import listed, sentences, several, short
+from conformance.verdict import Judgement, Verdict
+
+GROUP, VERSION = "metrics.smi-spec.io", "v1alpha1"
+_NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
+CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
+
+
+@judge
+@malformed_fails
+def apiservice(apiservice: ApiRead, group_version: ApiRead) -> Judgement:
+    """The API is reached through aggregation: an available APIService points at a service of the mesh."""
+    body = answered(apiservice, "APIService")
+    spec = _mapping(body.get("spec"))
+    service = _mapping(spec.get("service"))
+    name = _mapping(body.get("metadata")).get("name")
+    target = f"{short(service.get('name'))} in {short(service.get('namespace'))}"
+    list_kind = _mapping(group_version.body).get("kind")
+    return verdict_of(
+        [
+            _unlike("metadata.name", name, f"{VERSION}.{GROUP}"),
+            _unlike("spec.group", spec.get("group"), GROUP),
+            _unlike("spec.version", spec.get("version"), VERSION),
+            ""
+            if service.get("name") and service.get("namespace")
+            else "spec.service names no service: the API is not aggregated",
+            _availability(_mapping(body.get("status")).get("conditions")),
+            ""
+            if group_version.status == 200 and list_kind == "APIResourceList"
+            else f"{group_version.path} answered {group_version.status}, kind {short(list_kind)}",
+        ],
+        f"APIService {VERSION}.{GROUP} is Available and its service answers through the API server",
+        f"the APIService points at {target}, is Available and answers",
+        hint="kubectl get apiservice says why it is not available",
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _unlike(field: str, value: Any, due: str) -> str:
+    return "" if value == due else f"{field} is {short(value)}, not {due!r}"
+
+
+def _availability(conditions: Any) -> str:
+    entries = conditions if isinstance(conditions, list) else []
+    available = [entry for entry in map(_mapping, entries) if entry.get("type") == "Available"]
+    if not available:
+        return "the APIService has no Available condition"
+    if available[0].get("status") == "True":
+        return ""
+    reason, message = available[0].get("reason"), available[0].get("message")
+    return f"the APIService is not Available: {short(reason)}, {short(message, 160)}"
+
+
+@judge
+@malformed_fails
+def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
+    """Discovery lists TrafficMetrics resources with get and list, scoped as the kinds are.
+
+    ``offered`` are lists of the resources so advertised: each must answer. Sub-resources such as
+    ``pods/edges`` may be listed or not.
+    """
+    resources = answered(read, "APIResourceList").get("resources")
+    if not isinstance(resources, list) or not resources:
+        raise Malformed(f"{read.path} lists no resources: {short(resources)}")
+    findings = [_resource(entry, index) for index, entry in enumerate(resources)]
+    findings += [
+        f"{each.path} is advertised but answered {each.status}" for each in offered if each.status != 200
+    ]
+    names = [str(_mapping(entry).get("name")) for entry in resources]
+    kinds = sorted({name for name in names if "/" not in name})
+    return verdict_of(
+        findings,
+        "each entry has kind TrafficMetrics, verbs get and list, and namespaced true except for "
+        "cluster-scoped kinds",
+        f"{several(len(kinds), 'kind')} offered: {listed(kinds)}",
+    )
+
+
+def _resource(entry: Any, index: int) -> str:
+    found = _mapping(entry)
+    name = found.get("name")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return f"resources[{index}] has the name {short(name)}"
+    verbs = found.get("verbs")
+    given = {verb for verb in verbs if isinstance(verb, str)} if isinstance(verbs, list) else set()
+    parent, _, sub = name.partition("/")
+    kinds = ("TrafficMetrics", "TrafficMetricsList") if sub else ("TrafficMetrics",)
+    missing = ({"get", "list"} if not sub else set()) - given
+    namespaced = parent not in CLUSTER_SCOPED
+    return sentences(
+        (
+            "" if found.get("kind") in kinds else f"{name} has kind {short(found.get('kind'))}",
+            f"{name} lacks the verbs {', '.join(sorted(missing))}" if missing else "",
+            f"{name} offers neither get nor list" if sub and not given & {"get", "list"} else "",
+            ""
+            if found.get("namespaced") is namespaced
+            else f"{name} is {'not ' if namespaced else ''}namespaced (namespaced: "
+            f"{short(found.get('namespaced'))})",
+        )
+    )
+
+
+@judge
+@malformed_fails
+def object_fields(reads: Sequence[ApiRead]) -> Judgement:
+    """Every TrafficMetrics, got or listed, carries the fields and the five metrics, in their forms."""
+    seen = [figures for read in reads for figures in either(read)]
+    expected = (
+        "kind, resource, edge {direction, side, resource}, timestamp, window and the five metrics, as "
+        "quantities; latencies with a unit of time, counts without"
+    )
+    unnamed = [str(index) for index, figures in enumerate(seen) if not _names_an_object(figures)]
+    if not seen:
+        return Judgement(Verdict.INCONCLUSIVE, "no TrafficMetrics was returned to look at", expected=expected)
+    return verdict_of(
+        [f"resource names no object in {', '.join(unnamed)}" if unnamed else ""],
+        expected,
+        f"{several(len(seen), 'object')} of {several(len(reads), 'answer')} are complete",
+    )
+
+
+def _names_an_object(figures: Figures) -> bool:
+    found = figures.resource
+    return bool(found.kind and found.name and (found.namespace or found.kind in ("Namespace", "Node")))
+
+
+@judge
+def rbac(reads: Mapping[str, ApiRead], expected: Mapping[str, int]) -> Judgement:
+    """Rights on the metrics API are those of Kubernetes RBAC: each case answers the status due to it.
+
+    A refusal counts only while some case that is allowed answers 200.
+    """
+    asked = ", ".join(f"{case}: {status}" for case, status in expected.items())
+    missing = [case for case in expected if case not in reads]
+    findings = [
+        f"{case} ({reads[case].reader}, {reads[case].path}) answered {reads[case].status}, not {status}"
+        for case, status in expected.items()
+        if case in reads and reads[case].status != status
+    ]
+    allowed = [case for case, status in expected.items() if status == 200 and case not in missing]
+    if findings or not (missing or not allowed):
+        return verdict_of(
+            findings, asked, f"all {several(len(expected), 'case')} answered as their rights say"
+        )
+    reason = f"not tried: {', '.join(missing)}" if missing else "refusals without positive control"
+    return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)

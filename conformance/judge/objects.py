@@ -1,0 +1,131 @@
+"""Whether SMI objects are served and kept by the Kubernetes API."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
+from typing import Any
+
+from conformance.evidence import RoundTrip
+from conformance.judge.quantity import parse_quantity
+from conformance.judge.registry import judge
+from conformance.judge.words import listed, sentences, several, short
+from conformance.verdict import Judgement, Verdict
+
+VERBS = ("create", "get", "list", "watch", "patch", "replace", "delete")
+"""What generic clients do with an object of the Kubernetes API."""
+
+Kind = tuple[str, str, str]
+"""Group, version and kind."""
+
+_ABSENT = object()
+
+
+@judge
+def groups_served(claimed: Sequence[Kind] | Set[Kind], served: Sequence[Kind] | Set[Kind]) -> Judgement:
+    """Every kind that the profile claims is in the cluster's discovery."""
+    wanted, there = {tuple(each) for each in claimed}, {tuple(each) for each in served}
+    missing = sorted(wanted - there)
+    if not wanted:
+        return Judgement(Verdict.NOT_CLAIMED, "the profile claims no API")
+    asked = f"discovery lists {listed(_spelled(sorted(wanted)))}"
+    if missing:
+        return Judgement(
+            Verdict.FAIL,
+            f"claimed but not served: {listed(_spelled(missing))}",
+            expected=asked,
+            hint=_other_versions(missing, there),
+        )
+    return Judgement(Verdict.PASS, f"all {several(len(wanted), 'kind')} are served", expected=asked)
+
+
+def _spelled(kinds: Sequence[tuple[str, ...]]) -> list[str]:
+    return [f"{group}/{version} {kind}" for group, version, kind in kinds]
+
+
+def _other_versions(missing: Sequence[tuple[str, ...]], there: Collection[tuple[str, ...]]) -> str:
+    kinds = {(group, kind) for group, _, kind in missing}
+    others = sorted(each for each in there if (each[0], each[2]) in kinds)
+    return f"served instead: {listed(_spelled(others))}" if others else "the CRDs are not installed"
+
+
+@judge
+def round_trips(trips: Sequence[RoundTrip]) -> Judgement:
+    """Each object sent comes back with every field, and the API server carries out every verb on it.
+
+    Fields are compared by meaning: what the server adds is its own affair, null is the same as absent, and
+    of the metadata only name, labels and annotations were asked for.
+    """
+    asked = f"every field sent comes back; {', '.join(VERBS)} all work"
+    findings = [finding for trip in trips for finding in _findings(trip)]
+    untried = [
+        f"{_title(trip)}: {', '.join(missing)}"
+        for trip in trips
+        if (missing := [verb for verb in VERBS if verb not in trip.verbs])
+    ]
+    if findings:
+        return Judgement(
+            Verdict.FAIL,
+            sentences(findings),
+            expected=asked,
+            hint="a structural schema that does not name a field makes the API server drop it",
+        )
+    if not trips or untried:
+        reason = f"not tried: {listed(untried)}" if trips else "no object was sent"
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+    return Judgement(
+        Verdict.PASS,
+        f"{several(len(trips), 'object')} came back whole: {listed(_title(trip) for trip in trips)}",
+        expected=asked,
+    )
+
+
+def _title(trip: RoundTrip) -> str:
+    return f"{trip.api_version} {trip.kind}"
+
+
+def _findings(trip: RoundTrip) -> list[str]:
+    refused = [verb for verb in VERBS if trip.verbs.get(verb) is False]
+    lost = list(_differences(_asked_for(trip.sent), trip.read, ""))
+    return [
+        f"{_title(trip)}: {what}"
+        for what in (f"did not {listed(refused)}" if refused else "", listed(lost) if lost else "")
+        if what
+    ]
+
+
+def _asked_for(sent: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = sent.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return dict(sent)
+    kept = {key: metadata[key] for key in ("name", "labels", "annotations") if key in metadata}
+    return {**sent, "metadata": kept}
+
+
+def _differences(sent: Any, read: Any, path: str) -> Iterator[str]:
+    match sent:
+        case None:
+            return
+        case Mapping() if isinstance(read, Mapping):
+            for key, value in sent.items():
+                yield from _differences(value, read.get(key, _ABSENT), f"{path}.{key}".lstrip("."))
+        case list() | tuple() if isinstance(read, list | tuple) and len(read) == len(sent):
+            for index, (value, other) in enumerate(zip(sent, read, strict=True)):
+                yield from _differences(value, other, f"{path}[{index}]")
+        case _ if read is _ABSENT:
+            yield f"{path} is gone"
+        case _ if not _same(sent, read, path):
+            yield f"{path} was {short(sent)}, came back as {short(read)}"
+
+
+def _same(sent: Any, read: Any, path: str) -> bool:
+    if isinstance(sent, bool) or isinstance(read, bool):
+        return sent is read
+    if sent == read:
+        return True
+    if not path.endswith(".weight"):
+        return False
+    # Weights are quantities in v1alpha1: '1', 1 and '1000m' are one weight.
+    try:
+        return parse_quantity(sent) == parse_quantity(read)
+    except ValueError:
+        return False

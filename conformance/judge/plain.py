@@ -1,0 +1,77 @@
+"""Judgements that need no evidence, and the one that joins others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from conformance.judge.registry import judge, register
+from conformance.judge.statistics import SAMPLES
+from conformance.judge.words import sentences
+from conformance.verdict import Basis, Judgement, Share, Verdict, merge
+
+
+@judge
+def inconclusive(reason: str, hint: str = "") -> Judgement:
+    """What was seen allows no conclusion; ``reason`` says why."""
+    return Judgement(Verdict.INCONCLUSIVE, reason, hint=hint)
+
+
+@judge
+def unavailable(what: str, hint: str = "") -> Judgement:
+    """Something that the requirement is about could not be observed at all."""
+    return Judgement(Verdict.INCONCLUSIVE, f"could not be observed: {what}", hint=hint)
+
+
+@judge
+def not_claimed(reason: str) -> Judgement:
+    """The mesh does not claim what the requirement is about."""
+    return Judgement(Verdict.NOT_CLAIMED, reason)
+
+
+@register
+def all_of(**parts: Judgement) -> Judgement:
+    """Several judgements as one: the worst verdict, with the words of the parts that brought it about.
+
+    Shares of all parts are kept. The basis holds the bases of the parts, under their names. Raises
+    ValueError when there is no part, one that no judge made (it could not be recomputed), or more than
+    SAMPLES random samples (the error rate of a requirement would not hold).
+    """
+    drawn = [part for part in parts.values() if any(0 < share.expected < 1 for share in part.shares)]
+    if len(drawn) > SAMPLES:
+        raise ValueError(f"{len(drawn)} samples in one requirement: its error rate allows for {SAMPLES}")
+    verdict = merge(part.verdict for part in parts.values())
+    decisive = {name: part for name, part in parts.items() if part.verdict is verdict}
+    return Judgement(
+        verdict,
+        _named(decisive, "summary"),
+        expected=_named(decisive, "expected"),
+        hint=sentences(dict.fromkeys(part.hint for part in decisive.values())),
+        shares=_shares(parts),
+        basis=Basis("all_of", {name: _basis(name, part) for name, part in parts.items()}),
+    )
+
+
+def _basis(name: str, part: Judgement) -> Basis:
+    if part.basis is None:
+        raise ValueError(f"{name!r} was not concluded by a judge, so nobody could recompute it")
+    return part.basis
+
+
+def _named(parts: dict[str, Judgement], field: str) -> str:
+    texts = {name: getattr(part, field) for name, part in parts.items()}
+    return sentences(f"{_title(name)}: {text}" for name, text in texts.items() if text)
+
+
+def _shares(parts: dict[str, Judgement]) -> tuple[Share, ...]:
+    sharing = {name: part for name, part in parts.items() if part.shares}
+    if len(sharing) == 1:
+        return next(iter(sharing.values())).shares
+    return tuple(
+        replace(share, server=f"{share.server} ({_title(name)})")
+        for name, part in sharing.items()
+        for share in part.shares
+    )
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ")

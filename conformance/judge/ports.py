@@ -1,0 +1,48 @@
+"""Whether requests land on the port that the chosen backend maps to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conformance.evidence import Settling, Traffic
+from conformance.judge import seen
+from conformance.judge.registry import judge
+from conformance.judge.statistics import LEAST
+from conformance.judge.words import counted, listed, several
+from conformance.verdict import Judgement, Verdict
+
+
+@judge
+def lands_on(before: Traffic, sample: Traffic, ports: Mapping[str, int], settling: Settling) -> Judgement:
+    """Each server of ``ports`` is reached, at its own port and no other; nothing else answers, nothing fails.
+
+    A claim of effect: ``before`` must have left one of these servers and ports out.
+    """
+    wanted = [f"{server}:{port}" for server, port in ports.items()]
+    asked = f"every request is answered by one of {listed(wanted)}, each of which is reached"
+    elsewhere = {place: count for place, count in sample.ports.items() if place not in wanted and count}
+    missing = [place for place in wanted if not sample.ports.get(place)]
+    return (
+        seen.wrong(
+            seen.late(settling),
+            f"answered at other places: {counted(elsewhere)}" if elsewhere else "",
+            seen.strays(sample, set(ports)),
+            f"never answered: {listed(missing)}" if missing else "",
+            seen.failed(sample),
+            expected=asked,
+            hint="the targetPort of the chosen backend decides, not that of the root or of another backend",
+        )
+        or seen.contradictory(sample)
+        or seen.unsound(before, sample)
+        or seen.too_few(sample, LEAST, "a leak of 5 points")
+        or (
+            seen.no_difference("all of these places were reached", before.ports)
+            if all(before.ports.get(place) for place in wanted)
+            else None
+        )
+        or Judgement(
+            Verdict.PASS,
+            f"{several(sample.sent, 'request')} landed on {counted(sample.ports)}",
+            expected=asked,
+        )
+    )

@@ -1,0 +1,212 @@
+"""Where traffic goes when it is not a matter of shares."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence, Set
+
+from conformance.evidence import Settling, Traffic
+from conformance.judge import seen
+from conformance.judge.registry import judge
+from conformance.judge.statistics import LEAST, draws_to_see_all, leak_bound
+from conformance.judge.words import counted, listed, percent, sentences, several
+from conformance.verdict import Judgement, Verdict
+
+_LEAK = "a leak of 5 points"
+_NOT_TAKEN_UP = "the mesh did not take the change up, or takes longer than its profile allows"
+
+
+@judge
+def nothing_reaches(before: Traffic, sample: Traffic, backend: str, settling: Settling) -> Judgement:
+    """A backend gets none of the traffic, and all of it is answered by others.
+
+    A claim of effect: ``before`` must have reached the backend.
+    """
+    asked = f"no request reaches {backend}, and every request is answered"
+    return (
+        seen.wrong(
+            seen.leaked(sample, backend),
+            seen.late(settling),
+            seen.failed(sample),
+            expected=asked,
+            hint="a weight of 0 read as 'not set', or a proxy that kept its old configuration",
+        )
+        or seen.contradictory(sample)
+        or seen.unsound(before, sample)
+        or seen.too_few(sample, LEAST, _LEAK)
+        or _never_reached(before, backend)
+        or Judgement(
+            Verdict.PASS,
+            f"none of {several(sample.sent, 'request')} reached {backend} "
+            f"(a leak above {percent(leak_bound(sample.sent))} is excluded)",
+            expected=asked,
+        )
+    )
+
+
+def _never_reached(before: Traffic, backend: str) -> Judgement | None:
+    if seen.arrived(before, backend):
+        return None
+    return seen.no_difference(f"nothing reached {backend}", before.answered)
+
+
+@judge
+def everything_reaches(
+    before: Traffic, sample: Traffic, server: str, settling: Settling, port: int | None = None
+) -> Judgement:
+    """One server, at one port if ``port`` is given, answers every request, and no other is reached.
+
+    A claim of effect: ``before`` must have been answered otherwise.
+    """
+    where = server if port is None else f"{server}:{port}"
+    asked = f"every request is answered by {where}, and nothing else is reached"
+    return (
+        seen.wrong(
+            seen.late(settling),
+            seen.strays(sample, {server}),
+            _wrong_ports(sample, server, port),
+            seen.failed(sample),
+            expected=asked,
+            hint=_NOT_TAKEN_UP if not settling.settled else "see which workload's ledger holds the others",
+        )
+        or seen.contradictory(sample)
+        or seen.unsound(before, sample)
+        or seen.too_few(sample, LEAST, _LEAK)
+        or _there_already(before, server, port)
+        or Judgement(
+            Verdict.PASS,
+            f"{where} answered all of {several(sample.sent, 'request')} "
+            f"(a leak above {percent(leak_bound(sample.sent))} is excluded)",
+            expected=asked,
+        )
+    )
+
+
+def _wrong_ports(sample: Traffic, server: str, port: int | None) -> str:
+    if port is None:
+        return ""
+    right = sample.ports.get(f"{server}:{port}", 0)
+    others = {name: count for name, count in sample.ports.items() if name != f"{server}:{port}"}
+    missing = sample.answered.get(server, 0) - right
+    if missing <= 0 and not any(others.values()):
+        return ""
+    return f"answered at another port than {port}: {counted(others)}"
+
+
+def _there_already(before: Traffic, server: str, port: int | None) -> Judgement | None:
+    if seen.strays(before, {server}) or _wrong_ports(before, server, port):
+        return None
+    where = server if port is None else f"{server}:{port}"
+    return seen.no_difference(f"everything reached {where}", before.answered)
+
+
+@judge
+def restored(
+    during: Traffic, after: Traffic, servers: Sequence[str] | Set[str], settling: Settling
+) -> Judgement:
+    """After a withdrawal every one of ``servers`` is reached again, nothing else is, and nothing fails.
+
+    A claim of effect: ``during`` the change they were not all reached. A server is missed by a random mesh
+    with a probability of at most ALPHA when enough draws were made; with fewer nothing is concluded.
+    """
+    asked = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
+    missing = sorted(name for name in servers if not seen.arrived(after, name))
+    gone = f"not reached again: {listed(missing)} (answers: {counted(after.answered)})" if missing else ""
+    few = _few_draws(after, len(servers)) if missing else None
+    return (
+        seen.wrong(
+            seen.late(settling),
+            "" if few else gone,
+            seen.strays(after, servers),
+            seen.failed(after),
+            expected=asked,
+            hint="look for routes that outlived the object they were made for",
+        )
+        or few
+        or seen.contradictory(after)
+        or seen.unsound(during, after)
+        or _all_reached(during, servers)
+        or Judgement(
+            Verdict.PASS,
+            f"all of {listed(sorted(servers))} are reached again ({counted(after.answered)})",
+            expected=asked,
+        )
+    )
+
+
+def _few_draws(after: Traffic, servers: int) -> Judgement | None:
+    stuck = not after.fresh and after.connections and after.uniform_connections == after.connections
+    draws = after.connections if stuck else after.sent
+    least = draws_to_see_all(servers)
+    if draws >= least:
+        return None
+    unit = several(draws, "connection" if stuck else "request")
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"{unit} may miss one of {several(servers, 'server')} by chance: that takes {least:,}",
+    )
+
+
+def _all_reached(during: Traffic, servers: Collection[str]) -> Judgement | None:
+    if not all(seen.arrived(during, name) for name in servers):
+        return None
+    return seen.no_difference("all of them were reached", during.answered)
+
+
+@judge
+def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: str) -> Judgement:
+    """Traffic addressed to ``server`` is answered by it alone and does not fail, while an effect is in force.
+
+    A claim of preservation: it holds without a mesh as well, so nothing is concluded, not even from a
+    violation, unless ``effect``, a judgement of the same scenario, is a pass.
+    """
+    batches = [during] if isinstance(during, Traffic) else list(during)
+    asked = f"{server} alone answers what is addressed to it, while the effect is in force"
+    found = [_answered_alone(batch, server, asked) for batch in batches]
+    worst = next((each for each in found if each and each.verdict is Verdict.FAIL), None)
+    if not effect.passed:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            sentences(
+                (
+                    f"cannot be told from no mesh: no effect was seen in force ({effect.summary})",
+                    f"besides, {worst.summary}" if worst else "",
+                )
+            ),
+            expected=asked,
+        )
+    if not batches:
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent to {server}", expected=asked)
+    sent = sum(batch.sent for batch in batches)
+    return (
+        worst
+        or next((each for each in found if each), None)
+        or Judgement(
+            Verdict.PASS, f"{server} answered all of {several(sent, 'request')} sent to it", expected=asked
+        )
+    )
+
+
+def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None:
+    if not batch.sent:
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=asked)
+    return seen.wrong(
+        *(f"{batch.call}: {what}" for what in (seen.strays(batch, {server}), seen.failed(batch)) if what),
+        expected=asked,
+        hint="only traffic addressed to the root service is divided",
+    ) or seen.contradictory(batch)
+
+
+@judge
+def unharmed(sample: Traffic) -> Judgement:
+    """Steady traffic goes on: every request is answered by some sample workload."""
+    asked = "no request fails"
+    if not sample.sent:
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=asked)
+    return (
+        seen.wrong(
+            seen.failed(sample), expected=asked, hint="see at which moment of the change requests failed"
+        )
+        # Steady traffic may come without ledgers: who answered is enough to know that nothing failed.
+        or (seen.contradictory(sample) if sample.reached else None)
+        or Judgement(Verdict.PASS, f"none of {several(sample.sent, 'request')} failed", expected=asked)
+    )

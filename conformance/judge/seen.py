@@ -1,0 +1,132 @@
+"""Reading one batch of traffic: what went wrong, in words, and whether its two views agree."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from conformance.evidence import Settling, Traffic
+from conformance.judge.words import counted, number, sentences, several
+from conformance.verdict import Judgement, Verdict
+
+OK = "200"
+"""The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""
+
+
+def late(settling: Settling) -> str:
+    """What was waited for in vain; empty when the change settled."""
+    if settling.settled:
+        return ""
+    return f"not settled within {number(settling.within_s)} s: {settling.what}"
+
+
+def failed(traffic: Traffic) -> str:
+    """Requests that no sample workload answered; empty when there is none."""
+    lost = traffic.sent - traffic.answers
+    if lost <= 0:
+        return ""
+    foreign = lost - sum(traffic.failures.values())
+    other = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != OK}
+    causes = dict(traffic.failures)
+    if foreign > 0:
+        causes["answered by no sample workload"] = foreign
+    statuses = f"; {counted(other)}" if foreign > 0 and other else ""
+    return f"{lost:,} of {several(traffic.sent, 'request')} failed ({counted(causes)}{statuses})"
+
+
+def strays(traffic: Traffic, allowed: Collection[str]) -> str:
+    """Workloads outside ``allowed`` that answered or were reached; empty when there is none."""
+    return _strays(traffic, {name for name in _workloads(traffic) if name not in allowed})
+
+
+def leaked(traffic: Traffic, backend: str) -> str:
+    """The requests that a workload got which must get none; empty when there is none."""
+    return _strays(traffic, {backend})
+
+
+def arrived(traffic: Traffic, server: str) -> int:
+    """Requests that got to a workload, by the client's view or its ledger, whichever shows more."""
+    return max(traffic.answered.get(server, 0), traffic.reached.get(server, 0))
+
+
+def _strays(traffic: Traffic, names: Collection[str]) -> str:
+    counts = {name: arrived(traffic, name) for name in names if arrived(traffic, name)}
+    if not counts:
+        return ""
+    total = f"{sum(counts.values()):,} of {several(traffic.sent, 'request')}"
+    return f"{total} went where none may go ({counted(counts)})"
+
+
+def _workloads(traffic: Traffic) -> set[str]:
+    return {*traffic.answered, *traffic.reached}
+
+
+def disagreement(traffic: Traffic) -> str:
+    """How the clients' view and the servers' ledgers contradict each other; empty when they do not.
+
+    A ledger may hold more than the client saw answered, by as many requests as failed on their way back.
+    """
+    lost = traffic.sent - traffic.answers - sum(traffic.failures.values())
+    if lost < 0:
+        return f"the client reports {-lost:,} more outcomes than the {several(traffic.sent, 'request')} sent"
+    for name in sorted(_workloads(traffic)):
+        answered, reached = traffic.answered.get(name, 0), traffic.reached.get(name, 0)
+        unexplained = reached - answered - (traffic.sent - traffic.answers)
+        if answered > reached:
+            return f"{name} answered {answered:,} of them, but its ledger holds {reached:,}"
+        if unexplained > 0:
+            return f"{name}'s ledger holds {reached:,} of them, but {answered:,} were answered by it"
+    if traffic.served > traffic.sent:
+        return f"the ledgers hold {traffic.served:,} requests, {traffic.sent:,} were sent"
+    return ""
+
+
+def contradictory(traffic: Traffic) -> Judgement | None:
+    """Inconclusive when the two views disagree."""
+    if not (how := disagreement(traffic)):
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"client and ledgers disagree: {how}",
+        hint="a workload that restarted loses its ledger; a mesh that retries or mirrors fills two",
+    )
+
+
+def unsound(before: Traffic, sample: Traffic) -> Judgement | None:
+    """Inconclusive when nothing was sent, or the null control shows nothing to compare with."""
+    if not sample.sent:
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}")
+    if not before.sent:
+        return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
+    if not before.answers and not before.served:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"before the change {failed(before)}: there is nothing to tell the effect from",
+            hint="the workloads were not ready, or the client could not reach them at all",
+        )
+    return None
+
+
+def no_difference(what: str, counts: Mapping[str, int]) -> Judgement:
+    """The null control met the claim as well."""
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"cannot be told from no mesh: {what} before the change as well ({counted(counts)})",
+        hint="the fixture must ask for something that plain Services do not give",
+    )
+
+
+def too_few(traffic: Traffic, least: int, why: str) -> Judgement | None:
+    """Inconclusive when the sample could not have shown the error that it must show."""
+    if traffic.sent >= least:
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"{several(traffic.sent, 'request')} cannot show {why}: that takes {least:,}",
+    )
+
+
+def wrong(*findings: str, expected: str, hint: str = "") -> Judgement | None:
+    """Fail with all findings that are not empty; None when all are."""
+    if not any(findings):
+        return None
+    return Judgement(Verdict.FAIL, sentences(findings), expected=expected, hint=hint)

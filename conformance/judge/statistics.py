@@ -1,0 +1,192 @@
+"""How many requests a claim about shares needs, and which counts it accepts.
+
+A conforming mesh may draw at random, rotate, or draw once for each connection. Random draws are the
+hardest case: each backend's count is binomial. A count is accepted when it lies in the exact two-sided
+region of that distribution, so a conforming mesh is rejected with a probability of at most ALPHA for a
+requirement; rotating meshes scatter less and are accepted the more easily. There is one sample and one
+look at it: a rule such as "best of ten" would turn a tolerance of 5 points into one of 8.
+
+Sums are taken over the probabilities themselves, from ``lgamma``; nothing is approximated by a normal
+distribution. Source for the exact region: C. J. Clopper, E. S. Pearson, "The use of confidence or
+fiducial limits illustrated in the case of the binomial", Biometrika 26 (1934); for sharing the error
+among backends: O. J. Dunn, "Multiple comparisons among means", JASA 56 (1961), after Bonferroni.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+
+ALPHA = 1e-4
+"""Probability with which a conforming mesh that draws at random may be rejected, for each requirement.
+
+Thirty requirements of this kind then reject a perfect mesh in 1 - (1 - 1e-4)**30 = 0.3 % of runs.
+"""
+
+SAMPLES = 4
+"""Samples that one requirement may be judged by (several ratios, several clients) within ALPHA.
+
+Each sample gets ALPHA / SAMPLES, so that nobody has to count them; it costs 9 % more requests than
+ALPHA for a single sample would: ((4.22 + 3.09) / (3.89 + 3.09))**2 = 1.10 in normal quantiles.
+"""
+
+POWER = 0.999
+"""Probability with which an error of SHIFT is rejected at least."""
+
+SHIFT = 0.05
+"""The error that a sample of ``sample_size`` must show, as a part of all requests: five points.
+
+A share p below five points cannot lose as much, and twice a share of half a point is an error that five
+points would never show. For those the tolerance is relative: getting nothing, or getting twice the share.
+"""
+
+LEAST = 135
+"""Requests of which none may go astray where a share of 0 or of all is claimed.
+
+The smallest n at which a leak of SHIFT shows with POWER: (1 - 0.05)**135 = 0.00098 <= 1 - 0.999.
+"""
+
+_STEP = 100
+_MOST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The counts from ``low`` to ``high``, both included, of ``n`` draws."""
+
+    n: int
+    low: int
+    high: int
+
+    def accepts(self, count: int) -> bool:
+        return self.low <= count <= self.high
+
+
+def regions(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
+    """The accepted counts of each backend when ``n`` requests are divided by ``weights``.
+
+    Raises ValueError for weights that are negative or have no sum, or a negative n.
+    """
+    if n < 0:
+        raise ValueError(f"{n} draws cannot be made")
+    alpha = _alpha_of_one(len(weights))
+    return {server: acceptance(n, share, alpha) for server, share in expected_shares(weights).items()}
+
+
+def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
+    """The part of the traffic that each backend is due; raises ValueError for unusable weights."""
+    total = sum(weights.values())
+    if total <= 0 or min(weights.values()) < 0:
+        raise ValueError(f"no shares follow from the weights {dict(weights)}")
+    return {server: weight / total for server, weight in weights.items()}
+
+
+def _alpha_of_one(backends: int) -> float:
+    # Two counts add up to n, so both regions exclude the same outcomes: one comparison, not two.
+    comparisons = backends if backends > 2 else 1
+    return ALPHA / SAMPLES / comparisons
+
+
+@lru_cache(maxsize=4096)
+def acceptance(n: int, share: float, alpha: float) -> Region:
+    """The two-sided region of a binomial count: either tail outside it has at most ``alpha`` / 2."""
+    if share <= 0 or n == 0:
+        return Region(n, 0, 0)
+    if share >= 1:
+        return Region(n, n, n)
+    first, probabilities = _distribution(n, share)
+    below = sum(1 for mass in accumulate(probabilities) if mass <= alpha / 2)
+    above = sum(1 for mass in accumulate(reversed(probabilities)) if mass <= alpha / 2)
+    # A window that does not begin at 0 leaves out counts that have no mass worth mentioning: rejected.
+    return Region(n, first + below, first + len(probabilities) - 1 - above)
+
+
+def rejected(region: Region, share: float) -> float:
+    """Probability that a mesh which really gives ``share`` is rejected by ``region``."""
+    if share <= 0:
+        return 0.0 if region.accepts(0) else 1.0
+    if share >= 1:
+        return 0.0 if region.accepts(region.n) else 1.0
+    first, probabilities = _distribution(region.n, share)
+    low, high = max(0, region.low - first), max(0, region.high - first + 1)
+    return min(1.0, math.fsum(probabilities[:low]) + math.fsum(probabilities[high:]))
+
+
+def alternatives(share: float) -> tuple[float, ...]:
+    """The wrong shares nearest to ``share`` that must be rejected with POWER; see SHIFT."""
+    nearest = (max(share - SHIFT, 0.0), min(share + SHIFT, 2 * share, 1.0))
+    return tuple(wrong for wrong in nearest if wrong != share)
+
+
+def sample_size(weights: Mapping[str, int]) -> int:
+    """Requests (a multiple of 100) at which every alternative of every backend is rejected with POWER.
+
+    A shift between two backends, whichever they are, moves both counts, and each is judged on its own:
+    what one of them shows is enough. Raises ValueError for unusable weights.
+    """
+    shares = tuple(sorted(set(expected_shares(weights).values())))
+    return _sample_size(shares, _alpha_of_one(len(weights)))
+
+
+@lru_cache(maxsize=256)
+def _sample_size(shares: tuple[float, ...], alpha: float) -> int:
+    low, high = 0, _STEP
+    while not _tells_apart(high, shares, alpha):
+        low, high = high, 2 * high
+        if high > _MOST:
+            raise ValueError(f"a share of {shares[0]:.2g} would take more than {_MOST:,} requests")
+    while high - low > _STEP:
+        middle = (low + high) // (2 * _STEP) * _STEP
+        low, high = (low, middle) if _tells_apart(middle, shares, alpha) else (middle, high)
+    return high
+
+
+def _tells_apart(n: int, shares: tuple[float, ...], alpha: float) -> bool:
+    return all(
+        rejected(acceptance(n, share, alpha), wrong) >= POWER
+        for share in shares
+        for wrong in alternatives(share)
+    )
+
+
+def leak_bound(n: int, confidence: float = POWER) -> float:
+    """The largest part that may have leaked although none of ``n`` requests did, at this confidence.
+
+    The upper Clopper-Pearson bound for a count of 0: 1 - (1 - confidence)**(1/n); everything for n = 0.
+    """
+    if n <= 0:
+        return 1.0
+    return -math.expm1(math.log1p(-confidence) / n)
+
+
+def draws_to_see_all(servers: int) -> int:
+    """Draws after which a mesh that picks evenly has missed one of ``servers`` with at most ALPHA.
+
+    By the union bound: servers * (1 - 1 / servers)**n <= ALPHA.
+    """
+    if servers <= 1:
+        return 1
+    return math.ceil(math.log(ALPHA / servers) / math.log1p(-1 / servers))
+
+
+@lru_cache(maxsize=64)
+def _distribution(n: int, share: float) -> tuple[int, tuple[float, ...]]:
+    """The first count and the probabilities from there on, without tails below e**-72.
+
+    By Bernstein's inequality a count is further than t = 12 s + 60 from its mean with a probability of at
+    most exp(-t**2 / (2 * (s**2 + t / 3))) < e**-72, where s is the standard deviation.
+    """
+    reach = 12 * math.sqrt(n * share * (1 - share)) + 60
+    first, last = max(0, math.floor(n * share - reach)), min(n, math.ceil(n * share + reach))
+    return first, tuple(_probabilities(n, share, first, last))
+
+
+def _probabilities(n: int, share: float, first: int, last: int) -> Iterator[float]:
+    log_share, log_rest = math.log(share), math.log1p(-share)
+    whole = math.lgamma(n + 1)
+    for count in range(first, last + 1):
+        ways = whole - math.lgamma(count + 1) - math.lgamma(n - count + 1)
+        yield math.exp(ways + count * log_share + (n - count) * log_rest)

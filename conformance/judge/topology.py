@@ -1,0 +1,124 @@
+"""Whether the edges that the metrics API shows are the calls that were made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from typing import NamedTuple
+
+from conformance.evidence import ApiRead
+from conformance.judge.figures import Figures, FiguresList, many
+from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge.registry import judge
+from conformance.judge.words import listed, several
+from conformance.verdict import Judgement, Verdict
+
+
+class _Edge(NamedTuple):
+    resource: str
+    direction: str
+    peer: str
+
+    def __str__(self) -> str:
+        return f"{self.resource} {self.direction} {self.peer}"
+
+
+@judge
+@malformed_fails
+def edges(
+    before: Mapping[str, ApiRead],
+    reads: Mapping[str, ApiRead],
+    calls: Sequence[tuple[str, str]] | Set[tuple[str, str]],
+    bystanders: Sequence[str] | Set[str] = (),
+    aliases: Mapping[str, str] | None = None,
+    addressed: ApiRead | None = None,
+) -> Judgement:
+    """Each object's edges are the calls it made ('to') and got ('from'), and no others of the arena.
+
+    ``reads`` maps the name of an object to the list of its edges, ``calls`` are pairs of caller and callee by
+    those names; ``bystanders`` got and made no calls. ``aliases`` maps other names (pods) to them. A peer
+    that is none of these is somebody else's traffic and left alone. ``addressed`` is an attempt to get a
+    single edge, which must not exist. A claim of effect: ``before`` must not show the same edges.
+    """
+    names = dict(aliases or {})
+    known = {*reads, *bystanders, *names.values(), *(name for pair in calls for name in pair)}
+    due = _due(reads, calls)
+    answers = {name: many(read) for name, read in reads.items()}
+    shown = _shown(answers, known, names)
+    expected = f"exactly the edges {listed(sorted(map(str, due)))}"
+    judged = verdict_of(
+        [
+            *(finding for name, answer in answers.items() for finding in _misnamed(name, answer, names)),
+            _list_of("edges are missing", due - shown),
+            _list_of("edges are shown that nobody used", shown - due),
+            _single_edge(addressed),
+        ],
+        expected,
+        f"{several(len(due), 'edge')} shown, no other: {listed(sorted(map(str, due)))}",
+        hint="direction 'to' means that the resource sends to edge.resource, 'from' that it receives",
+    )
+    if not due:
+        return Judgement(Verdict.INCONCLUSIVE, "no call was made that an edge could show", expected=expected)
+    found = _there_already(before, due, known, names) if judged.passed else None
+    return found or judged
+
+
+def _due(reads: Mapping[str, ApiRead], calls: Iterable[tuple[str, str]]) -> set[_Edge]:
+    made = {_Edge(caller, "to", callee) for caller, callee in calls if caller in reads}
+    got = {_Edge(callee, "from", caller) for caller, callee in calls if callee in reads}
+    return made | got
+
+
+def _shown(
+    answers: Mapping[str, FiguresList], known: Collection[str], names: Mapping[str, str]
+) -> set[_Edge]:
+    return {
+        _Edge(name, figures.direction, peer)
+        for name, answer in answers.items()
+        for figures in answer.items
+        if (peer := names.get(figures.peer.name, figures.peer.name)) in known
+    }
+
+
+def _misnamed(name: str, answer: FiguresList, names: Mapping[str, str]) -> list[str]:
+    findings = []
+    if answer.resource.name != name:
+        findings.append(f"the list of {name}'s edges has resource {answer.resource}")
+    for index, figures in enumerate(answer.items):
+        if figures.resource != answer.resource:
+            findings.append(
+                f"items[{index}] of {name} has resource {figures.resource}{_swapped(figures, name)}"
+            )
+        if not figures.peer.name:
+            findings.append(f"items[{index}] of {name} names no peer in edge.resource")
+    return findings
+
+
+def _swapped(figures: Figures, name: str) -> str:
+    return ", swapped with edge.resource" if figures.peer.name == name else ""
+
+
+def _list_of(what: str, found: Collection[_Edge]) -> str:
+    return f"{what}: {listed(sorted(map(str, found)))}" if found else ""
+
+
+def _single_edge(addressed: ApiRead | None) -> str:
+    if addressed is None or addressed.status >= 400:
+        return ""
+    return f"{addressed.path} answered {addressed.status}: single edges cannot be addressed"
+
+
+def _there_already(
+    before: Mapping[str, ApiRead], due: set[_Edge], known: Collection[str], names: Mapping[str, str]
+) -> Judgement | None:
+    if not before:
+        reason = "the edges were not read before the calls: there is no null control"
+        return Judgement(Verdict.INCONCLUSIVE, reason)
+    # An object without traffic may be unknown to the API.
+    answers = {name: many(read) for name, read in before.items() if read.status != 404}
+    if not due <= _shown(answers, known, names):
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        "cannot be told from configuration: the same edges were shown before any call",
+        hint="edges come from traffic seen; earlier traffic must have left the window",
+    )

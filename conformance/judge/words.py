@@ -1,0 +1,65 @@
+"""The words in which judges report figures; one place, so that all summaries read alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+MOST_NAMED = 8
+"""How many names a sentence lists before it says how many more there are."""
+
+
+def number(value: float) -> str:
+    """4,000 or 3.25: grouped by thousands, at most two decimals."""
+    text = f"{value:,.2f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def percent(part: float) -> str:
+    """A part in [0, 1] as a percentage of two significant digits at least: 70.2 %, 0.62 %, 0 %."""
+    value = 100 * part
+    decimals = 1 if value >= 10 or value == 0 else 2 if value >= 0.1 else 4
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
+    return f"{text} %"
+
+
+def several(count: int, noun: str) -> str:
+    """'1 request' or '4,000 requests'."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """'v1 2,790, v2 1,210', the largest first; 'none' when empty."""
+    order = sorted((item for item in counts.items() if item[1]), key=lambda item: (-item[1], item[0]))
+    return listed(f"{name} {count:,}" for name, count in order)
+
+
+def listed(names: Iterable[str]) -> str:
+    """The names in the order given, cut after MOST_NAMED; 'none' when empty."""
+    given = list(names)
+    if not given:
+        return "none"
+    rest = len(given) - MOST_NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    return ", ".join(given[:MOST_NAMED]) + more
+
+
+def sentences(parts: Iterable[str]) -> str:
+    """Several findings as one line of text."""
+    return "; ".join(part for part in parts if part)
+
+
+def short(value: object, most: int = 60) -> str:
+    """Something that a server sent, quoted so that it cannot be taken for our words, and cut.
+
+    Lists and objects are described, not written out: they may be of any size and depth.
+    """
+    match value:
+        case str():
+            text = repr(value[: most + 1])
+        case list() | tuple():
+            return f"a list of {len(value):,}"
+        case Mapping():
+            return f"an object of {several(len(value), 'field')}"
+        case _:
+            text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 1]}…"

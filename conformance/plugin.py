@@ -1,0 +1,147 @@
+"""The pytest plugin: options, markers and fixtures; what it does stands in the modules that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from conformance import catalogue, profiles
+from conformance.catalogue import CatalogueError
+from conformance.clusters import Cluster, ClusterError
+from conformance.clusters.kubernetes import KubernetesCluster
+from conformance.drive.arena import Arena
+from conformance.drive.manifests import STOCK_IMAGE
+from conformance.drive.scenario import Scenario
+from conformance.profiles import Profile, ProfileError
+from conformance.record import Inconclusive, render
+from conformance.runner import Runner
+from conformance.session import Session
+from conformance.verdict import Judgement, Verdict
+
+UNUSABLE = 2
+"""Exit code for input that cannot be used, as for whatever is inconclusive."""
+
+_RUNNER = pytest.StashKey[Runner]()
+SESSION = pytest.StashKey[Session]()
+"""Put here by who wants several pytest runs on one session (the fault campaign); it keeps the arena."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("smi-conformance", "Service Mesh Interface conformance")
+    group.addoption(
+        "--mesh", metavar="PROFILE", help="the mesh's profile: a name, or a path such as ./my-mesh.yaml"
+    )
+    group.addoption("--context", metavar="NAME", help="context of the kubeconfig (default: the current one)")
+    group.addoption("--kubeconfig", metavar="FILE", help="kubeconfig (default: KUBECONFIG or ~/.kube/config)")
+    group.addoption(
+        "--image",
+        default=STOCK_IMAGE,
+        metavar="IMAGE",
+        help="image of the sample workloads, any with Python 3.9+",
+    )
+    group.addoption(
+        "--level",
+        action="append",
+        choices=catalogue.LEVELS,
+        default=[],
+        help="only requirements of this level; may be repeated",
+    )
+    group.addoption(
+        "--requirement",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only this requirement; may be repeated",
+    )
+    group.addoption(
+        "--reports",
+        default="reports",
+        metavar="DIR",
+        help="where reports/<run>/ is written (default: reports)",
+    )
+    group.addoption("--keep", action="store_true", help="leave the arena in the cluster after the run")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "requirement(id): the requirement of the catalogue that the test judges"
+    )
+    config.addinivalue_line(
+        "markers",
+        "scenario(folder, arena, groups): fixtures of a module, the arena's parts and the SMI groups it needs",
+    )
+    if not config.getoption("mesh") or config.option.collectonly:
+        return
+    session = config.stash.get(SESSION, None)
+    runner = Runner(config, session or _session(config), owns_arena=session is None)
+    config.stash[_RUNNER] = runner
+    config.pluginmanager.register(runner, "smi-conformance-runner")
+    if session is None:
+        runner.set_up_html()
+
+
+def _session(config: pytest.Config) -> Session:
+    try:
+        known = catalogue.load()
+        for requirement_id in config.getoption("requirement"):
+            known[requirement_id]
+        profile = profiles.load(config.getoption("mesh"))
+        cluster = KubernetesCluster(config.getoption("context"), config.getoption("kubeconfig"))
+    except (CatalogueError, ProfileError, ClusterError) as error:
+        pytest.exit(str(error), UNUSABLE)
+    command = ("pytest", *map(str, config.invocation_params.args))
+    return Session(profile, cluster, command=command, image=config.getoption("image"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    suites = any(item.get_closest_marker("requirement") for item in items)
+    if suites and _RUNNER not in config.stash and not config.option.collectonly:
+        there = ", ".join(profiles.names())
+        raise pytest.UsageError(f"the conformance suites need --mesh PROFILE; there are: {there}")
+
+
+def _runner(request: pytest.FixtureRequest) -> Runner:
+    return request.config.stash[_RUNNER]
+
+
+@pytest.fixture(scope="session")
+def profile(request: pytest.FixtureRequest) -> Profile:
+    """The profile of the mesh under test."""
+    return _runner(request).session.profile
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The cluster that the run happens in."""
+    return _runner(request).session.cluster
+
+
+@pytest.fixture(scope="session")
+def arena(request: pytest.FixtureRequest) -> Arena:
+    """The run's namespaces with the sample workloads."""
+    return _runner(request).session.arena
+
+
+@pytest.fixture(scope="module")
+def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
+    """The module's scenario: its part of the arena is ready, and what it applies is withdrawn at its end."""
+    with _runner(request).scenario(request.node) as one:
+        yield one
+
+
+@pytest.fixture
+def verdict(request: pytest.FixtureRequest) -> Callable[[Judgement], None]:
+    """Takes the judgement that the test comes to; a test that does not call it is inconclusive."""
+
+    def take(judgement: Judgement) -> None:
+        taken = _runner(request).take(request.node, judgement)
+        if taken.verdict is Verdict.FAIL:
+            pytest.fail(render(taken), pytrace=False)
+        if taken.verdict is Verdict.INCONCLUSIVE:
+            raise Inconclusive(render(taken))
+        if taken.verdict is Verdict.NOT_CLAIMED:
+            pytest.skip(render(taken))
+
+    return take

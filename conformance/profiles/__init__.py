@@ -1,0 +1,181 @@
+"""Profiles: what the suite must know of a mesh, one YAML file each; nothing else names a mesh."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from conformance import catalogue
+
+
+class ProfileError(ValueError):
+    """A profile that cannot be used; the message is one line with the remedy."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Marks(_Strict):
+    """Labels and annotations to put on an object."""
+
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+
+
+class Membership(_Strict):
+    """What makes pods of a namespace part of the mesh, or keeps them out of it.
+
+    ``objects`` are made in the namespace before its pods, for example a permission without which pods
+    do not get ready; ``$namespace`` in any of their strings stands for the namespace's name.
+    """
+
+    namespace: Marks = Marks()
+    pod: Marks = Marks()
+    objects: tuple[dict[str, Any], ...] = ()
+
+
+class Join(Membership):
+    """How pods join. ``sidecar``: a joined pod shows more containers than its manifest names."""
+
+    sidecar: bool = True
+
+
+class Access(_Strict):
+    """What holds where no TrafficTarget names a workload, and how a namespace is taken out of access control.
+
+    ``open`` absent means that no namespace can be: then scenarios that are not about access apply TrafficTargets for
+    their own calls, and what needs a namespace without access control is not asked of the mesh.
+    """
+
+    default: Literal["deny", "allow"] = "deny"
+    open: Membership | None = None
+
+
+class Hosts(_Strict):
+    """The name that a client calls to reach a service through the mesh."""
+
+    service: str = "{service}.{namespace}.svc.cluster.local"
+
+
+class Claims(_Strict):
+    """API versions that the mesh says it implements, by group."""
+
+    split: tuple[str, ...] = ()
+    access: tuple[str, ...] = ()
+    specs: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    def by_group(self) -> dict[str, tuple[str, ...]]:
+        return {group: getattr(self, group) for group in catalogue.GROUPS}
+
+
+class Converge(_Strict):
+    """Seconds a change may take to show, and how long a denial must hold to count."""
+
+    within_s: float = Field(default=30.0, gt=0, le=600)
+    stable_s: float = Field(default=1.0, gt=0, le=60)
+
+
+class Metrics(_Strict):
+    """Seconds after which traffic shows in TrafficMetrics."""
+
+    delay_s: float = Field(default=30.0, gt=0, le=600)
+
+
+class Profile(_Strict):
+    """One mesh as the suite sees it."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
+    description: str = ""
+    claims: Claims
+    disclaims: dict[str, str] = {}
+    """Requirements the mesh does not claim to meet, each with its reason."""
+    join: Join = Join()
+    outside: Membership = Membership()
+    access: Access = Access()
+    hosts: Hosts = Hosts()
+    converge: Converge = Converge()
+    metrics: Metrics = Metrics()
+
+    def host(self, service: str, namespace: str) -> str:
+        """The name that a client calls for a service."""
+        return self.hosts.service.format(service=service, namespace=namespace)
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys(Profile, first["loc"][:-1])
+        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
+        return f"unknown key {where!r}; {hint}"
+    return f"{where}: {first['msg']}"
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    for part in path:
+        field = model.model_fields.get(str(part))
+        inner = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        models = [kind for kind in inner if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if not models:
+            return []
+        model = models[0]
+    return list(model.model_fields)
+
+
+def parse(text: str, name: str) -> Profile:
+    """A profile from YAML. Raises ProfileError with one line that names the key and the remedy."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ProfileError(f"profile {name}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise ProfileError(f"profile {name}: not a mapping; see docs/profiles.md for one in ten lines")
+    try:
+        profile = Profile.model_validate(document)
+    except ValidationError as error:
+        raise ProfileError(f"profile {name}: {_explain(error)}") from error
+    known = catalogue.load()
+    for requirement_id in profile.disclaims:
+        if requirement_id not in known:
+            near = difflib.get_close_matches(requirement_id, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ProfileError(f"profile {name}: disclaims: unknown requirement {requirement_id!r}{hint}")
+    try:
+        profile.host("service", "namespace")
+    except (KeyError, IndexError, ValueError) as error:
+        raise ProfileError(
+            f"profile {name}: hosts.service: only {{service}} and {{namespace}} may stand in braces"
+        ) from error
+    return profile
+
+
+def names() -> list[str]:
+    """Profiles that come with the suite."""
+    files = resources.files(__name__).iterdir()
+    return sorted(entry.name.removesuffix(".yaml") for entry in files if entry.name.endswith(".yaml"))
+
+
+def load(mesh: str) -> Profile:
+    """A profile that comes with the suite, by name, or any other by the path of its file.
+
+    Raises ProfileError when there is none or it does not fit the model.
+    """
+    if mesh in names():
+        return parse((resources.files(__name__) / f"{mesh}.yaml").read_text(encoding="utf-8"), mesh)
+    path = Path(mesh)
+    if path.suffix in {".yaml", ".yml"} or "/" in mesh:
+        try:
+            return parse(path.read_text(encoding="utf-8"), str(path))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProfileError(f"profile {mesh}: {getattr(error, 'strerror', None) or error}") from error
+    near = difflib.get_close_matches(mesh, names(), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
+    raise ProfileError(f"unknown mesh {mesh!r}; {hint} (or give the path of a profile, ./my-mesh.yaml)")

@@ -1,0 +1,173 @@
+"""From what a run found to its report: verdicts merged, requirements counted, the headline drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from conformance.catalogue import Level, Requirement
+from conformance.evidence import ApiRead, Environment, RoundTrip, Settling, Traffic
+from conformance.report.document import (
+    OUTCOMES,
+    ApiReadEvidence,
+    BasisRecord,
+    ClusterInfo,
+    Conclusion,
+    Diagnostic,
+    EnvironmentEvidence,
+    Finding,
+    Headline,
+    Mesh,
+    Outcome,
+    Report,
+    RequirementRecord,
+    RoundTripEvidence,
+    Run,
+    Status,
+    Timing,
+    TrafficEvidence,
+)
+from conformance.verdict import Basis, Judgement, Verdict, merge
+
+Otherwise = Literal["not claimed", "untested", "not selected", "not reached"]
+"""Why a requirement was not judged."""
+
+_EVIDENCE: dict[type, type[Any]] = {
+    Traffic: TrafficEvidence,
+    ApiRead: ApiReadEvidence,
+    RoundTrip: RoundTripEvidence,
+    Environment: EnvironmentEvidence,
+}
+
+
+def build(
+    *,
+    suite_version: str,
+    run: Run,
+    mesh: Mesh,
+    cluster: ClusterInfo,
+    timing: Timing,
+    requirements: Iterable[RequirementRecord],
+    findings: Iterable[Finding] = (),
+    diagnostics: Iterable[Diagnostic] = (),
+) -> Report:
+    """The report of a run. Raises ValueError when two requirements share an id."""
+    records = tuple(requirements)
+    ids = [record.id for record in records]
+    if len(set(ids)) != len(ids):
+        raise ValueError(f"requirements twice in the report: {sorted({i for i in ids if ids.count(i) > 1})}")
+    return Report(
+        suite_version=suite_version,
+        run=run,
+        mesh=mesh,
+        cluster=cluster,
+        headline=headline(records, interrupted=run.interrupted),
+        counts=count(records),
+        timing=timing,
+        requirements=records,
+        findings=tuple(findings),
+        diagnostics=tuple(diagnostics),
+    )
+
+
+def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Headline:
+    """What may be said of the mesh as a whole: only core requirements speak.
+
+    1 a core requirement failed, whatever else happened; 2 one is inconclusive or was not reached, the run
+    was interrupted, or no core requirement was judged at all; 0 all that were selected and claimed passed.
+    """
+    core = [record for record in records if record.level == "core"]
+    tally = count(core)
+    judged = tally["pass"] + tally["fail"] + tally["inconclusive"]
+    if tally["fail"]:
+        reason = f"{tally['fail']} of {judged} core requirements failed"
+        reason += ", and the run ended early" if interrupted else ""
+        return Headline(verdict=Verdict.FAIL, reason=reason, exit_code=1)
+    if interrupted or tally["not reached"]:
+        missed = count(records)["not reached"]
+        reason = f"the run ended early, {missed} requirements were not reached"
+    elif not judged:
+        reason = "no core requirement was judged"
+    elif tally["inconclusive"]:
+        reason = f"{tally['inconclusive']} of {judged} core requirements could not be judged"
+    else:
+        return Headline(
+            verdict=Verdict.PASS, reason=f"all {judged} core requirements judged hold", exit_code=0
+        )
+    return Headline(verdict=Verdict.INCONCLUSIVE, reason=reason, exit_code=2)
+
+
+def count(records: Iterable[RequirementRecord]) -> dict[Outcome, int]:
+    """How many requirements came out how; every outcome is there, also at zero."""
+    counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+    for record in records:
+        counts[record.outcome] += 1
+    return counts
+
+
+def requirement_record(
+    entry: Requirement,
+    tests: Iterable[Conclusion] = (),
+    *,
+    otherwise: Otherwise,
+    note: str = "",
+    faults: Iterable[str] = (),
+    missing: Iterable[str] = (),
+) -> RequirementRecord:
+    """A catalogue entry with what its tests found; ``otherwise`` is its status when none of them ran.
+
+    An ambiguous requirement is observed, never judged. A verdict is the merge over all tests. Where some of
+    the requirement's tests did not run (``missing`` names them), those that did can condemn but not acquit:
+    the status is then ``otherwise``.
+    """
+    ran, left_out = tuple(tests), tuple(missing)
+    status, verdict = merged(entry.level, ran) if ran else (otherwise, None)
+    if ran and left_out and verdict is Verdict.PASS:
+        status, verdict = otherwise, None
+        note = note or f"{len(left_out)} of its {len(ran) + len(left_out)} tests did not run"
+    return RequirementRecord(
+        **entry.model_dump(include={"id", "api", "level", "versions", "statement", "source"}),
+        status=status,
+        verdict=verdict,
+        note=note,
+        tests=ran,
+        faults=tuple(faults),
+    )
+
+
+def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict | None]:
+    """What the tests of a requirement make of it together. Raises ValueError when there is none."""
+    verdict = merge(test.verdict for test in tests)
+    if verdict is Verdict.NOT_CLAIMED:
+        return "not claimed", None
+    return ("observed", None) if level == "ambiguous" else ("judged", verdict)
+
+
+def conclusion(
+    nodeid: str,
+    title: str,
+    judgement: Judgement,
+    *,
+    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | Environment]] = (),
+    settlings: Iterable[Settling] = (),
+    duration_s: float = 0.0,
+) -> Conclusion:
+    """What a test concluded, from the live judgement; evidence is (name, value), as "before" or "sample"."""
+    return Conclusion(
+        nodeid=nodeid,
+        title=title,
+        verdict=judgement.verdict,
+        summary=judgement.summary,
+        expected=judgement.expected,
+        hint=judgement.hint,
+        shares=judgement.shares,
+        settlings=tuple(settlings),
+        evidence=tuple(_EVIDENCE[type(value)](name=name, value=value) for name, value in evidence),
+        basis=basis_record(judgement.basis),
+        duration_s=max(0.0, duration_s),
+    )
+
+
+def basis_record(basis: Basis | None) -> BasisRecord | None:
+    """A live basis as it stands in the document."""
+    return None if basis is None else BasisRecord(judge=basis.judge, arguments=basis.arguments)

@@ -1,0 +1,230 @@
+"""The report: the verdicts of one run with their evidence, as one JSON document.
+
+HTML, JUnit and the terminal's closing lines are pure functions of it. Every value is made plain
+(`conformance.report.plain`) on its way in, so a document survives being written and read unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from conformance.catalogue import Api, Level
+from conformance.evidence import ApiRead, Environment, RoundTrip, Settling, Traffic
+from conformance.report.plain import plain, text
+from conformance.verdict import Share, Verdict
+
+Status = Literal["judged", "observed", "not claimed", "untested", "not selected", "not reached"]
+Outcome = Literal[
+    "pass", "fail", "inconclusive", "observed", "not claimed", "untested", "not selected", "not reached"
+]
+OUTCOMES: tuple[Outcome, ...] = (
+    "pass", "fail", "inconclusive", "observed", "not claimed", "untested", "not selected", "not reached",
+)  # fmt: skip
+EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2}
+
+T = TypeVar("T")
+Text = Annotated[str, BeforeValidator(text)]
+Plain = Annotated[JsonValue, BeforeValidator(plain)]
+Made = Annotated[T, BeforeValidator(plain)]
+"""A value of evidence, given as the live dataclass or as read from JSON."""
+
+
+class Model(BaseModel):
+    """Frozen, and strict about unknown fields: a document that says more than its schema is not one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class TrafficEvidence(Model):
+    type: Literal["traffic"] = "traffic"
+    name: Text = ""
+    value: Made[Traffic]
+
+
+class ApiReadEvidence(Model):
+    type: Literal["api read"] = "api read"
+    name: Text = ""
+    value: Made[ApiRead]
+
+
+class RoundTripEvidence(Model):
+    type: Literal["round trip"] = "round trip"
+    name: Text = ""
+    value: Made[RoundTrip]
+
+
+class EnvironmentEvidence(Model):
+    type: Literal["environment"] = "environment"
+    name: Text = ""
+    value: Made[Environment]
+
+
+Evidence = Annotated[
+    TrafficEvidence | ApiReadEvidence | RoundTripEvidence | EnvironmentEvidence, Field(discriminator="type")
+]
+
+
+class BasisRecord(Model):
+    """The judge's name and its arguments as JSON; `conformance.report.recompute` calls it again."""
+
+    judge: Text
+    arguments: dict[Text, Plain]
+
+
+class Conclusion(Model):
+    """What one test concluded about a requirement, and on what; ``title`` is its sentence about the mesh."""
+
+    nodeid: Text
+    title: Text
+    verdict: Verdict
+    summary: Text
+    expected: Text = ""
+    hint: Text = ""
+    shares: tuple[Made[Share], ...] = ()
+    settlings: tuple[Made[Settling], ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    basis: BasisRecord | None = None
+    duration_s: float = Field(default=0.0, ge=0)
+
+
+class RequirementRecord(Model):
+    """One entry of the catalogue with what became of it in this run.
+
+    ``status`` says how far it came: *judged* (only then is there a verdict), *observed* (an ambiguous
+    requirement whose reading stands in its tests' summaries), *not claimed* by the profile, *untested* (the
+    suite has no test of it), *not selected* by the user, *not reached* before the run ended.
+    ``note`` gives the reason for a requirement that was not judged. ``faults`` names the faults of the
+    reference mesh that it is shown to catch.
+    """
+
+    id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")
+    api: Api
+    level: Level
+    versions: tuple[Text, ...]
+    statement: Text
+    source: Text
+    status: Status
+    verdict: Verdict | None = None
+    note: Text = ""
+    tests: tuple[Conclusion, ...] = ()
+    faults: tuple[Text, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> RequirementRecord:
+        if (self.status == "judged") != (self.verdict is not None):
+            raise ValueError(f"{self.id}: {self.status} with verdict {self.verdict}")
+        if self.status in {"judged", "observed"} and not self.tests:
+            raise ValueError(f"{self.id}: {self.status} without a test")
+        if self.status == "untested" and self.tests:
+            raise ValueError(f"{self.id}: {self.status}, but {self.tests[0].nodeid} ran")
+        if self.verdict is Verdict.NOT_CLAIMED:
+            raise ValueError(f"{self.id}: not claimed is a status of its own, not a judged verdict")
+        return self
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict in a word where there is one, else the status."""
+        if self.verdict is not None:
+            outcome: Outcome = self.verdict.value
+            return outcome
+        assert self.status != "judged"  # noqa: S101 - the validator has seen to it
+        return self.status
+
+
+class Run(Model):
+    """One call of the suite; ``command`` is what was typed, with secrets left out by the caller."""
+
+    id: Text
+    started: AwareDatetime
+    finished: AwareDatetime
+    command: tuple[Text, ...]
+    seed: int
+    interrupted: bool = False
+
+
+class Mesh(Model):
+    """The mesh as its profile describes it; ``versions`` maps a component to what was found of it."""
+
+    profile: Text
+    description: Text = ""
+    versions: dict[Text, Text] = {}
+    claims: dict[Text, tuple[Text, ...]] = {}
+
+
+class Node(Model):
+    name: Text
+    architecture: Text
+    os: Text
+    kernel: Text
+    runtime: Text
+
+
+class ClusterInfo(Model):
+    """Where the run happened: a kubeconfig's context, or *local*."""
+
+    context: Text
+    kubernetes: Text
+    nodes: tuple[Node, ...] = ()
+    images: tuple[Text, ...] = ()
+
+
+class Timing(Model):
+    """Where the seconds went: ``waiting_s`` is the mesh's own time to converge, the rest is the suite's."""
+
+    total_s: float = Field(ge=0)
+    setup_s: float = 0.0
+    waiting_s: float = 0.0
+    traffic_s: float = 0.0
+    judging_s: float = 0.0
+    cleanup_s: float = 0.0
+    other_s: float = 0.0
+
+
+class Finding(Model):
+    """What the run noticed beside the requirements: a claim that does not hold, a starved node."""
+
+    severity: Literal["info", "warning", "error"]
+    text: Text
+    remedy: Text = ""
+
+
+class Diagnostic(Model):
+    """A log, event list or resource gathered at the moment of a failure; truncated by the gatherer."""
+
+    name: Text
+    text: Text
+
+
+class Headline(Model):
+    """What the run states about the mesh, the reason in a sentence, and the exit code of the command."""
+
+    verdict: Verdict
+    reason: Text
+    exit_code: Literal[0, 1, 2]
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Headline:
+        if EXIT_CODES.get(self.verdict) != self.exit_code:
+            raise ValueError(f"verdict {self.verdict.value} with exit code {self.exit_code}")
+        return self
+
+
+class Report(Model):
+    """The document. `conformance.report.assemble.build` draws headline and counts from the requirements.
+
+    ``schema_version`` is raised when a reader of the previous version would misread a document.
+    """
+
+    schema_version: Literal[1] = 1
+    suite_version: Text
+    run: Run
+    mesh: Mesh
+    cluster: ClusterInfo
+    headline: Headline
+    counts: dict[Outcome, int]
+    timing: Timing
+    requirements: tuple[RequirementRecord, ...]
+    findings: tuple[Finding, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()

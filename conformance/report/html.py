@@ -1,0 +1,112 @@
+"""The report as HTML for somebody who was not there: one page, no scripts, nothing fetched.
+
+Whatever a mesh answered is hostile. The templates escape every value (jinja2's autoescape), no value stands
+in a script, a style or an attribute that is not quoted, and addresses of links are ours alone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from conformance.catalogue import APIS, LEVELS
+from conformance.report import figures
+from conformance.report.document import Report, RequirementRecord
+from conformance.verdict import Verdict
+
+ROWS = {"open": 40, "folded": 10}
+"""Pieces of evidence drawn for a test that failed or is inconclusive, and for any other."""
+
+LONGEST = {"open": 1_600, "folded": 600}
+"""Characters drawn of each API's answer, likewise."""
+
+_HEADLINES = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
+
+
+def title(report: Report) -> str:
+    """The page's title: what was certified."""
+    return f"SMI conformance of {report.mesh.profile}"
+
+
+def summary_html(report: Report) -> list[str]:
+    """The report's body as fragments, in order: style, overview, the requirements by API, diagnostics."""
+    style = Markup("<style>{}</style>").format(Markup(_css()))  # noqa: S704 - our own file, no value in it
+    names = ("overview.jinja2", "requirements.jinja2", "diagnostics.jinja2")
+    return [str(style), *(_render(name, report) for name in names)]
+
+
+def runner_fold() -> str:
+    """What uncovers pytest-html's own table of tests, below the report; the style sheet does the rest."""
+    return _environment().get_template("runner.jinja2").render()
+
+
+def page(report: Report) -> str:
+    """A whole page from a stored report, without the table of pytest's own tests."""
+    fragments = Markup("\n").join(Markup(part) for part in summary_html(report))  # noqa: S704 - just rendered
+    return _render("page.jinja2", report, title=title(report), body=fragments)
+
+
+def _render(template: str, report: Report, **more: Any) -> str:
+    return _environment().get_template(template).render(report=report, **more)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("conformance.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        {
+            "percent": figures.percent,
+            "seconds": figures.seconds,
+            "milliseconds": figures.microseconds,
+            "counted": figures.counted,
+            "shortened": figures.shortened,
+            "ranges": figures.ranges,
+            "source": figures.source,
+            "plot": figures.plot,
+            "tally": figures.tally,
+            "slices": figures.slices,
+            "moment": _moment,
+            "slug": _slug,
+        }
+    )
+    environment.globals.update(
+        apis=APIS,
+        levels=LEVELS,
+        symbols=figures.SYMBOLS,
+        meanings=figures.MEANINGS,
+        exit_meanings=figures.EXIT_MEANINGS,
+        headlines=_HEADLINES,
+        plot_width=figures.PLOT,
+        rows=ROWS,
+        longest=LONGEST,
+        chosen=_chosen,
+    )
+    return environment
+
+
+def _chosen(report: Report, api: str, level: str | None = None) -> list[RequirementRecord]:
+    return [r for r in report.requirements if r.api == api and level in (None, r.level)]
+
+
+def _moment(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _slug(words: str) -> str:
+    return words.replace(" ", "-")
+
+
+@cache
+def _css() -> str:
+    return resources.files("conformance.report").joinpath("templates/report.css").read_text(encoding="utf-8")

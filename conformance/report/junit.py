@@ -1,0 +1,149 @@
+"""The report as JUnit XML, for the test pages of CI systems.
+
+A suite for each API, a case for each requirement and test. A failed case is a failure, an inconclusive one
+an error, one that was not judged is skipped with the reason: no CI system shows it as passed.
+"""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from conformance.catalogue import APIS
+from conformance.report.document import Conclusion, Report, RequirementRecord
+from conformance.verdict import Verdict
+
+_ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What may not stand in XML 1.0, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
+
+UNJUDGED = {
+    "observed": "an ambiguous requirement: observed, not judged",
+    "not claimed": "the mesh's profile does not claim it",
+    "untested": "this suite has no test of it",
+    "not selected": "not selected for this run",
+    "not reached": "the run ended before it",
+}
+"""Why a requirement has no verdict, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One testcase; ``result`` is the element inside it, empty for a pass."""
+
+    api: str
+    name: str
+    seconds: float
+    result: str = ""
+    message: str = ""
+    text: str = ""
+    properties: tuple[tuple[str, str], ...] = field(default=())
+
+
+def render(report: Report) -> str:
+    """The XML document with its declaration; well-formed whatever the mesh answered."""
+    root = ET.Element("testsuites", name="smi-conformance")
+    everything: list[_Case] = []
+    for api in APIS:
+        cases = [case for record in report.requirements if record.api == api for case in _cases(record)]
+        if cases:
+            root.append(_suite(report, api, cases))
+            everything += cases
+    _totals(root, everything)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _cases(record: RequirementRecord) -> Iterator[_Case]:
+    properties = (
+        ("requirement", record.id),
+        ("level", record.level),
+        ("versions", ", ".join(record.versions)),
+        ("outcome", record.outcome),
+    )
+    if record.verdict is None:
+        reason = record.note or UNJUDGED[record.status]
+        readings = "\n".join(test.summary for test in record.tests)
+        seconds = sum(test.duration_s for test in record.tests)
+        yield _Case(
+            record.api, record.id, seconds, "skipped", f"{record.status}: {reason}", readings, properties
+        )
+        return
+    for test in record.tests:
+        name = record.id if len(record.tests) == 1 else f"{record.id} [{test.nodeid.rpartition('::')[2]}]"
+        yield _Case(
+            record.api, name, test.duration_s, _RESULT[test.verdict], test.summary, _text(test), properties
+        )
+
+
+_RESULT = {
+    Verdict.PASS: "",
+    Verdict.FAIL: "failure",
+    Verdict.INCONCLUSIVE: "error",
+    Verdict.NOT_CLAIMED: "skipped",
+}
+
+
+def _text(test: Conclusion) -> str:
+    """The whole reason; a CI system often shows nothing else."""
+    lines = [test.summary]
+    lines += [f"Expected: {test.expected}"] if test.expected else []
+    lines += [f"Hint: {test.hint}"] if test.hint else []
+    lines += [
+        f"{share.server}: {share.observed:.2%} seen, {share.expected:.2%} asked for, "
+        f"{share.low:.2%} to {share.high:.2%} accepted"
+        for share in test.shares
+    ]
+    return "\n".join([*lines, f"Test: {test.nodeid}"])
+
+
+def _suite(report: Report, api: str, cases: list[_Case]) -> ET.Element:
+    suite = ET.Element("testsuite", name=api, timestamp=report.run.started.isoformat(timespec="seconds"))
+    _totals(suite, cases)
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _run_properties(report):
+        ET.SubElement(properties, "property", name=name, value=legal(value))
+    suite.extend(_element(case) for case in cases)
+    return suite
+
+
+def _run_properties(report: Report) -> Iterator[tuple[str, str]]:
+    yield "mesh", report.mesh.profile
+    yield from ((f"version {part}", version) for part, version in report.mesh.versions.items())
+    yield "kubernetes", report.cluster.kubernetes
+    yield "cluster", report.cluster.context
+    yield "suite version", report.suite_version
+    yield "run", report.run.id
+    yield "seed", str(report.run.seed)
+    yield "verdict", report.headline.verdict.value
+    yield "reason", report.headline.reason
+
+
+def _element(case: _Case) -> ET.Element:
+    element = ET.Element("testcase", classname=case.api, name=legal(case.name), time=f"{case.seconds:.3f}")
+    properties = ET.SubElement(element, "properties")
+    for name, value in case.properties:
+        ET.SubElement(properties, "property", name=name, value=legal(value))
+    if case.result:
+        result = ET.SubElement(element, case.result, message=legal(case.message))
+        result.text = legal(case.text)
+        if case.result != "skipped":
+            result.set("type", "fail" if case.result == "failure" else "inconclusive")
+    elif case.text:
+        ET.SubElement(element, "system-out").text = legal(case.text)
+    return element
+
+
+def _totals(element: ET.Element, cases: list[_Case]) -> None:
+    results = [case.result for case in cases]
+    element.set("tests", str(len(cases)))
+    element.set("failures", str(results.count("failure")))
+    element.set("errors", str(results.count("error")))
+    element.set("skipped", str(results.count("skipped")))
+    element.set("time", f"{sum(case.seconds for case in cases):.3f}")
+
+
+def legal(text: str) -> str:
+    """The text with what XML cannot carry shown as U+FFFD, so that something is seen to have been there."""
+    return _ILLEGAL.sub("\ufffd", text)

@@ -1,0 +1,64 @@
+"""Where a report rests: written so that a reader never sees half of it, and read back."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from conformance.report import junit
+from conformance.report.document import Report
+
+JSON = "report.json"
+JUNIT = "junit.xml"
+HTML = "report.html"
+
+
+class ReportError(ValueError):
+    """A file that was taken for a report is none, or is one of another schema version."""
+
+
+def dumps(report: Report) -> str:
+    """The document as it is written: indented JSON, one line end at its end."""
+    return report.model_dump_json(indent=1) + "\n"
+
+
+def loads(document: str | bytes, name: str = "report") -> Report:
+    """The report in a JSON document. Raises ReportError, which says what is wrong with ``name``."""
+    try:
+        return Report.model_validate_json(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ReportError(f"{name}: {where + ': ' if where else ''}{first['msg']}") from error
+
+
+def write(report: Report, directory: Path) -> tuple[Path, Path]:
+    """Write report.json and junit.xml into the directory, which is made when missing. Raises OSError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    document, results = directory / JSON, directory / JUNIT
+    replace(document, dumps(report))
+    replace(results, junit.render(report))
+    return document, results
+
+
+def read(path: Path) -> Report:
+    """The report in a file, or in the directory that `write` wrote. Raises ReportError or OSError."""
+    path = path / JSON if path.is_dir() else path
+    return loads(path.read_bytes(), str(path))
+
+
+def replace(path: Path, content: str) -> None:
+    """Put the content at the path in one step: readers see the old file or the new one. Raises OSError."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        # mkstemp makes files for their owner alone; a report is there to be handed on.
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

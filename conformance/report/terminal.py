@@ -1,0 +1,62 @@
+"""The closing lines of a run for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from conformance.report.document import OUTCOMES, Outcome, Report
+from conformance.report.figures import SYMBOLS, seconds, slices
+from conformance.report.store import HTML
+
+MOST = 20
+"""Requirements named for one outcome; the report holds all."""
+
+
+def closing(report: Report, directory: Path | None = None) -> list[str]:
+    """What a reader of the terminal must know: headline, what to look at, counts, and where the report is."""
+    verdict = report.headline.verdict
+    return [
+        f"{SYMBOLS[_word(verdict.value)]} {verdict.value.upper()}: {report.headline.reason}"
+        f" ({report.mesh.profile} on Kubernetes {_printable(report.cluster.kubernetes)})",
+        *_problems(report, "fail"),
+        *_problems(report, "inconclusive"),
+        *_findings(report),
+        "requirements: " + ", ".join(f"{report.counts[o]} {o}" for o in OUTCOMES if report.counts.get(o)),
+        "time: " + _times(report),
+        *([f"report: {directory / HTML}"] if directory else []),
+    ]
+
+
+def _word(value: str) -> Outcome:
+    return next(outcome for outcome in OUTCOMES if outcome == value)
+
+
+def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
+    records = [record for record in report.requirements if record.outcome == outcome]
+    for record in records[:MOST]:
+        level = "" if record.level == "core" else f" ({record.level})"
+        yield f"  {SYMBOLS[outcome]} {record.id}{level}"
+        for test in record.tests:
+            if test.verdict is record.verdict:
+                yield f"      {_printable(test.summary)}"
+                yield from (f"      look at: {_printable(hint)}" for hint in (test.hint,) if hint)
+    if len(records) > MOST:
+        yield f"  {SYMBOLS[outcome]} and {len(records) - MOST} more"
+
+
+def _findings(report: Report) -> Iterator[str]:
+    for finding in report.findings:
+        if finding.severity != "info":
+            remedy = f" ({_printable(finding.remedy)})" if finding.remedy else ""
+            yield f"  {finding.severity}: {_printable(finding.text)}{remedy}"
+
+
+def _times(report: Report) -> str:
+    parts = ", ".join(f"{part.name} {seconds(part.seconds)}" for part in slices(report.timing))
+    return seconds(report.timing.total_s) + (f" ({parts})" if parts else "")
+
+
+def _printable(words: str) -> str:
+    """One line without control characters, so that what a mesh answered cannot steer a terminal."""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())

@@ -1,0 +1,84 @@
+"""The rights that a run needs, no more: documented in docs/rbac.yaml, asked for before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from conformance.catalogue import GROUPS
+from conformance.clusters import Cluster, ClusterError
+
+_ALL = ("get", "list", "create", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A verb on a resource, cluster-wide: the namespaces of a run are its own."""
+
+    verb: str
+    group: str
+    resource: str
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' + self.group if self.group else ''}"
+
+
+_CORE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("", "namespaces"): _ALL,
+    ("", "nodes"): ("list",),
+    ("", "events"): ("list",),
+    ("", "pods"): _ALL,
+    ("", "pods/exec"): ("get", "create"),
+    ("", "pods/log"): ("get",),
+    ("", "services"): _ALL,
+    ("", "serviceaccounts"): _ALL,
+    ("", "configmaps"): _ALL,
+    ("apps", "deployments"): _ALL,
+}
+_BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
+    "split": {(GROUPS["split"], "trafficsplits"): (*_ALL, "update", "watch")},
+    "access": {(GROUPS["access"], "traffictargets"): (*_ALL, "update", "watch")},
+    "specs": {
+        (GROUPS["specs"], "httproutegroups"): (*_ALL, "update", "watch"),
+        (GROUPS["specs"], "tcproutes"): (*_ALL, "update", "watch"),
+        (GROUPS["specs"], "udproutes"): (*_ALL, "update", "watch"),
+    },
+    "metrics": {
+        ("", "serviceaccounts/token"): ("create",),
+        ("rbac.authorization.k8s.io", "roles"): _ALL,
+        ("rbac.authorization.k8s.io", "rolebindings"): _ALL,
+        ("apiregistration.k8s.io", "apiservices"): ("get",),
+        (GROUPS["metrics"], "*"): ("get", "list"),
+    },
+}
+
+
+def needed(groups: Iterable[str]) -> Iterator[Right]:
+    """The rights of a run that works with these SMI groups (short names)."""
+    tables = [_CORE, *[_BY_GROUP[group] for group in groups]]
+    for table in tables:
+        for (group, resource), verbs in table.items():
+            for verb in verbs:
+                yield Right(verb, group, resource)
+
+
+def missing(cluster: Cluster, groups: Iterable[str]) -> list[Right]:
+    """Which of the needed rights the API server says one does not have. Raises ClusterError."""
+    return [right for right in needed(groups) if not _allowed(cluster, right)]
+
+
+def _allowed(cluster: Cluster, right: Right) -> bool:
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
+    answer = cluster.request(
+        "POST",
+        "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+        {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        },
+    )
+    if answer.status >= 400:
+        raise ClusterError(f"the API server does not say what one may do (HTTP {answer.status})")
+    return bool(answer.body["status"].get("allowed"))

@@ -1,0 +1,309 @@
+"""Runs the suites under pytest: plans what is asked, takes verdicts, cleans up and writes the report."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from conformance import catalogue, doctor, judge, suites_index
+from conformance.clusters import ClusterError
+from conformance.diagnostics import gather
+from conformance.drive.scenario import Scenario
+from conformance.drive.versions import NotExpressible
+from conformance.progress import Progress
+from conformance.record import Inconclusive, conclude, sentence
+from conformance.report import store, terminal
+from conformance.report.document import Finding, Report
+from conformance.report import pytest_html
+from conformance.session import Session
+from conformance.suites_index import ScenarioMark
+from conformance.verdict import Judgement, Verdict
+
+_JUDGEMENT = pytest.StashKey[Judgement]()
+_DURATION = pytest.StashKey[float]()
+_EXIT_UNUSABLE = 2
+
+
+class Runner:
+    """The pytest plugin object of one run."""
+
+    def __init__(self, config: pytest.Config, session: Session, *, owns_arena: bool) -> None:
+        self.config = config
+        self.session = session
+        self._owns_arena = owns_arena
+        self._pending: dict[str, str] = {}
+        self._diagnosed: set[str] = set()
+        self._report: Report | None = None
+        self._written: Path | None = None
+        self._progress = Progress(None)
+        self._impossible = False
+
+    def set_up_html(self) -> None:
+        """Have pytest-html write one self-contained report.html beside report.json."""
+        self.directory = Path(self.config.getoption("reports")) / self.session.run_id
+        pytest_html.switch_on(self.config, self.directory / store.HTML, lambda: self._report)
+
+    # --- planning -----------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        levels, wanted = config.getoption("level"), config.getoption("requirement")
+        known = catalogue.load()
+        left_out = [
+            item
+            for item in items
+            if (one := requirement_of(item)) is not None
+            and ((levels and known[one].level not in levels) or (wanted and one not in wanted))
+        ]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        known = catalogue.load()
+        parts: dict[str, None] = {}
+        groups: dict[str, None] = {}
+        for item in session.items:
+            one = requirement_of(item)
+            if one is None:
+                continue
+            mark = scenario_of(item)
+            reason = self.session.unclaimed(known[one], mark.groups)
+            if reason:
+                self.session.absent[one] = ("not claimed", reason)
+                item.add_marker(pytest.mark.skip(reason=reason))
+                continue
+            self._pending[item.nodeid] = one
+            parts |= dict.fromkeys(mark.arena)
+            groups |= dict.fromkeys(mark.groups)
+        self._note_absent()
+        if not self._pending:
+            return
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        self._progress = Progress(reporter)
+        self.session.waiter.on_wait = self._progress.waiting
+        if self._owns_arena:
+            self._open(list(parts), list(groups))
+
+    def _note_absent(self) -> None:
+        chosen = set(self._pending.values())
+        for one in suites_index.by_requirement():
+            if one not in chosen and one not in self.session.absent:
+                self.session.absent[one] = ("not selected", "its tests were not selected")
+
+    def _open(self, parts: list[str], groups: list[str]) -> None:
+        # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            with self.session.phases.phase("setup"):
+                problem = doctor.preflight(self.session, groups)
+                if problem is not None:
+                    self._impossible = True
+                    pytest.exit(f"{problem.seen}; {problem.remedy}", _EXIT_UNUSABLE)
+                self._progress.say(
+                    f"run {self.session.run_id}: {len(set(self._pending.values()))} requirements, "
+                    f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
+                )
+                self.session.arena.prepare(parts)
+        except ClusterError as error:
+            self.session.arena.remove()
+            self._impossible = True
+            pytest.exit(str(error), _EXIT_UNUSABLE)
+
+    # --- running ------------------------------------------------------------------------------
+
+    @contextmanager
+    def scenario(self, module: pytest.Item | pytest.Collector) -> Iterator[Scenario]:
+        """A module's scenario on the arena; withdrawn at the end, also after a failure."""
+        mark = scenario_of(module)
+        self._progress.say(f"scenario {mark.folder}")
+        with self.session.phases.phase("setup"):
+            self.session.arena.ready(mark.arena)
+        one = self.session.scenario(mark.folder)
+        try:
+            yield one
+        finally:
+            with self.session.phases.phase("cleanup"):
+                one.withdraw()
+
+    def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
+        """Keep the judgement that a test came to, as far as the environment allows it."""
+        environment = self.session.driver.environment
+        taken = judge.in_environment(judgement, environment) if judge.starved(environment) else judgement
+        item.stash[_JUDGEMENT] = taken
+        return taken
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+        with self.session.phases.phase("judging"):
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        requirement = self._pending.get(item.nodeid)
+        if requirement is None or call.when == "teardown":
+            return report
+        item.stash[_DURATION] = item.stash.get(_DURATION, 0.0) + call.duration
+        judgement = _judged(item, call)
+        if judgement is None:
+            return report
+        self._conclude(item, requirement, judgement)
+        report.user_properties.append(("requirement", requirement))
+        report.user_properties.append(("verdict", judgement.verdict.value))
+        if judgement.verdict is Verdict.INCONCLUSIVE:
+            report.outcome = "failed"
+            report.longrepr = judgement.summary
+        return report
+
+    def _conclude(self, item: pytest.Item, requirement: str, judgement: Judgement) -> None:
+        del self._pending[item.nodeid]
+        conclusion = conclude(item.nodeid, sentence(item.name), judgement, item.stash[_DURATION])
+        self.session.conclude(requirement, conclusion)
+        module = item.nodeid.partition("::")[0]
+        if judgement.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE} and self._owns_arena:
+            if module not in self._diagnosed:
+                self._diagnosed.add(module)
+                self._gather(item)
+
+    def _gather(self, item: pytest.Item) -> None:
+        mark = scenario_of(item)
+        namespaces = [self.session.arena.namespace(part) for part in mark.arena]
+        self.session.diagnostics += gather(self.session.cluster, self.session.run_id, namespaces, mark.folder)
+
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        verdict = dict(report.user_properties).get("verdict")
+        if verdict == "inconclusive" and report.when != "teardown":
+            return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+        return None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_keyboard_interrupt(self) -> Generator[None, None, None]:
+        self.session.interrupted = True
+        self._progress.say(
+            "interrupted: removing the arena, then the report (once more Ctrl-C leaves it behind)"
+        )
+        return (yield)
+
+    # --- ending -------------------------------------------------------------------------------
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self._owns_arena or self._impossible:
+            return
+        if not self.session.conclusions and not self.session.interrupted:
+            if not self.config.option.collectonly:
+                self._nothing(session)
+            return
+        if not self.config.getoption("keep"):
+            self._remove()
+        report = self.report()
+        store.write(report, self.directory)
+        self._written = self.directory
+        if session.exitstatus != pytest.ExitCode.INTERNAL_ERROR:
+            session.exitstatus = report.headline.exit_code
+
+    def _nothing(self, session: pytest.Session) -> None:
+        self._progress.say(
+            "nothing was judged: no selected requirement is claimed by the profile, or none was selected"
+        )
+        session.exitstatus = _EXIT_UNUSABLE
+
+    def _remove(self) -> None:
+        try:
+            with self.session.phases.phase("cleanup"):
+                self.session.arena.remove()
+        except ClusterError as error:
+            self.session.findings.append(
+                Finding(
+                    severity="error", text=str(error), remedy="smi-conformance clean removes what is left"
+                )
+            )
+
+    def report(self) -> Report:
+        """The report; once drawn, after the arena's removal, it stays as it is."""
+        if self._report is None:
+            self._account_for_pending()
+            self._report = self.session.report(faults_by_requirement())
+        return self._report
+
+    def _account_for_pending(self) -> None:
+        for one in self._pending.values():
+            self.session.absent[one] = ("not reached", "the run ended before its tests")
+        self._pending.clear()
+        for one, entries in suites_index.by_requirement().items():
+            ran = [test.nodeid for test in self.session.conclusions.get(one, ())]
+            self.session.missing[one] = [
+                entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)
+            ]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._written is None:
+            return
+        terminalreporter.section("SMI conformance")
+        for line in terminal.closing(self.report(), self._written):
+            terminalreporter.write_line(line)
+
+
+def requirement_of(item: pytest.Item) -> str | None:
+    """The requirement that a test judges; None for tests of other projects."""
+    marker = item.get_closest_marker("requirement")
+    return str(marker.args[0]) if marker else None
+
+
+def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
+    """The scenario marker of a test's module."""
+    marker = node.get_closest_marker("scenario")
+    if marker is None:
+        raise pytest.UsageError(
+            f"{node.nodeid}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)"
+        )
+    return ScenarioMark(marker.args[0], tuple(marker.kwargs["arena"]), tuple(marker.kwargs["groups"]))
+
+
+def faults_by_requirement() -> dict[str, list[str]]:
+    """Faults of the reference mesh by the requirements that they break."""
+    from reference import faults
+
+    found: dict[str, list[str]] = {}
+    for fault in faults.FAULTS.values():
+        for one in fault.breaks:
+            found.setdefault(one, []).append(fault.id)
+    return found
+
+
+def _judged(item: pytest.Item, call: pytest.CallInfo[None]) -> Judgement | None:
+    """What a finished phase of a test comes to; None while there is nothing to say yet."""
+    if call.excinfo is None:
+        if call.when == "setup":
+            return None
+        missing = Judgement(Verdict.INCONCLUSIVE, "the test ended without a judgement: an error of the suite")
+        return item.stash.get(_JUDGEMENT, missing)
+    error = call.excinfo.value
+    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        return None
+    if _JUDGEMENT in item.stash and isinstance(
+        error, Inconclusive | pytest.fail.Exception | pytest.skip.Exception
+    ):
+        return item.stash[_JUDGEMENT]
+    if isinstance(error, NotExpressible):
+        return Judgement(Verdict.NOT_CLAIMED, str(error))
+    # The one boundary: whatever else goes wrong is the suite's or the environment's trouble, never the mesh's.
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"{type(error).__name__}: {error}",
+        hint="trouble of the environment or the suite, not a finding about the mesh; see the diagnostics, run again",
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,181 @@
+"""One run of the suite: what it needs, what it found, and the report that comes of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import random
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from conformance import catalogue
+from conformance.catalogue import GROUPS, Requirement
+from conformance.clusters import Cluster, ClusterError
+from conformance.drive import versions
+from conformance.drive.arena import Arena
+from conformance.drive.manifests import STOCK_IMAGE, Placement
+from conformance.drive.phases import Phases
+from conformance.drive.reading import Reader
+from conformance.drive.scenario import Scenario
+from conformance.drive.traffic import Driver
+from conformance.drive.wait import Clock, SystemClock, Waiter
+from conformance.profiles import Profile
+from conformance.report import assemble
+from conformance.report.document import (
+    ClusterInfo,
+    Conclusion,
+    Diagnostic,
+    Finding,
+    Mesh,
+    Node,
+    Report,
+    RequirementRecord,
+    Run,
+    Timing,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One collected test of one requirement, with the arena's parts and the groups that it works with."""
+
+    nodeid: str
+    requirement: str
+    parts: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+Absent = Literal["not claimed", "not selected", "not reached", "untested"]
+
+
+@dataclass(slots=True)
+class Session:
+    """A run under way. Made before the first test, closed after the last."""
+
+    profile: Profile
+    cluster: Cluster
+    command: tuple[str, ...] = ()
+    image: str = STOCK_IMAGE
+    clock: Clock = field(default_factory=SystemClock)
+    seed: int = field(default_factory=lambda: secrets.randbelow(2**32))
+    run_id: str = field(default_factory=lambda: secrets.token_hex(3))
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    conclusions: dict[str, list[Conclusion]] = field(default_factory=dict)
+    absent: dict[str, tuple[Absent, str]] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    interrupted: bool = False
+    phases: Phases = field(init=False)
+    waiter: Waiter = field(init=False)
+    arena: Arena = field(init=False)
+    driver: Driver = field(init=False)
+    random: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.phases = Phases(self.clock)
+        self.waiter = Waiter(self.clock)
+        placement = Placement(self.run_id, self.image)
+        self.arena = Arena(self.cluster, self.profile, placement, self.waiter, self.api_versions())
+        self.driver = Driver(self.cluster, self.arena, self.phases)
+        self.random = random.Random(self.seed)  # noqa: S311 - draws test data, no secret
+
+    def api_versions(self) -> dict[str, str]:
+        """The version of each claimed group that this run speaks."""
+        picked = {
+            group: versions.pick(group, claimed) for group, claimed in self.profile.claims.by_group().items()
+        }
+        return {group: version for group, version in picked.items() if version}
+
+    def scenario(self, folder: str) -> Scenario:
+        """A scenario on this run's arena, with the fixtures of a folder."""
+        return Scenario(
+            folder=folder,
+            cluster=self.cluster,
+            arena=self.arena,
+            driver=self.driver,
+            waiter=self.waiter,
+            phases=self.phases,
+            profile=self.profile,
+            reader=Reader(self.cluster, self.clock),
+        )
+
+    def unclaimed(self, requirement: Requirement, groups: Iterable[str]) -> str | None:
+        """Why a requirement is not asked of this mesh, or None when it is."""
+        if reason := self.profile.disclaims.get(requirement.id):
+            return f"the profile disclaims it: {reason}"
+        claims = self.profile.claims.by_group()
+        if not requirement.applies(claims):
+            return f"the profile claims none of {', '.join(requirement.versions)}"
+        missing = [group for group in groups if not claims[group]]
+        if missing:
+            return (
+                f"its test works with {', '.join(GROUPS[group] for group in missing)}, which is not claimed"
+            )
+        return None
+
+    def conclude(self, requirement_id: str, conclusion: Conclusion) -> None:
+        """Record what a test concluded about a requirement."""
+        self.conclusions.setdefault(requirement_id, []).append(conclusion)
+
+    def report(self, faults: Mapping[str, Sequence[str]]) -> Report:
+        """The report of what was found so far; ``faults`` maps requirements to the faults they catch."""
+        spent = self.phases.spent()
+        total = self.phases.total()
+        named = {f"{phase}_s": round(seconds, 3) for phase, seconds in spent.items()}
+        other = round(max(total - sum(spent.values()), 0.0), 3)
+        records = [self._record(entry, faults.get(entry.id, ())) for entry in catalogue.load().values()]
+        return assemble.build(
+            suite_version=importlib.metadata.version("smi-conformance"),
+            run=Run(
+                id=self.run_id,
+                started=self.started,
+                finished=datetime.now(UTC),
+                command=self.command,
+                seed=self.seed,
+                interrupted=self.interrupted,
+            ),
+            mesh=Mesh(
+                profile=self.profile.name,
+                description=self.profile.description,
+                claims=self.profile.claims.by_group(),
+            ),
+            cluster=self.cluster_info(),
+            timing=Timing.model_validate({"total_s": round(total, 3), "other_s": other, **named}),
+            requirements=records,
+            findings=self.findings,
+            diagnostics=self.diagnostics,
+        )
+
+    def _record(self, entry: Requirement, faults: Sequence[str]) -> RequirementRecord:
+        untested: tuple[Absent, str] = ("untested", "no scenario in this edition of the suite")
+        tests = self.conclusions.get(entry.id, ())
+        missing = self.missing.get(entry.id, ())
+        # Where only some of the tests ran, the others were left out by the user's selection.
+        partly: tuple[Absent, str] = ("not selected", "") if tests else untested
+        otherwise, note = self.absent.get(entry.id, partly)
+        return assemble.requirement_record(
+            entry, tests, otherwise=otherwise, note=note, faults=faults, missing=missing
+        )
+
+    def cluster_info(self) -> ClusterInfo:
+        """What is known about the cluster; what cannot be read is left out."""
+        try:
+            version = self.cluster.request("GET", "/version").body.get("gitVersion", "unknown")
+            nodes = tuple(_node(item) for item in self.cluster.list("v1", "Node"))
+        except (ClusterError, AttributeError):
+            return ClusterInfo(context=self.cluster.name, kubernetes="unknown", images=(self.image,))
+        return ClusterInfo(context=self.cluster.name, kubernetes=version, nodes=nodes, images=(self.image,))
+
+
+def _node(item: Mapping[str, Any]) -> Node:
+    info = item["status"]["nodeInfo"]
+    return Node(
+        name=item["metadata"]["name"],
+        architecture=info["architecture"],
+        os=info["osImage"],
+        kernel=info["kernelVersion"],
+        runtime=info["containerRuntimeVersion"],
+    )

@@ -1,0 +1,53 @@
+"""Nothing is let through that no TrafficTarget allows, and a target for one destination leaves the others closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-access/default-deny", arena=("access", "outside"), groups=("access", "specs")
+)
+
+SERVERS = ("access/server", "access/other", "outside/outsider")
+RAW = 9000
+
+
+def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
+    """Calls of one client by HTTP and raw TCP; each has a twin outside the mesh."""
+    alpha, twin = "access/alpha", "outside/outsider"
+    http, http_twin = (scenario.call(alpha, name) for name in ("access/server", twin))
+    raw, raw_twin = (scenario.call(alpha, name, port=RAW, protocol="tcp") for name in ("access/server", twin))
+    other = scenario.call(alpha, "access/other")
+    return [
+        Ask("HTTP to server", "granted" if granted else "denied", http, "server", http_twin),
+        Ask("TCP to server", "granted" if granted else "denied", raw, "server", raw_twin),
+        Ask("HTTP to other", "denied", other, "other", http_twin),
+    ]
+
+
+@pytest.fixture(scope="module")
+def steps(scenario: Scenario) -> list[Table]:
+    closed = asks(scenario, granted=False)
+    before = scenario.before(closed, SERVERS)
+    nothing = scenario.table(closed, before, SERVERS)
+    one = scenario.access(asks(scenario, granted=True), "target.yaml", servers=SERVERS)
+    return [nothing, one]
+
+
+@pytest.mark.requirement("access-default-deny")
+def test_only_a_target_for_the_destination_itself_opens_it(
+    steps: list[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    nothing, one = steps
+    verdict(
+        judge.all_of(
+            without_targets=judge.access(nothing.cells, nothing.settling),
+            with_one=judge.access(one.cells, one.settling),
+        )
+    )

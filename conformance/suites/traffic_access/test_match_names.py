@@ -1,0 +1,40 @@
+"""A rule's match names pick matches of its group; without names all of them are granted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+
+
+@pytest.fixture(scope="module")
+def steps(scenario: Scenario) -> list[Table]:
+    client, server = "access/alpha", "access/server"
+    metrics = scenario.call(client, server, path="/metrics")
+    other = scenario.call(client, server, path="/other")
+    named = [Ask("/metrics", "granted", metrics, "server"), Ask("/other", "denied", other, "server")]
+    subset = scenario.access(named, "1-subset.yaml", servers=SERVERS)
+    every = [Ask("/other", "granted", other, "server")]
+    return [subset, scenario.access(every, "2-all.yaml", servers=SERVERS)]
+
+
+@pytest.mark.requirement("access-match-subset")
+def test_only_the_named_matches_are_granted(steps: list[Table], verdict: Callable[[Judgement], None]) -> None:
+    subset, _ = steps
+    verdict(judge.access(subset.cells, subset.settling))
+
+
+@pytest.mark.requirement("access-matches-omitted-means-all")
+def test_a_rule_without_match_names_grants_every_match(
+    steps: list[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    _, every = steps
+    verdict(judge.access(every.cells, every.settling))

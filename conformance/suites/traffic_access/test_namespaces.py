@@ -1,0 +1,34 @@
+"""An account is one of its namespace: the same name elsewhere is somebody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-access/namespaces", arena=("access", "peer", "main", "outside"), groups=("access", "specs")
+)
+
+SERVERS = ("access/server", "outside/outsider")
+EXPECTED = {"peer/peer": "granted", "access/alpha": "denied", "main/client": "denied"}
+
+
+@pytest.fixture(scope="module")
+def namespaces(scenario: Scenario) -> Table:
+    asks = []
+    for client, expect in EXPECTED.items():
+        call, twin = (scenario.call(client, host) for host in ("access/server", "outside/outsider"))
+        asks.append(Ask(client, "granted" if expect == "granted" else "denied", call, "server", twin))
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("access-identity-includes-namespace")
+def test_only_the_account_of_the_listed_namespace_calls(
+    namespaces: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(namespaces.cells, namespaces.settling))

@@ -1,0 +1,35 @@
+"""A listed source reaches the routes of the target's rules and no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-access/routes", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+
+
+@pytest.fixture(scope="module")
+def routes(scenario: Scenario) -> Table:
+    client, server = "access/alpha", "access/server"
+    asks = [
+        Ask("GET /metrics", "granted", scenario.call(client, server, path="/metrics"), "server"),
+        Ask("GET /admin", "denied", scenario.call(client, server, path="/admin"), "server"),
+        Ask(
+            "POST /metrics", "denied", scenario.call(client, server, path="/metrics", method="POST"), "server"
+        ),
+    ]
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("access-deny-unlisted-route")
+def test_a_listed_source_is_denied_on_other_routes(
+    routes: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(routes.cells, routes.settling))

@@ -1,0 +1,40 @@
+"""Targets add up: each source has the routes of its own targets, and a new target takes nothing away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-access/union", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+
+
+@pytest.fixture(scope="module")
+def union(scenario: Scenario) -> Table:
+    asks = [
+        Ask(
+            f"{client} {path}",
+            "granted" if (client, path) in {("alpha", "/metrics"), ("beta", "/api")} else "denied",
+            scenario.call(f"access/{client}", "access/server", path=path),
+            "server",
+        )
+        for client in ("alpha", "beta")
+        for path in ("/metrics", "/api")
+    ]
+    before = scenario.before(asks, SERVERS)
+    alone = [Ask("alpha /metrics", "granted", asks[0].call, "server")]
+    scenario.access(alone, "1-alpha.yaml", servers=SERVERS)
+    return scenario.access(asks, "2-beta.yaml", servers=SERVERS, before=before)
+
+
+@pytest.mark.requirement("access-additive-union")
+def test_each_source_keeps_its_own_grant_and_gets_no_other(
+    union: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(union.cells, union.settling))

@@ -1,0 +1,33 @@
+"""Matches of a group are alternatives, each judged as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/alternatives", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+EXPECTED = {"GET /a": "granted", "POST /b": "granted", "POST /a": "denied", "GET /b": "denied"}
+
+
+@pytest.fixture(scope="module")
+def alternatives(scenario: Scenario) -> Table:
+    asks = []
+    for name, expect in EXPECTED.items():
+        method, path = name.split()
+        call = scenario.call("access/alpha", "access/server", method=method, path=path)
+        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("http-matches-or")
+def test_one_match_grants_by_itself_and_parts_of_two_grant_nothing(
+    alternatives: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(alternatives.cells, alternatives.settling))

@@ -1,0 +1,60 @@
+"""Header filters: a regular expression for the value, any case in the name, and all of a match must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/headers", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+ANDROID, INSIDER = {"user-agent": "x (Android 9)"}, {"cookie": "type=insider"}
+USER = {
+    "x-user: alice": ("granted", "/user", {"x-user": "alice"}),
+    "x-user: bob": ("granted", "/user", {"x-user": "bob"}),
+    "x-user: carol": ("denied", "/user", {"x-user": "carol"}),
+    "x-user: alice2": ("denied", "/user", {"x-user": "alice2"}),
+    "no x-user": ("denied", "/user", {}),
+}
+CASE = {
+    "x-beta": ("granted", "/case", {"x-beta": "1"}),
+    "X-BETA": ("granted", "/case", {"X-BETA": "1"}),
+}
+BOTH = {
+    "both headers": ("granted", "/both", ANDROID | INSIDER),
+    "only the first": ("denied", "/both", ANDROID),
+    "only the second": ("denied", "/both", INSIDER),
+}
+
+
+@pytest.fixture(scope="module")
+def headers(scenario: Scenario) -> Table:
+    asks = []
+    for name, (expect, path, sent) in (USER | CASE | BOTH).items():
+        call = scenario.call("access/alpha", "access/server", path=path, headers=sent)
+        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("http-header-filter")
+def test_a_header_must_be_there_with_a_value_that_matches(
+    headers: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(headers.pick(*USER), headers.settling))
+
+
+@pytest.mark.requirement("http-header-name-case-insensitive")
+def test_the_case_of_a_header_name_does_not_matter(
+    headers: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(headers.pick(*CASE), headers.settling))
+
+
+@pytest.mark.requirement("http-headers-and")
+def test_all_headers_of_a_match_must_hold(headers: Table, verdict: Callable[[Judgement], None]) -> None:
+    verdict(judge.access(headers.pick(*BOTH), headers.settling))

@@ -1,0 +1,49 @@
+"""Methods: those listed and no other; * is all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/method", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+SPECIFIC = {
+    "GET /get": "granted",
+    "HEAD /get": "denied",
+    "POST /get": "denied",
+    "PUT /get": "denied",
+    "DELETE /get": "denied",
+    "GET /read": "granted",
+    "HEAD /read": "granted",
+    "POST /read": "denied",
+}
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ANY = {f"{method} /any": "granted" for method in METHODS}
+
+
+@pytest.fixture(scope="module")
+def methods(scenario: Scenario) -> Table:
+    asks = []
+    for name, expect in (SPECIFIC | ANY).items():
+        method, path = name.split()
+        call = scenario.call("access/alpha", "access/server", method=method, path=path)
+        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("http-method-specific")
+def test_listed_methods_are_granted_and_none_implies_another(
+    methods: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(methods.pick(*SPECIFIC), methods.settling))
+
+
+@pytest.mark.requirement("http-method-wildcard")
+def test_a_star_covers_every_method(methods: Table, verdict: Callable[[Judgement], None]) -> None:
+    verdict(judge.access(methods.pick(*ANY), methods.settling))

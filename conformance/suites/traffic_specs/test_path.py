@@ -1,0 +1,67 @@
+"""pathRegex is a regular expression, anchored at the start of the path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/path", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+PATHS = {
+    "/v1/items/7": "granted",
+    "/v2/items/42": "granted",
+    "/v3/items/7": "denied",
+    "/v1/items/x": "denied",
+    "/metrics": "granted",
+    "/internal/metrics": "denied",
+    "/x/metrics": "denied",
+}
+
+
+def asks(scenario: Scenario, paths: dict[str, str]) -> list[Ask]:
+    """One call for each path, of the granted client: only the route decides."""
+    return [
+        Ask(
+            path,
+            "granted" if expect == "granted" else "denied",
+            scenario.call("access/alpha", "access/server", path=path),
+            "server",
+        )
+        for path, expect in paths.items()
+    ]
+
+
+@pytest.fixture(scope="module")
+def steps(scenario: Scenario) -> list[Table]:
+    expressions = scenario.access(asks(scenario, PATHS), "1-expressions.yaml", servers=SERVERS)
+    everything = scenario.access(
+        asks(scenario, {"/v3/items/7": "granted", "/": "granted"}), "2-everything.yaml", servers=SERVERS
+    )
+    return [expressions, everything]
+
+
+@pytest.mark.requirement("http-path-is-regex")
+def test_a_path_is_matched_as_an_expression(steps: list[Table], verdict: Callable[[Judgement], None]) -> None:
+    expressions, everything = steps
+    items = expressions.pick("/v1/items/7", "/v2/items/42", "/v3/items/7", "/v1/items/x")
+    verdict(
+        judge.all_of(
+            expressions=judge.access(items, expressions.settling),
+            everything=judge.access(everything.cells, everything.settling),
+        )
+    )
+
+
+@pytest.mark.requirement("http-path-regex-anchored-at-start")
+def test_a_path_that_only_contains_the_expression_is_denied(
+    steps: list[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    expressions, _ = steps
+    cells = expressions.pick("/metrics", "/internal/metrics", "/x/metrics")
+    verdict(judge.access(cells, expressions.settling))

@@ -1,0 +1,52 @@
+"""A deleted split leaves the root to ordinary routing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.evidence import Settling, Traffic
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/delete", arena=("main",), groups=("split",))
+
+EVERYBODY = frozenset({"v1", "v2", "v3", "client-b"})
+
+
+@dataclass(frozen=True)
+class Deletion:
+    split: Effect
+    after: Traffic
+    settling: Settling
+
+
+@pytest.fixture(scope="module")
+def deletion(scenario: Scenario) -> Deletion:
+    scenario.apply("services.yaml")
+    servers = [f"main/{name}" for name in EVERYBODY]
+    root = scenario.call("main/client", "main/going", requests=200)
+    (split,) = scenario.effects([Division(root, frozenset({"v2"}))], "split.yaml", servers=servers)
+    scenario.delete("split.yaml")
+    polled = scenario.call("main/client", "main/going", requests=POLL_REQUESTS)
+    settling, _ = scenario.until_answered(
+        [polled], lambda _, seen: set(seen.answered) >= EVERYBODY, "all pods of the root answer again"
+    )
+    (after,) = scenario.driver.send([root], POLL, ledgers=servers)
+    return Deletion(split, after, settling)
+
+
+@pytest.mark.requirement("split-delete-restores-root")
+def test_the_root_is_routed_by_its_own_selector_again(
+    deletion: Deletion, verdict: Callable[[Judgement], None]
+) -> None:
+    before, during, settling = deletion.split
+    verdict(
+        judge.all_of(
+            split=judge.everything_reaches(before, during, "v2", settling),
+            deletion=judge.restored(during, deletion.after, sorted(EVERYBODY), deletion.settling),
+        )
+    )

@@ -1,0 +1,32 @@
+"""The port mapping is that of the chosen backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/targetport", arena=("main",), groups=("split",))
+
+
+@pytest.fixture(scope="module")
+def ported(scenario: Scenario) -> Effect:
+    scenario.apply("services.yaml")
+    everybody = frozenset({"v1", "v2", "v3"})
+    root = scenario.call("main/client", "main/ported", requests=600)
+    (effect,) = scenario.effects(
+        [Division(root, everybody, everybody)], "split.yaml", servers=[f"main/{name}" for name in everybody]
+    )
+    return effect
+
+
+@pytest.mark.requirement("split-targetport-per-backend")
+def test_each_backend_is_reached_at_its_own_target_port(
+    ported: Effect, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = ported
+    verdict(judge.lands_on(before, sample, {"v1": 8080, "v2": 8081, "v3": 8081}, settling))

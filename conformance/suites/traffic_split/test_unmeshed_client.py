@@ -1,0 +1,44 @@
+"""A client outside the mesh sees ordinary Service routing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Traffic
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-split/unmeshed-client", arena=("main", "outside"), groups=("split",)
+)
+
+
+@dataclass(frozen=True)
+class Clients:
+    meshed: Effect
+    outsider: Traffic
+
+
+@pytest.fixture(scope="module")
+def clients(scenario: Scenario) -> Clients:
+    if scenario.profile.access.open is None and scenario.profile.access.default == "deny":
+        pytest.skip("access control refuses a client without identity, and the profile opens no namespace")
+    scenario.apply("services.yaml")
+    servers = ["main/v1", "main/v2"]
+    meshed = Division(scenario.call("main/client", "main/seen", requests=400), frozenset({"v2"}))
+    (effect,) = scenario.effects([meshed], "split.yaml", servers=servers)
+    (outsider,) = scenario.send(scenario.call("outside/outsider", "main/seen", requests=400), servers=servers)
+    return Clients(effect, outsider)
+
+
+@pytest.mark.requirement("split-unmeshed-client")
+def test_a_client_outside_the_mesh_sees_the_service_itself(
+    clients: Clients, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = clients.meshed
+    in_force = judge.everything_reaches(before, sample, "v2", settling)
+    verdict(judge.all_of(meshed=in_force, outsider=judge.preserved(in_force, clients.outsider, "v1")))

@@ -1,0 +1,42 @@
+"""Requests to the root are divided in proportion to the weights, very small shares included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/weighted-distribution", arena=("main",), groups=("split",))
+
+EIGHTY_TWENTY = {"v1": 80, "v2": 20}
+ONE_IN_A_HUNDRED = {"v1": 75, "v2": 24, "v3": 1}
+
+
+@pytest.fixture(scope="module")
+def effects(scenario: Scenario) -> list[Effect]:
+    scenario.apply("services.yaml")
+    wanted = [
+        Division(scenario.call("main/client", root, requests=sample_size(weights)), frozenset(weights))
+        for root, weights in (("main/shop", EIGHTY_TWENTY), ("main/rare", ONE_IN_A_HUNDRED))
+    ]
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    return scenario.effects(wanted, "split.yaml", servers=servers)
+
+
+@pytest.mark.requirement("split-weighted-distribution")
+def test_requests_are_divided_80_to_20(effects: list[Effect], verdict: Callable[[Judgement], None]) -> None:
+    before, sample, settling = effects[0]
+    verdict(judge.shares(before, sample, EIGHTY_TWENTY, settling))
+
+
+@pytest.mark.requirement("split-weighted-distribution")
+def test_a_share_of_one_in_a_hundred_is_honoured(
+    effects: list[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = effects[1]
+    verdict(judge.shares(before, sample, ONE_IN_A_HUNDRED, settling))

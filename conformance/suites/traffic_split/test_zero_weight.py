@@ -1,0 +1,57 @@
+"""A backend of weight 0 gets nothing from the root, and all of what is addressed to it by its own name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Traffic
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/zero-weight", arena=("main",), groups=("split",))
+
+
+@dataclass(frozen=True)
+class Resting:
+    root: Effect
+    to_v1: Traffic
+    to_v2: Traffic
+
+
+@pytest.fixture(scope="module")
+def resting(scenario: Scenario) -> Resting:
+    scenario.apply("services.yaml")
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    root = scenario.call("main/client", "main/resting", requests=2000)
+    # What goes quiet is client-b and v3, which the split does not name: v2 itself is what is judged.
+    among = Division(root, frozenset({"v1", "v2"}))
+    (effect,) = scenario.effects([among], "split.yaml", servers=servers)
+    direct = [scenario.call("main/client", f"main/{name}", requests=200) for name in ("v1", "v2")]
+    to_v1, to_v2 = scenario.send(*direct, servers=servers)
+    return Resting(effect, to_v1, to_v2)
+
+
+@pytest.mark.requirement("split-zero-weight-gets-nothing")
+def test_a_backend_of_weight_zero_receives_nothing(
+    resting: Resting, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = resting.root
+    verdict(judge.nothing_reaches(before, sample, "v2", settling))
+
+
+@pytest.mark.requirement("split-direct-backend-access")
+def test_a_backend_is_reached_by_its_own_name_whatever_its_weight(
+    resting: Resting, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = resting.root
+    in_force = judge.nothing_reaches(before, sample, "v3", settling)
+    verdict(
+        judge.all_of(
+            v1=judge.preserved(in_force, resting.to_v1, "v1"),
+            v2=judge.preserved(in_force, resting.to_v2, "v2"),
+        )
+    )

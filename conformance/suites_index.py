@@ -1,0 +1,100 @@
+"""Which tests there are of which requirement, read from the suites' source without running anything."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+SUITES = Path(__file__).resolve().parent / "suites"
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioMark:
+    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, the SMI groups it writes."""
+
+    folder: str
+    arena: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TestEntry:
+    """One test function: where it stands, the sentence it is, what it works with, and which judges it calls."""
+
+    __test__ = False
+    requirement: str
+    file: str
+    function: str
+    scenario: ScenarioMark
+    judges: tuple[str, ...]
+
+    @property
+    def nodeid(self) -> str:
+        return f"{self.file}::{self.function}"
+
+
+@cache
+def index() -> tuple[TestEntry, ...]:
+    """All tests of the suites, in file order. Raises ValueError for a module without a scenario marker."""
+    entries: list[TestEntry] = []
+    for path in sorted(SUITES.rglob("test_*.py")):
+        entries += read(path.read_text(encoding="utf-8"), str(path.relative_to(SUITES)))
+    return tuple(entries)
+
+
+def by_requirement() -> dict[str, list[TestEntry]]:
+    """Tests by the requirement that they judge."""
+    found: dict[str, list[TestEntry]] = {}
+    for entry in index():
+        found.setdefault(entry.requirement, []).append(entry)
+    return found
+
+
+def read(source: str, file: str) -> list[TestEntry]:
+    """The tests of one module."""
+    module = ast.parse(source, file)
+    marks = [_scenario(node) for node in module.body]
+    scenario = next((mark for mark in marks if mark is not None), None)
+    entries = []
+    for node in module.body:
+        if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+            continue
+        if scenario is None:
+            raise ValueError(f"{file}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)")
+        requirements = [one for decorator in node.decorator_list for one in _requirement(decorator)]
+        judges = tuple(_judges(node))
+        entries += [TestEntry(one, file, node.name, scenario, judges) for one in requirements or [""]]
+    return entries
+
+
+def _marker(node: ast.expr, name: str) -> ast.Call | None:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == f"pytest.mark.{name}":
+        return node
+    return None
+
+
+def _requirement(decorator: ast.expr) -> list[str]:
+    call = _marker(decorator, "requirement")
+    return [ast.literal_eval(argument) for argument in call.args] if call else []
+
+
+def _scenario(node: ast.stmt) -> ScenarioMark | None:
+    if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "pytestmark":
+        return None
+    call = _marker(node.value, "scenario")
+    if call is None:
+        return None
+    named: dict[str, Any] = {one.arg: ast.literal_eval(one.value) for one in call.keywords if one.arg}
+    return ScenarioMark(ast.literal_eval(call.args[0]), tuple(named["arena"]), tuple(named["groups"]))
+
+
+def _judges(function: ast.FunctionDef) -> list[str]:
+    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+    return [
+        call.func.attr
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "judge"
+    ]

@@ -1,0 +1,74 @@
+"""What a run may conclude about a requirement, and how conclusions combine.
+
+The order is pass < not claimed < inconclusive < fail: a proven violation stays one whatever else
+happened, and what could not be observed is never a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Verdict(Enum):
+    """The four conclusions, in merge order."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a secret
+    NOT_CLAIMED = "not claimed"
+    INCONCLUSIVE = "inconclusive"
+    FAIL = "fail"
+
+
+_ORDER = tuple(Verdict)
+
+
+def merge(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of several verdicts.
+
+    Raises ValueError when there is none: no observation is not a pass.
+    """
+    found = list(verdicts)
+    if not found:
+        raise ValueError("no verdict to merge: nothing was judged")
+    return max(found, key=_ORDER.index)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One backend's part of a sample next to the region in which it was accepted; all in [0, 1]."""
+
+    server: str
+    observed: float
+    expected: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Which judge decided, and on what: enough to call it again."""
+
+    judge: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with its reason in words and, where it is about shares, in figures.
+
+    ``summary`` is one sentence on what was seen; ``expected`` says what the requirement asks for;
+    ``hint`` names a likely cause or remedy and is empty for a pass.
+    """
+
+    verdict: Verdict
+    summary: str
+    expected: str = ""
+    hint: str = ""
+    shares: tuple[Share, ...] = ()
+    basis: Basis | None = field(default=None, compare=False)
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict is Verdict.PASS

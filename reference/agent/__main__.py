@@ -1,0 +1,160 @@
+"""`python -m reference.agent`: the sidecar; with `--wait`, only waits until the sidecar is ready.
+
+Threads: this one polls for configuration; others read Envoy's output, report metrics, answer readiness,
+and watch Envoy. When Envoy ends, so does the agent.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import FrameType
+
+from reference.agent.counting import Counter
+from reference.agent.envoy import Envoy, EnvoyGone
+from reference.agent.link import Link, LinkError
+from reference.agent.rollout import Rollout, await_admin
+from reference.agent.settings import Settings
+from reference.compiler.bootstrap import bootstrap
+
+_REPORT_EVERY_S = 0.25
+_FIRST_PAUSE_S = 0.1
+_LONGEST_PAUSE_S = 5.0
+_WAIT_AT_MOST_S = 60.0
+
+
+class Agent:
+    """One sidecar from start to end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._counter = Counter()
+        self._ready = threading.Event()
+        self._stopping = threading.Event()
+        settings.xds_directory.mkdir(parents=True, exist_ok=True)
+        self._rollout = Rollout(
+            settings.xds_directory,
+            lambda: self._envoy.stats(),
+            lambda moment: self._envoy.complaints_since(moment),
+        )
+        document = bootstrap(settings.node, str(settings.xds_directory))
+        document["admin"]["address"]["socket_address"]["port_value"] = settings.admin_port
+        self._envoy = Envoy(settings.envoy, document, settings.directory, self._counter.line)
+
+    def run(self) -> int:
+        """Runs until Envoy ends or a signal asks to stop; the exit status."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._on_signal)
+        for work in (self._serve_readiness, self._report_metrics, self._follow):
+            threading.Thread(target=work, daemon=True).start()
+        status = self._envoy.process.wait()
+        if self._stopping.is_set():
+            return 0
+        _say(f"Envoy ended with status {status}")
+        return 1
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
+        threading.Thread(target=self._envoy.stop).start()
+
+    def _link(self) -> Link:
+        return Link(self._settings.control_plane, self._settings.trust, self._settings.token)
+
+    def _follow(self) -> None:
+        link = self._link()
+        version = identity = ""
+        pause = _FIRST_PAUSE_S
+        try:
+            await_admin(self._envoy.stats, lambda: self._envoy.process.poll() is None)
+            while not self._stopping.is_set():
+                try:
+                    delivery = link.poll(version, identity)
+                    if delivery is not None:
+                        error = self._rollout.apply(delivery.files, delivery.gone, whole=not delivery.base)
+                        version, identity = delivery.version, delivery.identity
+                        self._tell(version, error)
+                        link.status(version, error)
+                except (LinkError, ValueError) as error:
+                    _say(str(error))
+                    self._stopping.wait(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                else:
+                    pause = _FIRST_PAUSE_S
+        except (EnvoyGone, OSError) as error:
+            if not self._stopping.is_set():
+                _say(str(error))
+                self._envoy.stop()
+
+    def _tell(self, version: str, error: str) -> None:
+        if error:
+            _say(f"configuration {version}: {error}")
+        elif not self._ready.is_set():
+            _say(f"configuration {version} is in force")
+            self._ready.set()
+
+    def _report_metrics(self) -> None:
+        link = self._link()
+        pause = _FIRST_PAUSE_S
+        while not self._stopping.wait(_REPORT_EVERY_S):
+            if not self._counter.close_interval():
+                continue
+            try:
+                link.metrics(self._counter.intervals())
+            except LinkError as error:
+                _say(str(error))
+                self._stopping.wait(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_S)
+            else:
+                self._counter.handed_over()
+                pause = _FIRST_PAUSE_S
+
+    def _serve_readiness(self) -> None:
+        ready = self._ready
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200 if self.path == "/ready" and ready.is_set() else 503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Probes come every second; they are not worth a line."""
+
+        with ThreadingHTTPServer(("", self._settings.readiness_port), Handler) as server:
+            server.serve_forever()
+
+
+def _say(text: str) -> None:
+    print(f"agent: {text}", file=sys.stderr, flush=True)
+
+
+def _wait_until_ready(port: int) -> int:
+    """Returns 0 as soon as the agent on this machine is ready, 1 after a minute."""
+    pause = threading.Event()
+    for _ in range(int(_WAIT_AT_MOST_S / 0.05)):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            connection.request("GET", "/ready")
+            if connection.getresponse().status == 200:
+                return 0
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        pause.wait(0.05)
+    return 1
+
+
+def main() -> int:
+    settings = Settings.from_environment(os.environ)
+    if sys.argv[1:] == ["--wait"]:
+        return _wait_until_ready(settings.readiness_port)
+    return Agent(settings).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

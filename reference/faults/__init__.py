@@ -1,0 +1,63 @@
+"""Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
+
+Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees it, a
+configuration after it, or an answer of the metrics API; a few change an object of the cluster instead. The
+mesh itself has no branch for any of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reference.spoiler import Faithful, Spoiler
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change to one object of the cluster: the path of the object, and what to make of it."""
+
+    path: str
+    edit: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates."""
+
+    id: str
+    summary: str
+    breaks: frozenset[str]
+    spoiler: Callable[[], Spoiler] = Faithful
+    change: Change | None = None
+    origins: tuple[str, ...] = ()
+
+
+def _all() -> dict[str, Fault]:
+    from reference.faults import access, cluster, metrics, routes, splits
+
+    found: dict[str, Fault] = {}
+    for module in (splits, routes, access, metrics, cluster):
+        for fault in module.FAULTS:
+            if fault.id in found:
+                raise ValueError(f"two faults are called {fault.id}")
+            found[fault.id] = fault
+    return found
+
+
+def __getattr__(name: str) -> Mapping[str, Fault]:
+    # Made when first asked for: the modules of the faults need the classes above.
+    if name == "FAULTS":
+        globals()["FAULTS"] = found = _all()
+        return found
+    raise AttributeError(name)
+
+
+FAULTS: Mapping[str, Fault]
+"""All faults by id, in the order of the APIs that they are about."""
+
+
+def load(fault: str) -> Spoiler:
+    """A fresh spoiler for a fault. Raises KeyError for an unknown one."""
+    return _all()[fault].spoiler()

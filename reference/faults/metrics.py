@@ -1,0 +1,156 @@
+"""Faults of the metrics API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from reference.faults import Change, Fault
+from reference.faults.spoilers import OpenToAll, SpoiltMetrics
+from reference.spoiler import MetricsQuery
+
+Document = dict[str, Any]
+
+_ALL_OF_CHAIN = frozenset(
+    {
+        "metrics-discovery",
+        "metrics-object-fields",
+        "metrics-edges-subresource",
+        "metrics-edge-direction",
+        "metrics-counts",
+        "metrics-latency-percentiles",
+    }
+)
+
+
+def _objects(document: Document) -> Iterator[Document]:
+    if document.get("kind") == "TrafficMetrics":
+        yield document
+    yield from (item for item in document.get("items") or () if isinstance(item, dict))
+
+
+def _each(edit: Callable[[Document], None]) -> Callable[[], SpoiltMetrics]:
+    def spoil(document: Document, query: MetricsQuery) -> None:
+        for one in _objects(document):
+            edit(one)
+
+    return lambda: SpoiltMetrics(spoil)
+
+
+def _namespaces_in_namespaces(document: Document, query: MetricsQuery) -> None:
+    if document.get("kind") == "APIResourceList":
+        for resource in document["resources"]:
+            resource["namespaced"] = True
+
+
+def _lists_without_window(document: Document, query: MetricsQuery) -> None:
+    if not query.name:
+        for item in document.get("items") or ():
+            item.pop("window", None)
+
+
+def _per_second(one: Document) -> None:
+    window_s = float(str(one["window"]).removesuffix("s"))
+    for metric in one["metrics"]:
+        if metric["name"].endswith("_count"):
+            metric["value"] = str(round(float(metric["value"]) / window_s))
+
+
+def _all_succeeded(one: Document) -> None:
+    counts = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_count")}
+    total = sum(int(metric["value"]) for metric in counts.values())
+    counts["success_count"]["value"], counts["failure_count"]["value"] = str(total), "0"
+
+
+def _swapped(document: Document, query: MetricsQuery) -> None:
+    if query.edges:
+        for item in document.get("items") or ():
+            item["resource"], item["edge"]["resource"] = item["edge"]["resource"], item["resource"]
+
+
+def _turned_round(document: Document, query: MetricsQuery) -> None:
+    if query.edges:
+        for item in document.get("items") or ():
+            item["edge"]["direction"] = {"to": "from", "from": "to"}[item["edge"]["direction"]]
+
+
+def _median_for_all(one: Document) -> None:
+    latencies = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_latency")}
+    for metric in latencies.values():
+        metric["value"] = latencies["p50_response_latency"]["value"]
+
+
+def _a_thousandfold(one: Document) -> None:
+    for metric in one["metrics"]:
+        if metric["name"].endswith("_latency"):
+            metric["unit"] = "ms" if metric["unit"] in {"s", "seconds"} else "us"
+
+
+def _nowhere(apiservice: Document) -> Document:
+    spec = {**apiservice["spec"], "service": {**apiservice["spec"]["service"], "name": "nowhere"}}
+    return {**apiservice, "spec": spec}
+
+
+FAULTS = (
+    Fault(
+        "metrics-apiservice-points-nowhere",
+        "The APIService names a service that does not exist.",
+        _ALL_OF_CHAIN | {"metrics-apiservice", "metrics-rbac"},
+        change=Change("/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.metrics.smi-spec.io", _nowhere),
+    ),
+    Fault(
+        "metrics-namespaces-namespaced",
+        "Discovery says of all kinds, namespaces among them, that they live in namespaces.",
+        frozenset({"metrics-discovery"}),
+        lambda: SpoiltMetrics(_namespaces_in_namespaces),
+    ),
+    Fault(
+        "metrics-lists-without-window",
+        "Objects in lists do not say which window they cover.",
+        frozenset({"metrics-object-fields"}),
+        lambda: SpoiltMetrics(_lists_without_window),
+    ),
+    Fault(
+        "metrics-counts-per-second",
+        "Counts are requests a second.",
+        frozenset({"metrics-counts"}),
+        _each(_per_second),
+    ),
+    Fault(
+        "metrics-everything-succeeded",
+        "Whatever was answered counts as success.",
+        frozenset({"metrics-counts"}),
+        _each(_all_succeeded),
+    ),
+    Fault(
+        "metrics-edges-swapped",
+        "An edge has its peer as resource, and the resource as peer.",
+        frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
+        lambda: SpoiltMetrics(_swapped),
+    ),
+    Fault(
+        "metrics-edges-turned-round",
+        "Edges point from the callee to the caller.",
+        frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
+        lambda: SpoiltMetrics(_turned_round),
+    ),
+    Fault(
+        "metrics-median-for-all-percentiles",
+        "All percentiles are the median.",
+        frozenset({"metrics-latency-percentiles"}),
+        _each(_median_for_all),
+    ),
+    Fault(
+        "metrics-latency-unit-mislabelled",
+        "Latencies are off by a factor of a thousand against their unit.",
+        frozenset({"metrics-latency-percentiles"}),
+        _each(_a_thousandfold),
+        origins=("latency-unit-mislabelled",),
+    ),
+    Fault(
+        "metrics-open-to-everybody",
+        "Anybody may read all metrics.",
+        frozenset({"metrics-rbac"}),
+        OpenToAll,
+    ),
+)

@@ -1,0 +1,309 @@
+"""Faults of traffic splitting."""
+
+from __future__ import annotations
+
+import copy
+import math
+from functools import lru_cache
+from typing import Any
+
+from reference.compiler import compile as compile_
+from reference.compiler.configuration import JSON, Configuration
+from reference.faults import Fault
+from reference.faults.spoilers import (
+    SpoiltConfiguration,
+    SpoiltObjects,
+    SpoiltWorld,
+    every,
+    with_listeners,
+    with_routes,
+)
+from reference.metrics import Figures
+from reference.spoiler import Faithful
+from reference.world import Object, Workload, World, labels_of, name_of, namespace_of
+
+
+def _backends(split: dict[str, Any]) -> list[dict[str, Any]]:
+    backends: list[dict[str, Any]] = split["spec"]["backends"]
+    return backends
+
+
+def _equal_weights(split: dict[str, Any]) -> None:
+    for backend in _backends(split):
+        backend["weight"] = min(backend["weight"], 1)
+
+
+def _steps_of_two_percent(split: dict[str, Any]) -> None:
+    total = sum(backend["weight"] for backend in _backends(split))
+    for backend in _backends(split):
+        backend["weight"] = math.floor(50 * backend["weight"] / total) * 2
+
+
+def _total_of_one_hundred(split: dict[str, Any]) -> None:
+    left = 100
+    for backend in _backends(split):
+        backend["weight"] = min(backend["weight"], left)
+        left -= backend["weight"]
+    _backends(split)[0]["weight"] += left
+
+
+def _at_least_one(split: dict[str, Any]) -> None:
+    for backend in _backends(split):
+        backend["weight"] = max(backend["weight"], 1)
+
+
+class _FirstSeen(Faithful):
+    """Keeps each split as it was when it was first seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Object] = {}
+        self._spoil = lru_cache(maxsize=2)(self._spoilt)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _spoilt(self, world: World) -> World:
+        splits = world.of("trafficsplits")
+        return world.replacing(
+            "trafficsplits", [self._seen.setdefault(split["metadata"]["uid"], split) for split in splits]
+        )
+
+
+class _NeverForgotten(Faithful):
+    """Keeps splits whose objects are gone."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], Object] = {}
+        self._spoil = lru_cache(maxsize=2)(self._spoilt)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _spoilt(self, world: World) -> World:
+        for split in world.of("trafficsplits"):
+            self._seen[namespace_of(split), name_of(split)] = split
+        return world.replacing("trafficsplits", self._seen.values())
+
+
+def _no_direct_access(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    used = {
+        (namespace_of(split), backend["service"])
+        for split in world.of("trafficsplits")
+        for backend in split["spec"]["backends"]
+    }
+
+    def cut(name: str, routes: JSON) -> None:
+        _, namespace, service, _ = name.split("|")
+        if (namespace, service) in used:
+            for host in routes["virtual_hosts"]:
+                host["routes"] = [
+                    {"name": "cut", "match": {"prefix": "/"}, "direct_response": {"status": 404}}
+                ]
+
+    return with_routes(configuration, "outbound|", cut)
+
+
+def _root_target_port(world: World) -> World:
+    ports = {}
+    for item in world.of("endpointslices"):
+        service = labels_of(item).get("kubernetes.io/service-name", "")
+        for port in item.get("ports") or ():
+            ports[namespace_of(item), service] = port["port"]
+    forced = {
+        (namespace_of(split), backend["service"]): ports.get((namespace_of(split), split["spec"]["service"]))
+        for split in world.of("trafficsplits")
+        for backend in split["spec"]["backends"]
+    }
+    slices = []
+    for item in world.of("endpointslices"):
+        port = forced.get((namespace_of(item), labels_of(item).get("kubernetes.io/service-name", "")))
+        if port is not None:
+            item = copy.deepcopy(dict(item))
+            item["ports"] = [{**one, "port": port} for one in item.get("ports") or ()]
+        slices.append(item)
+    return world.replacing("endpointslices", slices)
+
+
+class _OwnNamespaceOnly(Faithful):
+    """Splits traffic only for clients of the split's own namespace."""
+
+    def __init__(self) -> None:
+        self._visible = lru_cache(maxsize=16)(self._without_others)
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        return compile_(self._visible(world, workload.namespace), workload)
+
+    def _without_others(self, world: World, namespace: str) -> World:
+        own = [split for split in world.of("trafficsplits") if namespace_of(split) == namespace]
+        return world.replacing("trafficsplits", own)
+
+
+def _split_at_the_server(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Pods behind a root divide what reaches them without identity over the split's backends."""
+    behind = {
+        (namespace_of(item), labels_of(item).get("kubernetes.io/service-name", ""))
+        for item in world.of("endpointslices")
+        for endpoint in item.get("endpoints") or ()
+        if (endpoint.get("targetRef") or {}).get("name") == workload.name
+        and namespace_of(item) == workload.namespace
+    }
+    roots = [
+        split
+        for split in world.of("trafficsplits")
+        if (namespace_of(split), split["spec"]["service"]) in behind
+    ]
+    if not roots:
+        return configuration
+    (root, *_) = roots
+    routes = {
+        name: routes
+        for name, routes in configuration.routes.items()
+        if name.startswith(f"outbound|{namespace_of(root)}|{root['spec']['service']}|")
+    }
+
+    def divert(listener: JSON) -> None:
+        for chain in listener["filter_chains"]:
+            if listener["name"] == "inbound" and chain.get("name", "").endswith("|plaintext"):
+                for manager in every(chain, "rds"):
+                    del manager["rds"]
+                    manager["route_config"] = next(iter(routes.values()))
+
+    return with_listeners(configuration, divert)
+
+
+class _BalancedGlobally(Faithful):
+    """Steers clients away from a backend that others keep busy, so that the total meets the weights."""
+
+    def __init__(self) -> None:
+        self._received: dict[tuple[str, str], int] = {}
+        self._busy: frozenset[tuple[str, str]] = frozenset()
+        self._last: World | None = None
+
+    def observe(self, figures: Figures) -> bool:
+        self._received = {}
+        for stream, tally in figures.totals().items():
+            if stream.direction == "in":
+                pod = (stream.pod.namespace, stream.pod.name)
+                self._received[pod] = self._received.get(pod, 0) + tally.successes
+        if self._last is None:
+            return False
+        before, self._busy = self._busy, self._overloaded(self._last)
+        return before != self._busy
+
+    def world(self, world: World) -> World:
+        if self._last is not world:
+            self._last = world
+        return world.replacing(
+            "trafficsplits", [self._without_busy(split) for split in world.of("trafficsplits")]
+        )
+
+    def _overloaded(self, world: World) -> frozenset[tuple[str, str]]:
+        pods: dict[tuple[str, str], int] = {}
+        for item in world.of("endpointslices"):
+            service = (namespace_of(item), labels_of(item).get("kubernetes.io/service-name", ""))
+            for endpoint in item.get("endpoints") or ():
+                pod = (namespace_of(item), (endpoint.get("targetRef") or {}).get("name", ""))
+                pods[service] = pods.get(service, 0) + self._received.get(pod, 0)
+        busy = set()
+        for split in world.of("trafficsplits"):
+            backends = {
+                (namespace_of(split), one["service"]): one["weight"] for one in split["spec"]["backends"]
+            }
+            weights, received = sum(backends.values()), sum(pods.get(one, 0) for one in backends)
+            for one, weight in backends.items():
+                if received and pods.get(one, 0) / received > weight / weights + 0.04:
+                    busy.add(one)
+        return frozenset(busy)
+
+    def _without_busy(self, split: Object) -> Object:
+        copied: dict[str, Any] = copy.deepcopy(dict(split))
+        rested = [one for one in _backends(copied) if (namespace_of(split), one["service"]) in self._busy]
+        if len(rested) < len(_backends(copied)):
+            for one in rested:
+                one["weight"] = 0
+        return copied
+
+
+FAULTS = (
+    Fault(
+        "split-weights-ignored",
+        "All backends of a positive weight get the same share.",
+        frozenset(
+            {
+                "split-weighted-distribution",
+                "split-weights-are-relative",
+                "split-client-in-other-namespace",
+                "split-per-client-ratio",
+                "split-live-edits",
+            }
+        ),
+        lambda: SpoiltObjects("trafficsplits", _equal_weights),
+    ),
+    Fault(
+        "split-small-share-erased",
+        "Shares are rounded down to steps of two percent, so a share of one in a hundred is lost.",
+        frozenset({"split-weighted-distribution"}),
+        lambda: SpoiltObjects("trafficsplits", _steps_of_two_percent),
+    ),
+    Fault(
+        "split-weights-taken-for-percentages",
+        "Weights are cut off at a total of 100, and what is missing to it goes to the first backend.",
+        frozenset(
+            {"split-weights-are-relative", "split-client-in-other-namespace", "split-per-client-ratio"}
+        ),
+        lambda: SpoiltObjects("trafficsplits", _total_of_one_hundred),
+        origins=("weights-must-sum-to-hundred",),
+    ),
+    Fault(
+        "split-zero-weight-gets-traffic",
+        "A weight of 0 counts as 1.",
+        frozenset({"split-zero-weight-gets-nothing", "split-live-edits"}),
+        lambda: SpoiltObjects("trafficsplits", _at_least_one),
+        origins=("zero-weight-backend-gets-traffic",),
+    ),
+    Fault(
+        "split-edits-ignored",
+        "A split stays as it was when it was created.",
+        frozenset({"split-live-edits"}),
+        _FirstSeen,
+    ),
+    Fault(
+        "split-deletion-ignored",
+        "A deleted split stays in force.",
+        frozenset({"split-delete-restores-root"}),
+        _NeverForgotten,
+        origins=("moved-or-twin-split-leaves-stale-override",),
+    ),
+    Fault(
+        "split-cuts-off-direct-access",
+        "A service that is a backend of a split answers 404 under its own name.",
+        frozenset({"split-direct-backend-access"}),
+        lambda: SpoiltConfiguration(_no_direct_access),
+        origins=("split-cuts-off-direct-backend-access",),
+    ),
+    Fault(
+        "split-root-target-port",
+        "All backends are reached at the target port of the root.",
+        frozenset({"split-targetport-per-backend"}),
+        lambda: SpoiltWorld(_root_target_port),
+        origins=("backend-targetport-forced-to-match-root",),
+    ),
+    Fault(
+        "split-own-namespace-only",
+        "Only clients of the split's own namespace see it.",
+        frozenset({"split-client-in-other-namespace"}),
+        _OwnNamespaceOnly,
+    ),
+    Fault(
+        "split-balanced-globally",
+        "Clients are steered away from a backend that other clients keep busy.",
+        frozenset({"split-per-client-ratio"}),
+        _BalancedGlobally,
+    ),
+    Fault(
+        "split-at-the-server",
+        "Pods behind the root divide what reaches them from outside the mesh.",
+        frozenset({"split-unmeshed-client"}),
+        lambda: SpoiltConfiguration(_split_at_the_server),
+    ),
+)

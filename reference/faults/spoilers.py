@@ -1,0 +1,105 @@
+"""Building blocks of faults: spoilers made from one small function."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from reference.compiler.configuration import JSON, Configuration
+from reference.spoiler import Access, Faithful, MetricsQuery
+from reference.world import Object, Workload, World
+
+
+class SpoiltObjects(Faithful):
+    """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
+
+    def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
+        self._plural = plural
+        self._edit = edit
+        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        self._spoil = lru_cache(maxsize=2)(self._edited)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _edited(self, world: World) -> World:
+        return world.replacing(self._plural, [self._copy(item) for item in world.of(self._plural)])
+
+    def _copy(self, item: Object) -> dict[str, Any]:
+        copied: dict[str, Any] = copy.deepcopy(dict(item))
+        self._edit(copied)
+        return copied
+
+
+class SpoiltWorld(Faithful):
+    """Shows the compiler another world."""
+
+    def __init__(self, spoil: Callable[[World], World]) -> None:
+        self._spoil = lru_cache(maxsize=2)(spoil)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+
+class SpoiltConfiguration(Faithful):
+    """Hands a workload another configuration than the one compiled; the function gets copies of its parts."""
+
+    def __init__(self, spoil: Callable[[Configuration, World, Workload], Configuration]) -> None:
+        self._spoil = spoil
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        return self._spoil(configuration, world, workload)
+
+
+class SpoiltMetrics(Faithful):
+    """Answers clients of the metrics API with something else; ``edit`` gets a copy and the query."""
+
+    def __init__(self, edit: Callable[[dict[str, Any], MetricsQuery], None]) -> None:
+        self._edit = edit
+
+    def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
+        copied = copy.deepcopy(document)
+        self._edit(copied, query)
+        return copied
+
+
+class OpenToAll(Faithful):
+    """Lets everybody read all metrics."""
+
+    def allows(self, decision: bool, access: Access) -> bool:
+        return True
+
+
+def with_listeners(configuration: Configuration, edit: Callable[[JSON], None]) -> Configuration:
+    """The configuration with each listener edited, in a copy."""
+    listeners = copy.deepcopy(configuration.listeners)
+    for listener in listeners:
+        edit(listener)
+    return replace(configuration, listeners=listeners)
+
+
+def with_routes(
+    configuration: Configuration, prefix: str, edit: Callable[[str, JSON], None]
+) -> Configuration:
+    """The configuration with the routes whose names start so edited, in copies."""
+    routes = dict(configuration.routes)
+    for name in routes:
+        if name.startswith(prefix):
+            routes[name] = copy.deepcopy(routes[name])
+            edit(name, routes[name])
+    return replace(configuration, routes=routes)
+
+
+def every(value: Any, key: str) -> Iterable[JSON]:
+    """All objects within a JSON value that have a key."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value
+        for inner in list(value.values()):
+            yield from every(inner, key)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from every(inner, key)

@@ -1,0 +1,298 @@
+"""Installs the reference mesh into a cluster, and removes it again.
+
+Everything is applied server-side and labelled, so installing twice is installing once, and nothing else is
+touched. Keys are made here and kept in a Secret that a second installation leaves as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kubernetes.client import ApiClient, CoreV1Api
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import new_client_from_config
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import ConflictError, NotFoundError, ResourceNotFoundError
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+from reference import names
+from reference.ca import Authority, Pair
+from reference.image import default_image
+
+_HERE = Path(__file__).parent
+_MANAGER = "smi-reference-installer"
+_SERVING_NAMES = (
+    names.SERVICE_HOST,
+    f"{names.SERVICE_HOST}.cluster.local",
+    f"{names.SERVICE}.{names.NAMESPACE}",
+)
+# A serving certificate that ends sooner than this is replaced.
+_RENEW_BEFORE = timedelta(days=30)
+_POLL_S = 0.25
+
+Manifest = dict[str, Any]
+
+
+class InstallError(Exception):
+    """The mesh did not come up, or did not go, in time; the text says what was missing last."""
+
+
+def crds() -> list[Manifest]:
+    """The custom resource definitions of SMI."""
+    return [document for path in sorted(_HERE.glob("crds/*.yaml")) for document in _load(path)]
+
+
+def manifests(*, image: str, window_s: float, certificates: Mapping[str, str]) -> list[Manifest]:
+    """Everything but the CRDs, in the order of application; `certificates` is the Secret's content."""
+    environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
+    bundle = base64.b64encode(certificates["ca.crt"].encode()).decode()
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": names.SERVICE, "namespace": names.NAMESPACE},
+        "type": "Opaque",
+        "stringData": dict(certificates),
+    }
+    documents = [
+        *_file("namespace"),
+        secret,
+        *_file("rbac"),
+        *_file("control-plane"),
+        *_file("registrations"),
+    ]
+    for document in documents:
+        match document["kind"]:
+            case "Deployment":
+                (container,) = document["spec"]["template"]["spec"]["containers"]
+                container["image"] = image
+                container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
+                # Files of a mounted Secret change late and unnoticed: a new certificate is a new pod.
+                template = document["spec"]["template"]["metadata"]
+                template["annotations"] = {"reference.smi-conformance.dev/certificate": _short(certificates)}
+            case "MutatingWebhookConfiguration":
+                for webhook in document["webhooks"]:
+                    webhook["clientConfig"]["caBundle"] = bundle
+            case "APIService":
+                document["spec"]["caBundle"] = bundle
+    return [_labelled(document) for document in documents]
+
+
+def certificates(existing: Mapping[str, str] | None, now: datetime) -> dict[str, str]:
+    """The content of the Secret: what exists as far as it is good, new where it is not."""
+    kept = dict(existing or {})
+    try:
+        pair = Pair(kept["ca.crt"], kept["ca.key"])
+        authority = Authority(pair)
+    except (KeyError, ValueError):
+        pair = Authority.create(now)
+        authority = Authority(pair)
+        kept = {"ca.crt": pair.certificate, "ca.key": pair.key}
+    try:
+        good = Pair(kept["tls.crt"], kept["tls.key"]).not_after > now + _RENEW_BEFORE
+    except (KeyError, ValueError):
+        good = False
+    if not good:
+        serving = authority.serving(_SERVING_NAMES, now)
+        kept |= {"tls.crt": serving.certificate, "tls.key": serving.key}
+    return kept
+
+
+def install(
+    api_client: ApiClient,
+    *,
+    image: str | None = None,
+    window_s: float = 10.0,
+    crds_only: bool = False,
+    within_s: float = 120.0,
+) -> None:
+    """Installs the mesh, or only the CRDs, and waits until it works.
+
+    `image` must be known to the nodes (default: the one built from this code), `window_s` is the window of the
+    metrics API in seconds. Raises InstallError when the mesh does not come up, ApiException when the API
+    server refuses something.
+    """
+    client = _dynamic(api_client)
+    for document in crds():
+        _apply(client, _labelled(document))
+    _await(lambda: _missing_crds(client), "CRDs are not established", within_s)
+    if crds_only:
+        return
+    secret = certificates(_existing_certificates(api_client), datetime.now(UTC))
+    for document in manifests(image=image or default_image(), window_s=window_s, certificates=secret):
+        _apply(client, document)
+    _await(lambda: _not_ready(client), "the control plane is not ready", within_s)
+    _await(lambda: _unreachable(api_client), "the webhook's service does not answer", within_s)
+    _await(lambda: _unavailable(client), "the metrics API is not available", within_s)
+
+
+def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
+    """Removes the mesh and the CRDs with all objects of theirs, and waits until they are gone.
+
+    Raises InstallError when something does not go in time.
+    """
+    client = _dynamic(api_client)
+    placeholder = dict.fromkeys(("ca.crt", "ca.key", "tls.crt", "tls.key"), "")
+    everything = [*crds(), *manifests(image="", window_s=1, certificates=placeholder)]
+    # The webhook first: with failurePolicy Fail it must not outlive its service.
+    doomed = list(reversed(everything))
+    for document in doomed:
+        _delete(client, document)
+    _await(lambda: [_title(each) for each in doomed if _exists(client, each)], "still there", within_s)
+
+
+def _dynamic(api_client: ApiClient) -> Any:
+    return DynamicClient(api_client)  # type: ignore[no-untyped-call]
+
+
+def _load(path: Path) -> list[Manifest]:
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+def _file(name: str) -> list[Manifest]:
+    return _load(_HERE / "manifests" / f"{name}.yaml")
+
+
+def _labelled(document: Mapping[str, Any]) -> Manifest:
+    labelled = copy.deepcopy(dict(document))
+    metadata = labelled["metadata"]
+    metadata["labels"] = {**metadata.get("labels", {}), **names.PART_OF}
+    return labelled
+
+
+def _short(certificates: Mapping[str, str]) -> str:
+
+    return hashlib.sha256(json.dumps(dict(certificates), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _title(document: Mapping[str, Any]) -> str:
+    return f"{document['kind']} {document['metadata']['name']}"
+
+
+def _resource(client: Any, document: Mapping[str, Any]) -> Any:
+    return client.resources.get(api_version=document["apiVersion"], kind=document["kind"])
+
+
+def _apply(client: Any, document: Manifest) -> None:
+    client.server_side_apply(
+        _resource(client, document), body=document, field_manager=_MANAGER, force_conflicts=True
+    )
+
+
+def _place(document: Mapping[str, Any]) -> dict[str, str]:
+    metadata = document["metadata"]
+    place = {"name": metadata["name"]}
+    return {**place, "namespace": metadata["namespace"]} if "namespace" in metadata else place
+
+
+def _delete(client: Any, document: Mapping[str, Any]) -> None:
+    try:
+        body = {"propagationPolicy": "Background"}
+        client.delete(_resource(client, document), **_place(document), body=body)
+    except (NotFoundError, ResourceNotFoundError, ConflictError):
+        # A conflict is a namespace on its way out.
+        return
+
+
+def _exists(client: Any, document: Mapping[str, Any]) -> bool:
+    return _get(client, document) is not None
+
+
+def _get(client: Any, document: Mapping[str, Any]) -> Manifest | None:
+    try:
+        found: Manifest = client.get(_resource(client, document), **_place(document)).to_dict()
+    except (NotFoundError, ResourceNotFoundError):
+        return None
+    return found
+
+
+def _existing_certificates(api_client: ApiClient) -> dict[str, str] | None:
+    try:
+        secret = CoreV1Api(api_client).read_namespaced_secret(names.SERVICE, names.NAMESPACE)
+    except ApiException as error:
+        if error.status == 404:
+            return None
+        raise
+    return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items()}
+
+
+def _has(document: Manifest | None, condition: str) -> bool:
+    conditions = (document or {}).get("status", {}).get("conditions") or ()
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)
+
+
+def _missing_crds(client: Any) -> list[str]:
+    return [_title(each) for each in crds() if not _has(_get(client, each), "Established")]
+
+
+def _one(name: str, kind: str) -> Manifest:
+    return next(document for document in _file(name) if document["kind"] == kind)
+
+
+def _not_ready(client: Any) -> list[str]:
+    deployment = _get(client, _one("control-plane", "Deployment")) or {}
+    status = deployment.get("status", {})
+    current = status.get("observedGeneration") == deployment.get("metadata", {}).get("generation")
+    if (
+        current
+        and status.get("updatedReplicas") == status.get("readyReplicas") == status.get("replicas") == 1
+    ):
+        return []
+    return [json.dumps(status.get("conditions", "no status"))]
+
+
+def _unreachable(api_client: ApiClient) -> list[str]:
+    path = f"https:{names.SERVICE}:control/proxy/healthz"
+    try:
+        CoreV1Api(api_client).connect_get_namespaced_service_proxy_with_path(
+            f"https:{names.SERVICE}:control", names.NAMESPACE, "healthz"
+        )
+    except ApiException as error:
+        return [f"{path}: {error.status} {error.reason}"]
+    return []
+
+
+def _unavailable(client: Any) -> list[str]:
+    service = _get(client, _one("registrations", "APIService"))
+    return [] if _has(service, "Available") else [json.dumps((service or {}).get("status", {}))]
+
+
+def _await(missing: Callable[[], Iterable[str]], problem: str, within_s: float) -> None:
+    """Waits until nothing is missing any more. Raises InstallError with what still is."""
+    waiting = Retrying(
+        retry=retry_if_result(bool),
+        stop=stop_after_delay(within_s),
+        wait=wait_fixed(_POLL_S),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else [],
+    )
+    rest = list(waiting(lambda: list(missing())))
+    if rest:
+        raise InstallError(f"{problem} after {within_s:g} s: {'; '.join(rest)}")
+
+
+def main() -> None:
+    """`python -m reference.install [--uninstall]`: into the cluster of the current kubeconfig context."""
+    parser = argparse.ArgumentParser(prog="python -m reference.install", description=__doc__)
+    parser.add_argument("--context", help="context of the kubeconfig (default: the current one)")
+    parser.add_argument("--image", help="image of the mesh (default: the one built from this code)")
+    parser.add_argument("--window", type=float, default=10.0, help="window of the metrics API in seconds")
+    parser.add_argument("--crds-only", action="store_true", help="only the custom resource definitions")
+    parser.add_argument("--uninstall", action="store_true", help="remove the mesh and the definitions")
+    options = parser.parse_args()
+    with new_client_from_config(context=options.context) as api_client:  # type: ignore[no-untyped-call]
+        if options.uninstall:
+            uninstall(api_client)
+        else:
+            install(api_client, image=options.image, window_s=options.window, crds_only=options.crds_only)
+
+
+if __name__ == "__main__":
+    main()

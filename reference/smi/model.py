@@ -1,0 +1,113 @@
+"""What SMI objects say, free of the wire format of their version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something in an object that could not be understood, resolved or honoured."""
+
+    kind: str
+    namespace: str
+    name: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One route of an HTTPRouteGroup; every condition that is given must hold.
+
+    `path` is an RE2 expression for the whole path without the query; `methods` are alternatives; `None` means
+    any. `headers` are pairs of a lower-case name and an RE2 expression for the whole value.
+    """
+
+    name: str
+    path: str | None = None
+    methods: tuple[str, ...] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteGroup:
+    """An HTTPRouteGroup: its matches are alternatives."""
+
+    namespace: str
+    name: str
+    matches: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PortRoute:
+    """A TCPRoute or UDPRoute; `ports` is `None` where it stands for all ports."""
+
+    namespace: str
+    name: str
+    ports: frozenset[int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A service of the split's namespace and its share, relative to the shares of the other backends."""
+
+    service: str
+    weight: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A TrafficSplit; `groups` is `None` where it divides all traffic, else the groups selecting requests."""
+
+    namespace: str
+    name: str
+    created: str
+    root: str
+    backends: tuple[Backend, ...]
+    groups: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who calls or is called: a reference to a ServiceAccount or an IdentityBinding."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A reference to a route object in the target's namespace; `matches` is `None` where all count."""
+
+    kind: str
+    name: str
+    matches: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A TrafficTarget. `port` limits all its rules; only versions before v1alpha3 can set it."""
+
+    namespace: str
+    name: str
+    destination: Subject
+    sources: tuple[Subject, ...]
+    rules: tuple[Rule, ...]
+    port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An IdentityBinding: its schemes are alternatives.
+
+    `selectors` are label sets of pods in the binding's namespace, `spiffe_ids` full SPIFFE URIs.
+    """
+
+    namespace: str
+    name: str
+    account: str | None
+    selectors: tuple[Mapping[str, str], ...]
+    spiffe_ids: tuple[str, ...]

@@ -1,0 +1,83 @@
+"""Where a fault takes hold of the reference mesh: the hooks that the control plane calls.
+
+Every hook of the identity, `Faithful`, hands back what it was given. Production code knows no other than this
+protocol; the faults themselves live in `reference.faults` and are loaded by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from reference.compiler.configuration import Configuration
+from reference.metrics import Figures
+from reference.world import Workload, World
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsQuery:
+    """A request to the metrics API: what was asked. All fields are empty for discovery documents."""
+
+    path: str
+    plural: str = ""
+    namespace: str = ""
+    name: str = ""
+    edges: bool = False
+    selector: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who asks for what, as put to the API server for a decision."""
+
+    user: str
+    groups: tuple[str, ...]
+    query: MetricsQuery
+
+
+class Spoiler(Protocol):
+    """A way to make the mesh break its promises."""
+
+    def world(self, world: World) -> World:
+        """What the compiler is shown in place of the world."""
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        """What a workload is given in place of its configuration; `world` is the unspoilt one."""
+
+    def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
+        """What a client of the metrics API is answered in place of `document`."""
+
+    def allows(self, decision: bool, access: Access) -> bool:
+        """What is done in place of the API server's decision."""
+
+    def observe(self, figures: Figures) -> bool:
+        """Called after each report of a sidecar; whether configurations are to be compiled anew."""
+
+
+class Faithful:
+    """No fault: every hook is the identity."""
+
+    def world(self, world: World) -> World:
+        return world
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        return configuration
+
+    def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
+        return document
+
+    def allows(self, decision: bool, access: Access) -> bool:
+        return decision
+
+    def observe(self, figures: Figures) -> bool:
+        return False
+
+
+def load(fault: str) -> Spoiler:
+    """The spoiler of that name; the identity for the empty name. Raises KeyError for an unknown one."""
+    if not fault:
+        return Faithful()
+    # Late, so that a mesh without faults does not even import them.
+    spoiler: Spoiler = importlib.import_module("reference.faults").load(fault)
+    return spoiler

@@ -1,0 +1,173 @@
+"""Shares: pass, fail, inconclusive, and what is said."""
+
+from __future__ import annotations
+
+import pytest
+from judge_evidence import SETTLED, UNSETTLED, silence, traffic
+
+from conformance import judge
+from conformance.evidence import Traffic
+from conformance.verdict import Judgement, Share, Verdict
+
+WEIGHTS = {"v1": 70, "v2": 30}
+BEFORE = traffic({"v1": 250, "v2": 250, "v3": 250})
+GOOD = {"v1": 3290, "v2": 1410}
+
+
+def judged(sample: Traffic, before: Traffic = BEFORE, weights: dict[str, int] = WEIGHTS) -> Judgement:
+    return judge.shares(before, sample, weights, SETTLED)
+
+
+def test_shares_inside_their_regions_pass_and_are_told_in_figures() -> None:
+    found = judged(traffic(GOOD))
+    assert found.verdict is Verdict.PASS
+    assert found.summary == "4,700 requests: v1 70 % of 70 %, v2 30 % of 30 %"
+    assert found.expected == (
+        "v1 70 % (3,157 to 3,421), v2 30 % (1,279 to 1,543); "
+        "a mesh that draws at random by weight is outside with probability 0.0001 at most"
+    )
+    assert found.hint == ""
+    assert found.shares == (
+        Share("v1", 0.7, 0.7, 3157 / 4700, 3421 / 4700),
+        Share("v2", 0.3, 0.3, 1279 / 4700, 1543 / 4700),
+    )
+
+
+def test_a_share_outside_its_region_fails_with_the_region() -> None:
+    found = judged(traffic({"v1": 2914, "v2": 1786}))
+    assert found.verdict is Verdict.FAIL
+    assert found.summary == (
+        "v1 got 2,914 of 4,700 requests (62 %) where 3,157 to 3,421 are accepted for 70 %; "
+        "v2 got 1,786 of 4,700 requests (38 %) where 1,279 to 1,543 are accepted for 30 %"
+    )
+    assert found.shares[0].observed == 0.62
+
+
+def test_the_edges_of_a_region_are_inside() -> None:
+    assert judged(traffic({"v1": 3421, "v2": 1279})).passed
+    assert judged(traffic({"v1": 3422, "v2": 1278})).verdict is Verdict.FAIL
+
+
+def test_a_workload_that_is_not_listed_fails_whoever_saw_it() -> None:
+    answered = judged(traffic({**GOOD, "v3": 1}))
+    assert answered.verdict is Verdict.FAIL
+    assert answered.summary == "1 of 4,701 requests went where none may go (v3 1)"
+    mirrored = judged(traffic(GOOD, reached={**GOOD, "v3": 12}))
+    assert mirrored.verdict is Verdict.FAIL
+    assert "v3 12" in mirrored.summary
+
+
+def test_a_failed_request_fails() -> None:
+    found = judged(traffic(GOOD, sent=4703, failures={"reset": 2, "timeout": 1}))
+    assert found.verdict is Verdict.FAIL
+    assert found.summary == "3 of 4,703 requests failed (reset 2, timeout 1)"
+
+
+def test_an_answer_of_the_proxy_itself_is_a_failed_request() -> None:
+    found = judged(traffic(GOOD, sent=4710, statuses={"200": 4700, "503": 10}))
+    assert found.verdict is Verdict.FAIL
+    assert found.summary == ("10 of 4,710 requests failed (answered by no sample workload 10; status 503 10)")
+
+
+def test_what_does_not_settle_fails_with_what_was_waited_for() -> None:
+    found = judge.shares(BEFORE, traffic(GOOD), WEIGHTS, UNSETTLED)
+    assert found.verdict is Verdict.FAIL
+    assert found.summary == "not settled within 60 s: v2 is reached from every client"
+    assert "takes longer than its profile allows" in found.hint
+
+
+def test_views_that_disagree_are_inconclusive() -> None:
+    found = judged(traffic(GOOD, reached={"v1": 3290, "v2": 1400}))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == (
+        "client and ledgers disagree: v2 answered 1,410 of them, but its ledger holds 1,400"
+    )
+
+
+def test_requests_that_reach_two_listed_backends_are_inconclusive() -> None:
+    found = judged(traffic(GOOD, reached={"v1": 3290, "v2": 1500}))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "v2's ledger holds 1,500 of them, but 1,410 were answered by it" in found.summary
+
+
+def test_shares_that_were_there_before_are_inconclusive() -> None:
+    found = judged(traffic(GOOD), before=traffic({"v1": 698, "v2": 302}))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == (
+        "cannot be told from no mesh: these shares were there before the change as well (v1 698, v2 302)"
+    )
+
+
+def test_a_failed_request_before_does_not_hide_that_the_shares_were_there() -> None:
+    before = traffic({"v1": 698, "v2": 302}, failures={"reset": 1})
+    assert judged(traffic(GOOD), before).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_violation_stays_one_when_the_null_control_is_broken() -> None:
+    assert judged(traffic({"v1": 2350, "v2": 2350}), before=traffic({})).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("before", [traffic({}), silence()], ids=["nothing sent", "nothing answered"])
+def test_a_missing_null_control_is_inconclusive(before: Traffic) -> None:
+    assert judged(traffic(GOOD), before).verdict is Verdict.INCONCLUSIVE
+
+
+def test_an_empty_sample_is_inconclusive() -> None:
+    found = judged(traffic({}))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == "nothing was sent: client-a → root:8080 GET /"
+    assert found.shares == ()
+
+
+def test_a_sample_too_small_for_its_promise_is_inconclusive() -> None:
+    found = judged(traffic({"v1": 70, "v2": 30}))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == "100 requests cannot show an error of 5 points: that takes 4,700"
+
+
+def test_a_weight_of_zero_gets_nothing_and_the_leak_is_bounded() -> None:
+    weights = {"v1": 100, "v2": 0}
+    found = judged(traffic({"v1": 1000}), weights=weights)
+    assert found.passed
+    assert found.summary == (
+        "1,000 requests: v1 100 % of 100 %, v2 0 % of 0 %; nothing for v2 (a leak above 0.69 % is excluded)"
+    )
+    assert judged(traffic({"v1": 999, "v2": 1}), weights=weights).verdict is Verdict.FAIL
+
+
+def test_connections_that_stay_with_a_backend_are_too_few_draws() -> None:
+    stuck = traffic({"v1": 2700, "v2": 2000}, fresh=False, connections=32, uniform_connections=32)
+    found = judged(stuck)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == (
+        "each of 32 connections stayed with one backend: "
+        "too few draws to judge shares by (v1 2,700, v2 2,000)"
+    )
+
+
+def test_connections_that_mix_backends_are_judged_by_requests() -> None:
+    mixed = traffic(GOOD, fresh=False, connections=32, uniform_connections=1)
+    assert judged(mixed).passed
+
+
+def test_all_connections_at_one_backend_fail_when_chance_cannot_explain_it() -> None:
+    many = traffic({"v1": 4700}, fresh=False, connections=32, uniform_connections=32)
+    assert judged(many).verdict is Verdict.FAIL
+    few = traffic({"v1": 4700}, fresh=False, connections=4, uniform_connections=4)
+    assert judged(few).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_single_backend_on_kept_connections_passes() -> None:
+    kept = traffic({"v1": 500}, fresh=False, connections=32, uniform_connections=32)
+    assert judged(kept, weights={"v1": 1}).passed
+
+
+def test_more_outcomes_than_requests_are_inconclusive() -> None:
+    found = judged(traffic(GOOD, sent=4600))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "100 more outcomes than the 4,600 requests sent" in found.summary
+
+
+def test_weights_without_a_sum_are_an_error() -> None:
+    with pytest.raises(ValueError, match="no shares follow"):
+        judged(traffic(GOOD), weights={"v1": 0, "v2": 0})

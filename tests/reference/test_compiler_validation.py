@@ -1,0 +1,73 @@
+"""Envoy itself accepts what is compiled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiler_envoy import validate
+from compiler_loopback import Authority
+from compiler_worlds import binding, group, rule, split, target, tcp_route, workload, world
+
+from reference.compiler import compile
+from reference.world import World
+
+JSON = dict[str, Any]
+
+ROUTES = group(
+    "routes",
+    {"name": "firefox", "headers": {"User-Agent": ".*Firefox.*", "Host": "shop.*"}},
+    {"name": "api", "pathRegex": "/api/.*", "methods": ["GET", "POST"]},
+    {"name": "empty", "headers": {"x-empty": ""}},
+    {"name": "all"},
+    {"name": "broken", "pathRegex": "(?=x)"},
+)
+LABELS = binding("labels", podLabelSelectors=[{"matchLabels": {"app": "client"}}])
+SOURCES = ["client", {"kind": "IdentityBinding", "name": "labels"}]
+
+WORLDS: dict[str, Callable[[], World]] = {
+    "permissive": lambda: world(permissive=True),
+    "enforced": lambda: world(
+        ROUTES,
+        LABELS,
+        tcp_route("ports", 9000, 9001),
+        target("v1", SOURCES, [rule("HTTPRouteGroup", "routes")], name="http"),
+        target("db", SOURCES, [rule("TCPRoute", "ports")], name="tcp"),
+    ),
+    "splits-with-conditions": lambda: world(
+        ROUTES,
+        split("web", {"v1": 70, "v2": 30}),
+        split("web", {"v1": 0, "v2": 1}, name="ab", matches=["routes"]),
+    ),
+    "tcp-split": lambda: world(split("db", {"db": 1, "db2": 3})),
+    "all-weights-zero": lambda: world(split("web", {"v1": 0, "v2": 0}), split("db", {"db": 0}, name="db")),
+    "missing-backend": lambda: world(split("web", {"v1": 1, "gone": 1})),
+    "huge-weights": lambda: world(split("web", {"v1": 10**17, "v2": 3})),
+    "empty": lambda: World({}),
+}
+
+
+@pytest.fixture(scope="module")
+def secrets() -> dict[str, JSON]:
+    files = Authority().issue("spiffe://cluster.local/ns/shop/sa/client")
+    resources = [json.loads(text)["resources"][0] for text in files.values()]
+    return {each["name"]: {key: part for key, part in each.items() if key != "@type"} for each in resources}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_envoy_accepts_the_configuration(name: str, secrets: dict[str, JSON], tmp_path: Path) -> None:
+    shared = WORLDS[name]()
+    for who in ("client", "v1", "db"):
+        assert validate(compile(shared, workload(who)), secrets, tmp_path) == ""
+
+
+def test_validation_notices_a_configuration_that_envoy_refuses(
+    secrets: dict[str, JSON], tmp_path: Path
+) -> None:
+    configuration = compile(world(), workload("client"))
+    (host,) = configuration.routes["outbound|shop|web|8080"]["virtual_hosts"]
+    host["routes"][0]["match"] = {"safe_regex": {"regex": "("}}
+    assert "(" in validate(configuration, secrets, tmp_path)
