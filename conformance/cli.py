@@ -267,15 +267,25 @@ def _add_reference(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 def _install(options: argparse.Namespace) -> int:
     from reference import install
 
-    return install.command(
-        options.context, options.kubeconfig, image=options.image, crds_only=options.crds_only
-    )
+    client = KubernetesCluster(options.context, options.kubeconfig).api_client()
+    try:
+        install.install(client, image=options.image, crds_only=options.crds_only)
+    except install.InstallError as error:
+        raise ClusterError(str(error)) from error
+    print("the SMI CRDs are installed" if options.crds_only else "the reference mesh is installed")
+    return 0
 
 
 def _uninstall(options: argparse.Namespace) -> int:
     from reference import install
 
-    return install.uninstall_command(options.context, options.kubeconfig)
+    client = KubernetesCluster(options.context, options.kubeconfig).api_client()
+    try:
+        install.uninstall(client)
+    except install.InstallError as error:
+        raise ClusterError(str(error)) from error
+    print("the reference mesh is removed")
+    return 0
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ from conformance.drive.scenario import Scenario
 from conformance.drive.versions import NotExpressible
 from conformance.progress import Progress
 from conformance.record import Inconclusive, conclude, sentence
-from conformance.report import store, terminal
+from conformance.report import pytest_html, store, terminal
 from conformance.report.document import Finding, Report
-from conformance.report import pytest_html
 from conformance.session import Session
 from conformance.suites_index import ScenarioMark
 from conformance.verdict import Judgement, Verdict

@@ -19,6 +19,7 @@ from reference.ca import IDENTITY_LIFETIME, Authority
 from reference.compiler import compile as compile_configuration
 from reference.compiler.bootstrap import identity_files
 from reference.compiler.configuration import Configuration
+from reference.delivery import from_agent
 from reference.names import spiffe_id
 from reference.spoiler import Spoiler
 from reference.world import Workload, World, account_of, name_of, namespace_of
@@ -221,7 +222,8 @@ def _compile_all(
             }
             for problem in configuration.problems
         )
-        results[workload] = (configuration.files(), problems)
+        files = {path: from_agent(text) for path, text in configuration.files().items()}
+        results[workload] = (files, problems)
     return results
 
 

@@ -150,7 +150,7 @@ def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
 
 
 def _dynamic(api_client: ApiClient) -> Any:
-    return DynamicClient(api_client)  # type: ignore[no-untyped-call]
+    return DynamicClient(api_client)
 
 
 def _load(path: Path) -> list[Manifest]:
@@ -287,7 +287,7 @@ def main() -> None:
     parser.add_argument("--crds-only", action="store_true", help="only the custom resource definitions")
     parser.add_argument("--uninstall", action="store_true", help="remove the mesh and the definitions")
     options = parser.parse_args()
-    with new_client_from_config(context=options.context) as api_client:  # type: ignore[no-untyped-call]
+    with new_client_from_config(context=options.context) as api_client:
         if options.uninstall:
             uninstall(api_client)
         else:

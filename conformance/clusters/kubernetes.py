@@ -44,6 +44,10 @@ class KubernetesCluster:
         self._tokens: dict[Account, tuple[str, float]] = {}
         self._local = threading.local()
 
+    def api_client(self) -> kubernetes.client.ApiClient:
+        """A client of the official library for the same cluster."""
+        return kubernetes.client.ApiClient(self._configuration)
+
     def _session(self) -> requests.Session:
         # A session for each thread: requests does not promise that one can be shared.
         session: requests.Session | None = getattr(self._local, "session", None)

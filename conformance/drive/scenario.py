@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -55,15 +55,19 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The cells of an access scenario, and how long they took to settle."""
+    """The cells of an access scenario, and how long each took to settle."""
 
     cells: tuple[Cell, ...]
-    settling: Settling
+    settlings: Mapping[str, Settling]
 
-    def pick(self, *names: str) -> tuple[Cell, ...]:
-        """The cells of these names. Raises KeyError for one that is not there."""
+    def pick(self, *names: str) -> tuple[tuple[Cell, ...], Settling]:
+        """The cells of these names, or all, and when the last of them had settled.
+
+        Raises KeyError for a name that is not there.
+        """
         by_name = {cell.name: cell for cell in self.cells}
-        return tuple(by_name[name] for name in names)
+        picked = tuple(by_name[name] for name in names or by_name)
+        return picked, _last([self.settlings[cell.name] for cell in picked])
 
 
 class Effect(NamedTuple):
@@ -192,19 +196,27 @@ class Scenario:
             drawn += self.driver.send([one.call], sampling(poll), ledgers=ledgers)
         return [Effect(*each, settling) for each in zip(before, drawn, strict=True)]
 
-    def until_access(self, asks: Sequence[Ask]) -> Settling:
-        """Wait until every ask is served or not as it expects, from the clients' view."""
+    def until_access(self, asks: Sequence[Ask]) -> dict[str, Settling]:
+        """Wait until every ask is served or not as it expects, from the clients' view.
+
+        Each ask has a settling of its own, the time since which it has been as expected: one that never
+        comes about says nothing of the others.
+        """
+        within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        since: dict[str, float | None] = {ask.name: None for ask in asks}
 
         def check() -> bool:
             polls = [replace(ask.call, requests=2) for ask in asks]
             seen = self.driver.send(polls, Manner(fresh=True))
-            return all(
-                one.answered == ({ask.server: one.sent} if ask.expect == "granted" else {})
-                for ask, one in zip(asks, seen, strict=True)
-            )
+            elapsed = round(self.waiter.clock.now() - start, 3)
+            for ask, one in zip(asks, seen, strict=True):
+                as_expected = one.answered == ({ask.server: one.sent} if ask.expect == "granted" else {})
+                since[ask.name] = (since[ask.name] or elapsed) if as_expected else None
+            return None not in since.values()
 
         granted = [ask.name for ask in asks if ask.expect == "granted"]
-        return self.until(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
+        self.until(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
+        return {ask.name: Settling(f"{ask.name} {ask.expect}", within, since[ask.name]) for ask in asks}
 
     def before(self, asks: Sequence[Ask], servers: Iterable[str]) -> list[Traffic]:
         """The null control: drive the asks before the resources that they are about are applied."""
@@ -229,8 +241,8 @@ class Scenario:
 
     def table(self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]) -> Table:
         """The second half of `access`, for a change that has been made already."""
-        settling = self.until_access(asks)
-        return Table(self.cells(asks, before, servers), settling)
+        settlings = self.until_access(asks)
+        return Table(self.cells(asks, before, servers), settlings)
 
     def cells(
         self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]
@@ -261,6 +273,12 @@ def sampling(poll: Traffic) -> Manner:
 
 def _settled(wanted: Division, seen: Traffic) -> bool:
     return set(seen.answered) <= wanted.among and wanted.among_seen <= set(seen.answered)
+
+
+def _last(settlings: Sequence[Settling]) -> Settling:
+    """The settling that all of these come to: the last of them, or the first that never came."""
+    late = [one for one in settlings if one.took_s is None]
+    return late[0] if late else max(settlings, key=lambda one: one.took_s or 0.0)
 
 
 def _identity(item: Object) -> tuple[str, str, str, str]:

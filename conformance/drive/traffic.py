@@ -138,6 +138,11 @@ class Steady:
     name: str
     handle: str
 
+    def reached(self, server: str) -> int:
+        """How many of its requests a workload has seen so far."""
+        remembered = self.driver._ledgers([server], [self.name])[self.name]
+        return sum(remembered.values())
+
     def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
         """Stop it and return what became of all its requests."""
         lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})

@@ -19,7 +19,9 @@ from reference.agent.envoy import Envoy, EnvoyGone
 from reference.agent.link import Link, LinkError
 from reference.agent.rollout import Rollout, await_admin
 from reference.agent.settings import Settings
+from reference.agent.xds import Board
 from reference.compiler.bootstrap import bootstrap
+from reference.delivery import SOCKET, bootstrap_from_agent
 
 _REPORT_EVERY_S = 0.25
 _FIRST_PAUSE_S = 0.1
@@ -35,14 +37,14 @@ class Agent:
         self._counter = Counter()
         self._ready = threading.Event()
         self._stopping = threading.Event()
-        settings.xds_directory.mkdir(parents=True, exist_ok=True)
+        settings.directory.mkdir(parents=True, exist_ok=True)
+        socket = settings.directory / SOCKET
+        document = bootstrap_from_agent(bootstrap(settings.node, admin_port=settings.admin_port), str(socket))
         self._rollout = Rollout(
-            settings.xds_directory,
+            Board(socket),
             lambda: self._envoy.stats(),
             lambda moment: self._envoy.complaints_since(moment),
         )
-        document = bootstrap(settings.node, str(settings.xds_directory))
-        document["admin"]["address"]["socket_address"]["port_value"] = settings.admin_port
         self._envoy = Envoy(settings.envoy, document, settings.directory, self._counter.line)
 
     def run(self) -> int:
@@ -84,7 +86,7 @@ class Agent:
                     pause = min(2 * pause, _LONGEST_PAUSE_S)
                 else:
                     pause = _FIRST_PAUSE_S
-        except (EnvoyGone, OSError) as error:
+        except EnvoyGone as error:
             if not self._stopping.is_set():
                 _say(str(error))
                 self._envoy.stop()

@@ -1,28 +1,23 @@
 """Brings Envoy from one set of configuration files to another without a moment of neither.
 
-Envoy reads its configuration from files and notices when one is replaced. The order is make before break:
-whatever is referred to is in force before what refers to it, and is removed after (see "Eventual
+The files are offered to Envoy one group after the other. The order is make before break: whatever is referred to is in force before what refers to it, and is removed after (see "Eventual
 consistency considerations" in Envoy's description of the xDS protocol).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Protocol
 
 from reference.agent.envoy import EnvoyGone
 
 LISTENERS = "lds.json"
 CLUSTERS = "cds.json"
-_EMPTY = {
-    LISTENERS: "type.googleapis.com/envoy.config.listener.v3.Listener",
-    CLUSTERS: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-}
+_WARMING = ("listener_manager.total_listeners_warming", "cluster_manager.warming_clusters")
 _STEP_DEADLINE_S = 10.0
 _POLL_S = 0.01
 
@@ -37,14 +32,6 @@ class Step:
     confirm: bool
 
 
-def nothing() -> dict[str, str]:
-    """The files of a configuration without listeners, for Envoy to start with."""
-    return {
-        path: json.dumps({"version_info": "0", "type_url": type_url, "resources": []})
-        for path, type_url in _EMPTY.items()
-    }
-
-
 def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
     """The steps from the files `old` to the files `new`."""
 
@@ -57,7 +44,7 @@ def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
 
     steps = [
         Step(changed("sds/", known=True) | changed("sds/", known=False), confirm=False),
-        # Not referred to yet: Envoy refuses a reference to a file that does not exist.
+        # Not referred to yet; what will refer to them warms up at once when they are there.
         Step(changed("eds/", known=False) | changed("rds/", known=False), confirm=False),
     ]
     clusters_change = old.get(CLUSTERS) != new[CLUSTERS]
@@ -104,38 +91,32 @@ def version_stat(path: str, text: str, stats: Stats) -> str | None:
     return next((name for name in stats if name.endswith(ending)), None)
 
 
-def write(directory: Path, path: str, text: str) -> None:
-    """Replaces a file at once, so that nobody ever reads half of it. Raises OSError."""
-    target = directory / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.new")
-    temporary.write_text(text)
-    os.replace(temporary, target)
+class Offer(Protocol):
+    """Where Envoy gets files from."""
+
+    def publish(self, files: Mapping[str, str]) -> None: ...
+
+    def withdraw(self, paths: Iterable[str]) -> None: ...
 
 
 class Rollout:
-    """What is on disk, and the way to change it.
+    """What is on offer, and the way to change it.
 
     `stats` asks Envoy (raising EnvoyGone), `complaints` what it wrote to its standard error since a moment.
     """
 
-    def __init__(
-        self, directory: Path, stats: Callable[[], Stats], complaints: Callable[[float], str]
-    ) -> None:
-        self._directory = directory
+    def __init__(self, offer: Offer, stats: Callable[[], Stats], complaints: Callable[[float], str]) -> None:
+        self._offer = offer
         self._stats = stats
         self._complaints = complaints
         self._pause = threading.Event()
         self._current: dict[str, str] = {}
-        self._put(nothing())
 
     def apply(self, files: Mapping[str, str], gone: tuple[str, ...] = (), *, whole: bool = False) -> str:
         """Takes over a change; with `whole` the files replace all but the identity.
 
-        Returns what Envoy refused, "" if nothing. Raises EnvoyGone, OSError, and ValueError for a file outside
-        of the directory.
+        Returns what Envoy refused, "" if nothing. Raises EnvoyGone.
         """
-        _check(files)
         kept = {
             path: text
             for path, text in self._current.items()
@@ -143,23 +124,17 @@ class Rollout:
         }
         new = {**kept, **files}
         problems = [problem for step in plan(self._current, new) if (problem := self._take(step))]
-        for path in sorted(set(self._current) - set(new)):
-            (self._directory / path).unlink(missing_ok=True)
+        self._offer.withdraw(set(self._current) - set(new))
         self._current = new
         return "\n".join(problems)
 
-    def _put(self, files: Mapping[str, str]) -> None:
-        for path, text in files.items():
-            write(self._directory, path, text)
-            self._current[path] = text
-
     def _take(self, step: Step) -> str:
         if not step.confirm:
-            self._put(step.files)
+            self._offer.publish(step.files)
             return ""
         started = time.monotonic()
         before = self._stats()
-        self._put(step.files)
+        self._offer.publish(step.files)
         expected = {
             stat: json.loads(text)["version_info"]
             for path, text in step.files.items()
@@ -176,7 +151,7 @@ class Rollout:
                 for stat, version in expected.items()
                 if stats.get(stat) != version and stat not in refused
             ]
-            warming = stats.get("listener_manager.total_listeners_warming", "0") != "0"
+            warming = any(stats.get(name, "0") != "0" for name in _WARMING)
             late = time.monotonic() - started > _STEP_DEADLINE_S
             if late or not (pending or warming):
                 break
@@ -206,9 +181,3 @@ def await_admin(stats: Callable[[], Stats], alive: Callable[[], bool], within_s:
             pause.wait(_POLL_S)
         else:
             return
-
-
-def _check(files: Mapping[str, str]) -> None:
-    for path in files:
-        if path.startswith("/") or ".." in path.split("/"):
-            raise ValueError(f"a file outside of the directory: {path}")

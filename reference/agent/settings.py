@@ -22,10 +22,6 @@ class Settings:
     admin_port: int = names.ADMIN_PORT
     readiness_port: int = names.READINESS_PORT
 
-    @property
-    def xds_directory(self) -> Path:
-        return self.directory / "xds"
-
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Reads the settings. Raises KeyError where one without default is missing."""

@@ -5,13 +5,14 @@ Envoy's `safe_regex` must cover the whole path, without the query, or the whole 
 
 from __future__ import annotations
 
+from reference.compiler import envoy
 from reference.compiler.configuration import JSON
 from reference.smi.model import Match
 
 
 def route_match(match: Match) -> JSON:
     """For a route: RouteMatch."""
-    path: JSON = {"prefix": "/"} if match.path is None else {"safe_regex": _regex(match.path)}
+    path: JSON = envoy.ANYTHING if match.path is None else {"safe_regex": _regex(match.path)}
     return {**path, "headers": _headers(match)}
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
 from conformance.evidence import Traffic
+from conformance.judge.seen import disagreement
 from conformance.verdict import Judgement, Share, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
@@ -160,6 +163,33 @@ def test_all_connections_at_one_backend_fail_when_chance_cannot_explain_it() -> 
 def test_a_single_backend_on_kept_connections_passes() -> None:
     kept = traffic({"v1": 500}, fresh=False, connections=32, uniform_connections=32)
     assert judged(kept, weights={"v1": 1}).passed
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"failures": {"reset": 1}}, "the client reports 1 more outcomes than the 10 requests sent"),
+        ({"reached": {"v1": 9}}, "v1 answered 10 of them, but its ledger holds 9"),
+        ({"reached": {"v1": 11}}, "v1's ledger holds 11 of them, but 10 were answered by it"),
+        ({"sent": 12, "reached": {"v1": 12}}, ""),
+        (
+            {"sent": 12, "reached": {"v1": 13}},
+            "v1's ledger holds 13 of them, but 10 were answered by it",
+        ),
+        (
+            {"sent": 12, "failures": {"reset": 2}, "reached": {"v1": 12, "v2": 1}},
+            "the ledgers hold 13 requests, 12 were sent",
+        ),
+        ({"sent": 12, "failures": {"reset": 2}, "reached": {"v1": 11, "v2": 1}}, ""),
+    ],
+)
+def test_the_views_disagree_where_failures_do_not_explain_it(changes: dict[str, Any], said: str) -> None:
+    assert disagreement(traffic({"v1": 10}, **{"sent": 10, **changes})) == said
+
+
+def test_a_null_control_that_reached_servers_without_an_answer_is_one() -> None:
+    before = traffic({}, sent=20, failures={"timeout": 20}, reached={"v3": 20})
+    assert judged(traffic(GOOD), before).passed
 
 
 def test_more_outcomes_than_requests_are_inconclusive() -> None:

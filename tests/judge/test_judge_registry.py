@@ -16,7 +16,7 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.evidence import RoundTrip
+from conformance.evidence import Environment, RoundTrip
 from conformance.judge.registry import JUDGES, recall, register
 from conformance.judge.registry import judge as decorator
 from conformance.verdict import Basis, Judgement, Verdict
@@ -56,6 +56,7 @@ EXAMPLES: dict[str, Judgement] = {
     "everything_reaches": EFFECT,
     "groups_served": judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]),
     "lands_on": judge.lands_on(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), {"v1": 8081}, SETTLED),
+    "in_environment": judge.in_environment(judge.unharmed(silence()), Environment(control_p99_us=900_000)),
     "inconclusive": judge.inconclusive("no pod was ready"),
     "not_claimed": judge.not_claimed("udp"),
     "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),

@@ -200,6 +200,20 @@ class TestPreserved:
 
 
 class TestUnharmed:
+    def test_answers_of_nobody_and_failures_are_told_apart(self) -> None:
+        found = judge.unharmed(
+            traffic({"v1": 90}, sent=100, failures={"reset": 7}, statuses={"200": 90, "503": 3, "404": 0})
+        )
+        assert found.summary == (
+            "10 of 100 requests failed (reset 7, answered by no sample workload 3; status 503 3)"
+        )
+        found = judge.unharmed(
+            traffic({"v1": 93}, sent=100, failures={"reset": 7}, statuses={"200": 90, "500": 3})
+        )
+        assert found.summary == "7 of 100 requests failed (reset 7)"
+        found = judge.unharmed(traffic({"v1": 99}, sent=100, statuses={"200": 100}))
+        assert found.summary == "1 of 100 requests failed (answered by no sample workload 1)"
+
     def test_steady_traffic_without_failures_passes(self) -> None:
         assert judge.unharmed(ALL_THREE).summary == "none of 300 requests failed"
         assert judge.unharmed(traffic({"v1": 5}, reached={})).passed

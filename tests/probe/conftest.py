@@ -24,6 +24,7 @@ def _probes(tmp_path_factory: pytest.TempPathFactory, program: Path) -> Iterator
     for probe in probes.values():
         assert probe.process.poll() is None, f"{probe.name} ended by itself"
         stop_probe(probe)
+        assert (directory / f"{probe.name}.stderr").read_text() == ""
 
 
 @pytest.fixture

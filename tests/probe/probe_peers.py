@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -72,7 +73,9 @@ def start_probe(directory: Path, program: Path, name: str) -> Probe:
     control = str(directory / f"{name}.sock")
     ports = [part for one in ("--http", "--http", "--tcp", "--udp") for part in (one, "0")]
     process = subprocess.Popen(
-        [*PYTHON, str(program), "serve", "--name", name, "--control", control, *ports], stdout=subprocess.PIPE
+        [*PYTHON, str(program), "serve", "--name", name, "--control", control, *ports],
+        stdout=subprocess.PIPE,
+        stderr=(directory / f"{name}.stderr").open("wb"),
     )
     assert process.stdout is not None
     said = json.loads(process.stdout.readline())
@@ -137,9 +140,9 @@ def peer(script: Script) -> Iterator[Peer]:
 
 
 def read_head(made: socket.socket, seen: Peer) -> str:
-    """The next request's head; empty when the client closed."""
+    """The next request's head, or the one line of TCP; empty when the client closed."""
     data = b""
-    while b"\r\n\r\n" not in data:
+    while b"\r\n\r\n" not in data and not re.fullmatch(rb"[^\r\n]+\n", data):
         part = made.recv(65536)
         if not part:
             return ""

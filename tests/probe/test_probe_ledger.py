@@ -30,7 +30,13 @@ def test_a_batch_is_counted_by_index_and_by_hit() -> None:
 
 
 def test_an_unknown_batch_was_seen_by_nobody() -> None:
-    assert of(Ledger(), "b", indices=True) == {"count": 0, "hits": 0, "by_port": {}, "entries": [], "indices": []}
+    assert of(Ledger(), "b", indices=True) == {
+        "count": 0,
+        "hits": 0,
+        "by_port": {},
+        "entries": [],
+        "indices": [],
+    }
 
 
 @pytest.mark.parametrize("nonce", ["", "b", "b.", ".1", "b.x", "b.-1", "b.1x", "b.²"])
@@ -68,7 +74,8 @@ def test_details_are_given_up_before_counts(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_what_arrived_is_remembered_as_it_came_over_the_wire(server: Probe) -> None:
-    head = "GET /x?y HTTP/1.1\r\nHost: v1\r\nX-BeTa: 1\r\nX-BeTa: 2\r\nx-probe-nonce: wire.7\r\nConnection: close\r\n\r\n"
+    fields = ["Host: v1", "X-BeTa: 1", "X-BeTa: 2", "x-probe-nonce: wire.7", "Connection: close"]
+    head = "\r\n".join(["GET /x?y HTTP/1.1", *fields, "", ""])
     with socket.create_connection(("127.0.0.1", server.http[1])) as made:
         made.sendall(head.encode())
         made.recv(65536)

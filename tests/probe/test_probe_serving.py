@@ -36,7 +36,9 @@ def said(answer: tuple[str, bytes]) -> dict[str, Any]:
 
 
 def test_an_answer_says_who_gave_it_and_to_what(server: Probe) -> None:
-    answer = get(server.http[1], "POST /a?b=c HTTP/1.1\r\nHost: v1\r\nx-probe-nonce: who.3\r\nContent-Length: 0")
+    answer = get(
+        server.http[1], "POST /a?b=c HTTP/1.1\r\nHost: v1\r\nx-probe-nonce: who.3\r\nContent-Length: 0"
+    )
     fields, _ = answer
     expected = {"server": "v1", "port": server.http[1], "nonce": "who.3", "method": "POST", "path": "/a?b=c"}
     assert expected.items() <= said(answer).items()
@@ -59,7 +61,9 @@ def test_head_is_answered_like_get_but_for_the_body(server: Probe) -> None:
     assert "content-length: 0" not in fields
 
 
-@pytest.mark.parametrize(("told", "answered"), [(500, 500), (404, 404), (299, 299), (100, 200), (999999, 599)])
+@pytest.mark.parametrize(
+    ("told", "answered"), [(500, 500), (404, 404), (299, 299), (100, 200), (999999, 599)]
+)
 def test_a_server_fails_as_it_is_told(server: Probe, told: int, answered: int) -> None:
     answer = get(server.http[0], f"GET / HTTP/1.1\r\nHost: v1\r\nX-Probe-Status: {told}")
     assert answer[0].startswith(f"HTTP/1.1 {answered} ")
@@ -102,8 +106,12 @@ def test_pipelined_requests_are_answered_in_order_even_behind_a_slow_one(server:
     "body",
     [
         pytest.param("Content-Length: 11\r\n\r\nhello world", id="of stated length"),
-        pytest.param("Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", id="chunked"),
-        pytest.param("transfer-encoding: Chunked\r\n\r\nB\r\nhello world\r\n0\r\nT: x\r\n\r\n", id="with trailers"),
+        pytest.param(
+            "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", id="chunked"
+        ),
+        pytest.param(
+            "transfer-encoding: Chunked\r\n\r\nB\r\nhello world\r\n0\r\nT: x\r\n\r\n", id="with trailers"
+        ),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -160,7 +168,12 @@ def test_what_is_no_request_is_refused(server: Probe, wire: bytes, status: int) 
 
 def test_no_garbage_ends_a_server(server: Probe) -> None:
     dice = random.Random(7)
-    requests = [b"GET / HTTP/1.1\r\nx-probe-nonce: z.1\r\n", b"Transfer-Encoding: chunked\r\n", b"\r\n", b"5\r\n"]
+    requests = [
+        b"GET / HTTP/1.1\r\nx-probe-nonce: z.1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"\r\n",
+        b"5\r\n",
+    ]
     for _ in range(150):
         wire = b"".join(dice.choice([*requests, dice.randbytes(8)]) for _ in range(dice.randrange(1, 9)))
         exchange(dice.choice([*server.http, *server.tcp]), wire)

@@ -181,7 +181,7 @@ class Sidecar:
     def get(
         self, address: str, path: str = "/", *, port: int = 8080, method: str = "GET", **headers: str
     ) -> tuple[int, str, dict[str, str]]:
-        """A request that this pod makes: status, body, and the headers that the application saw."""
+        """A request that this pod makes: status, who answered, and the headers of request and answer."""
         client = http.client.HTTPConnection("service", timeout=10)
         client.sock = self.connect(address, port)
         try:
@@ -190,6 +190,7 @@ class Sidecar:
             )
             answer = client.getresponse()
             seen = json.loads(answer.headers.get("seen", "{}"))
+            seen.update(answer.headers.items())
             return answer.status, answer.headers.get("server", ""), seen
         finally:
             client.close()
@@ -231,18 +232,20 @@ def http_application(name: str, port: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def tcp_application(name: str, port: int) -> Iterator[None]:
-    """A TCP server that greets before it is spoken to, and echoes."""
+def tcp_application(name: str, port: int) -> Iterator[list[str]]:
+    """A TCP server that greets before it is spoken to, and echoes; gives the callers that reached it."""
+    connections: list[str] = []
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
+            connections.append(str(self.client_address))
             self.request.sendall(f"{name}\n".encode())
             while data := self.request.recv(4096):
                 self.request.sendall(data)
 
     socketserver.ThreadingTCPServer.allow_reuse_address = True
     with _serving(socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)):
-        yield
+        yield connections
 
 
 @contextmanager

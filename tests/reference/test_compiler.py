@@ -53,7 +53,7 @@ def routes(configuration: Configuration, name: str) -> list[JSON]:
 def division(
     configuration: Configuration, service: str = "web", port: int = 8080
 ) -> dict[str, int] | str | None:
-    """Where the first route of a service port leads: weights by service, a single service, or None for nowhere."""
+    """Where the first route of a service port leads: weights by service, one service, or None for nowhere."""
     first = routes(configuration, f"outbound|shop|{service}|{port}")[0]
     if "direct_response" in first:
         return None
@@ -270,6 +270,45 @@ class TestOutbound:
         assert trusted("outbound|shop|web|8080") == {f"{SPIFFE}v1", f"{SPIFFE}v2"}
         assert trusted("outbound|shop|plain|8080") == {"spiffe://nobody"}
 
+    def test_a_service_without_selector_entitles_nobody_in_the_mesh(self) -> None:
+        by_hand = service("v1", "10.1.0.11", selector={})
+        endpoints = [endpoint_slice(by_hand, dict(world().of("pods")[2]))]
+        configuration = compiled(services=[by_hand], endpointslices=endpoints)
+        (cluster,) = (each for each in configuration.clusters if each["name"] == "outbound|shop|v1|8080")
+        assert "spiffe://nobody" in json.dumps(cluster)
+        assert f"{SPIFFE}v1" not in json.dumps(cluster)
+
+    @pytest.mark.parametrize(
+        ("name", "app_protocol", "spoken"),
+        [
+            ("anything", None, "http"),
+            ("", None, "http"),
+            ("tcp", None, "tcp"),
+            ("tcp-data", None, "tcp"),
+            ("tcpdump", None, "http"),
+            ("https", None, "tcp"),
+            ("http", "tcp", "tcp"),
+            ("tcp", "http", "http"),
+            ("x", "kubernetes.io/h2c", "http"),
+            ("x", "HTTP", "http"),
+            ("x", "grpc", "http"),
+            ("http", "postgresql", "tcp"),
+        ],
+    )
+    def test_what_is_spoken_on_a_port_is_told_by_app_protocol_then_by_name(
+        self, name: str, app_protocol: str | None, spoken: str
+    ) -> None:
+        port = {"name": name, "port": 8080, "appProtocol": app_protocol}
+        configuration = compiled(services=[service("v1", "10.1.0.11", port)])
+        (handler,) = chain(configuration, "outbound", "outbound|shop|v1|8080")["filters"]
+        assert ("http" if "rds" in handler["typed_config"] else "tcp") == spoken
+
+    def test_udp_ports_are_left_alone(self) -> None:
+        dns = {**tcp(53, "dns"), "protocol": "UDP"}
+        configuration = compiled(services=[service("v1", "10.1.0.11", dns, tcp(54, "x"))])
+        names = [name for name in chain_names(configuration, "outbound") if "v1" in name]
+        assert names == ["outbound|shop|v1|54"]
+
     def test_services_of_other_namespaces_are_left_alone(self) -> None:
         services = [service("web", "10.9.0.1", space="other")]
         assert [name for name in chain_names(compiled(services=services), "outbound") if "web" in name] == []
@@ -419,6 +458,48 @@ class TestAccess:
         assert raw_callers(unknown, "inbound|passthrough") == {"spiffe://nobody"}
 
 
+class TestListening:
+    def spoken(self, *services: JSON, ports: dict[str, int]) -> dict[str, str]:
+        """Whether HTTP or TCP is expected on each port of a pod."""
+        pods = [pod("v1", "10.0.0.11", ports=ports)]
+        configuration = compiled(who="v1", pods=pods, services=services)
+        (listener,) = (each for each in configuration.listeners if each["name"] == "inbound")
+        by_number = {
+            each["name"].removeprefix("inbound|"): each["filters"][-1]["typed_config"]
+            for each in listener["filter_chains"]
+            if each["name"].removeprefix("inbound|").isdecimal()
+        }
+        return {number: "http" if "rds" in each else "tcp" for number, each in by_number.items()}
+
+    def test_container_ports_are_told_apart_by_name(self) -> None:
+        assert self.spoken(ports={"tcp-x": 1, "web": 2}) == {"1": "tcp", "2": "http"}
+
+    def test_the_word_of_a_service_counts_for_more(self) -> None:
+        of_service = service("v1", "10.1.0.11", tcp(80, "a", "web"), http(81, "b", 9))
+        assert self.spoken(of_service, ports={"web": 2, "tcp": 9}) == {"2": "tcp", "9": "http"}
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_http_counts_for_more_than_tcp_where_services_disagree(self, order: int) -> None:
+        both = [service("a", "10.1.0.1", tcp(80, target=2)), service("b", "10.1.0.2", http(80, target=2))]
+        for each in both:
+            each["spec"]["selector"] = {"app": "v1"}
+        assert self.spoken(*both[::order], ports={"x": 2}) == {"2": "http"}
+
+    def test_ports_that_only_a_service_names_are_known(self) -> None:
+        assert self.spoken(service("v1", "10.1.0.11", http(80, target=7)), ports={}) == {"7": "http"}
+
+    def test_the_ports_of_the_sidecar_stay_closed_whatever_is_declared_or_granted(self) -> None:
+        pods = [pod("v1", "10.0.0.11", ports={"x": 15001, "y": 15000})]
+        grant = target("v1", ["client"], [rule("TCPRoute", "ports")])
+        names = chain_names(compiled(tcp_route("ports", 15006), grant, who="v1", pods=pods), "inbound")
+        assert names == [
+            "inbound|passthrough",
+            "blackhole|15000",
+            "blackhole|15001",
+            "blackhole|15006",
+        ]
+
+
 class TestBindings:
     SOURCE = {"kind": "IdentityBinding", "group": "access.smi-spec.io", "name": "caller"}  # noqa: RUF012
 
@@ -453,6 +534,30 @@ class TestBindings:
         configuration = compiled(tcp_route("all"), labelled, grant, who="db")
         assert raw_callers(configuration, "inbound|9000") == {"spiffe://nobody"}
         assert raw_callers(configuration, "inbound|9000|10.0.0.1") == {"client"}
+
+    def test_labels_add_to_who_may_come_from_anywhere(self) -> None:
+        labelled = binding("caller", podLabelSelectors=[{"matchLabels": {"app": "client"}}])
+        grant = target("db", [self.SOURCE, "stranger"], [rule("TCPRoute", "all")])
+        configuration = compiled(tcp_route("all"), labelled, grant, who="db")
+        assert raw_callers(configuration, "inbound|9000") == {"stranger"}
+        assert raw_callers(configuration, "inbound|9000|10.0.0.1") == {"client", "stranger"}
+
+    def test_a_binding_says_nothing_of_pods_in_other_namespaces(self) -> None:
+        pods = [
+            pod("v1", "10.0.0.11"),
+            pod("v1", "10.0.0.91", space="other", labels={"app": "v1"}),
+            pod("client", "10.0.0.92", space="other", labels={"app": "client"}),
+        ]
+        shared = world(
+            EVERYTHING,
+            binding("caller", podLabelSelectors=[{"matchLabels": {"app": "client"}}]),
+            binding("server", podLabelSelectors=[{"matchLabels": {"app": "v1"}}]),
+            target({"kind": "IdentityBinding", "name": "server"}, [self.SOURCE, "stranger"], [OPEN]),
+            pods=pods,
+            namespaces=[namespace(), namespace("other")],
+        )
+        assert callers(compile(shared, workload("v1"))) == {"stranger"}
+        assert callers(compile(shared, workload("v1", "other"))) == set()
 
     def test_an_empty_selector_covers_nobody(self) -> None:
         assert self.opened_to(podLabelSelectors=[{"matchLabels": {}}]) == set()

@@ -49,6 +49,7 @@ class Shop:
     db_port: int
     objects: dict[str, list[Any]]
     v1_saw: list[str]
+    db_saw: list[str]
 
     def apply(self, *policies: dict[str, Any], permissive: bool = False, **replaced: list[Any]) -> None:
         objects = {**self.objects, "namespaces": [namespace(permissive=permissive)], **replaced}
@@ -85,7 +86,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with ExitStack() as stack:
         v1_saw = stack.enter_context(http_application("v1", v1_port))
         stack.enter_context(http_application("v2", v2_port))
-        stack.enter_context(tcp_application("db", db_port))
+        db_saw = stack.enter_context(tcp_application("db", db_port))
         stack.enter_context(http_application("plain", plain_port))
         mesh = Loopback(tmp_path_factory.mktemp("mesh"))
         stack.callback(mesh.close)
@@ -97,7 +98,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             ("db", "127.0.1.21", db_port),
         ):
             mesh.add(workload(str(name)), str(ip), *(int(each) for each in ports))
-        yield Shop(mesh, v1_port, db_port, objects, v1_saw)
+        yield Shop(mesh, v1_port, db_port, objects, v1_saw, db_saw)
 
 
 def granted(*matches: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -186,6 +187,7 @@ def test_raw_tcp_needs_a_tcp_route_for_its_port(shop: Shop) -> None:
     assert greeting() == b""
     shop.apply(tcp_route("other", 1), target("db", ["client"], [rule("TCPRoute", "other")]))
     assert greeting() == b""
+    assert shop.db_saw == []
     shop.apply(tcp_route("db", shop.db_port), target("db", ["client"], [rule("TCPRoute", "db")]))
     assert (greeting(), greeting("stranger")) == (b"db\n", b"")
     shop.apply(tcp_route("all"), target("db", ["client"], [rule("TCPRoute", "all")]))
@@ -290,7 +292,9 @@ def test_requests_arrive_without_headers_of_the_mesh(shop: Shop) -> None:
     shop.apply(permissive=True)
     status, _, seen = shop.mesh["client"].get(V1, x_mine="kept")
     assert status == 200
-    assert {key.lower() for key in seen} <= {"host", "accept-encoding", "x-mine", "x-forwarded-proto"}
+    of_request = {"host", "accept-encoding", "x-mine", "x-forwarded-proto"}
+    of_answer = {"server", "seen", "content-length", "date"}
+    assert {key.lower() for key in seen} <= of_request | of_answer
 
 
 def test_bindings_by_label_cover_only_the_labelled_pods(shop: Shop) -> None:
@@ -310,8 +314,10 @@ def test_bindings_by_label_cover_only_the_labelled_pods(shop: Shop) -> None:
 
 def test_both_sidecars_log_a_request_with_the_address_of_the_other(shop: Shop) -> None:
     shop.apply(EVERYTHING, split("v1", {"v1": 1}), target("v1", ["client"], [OPEN]))
-    assert shop.statuses("/", method="POST", x_forwarded_for="1.2.3.4") == [200]
-    out = last_record(shop.mesh["client"].log, "split/shop/split")
+    logs = [shop.mesh[name].log for name in ("client", "v1")]
+    before = [log.stat().st_size for log in logs]
+    assert shop.statuses("/", x_forwarded_for="1.2.3.4") == [200]
+    out, inside = (record_after(size, log) for size, log in zip(before, logs, strict=True))
     assert (out.direction, out.peer_ip, out.status, out.route) == (
         "out",
         "127.0.1.11",
@@ -319,19 +325,15 @@ def test_both_sidecars_log_a_request_with_the_address_of_the_other(shop: Shop) -
         "split/shop/split",
     )
     assert out.cluster == "outbound|shop|v1|8080"
-    inside = last_record(shop.mesh["v1"].log, f"inbound|{shop.v1_port}")
     assert (inside.direction, inside.peer_ip, inside.status) == ("in", "127.0.0.1", 200)
     assert inside.cluster == f"inbound|{shop.v1_port}"
 
 
 @retry(stop=stop_after_delay(5), wait=wait_fixed(0.05), reraise=True)
-def last_record(log: Path, route: str) -> Record:
-    records = [parse_line(line) for line in log.read_bytes().splitlines(keepends=True)]
-    found = [
-        record for record in records if record is not None and (record.status, record.route) == (200, route)
-    ]
-    assert found
-    return found[-1]
+def record_after(size: int, log: Path) -> Record:
+    lines = log.read_bytes()[size:].splitlines(keepends=True)
+    (record,) = (found for found in map(parse_line, lines) if found)
+    return record
 
 
 def test_an_odd_object_changes_nothing(shop: Shop) -> None:

@@ -33,7 +33,7 @@ WORLDS: dict[str, Callable[[], World]] = {
     "enforced": lambda: world(
         ROUTES,
         LABELS,
-        tcp_route("ports", 9000, 9001),
+        tcp_route("ports", 9000, 9001, 15001),
         target("v1", SOURCES, [rule("HTTPRouteGroup", "routes")], name="http"),
         target("db", SOURCES, [rule("TCPRoute", "ports")], name="tcp"),
     ),

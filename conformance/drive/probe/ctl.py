@@ -17,6 +17,7 @@ _LOOK_AGAIN_S = 0.02
 def run(path: str, request: str | None) -> int:
     """Pass a request on and print the answering lines; exit status 1 when no probe answers at ``path``."""
     line = (sys.stdin.readline() if request is None else request).strip()
+    channel = None
     try:
         channel = _connect(path)
         channel.sendall(line.encode() + b"\n")
@@ -24,6 +25,9 @@ def run(path: str, request: str | None) -> int:
     except OSError as error:
         sys.stderr.write(f"no probe answers at {path}: {error}\n")
         return 1
+    finally:
+        if channel is not None:
+            channel.close()
 
 
 def _connect(path: str) -> _socket.socket:
@@ -35,6 +39,7 @@ def _connect(path: str) -> _socket.socket:
             channel.connect(path)
             return channel
         except (FileNotFoundError, ConnectionRefusedError):
+            channel.close()
             if time.monotonic() > deadline:
                 raise
         # Nothing can be waited on before there is a socket.

@@ -108,9 +108,8 @@ class HttpDialogue:
         if self._bodiless or code in (101, 204, 304):
             self._body = None
         else:
-            self._body = stated_body(fields) or UntilClose()
-            if isinstance(self._body, Sized) and fields[b"content-length"].strip(b"0") == b"":
-                self._body = None
+            body = stated_body(fields) or UntilClose()
+            self._body = None if isinstance(body, Sized) and body.empty else body
 
     def _judge(self, *, clean: bool) -> Answer:
         assert self._head is not None  # noqa: S101 - only complete answers are judged
@@ -155,11 +154,12 @@ class LineDialogue:
         said = _said(line) if newline else None
         if (newline and said is None) or len(self._buffer) > HEAD_LIMIT + len(self._sent):
             return failed("protocol")._replace(sample=self._buffer[:SAMPLE])
-        if said is None or len(echo) < len(self._sent):
+        if said is None:
             return None
         server, port, nonce = said
-        matches = nonce == self._nonce and echo == self._sent
-        return Answer(server, port, None, None if matches else "mismatch", keep=matches)
+        if nonce != self._nonce or not self._sent.startswith(echo):
+            return Answer(server, port, None, "mismatch", keep=False)
+        return Answer(server, port, None, None, keep=True) if echo == self._sent else None
 
     def end(self) -> Answer | None:
         return None

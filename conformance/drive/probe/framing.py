@@ -31,10 +31,11 @@ def split_head(head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
 class Sized:
     """A body of known length. ``feed`` returns None until it is complete, then the bytes that follow it."""
 
-    __slots__ = ("_left", "kept")
+    __slots__ = ("_left", "empty", "kept")
 
     def __init__(self, length: int) -> None:
         self._left = length
+        self.empty = not length
         self.kept = b""
 
     def feed(self, data: bytes) -> bytes | None:

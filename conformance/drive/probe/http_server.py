@@ -127,7 +127,8 @@ class _Connection:
             return True
         self._head = request = _Request(raw)
         self._record(request, raw)
-        self._body = stated_body(request.fields)
+        body = stated_body(request.fields)
+        self._body = None if isinstance(body, Sized) and body.empty else body
         if b"expect" in request.fields and self._body is not None:
             self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True

@@ -47,7 +47,7 @@ def test_only_a_target_for_the_destination_itself_opens_it(
     nothing, one = steps
     verdict(
         judge.all_of(
-            without_targets=judge.access(nothing.cells, nothing.settling),
-            with_one=judge.access(one.cells, one.settling),
+            without_targets=judge.access(*nothing.pick()),
+            with_one=judge.access(*one.pick()),
         )
     )

@@ -46,8 +46,8 @@ def test_narrowing_and_deleting_withdraw_exactly_those_grants(
     all_three, narrowed, deleted = steps
     verdict(
         judge.all_of(
-            all_three=judge.access(all_three.cells, all_three.settling),
-            narrowed=judge.access(narrowed.cells, narrowed.settling),
-            deleted=judge.access(deleted.cells, deleted.settling),
+            all_three=judge.access(*all_three.pick()),
+            narrowed=judge.access(*narrowed.pick()),
+            deleted=judge.access(*deleted.pick()),
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -34,27 +34,26 @@ def steps(scenario: Scenario) -> Steps:
     scenario.apply("services.yaml", "old.yaml")
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
 
-    def root(requests: int) -> Division:
-        return Division(scenario.call("main/client", "main/moving", requests=requests), frozenset())
-
-    def step(file: str, weights: dict[str, int], *, seen: frozenset[str] = frozenset()) -> Effect:
-        wanted = Division(root(sample_size(weights)).call, frozenset(weights), seen)
-        (effect,) = scenario.effects([wanted], file, servers=servers)
+    def step(
+        file: str, weights: dict[str, int], *, requests: int = 0, seen: frozenset[str] = frozenset()
+    ) -> Effect:
+        call = scenario.call("main/client", "main/moving", requests=requests or sample_size(weights))
+        (effect,) = scenario.effects([Division(call, frozenset(weights), seen)], file, servers=servers)
         return effect
 
     most_to_v1 = step("1-most-to-v1.yaml", MOST_TO_V1)
-    all_to_v2 = step("2-all-to-v2.yaml", {"v2": 1})
+    all_to_v2 = step("2-all-to-v2.yaml", {"v2": 1}, requests=1000)
     scenario.arena.adopt("main/old")
     servers.append("main/old")
     some_to_old = step("3-some-to-old.yaml", SOME_TO_OLD, seen=frozenset({"old"}))
-    only_v2 = step("4-only-v2.yaml", {"v2": 1})
+    only_v2 = step("4-only-v2.yaml", {"v2": 1}, requests=1000)
     # The old version is out of the list: its workload and service go while the root is called steadily.
     call = scenario.call("main/client", "main/moving")
     steady = scenario.driver.start(call, rate_per_s=STEADY_PER_S, duration_s=60.0)
     scenario.delete("old.yaml")
     servers.remove("main/old")
     scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=30.0)
-    scenario.driver.send([root(POLL_REQUESTS).call], POLL)
+    scenario.driver.send([replace(call, requests=POLL_REQUESTS)], POLL)
     return Steps(most_to_v1, all_to_v2, some_to_old, only_v2, steady.stop(ledgers=servers))
 
 

@@ -1,0 +1,241 @@
+"""The fault campaign: each fault of the reference mesh in turn, and whether the suite blames what it breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+import pytest
+
+from conformance import plugin, suites_index
+from conformance.catalogue import CatalogueError
+from conformance.clusters import Cluster, ClusterError, Object
+from conformance.clusters.kubernetes import refusal
+from conformance.doctor import preflight
+from conformance.drive.reading import METRICS
+from conformance.drive.wait import NotSeen
+from conformance.profiles import Converge, Profile
+from conformance.session import Session
+from conformance.verdict import Verdict, merge
+from reference import faults
+from reference.faults import Change, Fault
+
+SWITCH = "/api/v1/namespaces/smi-reference/configmaps/fault"
+ACTIVE = "reference.smi-conformance.dev/active-fault"
+SWITCH_OBJECT = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"namespace": "smi-reference", "name": "fault"},
+}
+SWITCHED_WITHIN_S = 30.0
+CONVERGE = Converge(within_s=4.0, stable_s=0.5)
+"""Shorter than the reference mesh's profile allows: under a fault the change never comes, and it is waited for in full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the suite made of one fault."""
+
+    fault: Fault
+    verdicts: Mapping[str, Verdict]
+    seconds: float
+
+    @property
+    def blamed(self) -> frozenset[str]:
+        return frozenset(one for one, verdict in self.verdicts.items() if verdict is Verdict.FAIL)
+
+    @property
+    def missed(self) -> frozenset[str]:
+        return self.fault.breaks - self.blamed
+
+    @property
+    def wrongly(self) -> frozenset[str]:
+        return self.blamed - self.fault.breaks
+
+    @property
+    def caught(self) -> bool:
+        """Exactly what the fault breaks failed."""
+        return not self.missed and not self.wrongly
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "fault": self.fault.id,
+            "summary": self.fault.summary,
+            "caught": self.caught,
+            "breaks": sorted(self.fault.breaks),
+            "blamed": sorted(self.blamed),
+            "missed": sorted(self.missed),
+            "wrongly blamed": sorted(self.wrongly),
+            "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def main(cluster: Cluster, profile: Profile, image: str, only: Sequence[str], *, as_json: bool) -> int:
+    """Run the campaign; prints a line for each fault as it ends, and returns the exit code.
+
+    Raises CatalogueError for an unknown fault, ClusterError when the cluster or the reference mesh fails.
+    """
+    chosen = _chosen(only)
+    session = Session(profile.model_copy(update={"converge": CONVERGE}), cluster, image=image)
+    groups = sorted(
+        {group for fault in chosen for entry in concerned(fault) for group in entry.scenario.groups}
+    )
+    problem = preflight(session, groups)
+    if problem is not None:
+        raise ClusterError(f"{problem.seen}; {problem.remedy}")
+    if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
+        raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
+    progress = sys.stderr if as_json else sys.stdout
+    outcomes: list[Outcome] = []
+    try:
+        parts = sorted(
+            {part for fault in chosen for entry in concerned(fault) for part in entry.scenario.arena}
+        )
+        print(f"arena of run {session.run_id}: {', '.join(parts)}", file=progress, flush=True)
+        session.arena.prepare(parts)
+        session.arena.ready(parts)
+        for position, fault in enumerate(chosen, 1):
+            outcome = _judge(session, fault)
+            outcomes.append(outcome)
+            print(f"[{position}/{len(chosen)}] {line(outcome)}", file=progress, flush=True)
+    finally:
+        cluster.delete([SWITCH_OBJECT])
+        session.arena.remove()
+    return _close(outcomes, len(chosen), as_json=as_json)
+
+
+def _chosen(only: Sequence[str]) -> list[Fault]:
+    unknown = [one for one in only if one not in faults.FAULTS]
+    if unknown:
+        raise CatalogueError(f"unknown fault {unknown[0]!r}; there are: {', '.join(faults.FAULTS)}")
+    return [fault for fault in faults.FAULTS.values() if not only or fault.id in only]
+
+
+def concerned(fault: Fault) -> list[suites_index.TestEntry]:
+    """The tests of every scenario that judges something the fault breaks, the other tests of these included."""
+    files = {entry.file for entry in suites_index.index() if entry.requirement in fault.breaks}
+    return [entry for entry in suites_index.index() if entry.file in files]
+
+
+def _judge(session: Session, fault: Fault) -> Outcome:
+    start = session.clock.now()
+    session.conclusions.clear()
+    session.absent.clear()
+    with switched_on(session, fault):
+        run_tests(session, concerned(fault))
+    verdicts = {
+        one: merge(conclusion.verdict for conclusion in conclusions)
+        for one, conclusions in session.conclusions.items()
+    }
+    return Outcome(fault, verdicts, session.clock.now() - start)
+
+
+def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> None:
+    """Run these tests on the session's arena. Raises ClusterError when pytest itself breaks down."""
+    files = sorted({str(suites_index.SUITES / entry.file) for entry in entries})
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        code = pytest.main(
+            [*files, "--mesh", session.profile.name, "--assert=plain", "-q"], plugins=[_Attach(session)]
+        )
+    if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+        raise ClusterError(
+            f"the suites broke down (pytest exit code {int(code)}):\n{said.getvalue()[-2000:]}"
+        )
+
+
+class _Attach:
+    """Puts the campaign's session where the plugin looks for one."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[plugin.SESSION] = self._session
+
+
+@contextmanager
+def switched_on(session: Session, fault: Fault) -> Iterator[None]:
+    """The fault is in force within the block, and gone after it. Raises ClusterError when it does not take."""
+    if fault.change is not None:
+        with _changed(session, fault.change):
+            yield
+        return
+    _switch(session, fault.id)
+    try:
+        yield
+    finally:
+        _switch(session, "")
+
+
+def _switch(session: Session, fault: str) -> None:
+    session.cluster.apply([{**SWITCH_OBJECT, "data": {"fault": fault}}])
+
+    def active() -> bool:
+        read = session.cluster.request("GET", SWITCH)
+        annotations = read.body["metadata"].get("annotations", {}) if read.status == 200 else {}
+        return bool(annotations.get(ACTIVE) == fault)
+
+    try:
+        session.waiter.until(active, within=SWITCHED_WITHIN_S, because=f"fault {fault or '(none)'} in force")
+    except NotSeen as error:
+        raise ClusterError(f"{error}; see the log of deployment smi-reference") from error
+
+
+@contextmanager
+def _changed(session: Session, change: Change) -> Iterator[None]:
+    cluster = session.cluster
+    before = cluster.request("GET", change.path)
+    if before.status != 200:
+        raise refusal(before)
+    _put(cluster, change.path, change.edit(before.body))
+    try:
+        yield
+    finally:
+        now = cluster.request("GET", change.path).body
+        _put(cluster, change.path, {**now, "spec": before.body["spec"]})
+        # What the API server serves follows its objects after a moment.
+        session.waiter.until(
+            lambda: cluster.request("GET", METRICS).status == 200,
+            within=SWITCHED_WITHIN_S,
+            because="metrics served",
+        )
+
+
+def _put(cluster: Cluster, path: str, body: Object) -> None:
+    answer = cluster.request("PUT", path, body)
+    if answer.status >= 400:
+        raise refusal(answer)
+
+
+def line(outcome: Outcome) -> str:
+    """One fault's outcome as text."""
+    verdict = "caught" if outcome.caught else "MISSED" if outcome.missed else "MISBLAMED"
+    text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {', '.join(sorted(outcome.blamed)) or '-'}"
+    if outcome.missed:
+        unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in sorted(outcome.missed)]
+        text += f"\n          should have failed: {', '.join(unseen)}"
+    if outcome.wrongly:
+        text += f"\n          blamed wrongly: {', '.join(sorted(outcome.wrongly))}"
+    return text
+
+
+def _word(verdict: Verdict | None) -> str:
+    return verdict.value if verdict else "not judged"
+
+
+def _close(outcomes: Sequence[Outcome], chosen: int, *, as_json: bool, out: TextIO = sys.stdout) -> int:
+    caught = sum(1 for one in outcomes if one.caught)
+    if as_json:
+        print(json.dumps([one.as_json() for one in outcomes], indent=1), file=out)
+    else:
+        print(f"{caught} of {chosen} faults caught, each blamed on what it breaks", file=out)
+    return 0 if caught == chosen and chosen else 1

@@ -1,0 +1,125 @@
+"""Serves Envoy its configuration: the REST flavour of the xDS protocol on a Unix socket.
+
+A request tells the version that Envoy has; it is answered as soon as there is another one (a long poll).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from reference.delivery import path_of
+
+_HOLD_S = 1800.0
+# Envoy asks again at once for what it refused; the same answer is not given to it more often than this.
+_SAME_AGAIN_S = 0.2
+_LARGEST_HEAD = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Resource:
+    version: str
+    body: bytes
+
+
+class Board:
+    """The resources on offer, by file path, and the server for them. `publish` may be called from any thread."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._resources: dict[str, _Resource] = {}
+        self._answered: dict[tuple[str, str, str], float] = {}
+        self._loop = asyncio.new_event_loop()
+        self._changed: dict[str, asyncio.Event] = {}
+        listening = threading.Event()
+        threading.Thread(target=self._run, args=(listening,), daemon=True).start()
+        listening.wait()
+
+    def publish(self, files: Mapping[str, str]) -> None:
+        """Offers files in place of those of the same path."""
+        resources = {
+            path: _Resource(str(json.loads(text)["version_info"]), text.encode())
+            for path, text in files.items()
+        }
+        self._loop.call_soon_threadsafe(self._publish, resources)
+
+    def withdraw(self, paths: Iterable[str]) -> None:
+        """Offers some files no longer; who asks for them waits."""
+        self._loop.call_soon_threadsafe(self._withdraw, tuple(paths))
+
+    def _publish(self, resources: Mapping[str, _Resource]) -> None:
+        self._resources.update(resources)
+        for path in resources:
+            if event := self._changed.pop(path, None):
+                event.set()
+
+    def _withdraw(self, paths: tuple[str, ...]) -> None:
+        for path in paths:
+            self._resources.pop(path, None)
+        self._answered = {key: when for key, when in self._answered.items() if key[0] in self._resources}
+
+    def _run(self, listening: threading.Event) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._socket.unlink(missing_ok=True)
+        server = asyncio.start_unix_server(self._converse, str(self._socket), limit=_LARGEST_HEAD)
+        # Held on to: a server that nobody refers to is closed.
+        self._server = self._loop.run_until_complete(server)
+        listening.set()
+        self._loop.run_forever()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                url, body = await _request(reader)
+                path = path_of(url, body.get("resource_names", []))
+                gone = asyncio.ensure_future(reader.read(1))
+                answer = asyncio.ensure_future(self._answer(path, str(body.get("version_info", ""))))
+                await asyncio.wait((gone, answer), return_when=asyncio.FIRST_COMPLETED)
+                if not answer.done():
+                    # Nothing is sent while an answer is awaited: Envoy hung up.
+                    answer.cancel()
+                    return
+                gone.cancel()
+                await asyncio.wait((gone,))
+                writer.write(answer.result())
+                await writer.drain()
+        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
+            return
+        finally:
+            writer.close()
+
+    async def _answer(self, path: str | None, have: str) -> bytes:
+        if path is None:
+            return _response("404 Not Found", b"")
+        try:
+            async with asyncio.timeout(_HOLD_S):
+                while (resource := self._resources.get(path)) is None or resource.version == have:
+                    await self._changed.setdefault(path, asyncio.Event()).wait()
+        except TimeoutError:
+            return _response("304 Not Modified", b"")
+        key = (path, have, resource.version)
+        early = self._answered.get(key, 0.0) + _SAME_AGAIN_S - time.monotonic()
+        if early > 0:
+            await asyncio.sleep(early)
+            resource = self._resources.get(path, resource)
+        self._answered[key] = time.monotonic()
+        return _response("200 OK", resource.body)
+
+
+async def _request(reader: asyncio.StreamReader) -> tuple[str, Mapping[str, list[str]]]:
+    """Path and body of a request. Raises ValueError, asyncio.IncompleteReadError at the end of the stream."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    start, *lines = head.split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    body = await reader.readexactly(int(headers["content-length"]))
+    return start.split(" ")[1], json.loads(body)
+
+
+def _response(status: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    return head.encode() + body

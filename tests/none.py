@@ -1,0 +1,56 @@
+"""Runs the suite without a mesh, and makes sure that nothing that is about traffic passes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from conformance.cli import main as smi_conformance
+from conformance.report import store
+from conformance.verdict import Verdict
+
+NOT_ABOUT_TRAFFIC = "Common"
+"""Requirements of this API are judged by the API server alone, and hold where the CRDs are installed."""
+
+
+def main() -> int:
+    """0 when the run judged everything that it should and nothing about traffic passed, else 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--context", required=True)
+    parser.add_argument("--image", required=True)
+    parser.add_argument("--reports", default="reports")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="smi-conformance-") as folder:
+        code = smi_conformance(
+            [
+                "run",
+                "--context",
+                options.context,
+                "--mesh",
+                "none",
+                "--image",
+                options.image,
+                "--reports",
+                folder,
+            ]
+        )
+        (directory,) = Path(folder).iterdir()
+        report = store.read(directory)
+        kept = Path(options.reports) / "none"
+        store.write(report, kept)
+        store.replace(kept / store.HTML, (directory / store.HTML).read_text(encoding="utf-8"))
+    about_traffic = [record for record in report.requirements if record.api != NOT_ABOUT_TRAFFIC]
+    passed = [record.id for record in about_traffic if record.verdict is Verdict.PASS]
+    judged = [record.id for record in about_traffic if record.verdict is not None]
+    print(f"without a mesh: {len(judged)} requirements about traffic judged, {len(passed)} passed")
+    if passed:
+        print(f"FALSE GREEN: {', '.join(passed)}", file=sys.stderr)
+    if code != 1:
+        print(f"the exit code was {code}, not 1", file=sys.stderr)
+    return 1 if passed or not judged or code != 1 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.drive.probe.plan import PlanError, read_plan
+
+BATCH = {"id": "b", "host": "v1", "port": 8080, "requests": 10}
+
+
+def read(**changes: Any) -> Any:
+    return read_plan({"batches": [{**BATCH, **changes}]}).batches[0]
+
+
+def test_a_plan_says_how_little_it_must() -> None:
+    plan = read_plan({"batches": [BATCH]})
+    assert (plan.parallel, plan.deadline_s) == (False, 60.0)
+    (batch,) = plan.batches
+    assert (batch.protocol, batch.method, batch.path, batch.per_connection) == ("http", "GET", "/", None)
+
+
+def test_a_rate_is_not_limited_by_a_number() -> None:
+    batch = read(rate_per_s=50, duration_s=2)
+    assert (batch.requests, batch.duration_s, batch.interval_s) == (None, 2.0, 0.02)
+
+
+def test_a_number_over_a_duration_is_spread() -> None:
+    assert read(requests=10, duration_s=5).interval_s == 0.5
+
+
+def test_fresh_is_one_request_for_each_connection() -> None:
+    assert read(connections="fresh", per_connection=5).per_connection == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"id": ""}, "id is a word"),
+        ({"id": "a b"}, "id is a word"),
+        ({"host": "a\r\nb"}, "host is a word"),
+        ({"host": None}, "host is a word"),
+        ({"port": 0}, "port is a number from 1 to 65535"),
+        ({"port": True}, "port is a number"),
+        ({"requests": 200_001}, "requests is a number from 1 to 200000"),
+        ({"concurrency": 1025}, "concurrency is a number from 1 to 1024"),
+        ({"connections": "some"}, "reuse or fresh"),
+        ({"per_connection": 0}, "per_connection"),
+        ({"protocol": "smtp"}, "protocol is one of http, tcp, udp"),
+        ({"method": "GET /"}, "method is a word"),
+        ({"path": "/a b"}, "path is a word"),
+        ({"headers": {"a": 1}}, "of strings"),
+        ({"headers": {"a\r\nb": "1"}}, "is no header"),
+        ({"headers": {"a": "1\r\nb: 2"}}, "is no header"),
+        ({"headers": {"a": "é"}}, "not ASCII"),
+        ({"headers": "a: b"}, "of strings"),
+        ({"body": 5}, "body is a string"),
+        ({"protocol": "tcp", "body": "a\nb"}, "one line"),
+        ({"timeout_s": 0}, "timeout_s"),
+        ({"timeout_s": float("nan")}, "timeout_s"),
+        ({"rate_per_s": -1}, "rate_per_s"),
+        ({"rate_per_s": 1000, "duration_s": 1000}, "more than 200000 requests"),
+        ({"requests": None}, "batch b has no end"),
+        ({"rate_per_s": 5}, "batch b has no end"),
+        ({"until": "dawn"}, "until"),
+        ({"retries": 3}, "knows no 'retries'"),
+    ],
+)
+def test_a_plan_that_cannot_be_meant_is_refused(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(PlanError, match=complaint):
+        read(**changes)
+
+
+@pytest.mark.parametrize(
+    ("plan", "complaint"),
+    [
+        (None, "the plan is a JSON object"),
+        ({"batches": []}, "a list of batches"),
+        ({"batches": ["b"]}, "a batch is a JSON object"),
+        ({"batches": [BATCH, BATCH]}, "the same id"),
+        ({"batches": [{**BATCH, "id": str(n), "requests": 150_000} for n in range(2)]}, "more than 200000"),
+        ({"batches": [BATCH], "deadline_s": 0}, "deadline_s"),
+        ({"batches": [BATCH], "retry": True}, "knows no 'retry'"),
+    ],
+)
+def test_a_plan_that_is_none_is_refused(plan: Any, complaint: str) -> None:
+    with pytest.raises(PlanError, match=complaint):
+        read_plan(plan)
+
+
+def test_only_traffic_in_the_background_may_be_without_end() -> None:
+    (batch,) = read_plan({"batches": [{**BATCH, "rate_per_s": 5}]}, bounded=False).batches
+    assert (batch.requests, batch.duration_s) == (None, None)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import ast
+import importlib.resources
+import io
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from probe_peers import PYTHON, Probe, start_probe, stop_probe
+
+from conformance.drive import zipapp
+from conformance.drive.probe import __main__ as command
+from conformance.drive.probe import ctl
+
+SOURCES = [
+    item
+    for item in importlib.resources.files("conformance.drive.probe").iterdir()
+    if item.name.endswith(".py")
+]
+
+
+def test_the_same_sources_give_the_same_bytes() -> None:
+    first = zipapp.build()
+    zipapp.build.cache_clear()
+    assert zipapp.build() == first
+
+
+def test_the_zipapp_fits_into_a_config_map_with_room_to_spare() -> None:
+    assert len(zipapp.build()) < 100_000
+
+
+def test_the_zipapp_holds_the_probe_and_nothing_else() -> None:
+    names = zipfile.ZipFile(io.BytesIO(zipapp.build())).namelist()
+    assert names == sorted(["__main__.py", *(f"probe/{item.name}" for item in SOURCES)])
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda item: item.name)
+def test_the_probe_is_written_in_the_python_of_stock_images(source: Path) -> None:
+    ast.parse(source.read_text(), feature_version=(3, 9))
+
+
+def ctl_of(program: Path, *arguments: str, line: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*PYTHON, str(program), "ctl", *arguments],
+        input=line,
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+
+
+def test_a_line_goes_in_and_lines_come_out(program: Path, client: Probe, server: Probe) -> None:
+    plan = {"batches": [{"id": "ctl", "host": "127.0.0.1", "port": server.http[0], "requests": 300}]}
+    done = ctl_of(program, "--control", client.control, line=json.dumps({"op": "run", "plan": plan}) + "\n")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [sum(len(line.get("observations", [])) for line in lines), lines[-1]["complete"]] == [300, True]
+
+
+def test_a_request_may_be_an_argument(program: Path, client: Probe) -> None:
+    done = ctl_of(program, "--control", client.control, '{"op":"ping"}')
+    assert json.loads(done.stdout)["server"] == "client"
+
+
+def test_a_probe_that_is_still_starting_is_waited_for(program: Path, tmp_path: Path) -> None:
+    asking = subprocess.Popen(
+        [*PYTHON, str(program), "ctl", "--control", str(tmp_path / "late.sock"), '{"op":"ping"}'],
+        stdout=subprocess.PIPE,
+    )
+    probe = start_probe(tmp_path, program, "late")
+    said, _ = asking.communicate(timeout=10)
+    stop_probe(probe)
+    assert json.loads(said)["server"] == "late"
+
+
+def test_a_probe_that_is_not_there_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ctl, "START_S", 0)
+    assert command.main(["ctl", "--control", str(tmp_path / "none"), "{}"]) == 1
+    assert "no probe answers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["ctl"], ["dance"], ["serve", "--name", "x"], ["serve", "--http", "x"], ["ctl", "a", "b"]],
+)
+def test_a_command_line_that_is_not_understood_is_explained(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(arguments) == 2
+    assert "usage: probe" in capsys.readouterr().err
