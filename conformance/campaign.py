@@ -1,4 +1,4 @@
-"""The fault campaign: each fault of the reference mesh in turn, and whether the suite blames what it breaks."""
+"""The fault campaign: each fault of the reference mesh in turn, and whether it is blamed rightly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SWITCH_OBJECT = {
 }
 SWITCHED_WITHIN_S = 30.0
 CONVERGE = Converge(within_s=4.0, stable_s=0.5)
-"""Shorter than the reference mesh's profile allows: under a fault the change never comes, and it is waited for in full."""
+"""Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def main(cluster: Cluster, profile: Profile, image: str, only: Sequence[str], *,
     )
     problem = preflight(session, groups)
     if problem is not None:
-        raise ClusterError(f"{problem.seen}; {problem.remedy}")
+        raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
     progress = sys.stderr if as_json else sys.stdout
@@ -119,7 +119,7 @@ def _chosen(only: Sequence[str]) -> list[Fault]:
 
 
 def concerned(fault: Fault) -> list[suites_index.TestEntry]:
-    """The tests of every scenario that judges something the fault breaks, the other tests of these included."""
+    """The tests of every scenario that judges something the fault breaks, their other tests included."""
     files = {entry.file for entry in suites_index.index() if entry.requirement in fault.breaks}
     return [entry for entry in suites_index.index() if entry.file in files]
 
@@ -143,7 +143,8 @@ def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> No
     said = io.StringIO()
     with contextlib.redirect_stdout(said):
         code = pytest.main(
-            [*files, "--mesh", session.profile.name, "--assert=plain", "-q"], plugins=[_Attach(session)]
+            [*files, "--mesh", session.profile.name, "--assert=plain", "-q"],
+            plugins=[plugin.Stashed(plugin.SESSION, session)],
         )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise ClusterError(
@@ -151,20 +152,9 @@ def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> No
         )
 
 
-class _Attach:
-    """Puts the campaign's session where the plugin looks for one."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.stash[plugin.SESSION] = self._session
-
-
 @contextmanager
 def switched_on(session: Session, fault: Fault) -> Iterator[None]:
-    """The fault is in force within the block, and gone after it. Raises ClusterError when it does not take."""
+    """The fault is in force within the block, and gone after it. Raises ClusterError if it does not take."""
     if fault.change is not None:
         with _changed(session, fault.change):
             yield
@@ -185,7 +175,8 @@ def _switch(session: Session, fault: str) -> None:
         return bool(annotations.get(ACTIVE) == fault)
 
     try:
-        session.waiter.until(active, within=SWITCHED_WITHIN_S, because=f"fault {fault or '(none)'} in force")
+        because = f"fault {fault or '(none)'} in force"
+        session.waiter.until(active, within=SWITCHED_WITHIN_S, because=because)
     except NotSeen as error:
         raise ClusterError(f"{error}; see the log of deployment smi-reference") from error
 
@@ -219,7 +210,8 @@ def _put(cluster: Cluster, path: str, body: Object) -> None:
 def line(outcome: Outcome) -> str:
     """One fault's outcome as text."""
     verdict = "caught" if outcome.caught else "MISSED" if outcome.missed else "MISBLAMED"
-    text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {', '.join(sorted(outcome.blamed)) or '-'}"
+    failed = ", ".join(sorted(outcome.blamed)) or "-"
+    text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
     if outcome.missed:
         unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in sorted(outcome.missed)]
         text += f"\n          should have failed: {', '.join(unseen)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ from conformance import catalogue, explaining, plugin, profiles, suites_index
 from conformance.catalogue import CatalogueError
 from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
-from conformance.doctor import examine
+from conformance.doctor import examine, reachable
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL, STOCK_IMAGE
 from conformance.drive.wait import Waiter
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
+    typed = tuple(given)
     if "--" in given:
         split = given.index("--")
         given, rest = given[:split], given[split + 1 :]
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(given)
     if rest and options.command != "run":
         parser.error("only run takes pytest options after --")
-    options.pytest_options = rest
+    options.pytest_options, options.typed = rest, typed
     try:
         code: int = options.function(options)
     except (CatalogueError, ProfileError, ClusterError) as error:
@@ -48,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return plugin.UNUSABLE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
+        return plugin.UNUSABLE
+    except BrokenPipeError:
+        # Whoever read us, such as `head`, has seen enough; without this Python complains when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return plugin.UNUSABLE
     return code
 
@@ -99,7 +105,7 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     run = commands.add_parser(
         "run",
         help="judge a mesh and write reports/<run>/",
-        description="Judges the mesh in a cluster and writes report.json, report.html and junit.xml to reports/<run>/.",
+        description="Judges a mesh; report.json, report.html and junit.xml go to reports/<run>/.",
         epilog=EXIT_CODES + "\nexamples:\n"
         "  smi-conformance run --context kind-smi --mesh reference\n"
         "  smi-conformance run --mesh ./my-mesh.yaml -k split --level core\n"
@@ -131,9 +137,11 @@ def _run(options: argparse.Namespace) -> int:
     for requirement_id in options.requirement:
         known[requirement_id]
     profiles.load(options.mesh)
-    KubernetesCluster(options.context, options.kubeconfig)
+    first = reachable(KubernetesCluster(options.context, options.kubeconfig))
+    if not first.ok:
+        raise ClusterError(str(first))
     arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
-    arguments += ["--reports", options.reports, "--assert=plain", "--no-header"]
+    arguments += ["--reports", options.reports, "--assert=plain", "--no-header", "-v"]
     for flag in ("context", "kubeconfig", "k"):
         if getattr(options, flag):
             arguments += ["-k" if flag == "k" else f"--{flag}", getattr(options, flag)]
@@ -143,7 +151,8 @@ def _run(options: argparse.Namespace) -> int:
         arguments += ["--requirement", requirement_id]
     if options.keep:
         arguments.append("--keep")
-    code = int(pytest.main([*arguments, *options.pytest_options]))
+    typed = plugin.Stashed(plugin.COMMAND, ("smi-conformance", *options.typed))
+    code = int(pytest.main([*arguments, *options.pytest_options], plugins=[typed]))
     # pytest's own codes above 1 (usage, nothing collected, interrupted) all mean: nothing can be concluded.
     return code if code in {0, 1} else plugin.UNUSABLE
 
@@ -159,7 +168,7 @@ def _add_reading(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     explain = commands.add_parser(
         "explain",
         help="one requirement: statement, source, objects, traffic, judgement, faults",
-        description="Explains how a requirement is tested, from the objects applied to the faults it is shown to catch.",
+        description="Explains how a requirement is tested, from objects applied to faults caught.",
     )
     explain.add_argument(
         "requirement", metavar="ID", help="a requirement, as `smi-conformance list` shows it"
@@ -193,8 +202,9 @@ def _add_cluster_commands(commands: argparse._SubParsersAction[argparse.Argument
     faults = commands.add_parser(
         "faults",
         help="break the reference mesh on purpose: is every fault caught, and blamed rightly?",
-        description="Switches each fault of the reference mesh on in turn, runs the scenarios concerned, and compares "
-        "the requirements that failed with those that the fault breaks. The reference mesh must be installed.",
+        description="Switches each fault of the reference mesh on in turn, runs the scenarios concerned, and "
+        "compares the requirements that failed with those that the fault breaks. The reference mesh must be "
+        "installed.",
         epilog="exit code:\n  0  all caught, none blamed wrongly\n  1  a fault missed or misblamed\n"
         "  2  inconclusive, or input that cannot be used\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,

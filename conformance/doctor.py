@@ -29,15 +29,16 @@ class Check:
     seen: str
     remedy: str = ""
 
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.seen, self.remedy) if part)
+
 
 def reachable(cluster: Cluster) -> Check:
     """Does the API server answer? Raises nothing: an unreachable cluster is a finding."""
     try:
         answer = cluster.request("GET", "/version")
     except ClusterError as error:
-        return Check(
-            False, "cluster", str(error), "start the cluster (make kind-up) or name another --context"
-        )
+        return Check(False, "cluster", str(error))
     if answer.status >= 400:
         return Check(
             False, "cluster", f"the API server answers HTTP {answer.status}", "check your credentials"
@@ -92,7 +93,7 @@ def metrics(session: Session) -> Check:
             False,
             "metrics",
             f"{path} answers HTTP {answer.status}",
-            "see `kubectl get apiservice v1alpha1.metrics.smi-spec.io`, or drop claims.metrics from the profile",
+            "see `kubectl get apiservice v1alpha1.metrics.smi-spec.io`, or drop claims.metrics",
         )
     return Check(True, "metrics", f"{path} answers")
 
@@ -110,7 +111,7 @@ def preflight(session: Session, groups: Iterable[str]) -> Check | None:
 
 
 def examine(session: Session) -> Iterator[Check]:
-    """All checks, the last ones with two pods that are removed again: do they join, does a call go through?"""
+    """All checks, the last ones with pods that are removed again: do they join, does a call go through?"""
     groups = [group for group, claimed in session.profile.claims.by_group().items() if claimed]
     first = reachable(session.cluster)
     yield first
@@ -139,7 +140,7 @@ def _alive(session: Session) -> Iterator[Check]:
             return
         joined = "with a sidecar" if session.profile.join.sidecar else "no sidecar is expected"
         yield Check(True, "joined", f"a sample pod is ready, {joined}")
-        host = session.profile.host("outsider", session.arena.namespace("outside"))
+        host = session.profile.ordinary_host("outsider", session.arena.namespace("outside"))
         (traffic,) = session.driver.send([Call("peer/peer", host, 8080, requests=20)])
         if traffic.answers == traffic.sent:
             yield Check(
@@ -151,7 +152,8 @@ def _alive(session: Session) -> Iterator[Check]:
             yield Check(
                 False,
                 "reachable",
-                f"{traffic.answers} of {traffic.sent} calls to {host} were answered; failures: {dict(traffic.failures)}",
+                f"{traffic.answers} of {traffic.sent} calls to {host} were answered; "
+                f"failures: {dict(traffic.failures)}",
                 "check the cluster's DNS and whether the mesh lets calls leave it",
             )
     finally:

@@ -34,8 +34,8 @@ class Traffic:
     "workload:port". ``statuses`` counts HTTP status codes, ``failures`` what failed without a usable answer
     (closed, refused, reset, timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers'
     view, read from their ledgers: how many distinct requests of the batch each workload saw.
-    ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many of
-    those one single server gave all of them. Latencies are in microseconds.
+    ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
+    of those one single server gave all of them. Latencies are in microseconds.
     """
 
     call: Call
@@ -79,9 +79,9 @@ class Settling:
 class Cell:
     """One entry of an access table: who calls whom, and whether that call is to go through.
 
-    ``before`` is the same call without the grants; ``server`` the workload that is called. ``control`` is what
-    the same client could do at the same moment where nothing is enforced, such as the same call to a twin
-    server outside the mesh; it is needed for a denial where the table grants that client nothing there.
+    ``before`` is the same call without the grants; ``server`` the workload that is called. ``control`` is
+    what the same client could do at the same moment where nothing is enforced, such as the same call to a
+    twin server outside the mesh; it is needed for a denial where the table grants that client nothing there.
     """
 
     name: str

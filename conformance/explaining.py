@@ -25,12 +25,15 @@ class Row:
     requirement: Requirement
     tests: tuple[TestEntry, ...]
     faults: tuple[str, ...]
+    untested: str = ""
+    """Why it has no test; empty where it has one."""
 
     def as_json(self) -> dict[str, Any]:
         return {
             **self.requirement.model_dump(mode="json"),
             "tests": [test.nodeid for test in self.tests],
             "faults": list(self.faults),
+            "untested": self.untested,
         }
 
 
@@ -38,7 +41,12 @@ def rows() -> list[Row]:
     """All requirements, in the catalogue's order."""
     tests, faults = suites_index.by_requirement(), faults_by_requirement()
     return [
-        Row(entry, tuple(tests.get(entry.id, ())), tuple(faults.get(entry.id, ())))
+        Row(
+            entry,
+            tuple(tests.get(entry.id, ())),
+            tuple(faults.get(entry.id, ())),
+            suites_index.untested().get(entry.id, ""),
+        )
         for entry in catalogue.load().values()
     ]
 
@@ -70,7 +78,7 @@ def explain(requirement_id: str) -> str:
         _block("How it shows", one.observe),
     ]
     if not row.tests:
-        parts.append("Untested: no scenario in this edition of the suite.")
+        parts.append(f"Untested: {row.untested}")
     for test in row.tests:
         parts.append(_test(test))
     folders = dict.fromkeys(test.scenario.folder for test in row.tests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,8 @@ UNUSABLE = 2
 """Exit code for input that cannot be used, as for whatever is inconclusive."""
 
 _RUNNER = pytest.StashKey[Runner]()
+COMMAND = pytest.StashKey[tuple[str, ...]]()
+"""Put here by the command line: what the user typed, for the report."""
 SESSION = pytest.StashKey[Session]()
 """Put here by who wants several pytest runs on one session (the fault campaign); it keeps the arena."""
 
@@ -70,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "scenario(folder, arena, groups): fixtures of a module, the arena's parts and the SMI groups it needs",
+        "scenario(folder, arena, groups): a module's fixtures, the arena's parts and the SMI groups it needs",
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return
@@ -91,7 +94,8 @@ def _session(config: pytest.Config) -> Session:
         cluster = KubernetesCluster(config.getoption("context"), config.getoption("kubeconfig"))
     except (CatalogueError, ProfileError, ClusterError) as error:
         pytest.exit(str(error), UNUSABLE)
-    command = ("pytest", *map(str, config.invocation_params.args))
+    typed = ("pytest", *map(str, config.invocation_params.args))
+    command = config.stash.get(COMMAND, typed)
     return Session(profile, cluster, command=command, image=config.getoption("image"))
 
 
@@ -145,3 +149,14 @@ def verdict(request: pytest.FixtureRequest) -> Callable[[Judgement], None]:
             pytest.skip(render(taken))
 
     return take
+
+
+class Stashed:
+    """A plugin that puts one value where this plugin looks for it, before it does."""
+
+    def __init__(self, key: pytest.StashKey[Any], value: Any) -> None:
+        self._key, self._value = key, value
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[self._key] = self._value

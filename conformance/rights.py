@@ -1,4 +1,4 @@
-"""The rights that a run needs, no more: documented in docs/rbac.yaml, asked for before anything is created."""
+"""The rights that a run needs, no more: as in docs/rbac.yaml, and asked for before anything is created."""
 
 from __future__ import annotations
 

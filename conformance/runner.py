@@ -15,6 +15,7 @@ from conformance.clusters import ClusterError
 from conformance.diagnostics import gather
 from conformance.drive.scenario import Scenario
 from conformance.drive.versions import NotExpressible
+from conformance.evidence import Environment
 from conformance.progress import Progress
 from conformance.record import Inconclusive, conclude, sentence
 from conformance.report import pytest_html, store, terminal
@@ -39,12 +40,18 @@ class Runner:
         self._diagnosed: set[str] = set()
         self._report: Report | None = None
         self._written: Path | None = None
-        self._progress = Progress(None)
+        self._progress = Progress()
         self._impossible = False
+        self._leftover = ""
+        self._on_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
 
     def set_up_html(self) -> None:
         """Have pytest-html write one self-contained report.html beside report.json."""
         self.directory = Path(self.config.getoption("reports")) / self.session.run_id
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            pytest.exit(f"no reports can be written to {self.directory}: {error.strerror}", _EXIT_UNUSABLE)
         pytest_html.switch_on(self.config, self.directory / store.HTML, lambda: self._report)
 
     # --- planning -----------------------------------------------------------------------------
@@ -83,10 +90,10 @@ class Runner:
         self._note_absent()
         if not self._pending:
             return
-        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        self._progress = Progress(reporter)
+        self._progress = Progress(self.config)
         self.session.waiter.on_wait = self._progress.waiting
         if self._owns_arena:
+            groups |= dict.fromkeys(self.session.arena.groups(parts))
             self._open(list(parts), list(groups))
 
     def _note_absent(self) -> None:
@@ -103,7 +110,7 @@ class Runner:
                 problem = doctor.preflight(self.session, groups)
                 if problem is not None:
                     self._impossible = True
-                    pytest.exit(f"{problem.seen}; {problem.remedy}", _EXIT_UNUSABLE)
+                    pytest.exit(str(problem), _EXIT_UNUSABLE)
                 self._progress.say(
                     f"run {self.session.run_id}: {len(set(self._pending.values()))} requirements, "
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
@@ -118,8 +125,15 @@ class Runner:
 
     @contextmanager
     def scenario(self, module: pytest.Item | pytest.Collector) -> Iterator[Scenario]:
-        """A module's scenario on the arena; withdrawn at the end, also after a failure."""
+        """A module's scenario on the arena; withdrawn at the end, also after a failure.
+
+        Raises Inconclusive when what an earlier scenario applied is still there: it might be judged instead.
+        """
         mark = scenario_of(module)
+        if self._leftover:
+            raise Inconclusive(self._leftover)
+        # Starved once is not starved for good: only what happens under this scenario counts for it.
+        self.session.driver.environment = Environment()
         self._progress.say(f"scenario {mark.folder}")
         with self.session.phases.phase("setup"):
             self.session.arena.ready(mark.arena)
@@ -128,7 +142,15 @@ class Runner:
             yield one
         finally:
             with self.session.phases.phase("cleanup"):
-                one.withdraw()
+                self._withdraw(one)
+
+    def _withdraw(self, scenario: Scenario) -> None:
+        try:
+            scenario.withdraw()
+        except ClusterError as error:
+            self._leftover = f"what {scenario.folder} applied could not be withdrawn: {error}"
+            remedy = "nothing after it was judged; run again"
+            self.session.findings.append(Finding(severity="error", text=self._leftover, remedy=remedy))
 
     def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
         """Keep the judgement that a test came to, as far as the environment allows it."""
@@ -160,6 +182,10 @@ class Runner:
         if judgement.verdict is Verdict.INCONCLUSIVE:
             report.outcome = "failed"
             report.longrepr = judgement.summary
+        if judgement.verdict is Verdict.NOT_CLAIMED:
+            path, line, _ = item.location
+            report.outcome = "skipped"
+            report.longrepr = (path, line or 0, judgement.summary)
         return report
 
     def _conclude(self, item: pytest.Item, requirement: str, judgement: Judgement) -> None:
@@ -167,10 +193,10 @@ class Runner:
         conclusion = conclude(item.nodeid, sentence(item.name), judgement, item.stash[_DURATION])
         self.session.conclude(requirement, conclusion)
         module = item.nodeid.partition("::")[0]
-        if judgement.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE} and self._owns_arena:
-            if module not in self._diagnosed:
-                self._diagnosed.add(module)
-                self._gather(item)
+        unsound = judgement.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}
+        if unsound and self._owns_arena and module not in self._diagnosed:
+            self._diagnosed.add(module)
+            self._gather(item)
 
     def _gather(self, item: pytest.Item) -> None:
         mark = scenario_of(item)
@@ -187,10 +213,12 @@ class Runner:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_keyboard_interrupt(self) -> Generator[None, None, None]:
-        self.session.interrupted = True
-        self._progress.say(
-            "interrupted: removing the arena, then the report (once more Ctrl-C leaves it behind)"
-        )
+        # pytest calls this for pytest.exit as well.
+        if not self._impossible:
+            self.session.interrupted = True
+            self._progress.say(
+                "interrupted: removing the arena, then the report (once more Ctrl-C leaves it behind)"
+            )
         return (yield)
 
     # --- ending -------------------------------------------------------------------------------
@@ -240,10 +268,15 @@ class Runner:
             self.session.absent[one] = ("not reached", "the run ended before its tests")
         self._pending.clear()
         for one, entries in suites_index.by_requirement().items():
-            ran = [test.nodeid for test in self.session.conclusions.get(one, ())]
+            ran = [test.nodeid.partition("[")[0] for test in self.session.conclusions.get(one, ())]
             self.session.missing[one] = [
                 entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)
             ]
+
+    def pytest_unconfigure(self) -> None:
+        if self._owns_arena:
+            signal.signal(signal.SIGTERM, self._on_sigterm)
+            self.session.cluster.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._written is None:
@@ -294,13 +327,13 @@ def _judged(item: pytest.Item, call: pytest.CallInfo[None]) -> Judgement | None:
         error, Inconclusive | pytest.fail.Exception | pytest.skip.Exception
     ):
         return item.stash[_JUDGEMENT]
-    if isinstance(error, NotExpressible):
+    if isinstance(error, NotExpressible | pytest.skip.Exception):
         return Judgement(Verdict.NOT_CLAIMED, str(error))
-    # The one boundary: whatever else goes wrong is the suite's or the environment's trouble, never the mesh's.
+    # The one boundary: whatever else goes wrong is trouble of suite or environment, never the mesh's.
     return Judgement(
         Verdict.INCONCLUSIVE,
         f"{type(error).__name__}: {error}",
-        hint="trouble of the environment or the suite, not a finding about the mesh; see the diagnostics, run again",
+        hint="trouble of the environment or the suite, not of the mesh; see the diagnostics, run again",
     )
 
 

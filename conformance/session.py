@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from conformance import catalogue
+from conformance import catalogue, suites_index
 from conformance.catalogue import GROUPS, Requirement
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive import versions
@@ -150,7 +150,7 @@ class Session:
         )
 
     def _record(self, entry: Requirement, faults: Sequence[str]) -> RequirementRecord:
-        untested: tuple[Absent, str] = ("untested", "no scenario in this edition of the suite")
+        untested: tuple[Absent, str] = ("untested", suites_index.untested().get(entry.id, ""))
         tests = self.conclusions.get(entry.id, ())
         missing = self.missing.get(entry.id, ())
         # Where only some of the tests ran, the others were left out by the user's selection.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 SUITES = Path(__file__).resolve().parent / "suites"
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioMark:
-    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, the SMI groups it writes."""
+    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, SMI groups written."""
 
     folder: str
     arena: tuple[str, ...]
@@ -22,7 +25,7 @@ class ScenarioMark:
 
 @dataclass(frozen=True, slots=True)
 class TestEntry:
-    """One test function: where it stands, the sentence it is, what it works with, and which judges it calls."""
+    """One test function: where it stands, what it judges and works with, and which judges it calls."""
 
     __test__ = False
     requirement: str
@@ -51,6 +54,16 @@ def by_requirement() -> dict[str, list[TestEntry]]:
     for entry in index():
         found.setdefault(entry.requirement, []).append(entry)
     return found
+
+
+@cache
+def untested() -> Mapping[str, str]:
+    """Why a requirement has no test, by its id. Raises ValueError for one that stands under two reasons."""
+    reasons = yaml.safe_load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
+    listed = [(one, reason) for reason, ids in reasons.items() for one in ids]
+    if len(dict(listed)) < len(listed):
+        raise ValueError("untested.yaml: a requirement stands under two reasons")
+    return dict(listed)
 
 
 def read(source: str, file: str) -> list[TestEntry]:

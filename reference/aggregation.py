@@ -1,8 +1,9 @@
 """The aggregated API metrics.smi-spec.io/v1alpha1, as the API server's aggregation layer wants it.
 
 Authentication is the front proxy's: only a client certificate of the API server makes its X-Remote-* headers
-believable. Authorization is delegated: each request is put to the API server as a SubjectAccessReview, so
-that Kubernetes' own RBAC governs figures and edges.
+believable. Authorization is delegated: each request for figures is put to the API server as a
+SubjectAccessReview, so that Kubernetes' own RBAC governs figures and edges. Discovery is for everybody whom
+the API server lets through, its own aggregation layer among them, which comes as a user without any group.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ class FrontProxy:
 
 
 @dataclass(frozen=True, slots=True)
-class _Caller:
+class Caller:
+    """A user, as the API server's front proxy describes it."""
+
     user: str
     groups: tuple[str, ...]
     extra: Mapping[str, Sequence[str]]
@@ -86,8 +89,8 @@ class _Refusal(Exception):
 def parse(path: str, query: Mapping[str, str]) -> MetricsQuery | None:
     """What a path asks for; None for discovery. Raises NotFound.
 
-    As in every Kubernetes API: /KIND, /namespaces/NS/KIND, /namespaces/NS/KIND/NAME, /namespaces/NS/KIND/NAME/edges,
-    and the same without the namespace for kinds of the cluster, of which namespaces are one.
+    As in every Kubernetes API: /KIND, /namespaces/NS/KIND, /namespaces/NS/KIND/NAME and the sub-resource
+    /namespaces/NS/KIND/NAME/edges; the same without namespace for kinds of the cluster, as namespaces are.
     """
     if path.rstrip("/") in ("/apis", f"/apis/{METRICS_GROUP}", _ROOT):
         return None
@@ -127,23 +130,25 @@ def answer(query: MetricsQuery, reading: Reading) -> dict[str, Any]:
     return reading.listing(query.plural, query.namespace, query.selector)
 
 
-def review_of(caller_user: str, groups: Sequence[str], extra: Mapping[str, Any], query: MetricsQuery) -> Any:
-    """The SubjectAccessReview for a query (a path of discovery has no plural)."""
-    spec: dict[str, Any] = {"user": caller_user, "groups": list(groups), "extra": dict(extra)}
-    if not query.plural:
-        spec["nonResourceAttributes"] = {"path": query.path, "verb": "get"}
-    else:
-        # A namespace is its own: rights on it may be given within it, as the API server has it.
-        namespace = query.name if query.plural == "namespaces" else query.namespace
-        spec["resourceAttributes"] = {
-            "group": METRICS_GROUP,
-            "version": METRICS_VERSION,
-            "resource": query.plural,
-            "subresource": "edges" if query.edges else "",
-            "namespace": namespace,
-            "name": query.name,
-            "verb": "get" if query.name else "list",
-        }
+def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
+    """The SubjectAccessReview for a query."""
+    # A namespace is within itself, as the API server has it: a Role in it may grant its figures.
+    namespace = query.name if query.plural == "namespaces" else query.namespace
+    attributes = {
+        "group": METRICS_GROUP,
+        "version": METRICS_VERSION,
+        "resource": query.plural,
+        "subresource": "edges" if query.edges else "",
+        "namespace": namespace,
+        "name": query.name,
+        "verb": "get" if query.name else "list",
+    }
+    spec = {
+        "user": caller.user,
+        "groups": list(caller.groups),
+        "extra": {key: list(values) for key, values in caller.extra.items()},
+        "resourceAttributes": attributes,
+    }
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
 
 
@@ -180,10 +185,10 @@ class MetricsApi:
         query = parse(request.path, request.query)
         if request.method != "GET" or request.query.get("watch", "0") not in ("", "0", "false"):
             raise _Refusal(405, "the server does not allow this method on the requested resource")
-        await self._authorize(caller, query or MetricsQuery(request.path))
         spoiler = self._spoiler()
         if query is None:
             return spoiler.metrics(_discovery(request), MetricsQuery(request.path))
+        await self._authorize(caller, query)
         if request.query.get("fieldSelector"):
             raise _Refusal(400, "field selectors are not supported")
         try:
@@ -191,7 +196,7 @@ class MetricsApi:
         except ValueError as error:
             raise _Refusal(400, str(error)) from error
 
-    def _caller(self, request: web.Request) -> _Caller:
+    def _caller(self, request: web.Request) -> Caller:
         transport = request.transport
         if transport is None or not self._proxy.trusts(transport.get_extra_info("peercert")):
             raise _Refusal(401, "Unauthorized")
@@ -204,15 +209,15 @@ class MetricsApi:
             for prefix in self._proxy.extra_prefixes:
                 if name.lower().startswith(prefix.lower()):
                     extra.setdefault(name[len(prefix) :].lower(), []).append(value)
-        return _Caller(users[0], tuple(groups), extra)
+        return Caller(users[0], tuple(groups), extra)
 
-    async def _authorize(self, caller: _Caller, query: MetricsQuery) -> None:
-        review = review_of(caller.user, caller.groups, caller.extra, query)
+    async def _authorize(self, caller: Caller, query: MetricsQuery) -> None:
+        review = review_of(caller, query)
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         status = (await self._api.request("POST", path, review))["status"]
         allowed = bool(status.get("allowed")) and not status.get("denied", False)
         if not self._spoiler().allows(allowed, Access(caller.user, caller.groups, query)):
-            what = f"{query.plural}{'/edges' if query.edges else ''}" if query.plural else query.path
+            what = f"{query.plural}{'/edges' if query.edges else ''}"
             where = f' in the namespace "{query.namespace}"' if query.namespace else ""
             raise _Refusal(403, f'User "{caller.user}" cannot read {what} of {METRICS_GROUP}{where}')
 

@@ -1,7 +1,7 @@
 """The certificate authority of the reference mesh: X.509 identities in the form of SPIFFE.
 
-Keys are EC P-256. The authority's own key is made at installation and lives in a Secret; nothing else about it is
-state, so a restarted control plane issues identities that its predecessor's sidecars accept.
+Keys are EC P-256. The authority's own key is made at installation and lives in a Secret; nothing else about
+it is state, so a restarted control plane issues identities that its predecessor's sidecars accept.
 """
 
 from __future__ import annotations

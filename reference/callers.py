@@ -21,16 +21,19 @@ class Callers:
     def __init__(self, api: ApiServer, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
-        self._known: dict[str, tuple[float, Workload | None]] = {}
+        self._known: dict[str, tuple[float, Workload]] = {}
 
     async def workload(self, token: str) -> Workload | None:
         """The pod that holds a token for this mesh; None if it is not such a token. Raises ApiError."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         now = self._clock()
         self._known = {key: entry for key, entry in self._known.items() if now < entry[0]}
-        if digest not in self._known:
-            self._known[digest] = (now + _CACHED_S, await self._review(token))
-        return self._known[digest][1]
+        if digest in self._known:
+            return self._known[digest][1]
+        workload = await self._review(token)
+        if workload is not None:
+            self._known[digest] = (now + _CACHED_S, workload)
+        return workload
 
     async def _review(self, token: str) -> Workload | None:
         answer = await self._api.request(

@@ -72,6 +72,7 @@ class ControlPlane:
         self._distribution = Distribution(authority, self._on_settled)
         self._figures = Figures(settings.window_s)
         self._dirty = asyncio.Event()
+        self._compiled = False
         self._spoiler: Spoiler = Faithful()
         # Wanted by the ConfigMap, compiled with, and in force at every connected workload.
         self._fault = self._compiled_fault = self._active_fault = ""
@@ -95,7 +96,7 @@ class ControlPlane:
 
     def metrics_api(self, proxy: FrontProxy) -> web.Application:
         """The application of the aggregated API."""
-        return MetricsApi(self._api, proxy, self._reading, lambda: self._spoiler).application()
+        return MetricsApi(self._api, proxy, self.reading, lambda: self._spoiler).application()
 
     async def run(self) -> None:
         """Follows the cluster until cancelled."""
@@ -107,7 +108,7 @@ class ControlPlane:
     def _on_change(self, key: str) -> None:
         if key == _FAULT:
             self._load_fault()
-        if key not in _NOT_COMPILED:
+        if key not in _NOT_COMPILED or not self._compiled:
             self._dirty.set()
 
     def _load_fault(self) -> None:
@@ -130,14 +131,18 @@ class ControlPlane:
             await asyncio.sleep(_DEBOUNCE_S)
             self._dirty.clear()
             if self._store.synced:
-                fault = self._compiled_fault = self._fault
+                fault = self._fault
                 await self._distribution.update(self._store.world(), self._spoiler)
-                _LOG.debug("compiled, fault: %s", fault or "none")
+                self._compiled, self._compiled_fault = True, fault
+                self._on_settled()
 
     def _on_settled(self) -> None:
-        if self._compiled_fault == self._fault and self._distribution.is_settled():
+        if self._compiled_fault == self._fault and self._is_settled():
             self._active_fault = self._compiled_fault
             self._active.set()
+
+    def _is_settled(self) -> bool:
+        return not self._dirty.is_set() and self._distribution.is_settled()
 
     async def _announce_fault(self) -> None:
         """Writes the fault in force at the ConfigMap that asked for it."""
@@ -176,7 +181,8 @@ class ControlPlane:
             self._addresses = (pods, found)
         return self._addresses[1].get(address)
 
-    def _reading(self) -> Reading:
+    def reading(self) -> Reading:
+        """Figures and objects of this moment."""
         objects = {plural: self._store.of(plural) for plural in KINDS}
         identity = tuple(id(each) for each in objects.values())
         if self._inventory is None or self._inventory[0] != identity:
@@ -216,7 +222,7 @@ class ControlPlane:
             "faultProblem": self._fault_problem,
             "windowSeconds": self._settings.window_s,
             "workloads": len(self._distribution.seats),
-            "settled": self._distribution.is_settled(),
+            "settled": self._is_settled(),
         }
         return self._store.synced, document
 
@@ -227,7 +233,9 @@ async def _front_proxy(api: ApiServer) -> FrontProxy:
 
 
 async def _serve(application: web.Application, port: int, tls: ssl.SSLContext) -> web.AppRunner:
-    runner = web.AppRunner(application, access_log=None, keepalive_timeout=120, shutdown_timeout=1)
+    runner = web.AppRunner(
+        application, access_log=None, keepalive_timeout=120, shutdown_timeout=1, handler_cancellation=True
+    )
     await runner.setup()
     await web.TCPSite(runner, port=port, ssl_context=tls).start()
     return runner

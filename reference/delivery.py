@@ -1,9 +1,9 @@
 """How configuration reaches Envoy: over REST, from the agent beside it, by long polling on a Unix socket.
 
-The compiler lets resources refer to each other by file. Envoy would follow files, but takes one inotify instance
-for each, and Linux gives a user 128 of them on a whole node (fs.inotify.max_user_instances): a few sidecars with
-some twenty services would already have used them up. The REST flavour of the xDS protocol carries the same
-JSON and needs nothing but connections to the agent.
+The compiler lets resources refer to each other by file. Envoy would follow files, but takes one inotify
+instance for each, and Linux gives a user 128 of them on a whole node (fs.inotify.max_user_instances): a few
+sidecars with some twenty services would use them up, and an Envoy that gets no more of them aborts. The REST
+flavour of the xDS protocol carries the same JSON and needs nothing but connections to the agent.
 
 Only the standard library is imported: the agent uses this module, too.
 """

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from reference.ca import IDENTITY_LIFETIME, Authority
@@ -80,6 +80,7 @@ class Distribution:
         self._clock = clock
         self._world: World | None = None
         self._spoiler: Spoiler | None = None
+        self._updating = False
         self._problems: tuple[dict[str, str], ...] = ()
         self.seats: dict[Workload, Seat] = {}
 
@@ -95,17 +96,20 @@ class Distribution:
     def is_settled(self) -> bool:
         """Whether every connected workload told that it dealt with its current version."""
         now = self._clock()
-        return all(
+        return not self._updating and all(
             seat.taken == seat.version for seat in self.seats.values() if seat.version and seat.connected(now)
         )
 
     async def update(self, world: World, spoiler: Spoiler) -> None:
         """Compiles for every workload that has a seat; those whose files changed are woken."""
-        self._world, self._spoiler = world, spoiler
-        living = {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
-        for workload in [known for known in self.seats if known not in living]:
-            if not self.seats[workload].polls:
-                del self.seats[workload]
+        self._world, self._spoiler, self._updating = world, spoiler, True
+        living = _accounts(world)
+        # A seat without version and with a poll is that of a pod which has not been seen yet.
+        self.seats = {
+            workload: seat
+            for workload, seat in self.seats.items()
+            if workload in living or (seat.polls and not seat.version)
+        }
         wanted = {workload: living[workload] for workload in self.seats if workload in living}
         # In a thread, so that webhooks and polls are answered meanwhile.
         compiled = await asyncio.to_thread(_compile_all, world, spoiler, tuple(wanted))
@@ -114,6 +118,7 @@ class Distribution:
             self._place(workload, wanted[workload], files)
             problems |= {tuple(entry.values()): entry for entry in found}
         self._report(tuple(problems.values()))
+        self._updating = False
         self._settled()
 
     def _report(self, problems: tuple[dict[str, str], ...]) -> None:
@@ -165,15 +170,16 @@ class Distribution:
         return self._delivery(seat, workload, have, identity, due=due)
 
     async def _welcome(self, workload: Workload) -> None:
-        if self._world is None or self._spoiler is None:
+        world, spoiler = self._world, self._spoiler
+        if world is None or spoiler is None:
             return
-        accounts = {
-            Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in self._world.of("pods")
-        }
+        accounts = _accounts(world)
         if workload not in accounts:
             return  # Its pod is about to be seen; the update that brings it compiles for it.
-        compiled = await asyncio.to_thread(_compile_all, self._world, self._spoiler, (workload,))
-        self._place(workload, accounts[workload], compiled[workload][0])
+        compiled = await asyncio.to_thread(_compile_all, world, spoiler, (workload,))
+        # Otherwise an update has begun meanwhile; it knows of the seat, and has the newer world.
+        if self._world is world and self._spoiler is spoiler:
+            self._place(workload, accounts[workload], compiled[workload][0])
 
     def told(self, workload: Workload, version: str, error: str) -> None:
         """A workload told how it fared with a version."""
@@ -199,9 +205,14 @@ class Distribution:
             issued_at = datetime.now(UTC)
             pair = self._authority.identity(spiffe_id(workload.namespace, seat.account), issued_at)
             files |= identity_files(pair.certificate, pair.key, self._authority.trust_bundle)
-            renew_at = issued_at + min(IDENTITY_LIFETIME / 2, timedelta(hours=12))
+            renew_at = issued_at + IDENTITY_LIFETIME / 2
             identity = f"{self._authority.fingerprint}:{int(renew_at.timestamp())}"
         return Delivery(seat.version, base, identity, files, gone)
+
+
+def _accounts(world: World) -> dict[Workload, str]:
+    """The ServiceAccount of each pod."""
+    return {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
 
 
 def _compile_all(

@@ -1,8 +1,8 @@
 """Builds the image of the reference mesh: `python -m reference.image --base IMAGE`.
 
 The tag is a hash of this package's content, so the image that an installation asks for by default is the one
-that holds the same code. Dependencies come as wheels from the package index to this machine and from there into
-the build, which needs no network.
+that holds the same code. Dependencies come as wheels from the package index to this machine and from there
+into the build, which needs no network.
 """
 
 from __future__ import annotations

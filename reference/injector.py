@@ -1,7 +1,9 @@
 """The mutating admission webhook that gives pods their sidecar: pure functions from review to review.
 
-The sidecar is an init container that restarts always (Kubernetes 1.29 or later): it is up before the application
-starts, stops after it, and does not keep the pod of a Job from completing.
+The sidecar is an init container that restarts always (Kubernetes 1.29 or later): it is up before the
+application starts, stops after it, and does not keep the pod of a Job from completing. Probes of the
+application that the kubelet makes over the network come without an identity: where access is enforced they
+fail, exec probes work.
 """
 
 from __future__ import annotations

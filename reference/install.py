@@ -116,8 +116,8 @@ def install(
 ) -> None:
     """Installs the mesh, or only the CRDs, and waits until it works.
 
-    `image` must be known to the nodes (default: the one built from this code), `window_s` is the window of the
-    metrics API in seconds. Raises InstallError when the mesh does not come up, ApiException when the API
+    `image` must be known to the nodes (default: the one built from this code), `window_s` is the window of
+    the metrics API in seconds. Raises InstallError when the mesh does not come up, ApiException when the API
     server refuses something.
     """
     client = _dynamic(api_client)

@@ -1,7 +1,7 @@
 """`python -m reference.intercept`: redirects the pod's TCP traffic through its sidecar.
 
-Runs once, as an init container with NET_ADMIN and NET_RAW, in the network namespace of the pod. IPv4 only: where
-pods have IPv6 addresses as well, those stay outside of the mesh.
+Runs once, as an init container with NET_ADMIN and NET_RAW, in the network namespace of the pod. IPv4 only:
+where pods have IPv6 addresses as well, those stay outside of the mesh.
 """
 
 from __future__ import annotations

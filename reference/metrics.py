@@ -21,8 +21,8 @@ from reference.world import Workload
 
 Direction = Literal["in", "out"]
 
-# Bucket i >= 1 covers (GROWTH**(i-2), GROWTH**(i-1)] milliseconds and is reported as its geometric middle, which
-# is off by at most sqrt(1.04) - 1 < 2 %. Bucket 0 is "less than a millisecond".
+# Bucket i >= 1 covers (GROWTH**(i-2), GROWTH**(i-1)] milliseconds and is reported as its geometric middle,
+# which is off by at most sqrt(1.04) - 1 < 2 %. Bucket 0 is "less than a millisecond".
 _GROWTH = 1.04
 _LOG_GROWTH = math.log(_GROWTH)
 
@@ -74,7 +74,7 @@ class Tally:
             self.latencies[index] = self.latencies.get(index, 0) + number
 
     def percentile(self, percent: float) -> float:
-        """The latency in milliseconds that `percent` of the requests did not exceed (nearest rank); 0 if none."""
+        """The latency in milliseconds that `percent` of requests did not exceed (nearest rank); 0 if none."""
         total = sum(self.latencies.values())
         rank = math.ceil(total * percent / 100)
         seen = 0

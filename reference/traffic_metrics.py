@@ -1,8 +1,9 @@
-"""TrafficMetrics documents from figures and objects: the content of metrics.smi-spec.io/v1alpha1, without I/O.
+"""TrafficMetrics documents from figures and objects: the content of metrics.smi-spec.io/v1alpha1, no I/O.
 
 The specification is apis/traffic-metrics/v1alpha1/traffic-metrics.md. Where it is silent: peers in edges have
 the kind of the resource asked for, or else that of what owns the peer's pod; percentiles come from the merged
-distribution of all pods; an object without traffic shows zeros; a split is answered with one item per backend.
+distribution of all pods; an object without traffic shows zeros; a get of a split is a list with an item for
+each backend, and splits have no edges.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "jobs": ("Job", "batch/v1"),
     "trafficsplits": ("TrafficSplit", "split.smi-spec.io/v1alpha4"),
 }
-"""Kind and API version of each resource that the API offers, by plural: the full list of the specification."""
+"""Kind and API version of each resource offered, by plural: the full list of the specification."""
 
 CLUSTER_SCOPED: Final = frozenset({"namespaces", "nodes"})
 _PLURALS: Final = {kind: plural for plural, (kind, _) in KINDS.items()}

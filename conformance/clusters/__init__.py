@@ -24,7 +24,7 @@ class Refused(ClusterError):
 
 
 class ExecFailed(ClusterError):
-    """A command in a container could not be run or its channel broke: trouble of the environment, not of the mesh."""
+    """A command in a container could not be run or its channel broke: trouble, but not of the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,19 @@ class Cluster(Protocol):
         """Objects of a kind, in one namespace or all, that a label selector matches."""
         ...
 
-    def exec(
+    def ask(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
     ) -> str:
-        """Run a command in a container with one line on its standard input; return its standard output.
+        """Pass a line to a command in a container, and return the lines that it answers.
 
-        Raises ExecFailed when it cannot be run, breaks off, ends with another code than 0 or takes too long.
+        The command is started when it is first asked and kept running; it ends each answer with an empty line.
+        Raises ExecFailed when it cannot be started, breaks off or takes too long; it is started anew then
+        when it is next asked.
         """
+        ...
+
+    def close(self) -> None:
+        """Give up what is held, such as connections."""
         ...
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:

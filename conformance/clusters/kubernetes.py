@@ -14,16 +14,17 @@ from urllib.parse import quote
 
 import kubernetes
 import requests
-import urllib3
+import yaml
 from kubernetes.config.config_exception import ConfigException
-from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
-from websocket import WebSocketException
+from requests.adapters import HTTPAdapter
 
 from conformance.clusters import Account, Answer, ClusterError, ExecFailed, Object, Refused
+from conformance.clusters.channel import Channel, root_cause
 
 MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)
 _TOKEN_LIFETIME_S = 600
+_CONNECTIONS = 16
 
 
 class KubernetesCluster:
@@ -34,7 +35,7 @@ class KubernetesCluster:
         try:
             contexts, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
             kubernetes.config.load_kube_config(kubeconfig, context, self._configuration)
-        except ConfigException as error:
+        except (ConfigException, yaml.YAMLError) as error:
             raise ClusterError(_config_problem(context, kubeconfig, error)) from error
         except OSError as error:
             raise ClusterError(f"cannot read the kubeconfig: {error}") from error
@@ -42,19 +43,23 @@ class KubernetesCluster:
         self._contexts = [entry["name"] for entry in contexts]
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self._tokens: dict[Account, tuple[str, float]] = {}
-        self._local = threading.local()
+        # One session with kept connections for all threads: what it shares between them is urllib3's pool.
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._channels: dict[tuple[str, ...], Channel] = {}
+        self._asking = threading.Lock()
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
 
     def api_client(self) -> kubernetes.client.ApiClient:
         """A client of the official library for the same cluster."""
         return kubernetes.client.ApiClient(self._configuration)
 
-    def _session(self) -> requests.Session:
-        # A session for each thread: requests does not promise that one can be shared.
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False
-        return session
+    def close(self) -> None:
+        """Close the connections and the channels to containers that are kept."""
+        for channel in self._channels.values():
+            channel.close()
+        self._channels.clear()
+        self._session.close()
 
     def _send(
         self, method: str, path: str, data: str | None, headers: dict[str, str], *, own_rights: bool
@@ -65,7 +70,7 @@ class KubernetesCluster:
         if own_rights and (token := configuration.get_api_key_with_prefix("authorization")):
             headers["Authorization"] = token
         try:
-            return self._session().request(
+            return self._session.request(
                 method,
                 configuration.host + path,
                 data=data,
@@ -77,7 +82,7 @@ class KubernetesCluster:
             )
         except requests.RequestException as error:
             raise ClusterError(
-                f"cluster {self.name} cannot be reached at {configuration.host}: {_root_cause(error)}; "
+                f"cluster {self.name} cannot be reached at {configuration.host}: {root_cause(error)}; "
                 "is it running, and is this the right --context?"
             ) from error
 
@@ -176,28 +181,19 @@ class KubernetesCluster:
         answer = self._checked("GET", self.path(api_version, kind, namespace), query=query)
         return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
 
-    def exec(
+    def ask(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
     ) -> str:
-        query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
-        query += [("command", part) for part in command]
-        text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
-        host = self._configuration.host.replace("http", "ws", 1)
-        url = f"{host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{text}"
-        where = f"{namespace}/{pod}"
-        headers = {}
-        if token := self._configuration.get_api_key_with_prefix("authorization"):
-            headers["authorization"] = token
-        try:
-            channel = WSClient(self._configuration, url, headers, capture_all=False)
-        except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
-            raise ExecFailed(f"exec in {where}: {_root_cause(error)}") from error
-        try:
-            return _converse(channel, line, timeout_s, where)
-        except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
-            raise ExecFailed(f"exec in {where} broke off: {_root_cause(error)}") from error
-        finally:
-            channel.close()
+        key = (namespace, pod, container, *command)
+        with self._asking:
+            channel = self._channels.get(key) or self._channels.setdefault(key, Channel())
+        with channel.turn:
+            try:
+                channel.open(self._configuration, namespace, pod, container, command)
+                return channel.ask(line, timeout_s)
+            except ExecFailed:
+                channel.close()
+                raise
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log?container={quote(container)}&tailLines={tail}"
@@ -215,27 +211,6 @@ def _decoded(text: str) -> Any:
             return text[:10_000]
 
 
-def _converse(channel: WSClient, line: str, timeout_s: float, where: str) -> str:
-    channel.write_stdin(line + "\n")
-    deadline = time.monotonic() + timeout_s
-    out: list[str] = []
-    while channel.is_open():
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise ExecFailed(f"exec in {where}: no end after {timeout_s:g} s")
-        channel.update(timeout=min(remaining, 1.0))
-        while channel.peek_channel(STDOUT_CHANNEL, timeout=0):
-            out.append(channel.read_channel(STDOUT_CHANNEL, timeout=0))
-    out.append(channel.read_channel(STDOUT_CHANNEL, timeout=0))
-    status = json.loads(channel.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
-    if status.get("status") != "Success":
-        said = channel.read_channel(STDERR_CHANNEL, timeout=0).strip()
-        raise ExecFailed(
-            f"exec in {where}: {status.get('message', 'the channel closed without a status')} {said}"
-        )
-    return "".join(out)
-
-
 def refusal(answer: Answer) -> Refused:
     """The error that an answer of the API server states."""
     body = answer.body if isinstance(answer.body, dict) else {"message": str(answer.body)}
@@ -246,19 +221,10 @@ def _root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
 
 
-def _root_cause(error: BaseException) -> str:
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, urllib3.exceptions.NewConnectionError) or inner.__context__ is None:
-            return " ".join(str(inner).split()) or type(inner).__name__
-        inner = inner.__context__
-    return str(error)
-
-
-def _config_problem(context: str | None, kubeconfig: str | None, error: ConfigException) -> str:
+def _config_problem(context: str | None, kubeconfig: str | None, error: Exception) -> str:
     try:
         contexts, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
-    except (ConfigException, OSError):
+    except (ConfigException, OSError, yaml.YAMLError):
         return (
             "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
             f" ({' '.join(str(error).split())})"

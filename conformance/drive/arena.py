@@ -23,8 +23,10 @@ from conformance.profiles import Marks, Membership, Profile
 
 MEMBERSHIP_LABEL = "smi-conformance.dev/membership"
 CONTAINER = "probe"
-WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", "outside", "metrics")}
-"""Parts of the arena, and the namespaces that their fixtures name; each part is one file of fixtures/workloads."""
+OUTSIDE = "outside"
+"""The part of the arena that is not in the mesh."""
+WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", OUTSIDE, "metrics")}
+"""Parts of the arena with the namespaces that their fixtures name; each is a file of fixtures/workloads."""
 READY_WITHIN_S = 180.0
 GONE_WITHIN_S = 120.0
 
@@ -71,23 +73,24 @@ class Arena:
     def _make(self, part: str) -> None:
         objects = self.placement.place(load(f"workloads/{part}.yaml"), WORKLOADS.values())
         (namespace,) = [item for item in objects if item["kind"] == "Namespace"]
-        membership = namespace["metadata"]["labels"][MEMBERSHIP_LABEL]
+        membership = _membership(part)
         extra: list[Object] = []
         for one in self._memberships(membership):
             _mark(namespace, one.namespace)
             for item in objects:
                 _mark_pods(item, one.pod)
             extra += fill_namespace(one.objects, self.namespace(part))
-        if (
-            membership == "open"
-            and self.profile.access.open is None
-            and self.profile.access.default == "deny"
-        ):
+        if membership == "open" and self.profile.needs_permits:
             extra += self.render(load(f"permits/{part}.yaml"))
         workloads = [item for item in objects if item["kind"] != "Namespace"]
         self.cluster.apply([namespace])
         self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
         self.cluster.apply([self._probe(part), *sorted(workloads, key=_creation_order)])
+
+    def groups(self, parts: Iterable[str]) -> tuple[str, ...]:
+        """SMI groups (short names) whose objects these parts themselves need."""
+        opened = any(_membership(part) == "open" for part in parts)
+        return ("access", "specs") if opened and self.profile.needs_permits else ()
 
     def _memberships(self, membership: str) -> list[Membership]:
         if membership == "outside":
@@ -154,9 +157,7 @@ class Arena:
         return "; ".join(problems) or "no pods were created: see `kubectl get events -n " + namespace + "`"
 
     def _check_joined(self, part: str, pods: list[dict[str, Any]]) -> None:
-        items = load(f"workloads/{part}.yaml")
-        (namespace,) = [item for item in items if item["kind"] == "Namespace"]
-        if not self.profile.join.sidecar or namespace["metadata"]["labels"][MEMBERSHIP_LABEL] == "outside":
+        if not self.profile.join.sidecar or _membership(part) == "outside":
             return
         alone = [pod["metadata"]["name"] for pod in pods if len(_containers(pod)) < 2]
         if alone:
@@ -227,6 +228,12 @@ def remove(cluster: Cluster, waiter: Waiter, labels: str) -> list[str]:
             f"{error}; look at their status with `kubectl get namespaces -l {RUN_LABEL} -o yaml`"
         ) from error
     return names
+
+
+def _membership(part: str) -> str:
+    items = load(f"workloads/{part}.yaml")
+    (namespace,) = [item for item in items if item["kind"] == "Namespace"]
+    return str(namespace["metadata"]["labels"][MEMBERSHIP_LABEL])
 
 
 def _mark(item: dict[str, Any], marks: Marks) -> None:

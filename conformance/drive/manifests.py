@@ -1,10 +1,11 @@
-"""Fixtures: manifests that kubectl takes as they are, placed into a run's own namespaces as parsed objects."""
+"""Fixtures: manifests as kubectl takes them, placed as parsed objects into a run's own namespaces."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -30,6 +31,12 @@ def folder() -> Traversable:
 
 def load(name: str) -> list[dict[str, Any]]:
     """The objects of one fixture file, such as ``traffic-split/weights/split.yaml``; Lists are opened."""
+    # Anchors make one object of what is written once: a copy of each item sets them apart.
+    return [copy.deepcopy(item) for item in _parsed(name)]
+
+
+@cache
+def _parsed(name: str) -> tuple[dict[str, Any], ...]:
     entry = folder()
     for part in name.split("/"):
         entry = entry / part
@@ -38,7 +45,7 @@ def load(name: str) -> list[dict[str, Any]]:
         if document is None:
             continue
         objects += document["items"] if document["kind"] == "List" else [document]
-    return [copy.deepcopy(item) for item in objects]
+    return tuple(objects)
 
 
 @dataclass(frozen=True, slots=True)

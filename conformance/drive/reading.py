@@ -115,7 +115,7 @@ def _gone(cluster: Cluster, waiter: Waiter, path: str, within_s: float) -> bool:
 
 
 def served_kinds(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
-    """Every (group, version, kind) of SMI's groups in discovery; an API that does not answer lists nothing."""
+    """Every (group, version, kind) of SMI's groups in discovery; one that does not answer lists nothing."""
     answer = cluster.request("GET", "/apis")
     if answer.status != 200:
         raise ClusterError(f"the API server does not list its groups (HTTP {answer.status})")

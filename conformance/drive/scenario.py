@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from conformance.clusters import Cluster, Object
-from conformance.drive.arena import Arena
+from conformance.drive.arena import OUTSIDE, Arena
 from conformance.drive.manifests import load
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
@@ -103,7 +103,8 @@ class Scenario:
 
     def apply_objects(self, objects: Iterable[Object]) -> None:
         for item in objects:
-            self.cluster.apply([item])
+            with self.phases.phase("setup"):
+                self.cluster.apply([item])
             known = [_identity(one) for one in self.applied]
             if _identity(item) not in known:
                 self.applied.append(dict(item))
@@ -124,10 +125,14 @@ class Scenario:
         self.applied = []
 
     def call(self, client: str, service: str, *, requests: int = 1, port: int = 8080, **what: Any) -> Call:
-        """A call of a client (``main/client``) to a service (``main/root``) by the name that the mesh knows."""
+        """A call of a client (``main/client``) to a service (``main/root``).
+
+        By the name that the mesh knows, or the ordinary one where an end of the call is outside the mesh.
+        """
         part, _, name = service.partition("/")
-        host = self.profile.host(name, self.arena.namespace(part))
-        return Call(client, host, port, requests=requests, **what)
+        outside = OUTSIDE in (part, client.partition("/")[0])
+        host = self.profile.ordinary_host if outside else self.profile.host
+        return Call(client, host(name, self.arena.namespace(part)), port, requests=requests, **what)
 
     def send(
         self,
@@ -175,6 +180,7 @@ class Scenario:
         """
         polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
         ledgers = list(servers)
+        self.until_answered([one.call for one in wanted], lambda position, seen: True, "the roots answer")
         before = self.driver.send(polls, POLL, ledgers=ledgers)
         self.apply(*names)
         return self.samples(wanted, before, ledgers)

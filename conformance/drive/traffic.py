@@ -43,7 +43,8 @@ class Driver:
     cluster: Cluster
     arena: Arena
     phases: Phases
-    environment: Environment = Environment()
+    environment: Environment = field(default_factory=Environment)
+    _boots: dict[str, str] = field(default_factory=dict)
     _batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(
@@ -64,7 +65,9 @@ class Driver:
                 ]
                 results: dict[str, list[Any]] = {}
                 for one in sent:
-                    results.update(one.result())
+                    result = one.result()
+                    self._watch(result.pop(_CONTROL))
+                    results.update(result)
             remembered = self._ledgers(ledgers, list(names))
         return [_traffic(call, results[name], remembered[name], manner) for name, call in names.items()]
 
@@ -78,9 +81,7 @@ class Driver:
             ],
         }
         lines = self._ctl(client, {"op": "run", "plan": plan}, timeout_s=60 + _EXEC_MARGIN_S)
-        results = _observations(client, lines)
-        self._watch(results.pop(_CONTROL))
-        return results
+        return _observations(client, lines)
 
     def _watch(self, control: Sequence[Sequence[Any]]) -> None:
         slowest = max((one[5] for one in control), default=0)
@@ -92,14 +93,16 @@ class Driver:
 
     def _ctl(self, address: str, request: Mapping[str, Any], *, timeout_s: float = 30.0) -> list[Any]:
         pod = self.arena.pod(address)
-        text = self.cluster.exec(
+        text = self.cluster.ask(
             pod.namespace, pod.name, CONTAINER, CTL, json.dumps(request, separators=(",", ":")), timeout_s
         )
         try:
             lines = [json.loads(line) for line in text.splitlines() if line]
         except json.JSONDecodeError as error:
             raise ExecFailed(f"the probe of {address} answered something other than JSON: {error}") from error
-        if lines and isinstance(lines[-1], dict) and "error" in lines[-1]:
+        if not lines or not all(isinstance(line, dict) for line in lines):
+            raise ExecFailed(f"the probe of {address} answered {text[:100]!r}")
+        if "error" in lines[-1]:
             raise ExecFailed(f"the probe of {address} refused: {lines[-1]['error']}")
         return lines
 
@@ -108,15 +111,25 @@ class Driver:
         addresses = list(dict.fromkeys(servers))
         if not addresses:
             return remembered
-        request = {"op": "ledger", "batches": batches}
+        request = {"op": "ledger", "batches": batches, "entries": 0}
         with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
             answers = list(pool.map(lambda address: self._ctl(address, request), addresses))
         for address, lines in zip(addresses, answers, strict=True):
             workload = self.arena.pod(address).workload
+            self._check_ledger(address, lines[-1])
             for name, entry in lines[-1]["batches"].items():
                 if entry["count"]:
                     remembered[name][workload] = entry["count"]
         return remembered
+
+    def _check_ledger(self, address: str, ledger: Mapping[str, Any]) -> None:
+        """Raises ExecFailed where requests may be missing: nothing seen must not be nothing remembered."""
+        before = self._boots.get(address, ledger["boot"])
+        self._boots[address] = ledger["boot"]
+        if ledger["boot"] != before:
+            raise ExecFailed(f"the probe of {address} restarted and lost its ledger")
+        if ledger["overflow"]:
+            raise ExecFailed(f"the ledger of {address} is full")
 
     def start(self, call: Call, *, rate_per_s: float, duration_s: float) -> Steady:
         """Start steady traffic that goes on until it is stopped, or for ``duration_s`` seconds."""
@@ -178,8 +191,11 @@ def _observations(client: str, lines: Iterable[Any]) -> dict[str, list[Any]]:
             found.setdefault(line["batch"], []).extend(line["observations"])
         elif line.get("kind") == "end":
             end = line
-    if not end or not end.get("complete"):
-        raise ExecFailed(f"the plan of {client} did not run to its end")
+    if not end:
+        raise ExecFailed(f"the probe of {client} broke off before the end of its plan")
+    if not end.get("complete"):
+        told = [f"{name}: {total}" for name, total in end["batches"].items() if not total["complete"]]
+        raise ExecFailed(f"the plan of {client} was cut short: {'; '.join(told) or 'no batch was begun'}")
     for name, total in end["batches"].items():
         if len(found.setdefault(name, [])) != total["observations"]:
             raise ExecFailed(f"observations of {client} are missing: the channel lost {name}")

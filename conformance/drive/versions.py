@@ -1,4 +1,4 @@
-"""Renders fixtures, written in the newest stable API versions, in the version that a mesh claims and the cluster serves."""
+"""Renders fixtures, written in the newest stable API versions, in the versions that a mesh claims."""
 
 from __future__ import annotations
 
@@ -44,8 +44,14 @@ def render(item: Object, versions: Mapping[str, str]) -> dict[str, Any]:
         raise NotExpressible(f"{item['kind']}: fixtures are not rendered as {group}/{wanted} yet")
     if short == "split" and wanted == "v1alpha2" and item["spec"].get("matches"):
         raise NotExpressible("TrafficSplit v1alpha2 has no matches")
+    if short == "access" and wanted == "v1alpha2" and _names_udp(item):
+        raise NotExpressible("TrafficTarget v1alpha2 has no UDPRoute rules")
     if short == "specs" and item["kind"] == "UDPRoute":
         raise NotExpressible(f"{group}/{wanted} has no UDPRoute")
     if short == "specs" and item["kind"] == "TCPRoute" and item["spec"].get("matches"):
         raise NotExpressible(f"TCPRoute {wanted} has no ports")
     return {**item, "apiVersion": f"{group}/{wanted}"}
+
+
+def _names_udp(target: Object) -> bool:
+    return any(rule["kind"] == "UDPRoute" for rule in target["spec"].get("rules", ()))

@@ -45,7 +45,7 @@ class NotSeen(Exception):
 
 @dataclass(slots=True)
 class Waiter:
-    """Waits, and tells who wants to know what for: ``on_wait`` gets the reason, the seconds gone and allowed."""
+    """Waits, and tells what for: ``on_wait`` gets the reason, the seconds gone and those allowed."""
 
     clock: Clock = field(default_factory=SystemClock)
     on_wait: Callable[[str, float, float], None] = lambda because, elapsed, within: None

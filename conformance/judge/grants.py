@@ -13,7 +13,7 @@ from conformance.verdict import Judgement, Verdict
 
 
 class _Finding(NamedTuple):
-    cell: str
+    cell: Cell
     verdict: Verdict
     text: str
 
@@ -43,7 +43,7 @@ def access(cells: Sequence[Cell], settling: Settling) -> Judgement:
 
 def _judge_cell(cell: Cell, cells: Sequence[Cell], settling: Settling) -> _Finding | None:
     found = _granted(cell, settling) if cell.expect == "granted" else _denied(cell, cells, settling)
-    return _Finding(cell.name, *found) if found else None
+    return _Finding(cell, *found) if found else None
 
 
 def _granted(cell: Cell, settling: Settling) -> tuple[Verdict, str] | None:
@@ -117,7 +117,7 @@ def _went_through(traffic: Traffic, servers: Collection[str]) -> bool:
 
 
 def _told(cells: Sequence[Cell], findings: Sequence[_Finding]) -> str:
-    told = listed(f"'{finding.cell}' {finding.text}" for finding in findings)
+    told = listed(f"'{finding.cell.name}' {finding.text}" for finding in findings)
     return f"{len(findings)} of {several(len(cells), 'cell')} not as expected: {told}"
 
 
@@ -133,6 +133,6 @@ def _asked(cells: Sequence[Cell]) -> str:
 
 
 def _hint(failures: Sequence[_Finding]) -> str:
-    if all("is denied" in failure.text for failure in failures):
+    if all(failure.cell.expect == "denied" for failure in failures):
         return "what got through is in the servers' ledgers: see by which path and port it came"
     return "see whether the cell's call matches the route as the specification reads it"

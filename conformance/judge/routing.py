@@ -44,6 +44,9 @@ def nothing_reaches(before: Traffic, sample: Traffic, backend: str, settling: Se
 
 
 def _never_reached(before: Traffic, backend: str) -> Judgement | None:
+    if before.answered.get(backend, 0) > before.reached.get(backend, 0):
+        reason = f"{backend} answered before the change, but its ledger was not read or lost requests"
+        return Judgement(Verdict.INCONCLUSIVE, reason)
     if seen.arrived(before, backend):
         return None
     return seen.no_difference(f"nothing reached {backend}", before.answered)

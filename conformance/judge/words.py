@@ -9,15 +9,17 @@ MOST_NAMED = 8
 
 
 def number(value: float) -> str:
-    """4,000 or 3.25: grouped by thousands, at most two decimals."""
-    text = f"{value:,.2f}"
-    return text.rstrip("0").rstrip(".")
+    """4,000 or 3.25 or 0.001: grouped by thousands, two decimals at most or three significant digits."""
+    if 0 < abs(value) < 1:
+        return f"{value:.3g}"
+    return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
 def percent(part: float) -> str:
-    """A part in [0, 1] as a percentage of two significant digits at least: 70.2 %, 0.62 %, 0 %."""
+    """A part in [0, 1] as a percentage: 70.2 %, 0.62 %, 99.98 %. Only all is 100 %, only nothing is 0 %."""
     value = 100 * part
-    decimals = 1 if value >= 10 or value == 0 else 2 if value >= 0.1 else 4
+    from_edge = min(value, 100 - value)
+    decimals = 1 if from_edge >= 10 or from_edge <= 0 else 2 if from_edge >= 0.1 else 4
     text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return f"{text} %"
 

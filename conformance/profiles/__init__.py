@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from conformance import catalogue
 
+Version = Literal["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]
+ORDINARY_HOST = "{service}.{namespace}.svc.cluster.local"
+
 
 class ProfileError(ValueError):
     """A profile that cannot be used; the message is one line with the remedy."""
@@ -49,8 +52,9 @@ class Join(Membership):
 class Access(_Strict):
     """What holds where no TrafficTarget names a workload, and how a namespace is taken out of access control.
 
-    ``open`` absent means that no namespace can be: then scenarios that are not about access apply TrafficTargets for
-    their own calls, and what needs a namespace without access control is not asked of the mesh.
+    ``open`` absent means that no namespace can be: then scenarios that are not about access apply
+    TrafficTargets for their own calls, and what needs a namespace without access control is not asked of the
+    mesh.
     """
 
     default: Literal["deny", "allow"] = "deny"
@@ -60,16 +64,16 @@ class Access(_Strict):
 class Hosts(_Strict):
     """The name that a client calls to reach a service through the mesh."""
 
-    service: str = "{service}.{namespace}.svc.cluster.local"
+    service: str = ORDINARY_HOST
 
 
 class Claims(_Strict):
     """API versions that the mesh says it implements, by group."""
 
-    split: tuple[str, ...] = ()
-    access: tuple[str, ...] = ()
-    specs: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
+    split: tuple[Version, ...] = ()
+    access: tuple[Version, ...] = ()
+    specs: tuple[Version, ...] = ()
+    metrics: tuple[Literal["v1alpha1"], ...] = ()
 
     def by_group(self) -> dict[str, tuple[str, ...]]:
         return {group: getattr(self, group) for group in catalogue.GROUPS}
@@ -104,8 +108,17 @@ class Profile(_Strict):
     metrics: Metrics = Metrics()
 
     def host(self, service: str, namespace: str) -> str:
-        """The name that a client calls for a service."""
+        """The name that a client calls to reach a service through the mesh."""
         return self.hosts.service.format(service=service, namespace=namespace)
+
+    @property
+    def needs_permits(self) -> bool:
+        """Whether nothing goes through without TrafficTargets, and no namespace can be taken out of that."""
+        return bool(self.claims.access) and self.access.default == "deny" and self.access.open is None
+
+    def ordinary_host(self, service: str, namespace: str) -> str:
+        """The name that Kubernetes itself gives a service: for calls that have an end outside the mesh."""
+        return ORDINARY_HOST.format(service=service, namespace=namespace)
 
 
 def _explain(error: ValidationError) -> str:
@@ -149,11 +162,13 @@ def parse(text: str, name: str) -> Profile:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ProfileError(f"profile {name}: disclaims: unknown requirement {requirement_id!r}{hint}")
     try:
-        profile.host("service", "namespace")
-    except (KeyError, IndexError, ValueError) as error:
+        host = profile.host("shop", "smi")
+    except (AttributeError, KeyError, IndexError, ValueError) as error:
         raise ProfileError(
             f"profile {name}: hosts.service: only {{service}} and {{namespace}} may stand in braces"
         ) from error
+    if "shop" not in host:
+        raise ProfileError(f"profile {name}: hosts.service: {{service}} does not stand in it")
     return profile
 
 

@@ -20,7 +20,10 @@ _DRAIN_S = 10
 _FLUSH_MS = 100
 _STOP_S = 2.0
 _POLL_S = 0.01
-_STATS = r"(version_text|update_rejected|total_listeners_warming|warming_clusters)$"
+_STATS = (
+    r"(version_text|update_rejected|warming_clusters|total_listeners_warming"
+    r"|listener_create_success|listener_create_failure)$"
+)
 _REJECTED = re.compile(r"rejected|error|invalid|fail", re.IGNORECASE)
 
 

@@ -1,7 +1,8 @@
 """Brings Envoy from one set of configuration files to another without a moment of neither.
 
-The files are offered to Envoy one group after the other. The order is make before break: whatever is referred to is in force before what refers to it, and is removed after (see "Eventual
-consistency considerations" in Envoy's description of the xDS protocol).
+The files are offered to Envoy one group after the other. The order is make before break: whatever is referred
+to is in force before what refers to it, and is removed after (see "Eventual consistency considerations" in
+Envoy's description of the xDS protocol).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from reference.agent.envoy import EnvoyGone
 LISTENERS = "lds.json"
 CLUSTERS = "cds.json"
 _WARMING = ("listener_manager.total_listeners_warming", "cluster_manager.warming_clusters")
+_OPENED = ("listener_manager.listener_create_success", "listener_manager.listener_create_failure")
+_REFUSAL_S = 0.3
 _STEP_DEADLINE_S = 10.0
 _POLL_S = 0.01
 
@@ -26,7 +29,7 @@ Stats = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Files to write together; with `confirm` Envoy must have taken (or refused) them before the next step."""
+    """Files to offer together; with `confirm` Envoy takes (or refuses) them before the next step."""
 
     files: Mapping[str, str]
     confirm: bool
@@ -140,20 +143,23 @@ class Rollout:
             for path, text in step.files.items()
             if (stat := version_stat(path, text, before)) is not None
         }
-        return self._await(expected, before, started)
+        listeners = len(json.loads(step.files.get(LISTENERS, "{}")).get("resources", ()))
+        return self._await(expected, before, started, listeners)
 
-    def _await(self, expected: Mapping[str, str], before: Stats, started: float) -> str:
+    def _await(self, expected: Mapping[str, str], before: Stats, started: float, listeners: int) -> str:
         while True:
             stats = self._stats()
-            refused = [stat for stat in expected if _refusals(stats, stat) > _refusals(before, stat)]
-            pending = [
+            passed = time.monotonic() - started
+            pending = [stat for stat, version in expected.items() if stats.get(stat) != version]
+            # What was refused before is refused again now and then; that says nothing of the new version.
+            refused = [
                 stat
-                for stat, version in expected.items()
-                if stats.get(stat) != version and stat not in refused
+                for stat in pending
+                if passed > _REFUSAL_S and _refusals(stats, stat) > _refusals(before, stat)
             ]
-            warming = any(stats.get(name, "0") != "0" for name in _WARMING)
-            late = time.monotonic() - started > _STEP_DEADLINE_S
-            if late or not (pending or warming):
+            pending = [stat for stat in pending if stat not in refused]
+            late = passed > _STEP_DEADLINE_S
+            if late or not (pending or (not refused and _is_warming(stats, listeners))):
                 break
             self._pause.wait(_POLL_S)
         problems = [f"Envoy refused {stat.removesuffix('.version_text')}" for stat in refused]
@@ -162,6 +168,15 @@ class Rollout:
         if problems and (reason := self._complaints(started)):
             problems.append(reason)
         return "\n".join(problems)
+
+
+def _is_warming(stats: Stats, listeners: int) -> bool:
+    """Whether something is taken but not in force, or fewer than so many listeners were ever opened.
+
+    The latter matters at the start alone: Envoy's worker opens them after all else is initialised.
+    """
+    opened = sum(int(stats.get(name, "0")) for name in _OPENED)
+    return opened < listeners or any(stats.get(name, "0") != "0" for name in _WARMING)
 
 
 def _refusals(stats: Stats, version_stat: str) -> int:

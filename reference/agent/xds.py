@@ -28,7 +28,7 @@ class _Resource:
 
 
 class Board:
-    """The resources on offer, by file path, and the server for them. `publish` may be called from any thread."""
+    """The resources on offer, by file path, and the server for them. Any thread may call its methods."""
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket

@@ -126,6 +126,7 @@ def test_a_sample_too_small_for_its_promise_is_inconclusive() -> None:
     found = judged(traffic({"v1": 70, "v2": 30}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == "100 requests cannot show an error of 5 points: that takes 4,700"
+    assert found.expected.startswith("v1 70 % (")
 
 
 def test_a_weight_of_zero_gets_nothing_and_the_leak_is_bounded() -> None:
@@ -172,6 +173,7 @@ def test_a_single_backend_on_kept_connections_passes() -> None:
         ({"reached": {"v1": 9}}, "v1 answered 10 of them, but its ledger holds 9"),
         ({"reached": {"v1": 11}}, "v1's ledger holds 11 of them, but 10 were answered by it"),
         ({"sent": 12, "reached": {"v1": 12}}, ""),
+        ({"sent": 12, "reached": {"v1": 12, "v2": 0}}, ""),
         (
             {"sent": 12, "reached": {"v1": 13}},
             "v1's ledger holds 13 of them, but 10 were answered by it",

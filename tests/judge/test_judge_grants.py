@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 
 from conformance import judge
-from conformance.evidence import Cell
+from conformance.evidence import Cell, Traffic
 from conformance.verdict import Verdict
 
 OPEN = traffic({"server": 10})
@@ -17,10 +17,10 @@ DENIED = cell("GET /other", "denied", silence())
 
 
 def test_a_table_that_holds_passes() -> None:
-    found = judge.access([GRANTED, DENIED], SETTLED)
+    found = judge.access([GRANTED, DENIED, replace(DENIED, name="PUT /allowed")], SETTLED)
     assert found.verdict is Verdict.PASS
-    assert found.summary == "all 2 cells (1 granted, 1 denied) as expected"
-    assert found.expected == "granted: GET /allowed; denied: GET /other"
+    assert found.summary == "all 3 cells (1 granted, 2 denied) as expected"
+    assert found.expected == "granted: GET /allowed; denied: GET /other, PUT /allowed"
 
 
 def test_the_form_of_a_denial_does_not_matter() -> None:
@@ -50,6 +50,13 @@ def test_a_leak_fails_even_unsettled_and_without_controls(cells: tuple[Cell, ...
     found = judge.access(cells, UNSETTLED)
     assert found.verdict is Verdict.FAIL
     assert "got through" in found.summary
+
+
+def test_the_hint_points_to_the_ledgers_where_all_that_is_wrong_leaked() -> None:
+    leak = cell("leak", "denied", OPEN)
+    assert "in the servers' ledgers" in judge.access([GRANTED, leak], SETTLED).hint
+    shut = replace(GRANTED, traffic=silence())
+    assert "matches the route" in judge.access([shut, leak], SETTLED).hint
 
 
 @pytest.mark.parametrize(
@@ -87,6 +94,20 @@ def test_a_grant_that_was_open_before_is_inconclusive() -> None:
         "1 of 1 cell not as expected: 'GET /allowed' cannot be told from no mesh: "
         "10 of 10 requests went through without the grant"
     )
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        traffic({"server": 1}, sent=10, reached={}),
+        traffic({}, sent=10, failures={"timeout": 10}, reached={"server": 1}),
+    ],
+    ids=["answered only", "reached only"],
+)
+def test_a_grant_that_let_anything_through_before_is_inconclusive(before: Traffic) -> None:
+    found = judge.access([replace(GRANTED, before=before)], SETTLED)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "1 of 10 requests went through without the grant" in found.summary
 
 
 @pytest.mark.parametrize("before", [None, traffic({})], ids=["none", "empty"])

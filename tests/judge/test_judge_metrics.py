@@ -53,6 +53,7 @@ class TestApiService:
         ("path", "value", "said"),
         [
             ("spec.service", None, "spec.service names no service: the API is not aggregated"),
+            ("spec.service", {"name": "x"}, "spec.service names no service: the API is not aggregated"),
             (
                 "spec.group",
                 "metrics.smi-spec.io/v1alpha1",
@@ -76,6 +77,8 @@ class TestApiService:
         found = judge.apiservice(read(SERVICE), read({}, 503, "/apis/metrics.smi-spec.io/v1alpha1"))
         assert found.verdict is Verdict.FAIL
         assert found.summary == "/apis/metrics.smi-spec.io/v1alpha1 answered 503, kind None"
+        assert not judge.apiservice(read(SERVICE), read(RESOURCES, 503)).passed
+        assert not judge.apiservice(read(SERVICE), read({"kind": "Status"})).passed
 
     def test_no_service_at_all_fails(self) -> None:
         assert judge.apiservice(NOTHING, self.served).verdict is Verdict.FAIL
@@ -105,6 +108,12 @@ class TestDiscovery:
         resources = [{**RESOURCES["resources"][1], **entry}]  # type: ignore[dict-item]
         found = judge.discovery(read({**RESOURCES, "resources": resources}))
         assert (found.verdict, found.summary) == (Verdict.FAIL, said)
+
+    @pytest.mark.parametrize("resources", [[], None, {"pods": {}}])
+    def test_discovery_without_resources_fails(self, resources: Any) -> None:
+        found = judge.discovery(read({**RESOURCES, "resources": resources}, path="/apis/x"))
+        assert found.verdict is Verdict.FAIL
+        assert found.summary.startswith("/apis/x lists no resources")
 
     def test_a_resource_that_is_advertised_and_does_not_answer_fails(self) -> None:
         found = judge.discovery(read(RESOURCES), [read({}, 404, "/apis/x/pods")])
@@ -162,6 +171,12 @@ class TestObjectFields:
 
     def test_an_empty_edge_resource_that_go_writes_as_null_passes(self) -> None:
         assert judge.object_fields([read(changed(metrics(), "edge.resource", None))]).passed
+
+    def test_only_cluster_scoped_objects_have_no_namespace(self) -> None:
+        bare = {"name": "arena"}
+        for kind, passes in (("Namespace", True), ("Node", True), ("Deployment", False)):
+            body = changed(metrics(), "resource", {**bare, "kind": kind})
+            assert judge.object_fields([read(body)]).passed is passes
 
     def test_milliseconds_and_integers_pass(self) -> None:
         assert judge.object_fields([read(metrics(unit="ms", successes=100))]).passed
@@ -221,6 +236,30 @@ class TestCounts:
         ]
         assert max(ratios) == pytest.approx(0.05, abs=0.001)
 
+    @pytest.mark.parametrize(
+        ("successes", "passes"), [("72", True), ("88", True), ("71", False), ("89", False)]
+    )
+    def test_the_edges_of_the_tolerance_are_inside(self, successes: str, passes: bool) -> None:
+        assert self.judged(metrics(successes=successes)).passed is passes
+
+    def test_a_window_longer_than_the_load_holds_all_of_it(self) -> None:
+        shown = read(metrics(window="30s"))
+        assert judge.counts(NOTHING, shown, GONE, succeeded=80, failed=20, seconds=10).passed
+
+    def test_traffic_without_failures_shows_none(self) -> None:
+        shown = read(metrics(successes="100", failures="0"))
+        assert judge.counts(NOTHING, shown, GONE, succeeded=100, failed=0, seconds=10).passed
+        some = read(metrics(successes="97", failures="3"))
+        assert not judge.counts(NOTHING, some, GONE, succeeded=100, failed=0, seconds=10).passed
+
+    def test_too_few_failures_to_mean_something_are_inconclusive(self) -> None:
+        shown = read(metrics(successes="97", failures="3"))
+        found = judge.counts(NOTHING, shown, GONE, succeeded=97, failed=3, seconds=10)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == (
+            "too few requests for a window of 10 s to be judged by (success_count 97, failure_count 3)"
+        )
+
     def test_counts_that_do_not_fall_fail(self) -> None:
         found = self.judged(metrics(), later=read(metrics()))
         assert found.verdict is Verdict.FAIL
@@ -252,7 +291,7 @@ class TestCounts:
     def test_a_window_too_short_to_hold_requests_is_inconclusive(self) -> None:
         found = self.judged(metrics(successes="0", failures="0", window="1ms"))
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert "too few requests for a window of 0 s" in found.summary
+        assert "too few requests for a window of 0.001 s" in found.summary
 
     @pytest.mark.parametrize(("succeeded", "seconds"), [(0, 10.0), (100, 0.0)])
     def test_no_traffic_is_inconclusive(self, succeeded: int, seconds: float) -> None:
@@ -383,6 +422,10 @@ class TestEdges:
     def test_a_single_edge_that_can_be_addressed_fails(self) -> None:
         found = self.judged(self.reads(), addressed=read(metrics(), path="/pods/mid/edges/server"))
         assert found.summary == "/pods/mid/edges/server answered 200: single edges cannot be addressed"
+
+    @pytest.mark.parametrize("status", [400, 403, 404, 405])
+    def test_any_refusal_of_a_single_edge_will_do(self, status: int) -> None:
+        assert self.judged(self.reads(), addressed=read({}, status)).passed
 
     def test_edges_that_were_there_before_any_call_are_inconclusive(self) -> None:
         found = self.judged(self.reads(), before=self.reads())

@@ -43,6 +43,14 @@ class TestNothingReaches:
             "cannot be told from no mesh: nothing reached v2 before the change as well (v1 300)"
         )
 
+    def test_a_backend_whose_ledger_was_not_read_is_inconclusive(self) -> None:
+        before = traffic({"v1": 100, "v2": 100}, reached={"v1": 100})
+        found = judge.nothing_reaches(before, traffic({"v1": 300}), "v2", SETTLED)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == (
+            "v2 answered before the change, but its ledger was not read or lost requests"
+        )
+
     def test_too_few_requests_are_inconclusive(self) -> None:
         found = judge.nothing_reaches(ALL_THREE, traffic({"v1": 134}), "v2", SETTLED)
         assert found.verdict is Verdict.INCONCLUSIVE
@@ -64,6 +72,13 @@ class TestEverythingReaches:
         found = judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", SETTLED, port=9090)
         assert found.verdict is Verdict.FAIL
         assert found.summary == "answered at another port than 9090: v2:8080 300"
+        one_off = traffic({"v2": 300}, ports={"v2:8080": 299, "v2:8081": 1})
+        found = judge.everything_reaches(ALL_THREE, one_off, "v2", SETTLED, port=8080)
+        assert found.summary == "answered at another port than 8080: v2:8081 1"
+        one_less = traffic({"v2": 300}, ports={"v2:8080": 299})
+        assert not judge.everything_reaches(ALL_THREE, one_less, "v2", SETTLED, port=8080).passed
+        one_more = traffic({"v2": 300}, ports={"v2:8080": 300, "v2:8081": 1})
+        assert not judge.everything_reaches(ALL_THREE, one_more, "v2", SETTLED, port=8080).passed
 
     def test_the_same_server_at_another_port_before_is_a_null_control(self) -> None:
         moved = traffic({"v2": 300}, ports={"v2:8081": 300})
@@ -80,12 +95,18 @@ class TestEverythingReaches:
         assert found.summary == "1 of 300 requests went where none may go (v1 1)"
 
     def test_what_does_not_settle_fails(self) -> None:
-        assert judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", UNSETTLED).verdict is Verdict.FAIL
+        found = judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", UNSETTLED)
+        assert found.verdict is Verdict.FAIL
+        assert found.hint == "the mesh did not take the change up, or takes longer than its profile allows"
 
     def test_what_held_before_is_inconclusive(self) -> None:
         found = judge.everything_reaches(ONLY_V2, ONLY_V2, "v2", SETTLED)
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert "cannot be told from no mesh" in found.summary
+        assert found.summary == (
+            "cannot be told from no mesh: everything reached v2 before the change as well (v2 300)"
+        )
+        found = judge.everything_reaches(ONLY_V2, ONLY_V2, "v2", SETTLED, port=8080)
+        assert "everything reached v2:8080 before" in found.summary
 
     def test_a_null_control_that_was_not_answered_is_inconclusive(self) -> None:
         found = judge.everything_reaches(silence(20), ONLY_V2, "v2", SETTLED)
@@ -138,6 +159,8 @@ class TestRestored:
         found = judge.restored(ONLY_V2, traffic({"v1": 5, "v2": 5}), self.servers, SETTLED)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == "10 requests may miss one of 3 servers by chance: that takes 26"
+        enough = judge.restored(ONLY_V2, traffic({"v1": 13, "v2": 13}), self.servers, SETTLED)
+        assert enough.verdict is Verdict.FAIL
 
     def test_connections_are_the_draws_where_they_stay_with_a_server(self) -> None:
         stuck = traffic({"v1": 50, "v2": 50}, fresh=False, connections=4, uniform_connections=4)
@@ -193,6 +216,18 @@ class TestPreserved:
     @pytest.mark.parametrize("during", [[], [traffic({})], traffic({})], ids=["none", "empty", "nothing"])
     def test_nothing_sent_is_inconclusive(self, during: Traffic | list[Traffic]) -> None:
         assert judge.preserved(self.effect, during, "v2").verdict is Verdict.INCONCLUSIVE
+
+    def test_a_violation_in_one_batch_outweighs_doubt_about_another(self) -> None:
+        doubtful = traffic({"v2": 300}, reached={"v2": 3})
+        assert judge.preserved(self.effect, [doubtful, ONLY_V1], "v2").verdict is Verdict.FAIL
+        assert judge.preserved(self.effect, [ONLY_V2, doubtful], "v2").verdict is Verdict.INCONCLUSIVE
+
+    def test_a_violation_without_an_effect_is_told_but_not_blamed(self) -> None:
+        found = judge.preserved(self.no_effect, ONLY_V1, "v2")
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary.endswith(
+            "besides, client-a → root:8080 GET /: 300 of 300 requests went where none may go (v1 300)"
+        )
 
     def test_views_that_disagree_are_inconclusive(self) -> None:
         found = judge.preserved(self.effect, traffic({"v2": 300}, reached={"v2": 3}), "v2")

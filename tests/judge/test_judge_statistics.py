@@ -52,9 +52,11 @@ def test_a_region_is_the_smallest_of_exact_equal_tails(n: int, share: float) -> 
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.003, 0.25, 0.35, 0.62, 1.0])
-def test_the_probability_of_a_rejection_is_that_of_scipy(wrong: float) -> None:
-    region = acceptance(4700, 0.3, 1e-5)
-    outside = stats.binom.cdf(region.low - 1, 4700, wrong) + stats.binom.sf(region.high, 4700, wrong)
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.97])
+@pytest.mark.parametrize("n", [1, 3, 40, 4700])
+def test_the_probability_of_a_rejection_is_that_of_scipy(n: int, share: float, wrong: float) -> None:
+    region = acceptance(n, share, 1e-2)
+    outside = stats.binom.cdf(region.low - 1, n, wrong) + stats.binom.sf(region.high, n, wrong)
     assert statistics.rejected(region, wrong) == pytest.approx(outside, rel=1e-6, abs=1e-15)
 
 

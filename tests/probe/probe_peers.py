@@ -72,11 +72,12 @@ def outcome(lines: list[dict[str, Any]]) -> Outcome:
 def start_probe(directory: Path, program: Path, name: str) -> Probe:
     control = str(directory / f"{name}.sock")
     ports = [part for one in ("--http", "--http", "--tcp", "--udp") for part in (one, "0")]
-    process = subprocess.Popen(
-        [*PYTHON, str(program), "serve", "--name", name, "--control", control, *ports],
-        stdout=subprocess.PIPE,
-        stderr=(directory / f"{name}.stderr").open("wb"),
-    )
+    with (directory / f"{name}.stderr").open("wb") as errors:
+        process = subprocess.Popen(
+            [*PYTHON, str(program), "serve", "--name", name, "--control", control, *ports],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
     assert process.stdout is not None
     said = json.loads(process.stdout.readline())
     return Probe(name, process, control, said["http"], said["tcp"], said["udp"])

@@ -202,7 +202,10 @@ def _address(ip: str, port: int) -> JSON:
 
 @contextmanager
 def http_application(name: str, port: int) -> Iterator[list[str]]:
-    """An HTTP server that says who it is and what it saw; gives the request lines that reached it."""
+    """An HTTP server that says who it is and what it saw; gives the request lines that reached it.
+
+    It answers `/418` and the like with that status.
+    """
     requests: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -218,7 +221,7 @@ def http_application(name: str, port: int) -> Iterator[list[str]]:
 
         def _answer(self) -> None:
             requests.append(f"{self.command} {self.path}")
-            self.send_response_only(200)
+            self.send_response_only(int(self.path[1:]) if self.path[1:].isdecimal() else 200)
             self.send_header("server", name)
             self.send_header("seen", json.dumps(dict(self.headers.items())))
             self.send_header("content-length", "0")

@@ -32,7 +32,8 @@ def pod(
     container = {
         "name": "app",
         "ports": [
-            {"name": key, "containerPort": number} for key, number in (ports or {"http": 8080}).items()
+            {"name": key, "containerPort": number}
+            for key, number in ({"http": 8080} if ports is None else ports).items()
         ],
     }
     sidecar = {"name": "smi-sidecar", "ports": [{"containerPort": 15021}]}

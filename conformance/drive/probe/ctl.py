@@ -15,12 +15,26 @@ _LOOK_AGAIN_S = 0.02
 
 
 def run(path: str, request: str | None) -> int:
-    """Pass a request on and print the answering lines; exit status 1 when no probe answers at ``path``."""
-    line = (sys.stdin.readline() if request is None else request).strip()
+    """Pass a request on and print the answering lines; exit status 1 when no probe answers at ``path``.
+
+    Without a request, each line of standard input is one, and an empty line follows each answer: so one client
+    started once carries all that is asked of its pod.
+    """
+    if request is not None:
+        return _pass_on(path, request)
+    status = 0
+    while line := sys.stdin.readline():
+        status = _pass_on(path, line) or status
+        sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+    return status
+
+
+def _pass_on(path: str, request: str) -> int:
     channel = None
     try:
         channel = _connect(path)
-        channel.sendall(line.encode() + b"\n")
+        channel.sendall(request.strip().encode() + b"\n")
         return _print(channel)
     except OSError as error:
         sys.stderr.write(f"no probe answers at {path}: {error}\n")

@@ -7,7 +7,7 @@ that tells.
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -69,7 +69,7 @@ class Ledger:
     """Remembers requests by batch and index."""
 
     def __init__(self) -> None:
-        self.boot = uuid.uuid4().hex
+        self.boot = os.urandom(16).hex()
         self.other = 0
         self.overflow = 0
         self._pages: dict[str, Page] = {}

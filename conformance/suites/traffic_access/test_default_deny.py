@@ -1,4 +1,4 @@
-"""Nothing is let through that no TrafficTarget allows, and a target for one destination leaves the others closed."""
+"""Nothing is let through that no TrafficTarget allows, and a target opens its own destination alone."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def chain(scenario: Scenario) -> Chain:
 
 
 def drive(scenario: Scenario) -> None:
-    """Both links of the chain at once: mid answers the client with successes and failures, server mid with delays."""
+    """Both links of the chain at once: mid answers with successes and failures, server with delays."""
     mid = [
         scenario.call("metrics/client", "metrics/mid", requests=SUCCEEDED),
         scenario.call("metrics/client", "metrics/mid", requests=FAILED, headers={"x-probe-status": "500"}),
@@ -116,7 +116,7 @@ def total(read: ApiRead) -> float:
 
 
 def window_s(read: ApiRead) -> float:
-    """The window of an answer, for how long to wait; 30 s, as in the specification's examples, if unreadable."""
+    """The window of an answer, for how long to wait; if it has none 30 s, as the specification shows."""
     try:
         return one(read).window_s
     except Malformed:

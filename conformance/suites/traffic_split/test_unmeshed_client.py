@@ -25,7 +25,7 @@ class Clients:
 
 @pytest.fixture(scope="module")
 def clients(scenario: Scenario) -> Clients:
-    if scenario.profile.access.open is None and scenario.profile.access.default == "deny":
+    if scenario.profile.needs_permits:
         pytest.skip("access control refuses a client without identity, and the profile opens no namespace")
     scenario.apply("services.yaml")
     servers = ["main/v1", "main/v2"]

@@ -1,0 +1,267 @@
+"""A cluster in memory: an API with objects, pods that are ready at once, probes, and a mesh that splits.
+
+Plans are checked and ledgers kept by the probe's own code, so what the real probe refuses is refused here.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from conformance.clusters import Account, Answer, ClusterError, Object
+from conformance.drive.arena import CONTAINER, MEMBERSHIP_LABEL
+from conformance.drive.manifests import WORKLOAD_ANNOTATION
+from conformance.drive.probe.ledger import Entry, Ledger
+from conformance.drive.probe.plan import Batch, PlanError, read_plan
+from conformance.drive.traffic import CTL
+
+SERVES: dict[str, tuple[str, ...]] = {
+    "v1": ("Namespace", "Node", "Pod", "Service", "ServiceAccount", "ConfigMap", "Event"),
+    "apps/v1": ("Deployment",),
+    "split.smi-spec.io/v1alpha4": ("TrafficSplit",),
+    "access.smi-spec.io/v1alpha3": ("TrafficTarget",),
+    "specs.smi-spec.io/v1alpha4": ("HTTPRouteGroup", "TCPRoute", "UDPRoute"),
+}
+CLUSTER_SCOPED = {"Namespace", "Node"}
+INJECT = "fake.example/inject"
+
+
+@dataclass
+class FakeCluster:
+    """Implements `conformance.clusters.Cluster`. ``splits`` is whether its mesh honours TrafficSplits."""
+
+    splits: bool = True
+    name: str = "fake"
+    serves: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(SERVES))
+    forbidden: frozenset[tuple[str, str]] = frozenset()
+    """Verbs on resources that one has no right to."""
+    ready: bool = True
+    on_apply: Callable[[Object], None] = lambda item: None
+    on_ask: Callable[[str, Mapping[str, Any]], None] = lambda pod, request: None
+    created: list[str] = field(default_factory=list)
+    objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
+    background: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    closed: bool = False
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    # --- the API ------------------------------------------------------------------------------
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        account: Account | None = None,
+    ) -> Answer:
+        with self._lock:
+            if path == "/version":
+                return Answer(200, {"gitVersion": "v1.31.0"})
+            if path.endswith("/selfsubjectaccessreviews") and body is not None:
+                asked = body["spec"]["resourceAttributes"]
+                allowed = (asked["verb"], asked["resource"]) not in self.forbidden
+                return Answer(201, {"status": {"allowed": allowed}})
+            return self._discovery(path) or self._object(method, path, body, dict(query or {}))
+
+    def _discovery(self, path: str) -> Answer | None:
+        if path == "/apis":
+            groups = [one.split("/") for one in self.serves if "/" in one]
+            listed = [
+                {"name": group, "versions": [{"groupVersion": f"{group}/{version}", "version": version}]}
+                for group, version in groups
+            ]
+            return Answer(200, {"groups": listed})
+        kinds = self.serves.get(path.removeprefix("/apis/"))
+        if kinds is None:
+            return Answer(404, {"message": "not found"}) if path.count("/") == 3 else None
+        return Answer(200, {"resources": [{"kind": kind, "name": _plural(kind)} for kind in kinds]})
+
+    def _object(self, method: str, path: str, body: Object | None, query: dict[str, str]) -> Answer:
+        parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
+        namespace = parts[1] if parts[0] == "namespaces" and len(parts) > 2 else ""
+        plural, *names = parts[2:] if namespace else parts
+        api = path.split("/")[2] if path.startswith("/api/") else "/".join(path.split("/")[2:4])
+        (kind,) = [kind for kind in self.serves.get(api, ()) if _plural(kind) == plural] or [""]
+        if method == "POST" and body is not None:
+            return Answer(201, copy.deepcopy(self._store(body)))
+        if "watch" in query:
+            since = [event for version, event in self.events if version > int(query["resourceVersion"])]
+            return Answer(200, copy.deepcopy(since))
+        if not names:
+            return Answer(200, {"items": self.list(api, kind, namespace)})
+        found = self.objects.get((kind, namespace, names[0]))
+        if found is None:
+            return Answer(404, {"message": f"{path} not found", "reason": "NotFound"})
+        if method == "DELETE":
+            self.delete([found])
+        elif method == "PATCH" and body is not None:
+            marks = found["metadata"].get("annotations", {}) | body["metadata"]["annotations"]
+            found = self._store({**found, "metadata": {**found["metadata"], "annotations": marks}})
+        elif method == "PUT" and body is not None:
+            found = self._store(body)
+        return Answer(200, copy.deepcopy(found))
+
+    def _store(self, item: Object) -> dict[str, Any]:
+        stored: dict[str, Any] = copy.deepcopy(dict(item))
+        metadata = stored["metadata"]
+        key = (stored["kind"], metadata.get("namespace", ""), metadata["name"])
+        self.events.append((len(self.events) + 1, {"type": "MODIFIED", "object": stored}))
+        metadata["resourceVersion"] = str(len(self.events))
+        self.created.append("/".join(key))
+        if stored["kind"] == "Deployment":
+            template = stored["spec"]["template"]
+            marks = {**template["metadata"], "namespace": key[1], "name": f"{key[2]}-1"}
+            self._store({"apiVersion": "v1", "kind": "Pod", "metadata": marks, "spec": template["spec"]})
+        if stored["kind"] == "Pod":
+            if INJECT in self.objects["Namespace", "", key[1]]["metadata"].get("labels", {}):
+                stored["spec"]["containers"].append({"name": "sidecar"})
+            ready = {"type": "Ready", "status": "True" if self.ready else "False"}
+            stored["status"] = {
+                "podIP": f"10.0.0.{len(self.objects)}",
+                "conditions": [ready],
+                "phase": "Running",
+            }
+        self.objects[key] = stored
+        return stored
+
+    def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        if kind not in self.serves.get(api_version, ()):
+            raise ClusterError(f"the cluster does not serve {api_version} (wanted for {kind})")
+        root = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        inside = f"/namespaces/{namespace}" if namespace and kind not in CLUSTER_SCOPED else ""
+        return f"{root}{inside}/{_plural(kind)}" + (f"/{name}" if name else "")
+
+    def apply(self, objects: Iterable[Object]) -> None:
+        for item in objects:
+            self.on_apply(item)
+            self.path(item["apiVersion"], item["kind"])
+            with self._lock:
+                self._store(item)
+
+    def delete(self, objects: Iterable[Object]) -> None:
+        for item in objects:
+            kind, name = item["kind"], item["metadata"]["name"]
+            namespace = item["metadata"].get("namespace", "")
+            with self._lock:
+                self.objects.pop((kind, namespace, name), None)
+                if kind == "Namespace":
+                    self.objects = {key: one for key, one in self.objects.items() if key[1] != name}
+                if kind == "Deployment":
+                    self.objects.pop(("Pod", namespace, f"{name}-1"), None)
+
+    def list(
+        self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
+    ) -> list[dict[str, Any]]:
+        key, _, value = labels.partition("=")
+        with self._lock:
+            found = [
+                one
+                for (k, n, _), one in self.objects.items()
+                if k == kind and (not namespace or n == namespace)
+            ]
+        matched = [
+            one for one in found if not key or value in (one["metadata"].get("labels", {}).get(key), "")
+        ]
+        return [copy.deepcopy(one) for one in matched if not key or key in one["metadata"].get("labels", {})]
+
+    def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:
+        return f"log of {container}"
+
+    def close(self) -> None:
+        self.closed = True
+
+    # --- the probes ---------------------------------------------------------------------------
+
+    def ask(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
+    ) -> str:
+        assert (container, tuple(command)) == (CONTAINER, CTL)
+        request = json.loads(line)
+        self.on_ask(pod, request)
+        with self._lock:
+            try:
+                lines = list(self._answer(self.objects["Pod", namespace, pod], request))
+            except PlanError as error:
+                lines = [{"error": str(error)}]
+        return "".join(json.dumps(one) + "\n" for one in lines)
+
+    def _answer(self, pod: dict[str, Any], request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        if request["op"] == "ledger":
+            yield self.ledgers[pod["status"]["podIP"]].answer(request["batches"], request.get("entries", 200))
+        elif request["op"] == "stop":
+            yield from self.background.pop(request["handle"])
+        else:
+            started = request["op"] == "start"
+            lines = list(self._run(pod, read_plan(request["plan"], bounded=not started).batches))
+            if started:
+                self.background["h1"] = lines
+            yield from [{"handle": "h1"}] if started else lines
+
+    def _run(self, client: dict[str, Any], batches: Iterable[Batch]) -> Iterator[dict[str, Any]]:
+        totals = {}
+        yield {"kind": "start"}
+        for batch in batches:
+            chance = random.Random(batch.id)
+            route = self._route(client, batch.host, batch.port, chance)
+            rows = [self._request(batch, index, *route()) for index in range(batch.requests or 600)]
+            totals[batch.id] = {"observations": len(rows)}
+            yield {"batch": batch.id, "observations": rows}
+        yield {"kind": "end", "complete": True, "batches": totals}
+
+    def _request(self, batch: Batch, index: int, server: dict[str, Any] | None, port: int) -> list[Any]:
+        connection = index + 1 if batch.per_connection == 1 else index % batch.concurrency + 1
+        if server is None:
+            return [index, connection, None, None, None, 900, "refused"]
+        self.ledgers[server["status"]["podIP"]].record(f"{batch.id}.{index}", port, _no_details)
+        workload = server["metadata"]["annotations"][WORKLOAD_ANNOTATION]
+        return [index, connection, workload, port, 200 if batch.protocol == "http" else None, 900, None]
+
+    def _route(
+        self, client: dict[str, Any], host: str, port: int, chance: random.Random
+    ) -> Callable[[], tuple[dict[str, Any] | None, int]]:
+        """Draws the pod that a request to the host gets to, with the port there."""
+        pods = [one for (kind, _, _), one in self.objects.items() if kind == "Pod"]
+        if host == "127.0.0.1":
+            return lambda: (client, port)
+        if direct := [pod for pod in pods if pod["status"]["podIP"] == host]:
+            return lambda: (direct[0], port)
+        name, namespace = host.split(".")[:2]
+        weights = {name: 1}
+        home = self.objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
+        if self.splits and home[MEMBERSHIP_LABEL] != "outside":
+            for (kind, where, _), split in self.objects.items():
+                if kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name):
+                    weights = {one["service"]: one["weight"] for one in split["spec"]["backends"]}
+        ends = {one: self._endpoints(namespace, one, port) for one in weights}
+        totals = list(accumulate(weights.values()))
+        return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
+
+    def _endpoints(self, namespace: str, service: str, port: int) -> list[tuple[dict[str, Any] | None, int]]:
+        found = self.objects["Service", namespace, service]["spec"]
+        (target,) = [one["targetPort"] for one in found["ports"] if one["port"] == port]
+        ends: list[tuple[dict[str, Any] | None, int]] = []
+        for (kind, where, _), pod in self.objects.items():
+            matches = kind == "Pod" and found["selector"].items() <= pod["metadata"]["labels"].items()
+            if matches and where == namespace:
+                ports = {one["name"]: one["containerPort"] for one in pod["spec"]["containers"][0]["ports"]}
+                ends.append((pod, ports.get(target, target)))
+        return ends or [(None, port)]
+
+
+def _plural(kind: str) -> str:
+    return f"{kind.lower()}s"
+
+
+def _no_details() -> Entry:
+    return Entry(0, None, None, {}, 0, "")

@@ -1,0 +1,385 @@
+"""Whole runs in this process: verdicts, exit codes, selection, and what is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import pytest
+
+from conformance import catalogue
+from conformance.clusters import ClusterError, ExecFailed, Object
+from conformance.drive import arena
+from conformance.report import schema
+
+from .conftest import Bench, made_bench
+
+ZERO_SUITE = "traffic_split/test_zero_weight.py"
+ZERO, DIRECT = "split-zero-weight-gets-nothing", "split-direct-backend-access"
+WEIGHTS_SUITE = "traffic_split/test_weighted_distribution.py"
+WEIGHTS = "split-weighted-distribution"
+OWN = """
+    import pytest
+    from conformance import judge
+    pytestmark = pytest.mark.scenario("traffic-split/zero-weight", arena=("main",), groups=("split",))
+    @pytest.mark.requirement("split-zero-weight-gets-nothing")
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """Everything about splits and objects, against a mesh that does as it should."""
+    with made_bench(tmp_path_factory.mktemp("whole")) as bench:
+        assert bench.run("-k", "traffic_split or common") == 0
+        yield bench
+
+
+def spoil(item: Object, word: str, error: BaseException) -> None:
+    """Raise the error for the TrafficSplit of a scenario."""
+    if item["kind"] == "TrafficSplit" and item["spec"]["service"] == word:
+        raise error
+
+
+class TestAWholeRun:
+    def test_everything_that_the_mesh_does_passes(self, whole: Bench) -> None:
+        assert whole.report.headline.verdict.value == "pass"
+        assert whole.report.counts["pass"] == 12
+        assert whole.report.counts["fail"] == whole.report.counts["inconclusive"] == 0
+
+    def test_a_requirement_with_several_tests_shows_them_all(self, whole: Bench) -> None:
+        assert [test.title for test in whole.record(WEIGHTS).tests] == [
+            "Requests are divided 80 to 20",
+            "A share of one in a hundred is honoured",
+        ]
+
+    def test_the_report_keeps_the_evidence_that_verdicts_stand_on(self, whole: Bench) -> None:
+        (test,) = whole.record(ZERO).tests
+        assert [evidence.name for evidence in test.evidence] == ["before", "sample"]
+        assert [settling.took_s for settling in test.settlings] == [0.0]
+        assert test.basis is not None
+        assert test.basis.judge == "nothing_reaches"
+
+    def test_what_was_not_selected_and_what_has_no_test_is_told_apart(self, whole: Bench) -> None:
+        assert whole.outcome("access-default-deny") == "not selected"
+        assert whole.record("split-ingress-client").status == "untested"
+        assert "ingress controller" in whole.record("split-ingress-client").note
+
+    def test_every_requirement_of_the_catalogue_is_in_the_report(self, whole: Bench) -> None:
+        assert [one.id for one in whole.report.requirements] == list(catalogue.load())
+
+    def test_the_document_fits_the_published_schema(self, whole: Bench) -> None:
+        document = json.loads((whole.directory / "report.json").read_text(encoding="utf-8"))
+        jsonschema.validate(document, json.loads(schema.published()))
+
+    def test_junit_and_html_are_written_beside_it(self, whole: Bench) -> None:
+        assert sorted(path.name for path in whole.directory.iterdir()) == [
+            "junit.xml",
+            "report.html",
+            "report.json",
+        ]
+        cases = ET.parse(whole.directory / "junit.xml").iter("testcase")
+        assert ZERO in {case.get("name") for case in cases}
+        assert ZERO in (whole.directory / "report.html").read_text(encoding="utf-8")
+
+    def test_nothing_is_left_in_the_cluster(self, whole: Bench) -> None:
+        assert whole.cluster.objects == {}
+        assert whole.cluster.closed
+
+    def test_all_that_was_created_carries_the_label_of_the_run(self, whole: Bench) -> None:
+        stored = [event["object"] for _, event in whole.cluster.events]
+        unlabelled = [
+            f"{one['kind']}/{one['metadata']['name']}"
+            for one in stored
+            if one["metadata"].get("labels", {}).get("smi-conformance.dev/run") != "r1"
+        ]
+        assert unlabelled == []
+
+    def test_faults_that_a_requirement_is_shown_to_catch_are_named(self, whole: Bench) -> None:
+        assert whole.record(ZERO).faults
+
+
+def test_a_mesh_that_ignores_splits_fails(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.cluster.splits = False
+    assert bench.suite(ZERO_SUITE) == 1
+    assert bench.outcome(ZERO) == "fail"
+    assert "went where none may go" in bench.record(ZERO).tests[0].summary
+    said = capsys.readouterr().out
+    assert "✗ FAIL: 1 of 2 core requirements failed" in said
+    assert "expected: no request reaches v2" in said
+
+
+def test_a_claim_of_preservation_is_not_blamed_on_a_mesh_without_effect(bench: Bench) -> None:
+    bench.cluster.splits = False
+    bench.suite(ZERO_SUITE)
+    assert bench.outcome(DIRECT) == "inconclusive"
+
+
+def test_diagnostics_of_a_failure_are_gathered_before_the_arena_goes(bench: Bench) -> None:
+    bench.cluster.splits = False
+    bench.suite(ZERO_SUITE)
+    names = [one.name for one in bench.report.diagnostics]
+    assert "traffic-split/zero-weight: log of smi-main-r1/client, probe" in names
+
+
+def test_waiting_counts_as_the_time_of_the_mesh(bench: Bench) -> None:
+    bench.cluster.splits = False
+    bench.suite(ZERO_SUITE)
+    timing = bench.report.timing
+    assert 3.0 <= timing.waiting_s <= 3.6
+    assert timing.total_s == pytest.approx(timing.waiting_s)
+
+
+def test_a_broken_exec_is_inconclusive_and_not_blamed_on_the_mesh(bench: Bench) -> None:
+    def drop(pod: str, request: Mapping[str, Any]) -> None:
+        if request["op"] == "ledger":
+            raise ExecFailed("exec in smi-main-r1/v1-1 broke off")
+
+    bench.cluster.on_ask = drop
+    assert bench.suite(ZERO_SUITE) == 2
+    record = bench.record(ZERO)
+    assert record.outcome == "inconclusive"
+    assert record.tests[0].summary == "ExecFailed: exec in smi-main-r1/v1-1 broke off"
+    assert "not of the mesh" in record.tests[0].hint
+
+
+def test_a_test_without_a_verdict_is_inconclusive(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.own_suite(OWN + "    def test_says_nothing(scenario): pass") == 2
+    assert bench.outcome(ZERO) == "inconclusive"
+    assert "ended without a judgement" in bench.record(ZERO).tests[0].summary
+    assert "1 inconclusive" in capsys.readouterr().out
+
+
+def test_an_assertion_in_a_test_is_no_finding_about_the_mesh(bench: Bench) -> None:
+    assert bench.own_suite(OWN + "    def test_asserts(scenario): assert 1 == 2, 'figures'") == 2
+    assert bench.record(ZERO).tests[0].summary == "AssertionError: figures"
+
+
+def test_what_a_version_cannot_express_is_not_claimed(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = """    def test_v1alpha1(scenario):
+        from conformance.drive.versions import NotExpressible
+        raise NotExpressible("TCPRoute v1alpha3 has no ports")
+    """
+    assert bench.own_suite(OWN + source) == 2
+    record = bench.record(ZERO)
+    assert (record.outcome, record.tests[0].summary) == ("not claimed", "TCPRoute v1alpha3 has no ports")
+    assert "1 skipped" in capsys.readouterr().out
+
+
+def test_a_skip_before_the_traffic_is_not_claimed(bench: Bench) -> None:
+    # Needs TrafficTargets everywhere, so nobody outside the mesh could be let in.
+    bench.profile.write_text(bench.profile.read_text().replace("access: {open: {}}", ""), encoding="utf-8")
+    assert bench.suite("traffic_split/test_unmeshed_client.py") == 2
+    assert bench.outcome("split-unmeshed-client") == "not claimed"
+
+
+def test_what_is_not_claimed_is_not_tried(bench: Bench) -> None:
+    bench.profile.write_text("name: fake\nclaims: {split: [v1alpha4]}\njoin: {sidecar: false}\n")
+    assert bench.run("-k", "test_zero_weight or test_sources") == 0
+    record = bench.record("access-only-listed-sources")
+    assert record.outcome == "not claimed"
+    assert record.note.startswith("the profile claims none of access v1alpha1")
+    assert not any("smi-access" in one for one in bench.cluster.created)
+
+
+def test_what_a_profile_disclaims_is_not_claimed_with_its_reason(bench: Bench) -> None:
+    disclaimer = f"disclaims: {{{DIRECT}: names of backends are not served}}\n"
+    bench.profile.write_text(bench.profile.read_text() + disclaimer, encoding="utf-8")
+    assert bench.suite(ZERO_SUITE) == 0
+    record = bench.record(DIRECT)
+    assert record.note == "the profile disclaims it: names of backends are not served"
+    assert record.outcome == "not claimed"
+
+
+class TestAnInterruptedRun:
+    @pytest.fixture
+    def interrupted(self, bench: Bench) -> Bench:
+        bench.cluster.on_apply = lambda item: spoil(item, "shop", KeyboardInterrupt())
+        path = "traffic_split"
+        assert bench.suite(path, "-k", "test_weighted or test_zero or test_delete") == 2
+        return bench
+
+    def test_leaves_a_valid_report_that_names_what_was_not_reached(self, interrupted: Bench) -> None:
+        assert interrupted.report.run.interrupted
+        assert interrupted.outcome("split-delete-restores-root") == "pass"
+        assert interrupted.outcome(WEIGHTS) == "not reached"
+        assert interrupted.outcome(ZERO) == "not reached"
+        assert "3 requirements were not reached" in interrupted.report.headline.reason
+
+    def test_removes_its_arena(self, interrupted: Bench) -> None:
+        assert interrupted.cluster.objects == {}
+
+    def test_says_so(self, interrupted: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        assert "interrupted: removing the arena" in capsys.readouterr().out
+
+    def test_ends_in_the_same_way_on_sigterm(self, bench: Bench) -> None:
+        def end(item: Object) -> None:
+            if item["kind"] == "TrafficSplit":
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        before = signal.getsignal(signal.SIGTERM)
+        bench.cluster.on_apply = end
+        assert bench.suite(ZERO_SUITE) == 2
+        assert bench.report.run.interrupted
+        assert bench.cluster.objects == {}
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    def test_while_the_arena_is_made_removes_it_as_well(self, bench: Bench) -> None:
+        def interrupt(item: Object) -> None:
+            if item["kind"] == "Deployment":
+                raise KeyboardInterrupt
+
+        bench.cluster.on_apply = interrupt
+        assert bench.suite(ZERO_SUITE) == 2
+        assert bench.cluster.objects == {}
+        assert bench.outcome(ZERO) == "not reached"
+
+
+class TestSelection:
+    def test_by_requirement_takes_its_tests_alone(self, bench: Bench) -> None:
+        assert bench.suite(ZERO_SUITE, "--requirement", ZERO) == 0
+        assert bench.outcome(ZERO) == "pass"
+        assert bench.outcome(DIRECT) == "not selected"
+
+    def test_by_level_takes_that_level_alone(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        assert bench.suite(ZERO_SUITE, "--level", "ambiguous") == 2
+        assert "nothing was judged" in capsys.readouterr().out
+
+    def test_of_some_tests_of_a_requirement_shows_it_neither_as_passed(self, bench: Bench) -> None:
+        assert bench.suite(WEIGHTS_SUITE, "-k", "80_to_20") == 2
+        record = bench.record(WEIGHTS)
+        assert record.outcome == "not selected"
+        assert record.note == "1 of its 2 tests did not run"
+        assert bench.report.headline.reason == "no core requirement was judged"
+
+    def test_of_some_tests_of_a_requirement_shows_it_as_failed_where_they_fail(self, bench: Bench) -> None:
+        bench.cluster.splits = False
+        assert bench.suite(WEIGHTS_SUITE, "-k", "80_to_20") == 1
+        assert bench.outcome(WEIGHTS) == "fail"
+
+    def test_of_nothing_is_an_error_and_creates_nothing(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert bench.run("-k", "no_such_test") == 2
+        assert "nothing was judged" in capsys.readouterr().out
+        assert bench.cluster.created == []
+        assert not bench.directory.exists()
+
+    def test_of_what_nobody_claims_is_an_error_and_creates_nothing(self, bench: Bench) -> None:
+        assert bench.run("--requirement", "metrics-discovery") == 2
+        assert bench.cluster.created == []
+
+
+class TestAClusterThatIsNotReady:
+    @pytest.mark.parametrize("command", ["run", "pytest"])
+    def test_lacks_rights(self, bench: Bench, capsys: pytest.CaptureFixture[str], command: str) -> None:
+        bench.cluster.forbidden = frozenset({("create", "pods")})
+        code = bench.run("-k", "test_zero_weight") if command == "run" else bench.suite(ZERO_SUITE)
+        assert code == 2
+        said = capsys.readouterr().out
+        assert "not permitted: create pods, create pods/exec; bind the ClusterRole of docs/rbac.yaml" in said
+        assert "interrupted" not in said
+        assert bench.cluster.created == []
+
+    def test_lacks_the_claimed_apis(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        del bench.cluster.serves["split.smi-spec.io/v1alpha4"]
+        assert bench.suite(ZERO_SUITE) == 2
+        assert "install the CRDs of fake, or correct claims.split" in capsys.readouterr().out
+        assert bench.cluster.created == []
+
+    def test_refuses_the_workloads(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        def refuse(item: Object) -> None:
+            if item["kind"] == "Pod":
+                raise ClusterError("violates PodSecurity (HTTP 403 Forbidden)")
+
+        bench.cluster.on_apply = refuse
+        assert bench.suite(ZERO_SUITE) == 2
+        assert "violates PodSecurity" in capsys.readouterr().out
+        assert bench.cluster.objects == {}
+
+    def test_has_pods_that_do_not_get_ready(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(arena, "READY_WITHIN_S", 2.0)
+        bench.cluster.ready = False
+        assert bench.suite(ZERO_SUITE) == 2
+        summary = bench.record(ZERO).tests[0].summary
+        assert summary.startswith("NotReady: not seen within 2 s: pods of smi-main-r1 ready; pod ")
+        assert bench.cluster.objects == {}
+
+    def test_has_pods_that_do_not_join(self, bench: Bench) -> None:
+        bench.profile.write_text(bench.profile.read_text().replace("sidecar: false", "sidecar: true"))
+        assert bench.suite(ZERO_SUITE) == 2
+        assert "pods did not join the mesh fake (no sidecar)" in bench.record(ZERO).tests[0].summary
+
+
+def test_what_cannot_be_withdrawn_makes_everything_after_it_inconclusive(bench: Bench) -> None:
+    delete, withdrawn = bench.cluster.delete, []
+
+    def refuse(objects: Any) -> None:
+        items = list(objects)
+        if any(item["kind"] == "TrafficSplit" for item in items) and not withdrawn:
+            withdrawn.append(items)
+            raise ClusterError("an admission webhook denied the request")
+        delete(items)
+
+    bench.cluster.delete = refuse  # type: ignore[method-assign]
+    path = "traffic_split"
+    assert bench.suite(path, "-k", "test_targetport or test_zero") == 2
+    assert bench.outcome("split-targetport-per-backend") == "pass"
+    assert bench.outcome(ZERO) == "inconclusive"
+    (finding,) = bench.report.findings
+    assert finding.text.startswith(
+        "what traffic-split/targetport applied could not be withdrawn: an admission"
+    )
+
+
+def test_an_arena_that_does_not_go_away_is_a_finding(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arena, "GONE_WITHIN_S", 2.0)
+    bench.cluster.delete = lambda objects: None  # type: ignore[method-assign]
+    assert bench.suite(ZERO_SUITE) == 0
+    (finding,) = bench.report.findings
+    assert "not seen within 2 s: 1 namespaces gone" in finding.text
+    assert finding.remedy == "smi-conformance clean removes what is left"
+
+
+def test_keep_leaves_the_workloads_and_takes_the_resources(bench: Bench) -> None:
+    assert bench.suite(ZERO_SUITE, "--keep") == 0
+    kinds = {kind for kind, _, _ in bench.cluster.objects}
+    assert "Pod" in kinds
+    assert "TrafficSplit" not in kinds
+
+
+def test_a_starved_machine_is_not_blamed_on_the_mesh(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = bench.cluster._request
+
+    def slow(client: Any, batch: Any, index: int, chance: Any) -> list[Any]:
+        row = honest(client, batch, index, chance)
+        return [*row[:5], 700_000, None] if batch.id == "control" else row
+
+    bench.cluster.splits = False
+    monkeypatch.setattr(bench.cluster, "_request", slow)
+    assert bench.suite(ZERO_SUITE) == 2
+    assert "the machine was starved" in bench.record(ZERO).tests[0].summary
+
+
+def test_reports_that_cannot_be_written_stop_a_run_before_it_starts(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bench.folder / "reports").write_text("a file")
+    assert bench.run("-k", "test_zero_weight") == 2
+    assert "no reports can be written to" in capsys.readouterr().err
+    assert bench.cluster.created == []
+
+
+def test_suites_without_a_mesh_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    from conformance import suites_index
+
+    assert (
+        pytest.main([str(suites_index.SUITES / ZERO_SUITE), "--assert=plain"]) == pytest.ExitCode.USAGE_ERROR
+    )
+    assert "the conformance suites need --mesh PROFILE; there are: none, reference" in capsys.readouterr().err

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from reference.agent.counting import Counter
+
+
+def line(status: int = 200, peer: str = "10.0.0.1", duration: int = 5) -> bytes:
+    return f"smi\tin\t{peer}\t{status}\t{duration}\tinbound\troot\n".encode()
+
+
+def test_requests_are_counted_by_peer_until_they_are_handed_over() -> None:
+    now = 100.0
+    counter = Counter(lambda: now)
+    for status in (200, 200, 503):
+        counter.line(line(status))
+    counter.line(line(peer="10.0.0.2"))
+    counter.line(b"[warning] something else\n")
+    assert counter.close_interval()
+    now = 103.0
+    (interval,) = counter.intervals()
+    assert interval["age_s"] == 3
+    assert [(entry["peer"], entry["successes"], entry["failures"]) for entry in interval["tallies"]] == [
+        ("10.0.0.1", 2, 1),
+        ("10.0.0.2", 1, 0),
+    ]
+    counter.handed_over()
+    assert not counter.close_interval()
+
+
+def test_what_could_not_be_handed_over_waits_with_its_age() -> None:
+    now = 100.0
+    counter = Counter(lambda: now)
+    counter.line(line())
+    counter.close_interval()
+    now = 101.0
+    counter.line(line())
+    counter.close_interval()
+    assert [interval["age_s"] for interval in counter.intervals()] == [1, 0]
+
+
+def test_only_a_minute_is_kept_for_a_control_plane_that_is_away() -> None:
+    counter = Counter(lambda: 0.0)
+    for _ in range(500):
+        counter.line(line())
+        counter.close_interval()
+    assert len(counter.intervals()) == 240

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fake_api_server import eventually
+
+from reference.ca import Authority
+from reference.compiler.configuration import Configuration
+from reference.distribution import Delivery, Distribution
+from reference.spoiler import Faithful
+from reference.world import Workload, World
+
+SERVER = Workload("shop", "server")
+CLIENT = Workload("shop", "client")
+
+
+def world(*accounts: str, weight: int = 1) -> World:
+    pods = [
+        {
+            "metadata": {"name": account, "namespace": "shop"},
+            "spec": {"serviceAccountName": account, "containers": [{"ports": [{"containerPort": weight}]}]},
+        }
+        for account in accounts
+    ]
+    return World({"pods": tuple(pods)})
+
+
+def distribution() -> Distribution:
+    return Distribution(Authority(Authority.create(datetime.now(UTC))), lambda: None)
+
+
+async def polled(made: Distribution, workload: Workload, have: str = "", identity: str = "") -> Delivery:
+    delivery = await made.poll(workload, have, identity, 5)
+    assert delivery is not None
+    return delivery
+
+
+def test_the_first_poll_brings_everything_and_an_identity() -> None:
+    async def scenario() -> None:
+        made = distribution()
+        await made.update(world("server"), Faithful())
+        delivery = await polled(made, SERVER)
+        assert delivery.base == ""
+        assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(delivery.files)
+        assert json.loads(json.dumps(delivery.as_json()))["version"] == delivery.version
+
+    asyncio.run(scenario())
+
+
+def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
+    async def scenario() -> None:
+        made = distribution()
+        await made.update(world("server", weight=8080), Faithful())
+        first = await polled(made, SERVER)
+        waiting = asyncio.create_task(polled(made, SERVER, first.version, first.identity))
+        await eventually(lambda: made.seats[SERVER].polls)
+        await made.update(world("server", weight=9090), Faithful())
+        second = await waiting
+        assert second.base == first.version
+        assert "lds.json" in second.files
+        assert second.identity == first.identity
+        assert not any(path.startswith("sds/") for path in second.files)
+        assert any("8080" in path for path in second.gone)
+
+    asyncio.run(scenario())
+
+
+def test_who_is_not_concerned_is_not_woken() -> None:
+    async def scenario() -> None:
+        made = distribution()
+        await made.update(world("server", "client"), Faithful())
+        first = await polled(made, CLIENT)
+        waiting = asyncio.create_task(made.poll(CLIENT, first.version, first.identity, 0.05))
+        await eventually(lambda: made.seats[CLIENT].polls)
+        await made.update(world("server", "client"), Faithful())
+        assert await waiting is None
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
+    async def scenario() -> None:
+        made = distribution()
+        await made.update(world("client"), Faithful())
+        waiting = asyncio.create_task(polled(made, SERVER))
+        await eventually(lambda: made.seats.get(SERVER) and made.seats[SERVER].polls)
+        await made.update(world("client", "other"), Faithful())
+        await made.update(world("client", "server"), Faithful())
+        assert (await waiting).version
+
+    asyncio.run(scenario())
+
+
+def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
+    async def scenario() -> None:
+        pair = Authority.create(datetime.now(UTC))
+        first = Distribution(Authority(pair), lambda: None)
+        await first.update(world("server"), Faithful())
+        delivery = await polled(first, SERVER)
+        second = Distribution(Authority(pair), lambda: None)
+        await second.update(world("server"), Faithful())
+        assert await second.poll(SERVER, delivery.version, delivery.identity, 0.01) is None
+        assert second.is_settled()
+        # The same files have the same version, so the change to it is enough.
+        await second.update(world("server", weight=2), Faithful())
+        assert (await polled(second, SERVER, delivery.version, delivery.identity)).base == delivery.version
+        # What led to another version is not known: everything is sent.
+        assert (await polled(second, SERVER, "elsewhere", delivery.identity)).base == ""
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "identity", ["{fingerprint}:1", "other:9999999999"], ids=["due", "of another authority"]
+)
+def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str) -> None:
+    async def scenario() -> None:
+        authority = Authority(Authority.create(datetime.now(UTC)))
+        made = Distribution(authority, lambda: None)
+        await made.update(world("server"), Faithful())
+        first = await polled(made, SERVER)
+        held = identity.format(fingerprint=authority.fingerprint)
+        renewed = await polled(made, SERVER, first.version, held)
+        assert set(renewed.files) == {"sds/identity.json", "sds/trust.json"}
+        assert renewed.base == renewed.version == first.version
+
+    asyncio.run(scenario())
+
+
+def test_settled_means_that_every_connected_workload_told() -> None:
+    async def scenario() -> None:
+        now = 0.0
+        made = Distribution(Authority(Authority.create(datetime.now(UTC))), lambda: None, lambda: now)
+        await made.update(world("server", "client"), Faithful())
+        first, second = await polled(made, SERVER), await polled(made, CLIENT)
+        assert not made.is_settled()
+        made.told(SERVER, first.version, "")
+        assert not made.is_settled()
+        made.told(CLIENT, second.version, "refused")
+        assert made.is_settled()
+        assert [problem["message"] for problem in made.problems()] == ["refused"]
+        await made.update(world("server", "client", weight=2), Faithful())
+        assert not made.is_settled()
+        now = 11.0  # Nobody was heard of for so long: nobody is connected.
+        assert made.is_settled()
+
+    asyncio.run(scenario())
+
+
+def test_a_workload_that_is_gone_is_forgotten() -> None:
+    async def scenario() -> None:
+        made = distribution()
+        await made.update(world("server"), Faithful())
+        await polled(made, SERVER)
+        await made.update(world(), Faithful())
+        assert made.seats == {}
+        assert made.is_settled()
+
+    asyncio.run(scenario())
+
+
+class Spoilt(Faithful):
+    def configuration(self, configuration: Configuration, world: Any, workload: Workload) -> Configuration:
+        return replace(configuration, clusters=())
+
+
+def test_a_fault_changes_what_is_handed_out() -> None:
+    async def scenario() -> None:
+        made = distribution()
+        await made.update(world("server"), Faithful())
+        first = await polled(made, SERVER)
+        await made.update(world("server"), Spoilt())
+        second = await polled(made, SERVER, first.version, first.identity)
+        assert set(second.files) == {"cds.json"}
+        assert json.loads(second.files["cds.json"])["resources"] == []
+
+    asyncio.run(scenario())

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from reference.injector import Sidecar, patch, review
+from reference.world import is_meshed
+
+SIDECAR = Sidecar("mesh:1", "-----BEGIN CERTIFICATE-----")
+
+BARE: dict[str, Any] = {
+    "metadata": {"name": "p", "labels": {"app": "p"}},
+    "spec": {"containers": [{"name": "main", "image": "app"}]},
+}
+FULL: dict[str, Any] = {
+    "metadata": {"generateName": "p-", "annotations": {"kept": "yes"}},
+    "spec": {
+        "containers": [{"name": "main", "image": "app"}, {"name": "second", "image": "app"}],
+        "initContainers": [{"name": "own", "image": "app"}],
+        "volumes": [{"name": "own", "emptyDir": {}}],
+    },
+}
+
+
+def applied(pod: dict[str, Any]) -> dict[str, Any]:
+    """The pod after the patch: `add` to a member of an object, as RFC 6902 has it."""
+    result = copy.deepcopy(pod)
+    for operation in patch(pod, SIDECAR):
+        assert operation["op"] == "add"
+        *parents, member = operation["path"].lstrip("/").split("/")
+        target = result
+        for parent in parents:
+            target = target[parent]
+        target[member] = operation["value"]
+    return result
+
+
+@pytest.mark.parametrize("pod", [BARE, FULL], ids=["bare", "full"])
+def test_a_pod_gets_its_sidecar_and_keeps_what_it_had(pod: dict[str, Any]) -> None:
+    injected = applied(pod)
+    assert is_meshed(injected)
+    assert injected["spec"]["containers"] == pod["spec"]["containers"]
+    names = [container["name"] for container in injected["spec"]["initContainers"]]
+    assert names == ["smi-init", "smi-sidecar", *[c["name"] for c in pod["spec"].get("initContainers", [])]]
+    assert injected["metadata"]["annotations"].items() >= pod["metadata"].get("annotations", {}).items()
+    volumes = [volume["name"] for volume in injected["spec"]["volumes"]]
+    assert volumes[: len(pod["spec"].get("volumes", []))] == [
+        v["name"] for v in pod["spec"].get("volumes", [])
+    ]
+
+
+def test_the_sidecar_has_no_rights_and_the_redirection_only_two() -> None:
+    init, sidecar = applied(BARE)["spec"]["initContainers"]
+    assert init["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}
+    assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert (sidecar["securityContext"]["runAsUser"], sidecar["securityContext"]["runAsNonRoot"]) == (
+        1337,
+        True,
+    )
+    for container in (init, sidecar):
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert sidecar["restartPolicy"] == "Always"
+
+
+def test_a_second_pass_changes_nothing() -> None:
+    assert patch(applied(BARE), SIDECAR) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"metadata": {"labels": {"reference.smi-conformance.dev/inject": "disabled"}}},
+        {"spec": {"hostNetwork": True}},
+    ],
+    ids=["opted out", "in the host's network"],
+)
+def test_some_pods_are_left_alone(changes: dict[str, Any]) -> None:
+    assert patch({**BARE, **changes}, SIDECAR) == []
+
+
+def test_a_review_is_answered_with_its_uid() -> None:
+    answer = review(
+        {
+            "apiVersion": "admission.k8s.io/v1",
+            "kind": "AdmissionReview",
+            "request": {"uid": "u", "object": BARE},
+        },
+        SIDECAR,
+    )
+    assert answer["apiVersion"] == "admission.k8s.io/v1"
+    assert (answer["response"]["uid"], answer["response"]["allowed"]) == ("u", True)
+    assert json.loads(base64.b64decode(answer["response"]["patch"])) == patch(BARE, SIDECAR)
+
+
+def test_a_review_of_a_pod_that_stays_outside_allows_it_as_it_is() -> None:
+    answer = review({"apiVersion": "v1", "request": {"uid": "u", "object": applied(BARE)}}, SIDECAR)
+    assert answer["response"] == {"uid": "u", "allowed": True}

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import base64
+import tomllib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reference import image, names
+from reference.ca import Authority, Pair
+from reference.install import certificates, crds, manifests
+from reference.store import WATCHED
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def secret() -> dict[str, str]:
+    return certificates(None, NOW)
+
+
+@pytest.fixture
+def documents(secret: dict[str, str]) -> list[dict[str, Any]]:
+    return manifests(image="mesh:1", window_s=5, certificates=secret)
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    (found,) = [document for document in documents if document["kind"] == kind]
+    return found
+
+
+def test_everything_carries_the_label(documents: list[dict[str, Any]]) -> None:
+    assert all(document["metadata"]["labels"].items() >= names.PART_OF.items() for document in documents)
+
+
+def test_the_namespace_comes_first_and_the_webhook_after_its_server(documents: list[dict[str, Any]]) -> None:
+    kinds = [document["kind"] for document in documents]
+    assert kinds[0] == "Namespace"
+    assert kinds.index("MutatingWebhookConfiguration") > kinds.index("Deployment")
+
+
+def test_image_and_window_reach_the_control_plane(documents: list[dict[str, Any]]) -> None:
+    (container,) = of_kind(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "mesh:1"
+    assert {entry["name"]: entry["value"] for entry in container["env"]} == {
+        "SMI_REFERENCE_IMAGE": "mesh:1",
+        "SMI_REFERENCE_WINDOW_S": "5",
+    }
+
+
+def test_the_api_server_is_told_whom_to_believe(
+    documents: list[dict[str, Any]], secret: dict[str, str]
+) -> None:
+    (webhook,) = of_kind(documents, "MutatingWebhookConfiguration")["webhooks"]
+    service = of_kind(documents, "APIService")["spec"]
+    for bundle in (webhook["clientConfig"]["caBundle"], service["caBundle"]):
+        assert base64.b64decode(bundle).decode() == secret["ca.crt"]
+
+
+def test_the_control_plane_may_read_all_that_it_watches(documents: list[dict[str, Any]]) -> None:
+    rules = of_kind(documents, "ClusterRole")["rules"]
+    for watched in WATCHED:
+        parts = watched.path.split("/")
+        group, plural = ("" if parts[1] == "api" else parts[2]), parts[-1]
+        assert any(
+            group in rule["apiGroups"]
+            and (plural in rule["resources"] or "*" in rule["resources"])
+            and {"list", "watch"} <= set(rule["verbs"])
+            for rule in rules
+        ), watched
+
+
+def test_the_control_plane_may_write_nothing_but_events(documents: list[dict[str, Any]]) -> None:
+    writing = [
+        (rule["resources"], rule["verbs"])
+        for rule in of_kind(documents, "ClusterRole")["rules"]
+        if not set(rule["verbs"]) <= {"get", "list", "watch"}
+    ]
+    assert writing == [(["events"], ["create"])]
+
+
+def test_certificates_are_kept_while_they_are_good(secret: dict[str, str]) -> None:
+    assert certificates(secret, NOW + timedelta(days=100)) == secret
+
+
+def test_an_ending_serving_certificate_is_renewed_by_the_same_authority(secret: dict[str, str]) -> None:
+    renewed = certificates(secret, NOW + timedelta(days=350))
+    assert renewed["ca.crt"] == secret["ca.crt"]
+    assert Pair(renewed["tls.crt"], renewed["tls.key"]).not_after > NOW + timedelta(days=700)
+
+
+@pytest.mark.parametrize("broken", [{}, {"ca.crt": "x", "ca.key": "y"}], ids=["empty", "garbage"])
+def test_a_secret_that_is_no_good_is_replaced(broken: dict[str, str]) -> None:
+    fresh = certificates(broken, NOW)
+    Authority(Pair(fresh["ca.crt"], fresh["ca.key"]))
+    assert set(fresh) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
+
+
+def test_the_definitions_cover_every_kind_of_the_world() -> None:
+    plurals = {document["spec"]["names"]["plural"] for document in crds()}
+    assert {watched.key for watched in WATCHED if "smi-spec.io" in watched.path} <= plurals
+
+
+def test_the_image_holds_what_the_package_says_the_mesh_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert sorted(image.REQUIREMENTS) == sorted(project["optional-dependencies"]["reference"])
+
+
+def test_the_image_has_the_name_of_its_content(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(image, "PACKAGE", tmp_path)
+    (tmp_path / "a.py").write_text("a")
+    before = image.default_image()
+    assert before == image.default_image()
+    (tmp_path / "a.py").write_text("b")
+    assert image.default_image() != before
