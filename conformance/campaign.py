@@ -100,6 +100,7 @@ def main(cluster: Cluster, profile: Profile, image: str, only: Sequence[str], *,
         )
         print(f"arena of run {session.run_id}: {', '.join(parts)}", file=progress, flush=True)
         session.arena.prepare(parts)
+        session.provide(sorted({entry.scenario.folder for fault in chosen for entry in concerned(fault)}))
         session.arena.ready(parts)
         for position, fault in enumerate(chosen, 1):
             outcome = _judge(session, fault)

@@ -183,13 +183,15 @@ class _Test:
     def problems(self) -> Iterator[str]:
         if not self._verdicts:
             yield "never calls verdict, so it is always inconclusive"
-        carried = False
-        for call in self._verdicts:
-            names: list[str] = []
-            for argument in [*call.args, *(keyword.value for keyword in call.keywords)]:
-                yield from self._judged(argument, names)
-            carried = carried or any(name not in ASIDE for name in names)
-        if self._verdicts and not carried:
+        names: list[str] = []
+        found = [
+            problem
+            for call in self._verdicts
+            for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
+            for problem in self._judged(argument, names)
+        ]
+        yield from found
+        if names and not found and all(name in ASIDE for name in names):
             yield "nothing that it judges has a null control"
 
     def _judged(self, value: ast.expr, names: list[str]) -> Iterator[str]:

@@ -10,7 +10,7 @@ EVERY_S = 5.0
 
 
 class Progress:
-    """Lines for people; on a terminal the line about a wait is rewritten, elsewhere it comes every five seconds."""
+    """Lines for people; on a terminal one about a wait is rewritten, elsewhere it comes every 5 s."""
 
     def __init__(self, config: pytest.Config | None = None) -> None:
         manager = config.pluginmanager if config else None

@@ -72,8 +72,10 @@ class Runner:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         known = catalogue.load()
+        self._progress = Progress(self.config)
         parts: dict[str, None] = {}
         groups: dict[str, None] = {}
+        folders: dict[str, None] = {}
         for item in session.items:
             one = requirement_of(item)
             if one is None:
@@ -87,14 +89,14 @@ class Runner:
             self._pending[item.nodeid] = one
             parts |= dict.fromkeys(mark.arena)
             groups |= dict.fromkeys(mark.groups)
+            folders[mark.folder] = None
         self._note_absent()
         if not self._pending:
             return
-        self._progress = Progress(self.config)
         self.session.waiter.on_wait = self._progress.waiting
         if self._owns_arena:
             groups |= dict.fromkeys(self.session.arena.groups(parts))
-            self._open(list(parts), list(groups))
+            self._open(list(parts), list(groups), list(folders))
 
     def _note_absent(self) -> None:
         chosen = set(self._pending.values())
@@ -102,7 +104,7 @@ class Runner:
             if one not in chosen and one not in self.session.absent:
                 self.session.absent[one] = ("not selected", "its tests were not selected")
 
-    def _open(self, parts: list[str], groups: list[str]) -> None:
+    def _open(self, parts: list[str], groups: list[str], folders: list[str]) -> None:
         # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -116,6 +118,7 @@ class Runner:
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
                 )
                 self.session.arena.prepare(parts)
+                self.session.provide(folders)
         except ClusterError as error:
             self.session.arena.remove()
             self._impossible = True
@@ -204,8 +207,10 @@ class Runner:
         self.session.diagnostics += gather(self.session.cluster, self.session.run_id, namespaces, mark.folder)
 
     def pytest_report_teststatus(
-        self, report: pytest.TestReport
+        self, report: pytest.TestReport | pytest.CollectReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        if isinstance(report, pytest.CollectReport):
+            return None
         verdict = dict(report.user_properties).get("verdict")
         if verdict == "inconclusive" and report.when != "teardown":
             return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})

@@ -15,10 +15,10 @@ from conformance.catalogue import GROUPS, Requirement
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive import versions
 from conformance.drive.arena import Arena
-from conformance.drive.manifests import STOCK_IMAGE, Placement
+from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
-from conformance.drive.scenario import Scenario
+from conformance.drive.scenario import SERVICES, Scenario
 from conformance.drive.traffic import Driver
 from conformance.drive.wait import Clock, SystemClock, Waiter
 from conformance.profiles import Profile
@@ -101,6 +101,12 @@ class Session:
             profile=self.profile,
             reader=Reader(self.cluster, self.clock),
         )
+
+    def provide(self, folders: Iterable[str]) -> None:
+        """Make the services of these scenarios, of those that have any."""
+        for name in folders:
+            if has(f"{name}/{SERVICES}"):
+                self.scenario(name).provide()
 
     def unclaimed(self, requirement: Requirement, groups: Iterable[str]) -> str | None:
         """Why a requirement is not asked of this mesh, or None when it is."""

@@ -234,7 +234,7 @@ async def _front_proxy(api: ApiServer) -> FrontProxy:
 
 async def _serve(application: web.Application, port: int, tls: ssl.SSLContext) -> web.AppRunner:
     runner = web.AppRunner(
-        application, access_log=None, keepalive_timeout=120, shutdown_timeout=1, handler_cancellation=True
+        application, access_log=None, keepalive_timeout=3600, shutdown_timeout=1, handler_cancellation=True
     )
     await runner.setup()
     await web.TCPSite(runner, port=port, ssl_context=tls).start()

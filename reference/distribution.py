@@ -148,11 +148,12 @@ class Distribution:
         seat = self.seats.get(workload)
         if seat is None:
             seat = self.seats[workload] = Seat()
-            await self._welcome(workload)
         if have:
             seat.taken = have
         seat.polls += 1
         try:
+            if not seat.version:
+                await self._welcome(workload)
             async with asyncio.timeout(min(wait_s, max(0.0, self._due_in(identity)))):
                 while not seat.version or seat.version == have:
                     seat.changed.clear()

@@ -111,7 +111,7 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
         ],
         "ports": [{"name": "smi-ready", "containerPort": names.READINESS_PORT}],
         # The application starts when this hook is done, so its first request finds a configured sidecar.
-        "lifecycle": {"postStart": {"exec": {"command": ["python3", "-m", "reference.agent", "--wait"]}}},
+        "lifecycle": {"postStart": {"exec": {"command": ["python3", "-m", "reference.agent.wait"]}}},
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": names.READINESS_PORT},
             "periodSeconds": 1,

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import argparse
 import base64
-import copy
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-import yaml
 from kubernetes.client import ApiClient, CoreV1Api
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import new_client_from_config
@@ -25,85 +21,30 @@ from kubernetes.dynamic.exceptions import ConflictError, NotFoundError, Resource
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from reference import names
-from reference.ca import Authority, Pair
 from reference.image import default_image
+from reference.objects import Manifest, certificates, crds, manifests, namespace, secret
 
-_HERE = Path(__file__).parent
 _MANAGER = "smi-reference-installer"
-_SERVING_NAMES = (
-    names.SERVICE_HOST,
-    f"{names.SERVICE_HOST}.cluster.local",
-    f"{names.SERVICE}.{names.NAMESPACE}",
-)
-# A serving certificate that ends sooner than this is replaced.
-_RENEW_BEFORE = timedelta(days=30)
 _POLL_S = 0.25
 
-Manifest = dict[str, Any]
+# The API server is told of the service when it is there: a connection that it opens to the service's address
+# before the node knows where that leads may end anywhere, and is kept.
+_REGISTRATIONS = ("MutatingWebhookConfiguration", "APIService")
+
+_DEPLOYMENT: Manifest = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": names.SERVICE, "namespace": names.NAMESPACE},
+}
+_API_SERVICE: Manifest = {
+    "apiVersion": "apiregistration.k8s.io/v1",
+    "kind": "APIService",
+    "metadata": {"name": f"{names.METRICS_VERSION}.{names.METRICS_GROUP}"},
+}
 
 
 class InstallError(Exception):
     """The mesh did not come up, or did not go, in time; the text says what was missing last."""
-
-
-def crds() -> list[Manifest]:
-    """The custom resource definitions of SMI."""
-    return [document for path in sorted(_HERE.glob("crds/*.yaml")) for document in _load(path)]
-
-
-def manifests(*, image: str, window_s: float, certificates: Mapping[str, str]) -> list[Manifest]:
-    """Everything but the CRDs, in the order of application; `certificates` is the Secret's content."""
-    environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
-    bundle = base64.b64encode(certificates["ca.crt"].encode()).decode()
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": names.SERVICE, "namespace": names.NAMESPACE},
-        "type": "Opaque",
-        "stringData": dict(certificates),
-    }
-    documents = [
-        *_file("namespace"),
-        secret,
-        *_file("rbac"),
-        *_file("control-plane"),
-        *_file("registrations"),
-    ]
-    for document in documents:
-        match document["kind"]:
-            case "Deployment":
-                (container,) = document["spec"]["template"]["spec"]["containers"]
-                container["image"] = image
-                container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
-                # Files of a mounted Secret change late and unnoticed: a new certificate is a new pod.
-                template = document["spec"]["template"]["metadata"]
-                template["annotations"] = {"reference.smi-conformance.dev/certificate": _short(certificates)}
-            case "MutatingWebhookConfiguration":
-                for webhook in document["webhooks"]:
-                    webhook["clientConfig"]["caBundle"] = bundle
-            case "APIService":
-                document["spec"]["caBundle"] = bundle
-    return [_labelled(document) for document in documents]
-
-
-def certificates(existing: Mapping[str, str] | None, now: datetime) -> dict[str, str]:
-    """The content of the Secret: what exists as far as it is good, new where it is not."""
-    kept = dict(existing or {})
-    try:
-        pair = Pair(kept["ca.crt"], kept["ca.key"])
-        authority = Authority(pair)
-    except (KeyError, ValueError):
-        pair = Authority.create(now)
-        authority = Authority(pair)
-        kept = {"ca.crt": pair.certificate, "ca.key": pair.key}
-    try:
-        good = Pair(kept["tls.crt"], kept["tls.key"]).not_after > now + _RENEW_BEFORE
-    except (KeyError, ValueError):
-        good = False
-    if not good:
-        serving = authority.serving(_SERVING_NAMES, now)
-        kept |= {"tls.crt": serving.certificate, "tls.key": serving.key}
-    return kept
 
 
 def install(
@@ -122,15 +63,21 @@ def install(
     """
     client = _dynamic(api_client)
     for document in crds():
-        _apply(client, _labelled(document))
+        _apply(client, document)
     _await(lambda: _missing_crds(client), "CRDs are not established", within_s)
     if crds_only:
         return
-    secret = certificates(_existing_certificates(api_client), datetime.now(UTC))
-    for document in manifests(image=image or default_image(), window_s=window_s, certificates=secret):
-        _apply(client, document)
+    _apply(client, namespace())
+    settled = _settled_certificates(client, api_client)
+    documents = manifests(image=image or default_image(), window_s=window_s, certificates=settled)
+    for document in documents:
+        if document["kind"] not in _REGISTRATIONS:
+            _apply(client, document)
     _await(lambda: _not_ready(client), "the control plane is not ready", within_s)
-    _await(lambda: _unreachable(api_client), "the webhook's service does not answer", within_s)
+    _await(lambda: _unreachable(api_client), "the control plane's service does not answer", within_s)
+    for document in documents:
+        if document["kind"] in _REGISTRATIONS:
+            _apply(client, document)
     _await(lambda: _unavailable(client), "the metrics API is not available", within_s)
 
 
@@ -151,26 +98,6 @@ def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
 
 def _dynamic(api_client: ApiClient) -> Any:
     return DynamicClient(api_client)
-
-
-def _load(path: Path) -> list[Manifest]:
-    return [document for document in yaml.safe_load_all(path.read_text()) if document]
-
-
-def _file(name: str) -> list[Manifest]:
-    return _load(_HERE / "manifests" / f"{name}.yaml")
-
-
-def _labelled(document: Mapping[str, Any]) -> Manifest:
-    labelled = copy.deepcopy(dict(document))
-    metadata = labelled["metadata"]
-    metadata["labels"] = {**metadata.get("labels", {}), **names.PART_OF}
-    return labelled
-
-
-def _short(certificates: Mapping[str, str]) -> str:
-
-    return hashlib.sha256(json.dumps(dict(certificates), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _title(document: Mapping[str, Any]) -> str:
@@ -214,6 +141,23 @@ def _get(client: Any, document: Mapping[str, Any]) -> Manifest | None:
     return found
 
 
+def _settled_certificates(client: Any, api_client: ApiClient) -> dict[str, str]:
+    """The certificates to install with.
+
+    Of two installations at the same time one makes the authority and the other takes it over: sidecars that
+    trust the one would not believe a control plane with the other.
+    """
+    existing = _existing_certificates(api_client)
+    if existing is None:
+        existing = certificates(None, datetime.now(UTC))
+        document = secret(existing)
+        try:
+            client.create(_resource(client, document), body=document, namespace=names.NAMESPACE)
+        except ConflictError:
+            existing = _existing_certificates(api_client)
+    return certificates(existing, datetime.now(UTC))
+
+
 def _existing_certificates(api_client: ApiClient) -> dict[str, str] | None:
     try:
         secret = CoreV1Api(api_client).read_namespaced_secret(names.SERVICE, names.NAMESPACE)
@@ -233,12 +177,8 @@ def _missing_crds(client: Any) -> list[str]:
     return [_title(each) for each in crds() if not _has(_get(client, each), "Established")]
 
 
-def _one(name: str, kind: str) -> Manifest:
-    return next(document for document in _file(name) if document["kind"] == kind)
-
-
 def _not_ready(client: Any) -> list[str]:
-    deployment = _get(client, _one("control-plane", "Deployment")) or {}
+    deployment = _get(client, _DEPLOYMENT) or {}
     status = deployment.get("status", {})
     current = status.get("observedGeneration") == deployment.get("metadata", {}).get("generation")
     if (
@@ -261,7 +201,7 @@ def _unreachable(api_client: ApiClient) -> list[str]:
 
 
 def _unavailable(client: Any) -> list[str]:
-    service = _get(client, _one("registrations", "APIService"))
+    service = _get(client, _API_SERVICE)
     return [] if _has(service, "Available") else [json.dumps((service or {}).get("status", {}))]
 
 

@@ -84,7 +84,7 @@ class Cluster(Protocol):
     ) -> str:
         """Pass a line to a command in a container, and return the lines that it answers.
 
-        The command is started when it is first asked and kept running; it ends each answer with an empty line.
+        The command is started when it is first asked and kept running; an empty line ends each answer.
         Raises ExecFailed when it cannot be started, breaks off or takes too long; it is started anew then
         when it is next asked.
         """

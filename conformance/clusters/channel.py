@@ -44,7 +44,7 @@ class Channel:
         text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
         host = configuration.host.replace("http", "ws", 1)
         url = f"{host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{text}"
-        token = configuration.get_api_key_with_prefix("authorization")
+        token = authorization(configuration)
         headers = {"authorization": token} if token else {}
         try:
             self._client = WSClient(configuration, url, headers, capture_all=False)
@@ -93,6 +93,12 @@ def _last_words(client: WSClient) -> str:
     status = json.loads(client.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
     said = client.read_channel(STDERR_CHANNEL, timeout=0).strip()
     return f"{status.get('message', 'the channel closed without a status')} {said}".strip()
+
+
+def authorization(configuration: kubernetes.client.Configuration) -> str | None:
+    """The header that a kubeconfig's token makes; the key that it is kept under is another in each client."""
+    setting = configuration.auth_settings().get("BearerToken")
+    return str(setting["value"]) if setting else None
 
 
 def root_cause(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from kubernetes.config.config_exception import ConfigException
 from requests.adapters import HTTPAdapter
 
 from conformance.clusters import Account, Answer, ClusterError, ExecFailed, Object, Refused
-from conformance.clusters.channel import Channel, root_cause
+from conformance.clusters.channel import Channel, authorization, root_cause
 
 MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)
@@ -33,14 +33,12 @@ class KubernetesCluster:
     def __init__(self, context: str | None = None, kubeconfig: str | None = None) -> None:
         self._configuration = kubernetes.client.Configuration()
         try:
-            contexts, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
             kubernetes.config.load_kube_config(kubeconfig, context, self._configuration)
+            self.name = context or _current_context(kubeconfig)
         except (ConfigException, yaml.YAMLError) as error:
             raise ClusterError(_config_problem(context, kubeconfig, error)) from error
         except OSError as error:
             raise ClusterError(f"cannot read the kubeconfig: {error}") from error
-        self.name = context or current["name"]
-        self._contexts = [entry["name"] for entry in contexts]
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self._tokens: dict[Account, tuple[str, float]] = {}
         # One session with kept connections for all threads: what it shares between them is urllib3's pool.
@@ -67,7 +65,7 @@ class KubernetesCluster:
         configuration = self._configuration
         verify: str | bool = configuration.ssl_ca_cert or True if configuration.verify_ssl else False
         certificate = (str(configuration.cert_file), str(configuration.key_file))
-        if own_rights and (token := configuration.get_api_key_with_prefix("authorization")):
+        if own_rights and (token := authorization(configuration)):
             headers["Authorization"] = token
         try:
             return self._session.request(
@@ -219,6 +217,11 @@ def refusal(answer: Answer) -> Refused:
 
 def _root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _current_context(kubeconfig: str | None) -> str:
+    _, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
+    return str(current["name"])
 
 
 def _config_problem(context: str | None, kubeconfig: str | None, error: Exception) -> str:

@@ -48,6 +48,14 @@ def _parsed(name: str) -> tuple[dict[str, Any], ...]:
     return tuple(objects)
 
 
+def has(name: str) -> bool:
+    """Whether there is such a fixture file."""
+    entry = folder()
+    for part in name.split("/"):
+        entry = entry / part
+    return entry.is_file()
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Where a run puts fixtures: its label, its namespaces by the names that fixtures use, its image."""

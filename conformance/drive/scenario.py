@@ -21,6 +21,8 @@ POLL = Manner(per_connection=3, concurrency=20)
 POLL_REQUESTS = 60
 
 
+SERVICES = "services.yaml"
+"""The file of a scenario's folder with the services that it adds to the arena."""
 ASKS = 10
 """Requests for each ask of an access scenario, spread over the stable window."""
 
@@ -100,6 +102,13 @@ class Scenario:
         """Apply files of the scenario's folder; one that changes an object applied before is an edit."""
         for name in names:
             self.apply_objects(self.objects(name))
+
+    def provide(self) -> None:
+        """Make the services that the scenario's calls are addressed to; they stay as long as the arena.
+
+        A run makes those of all its scenarios at its start, so that the cluster has long taken them up when they are used.
+        """
+        self.cluster.apply(self.objects(SERVICES))
 
     def apply_objects(self, objects: Iterable[Object]) -> None:
         for item in objects:
@@ -217,7 +226,10 @@ class Scenario:
             elapsed = round(self.waiter.clock.now() - start, 3)
             for ask, one in zip(asks, seen, strict=True):
                 as_expected = one.answered == ({ask.server: one.sent} if ask.expect == "granted" else {})
-                since[ask.name] = (since[ask.name] or elapsed) if as_expected else None
+                if not as_expected:
+                    since[ask.name] = None
+                elif since[ask.name] is None:
+                    since[ask.name] = elapsed
             return None not in since.values()
 
         granted = [ask.name for ask in asks if ask.expect == "granted"]
@@ -225,7 +237,17 @@ class Scenario:
         return {ask.name: Settling(f"{ask.name} {ask.expect}", within, since[ask.name]) for ask in asks}
 
     def before(self, asks: Sequence[Ask], servers: Iterable[str]) -> list[Traffic]:
-        """The null control: drive the asks before the resources that they are about are applied."""
+        """The null control: drive the asks before the resources that they are about are applied.
+
+        What an earlier scenario withdrew may take a while to go, so silence is waited for first; where it
+        does not come, the null control says so.
+        """
+        polls = [replace(ask.call, requests=2) for ask in asks if ask.expect == "granted"]
+        if polls:
+            self.until(
+                lambda: not any(one.answers for one in self.driver.send(polls, Manner(fresh=True))),
+                "earlier grants are gone",
+            )
         calls = [replace(ask.call, requests=3) for ask in asks]
         return self.driver.send(calls, Manner(fresh=True), ledgers=servers)
 

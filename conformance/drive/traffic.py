@@ -115,11 +115,10 @@ class Driver:
         with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
             answers = list(pool.map(lambda address: self._ctl(address, request), addresses))
         for address, lines in zip(addresses, answers, strict=True):
-            workload = self.arena.pod(address).workload
             self._check_ledger(address, lines[-1])
             for name, entry in lines[-1]["batches"].items():
-                if entry["count"]:
-                    remembered[name][workload] = entry["count"]
+                # Zero is kept: it says that the ledger was read and holds nothing of the batch.
+                remembered[name][self.arena.pod(address).workload] = entry["count"]
         return remembered
 
     def _check_ledger(self, address: str, ledger: Mapping[str, Any]) -> None:

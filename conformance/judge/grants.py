@@ -84,6 +84,8 @@ def _denied(cell: Cell, cells: Sequence[Cell], settling: Settling) -> tuple[Verd
         return Verdict.FAIL, f"is denied, but {count:,} of {total} got through ({counted(leaked)})"
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
+    if cell.server not in traffic.reached:
+        return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {cell.server} was not read"
     if not _controlled(cell, cells):
         return Verdict.INCONCLUSIVE, (
             f"denial without positive control: no call of {traffic.call.client} to {cell.server}, "

@@ -1,4 +1,4 @@
-"""`python -m reference.agent`: the sidecar; with `--wait`, only waits until the sidecar is ready.
+"""`python -m reference.agent`: the sidecar.
 
 Threads: this one polls for configuration; others read Envoy's output, report metrics, answer readiness,
 and watch Envoy. When Envoy ends, so does the agent.
@@ -6,7 +6,6 @@ and watch Envoy. When Envoy ends, so does the agent.
 
 from __future__ import annotations
 
-import http.client
 import os
 import signal
 import sys
@@ -25,8 +24,7 @@ from reference.delivery import SOCKET, bootstrap_from_agent
 
 _REPORT_EVERY_S = 0.25
 _FIRST_PAUSE_S = 0.1
-_LONGEST_PAUSE_S = 5.0
-_WAIT_AT_MOST_S = 60.0
+_LONGEST_PAUSE_S = 1.0
 
 
 class Agent:
@@ -134,28 +132,8 @@ def _say(text: str) -> None:
     print(f"agent: {text}", file=sys.stderr, flush=True)
 
 
-def _wait_until_ready(port: int) -> int:
-    """Returns 0 as soon as the agent on this machine is ready, 1 after a minute."""
-    pause = threading.Event()
-    for _ in range(int(_WAIT_AT_MOST_S / 0.05)):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/ready")
-            if connection.getresponse().status == 200:
-                return 0
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            connection.close()
-        pause.wait(0.05)
-    return 1
-
-
 def main() -> int:
-    settings = Settings.from_environment(os.environ)
-    if sys.argv[1:] == ["--wait"]:
-        return _wait_until_ready(settings.readiness_port)
-    return Agent(settings).run()
+    return Agent(Settings.from_environment(os.environ)).run()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,15 @@ from urllib.parse import urlencode, urlsplit
 
 # The control plane answers a poll after 25 s at the latest.
 _TIMEOUT_S = 35.0
+# A control plane that is replaced leaves connections behind that nobody answers: those being opened to the
+# address it had, and those whose end was lost with its network. Keep-alive probes find the latter.
+_CONNECT_S = 5.0
+_KEEP_ALIVE = {
+    socket.TCP_KEEPIDLE: 2,
+    socket.TCP_KEEPINTVL: 1,
+    socket.TCP_KEEPCNT: 3,
+    socket.TCP_USER_TIMEOUT: 5000,
+}
 
 
 class LinkError(Exception):
@@ -75,6 +85,17 @@ class Link:
             self._connection.close()
             self._connection = None
 
+    def _connected(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(
+            self._host, self._port, timeout=_CONNECT_S, context=self._context
+        )
+        connection.connect()
+        connection.sock.settimeout(_TIMEOUT_S)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEP_ALIVE.items():
+            connection.sock.setsockopt(socket.IPPROTO_TCP, option, value)
+        return connection
+
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         try:
             return self._exchange(method, path, body)
@@ -84,9 +105,7 @@ class Link:
 
     def _exchange(self, method: str, path: str, body: Any) -> Any:
         if self._connection is None:
-            self._connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=_TIMEOUT_S, context=self._context
-            )
+            self._connection = self._connected()
         # The kubelet renews the token in place, so it is read each time.
         headers = {"Authorization": f"Bearer {self._token.read_text().strip()}"}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)

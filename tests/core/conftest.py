@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,8 @@ converge: {within_s: 3, stable_s: 0.2}
 """
 # These look for garbage of the whole process at the end of each run, which is most of what a run here takes.
 _FASTER = ("-p", "no:unraisableexception", "-p", "no:threadexception")
+
+_numbers = count(1)
 
 
 @dataclass
@@ -67,7 +70,7 @@ class Bench:
 
     def own_suite(self, source: str, *arguments: str) -> int:
         """A run of a suite of one's own."""
-        path = self.folder / "test_own.py"
+        path = self.folder / f"test_own_{next(_numbers)}.py"
         path.write_text(textwrap.dedent(source), encoding="utf-8")
         return self.pytest(str(path), *arguments)
 
@@ -90,8 +93,9 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cli, "KubernetesCluster", lambda *_: bench.cluster)
         patch.setattr(plugin, "KubernetesCluster", lambda *_: bench.cluster)
-        patch.setattr(plugin, "Session", partial(Session, clock=bench.clock, run_id="r1", seed=7))
-        patch.setattr(cli, "Session", plugin.Session)
+        session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
+        patch.setattr(plugin, "Session", session)
+        patch.setattr(cli, "Session", session)
         yield bench
 
 

@@ -1,26 +1,19 @@
-"""A cluster in memory: an API with objects, pods that are ready at once, probes, and a mesh that splits.
-
-Plans are checked and ledgers kept by the probe's own code, so what the real probe refuses is refused here.
-"""
+"""A cluster in memory: an API with objects, pods that are ready at once, and probes that answer."""
 
 from __future__ import annotations
 
 import copy
 import json
-import random
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 from conformance.clusters import Account, Answer, ClusterError, Object
-from conformance.drive.arena import CONTAINER, MEMBERSHIP_LABEL
-from conformance.drive.manifests import WORKLOAD_ANNOTATION
-from conformance.drive.probe.ledger import Entry, Ledger
-from conformance.drive.probe.plan import Batch, PlanError, read_plan
+from conformance.drive.arena import CONTAINER
 from conformance.drive.traffic import CTL
+
+from .fake_mesh import FakeMesh, Objects
 
 SERVES: dict[str, tuple[str, ...]] = {
     "v1": ("Namespace", "Node", "Pod", "Service", "ServiceAccount", "ConfigMap", "Event"),
@@ -35,10 +28,10 @@ INJECT = "fake.example/inject"
 
 @dataclass
 class FakeCluster:
-    """Implements `conformance.clusters.Cluster`. ``splits`` is whether its mesh honours TrafficSplits."""
+    """Implements `conformance.clusters.Cluster`."""
 
-    splits: bool = True
     name: str = "fake"
+    mesh: FakeMesh = field(default_factory=FakeMesh)
     serves: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(SERVES))
     forbidden: frozenset[tuple[str, str]] = frozenset()
     """Verbs on resources that one has no right to."""
@@ -46,9 +39,7 @@ class FakeCluster:
     on_apply: Callable[[Object], None] = lambda item: None
     on_ask: Callable[[str, Mapping[str, Any]], None] = lambda pod, request: None
     created: list[str] = field(default_factory=list)
-    objects: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
-    ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
-    background: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    objects: Objects = field(default_factory=dict)
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     closed: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -181,8 +172,6 @@ class FakeCluster:
     def close(self) -> None:
         self.closed = True
 
-    # --- the probes ---------------------------------------------------------------------------
-
     def ask(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
     ) -> str:
@@ -190,78 +179,9 @@ class FakeCluster:
         request = json.loads(line)
         self.on_ask(pod, request)
         with self._lock:
-            try:
-                lines = list(self._answer(self.objects["Pod", namespace, pod], request))
-            except PlanError as error:
-                lines = [{"error": str(error)}]
-        return "".join(json.dumps(one) + "\n" for one in lines)
-
-    def _answer(self, pod: dict[str, Any], request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        if request["op"] == "ledger":
-            yield self.ledgers[pod["status"]["podIP"]].answer(request["batches"], request.get("entries", 200))
-        elif request["op"] == "stop":
-            yield from self.background.pop(request["handle"])
-        else:
-            started = request["op"] == "start"
-            lines = list(self._run(pod, read_plan(request["plan"], bounded=not started).batches))
-            if started:
-                self.background["h1"] = lines
-            yield from [{"handle": "h1"}] if started else lines
-
-    def _run(self, client: dict[str, Any], batches: Iterable[Batch]) -> Iterator[dict[str, Any]]:
-        totals = {}
-        yield {"kind": "start"}
-        for batch in batches:
-            chance = random.Random(batch.id)
-            route = self._route(client, batch.host, batch.port, chance)
-            rows = [self._request(batch, index, *route()) for index in range(batch.requests or 600)]
-            totals[batch.id] = {"observations": len(rows)}
-            yield {"batch": batch.id, "observations": rows}
-        yield {"kind": "end", "complete": True, "batches": totals}
-
-    def _request(self, batch: Batch, index: int, server: dict[str, Any] | None, port: int) -> list[Any]:
-        connection = index + 1 if batch.per_connection == 1 else index % batch.concurrency + 1
-        if server is None:
-            return [index, connection, None, None, None, 900, "refused"]
-        self.ledgers[server["status"]["podIP"]].record(f"{batch.id}.{index}", port, _no_details)
-        workload = server["metadata"]["annotations"][WORKLOAD_ANNOTATION]
-        return [index, connection, workload, port, 200 if batch.protocol == "http" else None, 900, None]
-
-    def _route(
-        self, client: dict[str, Any], host: str, port: int, chance: random.Random
-    ) -> Callable[[], tuple[dict[str, Any] | None, int]]:
-        """Draws the pod that a request to the host gets to, with the port there."""
-        pods = [one for (kind, _, _), one in self.objects.items() if kind == "Pod"]
-        if host == "127.0.0.1":
-            return lambda: (client, port)
-        if direct := [pod for pod in pods if pod["status"]["podIP"] == host]:
-            return lambda: (direct[0], port)
-        name, namespace = host.split(".")[:2]
-        weights = {name: 1}
-        home = self.objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
-        if self.splits and home[MEMBERSHIP_LABEL] != "outside":
-            for (kind, where, _), split in self.objects.items():
-                if kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name):
-                    weights = {one["service"]: one["weight"] for one in split["spec"]["backends"]}
-        ends = {one: self._endpoints(namespace, one, port) for one in weights}
-        totals = list(accumulate(weights.values()))
-        return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
-
-    def _endpoints(self, namespace: str, service: str, port: int) -> list[tuple[dict[str, Any] | None, int]]:
-        found = self.objects["Service", namespace, service]["spec"]
-        (target,) = [one["targetPort"] for one in found["ports"] if one["port"] == port]
-        ends: list[tuple[dict[str, Any] | None, int]] = []
-        for (kind, where, _), pod in self.objects.items():
-            matches = kind == "Pod" and found["selector"].items() <= pod["metadata"]["labels"].items()
-            if matches and where == namespace:
-                ports = {one["name"]: one["containerPort"] for one in pod["spec"]["containers"][0]["ports"]}
-                ends.append((pod, ports.get(target, target)))
-        return ends or [(None, port)]
+            answer = self.mesh.answer(self.objects, self.objects["Pod", namespace, pod], request)
+            return "".join(json.dumps(one) + "\n" for one in answer)
 
 
 def _plural(kind: str) -> str:
     return f"{kind.lower()}s"
-
-
-def _no_details() -> Entry:
-    return Entry(0, None, None, {}, 0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from conformance.evidence import ApiRead, Call, Cell, Settling, Traffic
@@ -37,6 +38,8 @@ def silence(sent: int = 10, **changes: Any) -> Traffic:
 def cell(name: str, expect: Any, seen: Traffic, **changes: Any) -> Cell:
     """A cell of an access table about the workload ``server``, denied by default beforehand."""
     defaults: dict[str, Any] = {"before": silence(client=seen.call.client), "server": "server"}
+    # The ledger of the cell's server was read, whatever it held.
+    seen = replace(seen, reached={"server": 0, **seen.reached})
     return Cell(name, expect, traffic=seen, **{**defaults, **changes})
 
 

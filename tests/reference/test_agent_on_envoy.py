@@ -236,7 +236,15 @@ def test_a_sidecar_becomes_ready_and_follows_changes_on_open_connections(tmp_pat
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
             assert not await made.is_ready(session)
+            waiting = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "reference.agent.wait",
+                env={**os.environ, "SMI_REFERENCE_READINESS_PORT": str(made.readiness_port)},
+            )
             assert (await made.plane.told(start(made)))["accepted"] is True
+            async with asyncio.timeout(5):
+                assert await waiting.wait() == 0
             assert await made.is_ready(session)
             assert await made.get(session) == 201
             version = made.plane.offer({"rds/r.json": answering("2", 202)})

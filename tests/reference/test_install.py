@@ -10,7 +10,7 @@ import pytest
 
 from reference import image, names
 from reference.ca import Authority, Pair
-from reference.install import certificates, crds, manifests
+from reference.objects import certificates, crds, manifests
 from reference.store import WATCHED
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)

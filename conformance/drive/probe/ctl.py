@@ -17,8 +17,8 @@ _LOOK_AGAIN_S = 0.02
 def run(path: str, request: str | None) -> int:
     """Pass a request on and print the answering lines; exit status 1 when no probe answers at ``path``.
 
-    Without a request, each line of standard input is one, and an empty line follows each answer: so one client
-    started once carries all that is asked of its pod.
+    Without a request, each line of standard input is one, and an empty line follows each answer: so one
+    client started once carries all that is asked of its pod.
     """
     if request is not None:
         return _pass_on(path, request)

@@ -26,7 +26,7 @@ class Deletion:
 
 @pytest.fixture(scope="module")
 def deletion(scenario: Scenario) -> Deletion:
-    scenario.apply("services.yaml")
+    scenario.provide()
     servers = [f"main/{name}" for name in EVERYBODY]
     root = scenario.call("main/client", "main/going", requests=200)
     (split,) = scenario.effects([Division(root, frozenset({"v2"}))], "split.yaml", servers=servers)

@@ -31,7 +31,8 @@ class Steps:
 
 @pytest.fixture(scope="module")
 def steps(scenario: Scenario) -> Steps:
-    scenario.apply("services.yaml", "old.yaml")
+    scenario.provide()
+    scenario.apply("old.yaml")
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
 
     def step(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.scenario("traffic-split/targetport", arena=("main",), g
 
 @pytest.fixture(scope="module")
 def ported(scenario: Scenario) -> Effect:
-    scenario.apply("services.yaml")
+    scenario.provide()
     everybody = frozenset({"v1", "v2", "v3"})
     root = scenario.call("main/client", "main/ported", requests=600)
     (effect,) = scenario.effects(

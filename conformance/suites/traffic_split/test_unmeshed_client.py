@@ -27,11 +27,13 @@ class Clients:
 def clients(scenario: Scenario) -> Clients:
     if scenario.profile.needs_permits:
         pytest.skip("access control refuses a client without identity, and the profile opens no namespace")
-    scenario.apply("services.yaml")
+    scenario.provide()
     servers = ["main/v1", "main/v2"]
+    outside = scenario.call("outside/outsider", "main/seen", requests=400)
+    scenario.until_answered([outside], lambda position, seen: True, "the root answers outside the mesh")
     meshed = Division(scenario.call("main/client", "main/seen", requests=400), frozenset({"v2"}))
     (effect,) = scenario.effects([meshed], "split.yaml", servers=servers)
-    (outsider,) = scenario.send(scenario.call("outside/outsider", "main/seen", requests=400), servers=servers)
+    (outsider,) = scenario.send(outside, servers=servers)
     return Clients(effect, outsider)
 
 

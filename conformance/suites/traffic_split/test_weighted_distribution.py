@@ -19,7 +19,7 @@ ONE_IN_A_HUNDRED = {"v1": 75, "v2": 24, "v3": 1}
 
 @pytest.fixture(scope="module")
 def effects(scenario: Scenario) -> list[Effect]:
-    scenario.apply("services.yaml")
+    scenario.provide()
     wanted = [
         Division(scenario.call("main/client", root, requests=sample_size(weights)), frozenset(weights))
         for root, weights in (("main/shop", EIGHTY_TWENTY), ("main/rare", ONE_IN_A_HUNDRED))

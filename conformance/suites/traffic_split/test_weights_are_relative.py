@@ -34,7 +34,7 @@ class Ratios:
 
 @pytest.fixture(scope="module")
 def ratios(scenario: Scenario) -> Ratios:
-    scenario.apply("services.yaml")
+    scenario.provide()
     size = sample_size(TWO_TO_ONE)
     two = frozenset(TWO_TO_ONE)
     few = Division(scenario.call("main/client", "main/few", requests=sample_size(THREE_TO_ONE)), two)

@@ -24,7 +24,7 @@ class Resting:
 
 @pytest.fixture(scope="module")
 def resting(scenario: Scenario) -> Resting:
-    scenario.apply("services.yaml")
+    scenario.provide()
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
     root = scenario.call("main/client", "main/resting", requests=2000)
     # What goes quiet is client-b and v3, which the split does not name: v2 itself is what is judged.

@@ -1,0 +1,120 @@
+"""The Kubernetes objects that make up the reference mesh, from the manifests beside this module."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reference import names
+from reference.ca import Authority, Pair
+
+_HERE = Path(__file__).parent
+_SERVING_NAMES = (
+    names.SERVICE_HOST,
+    f"{names.SERVICE_HOST}.cluster.local",
+    f"{names.SERVICE}.{names.NAMESPACE}",
+)
+# A serving certificate that ends sooner than this is replaced.
+_RENEW_BEFORE = timedelta(days=30)
+
+Manifest = dict[str, Any]
+
+
+def crds() -> list[Manifest]:
+    """The custom resource definitions of SMI."""
+    return [_labelled(document) for path in sorted(_HERE.glob("crds/*.yaml")) for document in _load(path)]
+
+
+def namespace() -> Manifest:
+    """The control plane's namespace."""
+    (document,) = _file("namespace")
+    return _labelled(document)
+
+
+def secret(certificates: Mapping[str, str]) -> Manifest:
+    """The Secret with the authority and the control plane's own certificate."""
+    return _labelled(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": names.SERVICE, "namespace": names.NAMESPACE},
+            "type": "Opaque",
+            "stringData": dict(certificates),
+        }
+    )
+
+
+def manifests(*, image: str, window_s: float, certificates: Mapping[str, str]) -> list[Manifest]:
+    """Everything but the CRDs, in the order of application; `certificates` is the Secret's content."""
+    environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
+    bundle = base64.b64encode(certificates["ca.crt"].encode()).decode()
+    documents = [
+        namespace(),
+        secret(certificates),
+        *_file("rbac"),
+        *_file("control-plane"),
+        *_file("registrations"),
+    ]
+    for document in documents:
+        match document["kind"]:
+            case "Deployment":
+                (container,) = document["spec"]["template"]["spec"]["containers"]
+                container["image"] = image
+                container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
+                # Files of a mounted Secret change late and unnoticed: a new certificate is a new pod.
+                template = document["spec"]["template"]["metadata"]
+                template["annotations"] = {"reference.smi-conformance.dev/certificate": _short(certificates)}
+            case "MutatingWebhookConfiguration":
+                for webhook in document["webhooks"]:
+                    webhook["clientConfig"]["caBundle"] = bundle
+            case "APIService":
+                document["spec"]["caBundle"] = bundle
+    return [_labelled(document) for document in documents]
+
+
+def certificates(existing: Mapping[str, str] | None, now: datetime) -> dict[str, str]:
+    """The content of the Secret: what exists as far as it is good, new where it is not."""
+    kept = dict(existing or {})
+    try:
+        pair = Pair(kept["ca.crt"], kept["ca.key"])
+        authority = Authority(pair)
+    except (KeyError, ValueError):
+        pair = Authority.create(now)
+        authority = Authority(pair)
+        kept = {"ca.crt": pair.certificate, "ca.key": pair.key}
+    try:
+        good = Pair(kept["tls.crt"], kept["tls.key"]).not_after > now + _RENEW_BEFORE
+    except (KeyError, ValueError):
+        good = False
+    if not good:
+        serving = authority.serving(_SERVING_NAMES, now)
+        kept |= {"tls.crt": serving.certificate, "tls.key": serving.key}
+    return kept
+
+
+def _load(path: Path) -> list[Manifest]:
+    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+
+
+def _file(name: str) -> list[Manifest]:
+    return _load(_HERE / "manifests" / f"{name}.yaml")
+
+
+def _labelled(document: Mapping[str, Any]) -> Manifest:
+    labelled = copy.deepcopy(dict(document))
+    metadata = labelled["metadata"]
+    metadata["labels"] = {**metadata.get("labels", {}), **names.PART_OF}
+    return labelled
+
+
+def _short(certificates: Mapping[str, str]) -> str:
+
+    return hashlib.sha256(json.dumps(dict(certificates), sort_keys=True).encode()).hexdigest()[:12]

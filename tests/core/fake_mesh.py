@@ -1,0 +1,115 @@
+"""The probes of a cluster in memory, and a small mesh between them that honours TrafficSplits or does not.
+
+Plans are checked and ledgers kept by the probe's own code, so what the real probe refuses is refused here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any
+
+from conformance.drive.arena import MEMBERSHIP_LABEL
+from conformance.drive.manifests import WORKLOAD_ANNOTATION
+from conformance.drive.probe.ledger import Entry, Ledger
+from conformance.drive.probe.plan import Batch, PlanError, read_plan
+
+Objects = dict[tuple[str, str, str], dict[str, Any]]
+"""Objects of the cluster by kind, namespace and name."""
+End = tuple[dict[str, Any] | None, int]
+"""The pod that a request gets to, if it does, and the port there."""
+STEADY = 600
+"""Requests of traffic that goes on until it is stopped."""
+
+
+@dataclass
+class FakeMesh:
+    """Answers what is asked of a pod's probe."""
+
+    splits: bool = True
+    latency_us: int = 900
+    ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
+    background: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def answer(
+        self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """The lines that the probe of a pod answers."""
+        if request["op"] == "ledger":
+            ledger = self.ledgers[pod["status"]["podIP"]]
+            return [ledger.answer(request["batches"], request.get("entries", 200))]
+        if request["op"] == "stop":
+            return self.background.pop(request["handle"])
+        started = request["op"] == "start"
+        try:
+            plan = read_plan(request["plan"], bounded=not started)
+        except PlanError as error:
+            return [{"error": str(error)}]
+        lines = list(self._run(objects, pod, plan.batches))
+        if not started:
+            return lines
+        handle = f"h{len(self.background) + 1}"
+        self.background[handle] = lines
+        return [{"handle": handle}]
+
+    def _run(
+        self, objects: Objects, client: dict[str, Any], batches: Iterable[Batch]
+    ) -> Iterator[dict[str, Any]]:
+        totals = {}
+        yield {"kind": "start"}
+        for batch in batches:
+            draw = self._draws(objects, client, batch)
+            rows = [self._request(batch, index, *draw()) for index in range(batch.requests or STEADY)]
+            totals[batch.id] = {"observations": len(rows), "complete": True}
+            yield {"batch": batch.id, "observations": rows}
+        yield {"kind": "end", "complete": True, "batches": totals}
+
+    def _request(self, batch: Batch, index: int, server: dict[str, Any] | None, port: int) -> list[Any]:
+        connection = index + 1 if batch.per_connection == 1 else index % batch.concurrency + 1
+        if server is None:
+            return [index, connection, None, None, None, self.latency_us, "refused"]
+        self.ledgers[server["status"]["podIP"]].record(f"{batch.id}.{index}", port, _no_details)
+        workload = server["metadata"]["annotations"][WORKLOAD_ANNOTATION]
+        status = 200 if batch.protocol == "http" else None
+        return [index, connection, workload, port, status, self.latency_us, None]
+
+    def _draws(self, objects: Objects, client: dict[str, Any], batch: Batch) -> Callable[[], End]:
+        """Draws where a request of the batch gets to; the same for the same batch in every run."""
+        if batch.host == "127.0.0.1":
+            return lambda: (client, batch.port)
+        for (kind, _, _), pod in objects.items():
+            if kind == "Pod" and pod["status"]["podIP"] == batch.host:
+                return lambda: (pod, batch.port)
+        name, namespace = batch.host.split(".")[:2]
+        weights = self._weights(objects, client, namespace, name)
+        ends = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
+        totals = list(accumulate(weights.values()))
+        chance = random.Random(batch.id)
+        return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
+
+    def _weights(self, objects: Objects, client: dict[str, Any], namespace: str, name: str) -> dict[str, int]:
+        home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
+        if self.splits and home[MEMBERSHIP_LABEL] != "outside":
+            for (kind, where, _), split in objects.items():
+                if kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name):
+                    return {one["service"]: one["weight"] for one in split["spec"]["backends"]}
+        return {name: 1}
+
+
+def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End]:
+    found = objects["Service", namespace, service]["spec"]
+    (target,) = [one["targetPort"] for one in found["ports"] if one["port"] == port]
+    ends: list[End] = []
+    for (kind, where, _), pod in objects.items():
+        matches = kind == "Pod" and found["selector"].items() <= pod["metadata"]["labels"].items()
+        if matches and where == namespace:
+            ports = {one["name"]: one["containerPort"] for one in pod["spec"]["containers"][0]["ports"]}
+            ends.append((pod, ports.get(target, target)))
+    return ends or [(None, port)]
+
+
+def _no_details() -> Entry:
+    return Entry(0, None, None, {}, 0, "")

@@ -1,0 +1,177 @@
+"""The command line: what it says, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conformance import cli, explaining
+from conformance.drive.manifests import RUN_LABEL
+
+from .conftest import Bench
+
+KUBECONFIG = {
+    "apiVersion": "v1",
+    "kind": "Config",
+    "current-context": "here",
+    "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:1"}}],
+    "users": [{"name": "u", "user": {"token": "t"}}],
+    "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+}
+RUN = ["run", "--mesh", "none"]
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A loopback port that refuses: bound, so that nobody else takes it, and not listening."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, closed_port: int) -> str:
+    path = tmp_path / "kubeconfig"
+    text = yaml.safe_dump(KUBECONFIG).replace("127.0.0.1:1", f"127.0.0.1:{closed_port}")
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+class TestUnusableInput:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["run", "--mesh", "referense"], "error: unknown mesh 'referense'; did you mean 'reference'?"),
+            (
+                ["run", "--mesh", "none", "--requirement", "split-live-edit"],
+                "error: unknown requirement 'split-live-edit'; did you mean split-live-edits?",
+            ),
+            (["run", "--mesh", "{misspelt}"], "unknown key 'converg'; did you mean 'converge'?"),
+            ([*RUN, "--context", "there"], "no context 'there' in the kubeconfig; there are: here"),
+            ([*RUN, "--kubeconfig", "{absent}"], "error: no usable kubeconfig: set KUBECONFIG"),
+            ([*RUN, "--kubeconfig", "{misspelt}"], "error: no usable kubeconfig: set KUBECONFIG"),
+            ([*RUN, "--kubeconfig", "{garbage}"], "error: no usable kubeconfig: set KUBECONFIG"),
+            (RUN, "error: cluster here cannot be reached at https://127.0.0.1:{port}: "),
+            (["clean"], "error: cluster here cannot be reached at https://127.0.0.1:{port}: "),
+            (["faults", "--fault", "no-such"], "error: unknown fault 'no-such'; there are: "),
+            (["faults"], "error: cluster here cannot be reached"),
+            (["doctor", "--mesh", "{misspelt}"], "unknown key 'converg'"),
+            (["explain", "split-live-edit"], "error: unknown requirement 'split-live-edit'; did you mean"),
+        ],
+    )
+    def test_is_one_line_on_stderr_and_exit_code_2(
+        self,
+        arguments: list[str],
+        message: str,
+        kubeconfig: str,
+        closed_port: int,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        (tmp_path / "misspelt.yaml").write_text("name: x\nclaims: {}\nconverg: {}\n", encoding="utf-8")
+        (tmp_path / "garbage.yaml").write_text("a: [b\nc: d}", encoding="utf-8")
+        names = {name: str(tmp_path / f"{name}.yaml") for name in ("misspelt", "garbage", "absent")}
+        monkeypatch.chdir(tmp_path)
+        given = [argument.format(**names) for argument in arguments]
+        if "--kubeconfig" not in given and given[0] != "explain":
+            given += ["--kubeconfig", kubeconfig]
+        before = sorted(tmp_path.iterdir())
+        assert cli.main(given) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert message.format(port=closed_port) in said.err
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_the_doctor_of_an_unreachable_cluster_says_so_in_its_list(
+        self, kubeconfig: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["doctor", "--mesh", "none", "--kubeconfig", kubeconfig]) == 2
+        assert capsys.readouterr().out.startswith("MISSING cluster    cluster here cannot be reached")
+
+    @pytest.mark.parametrize(
+        "arguments", [[], ["run"], ["run", "--mesh", "none", "--level", "vital"], ["list", "--", "-x"]]
+    )
+    def test_of_the_wrong_shape_shows_the_usage(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(arguments)
+        assert caught.value.code == 2
+        assert "usage: smi-conformance" in capsys.readouterr().err
+
+
+class TestCommands:
+    def test_run_hands_options_to_pytest(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        code = cli.main(
+            ["run", "--mesh", str(bench.profile), "-k", "no_such", "--level", "core", "--requirement",
+             "split-live-edits", "split-delete-restores-root", "--keep", "--", "--co", "-q"]
+        )  # fmt: skip
+        assert code == 2
+        assert "no tests collected (40 deselected)" in capsys.readouterr().out
+
+    def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["list"]) == 0
+        assert "split-zero-weight-gets-nothing" in capsys.readouterr().out
+        assert cli.main(["list", "--format", "json"]) == 0
+        assert len(json.loads(capsys.readouterr().out)) == 177
+
+    def test_list_may_be_cut_short_by_its_reader(self) -> None:
+        reading, writing = os.pipe()
+        os.close(reading)
+        with os.fdopen(writing, "w") as broken:
+            command = [sys.executable, "-m", "conformance.cli", "list"]
+            done = subprocess.run(command, stdout=broken, stderr=subprocess.PIPE, text=True, check=False)
+        assert "Traceback" not in done.stderr
+
+    def test_explain_shows_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["explain", "split-zero-weight-gets-nothing"]) == 0
+        assert "judged by nothing_reaches" in capsys.readouterr().out
+
+    def test_doctor_lists_what_it_looked_at(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["doctor", "--mesh", str(bench.profile)]) == 0
+        said = capsys.readouterr().out
+        assert "ok      reachable  20 of 20 calls from a joined pod were answered" in said
+        bench.cluster.forbidden = frozenset({("create", "pods")})
+        assert cli.main(["doctor", "--mesh", str(bench.profile)]) == 2
+        said = capsys.readouterr().out
+        assert "MISSING rights     not permitted: create pods, create pods/exec" in said
+        assert "→ bind the ClusterRole of docs/rbac.yaml to yourself" in said
+
+    def test_clean_removes_what_a_run_left_behind(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bench.suite("traffic_split/test_zero_weight.py", "--keep")
+        capsys.readouterr()
+        assert cli.main(["clean", "--run", "another"]) == 0
+        assert capsys.readouterr().out == "nothing to remove\n"
+        assert any(RUN_LABEL in one["metadata"]["labels"] for one in bench.cluster.objects.values())
+        assert cli.main(["clean"]) == 0
+        assert capsys.readouterr().out == "removed 1 namespaces: smi-main-r1\n"
+        assert bench.cluster.objects == {}
+
+    def test_an_interrupt_is_no_traceback(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(explaining, "explain", interrupt)
+        assert cli.main(["explain", "x"]) == 2
+        assert capsys.readouterr().err == "interrupted\n"
+
+    def test_version_is_that_of_the_package(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["--version"])
+        assert caught.value.code == 0
+        assert capsys.readouterr().out.startswith("smi-conformance 0.")

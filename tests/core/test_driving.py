@@ -1,0 +1,412 @@
+"""The arena, the driver and scenarios, against a cluster in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from conformance.clusters import Account, ClusterError, ExecFailed
+from conformance.drive import arena as arena_module
+from conformance.drive.arena import Arena, NotReady, remove
+from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_kinds
+from conformance.drive.scenario import Ask, Division, Scenario, sampling
+from conformance.drive.traffic import Driver, Manner
+from conformance.drive.wait import Waiter
+from conformance.evidence import Call, Settling
+from conformance.session import Session
+
+from .fake_cluster import INJECT, FakeCluster
+from .virtual import VirtualClock
+
+ROOT = "going.smi-main-r1.svc.cluster.local"
+
+
+def containers(state: dict[str, Any]) -> dict[str, Any]:
+    """The status of a pod whose only container is in a state."""
+    return {"containerStatuses": [{"name": "probe", "state": state}]}
+
+
+@pytest.fixture
+def driver(session: Session) -> Driver:
+    session.arena.ready(["main"])
+    return session.driver
+
+
+@pytest.fixture
+def scenario(session: Session) -> Scenario:
+    session.arena.ready(["main"])
+    made = session.scenario("traffic-split/delete")
+    made.apply("services.yaml")
+    return made
+
+
+class TestTheArena:
+    def test_knows_its_pods_by_part_and_workload(self, arena: Arena) -> None:
+        pod = arena.pod("main/v1")
+        assert (pod.namespace, pod.name, pod.workload) == ("smi-main-r1", "v1-1", "v1")
+        assert arena.workloads("peer") == ["peer/peer"]
+
+    def test_makes_a_part_once(self, arena: Arena, cluster: FakeCluster) -> None:
+        arena.prepare(["peer"])
+        made = len(cluster.created)
+        arena.prepare(["peer"])
+        arena.ready(["peer"])
+        assert len(cluster.created) == made
+
+    def test_makes_namespace_and_accounts_before_what_needs_them(
+        self, arena: Arena, cluster: FakeCluster
+    ) -> None:
+        arena.prepare(["main"])
+        kinds = list(dict.fromkeys(one.partition("/")[0] for one in cluster.created))
+        assert kinds == ["Namespace", "ConfigMap", "ServiceAccount", "Service", "Pod", "Deployment"]
+
+    def test_mounts_the_probe(self, arena: Arena, cluster: FakeCluster) -> None:
+        arena.prepare(["peer"])
+        assert cluster.objects["ConfigMap", "smi-peer-r1", "probe"]["binaryData"].keys() == {"probe.pyz"}
+
+    def test_says_which_workloads_there_are_not(self, arena: Arena) -> None:
+        with pytest.raises(ClusterError, match="no workload 'v9' in the arena's part 'main'"):
+            arena.pod("main/v9")
+
+    @pytest.mark.parametrize(
+        ("status", "message"),
+        [
+            ({"phase": "Pending"}, "pod peer: Pending"),
+            (containers({"waiting": {"reason": "ErrImagePull"}}), "pod peer: probe: ErrImagePull"),
+            (containers({"terminated": {"reason": "Error", "message": "no"}}), r"probe: Error \(no\)"),
+            (containers({"running": {}}), "pod peer: probe runs but is not ready"),
+        ],
+        ids=["pending", "waiting", "terminated", "unready"],
+    )
+    def test_says_why_a_pod_is_not_ready(
+        self,
+        arena: Arena,
+        cluster: FakeCluster,
+        monkeypatch: pytest.MonkeyPatch,
+        status: dict[str, Any],
+        message: str,
+    ) -> None:
+        monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
+        arena.prepare(["peer"])
+        cluster.objects["Pod", "smi-peer-r1", "peer"]["status"] = status
+        with pytest.raises(NotReady, match=message):
+            arena.ready(["peer"])
+
+    def test_says_where_to_look_when_there_are_no_pods(
+        self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
+        arena.prepare(["peer"])
+        del cluster.objects["Pod", "smi-peer-r1", "peer"]
+        with pytest.raises(NotReady, match="no pods were created: see `kubectl get events -n smi-peer-r1`"):
+            arena.ready(["peer"])
+
+    def test_takes_pods_with_a_second_container_for_joined(
+        self, session: Session, cluster: FakeCluster
+    ) -> None:
+        join = session.profile.join.model_copy(update={"sidecar": True})
+        session.arena.profile = session.profile.model_copy(update={"join": join})
+        with pytest.raises(NotReady, match=r"no sidecar\): peer; is the mesh installed"):
+            session.arena.ready(["peer"])
+        cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]["containers"].append({"name": INJECT})
+        session.arena.ready(["peer"])
+
+    def test_takes_a_native_sidecar_for_one(self, session: Session, cluster: FakeCluster) -> None:
+        join = session.profile.join.model_copy(update={"sidecar": True})
+        session.arena.profile = session.profile.model_copy(update={"join": join})
+        session.arena.prepare(["peer"])
+        spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
+        spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
+        session.arena.ready(["peer"])
+
+    def test_adopts_a_workload_that_a_scenario_adds(self, session: Session) -> None:
+        session.arena.ready(["main"])
+        scenario = session.scenario("traffic-split/live-edits")
+        scenario.apply("old.yaml")
+        assert session.arena.adopt("main/old").name == "old-1"
+        assert session.arena.pod("main/old").workload == "old"
+
+    def test_is_removed_by_its_label_and_nothing_else_is(self, arena: Arena, cluster: FakeCluster) -> None:
+        arena.prepare(["main", "peer"])
+        other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "labels": {}}}
+        cluster.apply([other])
+        arena.remove()
+        assert list(cluster.objects) == [("Namespace", "", "other")]
+
+    def test_of_any_run_is_removed_by_the_label_alone(self, arena: Arena, cluster: FakeCluster) -> None:
+        arena.prepare(["peer"])
+        names = remove(cluster, Waiter(VirtualClock()), "smi-conformance.dev/run")
+        assert names == ["smi-peer-r1"]
+
+
+class TestTheDriver:
+    def test_brings_back_both_views_of_a_batch(self, driver: Driver, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=400)
+        (traffic,) = driver.send([call], ledgers=["main/v1", "main/v2", "main/v3", "main/client-b"])
+        assert traffic.sent == traffic.answers == traffic.served == 400
+        assert traffic.answered == traffic.reached
+        assert traffic.answered.keys() == {"v1", "v2", "v3", "client-b"}
+        assert traffic.statuses == {"200": 400}
+        assert traffic.connections == 32
+        assert (traffic.latency_p50_us, traffic.latency_p99_us) == (900, 900)
+        assert not traffic.fresh
+
+    def test_counts_requests_that_nobody_answers(self, driver: Driver, cluster: FakeCluster) -> None:
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"namespace": "smi-main-r1", "name": "empty"},
+            "spec": {"selector": {"app": "nobody"}, "ports": [{"port": 8080, "targetPort": 8080}]},
+        }
+        cluster.apply([service])
+        call = Call("main/client", "empty.smi-main-r1.svc.cluster.local", 8080, requests=7)
+        (traffic,) = driver.send([call], ledgers=["main/v1"])
+        assert traffic.failures == {"refused": 7}
+        assert (traffic.answers, traffic.served) == (0, 0)
+
+    def test_reads_ledgers_of_the_workloads_asked_for_only(self, driver: Driver, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=100)
+        (traffic,) = driver.send([call], ledgers=["main/v1"])
+        assert traffic.reached.keys() == {"v1"}
+
+    def test_sends_fresh_connections_where_told(self, driver: Driver, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=40)
+        (traffic,) = driver.send([call], Manner(fresh=True))
+        assert traffic.fresh
+        assert traffic.connections == 0
+
+    def test_sends_calls_of_several_clients_in_a_plan_each(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        plans: list[tuple[str, Mapping[str, Any]]] = []
+        cluster.on_ask = lambda pod, request: plans.append((pod, request))
+        calls = [
+            scenario.call(client, "main/going") for client in ("main/client", "main/client-b", "main/client")
+        ]
+        seen = driver.send(calls)
+        assert [one.call for one in seen] == calls
+        assert sorted((pod, len(request["plan"]["batches"])) for pod, request in plans) == [
+            ("client", 3),
+            ("client-b", 2),
+        ]
+
+    def test_watches_a_control_request_beside_the_traffic(self, driver: Driver, scenario: Scenario) -> None:
+        driver.send([scenario.call("main/client", "main/going")])
+        assert driver.environment.control_p99_us == 900
+        assert driver.environment.control_failures == 0
+
+    def test_keeps_steady_traffic_going_until_it_is_stopped(self, driver: Driver, scenario: Scenario) -> None:
+        steady = driver.start(scenario.call("main/client", "main/going"), rate_per_s=50, duration_s=60)
+        assert steady.reached("main/v1") > 0
+        traffic = steady.stop(ledgers=["main/v1"])
+        assert traffic.sent == traffic.answers == 600
+        assert traffic.reached["v1"] == traffic.answered["v1"]
+
+    def test_says_what_the_probe_refuses(self, driver: Driver) -> None:
+        with pytest.raises(
+            ExecFailed, match=r"the probe of main/client refused: batch .*: port is a number from"
+        ):
+            driver.send([Call("main/client", ROOT, 0, requests=1)])
+
+    @pytest.mark.parametrize(
+        ("spoil", "message"),
+        [
+            (lambda lines: lines[:-1], "the probe of main/client broke off before the end"),
+            (
+                lambda lines: [*lines[:-1], {**lines[-1], "complete": False}],
+                "plan of main/client was cut short: no batch",
+            ),
+            (lambda lines: [lines[0], *lines[2:]], "observations of main/client are missing"),
+            (lambda lines: [], "the probe of main/client answered ''"),
+            (lambda lines: ["hello"], 'the probe of main/client answered \'"hello"'),
+        ],
+        ids=["no end line", "incomplete", "lost lines", "nothing", "no object"],
+    )
+    def test_does_not_take_half_an_answer_for_one(
+        self,
+        driver: Driver,
+        scenario: Scenario,
+        cluster: FakeCluster,
+        monkeypatch: pytest.MonkeyPatch,
+        spoil: Callable[[list[Any]], list[Any]],
+        message: str,
+    ) -> None:
+        honest = cluster.ask
+
+        def ask(*question: Any) -> str:
+            lines = [json.loads(line) for line in honest(*question).splitlines()]
+            return "".join(json.dumps(line) + "\n" for line in spoil(lines))
+
+        monkeypatch.setattr(cluster, "ask", ask)
+        with pytest.raises(ExecFailed, match=message):
+            driver.send([scenario.call("main/client", "main/going", requests=3)])
+
+    def test_does_not_take_noise_for_an_answer(self, driver: Driver, cluster: FakeCluster) -> None:
+        cluster.ask = lambda *question: "bash: python3: not found\n"  # type: ignore[method-assign]
+        with pytest.raises(ExecFailed, match="answered something other than JSON"):
+            driver.send([Call("main/client", ROOT, 8080, requests=1)])
+
+    def test_does_not_take_a_ledger_that_was_lost_for_an_empty_one(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        call = scenario.call("main/client", "main/going", requests=9)
+        driver.send([call], ledgers=["main/v1"])
+        cluster.mesh.ledgers.clear()
+        with pytest.raises(ExecFailed, match="the probe of main/v1 restarted and lost its ledger"):
+            driver.send([call], ledgers=["main/v1"])
+        driver.send([call], ledgers=["main/v1"])
+
+    def test_does_not_take_a_full_ledger_for_one_that_holds_everything(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        cluster.mesh.ledgers[driver.arena.pod("main/v1").ip].overflow = 1
+        with pytest.raises(ExecFailed, match="the ledger of main/v1 is full"):
+            driver.send([scenario.call("main/client", "main/going")], ledgers=["main/v1"])
+
+
+class TestAScenario:
+    def test_sees_an_effect_before_and_after(self, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=200)
+        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
+        assert effect.before.answered.keys() == {"v1", "v2", "v3", "client-b"}
+        assert effect.sample.answered == {"v2": 200}
+        assert effect.settling == Settling("only v2 answer", 3.0, 0.0)
+
+    def test_that_never_settles_says_so_and_draws_its_sample_all_the_same(
+        self, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        cluster.mesh.splits = False
+        call = scenario.call("main/client", "main/going", requests=200)
+        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
+        assert effect.settling == Settling("only v2 answer", 3.0, None)
+        assert effect.sample.sent == 200
+
+    def test_waits_for_a_workload_that_must_show(self, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=10)
+        division = Division(call, frozenset({"v1", "v2"}), frozenset({"v1"}))
+        (effect,) = scenario.effects([division], "split.yaml", servers=[])
+        assert effect.settling.took_s is None
+
+    def test_withdraws_what_it_applied_the_newest_first(
+        self, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        gone: list[str] = []
+        delete = cluster.delete
+
+        def note(objects: Any) -> None:
+            for item in objects:
+                gone.append(item["kind"])
+                delete([item])
+
+        cluster.delete = note  # type: ignore[method-assign]
+        scenario.apply("split.yaml")
+        scenario.withdraw()
+        assert gone == ["TrafficSplit", "Service"]
+        scenario.withdraw()
+        assert len(gone) == 2
+
+    def test_takes_a_second_object_of_a_name_for_an_edit(self, session: Session) -> None:
+        scenario = session.scenario("traffic-split/live-edits")
+        session.arena.prepare(["main"])
+        scenario.apply("1-most-to-v1.yaml", "2-all-to-v2.yaml")
+        assert len(scenario.applied) == 1
+
+    def test_forgets_what_it_deleted_itself(self, scenario: Scenario) -> None:
+        scenario.apply("split.yaml")
+        scenario.delete("split.yaml")
+        assert [item["kind"] for item in scenario.applied] == ["Service"]
+
+    def test_samples_fresh_connections_where_each_stays_with_one_backend(self, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/v1", requests=60)
+        (stuck,) = scenario.send(call, servers=[])
+        assert sampling(stuck).fresh
+        (spread,) = scenario.send(scenario.call("main/client", "main/going", requests=600), servers=[])
+        assert not sampling(spread).fresh
+
+    def test_drives_an_ask_and_its_twin_at_the_same_moment(self, session: Session) -> None:
+        session.arena.ready(["access", "outside"])
+        scenario = session.scenario("traffic-access/default-deny")
+        call = scenario.call("access/alpha", "access/server")
+        twin = scenario.call("access/alpha", "outside/outsider")
+        asks = [Ask("closed", "denied", call, "server", twin), Ask("open", "granted", call, "server")]
+        table = scenario.access(asks, "target.yaml", servers=["access/server", "outside/outsider"])
+        closed, opened = table.cells
+        assert closed.control is not None
+        assert closed.control.answered == {"outsider": 10}
+        assert opened.control is None
+        assert closed.traffic.fresh
+        assert closed.before is not None
+        assert closed.before.sent == 3
+
+    def test_lets_each_ask_settle_by_itself(self, session: Session) -> None:
+        session.arena.ready(["access"])
+        scenario = session.scenario("traffic-access/routes")
+        call = scenario.call("access/alpha", "access/server")
+        asks = [Ask("denied", "denied", call, "server"), Ask("granted", "granted", call, "server")]
+        table = scenario.access(asks, "target.yaml", servers=["access/server"])
+        assert table.settlings["granted"].took_s == 0.0
+        assert table.settlings["denied"].took_s is None
+        cells, settling = table.pick("granted")
+        assert [cell.name for cell in cells] == ["granted"]
+        assert settling.settled
+        assert not table.pick()[1].settled
+        with pytest.raises(KeyError):
+            table.pick("nobody")
+
+
+class TestReading:
+    def test_remembers_who_read_what_and_when(self, cluster: FakeCluster, clock: VirtualClock) -> None:
+        reader = Reader(cluster, clock)
+        clock.pause(2.5)
+        read = reader.metrics("ns", "pods", "web", edges=True, account=Account("ns", "reader"))
+        assert read.path == "/apis/metrics.smi-spec.io/v1alpha1/namespaces/ns/pods/web/edges"
+        assert (read.reader, read.status, read.at_s) == ("ns/reader", 404, 2.5)
+        assert reader.read("/version").reader == "the runner"
+
+    def test_lists_the_kinds_that_are_served(self, cluster: FakeCluster) -> None:
+        assert ("specs.smi-spec.io", "v1alpha4", "UDPRoute") in set(served_kinds(cluster))
+        assert not any(group == "apps" for group, _, _ in served_kinds(cluster))
+
+    def test_spells_claims_out(self) -> None:
+        claims: dict[str, tuple[str, ...]] = {
+            "split": ("v1alpha2",),
+            "access": ("v1alpha4",),
+            "specs": ("v1alpha3",),
+            "metrics": ("v1alpha1",),
+        }
+        assert [kind for _, _, kind in claimed_kinds(claims)] == [
+            "TrafficSplit",
+            "TrafficTarget",
+            "IdentityBinding",
+            "HTTPRouteGroup",
+            "TCPRoute",
+            "TrafficMetrics",
+        ]
+
+    @pytest.mark.parametrize("broken", [None, "POST", "PATCH", "PUT", "DELETE", "watch"])
+    def test_a_round_trip_tries_every_verb(
+        self, session: Session, cluster: FakeCluster, broken: str | None
+    ) -> None:
+        honest = cluster.request
+
+        def request(method: str, path: str, *rest: Any, **options: Any) -> Any:
+            word = "watch" if "watch" in (options.get("query") or {}) else method
+            answer = honest("GET" if word == broken else method, path, *rest, **options)
+            if word == broken:
+                return type(answer)(405, {"message": "not allowed"})
+            return answer
+
+        cluster.request = request  # type: ignore[method-assign]
+        session.arena.prepare(["outside"])
+        (split,) = session.scenario("traffic-split/delete").objects("split.yaml")
+        trip = round_trip(cluster, session.waiter, split, within_s=1)
+        verbs = {"POST": "create", "PATCH": "patch", "PUT": "replace", "DELETE": "delete", "watch": "watch"}
+        failed = {verb for verb, done in trip.verbs.items() if not done}
+        if broken is None:
+            assert failed == set()
+            assert trip.read["spec"] == split["spec"]
+        else:
+            assert verbs[broken] in failed

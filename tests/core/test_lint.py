@@ -1,0 +1,253 @@
+"""The lint is clean here, and fails on broken samples with a line that says what is wrong."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from conformance import lint
+from conformance.judge import JUDGES
+from conformance.lint import Source
+from conformance.verdict import Judgement
+
+HEAD = """
+import pytest
+pytestmark = pytest.mark.scenario("traffic-split/x", arena=("main",), groups=("split",))
+"""
+MARK = '@pytest.mark.requirement("split-live-edits")\n'
+GOOD = MARK + "def test_it(effect, verdict):\n    verdict(judge.shares(*effect))\n"
+
+
+def suite(text: str) -> dict[str, str]:
+    return {"traffic_split/test_x.py": HEAD + textwrap.dedent(text)}
+
+
+CLEAN = Source(
+    known={"split-live-edits": "core", "split-schema-v1alpha1": "extended"},
+    suites=suite(GOOD),
+    untested={"planned: schemas": ["split-schema-v1alpha1"]},
+    faults={"edits-ignored": ["split-live-edits"]},
+    code={},
+    judges=JUDGES,
+)
+
+
+def found(check: Callable[[Source], Iterator[str]], **changes: Any) -> list[str]:
+    return list(check(replace(CLEAN, **changes)))
+
+
+def test_this_project_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lint.main() == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_wrong_is_printed_and_is_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lint, "collect", lambda: replace(CLEAN, faults={}, untested={}))
+    assert lint.main() == 1
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_the_sample_is_clean() -> None:
+    assert lint.problems(CLEAN) == []
+
+
+class TestRequirements:
+    def test_without_test_and_reason_are_found(self) -> None:
+        (line,) = found(lint.requirements, untested={})
+        assert line.startswith("catalogue: split-schema-v1alpha1: neither a test nor a reason in")
+
+    def test_with_an_empty_reason_have_none(self) -> None:
+        (line,) = found(lint.requirements, untested={" ": ["split-schema-v1alpha1"]})
+        assert "neither a test nor a reason" in line
+
+    def test_with_test_and_reason_are_found(self) -> None:
+        (line,) = found(lint.requirements, untested={"x": ["split-schema-v1alpha1", "split-live-edits"]})
+        assert line == "untested.yaml: split-live-edits: has a test, so it does not belong there"
+
+    def test_that_are_none_are_found_among_the_reasons(self) -> None:
+        (line,) = found(lint.requirements, untested={"x": ["split-schema-v1alpha1", "split-schema-v1"]})
+        assert (
+            line == "untested.yaml: split-schema-v1: no such requirement; did you mean split-schema-v1alpha1?"
+        )
+
+    def test_under_two_reasons_are_found(self) -> None:
+        one = ["split-schema-v1alpha1"]
+        (line,) = found(lint.requirements, untested={"x": one, "y": one})
+        assert line.endswith("stands there twice")
+
+
+class TestTests:
+    def test_without_requirement_are_found(self) -> None:
+        assert found(lint.tests, suites=suite(GOOD.removeprefix(MARK))) == [
+            "traffic_split/test_x.py::test_it: no @pytest.mark.requirement(id)"
+        ]
+
+    def test_of_an_unknown_requirement_are_found(self) -> None:
+        (line,) = found(lint.tests, suites=suite(GOOD.replace("live-edits", "live-edit")))
+        assert line.endswith("split-live-edit: no such requirement; did you mean split-live-edits?")
+
+    def test_of_two_requirements_are_found(self) -> None:
+        both = GOOD.replace('edits")', 'edits", "split-schema-v1alpha1")')
+        assert "one each" in found(lint.tests, suites=suite(both))[0]
+
+    def test_in_parts_of_the_arena_that_there_are_not_are_found(self) -> None:
+        text = (HEAD + GOOD).replace('"main"', '"mian"').replace('("split",)', '("splits",)')
+        assert found(lint.tests, suites={"a.py": text}) == [
+            "a.py: no part 'mian' in the arena; did you mean main?",
+            "a.py: no SMI group 'splits'; did you mean split?",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("class TestX:\n    pass\n", "TestX: tests are plain functions; others are not counted"),
+            ("async def test_y():\n    pass\n", "test_y: tests are plain functions"),
+            ('@pytest.mark.parametrize("a", [1])\n' + GOOD, "pytest.mark.parametrize: a test judges its"),
+            ('@pytest.mark.skip(reason="slow")\n' + GOOD, "pytest.mark.skip: a test judges its"),
+            ("@pytest.mark.xfail\n" + GOOD, "pytest.mark.xfail: a test judges its"),
+        ],
+    )
+    def test_that_would_not_be_counted_are_found(self, text: str, message: str) -> None:
+        (line,) = found(lint.tests, suites=suite(text))
+        assert message in line
+
+    def test_without_a_scenario_are_an_error(self) -> None:
+        with pytest.raises(ValueError, match="no pytestmark"):
+            found(lint.tests, suites={"a.py": GOOD})
+
+
+class TestFaults:
+    def test_that_are_missing_are_found(self) -> None:
+        assert found(lint.faults, faults={}) == [
+            "split-live-edits: has a test, but no fault of the reference mesh breaks it"
+        ]
+
+    def test_are_not_asked_of_what_is_only_observed(self) -> None:
+        assert found(lint.faults, faults={}, known={"split-live-edits": "ambiguous"}) == []
+
+    @pytest.mark.parametrize(
+        ("breaks", "message"),
+        [
+            ([], "fault odd: breaks no requirement"),
+            (["split-live-edit"], "no such requirement; did you mean split-live-edits?"),
+            (["split-schema-v1alpha1"], "split-schema-v1alpha1: has no test that could catch it"),
+        ],
+        ids=["nothing", "unknown", "untested"],
+    )
+    def test_that_break_nothing_that_is_tested_are_found(self, breaks: list[str], message: str) -> None:
+        (line,) = found(lint.faults, faults={**CLEAN.faults, "odd": breaks})
+        assert line.startswith("fault odd: ")
+        assert line.endswith(message)
+
+
+class TestJudges:
+    def test_without_null_control_are_found(self) -> None:
+        def hopeful(sample: object) -> Judgement:
+            raise NotImplementedError
+
+        assert found(lint.judges, judges={**JUDGES, "hopeful": hopeful}) == [
+            "judge hopeful: takes none of before, cells, during, effect, and is not excused in lint.py"
+        ]
+
+    def test_that_are_excused_and_gone_are_found(self) -> None:
+        fewer = {name: judge for name, judge in JUDGES.items() if name != "rbac"}
+        assert found(lint.judges, judges=fewer) == ["lint.py excuses rbac, but there is no such judge"]
+
+    def test_are_excused_with_a_reason_each(self) -> None:
+        assert all(reason for reason in {**lint.API_ONLY, **lint.ASIDE}.values())
+        assert not lint.API_ONLY.keys() & lint.ASIDE.keys()
+
+
+class TestJudgements:
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [
+            ("pass", "never calls verdict, so it is always inconclusive"),
+            ("assert effect", "never calls verdict"),
+            ("verdict(Judgement(Verdict.PASS, 'ok'))", "which no judge made"),
+            ("verdict(effect)", "hands effect to verdict, which no judge made"),
+            ("verdict(judge.share(*effect))", "judge.share: no such judge; did you mean shares?"),
+            ("verdict(judge.unharmed(effect))", "nothing that it judges has a null control"),
+            ("verdict(judge.all_of(a=judge.unharmed(effect)))", "nothing that it judges has a null control"),
+            ("verdict(judge.all_of(a=effect, b=judge.shares(*effect)))", "hands effect to verdict"),
+            ("verdict(judge.inconclusive('never'))", "nothing that it judges has a null control"),
+            (
+                "verdict(judge.percentiles(effect, {}))",
+                "judge.percentiles is called without its null control",
+            ),
+            ("x = effect\n    verdict(x)", "which no judge made"),
+        ],
+    )
+    def test_that_could_not_have_failed_are_found(self, body: str, message: str) -> None:
+        text = MARK + f"def test_it(effect, verdict):\n    {body}\n"
+        (line,) = found(lint.judgements, suites=suite(text))
+        assert line.startswith("traffic_split/test_x.py:5: test_it: ")
+        assert message in line
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            "verdict(judge.shares(before, sample, W, settling))",
+            "verdict(judge.percentiles(read, {}, before=earlier))",
+            "in_force = judge.shares(*effect)\n    verdict(judge.preserved(in_force, direct, 'v1'))",
+            "verdict(judge.all_of(a=judge.shares(*effect), b=judge.unharmed(steady)))",
+            "verdict(judge.rbac(answers, EXPECTED))",
+            "if effect:\n        verdict(judge.inconclusive('x'))\n    verdict(judge.shares(*effect))",
+        ],
+    )
+    def test_that_could_have_failed_are_left_alone(self, body: str) -> None:
+        assert (
+            found(lint.judgements, suites=suite(MARK + f"def test_it(effect, verdict):\n    {body}\n")) == []
+        )
+
+
+class TestCode:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("import time\ntime.sleep(5)", "a.py:2: sleeps; drive/wait.py is where one waits"),
+            ("async def f():\n    await asyncio.sleep(1)", "a.py:2: sleeps"),
+            ("from time import sleep as nap", "a.py:1: sleeps"),
+            ("try:\n    x\nexcept Exception:\n    pass", "a.py:3: catches everything"),
+            ("try:\n    x\nexcept:\n    pass", "a.py:3: catches everything"),
+            ("try:\n    x\nexcept (ValueError, Exception):\n    pass", "a.py:3: catches everything"),
+            ("try:\n    x\nexcept BaseException as e:\n    raise Y from e", "a.py:3: catches everything"),
+            (
+                "HOST = 'svc.traefik.mesh'",
+                "a.py:1: names a mesh (traefik); what differs belongs in a profile",
+            ),
+            ("if mesh == 'OSM':\n    pass", "a.py:1: names a mesh (OSM)"),
+            ("# as Linkerd does\n", "a.py:1: names a mesh (Linkerd)"),
+        ],
+    )
+    def test_that_sleeps_swallows_or_knows_a_mesh_is_found(self, text: str, message: str) -> None:
+        (line,) = found(lint.code, code={"conformance/a.py": text})
+        assert line.startswith(f"conformance/{message}")
+
+    @pytest.mark.parametrize(
+        ("file", "text"),
+        [
+            ("conformance/drive/wait.py", "time.sleep(1)"),
+            ("conformance/drive/probe/ctl.py", "time.sleep(1)"),
+            ("conformance/a.py", "try:\n    x\nexcept BaseException:\n    tidy()\n    raise"),
+            ("conformance/a.py", "try:\n    x\nexcept ValueError:\n    pass"),
+            ("conformance/a.py", "Retrying(sleep=clock.pause)"),
+            ("conformance/profiles/mine.yaml", "name: linkerd"),
+            ("conformance/a.py", "consultation = 'cosmos'"),
+        ],
+    )
+    def test_where_it_has_to_is_left_alone(self, file: str, text: str) -> None:
+        assert found(lint.code, code={file: text}) == []
+
+    def test_is_looked_at_in_fixtures_and_templates_as_well(self) -> None:
+        looked_at = lint.collect().code
+        assert "fixtures/workloads/main.yaml" in looked_at
+        assert "conformance/report/templates/page.jinja2" in looked_at
+        assert "conformance/suites/untested.yaml" in looked_at
+        assert "conformance/catalogue/common.yaml" not in looked_at

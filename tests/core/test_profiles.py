@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance import catalogue, profiles
+from conformance.profiles import ProfileError, parse
+from conformance.session import Session
+
+from .fake_cluster import SERVES, FakeCluster
+from .virtual import VirtualClock
+
+FOLDER = Path(__file__).with_name("profiles")
+SMALL = "name: mine\nclaims: {split: [v1alpha4]}\n"
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_profiles_that_come_with_the_suite_load(name: str) -> None:
+    assert profiles.load(name).name == name
+
+
+def test_two_lines_are_a_profile() -> None:
+    assert parse(SMALL, "mine").claims.by_group() == {
+        "split": ("v1alpha4",),
+        "access": (),
+        "specs": (),
+        "metrics": (),
+    }
+
+
+class TestAMisspeltProfile:
+    @pytest.mark.parametrize(
+        ("more", "message"),
+        [
+            ("converg: {}", "unknown key 'converg'; did you mean 'converge'?"),
+            ("converge: {witin_s: 3}", "unknown key 'converge.witin_s'; did you mean 'within_s'?"),
+            ("access: {open: {names: {}}}", "unknown key 'access.open.names'; did you mean 'namespace'?"),
+            ("join: {pod: {label: {}}}", "unknown key 'join.pod.label'; did you mean 'labels'?"),
+            ("metrics: {zzz: 1}", "unknown key 'metrics.zzz'; known keys: delay_s"),
+            ("claims: {splits: [v1alpha4]}", "unknown key 'claims.splits'; did you mean 'split'?"),
+            ("name: My Mesh", "name: String should match pattern"),
+            ("converge: {within_s: 0}", "converge.within_s: Input should be greater than 0"),
+            ("claims: {split: [v1alpha9]}", "claims.split.0: Input should be 'v1alpha1', 'v1alpha2', "),
+            ("claims: {metrics: [v1alpha2]}", "claims.metrics.0: Input should be 'v1alpha1'"),
+            (
+                "disclaims: {split-live-edit: x}",
+                "disclaims: unknown requirement 'split-live-edit'; did you mean",
+            ),
+            ("hosts: {service: '{service}.{x}'}", "hosts.service: only {service} and {namespace} may"),
+            ("hosts: {service: '{service.x}'}", "hosts.service: only {service} and {namespace} may"),
+            ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} does not stand in it"),
+            ("name: [", "not YAML: "),
+        ],
+    )
+    def test_gives_one_line_with_the_remedy(self, more: str, message: str) -> None:
+        with pytest.raises(ProfileError) as caught:
+            parse(SMALL + more, "mine.yaml")
+        assert str(caught.value).startswith(f"profile mine.yaml: {message}")
+        assert "\n" not in str(caught.value)
+
+    def test_that_is_no_mapping_is_told(self) -> None:
+        with pytest.raises(ProfileError, match=r"mine.yaml: not a mapping; see docs/profiles.md"):
+            parse("[]", "mine.yaml")
+
+    def test_is_told_by_its_name_as_well(self, tmp_path: Path) -> None:
+        with pytest.raises(
+            ProfileError, match=r"unknown mesh 'referense'; did you mean 'reference'\? \(or give"
+        ):
+            profiles.load("referense")
+        with pytest.raises(ProfileError, match="unknown mesh 'zzz'; there are: none, reference"):
+            profiles.load("zzz")
+        with pytest.raises(ProfileError, match=r"absent\.yaml: No such file or directory"):
+            profiles.load(str(tmp_path / "absent.yaml"))
+        with pytest.raises(ProfileError, match="Is a directory"):
+            profiles.load(f"{tmp_path}/")
+
+
+def session_of(name: str) -> Session:
+    """A session with a mesh as it is, on a cluster that serves what that mesh serves."""
+    profile = profiles.load(str(FOLDER / f"{name}.yaml"))
+    cluster = FakeCluster(serves={api: SERVES[api] for api in ("v1", "apps/v1")})
+    versions = {"split": "TrafficSplit", "access": "TrafficTarget", "specs": "HTTPRouteGroup"}
+    for group, kind in versions.items():
+        (version,) = profile.claims.by_group()[group]
+        cluster.serves[f"{group}.smi-spec.io/{version}"] = (kind, "TCPRoute")
+    return Session(profile, cluster, clock=VirtualClock(), run_id="r1")
+
+
+class TestAMeshOfSidecars:
+    """Open Service Mesh: a profile, and nothing else, says what sets it apart."""
+
+    @pytest.fixture
+    def session(self) -> Session:
+        return session_of("osm")
+
+    def test_marks_the_namespaces_of_joined_pods_and_leaves_others_alone(self, session: Session) -> None:
+        session.arena.prepare(["access", "outside"])
+        assert isinstance(session.cluster, FakeCluster)
+        joined = session.cluster.objects["Namespace", "", "smi-access-r1"]["metadata"]
+        assert joined["labels"]["openservicemesh.io/monitored-by"] == "osm"
+        assert joined["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
+        assert joined["annotations"] == {"openservicemesh.io/sidecar-injection": "enabled"}
+        outside = session.cluster.objects["Namespace", "", "smi-outside-r1"]["metadata"]
+        assert "openservicemesh.io/monitored-by" not in outside["labels"]
+        pod = session.cluster.objects["Pod", "smi-outside-r1", "outsider"]
+        assert pod["metadata"]["labels"]["openservicemesh.io/ignore"] == "true"
+
+    def test_has_its_calls_permitted_where_no_namespace_can_be_opened(self, session: Session) -> None:
+        session.arena.prepare(["main"])
+        assert isinstance(session.cluster, FakeCluster)
+        target = session.cluster.objects["TrafficTarget", "smi-main-r1", "to-v1"]
+        assert target["spec"]["destination"]["namespace"] == "smi-main-r1"
+        assert {one["namespace"] for one in target["spec"]["sources"]} == {"smi-main-r1", "smi-peer-r1"}
+        assert session.arena.groups(["main"]) == ("access", "specs")
+        assert session.arena.groups(["access", "outside"]) == ()
+
+    def test_is_spoken_to_in_its_versions(self, session: Session) -> None:
+        assert session.api_versions() == {"split": "v1alpha2", "access": "v1alpha3", "specs": "v1alpha4"}
+        (split,) = session.scenario("traffic-split/delete").objects("split.yaml")
+        assert split["apiVersion"] == "split.smi-spec.io/v1alpha2"
+
+    def test_is_called_by_ordinary_names(self, session: Session) -> None:
+        call = session.scenario("traffic-split/delete").call("main/client", "main/going")
+        assert call.host == "going.smi-main-r1.svc.cluster.local"
+
+    def test_is_not_asked_about_a_client_without_identity(self, session: Session) -> None:
+        assert session.profile.needs_permits
+
+
+class TestAMeshOfNodeProxies:
+    """Traefik Mesh: no sidecars, and a name of its own to call through it."""
+
+    @pytest.fixture
+    def session(self) -> Session:
+        return session_of("traefik-mesh")
+
+    def test_has_pods_ready_without_a_second_container(self, session: Session) -> None:
+        session.arena.ready(["access"])
+        assert session.arena.pod("access/alpha").workload == "alpha"
+
+    def test_is_called_by_its_own_name(self, session: Session) -> None:
+        call = session.scenario("traffic-split/delete").call("main/client", "main/going")
+        assert call.host == "going.smi-main-r1.traefik.mesh"
+
+    @pytest.mark.parametrize(
+        ("client", "server"), [("main/client", "outside/outsider"), ("outside/outsider", "main/v1")]
+    )
+    def test_is_gone_past_where_one_end_is_outside(self, session: Session, client: str, server: str) -> None:
+        call = session.scenario("traffic-split/delete").call(client, server)
+        assert call.host.endswith("-r1.svc.cluster.local")
+
+    def test_is_spoken_to_in_its_versions(self, session: Session) -> None:
+        assert session.api_versions() == {"split": "v1alpha3", "access": "v1alpha2", "specs": "v1alpha3"}
+        rendered = session.scenario("permits").objects("main.yaml")
+        assert {one["apiVersion"] for one in rendered} == {
+            "specs.smi-spec.io/v1alpha3",
+            "access.smi-spec.io/v1alpha2",
+        }
+
+    def test_is_not_asked_what_it_disclaims(self, session: Session) -> None:
+        entry = catalogue.load()["access-enforced-at-server"]
+        assert session.unclaimed(entry, ["access", "specs"]) == (
+            "the profile disclaims it: the ordinary name of a service goes past the proxies"
+        )
+
+    def test_is_not_asked_for_what_its_versions_lack(self, session: Session) -> None:
+        known = catalogue.load()
+        assert session.unclaimed(known["udp-schema-v1alpha4"], ["specs"]) == (
+            "the profile claims none of specs v1alpha4"
+        )
+        assert session.unclaimed(known["metrics-counts"], ["metrics"]) is not None
+        reason = session.unclaimed(known["common-api-groups-discoverable"], ["metrics"])
+        assert reason == "its test works with metrics.smi-spec.io, which is not claimed"
+
+
+def test_objects_of_a_profile_are_made_before_the_pods_in_their_namespace(clock: VirtualClock) -> None:
+    text = SMALL + (
+        "join:\n  sidecar: false\n  objects:\n"
+        "    - {apiVersion: v1, kind: ConfigMap, metadata: {name: joins}, data: {where: '$namespace!'}}\n"
+    )
+    cluster = FakeCluster()
+    session = Session(parse(text, "mine"), cluster, clock=clock, run_id="r1")
+    session.arena.prepare(["access"])
+    made = cluster.objects["ConfigMap", "smi-access-r1", "joins"]
+    assert made["data"] == {"where": "smi-access-r1!"}
+    assert made["metadata"]["labels"] == {"smi-conformance.dev/run": "r1"}
+    order = cluster.created
+    assert order.index("ConfigMap/smi-access-r1/joins") < order.index("Pod/smi-access-r1/alpha")
+
+
+def test_pods_are_marked_in_the_templates_that_make_them(clock: VirtualClock) -> None:
+    text = SMALL + "join: {sidecar: false, pod: {annotations: {mesh/join: 'yes'}}}\n"
+    cluster = FakeCluster()
+    Session(parse(text, "mine"), cluster, clock=clock, run_id="r1").arena.prepare(["main"])
+    pods = [one for (kind, _, _), one in cluster.objects.items() if kind == "Pod"]
+    assert len(pods) == 5
+    assert all(pod["metadata"]["annotations"]["mesh/join"] == "yes" for pod in pods)
+
+
+def test_a_mesh_without_access_control_needs_no_permits() -> None:
+    assert not parse(SMALL, "mine").needs_permits
+    assert not parse(SMALL.replace("split", "access") + "access: {default: allow}", "mine").needs_permits
+    assert parse("name: mine\nclaims: {access: [v1alpha3]}", "mine").needs_permits

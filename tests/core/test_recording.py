@@ -1,0 +1,136 @@
+"""From a judgement to the record of it, and what is known of tests without running them."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance import catalogue, explaining, judge, suites_index
+from conformance.catalogue import CatalogueError
+from conformance.evidence import Call, Cell, Settling, Traffic
+from conformance.record import conclude, evidence, render, sentence
+from conformance.suites_index import read
+from conformance.verdict import Judgement, Verdict
+
+MODULE = """
+import pytest
+pytestmark = pytest.mark.scenario("traffic-split/x", arena=("main", "peer"), groups=("split",))
+
+@pytest.mark.requirement("split-live-edits")
+def test_it_moves(verdict):
+    verdict(judge.all_of(a=judge.shares(x), b=judge.unharmed(y)))
+
+def helper():
+    judge.access()
+
+def test_nothing_said():
+    pass
+"""
+
+
+def traffic(**answered: int) -> Traffic:
+    sent = sum(answered.values())
+    return Traffic(
+        Call("main/client", "root", 8080, sent), sent, answered, {}, {"200": sent}, {}, answered, fresh=True
+    )
+
+
+BEFORE, SAMPLE = traffic(v1=100, v2=100), traffic(v1=300)
+SETTLING = Settling("only v1 answers", 3, 0.4)
+
+
+class TestARecord:
+    def test_holds_each_piece_of_evidence_once_by_its_name(self) -> None:
+        effect = judge.everything_reaches(BEFORE, SAMPLE, "v1", SETTLING)
+        both = judge.all_of(effect=effect, direct=judge.preserved(effect, SAMPLE, "v1"))
+        found = conclude("test_x.py::test_it", "It", both, 1.5)
+        assert [one.name for one in found.evidence] == ["effect before", "effect sample"]
+        assert [one.what for one in found.settlings] == ["only v1 answers"]
+        assert (found.title, found.duration_s) == ("It", 1.5)
+
+    def test_names_the_cells_of_a_table(self) -> None:
+        cell = Cell("GET /a", "granted", BEFORE, SAMPLE, "v1", control=traffic(twin=3))
+        named = [name for name, _ in evidence(judge.access((cell,), SETTLING).basis)]
+        assert named == ["GET /a, before", "GET /a, traffic", "GET /a, control", "settling"]
+
+    def test_of_a_judgement_without_basis_holds_no_evidence(self) -> None:
+        assert conclude("x", "X", Judgement(Verdict.INCONCLUSIVE, "broke"), 0).evidence == ()
+
+    def test_is_rendered_with_what_was_expected_and_where_to_look(self) -> None:
+        judgement = Judgement(Verdict.FAIL, "v2 got 5", expected="nothing", hint="its filters")
+        assert render(judgement) == "v2 got 5\nexpected: nothing\nlook at: its filters"
+        assert render(Judgement(Verdict.PASS, "fine")) == "fine"
+
+    def test_is_titled_by_the_sentence_that_the_test_is(self) -> None:
+        assert sentence("test_a_backend_of_weight_zero_receives_nothing[x]") == (
+            "A backend of weight zero receives nothing"
+        )
+
+
+class TestTheIndex:
+    def test_reads_tests_from_their_source(self) -> None:
+        moves, silent = read(MODULE, "x/test_x.py")
+        assert moves.requirement == "split-live-edits"
+        assert moves.nodeid == "x/test_x.py::test_it_moves"
+        assert moves.judges == ("all_of", "shares", "unharmed")
+        assert moves.scenario.folder == "traffic-split/x"
+        assert (moves.scenario.arena, moves.scenario.groups) == (("main", "peer"), ("split",))
+        assert (silent.requirement, silent.judges) == ("", ())
+
+    def test_refuses_a_module_without_scenario(self) -> None:
+        with pytest.raises(ValueError, match=r"test_x.py: no pytestmark = pytest.mark.scenario"):
+            read(MODULE.replace("pytestmark", "mark"), "test_x.py")
+
+    def test_finds_every_suite(self) -> None:
+        assert len(suites_index.by_requirement()) == len({one.requirement for one in suites_index.index()})
+        assert {one.file.partition("/")[0] for one in suites_index.index()} == {
+            "common",
+            "traffic_access",
+            "traffic_metrics",
+            "traffic_specs",
+            "traffic_split",
+        }
+
+    def test_knows_why_the_others_have_none(self) -> None:
+        untested = set(catalogue.load()) - set(suites_index.by_requirement())
+        assert set(suites_index.untested()) == untested
+
+
+class TestExplaining:
+    @pytest.mark.parametrize("requirement", sorted(suites_index.by_requirement()))
+    def test_tells_everything_about_a_tested_requirement(self, requirement: str) -> None:
+        said = explaining.explain(requirement)
+        for title in (
+            "Statement",
+            "Source",
+            "Versions",
+            "How it shows",
+            "Test: ",
+            "judged by",
+            "Faults that",
+        ):
+            assert title in said
+
+    def test_shows_the_objects_as_they_are_applied(self) -> None:
+        said = explaining.explain("split-zero-weight-gets-nothing")
+        assert "--- fixtures/traffic-split/zero-weight/split.yaml" in said
+        assert "- {service: v2, weight: 0}" in said
+
+    def test_tells_why_there_is_no_test(self) -> None:
+        said = explaining.explain("split-ingress-client")
+        assert said.endswith(
+            "Untested: needs an ingress controller in the mesh, of which profiles say nothing"
+        )
+
+    def test_refuses_what_there_is_not(self) -> None:
+        with pytest.raises(CatalogueError, match="did you mean split-live-edits"):
+            explaining.explain("split-live-edit")
+
+    def test_lists_every_requirement(self) -> None:
+        table = explaining.table(explaining.rows())
+        assert "TrafficSplit (50 requirements, " in table
+        assert all(one in table for one in catalogue.load())
+        row = explaining.rows()[0].as_json()
+        assert row["id"] == "common-api-groups-discoverable"
+        assert row["tests"]
+        assert row["faults"]
+        assert row["untested"] == ""

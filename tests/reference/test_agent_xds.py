@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reference.agent.xds import Board
+
+
+class Subscription:
+    """A connection to the board, used as Envoy does."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def ask(self, url: str, have: str = "", *resources: str) -> tuple[int, Any]:
+        body = json.dumps(
+            {"version_info": have, "node": {"id": "x"}, "resource_names": list(resources)}
+        ).encode()
+        head = f"POST {url} HTTP/1.1\r\nhost: agent\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
+        answer = (await self._reader.readuntil(b"\r\n\r\n")).decode()
+        length = int(answer.lower().partition("content-length:")[2].split("\r\n")[0])
+        content = await self._reader.readexactly(length)
+        return int(answer.split(" ")[1]), json.loads(content) if content else None
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+async def subscribe(path: Path) -> Subscription:
+    return Subscription(*await asyncio.open_unix_connection(str(path)))
+
+
+def text(version: str) -> str:
+    return json.dumps({"version_info": version, "resources": []})
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Path:
+    return tmp_path / "s"
+
+
+def test_what_is_on_offer_is_answered_at_once_and_then_only_what_is_new(socket: Path) -> None:
+    board = Board(socket)
+    board.publish({"rds/a_b.json": text("1")})
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        assert await subscription.ask("/v3/discovery:routes", "", "a|b") == (200, json.loads(text("1")))
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:routes", "1", "a|b"))
+        board.publish({"rds/other.json": text("9")})
+        done, _ = await asyncio.wait((waiting,), timeout=0.05)
+        assert not done
+        board.publish({"rds/a_b.json": text("2")})
+        assert (await waiting)[1]["version_info"] == "2"
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_is_not_on_offer_yet_is_waited_for(socket: Path) -> None:
+    board = Board(socket)
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:clusters"))
+        done, _ = await asyncio.wait((waiting,), timeout=0.05)
+        assert not done
+        board.publish({"cds.json": text("1")})
+        assert (await waiting)[0] == 200
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+def test_who_refuses_a_version_is_not_answered_in_a_busy_loop(socket: Path) -> None:
+    board = Board(socket)
+    board.publish({"lds.json": text("2")})
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        started = time.monotonic()
+        for _ in range(3):
+            assert (await subscription.ask("/v3/discovery:listeners", "1"))[1]["version_info"] == "2"
+        assert time.monotonic() - started > 0.3
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_subscriber_that_hangs_up_disturbs_nobody(socket: Path) -> None:
+    board = Board(socket)
+
+    async def scenario() -> None:
+        first, second = await subscribe(socket), await subscribe(socket)
+        abandoned = asyncio.create_task(first.ask("/v3/discovery:clusters"))
+        waiting = asyncio.create_task(second.ask("/v3/discovery:clusters"))
+        await asyncio.wait((abandoned, waiting), timeout=0.05)
+        first.close()
+        with pytest.raises(asyncio.IncompleteReadError):
+            await abandoned
+        board.publish({"cds.json": text("1")})
+        assert (await waiting)[0] == 200
+        second.close()
+
+    asyncio.run(scenario())
+
+
+def test_an_unknown_kind_of_resource_is_not_found(socket: Path) -> None:
+    Board(socket)
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        assert (await subscription.ask("/v3/discovery:runtime", "", "x"))[0] == 404
+        subscription.close()
+
+    asyncio.run(scenario())
