@@ -110,10 +110,15 @@ class Arena:
             "binaryData": {"probe.pyz": base64.b64encode(zipapp.build()).decode("ascii")},
         }
 
-    def render(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
-        """Fixture objects as this run writes them: placed, and in the API version that the mesh claims."""
+    def render(
+        self, objects: Iterable[Object], listed: Mapping[str, tuple[int, ...]] | None = None
+    ) -> list[dict[str, Any]]:
+        """Fixture objects as this run writes them: placed, and in the API version that the mesh claims.
+
+        ``listed`` are the ports of the TCPRoutes that they refer to. Raises NotExpressible.
+        """
         placed = self.placement.place(objects, WORKLOADS.values())
-        return [versions.render(item, self.api_versions) for item in placed]
+        return [versions.render(item, self.api_versions, listed or {}) for item in placed]
 
     def ready(self, parts: Iterable[str]) -> None:
         """Wait until the pods of these parts are ready, and make sure that those who should have joined did.

@@ -29,6 +29,15 @@ def folder() -> Traversable:
     return checkout if checkout.is_dir() else resources.files("conformance") / "fixtures"
 
 
+def files(name: str) -> list[str]:
+    """The fixture files of a folder, such as ``traffic-split/delete``, by the names that ``load`` takes."""
+    entry = folder()
+    for part in name.split("/"):
+        entry = entry / part
+    found = [one.name for one in entry.iterdir()] if entry.is_dir() else []
+    return sorted(f"{name}/{one}" for one in found if one.endswith(".yaml"))
+
+
 def load(name: str) -> list[dict[str, Any]]:
     """The objects of one fixture file, such as ``traffic-split/weights/split.yaml``; Lists are opened."""
     # Anchors make one object of what is written once: a copy of each item sets them apart.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from conformance.clusters import Cluster, Object
 from conformance.drive.arena import OUTSIDE, Arena
-from conformance.drive.manifests import load
+from conformance.drive.manifests import files, load
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
 from conformance.drive.traffic import Driver, Manner
+from conformance.drive.versions import NotExpressible, ports
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.evidence import Call, Cell, Settling, Traffic
 from conformance.profiles import Profile
@@ -95,8 +97,20 @@ class Scenario:
     applied: list[dict[str, Any]] = field(default_factory=list)
 
     def objects(self, name: str) -> list[dict[str, Any]]:
-        """The objects of one of the scenario's files, as this run writes them."""
-        return self.arena.render(load(f"{self.folder}/{name}"))
+        """The objects of one of the scenario's files, as this run writes them. Raises NotExpressible."""
+        return self.arena.render(load(f"{self.folder}/{name}"), self._listed())
+
+    def expressible(self, name: str) -> list[dict[str, Any]]:
+        """Those objects of a file for which the versions that the mesh claims have words."""
+        found: list[dict[str, Any]] = []
+        for item in load(f"{self.folder}/{name}"):
+            with contextlib.suppress(NotExpressible):
+                found += self.arena.render([item], self._listed())
+        return found
+
+    def _listed(self) -> dict[str, tuple[int, ...]]:
+        # A step may refer to the routes of an earlier one.
+        return ports(item for file in files(self.folder) for item in load(file))
 
     def apply(self, *names: str) -> None:
         """Apply files of the scenario's folder; one that changes an object applied before is an edit."""
@@ -106,7 +120,8 @@ class Scenario:
     def provide(self) -> None:
         """Make the services that the scenario's calls are addressed to; they stay as long as the arena.
 
-        A run makes those of all its scenarios at its start, so that the cluster has long taken them up when they are used.
+        A run makes those of all its scenarios at its start, so that the cluster has long taken them up when
+        they are used.
         """
         self.cluster.apply(self.objects(SERVICES))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from conformance.catalogue import GROUPS
@@ -30,10 +31,22 @@ def pick(group: str, claimed: tuple[str, ...]) -> str | None:
     return max(claimed, default=None)
 
 
-def render(item: Object, versions: Mapping[str, str]) -> dict[str, Any]:
+def ports(objects: Iterable[Object]) -> dict[str, tuple[int, ...]]:
+    """The ports that TCPRoutes list, by the route's name."""
+    return {
+        str(item["metadata"]["name"]): tuple(item["spec"]["matches"]["ports"])
+        for item in objects
+        if item["kind"] == "TCPRoute" and item.get("spec", {}).get("matches")
+    }
+
+
+def render(
+    item: Object, versions: Mapping[str, str], listed: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+) -> dict[str, Any]:
     """The object in the version of its group (``versions``: short group name → version).
 
-    Raises NotExpressible when that version cannot say it; objects of other groups are returned as they are.
+    ``listed`` are the ports of the TCPRoutes that it may refer to: before specs v1alpha4 they stand in the
+    target. Raises NotExpressible when the version cannot say it; objects of other groups stay as they are.
     """
     group, _, version = str(item["apiVersion"]).partition("/")
     short = _SHORT.get(group)
@@ -44,14 +57,32 @@ def render(item: Object, versions: Mapping[str, str]) -> dict[str, Any]:
         raise NotExpressible(f"{item['kind']}: fixtures are not rendered as {group}/{wanted} yet")
     if short == "split" and wanted == "v1alpha2" and item["spec"].get("matches"):
         raise NotExpressible("TrafficSplit v1alpha2 has no matches")
-    if short == "access" and wanted == "v1alpha2" and _names_udp(item):
-        raise NotExpressible("TrafficTarget v1alpha2 has no UDPRoute rules")
+    rendered = {**item, "apiVersion": f"{group}/{wanted}"}
+    if short == "access" and wanted == "v1alpha2":
+        return {**rendered, "spec": _with_port(item["spec"], listed)}
     if short == "specs" and item["kind"] == "UDPRoute":
         raise NotExpressible(f"{group}/{wanted} has no UDPRoute")
     if short == "specs" and item["kind"] == "TCPRoute" and item["spec"].get("matches"):
-        raise NotExpressible(f"TCPRoute {wanted} has no ports")
-    return {**item, "apiVersion": f"{group}/{wanted}"}
+        if versions.get("access") != "v1alpha2":
+            raise NotExpressible(f"TCPRoute {wanted} has no ports")
+        return {**rendered, "spec": {}}
+    return rendered
 
 
-def _names_udp(target: Object) -> bool:
-    return any(rule["kind"] == "UDPRoute" for rule in target["spec"].get("rules", ()))
+def _with_port(spec: Object, listed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """A target's spec as access v1alpha2 has it: the port that its TCPRoutes list is the destination's.
+
+    Source: apis/traffic-access/v1alpha2/traffic-access.md, § TrafficTarget.
+    """
+    rules = spec["rules"]
+    if any(rule["kind"] == "UDPRoute" for rule in rules):
+        raise NotExpressible("TrafficTarget v1alpha2 has no UDPRoute rules")
+    routes = [listed[rule["name"]] for rule in rules if rule["kind"] == "TCPRoute" and rule["name"] in listed]
+    numbers = {number for route in routes for number in route}
+    if not numbers:
+        return dict(spec)
+    if len(numbers) > 1:
+        raise NotExpressible("TrafficTarget v1alpha2 has one port")
+    # Beside HTTP routes a TCPRoute only says on which port they are open; alone it opens the port.
+    http = [rule for rule in rules if rule["kind"] == "HTTPRouteGroup"]
+    return {**spec, "destination": {**spec["destination"], "port": numbers.pop()}, "rules": http or rules}

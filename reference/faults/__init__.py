@@ -1,8 +1,8 @@
 """Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
 
-Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees it, a
-configuration after it, or an answer of the metrics API; a few change an object of the cluster instead. The
-mesh itself has no branch for any of them.
+Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees
+it, a configuration after it, or an answer of the metrics API; a few change an object of the cluster instead.
+The mesh itself has no branch for any of them.
 """
 
 from __future__ import annotations

@@ -118,8 +118,7 @@ def _root_target_port(world: World) -> World:
     for item in world.of("endpointslices"):
         port = forced.get((namespace_of(item), labels_of(item).get("kubernetes.io/service-name", "")))
         if port is not None:
-            item = copy.deepcopy(dict(item))
-            item["ports"] = [{**one, "port": port} for one in item.get("ports") or ()]
+            item = {**item, "ports": [{**one, "port": port} for one in item.get("ports") or ()]}
         slices.append(item)
     return world.replacing("endpointslices", slices)
 

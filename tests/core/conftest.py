@@ -59,10 +59,10 @@ class Bench:
         )
 
     def pytest(self, *arguments: str) -> int:
-        """The same with pytest itself, on suites by their path."""
+        """The same with pytest itself, on suites by their path, and without the page for a browser."""
         options = ["--mesh", str(self.profile), "--reports", str(self.folder / "reports"), "--assert=plain"]
         configuration = ["-c", str(suites_index.SUITES / "pytest.ini")]
-        return int(pytest.main([*configuration, *options, *_FASTER, *arguments]))
+        return int(pytest.main([*configuration, *options, *_FASTER, "-p", "no:html", *arguments]))
 
     def suite(self, name: str, *arguments: str) -> int:
         """A run of one of the real suites, such as ``traffic_split/test_delete.py``."""

@@ -386,6 +386,21 @@ class TestReading:
             "TrafficMetrics",
         ]
 
+    def test_a_watch_must_show_the_change_that_was_made(
+        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        honest = cluster.request
+
+        def request(method: str, path: str, *rest: Any, **options: Any) -> Any:
+            answer = honest(method, path, *rest, **options)
+            if "watch" in (options.get("query") or {}):
+                return type(answer)(200, {"type": "MODIFIED", "object": {"metadata": {}}})
+            return answer
+
+        monkeypatch.setattr(cluster, "request", request)
+        (split,) = session.scenario("traffic-split/delete").objects("split.yaml")
+        assert not round_trip(cluster, session.waiter, split, within_s=1).verbs["watch"]
+
     @pytest.mark.parametrize("broken", [None, "POST", "PATCH", "PUT", "DELETE", "watch"])
     def test_a_round_trip_tries_every_verb(
         self, session: Session, cluster: FakeCluster, broken: str | None

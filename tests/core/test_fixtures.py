@@ -191,6 +191,7 @@ class TestVersions:
             ("TrafficSplit", {"split": "v1alpha2"}, "TrafficSplit v1alpha2 has no matches"),
             ("TrafficSplit", {"split": "v1alpha1"}, "not rendered as split.smi-spec.io/v1alpha1 yet"),
             ("TrafficTarget", {"access": "v1alpha2"}, "TrafficTarget v1alpha2 has no UDPRoute rules"),
+            ("TrafficTarget", {"access": "v1alpha1"}, "not rendered as access.smi-spec.io/v1alpha1 yet"),
             ("UDPRoute", {"specs": "v1alpha3"}, "specs.smi-spec.io/v1alpha3 has no UDPRoute"),
             ("TCPRoute", {"specs": "v1alpha3"}, "TCPRoute v1alpha3 has no ports"),
         ],
@@ -201,3 +202,9 @@ class TestVersions:
         (item,) = [one for one in load("common/objects/objects.yaml") if one["kind"] == kind]
         with pytest.raises(NotExpressible, match=message):
             render(item, wanted)
+
+    def test_that_have_one_port_do_not_take_two(self) -> None:
+        target = load("traffic-access/routes/target.yaml")[-1]
+        with pytest.raises(NotExpressible, match="TrafficTarget v1alpha2 has one port"):
+            render(target, {"access": "v1alpha2"}, {"web": (8080, 9000)})
+        assert render(target, {"access": "v1alpha2"})["spec"] == target["spec"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from conformance import catalogue, profiles
+from conformance.drive.manifests import folder as fixtures
 from conformance.profiles import ProfileError, parse
 from conformance.session import Session
 
@@ -12,6 +13,8 @@ from .fake_cluster import SERVES, FakeCluster
 from .virtual import VirtualClock
 
 FOLDER = Path(__file__).with_name("profiles")
+ROOT = Path(str(fixtures()))
+ALL = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.yaml"))
 SMALL = "name: mine\nclaims: {split: [v1alpha4]}\n"
 
 
@@ -158,6 +161,23 @@ class TestAMeshOfNodeProxies:
             "access.smi-spec.io/v1alpha2",
         }
 
+    def test_has_the_ports_of_routes_in_its_targets(self, session: Session) -> None:
+        *routes, target = session.scenario("traffic-access/routes").objects("target.yaml")
+        assert target["spec"]["destination"]["port"] == 8080
+        assert {rule["kind"] for rule in target["spec"]["rules"]} == {"HTTPRouteGroup"}
+        assert {one["kind"]: one["spec"] for one in routes}["TCPRoute"] == {}
+        raw = session.scenario("traffic-access/default-deny").objects("target.yaml")[-1]
+        assert raw["spec"]["destination"]["port"] == 9000
+        assert [rule["kind"] for rule in raw["spec"]["rules"]] == ["TCPRoute"]
+
+    def test_has_them_in_later_steps_as_well(self, session: Session) -> None:
+        (narrowed,) = session.scenario("traffic-access/revoke").objects("2-narrowed.yaml")
+        assert narrowed["spec"]["destination"]["port"] == 8080
+
+    def test_is_asked_for_objects_of_the_kinds_that_it_can_express(self, session: Session) -> None:
+        found = session.scenario("common/objects").expressible("objects.yaml")
+        assert [one["kind"] for one in found] == ["TrafficSplit", "HTTPRouteGroup", "TCPRoute"]
+
     def test_is_not_asked_what_it_disclaims(self, session: Session) -> None:
         entry = catalogue.load()["access-enforced-at-server"]
         assert session.unclaimed(entry, ["access", "specs"]) == (
@@ -172,6 +192,18 @@ class TestAMeshOfNodeProxies:
         assert session.unclaimed(known["metrics-counts"], ["metrics"]) is not None
         reason = session.unclaimed(known["common-api-groups-discoverable"], ["metrics"])
         assert reason == "its test works with metrics.smi-spec.io, which is not claimed"
+
+
+@pytest.mark.parametrize("name", ["osm", "traefik-mesh"])
+@pytest.mark.parametrize("file", [one for one in ALL if not one.startswith(("workloads/", "common/"))])
+def test_fixtures_say_the_same_in_the_versions_of_either_mesh(name: str, file: str) -> None:
+    session = session_of(name)
+    folder, _, step = file.rpartition("/")
+    claimed = session.api_versions()
+    for item in session.scenario(folder).objects(step):
+        group, _, version = item["apiVersion"].partition("/")
+        if group.endswith(".smi-spec.io"):
+            assert version == claimed[group.partition(".")[0]]
 
 
 def test_objects_of_a_profile_are_made_before_the_pods_in_their_namespace(clock: VirtualClock) -> None:

@@ -155,6 +155,16 @@ def test_a_test_without_a_verdict_is_inconclusive(bench: Bench, capsys: pytest.C
     assert "1 inconclusive" in capsys.readouterr().out
 
 
+def test_what_was_inconclusive_is_not_made_good_by_a_later_verdict(bench: Bench) -> None:
+    source = """    def test_says_two_things(scenario, verdict):
+        verdict(judge.inconclusive("nobody was kept busy"))
+        verdict(judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]))
+    """
+    assert bench.own_suite(OWN + source) == 2
+    (test,) = bench.record(ZERO).tests
+    assert (test.verdict.value, test.summary) == ("inconclusive", "nobody was kept busy")
+
+
 def test_an_assertion_in_a_test_is_no_finding_about_the_mesh(bench: Bench) -> None:
     assert bench.own_suite(OWN + "    def test_asserts(scenario): assert 1 == 2, 'figures'") == 2
     assert bench.record(ZERO).tests[0].summary.startswith("AssertionError: figures")
@@ -217,12 +227,12 @@ class TestAnInterruptedRun:
             if item["kind"] == "TrafficSplit":
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        before = signal.getsignal(signal.SIGTERM)
+        before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
         bench.cluster.on_apply = end
         assert bench.suite(ZERO_SUITE) == 2
         assert bench.report.run.interrupted
         assert bench.cluster.objects == {}
-        assert signal.getsignal(signal.SIGTERM) is before
+        assert signal.signal(signal.SIGTERM, before) is signal.SIG_DFL
 
     def test_while_the_arena_is_made_removes_it_as_well(self, bench: Bench) -> None:
         def interrupt(item: Object) -> None:
@@ -280,6 +290,14 @@ class TestAClusterThatIsNotReady:
         assert "not permitted: create pods, create pods/exec; bind the ClusterRole of docs/rbac.yaml" in said
         assert "interrupted" not in said
         assert bench.cluster.created == []
+
+    def test_lacks_rights_for_what_the_arena_itself_needs(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bench.profile.write_text(bench.profile.read_text().replace("access: {open: {}}", ""))
+        bench.cluster.forbidden = frozenset({("create", "traffictargets")})
+        assert bench.suite(ZERO_SUITE) == 2
+        assert "not permitted: create traffictargets.access.smi-spec.io" in capsys.readouterr().out
 
     def test_lacks_the_claimed_apis(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
         del bench.cluster.serves["split.smi-spec.io/v1alpha4"]
@@ -351,6 +369,26 @@ def test_a_starved_machine_is_not_blamed_on_the_mesh(bench: Bench) -> None:
     bench.cluster.mesh = FakeMesh(splits=False, latency_us=700_000)
     assert bench.suite(ZERO_SUITE) == 2
     assert "the machine was starved" in bench.record(ZERO).tests[0].summary
+
+
+def test_a_machine_that_was_starved_earlier_does_not_excuse_a_later_failure(bench: Bench) -> None:
+    mesh = bench.cluster.mesh = FakeMesh(splits=False)
+
+    def slow_under_the_first_split(pod: str, request: Mapping[str, Any]) -> None:
+        mesh.latency_us = (
+            700_000 if ("TrafficSplit", "smi-main-r1", "going") in bench.cluster.objects else 900
+        )
+
+    bench.cluster.on_ask = slow_under_the_first_split
+    assert bench.suite("traffic_split", "-k", "test_delete or test_zero") == 1
+    assert bench.outcome("split-delete-restores-root") == "inconclusive"
+    assert bench.outcome(ZERO) == "fail"
+
+
+def test_a_suite_that_cannot_be_read_is_no_crash(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.own_suite("import no_such_module") == 2
+    assert "ModuleNotFoundError" in capsys.readouterr().out
+    assert bench.cluster.created == []
 
 
 def test_reports_that_cannot_be_written_stop_a_run_before_it_starts(

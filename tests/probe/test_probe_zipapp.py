@@ -56,9 +56,21 @@ def ctl_of(program: Path, *arguments: str, line: str = "") -> subprocess.Complet
 def test_a_line_goes_in_and_lines_come_out(program: Path, client: Probe, server: Probe) -> None:
     plan = {"batches": [{"id": "ctl", "host": "127.0.0.1", "port": server.http[0], "requests": 300}]}
     done = ctl_of(program, "--control", client.control, line=json.dumps({"op": "run", "plan": plan}) + "\n")
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (done.returncode, done.stderr) == (0, "")
+    *answer, end = done.stdout.splitlines()
+    lines = [json.loads(line) for line in answer]
+    assert (done.returncode, done.stderr, end) == (0, "", "")
     assert [sum(len(line.get("observations", [])) for line in lines), lines[-1]["complete"]] == [300, True]
+
+
+def test_one_client_carries_line_after_line_and_ends_each_answer(program: Path, client: Probe) -> None:
+    ask = '{"op":"ping"}\n{"op":"dance"}\n{"op":"ping"}\n'
+    answers = ctl_of(program, "--control", client.control, line=ask).stdout.split("\n\n")
+    assert [sorted(json.loads(answer)) for answer in answers[:-1]] == [
+        ["boot", "pod", "server"],
+        ["error"],
+        ["boot", "pod", "server"],
+    ]
+    assert answers[-1] == ""
 
 
 def test_a_request_may_be_an_argument(program: Path, client: Probe) -> None:

@@ -22,7 +22,7 @@ def trips(scenario: Scenario) -> list[RoundTrip]:
     claims = scenario.profile.claims.by_group()
     written = [
         item
-        for item in scenario.objects("objects.yaml")
+        for item in scenario.expressible("objects.yaml")
         if any(claims[group] and item["apiVersion"].startswith(f"{group}.") for group in claims)
     ]
     return [
