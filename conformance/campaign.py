@@ -145,7 +145,7 @@ def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> No
     with contextlib.redirect_stdout(said):
         code = pytest.main(
             [*files, "--mesh", session.profile.name, "--assert=plain", "-q"],
-            plugins=[plugin.Stashed(plugin.SESSION, session)],
+            plugins=[plugin.Given(session=session)],
         )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise ClusterError(

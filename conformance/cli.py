@@ -151,7 +151,7 @@ def _run(options: argparse.Namespace) -> int:
         arguments += ["--requirement", requirement_id]
     if options.keep:
         arguments.append("--keep")
-    typed = plugin.Stashed(plugin.COMMAND, ("smi-conformance", *options.typed))
+    typed = plugin.Given(command=("smi-conformance", *options.typed))
     code = int(pytest.main([*arguments, *options.pytest_options], plugins=[typed]))
     # pytest's own codes above 1 (usage, nothing collected, interrupted) all mean: nothing can be concluded.
     return code if code in {0, 1} else plugin.UNUSABLE

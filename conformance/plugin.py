@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
 
 import pytest
 
@@ -24,10 +24,20 @@ UNUSABLE = 2
 """Exit code for input that cannot be used, as for whatever is inconclusive."""
 
 _RUNNER = pytest.StashKey[Runner]()
-COMMAND = pytest.StashKey[tuple[str, ...]]()
-"""Put here by the command line: what the user typed, for the report."""
-SESSION = pytest.StashKey[Session]()
-"""Put here by who wants several pytest runs on one session (the fault campaign); it keeps the arena."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given:
+    """What a caller of pytest hands over, as one of its plugins: the command that was typed, for the report;
+    a session, where several pytest runs share one, whose arena then stays."""
+
+    command: tuple[str, ...] = ()
+    session: Session | None = None
+
+
+def _given(config: pytest.Config) -> Given:
+    plugins = config.pluginmanager.get_plugins()
+    return next((one for one in plugins if isinstance(one, Given)), Given())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return
-    session = config.stash.get(SESSION, None)
+    session = _given(config).session
     runner = Runner(config, session or _session(config), owns_arena=session is None)
     config.stash[_RUNNER] = runner
     config.pluginmanager.register(runner, "smi-conformance-runner")
@@ -95,7 +105,7 @@ def _session(config: pytest.Config) -> Session:
     except (CatalogueError, ProfileError, ClusterError) as error:
         pytest.exit(str(error), UNUSABLE)
     typed = ("pytest", *map(str, config.invocation_params.args))
-    command = config.stash.get(COMMAND, typed)
+    command = _given(config).command or typed
     return Session(profile, cluster, command=command, image=config.getoption("image"))
 
 
@@ -149,14 +159,3 @@ def verdict(request: pytest.FixtureRequest) -> Callable[[Judgement], None]:
             pytest.skip(render(taken))
 
     return take
-
-
-class Stashed:
-    """A plugin that puts one value where this plugin looks for it, before it does."""
-
-    def __init__(self, key: pytest.StashKey[Any], value: Any) -> None:
-        self._key, self._value = key, value
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        config.stash[self._key] = self._value

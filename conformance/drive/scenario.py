@@ -178,23 +178,30 @@ class Scenario:
         return Settling(what, within, round(took, 3))
 
     def until_answered(
-        self, calls: Sequence[Call], by: Callable[[int, Traffic], bool], what: str
-    ) -> tuple[Settling, list[Traffic]]:
+        self, calls: Sequence[Call], by: Callable[[int, Traffic], bool], what: Sequence[str]
+    ) -> tuple[list[Settling], list[Traffic]]:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
-        Failed requests never are. Returns the last poll as well.
+        Failed requests never are. Each call has a settling of its own, which ``what`` says in words: one that
+        never comes about says nothing of the others. Returns the last poll as well.
         """
         polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
+        within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        since: list[float | None] = [None for _ in calls]
         last: list[Traffic] = []
 
         def check() -> bool:
             last[:] = self.driver.send(polls, POLL)
-            return all(
-                not one.failures and one.answers == one.sent and by(position, one)
-                for position, one in enumerate(last)
-            )
+            elapsed = round(self.waiter.clock.now() - start, 3)
+            for position, one in enumerate(last):
+                if one.failures or one.answers != one.sent or not by(position, one):
+                    since[position] = None
+                elif since[position] is None:
+                    since[position] = elapsed
+            return None not in since
 
-        return self.until(check, what), last
+        self.until(check, "; ".join(dict.fromkeys(what)))
+        return [Settling(words, within, took) for words, took in zip(what, since, strict=True)], last
 
     def effects(self, wanted: Sequence[Division], *names: str, servers: Iterable[str]) -> list[Effect]:
         """Drive, apply these files, wait until only the wanted workloads answer, and draw one sample of each.
@@ -204,7 +211,8 @@ class Scenario:
         """
         polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
         ledgers = list(servers)
-        self.until_answered([one.call for one in wanted], lambda position, seen: True, "the roots answer")
+        calls = [one.call for one in wanted]
+        self.until_answered(calls, lambda position, seen: True, ["the roots answer" for _ in calls])
         before = self.driver.send(polls, POLL, ledgers=ledgers)
         self.apply(*names)
         return self.samples(wanted, before, ledgers)
@@ -214,17 +222,16 @@ class Scenario:
     ) -> list[Effect]:
         """The second half of `effects`, for a change that has been made already."""
         ledgers = list(servers)
-        who = "; ".join(", ".join(sorted(one.among)) for one in wanted)
-        settling, last = self.until_answered(
+        settlings, last = self.until_answered(
             [one.call for one in wanted],
             lambda position, seen: _settled(wanted[position], seen),
-            f"only {who} answer",
+            [f"only {', '.join(sorted(one.among))} answer" for one in wanted],
         )
         drawn: list[Traffic] = []
         # One batch after the other: two at once would share a processor and a client's connections.
         for one, poll in zip(wanted, last, strict=True):
             drawn += self.driver.send([one.call], sampling(poll), ledgers=ledgers)
-        return [Effect(*each, settling) for each in zip(before, drawn, strict=True)]
+        return [Effect(*each) for each in zip(before, drawn, settlings, strict=True)]
 
     def until_access(self, asks: Sequence[Ask]) -> dict[str, Settling]:
         """Wait until every ask is served or not as it expects, from the clients' view.

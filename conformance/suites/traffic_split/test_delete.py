@@ -32,11 +32,11 @@ def deletion(scenario: Scenario) -> Deletion:
     (split,) = scenario.effects([Division(root, frozenset({"v2"}))], "split.yaml", servers=servers)
     scenario.delete("split.yaml")
     polled = scenario.call("main/client", "main/going", requests=POLL_REQUESTS)
-    settling, _ = scenario.until_answered(
-        [polled], lambda _, seen: set(seen.answered) >= EVERYBODY, "all pods of the root answer again"
+    settlings, _ = scenario.until_answered(
+        [polled], lambda _, seen: set(seen.answered) >= EVERYBODY, ["all pods of the root answer again"]
     )
     (after,) = scenario.driver.send([root], POLL, ledgers=servers)
-    return Deletion(split, after, settling)
+    return Deletion(split, after, settlings[0])
 
 
 @pytest.mark.requirement("split-delete-restores-root")

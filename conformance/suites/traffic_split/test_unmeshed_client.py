@@ -30,7 +30,7 @@ def clients(scenario: Scenario) -> Clients:
     scenario.provide()
     servers = ["main/v1", "main/v2"]
     outside = scenario.call("outside/outsider", "main/seen", requests=400)
-    scenario.until_answered([outside], lambda position, seen: True, "the root answers outside the mesh")
+    scenario.until_answered([outside], lambda position, seen: True, ["the root answers outside the mesh"])
     meshed = Division(scenario.call("main/client", "main/seen", requests=400), frozenset({"v2"}))
     (effect,) = scenario.effects([meshed], "split.yaml", servers=servers)
     (outsider,) = scenario.send(outside, servers=servers)
