@@ -123,8 +123,10 @@ class Driver:
 
     def _check_ledger(self, address: str, ledger: Mapping[str, Any]) -> None:
         """Raises ExecFailed where requests may be missing: nothing seen must not be nothing remembered."""
-        before = self._boots.get(address, ledger["boot"])
-        self._boots[address] = ledger["boot"]
+        # By pod: a workload that a scenario made anew is another probe, not one that restarted.
+        pod = self.arena.pod(address).name
+        before = self._boots.setdefault(pod, ledger["boot"])
+        self._boots[pod] = ledger["boot"]
         if ledger["boot"] != before:
             raise ExecFailed(f"the probe of {address} restarted and lost its ledger")
         if ledger["overflow"]:

@@ -170,49 +170,30 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
     return with_listeners(configuration, divert)
 
 
+_BUSY = 300
+"""Requests in the window that make a backend a busy one."""
+
+
 class _BalancedGlobally(Faithful):
     """Steers clients away from a backend that others keep busy, so that the total meets the weights."""
 
     def __init__(self) -> None:
-        self._received: dict[tuple[str, str], int] = {}
         self._busy: frozenset[tuple[str, str]] = frozenset()
-        self._last: World | None = None
 
     def observe(self, figures: Figures) -> bool:
-        self._received = {}
+        direct: dict[tuple[str, str], int] = {}
         for stream, tally in figures.totals().items():
-            if stream.direction == "in":
-                pod = (stream.pod.namespace, stream.pod.name)
-                self._received[pod] = self._received.get(pod, 0) + tally.successes
-        if self._last is None:
-            return False
-        before, self._busy = self._busy, self._overloaded(self._last)
+            # What a client sends to a service under its own name, which no split has a part in.
+            if stream.direction == "out" and stream.route == "root":
+                _, namespace, service, _ = stream.cluster.split("|")
+                direct[namespace, service] = direct.get((namespace, service), 0) + tally.successes
+        before, self._busy = self._busy, frozenset(one for one, count in direct.items() if count > _BUSY)
         return before != self._busy
 
     def world(self, world: World) -> World:
-        if self._last is not world:
-            self._last = world
         return world.replacing(
             "trafficsplits", [self._without_busy(split) for split in world.of("trafficsplits")]
         )
-
-    def _overloaded(self, world: World) -> frozenset[tuple[str, str]]:
-        pods: dict[tuple[str, str], int] = {}
-        for item in world.of("endpointslices"):
-            service = (namespace_of(item), labels_of(item).get("kubernetes.io/service-name", ""))
-            for endpoint in item.get("endpoints") or ():
-                pod = (namespace_of(item), (endpoint.get("targetRef") or {}).get("name", ""))
-                pods[service] = pods.get(service, 0) + self._received.get(pod, 0)
-        busy = set()
-        for split in world.of("trafficsplits"):
-            backends = {
-                (namespace_of(split), one["service"]): one["weight"] for one in split["spec"]["backends"]
-            }
-            weights, received = sum(backends.values()), sum(pods.get(one, 0) for one in backends)
-            for one, weight in backends.items():
-                if received and pods.get(one, 0) / received > weight / weights + 0.04:
-                    busy.add(one)
-        return frozenset(busy)
 
     def _without_busy(self, split: Object) -> Object:
         copied: dict[str, Any] = copy.deepcopy(dict(split))
