@@ -28,6 +28,7 @@ from reference.compiler import compile as compile_configuration
 from reference.distribution import Distribution
 from reference.injector import Sidecar
 from reference.metrics import Figures, Stream, Tally
+from reference.own_traffic import OwnTraffic, own_traffic
 from reference.service import Service
 from reference.spoiler import Faithful, Spoiler, load
 from reference.store import OWNERS, WATCHED, Store, Watched
@@ -50,14 +51,16 @@ class Settings:
     secrets: Path
     image: str
     window_s: float
+    own_traffic: OwnTraffic = "uid"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads the settings. Raises KeyError where one without default is missing."""
+        """Reads the settings. Raises KeyError where one without default is missing, ValueError."""
         return cls(
             Path(environment.get("SMI_REFERENCE_SECRETS", "/etc/smi-reference")),
             environment["SMI_REFERENCE_IMAGE"],
             float(environment.get("SMI_REFERENCE_WINDOW_S", "10")),
+            own_traffic(environment),
         )
 
 
@@ -80,7 +83,7 @@ class ControlPlane:
         self._active = asyncio.Event()
         self._addresses: tuple[object, dict[str, Workload]] = (None, {})
         self._inventory: tuple[tuple[int, ...], Inventory] | None = None
-        self._sidecar = Sidecar(settings.image, authority.trust_bundle)
+        self._sidecar = Sidecar(settings.image, authority.trust_bundle, own_traffic=settings.own_traffic)
 
     def service(self) -> web.Application:
         """The application for sidecars and the webhook."""

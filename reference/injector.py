@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reference import names
+from reference.own_traffic import VARIABLE, OwnTraffic
 from reference.world import Object, annotations_of, labels_of
 
 INIT = "smi-init"
@@ -33,6 +34,7 @@ class Sidecar:
     image: str
     trust_bundle: str
     pull_policy: str = "IfNotPresent"
+    own_traffic: OwnTraffic = "uid"
 
 
 def is_wanted(pod: Object) -> bool:
@@ -80,7 +82,10 @@ def _init(sidecar: Sidecar) -> dict[str, Any]:
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy,
         "command": ["python3", "-m", "reference.intercept"],
-        "env": [{"name": "XTABLES_LOCKFILE", "value": f"{names.DIRECTORY}/xtables.lock"}],
+        "env": [
+            {"name": "XTABLES_LOCKFILE", "value": f"{names.DIRECTORY}/xtables.lock"},
+            *_own_traffic(sidecar),
+        ],
         "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}},
         "securityContext": {
             "runAsUser": 0,
@@ -108,6 +113,7 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
             _from_field("SMI_REFERENCE_NAMESPACE", "metadata.namespace"),
             {"name": "SMI_REFERENCE_NODE", "value": "$(SMI_REFERENCE_NAMESPACE)/$(SMI_REFERENCE_POD)"},
             {"name": "SMI_REFERENCE_TRUST", "value": sidecar.trust_bundle},
+            *_own_traffic(sidecar),
         ],
         "ports": [{"name": "smi-ready", "containerPort": names.READINESS_PORT}],
         # The application starts when this hook is done, so its first request finds a configured sidecar.
@@ -133,6 +139,11 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
             {"name": _TOKEN_VOLUME, "mountPath": names.TOKEN_DIRECTORY, "readOnly": True},
         ],
     }
+
+
+def _own_traffic(sidecar: Sidecar) -> list[dict[str, Any]]:
+    # Nothing where it is by user: what is not said is so.
+    return [] if sidecar.own_traffic == "uid" else [{"name": VARIABLE, "value": sidecar.own_traffic}]
 
 
 def _from_field(name: str, path: str) -> dict[str, Any]:

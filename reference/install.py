@@ -23,6 +23,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from reference import names
 from reference.image import default_image
 from reference.objects import Manifest, certificates, crds, manifests, namespace, secret
+from reference.own_traffic import OwnTraffic
 
 _MANAGER = "smi-reference-installer"
 _POLL_S = 0.25
@@ -53,12 +54,14 @@ def install(
     image: str | None = None,
     window_s: float = 10.0,
     crds_only: bool = False,
+    own_traffic: OwnTraffic = "uid",
     within_s: float = 120.0,
 ) -> None:
     """Installs the mesh, or only the CRDs, and waits until it works.
 
     `image` must be known to the nodes (default: the one built from this code), `window_s` is the window of
-    the metrics API in seconds. Raises InstallError when the mesh does not come up, ApiException when the API
+    the metrics API in seconds, `own_traffic` how sidecars are told from applications, which matters where all
+    run as one user. Raises InstallError when the mesh does not come up, ApiException when the API
     server refuses something.
     """
     client = _dynamic(api_client)
@@ -69,7 +72,9 @@ def install(
         return
     _apply(client, namespace())
     settled = _settled_certificates(client, api_client)
-    documents = manifests(image=image or default_image(), window_s=window_s, certificates=settled)
+    documents = manifests(
+        image=image or default_image(), window_s=window_s, certificates=settled, own_traffic=own_traffic
+    )
     for document in documents:
         if document["kind"] not in _REGISTRATIONS:
             _apply(client, document)

@@ -15,6 +15,7 @@ import yaml
 
 from reference import names
 from reference.ca import Authority, Pair
+from reference.own_traffic import VARIABLE, OwnTraffic
 
 _HERE = Path(__file__).parent
 _SERVING_NAMES = (
@@ -52,9 +53,13 @@ def secret(certificates: Mapping[str, str]) -> Manifest:
     )
 
 
-def manifests(*, image: str, window_s: float, certificates: Mapping[str, str]) -> list[Manifest]:
+def manifests(
+    *, image: str, window_s: float, certificates: Mapping[str, str], own_traffic: OwnTraffic = "uid"
+) -> list[Manifest]:
     """Everything but the CRDs, in the order of application; `certificates` is the Secret's content."""
     environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
+    if own_traffic != "uid":
+        environment[VARIABLE] = own_traffic
     bundle = base64.b64encode(certificates["ca.crt"].encode()).decode()
     documents = [
         namespace(),

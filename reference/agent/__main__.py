@@ -7,6 +7,7 @@ and watch Envoy. When Envoy ends, so does the agent.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -37,7 +38,9 @@ class Agent:
         self._stopping = threading.Event()
         settings.directory.mkdir(parents=True, exist_ok=True)
         socket = settings.directory / SOCKET
-        document = bootstrap_from_agent(bootstrap(settings.node, admin_port=settings.admin_port), str(socket))
+        document = bootstrap_from_agent(
+            bootstrap(settings.node, admin_port=settings.admin_port, mark=settings.mark), str(socket)
+        )
         self._rollout = Rollout(
             Board(socket),
             lambda: self._envoy.stats(),
@@ -47,22 +50,38 @@ class Agent:
 
     def run(self) -> int:
         """Runs until Envoy ends or a signal asks to stop; the exit status."""
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake)
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._on_signal)
         for work in (self._serve_readiness, self._report_metrics, self._follow):
             threading.Thread(target=work, daemon=True).start()
-        status = self._envoy.process.wait()
+        status = self._wait(woken)
         if self._stopping.is_set():
             return 0
         _say(f"Envoy ended with status {status}")
         return 1
+
+    def _wait(self, woken: int) -> int:
+        """Envoy's exit status, once it has ended. Signals are handled meanwhile, whoever takes them."""
+        ended = os.pidfd_open(self._envoy.process.pid)
+        watched = select.poll()
+        for descriptor in (ended, woken):
+            watched.register(descriptor, select.POLLIN)
+        while ended not in (descriptor for descriptor, _ in watched.poll()):
+            # Handlers run in this thread alone, and a signal that another one takes does not wake it.
+            os.read(woken, 64)
+        os.close(ended)
+        return self._envoy.process.wait()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()
         threading.Thread(target=self._envoy.stop).start()
 
     def _link(self) -> Link:
-        return Link(self._settings.control_plane, self._settings.trust, self._settings.token)
+        settings = self._settings
+        return Link(settings.control_plane, settings.trust, settings.token, settings.mark)
 
     def _follow(self) -> None:
         link = self._link()

@@ -43,14 +43,18 @@ class Delivery:
 
 
 class Link:
-    """One connection, kept open between requests. Not for use by several threads at once."""
+    """One connection, kept open between requests. Not for use by several threads at once.
 
-    def __init__(self, url: str, trust: str, token: Path) -> None:
+    With a mark the connection carries it from its first packet on; it is made over IPv4 then.
+    """
+
+    def __init__(self, url: str, trust: str, token: Path, mark: int | None = None) -> None:
         parts = urlsplit(url)
         self._host = parts.hostname or ""
         self._port = parts.port or 443
         self._context = ssl.create_default_context(cadata=trust)
         self._token = token
+        self._mark = mark
         self._connection: http.client.HTTPSConnection | None = None
 
     def poll(self, version: str, identity: str) -> Delivery | None:
@@ -89,12 +93,27 @@ class Link:
         connection = http.client.HTTPSConnection(
             self._host, self._port, timeout=_CONNECT_S, context=self._context
         )
-        connection.connect()
+        if self._mark is None:
+            connection.connect()
+        else:
+            connection.sock = self._marked(self._mark)
         connection.sock.settimeout(_TIMEOUT_S)
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in _KEEP_ALIVE.items():
             connection.sock.setsockopt(socket.IPPROTO_TCP, option, value)
         return connection
+
+    def _marked(self, mark: int) -> ssl.SSLSocket:
+        plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            plain.settimeout(_CONNECT_S)
+            plain.connect((self._host, self._port))
+            return self._context.wrap_socket(plain, server_hostname=self._host)
+        except OSError:
+            plain.close()
+            raise
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         try:

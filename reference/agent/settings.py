@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reference import names
+from reference.own_traffic import mark_of, own_traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,11 @@ class Settings:
     envoy: Path
     admin_port: int = names.ADMIN_PORT
     readiness_port: int = names.READINESS_PORT
+    mark: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads the settings. Raises KeyError where one without default is missing."""
+        """Reads the settings. Raises KeyError where one without default is missing, ValueError."""
         get = environment.get
         return cls(
             node=environment["SMI_REFERENCE_NODE"],
@@ -35,6 +37,7 @@ class Settings:
             envoy=Path(get("SMI_REFERENCE_ENVOY") or _packaged_envoy()),
             admin_port=int(get("SMI_REFERENCE_ADMIN_PORT", names.ADMIN_PORT)),
             readiness_port=int(get("SMI_REFERENCE_READINESS_PORT", names.READINESS_PORT)),
+            mark=mark_of(own_traffic(environment)),
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from typing import Any
 
 from reference.names import ADMIN_PORT, DIRECTORY
@@ -20,14 +21,20 @@ _SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
 
 
 def bootstrap(
-    node_id: str, xds_directory: str = XDS_DIRECTORY, *, admin_port: int = ADMIN_PORT
+    node_id: str,
+    xds_directory: str = XDS_DIRECTORY,
+    *,
+    admin_port: int = ADMIN_PORT,
+    mark: int | None = None,
 ) -> dict[str, Any]:
     """Envoy's static bootstrap: everything else comes from the files of the xDS directory.
 
     `lds.json` and `cds.json` have to exist before Envoy starts. The admin interface listens on loopback
-    alone.
+    alone. With a mark, all sockets to upstreams carry it, those of clusters with a source address of their
+    own included.
     """
     return {
+        **_marked(mark),
         "node": {"id": node_id, "cluster": "smi-reference"},
         "admin": {
             "address": {"socket_address": {"address": "127.0.0.1", "port_value": admin_port}},
@@ -40,6 +47,14 @@ def bootstrap(
             "stats_matcher": {"exclusion_list": {"patterns": [{"contains": ".circuit_breakers."}]}}
         },
     }
+
+
+def _marked(mark: int | None) -> dict[str, Any]:
+    if mark is None:
+        return {}
+    option = {"level": socket.SOL_SOCKET, "name": socket.SO_MARK, "int_value": mark}
+    before_connecting = {**option, "state": "STATE_PREBIND"}
+    return {"cluster_manager": {"upstream_bind_config": {"socket_options": [before_connecting]}}}
 
 
 def path_source(path: str) -> dict[str, Any]:

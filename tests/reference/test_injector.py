@@ -68,6 +68,16 @@ def test_the_sidecar_has_no_rights_and_the_redirection_only_two() -> None:
     assert sidecar["restartPolicy"] == "Always"
 
 
+def test_on_kubernetes_the_sidecar_is_known_by_its_user_and_nothing_is_said_of_it() -> None:
+    assert "SMI_REFERENCE_OWN_TRAFFIC" not in json.dumps(applied(BARE))
+
+
+def test_interception_and_sidecar_are_both_told_that_traffic_is_known_by_its_mark() -> None:
+    by_mark = Sidecar("mesh:1", "-----BEGIN CERTIFICATE-----", own_traffic="mark")
+    for container in patch(BARE, by_mark)[0]["value"]:
+        assert {"name": "SMI_REFERENCE_OWN_TRAFFIC", "value": "mark"} in container["env"]
+
+
 def test_a_second_pass_changes_nothing() -> None:
     assert patch(applied(BARE), SIDECAR) == []
 

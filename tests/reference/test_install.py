@@ -10,6 +10,7 @@ import pytest
 
 from reference import image, names
 from reference.ca import Authority, Pair
+from reference.control_plane import Settings
 from reference.objects import certificates, crds, manifests
 from reference.store import WATCHED
 
@@ -49,6 +50,13 @@ def test_image_and_window_reach_the_control_plane(documents: list[dict[str, Any]
         "SMI_REFERENCE_IMAGE": "mesh:1",
         "SMI_REFERENCE_WINDOW_S": "5",
     }
+
+
+def test_how_sidecars_are_known_reaches_the_control_plane(secret: dict[str, str]) -> None:
+    told = manifests(image="mesh:1", window_s=5, certificates=secret, own_traffic="mark")
+    (container,) = of_kind(told, "Deployment")["spec"]["template"]["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert Settings.from_environment(environment).own_traffic == "mark"
 
 
 def test_the_api_server_is_told_whom_to_believe(

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from reference.intercept import rules
+from reference.own_traffic import OwnTraffic
 
 
 def test_the_rules_redirect_both_ways_and_spare_sidecar_and_loopback() -> None:
@@ -25,9 +26,15 @@ def test_the_rules_redirect_both_ways_and_spare_sidecar_and_loopback() -> None:
     assert outbound[-1].endswith("-j REDIRECT --to-ports 15001")
 
 
+def test_by_mark_the_rules_are_the_same_but_for_how_the_sidecar_is_known() -> None:
+    assert "owner" not in rules("mark")
+    assert rules("mark").replace("-m mark --mark 1337", "-m owner --uid-owner 1337") == rules("uid")
+
+
 @pytest.mark.skipif(shutil.which("iptables-translate") is None, reason="iptables is not installed")
-def test_iptables_understands_each_rule() -> None:
-    for line in rules().splitlines():
+@pytest.mark.parametrize("own", ["uid", "mark"])
+def test_iptables_understands_each_rule(own: OwnTraffic) -> None:
+    for line in rules(own).splitlines():
         if line.startswith("-A"):
             command = ["iptables-translate", "-t", "nat", *line.split()]
             done = subprocess.run(command, capture_output=True, text=True, check=False)

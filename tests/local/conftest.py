@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from node_client import Node
+
+from conformance.clusters.local.node.preconditions import problems
+
+
+@pytest.fixture(scope="session")
+def can_start() -> None:
+    """Skips where the machine lacks what the embedded cluster needs, with the reason."""
+    if lacking := problems():
+        pytest.skip("; ".join(lacking))
+
+
+@pytest.fixture(scope="module")
+def node(can_start: None) -> Iterator[Node]:
+    node = Node.start()
+    yield node
+    node.running.stop()
