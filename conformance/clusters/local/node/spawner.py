@@ -179,6 +179,7 @@ def _run(request: Request, streams: Sequence[int], prepare: Callable[[], None]) 
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
         kernel.gain_no_privileges()
+        kernel.die_with_parent()
         arguments = request["arguments"]
         os.execvpe(arguments[0], arguments, request["environment"])  # noqa: S606 - arguments, no shell
     except OSError as error:

@@ -1,0 +1,211 @@
+"""What happens to an object between a request and the store: defaults, webhooks, schemas, pod security."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from conformance.clusters.local.api import defaults, pod_security
+from conformance.clusters.local.api.errors import Refusal, not_found
+from conformance.clusters.local.api.inside import Inside
+from conformance.clusters.local.api.kinds import Resource
+from conformance.clusters.local.api.patching import json_patch
+from conformance.clusters.local.api.schema import Admit, Invalid, admission
+from conformance.clusters.local.api.store import Object, Store
+from reference.selectors import Term
+
+WEBHOOKS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+
+
+class Admission:
+    """Lets objects into the store, changed as need be. Raises Refusal for those that may not come in."""
+
+    def __init__(self, store: Store, inside: Inside) -> None:
+        self._store = store
+        self._inside = inside
+        self._schemas: dict[tuple[str, str, str], Admit] = {}
+
+    async def create(self, resource: Resource, thing: Object) -> Object:
+        """A new object as it goes into the store."""
+        self._namespace(resource, thing)
+        admitted = self._defaulted(resource, thing, None)
+        admitted = await self._webhooks(resource, admitted)
+        if resource.key == "pods":
+            self._secure(admitted)
+        return self._valid(resource, admitted)
+
+    def update(self, resource: Resource, thing: Object, before: Object) -> Object:
+        """A changed object as it goes into the store."""
+        return self._valid(resource, self._defaulted(resource, thing, before))
+
+    def _namespace(self, resource: Resource, thing: Object) -> None:
+        if not resource.namespaced:
+            return
+        name = thing["metadata"].get("namespace", "")
+        namespace = self._store.find("namespaces", "", name)
+        if namespace is None:
+            raise not_found("namespaces", name)
+        if "deletionTimestamp" in namespace["metadata"]:
+            what = f'{resource.plural} "{thing["metadata"]["name"]}" is forbidden'
+            raise Refusal(
+                403,
+                f"{what}: unable to create new content in namespace {name} because it is being terminated",
+            )
+
+    def _defaulted(self, resource: Resource, thing: Object, before: Object | None) -> Object:
+        match resource.key:
+            case "namespaces" if before is None:
+                return defaults.namespace(thing)
+            case "services":
+                used = {one["spec"].get("clusterIP", "") for one in self._store.list("services")}
+                return defaults.service(thing, before, used)
+            case "deployments.apps":
+                return defaults.deployment(thing)
+            case "secrets":
+                return defaults.secret(thing, lambda text: base64.b64encode(text.encode()).decode())
+            case "pods" if before is None:
+                return defaults.pod(thing, self._mounts_token(thing))
+            case key if key == DEFINITIONS:
+                return {**thing, "status": _established(thing)}
+        return thing
+
+    def _mounts_token(self, thing: Object) -> bool:
+        name = thing["spec"].get("serviceAccountName", "default")
+        account = self._store.find("serviceaccounts", thing["metadata"]["namespace"], name)
+        if account is None:
+            raise Refusal(
+                403,
+                f'pods "{thing["metadata"]["name"]}" is forbidden: error looking up service account '
+                f'{thing["metadata"]["namespace"]}/{name}: serviceaccount "{name}" not found',
+            )
+        return account.get("automountServiceAccountToken") is not False
+
+    def _secure(self, thing: Object) -> None:
+        namespace = self._store.get("namespaces", "", thing["metadata"]["namespace"])
+        level = (namespace["metadata"].get("labels") or {}).get(pod_security.LABEL)
+        found = list(pod_security.violations(thing["spec"])) if level == "restricted" else []
+        if found:
+            name = thing["metadata"]["name"]
+            raise Refusal(
+                403,
+                f'pods "{name}" is forbidden: violates PodSecurity "restricted:latest": {", ".join(found)}',
+            )
+
+    def _valid(self, resource: Resource, thing: Object) -> Object:
+        definition = self._store.find(DEFINITIONS, "", resource.key)
+        if definition is None:
+            return thing
+        metadata = definition["metadata"]
+        key = (resource.key, resource.version, metadata["resourceVersion"])
+        if key not in self._schemas:
+            (schema,) = [
+                version.get("schema", {}).get("openAPIV3Schema") or {"type": "object"}
+                for version in definition["spec"]["versions"]
+                if version["name"] == resource.version
+            ]
+            self._schemas[key] = admission(schema)
+        try:
+            return self._schemas[key](thing)
+        except Invalid as error:
+            name = f'{resource.kind}.{resource.group} "{thing["metadata"]["name"]}"'
+            raise Refusal(422, f"{name} is invalid: {error}") from error
+
+    async def _webhooks(self, resource: Resource, thing: Object) -> Object:
+        for configuration in self._store.list(WEBHOOKS):
+            for webhook in configuration.get("webhooks") or ():
+                if self._concerns(webhook, resource, thing):
+                    thing = await self._call(webhook, resource, thing)
+        return thing
+
+    def _concerns(self, webhook: Mapping[str, Any], resource: Resource, thing: Object) -> bool:
+        if not any(_covers(rule, resource) for rule in webhook.get("rules") or ()):
+            return False
+        namespace = self._store.find("namespaces", "", thing["metadata"].get("namespace", ""))
+        around = (namespace or {}).get("metadata", {}).get("labels") or {}
+        own = thing["metadata"].get("labels") or {}
+        return selects(webhook.get("namespaceSelector"), around) and selects(
+            webhook.get("objectSelector"), own
+        )
+
+    async def _call(self, webhook: Mapping[str, Any], resource: Resource, thing: Object) -> Object:
+        request = {
+            "uid": str(uuid.uuid4()),
+            "kind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+            "resource": {"group": resource.group, "version": resource.version, "resource": resource.plural},
+            "operation": "CREATE",
+            "namespace": thing["metadata"].get("namespace", ""),
+            "name": thing["metadata"]["name"],
+            "object": thing,
+        }
+        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+        try:
+            answer = await ask(
+                self._inside, webhook["clientConfig"], review, webhook.get("timeoutSeconds", 10)
+            )
+            response = answer["response"]
+            allowed = bool(response["allowed"])
+        except (Refusal, KeyError, TypeError, ValueError) as error:
+            if webhook.get("failurePolicy", "Fail") == "Ignore":
+                return thing
+            raise Refusal(500, f'failed calling webhook "{webhook["name"]}": {error}') from error
+        if not allowed:
+            reason = (response.get("status") or {}).get("message", "no reason given")
+            raise Refusal(403, f'admission webhook "{webhook["name"]}" denied the request: {reason}')
+        if not response.get("patch"):
+            return thing
+        patched: Object = json_patch(thing, json.loads(base64.b64decode(response["patch"])))
+        return patched
+
+
+async def ask(inside: Inside, where: Mapping[str, Any], review: Mapping[str, Any], timeout_s: float) -> Any:
+    """The answer of a webhook (its ``clientConfig``) to a review. Raises Refusal, and ValueError for no JSON."""
+    service = where["service"]
+    reply = await inside.request(
+        "POST",
+        (service["namespace"], service["name"], service.get("port", 443)),
+        service.get("path", "/"),
+        ca=base64.b64decode(where["caBundle"]).decode(),
+        body=json.dumps(review),
+        headers={"Content-Type": "application/json"},
+        timeout_s=timeout_s,
+    )
+    if reply.status != 200:
+        raise Refusal(500, f"it answered {reply.status}")
+    return json.loads(reply.body)
+
+
+def _covers(rule: Mapping[str, Any], resource: Resource) -> bool:
+    def has(listed: Any, value: str) -> bool:
+        return "*" in listed or value in listed
+
+    return (
+        has(rule["operations"], "CREATE")
+        and has(rule["apiGroups"], resource.group)
+        and has(rule["apiVersions"], resource.version)
+        and has(rule["resources"], resource.plural)
+    )
+
+
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a LabelSelector admits some labels; an absent or empty one admits all."""
+    selector = selector or {}
+    equal = (selector.get("matchLabels") or {}).items() <= labels.items()
+    terms = [
+        Term(one["key"], one["operator"], tuple(one.get("values") or ()))
+        for one in selector.get("matchExpressions") or ()
+    ]
+    return equal and all(term.matches(labels) for term in terms)
+
+
+def _established(definition: Object) -> dict[str, Any]:
+    spec = definition["spec"]
+    conditions = [
+        {"type": name, "status": "True", "reason": reason, "message": ""}
+        for name, reason in (("NamesAccepted", "NoConflicts"), ("Established", "InitialNamesAccepted"))
+    ]
+    stored = [version["name"] for version in spec["versions"] if version["storage"]]
+    return {"conditions": conditions, "acceptedNames": spec["names"], "storedVersions": stored}

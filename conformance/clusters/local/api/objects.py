@@ -1,0 +1,204 @@
+"""Create, read, change and delete: the verbs on objects, from what was sent to what is stored."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from conformance.clusters.local.api.admission import Admission
+from conformance.clusters.local.api.conversion import Conversion
+from conformance.clusters.local.api.errors import Refusal
+from conformance.clusters.local.api.kinds import Resource
+from conformance.clusters.local.api.lifecycle import Lifecycle
+from conformance.clusters.local.api.patching import apply, json_patch, merge
+from conformance.clusters.local.api.store import Object, Store
+from conformance.clusters.local.api.targets import Filter, Target
+
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+
+
+class Objects:
+    """The verbs. ``dry`` ones answer as if. Raises Refusal."""
+
+    def __init__(
+        self, store: Store, admission: Admission, conversion: Conversion, lifecycle: Lifecycle
+    ) -> None:
+        self._store = store
+        self._admission = admission
+        self._conversion = conversion
+        self._lifecycle = lifecycle
+        self._applied: dict[tuple[str, str, str, str], Object] = {}
+
+    async def list(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
+        """A list of objects."""
+        chosen = Filter(query)
+        version = str(self._store.version)
+        found = [one for one in self._store.list(resource.key, target.namespace) if chosen.admits(one)]
+        return {
+            "apiVersion": resource.api_version,
+            "kind": f"{resource.kind}List",
+            "metadata": {"resourceVersion": version},
+            "items": await self._conversion.to(resource, found),
+        }
+
+    async def get(self, resource: Resource, target: Target) -> Object:
+        """One object."""
+        return await self._as(resource, self._store.get(resource.key, target.namespace, target.name))
+
+    async def create(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
+        """A new object."""
+        thing = _addressed(resource, target, body)
+        metadata = thing["metadata"]
+        if not metadata.get("name"):
+            prefix = metadata.get("generateName")
+            if not prefix:
+                raise Refusal(
+                    422,
+                    f"{resource.kind} is invalid: metadata.name: Required value: name or generateName is required",
+                )
+            name = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(5))
+            thing = {**thing, "metadata": {**metadata, "name": name}}
+        self._check_absent(resource, thing)
+        admitted = await self._admission.create(resource, thing)
+        (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
+        return await self._as(resource, stored if dry else self._store.create(resource.key, stored))
+
+    def _check_absent(self, resource: Resource, thing: Object) -> None:
+        metadata = thing["metadata"]
+        if self._store.find(resource.key, metadata.get("namespace", ""), metadata["name"]) is not None:
+            name = f'{resource.key} "{metadata["name"]}"'
+            raise Refusal(409, f"{name} already exists", "AlreadyExists")
+
+    async def update(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
+        """An object in the place of another, or its status alone."""
+        before = self._store.get(resource.key, target.namespace, target.name)
+        thing = _addressed(resource, target, body)
+        return await self._change(resource, target, before, thing, dry=dry)
+
+    async def patch(
+        self, resource: Resource, target: Target, content_type: str, text: str, query: Mapping[str, str]
+    ) -> tuple[Object, bool]:
+        """The changed object, and whether it is new (which only applying can make it)."""
+        dry = query.get("dryRun") == "All"
+        kind = content_type.partition(";")[0].strip()
+        if kind in _APPLY:
+            return await self._apply(resource, target, text, query.get("fieldManager", ""), dry=dry)
+        before = self._store.get(resource.key, target.namespace, target.name)
+        current = await self._as(resource, before)
+        body = _decoded(text)
+        match kind:
+            case "application/merge-patch+json":
+                after = merge(current, body)
+            case "application/json-patch+json":
+                after = json_patch(current, body)
+            case "application/strategic-merge-patch+json":
+                raise Refusal(
+                    415, "the embedded cluster takes merge patches, JSON patches and applied objects"
+                )
+            case _:
+                raise Refusal(415, f"the body of the request was in an unknown format - {kind}")
+        after = _addressed(resource, target, after)
+        return await self._change(resource, target, before, after, dry=dry), False
+
+    async def _apply(
+        self, resource: Resource, target: Target, text: str, manager: str, *, dry: bool
+    ) -> tuple[Object, bool]:
+        applied = _addressed(resource, target, _decoded(text))
+        place = (resource.key, target.namespace, target.name, manager)
+        before = self._store.find(resource.key, target.namespace, target.name)
+        if before is None:
+            created = await self.create(resource, target, applied, dry=dry)
+            if not dry:
+                self._applied[place] = applied
+            return created, True
+        current = await self._as(resource, before)
+        merged = apply(current, self._applied.get(place), applied)
+        changed = await self._change(resource, target, before, merged, dry=dry)
+        if not dry:
+            self._applied[place] = applied
+        return changed, False
+
+    async def _change(
+        self, resource: Resource, target: Target, before: Object, thing: Object, *, dry: bool
+    ) -> Object:
+        # The status is written through its subresource alone, where there is one.
+        current = await self._as(resource, before)
+        if target.subresource == "status":
+            thing = {**current, "status": thing.get("status", {})}
+        elif "status" in current:
+            thing = {**thing, "status": current["status"]}
+        admitted = thing
+        if target.subresource != "status":
+            admitted = self._admission.update(resource, thing, current)
+        (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
+        return await self._as(resource, stored if dry else self._store.replace(resource.key, stored))
+
+    async def delete(self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]) -> Object:
+        """The end of an object, or its beginning: pods and namespaces take a while."""
+        thing = self._store.get(resource.key, target.namespace, target.name)
+        if query.get("dryRun") == "All":
+            return _success(resource, target.name)
+        options = body if isinstance(body, Mapping) else {}
+        grace = query.get("gracePeriodSeconds", options.get("gracePeriodSeconds"))
+        left = self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
+        self._forget(resource, target.namespace, target.name)
+        if "deletionTimestamp" in left["metadata"]:
+            return await self._as(resource, left)
+        return _success(resource, target.name)
+
+    async def delete_all(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
+        """The end of all objects that are asked for."""
+        chosen = Filter(query)
+        for thing in self._store.list(resource.key, target.namespace):
+            if chosen.admits(thing):
+                self._lifecycle.delete(resource.key, thing)
+                self._forget(resource, target.namespace, thing["metadata"]["name"])
+        return _success(resource, "")
+
+    def _forget(self, resource: Resource, namespace: str, name: str) -> None:
+        for place in [one for one in self._applied if one[:3] == (resource.key, namespace, name)]:
+            del self._applied[place]
+
+    async def _as(self, resource: Resource, thing: Object) -> Object:
+        (converted,) = await self._conversion.to(resource, [thing])
+        return converted
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Refusal(400, f"the body is neither JSON nor YAML: {error}") from error
+
+
+def _addressed(resource: Resource, target: Target, body: Any) -> Object:
+    """The body as an object of the place that it was sent to. Raises Refusal (400)."""
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body is not an object")
+    for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+        if body.get(name, wanted) != wanted:
+            raise Refusal(400, f"{name} is {body[name]!r}, but the path is one of {wanted}")
+    metadata = dict(body.get("metadata") or {})
+    metadata.pop("managedFields", None)
+    for name, wanted in (("namespace", target.namespace), ("name", target.name)):
+        if wanted and metadata.get(name, wanted) != wanted:
+            raise Refusal(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
+        if wanted:
+            metadata[name] = wanted
+    if resource.namespaced and not metadata.get("namespace"):
+        raise Refusal(400, "an object of a namespace needs one")
+    return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+
+
+def _success(resource: Resource, name: str) -> Object:
+    details = {"name": name, "group": resource.group, "kind": resource.plural}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -1,0 +1,89 @@
+"""Patches: merge patch, JSON patch, and server-side apply as far as one manager for each object needs it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from conformance.clusters.local.api.errors import Refusal
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7386): null removes, objects merge, everything else takes the place."""
+    if not isinstance(patch, Mapping):
+        return copy.deepcopy(patch)
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge(merged.get(key), value)
+    return merged
+
+
+def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
+    """A JSON patch (RFC 6902) of add, replace and remove. Raises Refusal (422)."""
+    document = copy.deepcopy(target)
+    for operation in operations:
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+        if not parts:
+            raise Refusal(422, "a JSON patch of the whole document is not taken")
+        try:
+            parent = document
+            for part in parts[:-1]:
+                parent = parent[int(part)] if isinstance(parent, list) else parent[part]
+            _operate(parent, parts[-1], operation)
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise Refusal(422, f"JSON patch of {operation['path']}: {error!r}") from error
+    return document
+
+
+def _operate(parent: Any, last: str, operation: Mapping[str, Any]) -> None:
+    match operation["op"], parent:
+        case "add", list():
+            parent.insert(len(parent) if last == "-" else int(last), operation["value"])
+        case "replace", list():
+            parent[int(last)] = operation["value"]
+        case "remove", list():
+            del parent[int(last)]
+        case "add" | "replace", dict():
+            parent[last] = operation["value"]
+        case "remove", dict():
+            del parent[last]
+        case other, _:
+            raise ValueError(f"operation {other!r}")
+
+
+def apply(current: Any, before: Any, applied: Any) -> Any:
+    """Server-side apply: what a manager applies now, over what is there.
+
+    ``before`` is what the same manager applied last time: what it leaves out now goes. Lists are taken as a
+    whole. Conflicts with other managers are settled in favour of who applies.
+    """
+    if not isinstance(applied, Mapping):
+        return copy.deepcopy(applied)
+    earlier = before if isinstance(before, Mapping) else {}
+    result = dict(current) if isinstance(current, Mapping) else {}
+    for key, value in earlier.items():
+        if key not in applied and key in result:
+            left = _without(result[key], value)
+            if left is None:
+                del result[key]
+            else:
+                result[key] = left
+    for key, value in applied.items():
+        result[key] = apply(result.get(key), earlier.get(key), value)
+    return result
+
+
+def _without(current: Any, owned: Any) -> Any:
+    """What is left of a value when what a manager owned of it goes; None for nothing."""
+    if not isinstance(current, Mapping) or not isinstance(owned, Mapping):
+        return None
+    rest = {}
+    for key, value in current.items():
+        left = _without(value, owned[key]) if key in owned else value
+        if left is not None:
+            rest[key] = left
+    return rest or None

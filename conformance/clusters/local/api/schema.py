@@ -1,0 +1,140 @@
+"""Structural schemas of CustomResourceDefinitions: pruning, defaulting, validation.
+
+As apiextensions.k8s.io/v1 has them; validation itself is that of the jsonschema library.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+_KEPT_WORDS = (
+    "type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength",
+    "minItems", "maxItems", "minProperties", "maxProperties", "required", "multipleOf", "uniqueItems",
+)  # fmt: skip
+_SERVERS_OWN = ("apiVersion", "kind", "metadata")
+_UNKNOWN = "x-kubernetes-preserve-unknown-fields"
+_EITHER = "x-kubernetes-int-or-string"
+
+Admit = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Invalid(ValueError):
+    """An object that its schema does not allow; ``str`` lists what is wrong with it."""
+
+
+def admission(schema: Mapping[str, Any]) -> Admit:
+    """What makes an object fit for storing by a schema: pruned, with defaults, valid. It raises Invalid."""
+    validator = Draft202012Validator(_plain(schema))
+
+    def admit(thing: dict[str, Any]) -> dict[str, Any]:
+        own = {name: thing[name] for name in _SERVERS_OWN if name in thing}
+        pruned = {**_defaulted(_pruned(thing, schema), schema), **own}
+        problems = sorted(validator.iter_errors(pruned), key=lambda error: list(map(str, error.path)))
+        if problems:
+            raise Invalid(_joined([text for error in problems for text in _told(error)]))
+        return pruned
+
+    return admit
+
+
+def _joined(problems: list[str]) -> str:
+    return problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+
+
+def _pruned(value: Any, schema: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        properties, others = schema.get("properties") or {}, schema.get("additionalProperties")
+        kept = {}
+        for key, inner in value.items():
+            if key in properties:
+                kept[key] = _pruned(inner, properties[key])
+            elif isinstance(others, Mapping):
+                kept[key] = _pruned(inner, others)
+            elif others is True or schema.get(_UNKNOWN):
+                kept[key] = inner
+        return kept
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [_pruned(inner, schema["items"]) for inner in value]
+    return value
+
+
+def _defaulted(value: Any, schema: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        filled = dict(value)
+        for key, inner in (schema.get("properties") or {}).items():
+            if key not in filled and "default" in inner:
+                filled[key] = copy.deepcopy(inner["default"])
+            if key in filled:
+                filled[key] = _defaulted(filled[key], inner)
+        return filled
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        return [_defaulted(inner, schema["items"]) for inner in value]
+    return value
+
+
+def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema in the words of JSON Schema itself."""
+    plain: dict[str, Any] = {word: schema[word] for word in _KEPT_WORDS if word in schema}
+    if schema.get(_EITHER):
+        plain["type"] = ["integer", "string"]
+    if schema.get("nullable") and "type" in plain:
+        types = plain["type"] if isinstance(plain["type"], list) else [plain["type"]]
+        plain["type"] = [*types, "null"]
+    if schema.get("properties"):
+        plain["properties"] = {name: _plain(inner) for name, inner in schema["properties"].items()}
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        plain["additionalProperties"] = _plain(schema["additionalProperties"])
+    if isinstance(schema.get("items"), Mapping):
+        plain["items"] = _plain(schema["items"])
+    for word in ("allOf", "anyOf", "oneOf"):
+        if schema.get(word):
+            plain[word] = [_plain(inner) for inner in schema[word]]
+    if schema.get("not"):
+        plain["not"] = _plain(schema["not"])
+    return plain
+
+
+def _told(error: ValidationError) -> Iterator[str]:
+    where = ""
+    for part in error.absolute_path:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    if error.validator == "required":
+        for name in error.validator_value:
+            if name not in error.instance:
+                yield f"{where}.{name}: Required value".lstrip(".")
+        return
+    shown = error.instance
+    if error.validator == "type":
+        wanted = error.validator_value
+        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        kind = _type_of(shown)
+        yield f'{where}: Invalid value: "{kind}": {where} in body must be of type {wanted}: "{kind}"'
+    elif error.validator == "enum":
+        allowed = ", ".join(json.dumps(each) for each in error.validator_value)
+        yield f"{where}: Unsupported value: {json.dumps(shown)}: supported values: {allowed}"
+    else:
+        yield f"{where}: Invalid value: {json.dumps(shown)}: {error.message}"
+
+
+def _type_of(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case str():
+            return "string"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case list():
+            return "array"
+        case _:
+            return "object"

@@ -1,0 +1,63 @@
+"""Watches: changes of a resource as lines of JSON, from a version on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+
+from aiohttp import web
+
+from conformance.clusters.local.api.conversion import Conversion
+from conformance.clusters.local.api.errors import Refusal
+from conformance.clusters.local.api.kinds import Resource
+from conformance.clusters.local.api.store import Event, Store
+from conformance.clusters.local.api.targets import Filter, Target
+
+_LONGEST_S = 1800.0
+
+
+class Watching:
+    """Streams what happens to the objects of a resource."""
+
+    def __init__(self, store: Store, conversion: Conversion) -> None:
+        self._store = store
+        self._conversion = conversion
+
+    async def stream(self, request: web.Request, resource: Resource, target: Target) -> web.StreamResponse:
+        """Answer a watch until its time is over or the client leaves. Raises Refusal (400, 410)."""
+        chosen = Filter(request.query)
+        events, end = self._follow(resource.key, request.query.get("resourceVersion", ""))
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        try:
+            await response.prepare(request)
+            async with asyncio.timeout(float(request.query.get("timeoutSeconds") or _LONGEST_S)):
+                while True:
+                    event = await events.get()
+                    if not target.namespace or event.object["metadata"].get("namespace") == target.namespace:
+                        await self._write(response, resource, chosen, event)
+        except (TimeoutError, ConnectionError):
+            return response
+        finally:
+            end()
+
+    def _follow(self, key: str, version: str) -> tuple[asyncio.Queue[Event], Callable[[], None]]:
+        """The events after a version, as they come; without one, what is there first, as added."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        if version in ("", "0"):
+            for thing in self._store.list(key):
+                queue.put_nowait(Event("ADDED", key, thing, self._store.version))
+        elif version.isdecimal():
+            for event in self._store.since(key, int(version)):
+                queue.put_nowait(event)
+        else:
+            raise Refusal(400, f"invalid resource version {version!r}")
+        return queue, self._store.listen(lambda event: queue.put_nowait(event) if event.key == key else None)
+
+    async def _write(
+        self, response: web.StreamResponse, resource: Resource, chosen: Filter, event: Event
+    ) -> None:
+        if not chosen.admits(event.object):
+            return
+        (thing,) = await self._conversion.to(resource, [event.object])
+        await response.write(json.dumps({"type": event.type, "object": thing}).encode() + b"\n")
