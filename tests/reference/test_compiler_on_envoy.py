@@ -255,9 +255,7 @@ def test_a_call_by_pod_address_is_made_under_the_identity_of_the_caller(shop: Sh
     also = service("also", "10.1.0.41", http(shop.v1_port, target="http"), selector={"app": "v1"})
     services = [*shop.objects["services"], also]
     endpoints = slices(services, shop.objects["pods"])
-    shop.apply(
-        EVERYTHING, target("v1", ["client"], [OPEN]), services=services, endpointslices=endpoints
-    )
+    shop.apply(EVERYTHING, target("v1", ["client"], [OPEN]), services=services, endpointslices=endpoints)
     by_address = {"address": "127.0.1.11", "port": shop.v1_port}
     assert shop.statuses("/by-address", **by_address) == [200]
     assert shop.statuses("/stranger", who="stranger", **by_address) == [403]
