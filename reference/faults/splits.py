@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -170,8 +171,9 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
     return with_listeners(configuration, divert)
 
 
-_BUSY = 300
-"""Requests in the window that make a backend a busy one."""
+_BUSY = 150
+"""Requests in the last second that make a backend a busy one."""
+_LAST_S = 1.0
 
 
 class _BalancedGlobally(Faithful):
@@ -179,10 +181,13 @@ class _BalancedGlobally(Faithful):
 
     def __init__(self) -> None:
         self._busy: frozenset[tuple[str, str]] = frozenset()
+        self._since = time.monotonic()
 
     def observe(self, figures: Figures) -> bool:
+        # What was sent before this fault was switched on belongs to an earlier scenario.
+        seen_s = min(_LAST_S, time.monotonic() - self._since)
         direct: dict[tuple[str, str], int] = {}
-        for stream, tally in figures.totals().items():
+        for stream, tally in figures.totals(last_s=seen_s).items():
             # What a client sends to a service under its own name, which no split has a part in.
             if stream.direction == "out" and stream.route == "root":
                 _, namespace, service, _ = stream.cluster.split("|")
