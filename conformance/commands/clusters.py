@@ -38,6 +38,11 @@ def add(commands: Commands) -> None:
     faults.add_argument(
         "--fault", nargs="+", action="extend", default=[], metavar="ID", help="only these faults"
     )
+    faults.add_argument(
+        "--also",
+        metavar="TEXT",
+        help="scenarios whose file has this in its path as well (traffic_split), to see what else breaks",
+    )
     faults.add_argument("--format", choices=("text", "json"), default="text", help="(default: %(default)s)")
     faults.set_defaults(function=_faults)
     looking = commands.add_parser(
@@ -76,7 +81,12 @@ def _faults(options: argparse.Namespace) -> int:
 
     cluster = opening.open_cluster(options.context, options.kubeconfig)
     return campaign.main(
-        cluster, profiles.load(options.mesh), options.image, options.fault, as_json=options.format == "json"
+        cluster,
+        profiles.load(options.mesh),
+        options.image,
+        options.fault,
+        as_json=options.format == "json",
+        also=options.also,
     )
 
 

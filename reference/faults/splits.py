@@ -16,8 +16,10 @@ from reference.faults.spoilers import (
     SpoiltObjects,
     SpoiltWorld,
     every,
+    service_of,
     with_listeners,
     with_routes,
+    with_slices,
 )
 from reference.metrics import Figures
 from reference.spoiler import Faithful
@@ -105,23 +107,25 @@ def _no_direct_access(configuration: Configuration, world: World, workload: Work
 
 
 def _root_target_port(world: World) -> World:
-    ports = {}
-    for item in world.of("endpointslices"):
-        service = labels_of(item).get("kubernetes.io/service-name", "")
-        for port in item.get("ports") or ():
-            ports[namespace_of(item), service] = port["port"]
-    forced = {
-        (namespace_of(split), backend["service"]): ports.get((namespace_of(split), split["spec"]["service"]))
+    ports = {
+        (service_of(item), port.get("name")): port["port"]
+        for item in world.of("endpointslices")
+        for port in item.get("ports") or ()
+    }
+    roots = {
+        (namespace_of(split), backend["service"]): (namespace_of(split), split["spec"]["service"])
         for split in world.of("trafficsplits")
         for backend in split["spec"]["backends"]
     }
-    slices = []
-    for item in world.of("endpointslices"):
-        port = forced.get((namespace_of(item), labels_of(item).get("kubernetes.io/service-name", "")))
-        if port is not None:
-            item = {**item, "ports": [{**one, "port": port} for one in item.get("ports") or ()]}
-        slices.append(item)
-    return world.replacing("endpointslices", slices)
+
+    def forced(item: dict[str, Any]) -> None:
+        root = roots.get(service_of(item))
+        if root is None:
+            return
+        for port in item.get("ports") or ():
+            port["port"] = ports.get((root, port.get("name")), port["port"])
+
+    return with_slices(world, forced)
 
 
 class _OwnNamespaceOnly(Faithful):
@@ -242,7 +246,7 @@ FAULTS = (
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
-        frozenset({"split-zero-weight-gets-nothing", "split-live-edits"}),
+        frozenset({"split-zero-weight-gets-nothing", "split-live-edits", "split-overlapping-selectors"}),
         lambda: SpoiltObjects("trafficsplits", _at_least_one),
         origins=("zero-weight-backend-gets-traffic",),
     ),
@@ -269,7 +273,7 @@ FAULTS = (
     Fault(
         "split-root-target-port",
         "All backends are reached at the target port of the root.",
-        frozenset({"split-targetport-per-backend"}),
+        frozenset({"split-targetport-per-backend", "split-root-targetport-irrelevant"}),
         lambda: SpoiltWorld(_root_target_port),
         origins=("backend-targetport-forced-to-match-root",),
     ),
