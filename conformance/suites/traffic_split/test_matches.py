@@ -78,9 +78,9 @@ def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_thes
     matches: Matches, verdict: Callable[[Judgement], None]
 ) -> None:
     before, sample, settling = matches.selected["firefox"]
-    verdict(
-        judge.all_of(selected=judge.shares(before, sample, WEIGHTS, settling), others=matches.kept("chrome"))
-    )
+    divided = judge.shares(before, sample, WEIGHTS, settling)
+    others = judge.preserved(divided, matches.got("chrome"), "v1")
+    verdict(judge.all_of(selected=divided, others=others))
 
 
 @pytest.mark.requirement("split-matches-others-to-root")
