@@ -77,15 +77,25 @@ class Outcome:
         }
 
 
-def main(cluster: Cluster, profile: Profile, image: str, only: Sequence[str], *, as_json: bool) -> int:
+def main(
+    cluster: Cluster,
+    profile: Profile,
+    image: str,
+    only: Sequence[str],
+    *,
+    as_json: bool,
+    also: str | None = None,
+) -> int:
     """Run the campaign; prints a line for each fault as it ends, and returns the exit code.
+
+    ``also`` adds every scenario whose file's path contains it to those that a fault concerns.
 
     Raises CatalogueError for an unknown fault, ClusterError when the cluster or the reference mesh fails.
     """
     chosen = _chosen(only)
     session = Session(profile.model_copy(update={"converge": CONVERGE}), cluster, image=image)
     groups = sorted(
-        {group for fault in chosen for entry in concerned(fault) for group in entry.scenario.groups}
+        {group for fault in chosen for entry in concerned(fault, also) for group in entry.scenario.groups}
     )
     problem = preflight(session, groups)
     if problem is not None:
@@ -96,14 +106,16 @@ def main(cluster: Cluster, profile: Profile, image: str, only: Sequence[str], *,
     outcomes: list[Outcome] = []
     try:
         parts = sorted(
-            {part for fault in chosen for entry in concerned(fault) for part in entry.scenario.arena}
+            {part for fault in chosen for entry in concerned(fault, also) for part in entry.scenario.arena}
         )
         print(f"arena of run {session.run_id}: {', '.join(parts)}", file=progress, flush=True)
         session.arena.prepare(parts)
-        session.provide(sorted({entry.scenario.folder for fault in chosen for entry in concerned(fault)}))
+        session.provide(
+            sorted({entry.scenario.folder for fault in chosen for entry in concerned(fault, also)})
+        )
         session.arena.ready(parts)
         for position, fault in enumerate(chosen, 1):
-            outcome = _judge(session, fault)
+            outcome = _judge(session, fault, also)
             outcomes.append(outcome)
             print(f"[{position}/{len(chosen)}] {line(outcome)}", file=progress, flush=True)
     finally:
@@ -119,18 +131,25 @@ def _chosen(only: Sequence[str]) -> list[Fault]:
     return [fault for fault in faults.FAULTS.values() if not only or fault.id in only]
 
 
-def concerned(fault: Fault) -> list[suites_index.TestEntry]:
-    """The tests of every scenario that judges something the fault breaks, their other tests included."""
-    files = {entry.file for entry in suites_index.index() if entry.requirement in fault.breaks}
+def concerned(fault: Fault, also: str | None = None) -> list[suites_index.TestEntry]:
+    """The tests of every scenario that judges something the fault breaks, their other tests included.
+
+    And those of every scenario whose file's path contains ``also``.
+    """
+    files = {
+        entry.file
+        for entry in suites_index.index()
+        if entry.requirement in fault.breaks or (also is not None and also in entry.file)
+    }
     return [entry for entry in suites_index.index() if entry.file in files]
 
 
-def _judge(session: Session, fault: Fault) -> Outcome:
+def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
     start = session.clock.now()
     session.conclusions.clear()
     session.absent.clear()
     with switched_on(session, fault):
-        run_tests(session, concerned(fault))
+        run_tests(session, concerned(fault, also))
     verdicts = {
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in session.conclusions.items()

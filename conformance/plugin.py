@@ -9,8 +9,7 @@ import pytest
 
 from conformance import catalogue, profiles
 from conformance.catalogue import CatalogueError
-from conformance.clusters import Cluster, ClusterError
-from conformance.clusters.kubernetes import KubernetesCluster
+from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
@@ -101,7 +100,7 @@ def _session(config: pytest.Config) -> Session:
         for requirement_id in config.getoption("requirement"):
             known[requirement_id]
         profile = profiles.load(config.getoption("mesh"))
-        cluster = KubernetesCluster(config.getoption("context"), config.getoption("kubeconfig"))
+        cluster = opening.open_cluster(config.getoption("context"), config.getoption("kubeconfig"))
     except (CatalogueError, ProfileError, ClusterError) as error:
         pytest.exit(str(error), UNUSABLE)
     typed = ("pytest", *map(str, config.invocation_params.args))

@@ -222,7 +222,7 @@ class Runner:
         if not self._impossible:
             self.session.interrupted = True
             self._progress.say(
-                "interrupted: removing the arena, then the report (once more Ctrl-C leaves it behind)"
+                "\ninterrupted: removing the arena, then the report (once more Ctrl-C leaves it behind)"
             )
         return (yield)
 

@@ -133,11 +133,14 @@ class Figures:
         slot = self._slot(math.floor(moment / self._resolution_s))
         slot.tallies.setdefault(stream, Tally()).add(tally)
 
-    def totals(self) -> dict[Stream, Tally]:
-        """The sum over the window that ends now, by stream; streams without requests are absent."""
+    def totals(self, last_s: float | None = None) -> dict[Stream, Tally]:
+        """The sum over the window that ends now, or its last seconds; streams without requests are absent."""
         self._expire()
+        horizon = self._clock() - (self.window_s if last_s is None else last_s)
         totals: dict[Stream, Tally] = {}
         for slot in self._slots:
+            if not self._within(slot, horizon):
+                continue
             for stream, tally in slot.tallies.items():
                 totals.setdefault(stream, Tally()).add(tally)
         return totals
@@ -155,8 +158,11 @@ class Figures:
 
     def _expire(self) -> None:
         horizon = self._clock() - self.window_s
-        while self._slots and (self._slots[0].number + 0.5) * self._resolution_s <= horizon:
+        while self._slots and not self._within(self._slots[0], horizon):
             self._slots.popleft()
+
+    def _within(self, slot: _Slot, horizon: float) -> bool:
+        return (slot.number + 0.5) * self._resolution_s > horizon
 
 
 def total(tallies: Iterable[Tally]) -> Tally:

@@ -1,4 +1,4 @@
-"""How the time of a run divides, and how fast the probe is through two sidecars."""
+"""How a run's time divides, how fast the probe is through two sidecars, and how soon a change is in force."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from conformance.session import Session
 
 REQUESTS = 10_000
 ROUNDS = 5
+EDITS = 20
 
 
 def main() -> int:
@@ -28,11 +29,18 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="whole runs (default: %(default)s)")
     options = parser.parse_args()
     cluster = KubernetesCluster(options.context)
-    rates = probe_rates(Session(profiles.load("reference"), cluster, image=options.image))
+    session = Session(profiles.load("reference"), cluster, image=options.image)
+    try:
+        session.arena.ready(["main"])
+        rates, updates = probe_rates(session), update_times(session)
+    finally:
+        session.arena.remove()
     timings = [run(options) for _ in range(options.runs)]
     print("\nprobe through two sidecars, requests a second (median of", ROUNDS, "rounds):")
     for manner, rate in rates.items():
         print(f"  {manner:<32} {rate:8,.0f}")
+    print(f"from apply to the first request that it routes, ms (median of {EDITS} edits of a split):")
+    print(f"  {statistics.median(updates):6.0f}   ({min(updates):.0f} to {max(updates):.0f})")
     if timings:
         print(f"run, seconds (median of {len(timings)}):")
         for phase in timings[0]:
@@ -51,16 +59,37 @@ def probe_rates(session: Session) -> dict[str, float]:
         "a fresh connection each": Manner(fresh=True),
     }
     rates = {}
-    try:
-        session.arena.ready(["main"])
-        host = session.profile.host("v1", session.arena.namespace("main"))
-        for name, manner in manners.items():
-            requests = REQUESTS if not manner.fresh and manner.concurrency > 1 else REQUESTS // 5
-            call = Call("main/client", host, 8080, requests=requests)
-            rates[name] = statistics.median(one_rate(session, call, manner) for _ in range(ROUNDS))
-    finally:
-        session.arena.remove()
+    host = session.profile.host("v1", session.arena.namespace("main"))
+    for name, manner in manners.items():
+        requests = REQUESTS if not manner.fresh and manner.concurrency > 1 else REQUESTS // 5
+        call = Call("main/client", host, 8080, requests=requests)
+        rates[name] = statistics.median(one_rate(session, call, manner) for _ in range(ROUNDS))
     return rates
+
+
+def update_times(session: Session) -> list[float]:
+    """Milliseconds from the call that applies an edit of a split to the first request that follows it.
+
+    The split sends everything to one backend, then to the other. Requests go one after the other without
+    pause; each takes a few milliseconds, which is how finely this measures.
+    """
+    scenario = session.scenario("traffic-split/live-edits")
+    scenario.provide()
+    call = scenario.call("main/client", "main/moving", requests=1)
+    times = []
+    for edit in range(EDITS + 1):
+        step, backend = (("1-most-to-v1.yaml", "v1"), ("2-all-to-v2.yaml", "v2"))[edit % 2]
+        (split,) = scenario.objects(step)
+        split["spec"]["backends"] = [{"service": backend, "weight": 1}]
+        start = session.clock.now()
+        scenario.apply_objects([split])
+        while session.driver.send([call], Manner(concurrency=1))[0].answered != {backend: 1}:
+            if session.clock.now() - start > session.profile.converge.within_s:
+                raise SystemExit(f"the edit that leaves {backend} alone does not show")
+        times.append((session.clock.now() - start) * 1000)
+    scenario.withdraw()
+    # The first is no edit: it makes the split.
+    return times[1:]
 
 
 def one_rate(session: Session, call: Call, manner: Manner) -> float:

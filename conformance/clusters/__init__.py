@@ -36,6 +36,15 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Completed:
+    """What became of a command in a container: its exit status and what it wrote."""
+
+    status: int
+    output: str
+    errors: str
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """A ServiceAccount whose rights a request is made with."""
 
@@ -47,6 +56,8 @@ class Cluster(Protocol):
     """Where a run happens. Raises ClusterError when the cluster cannot be reached or refuses."""
 
     name: str
+    kubectl: str
+    """Options by which kubectl reaches the same cluster."""
 
     def request(
         self,
@@ -88,6 +99,12 @@ class Cluster(Protocol):
         Raises ExecFailed when it cannot be started, breaks off or takes too long; it is started anew then
         when it is next asked.
         """
+        ...
+
+    def run(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], timeout_s: float
+    ) -> Completed:
+        """Run a command in a container to its end. Raises ExecFailed when it cannot be, or takes too long."""
         ...
 
     def close(self) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 import kubernetes
 import urllib3
+import yaml
 from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
 from websocket import WebSocketException
 
-from conformance.clusters import ExecFailed
+from conformance.clusters import Completed, ExecFailed
 
 END = "\n\n"
 """An answer's lines are JSON, none of them empty; an empty one ends it."""
@@ -36,20 +38,9 @@ class Channel:
         command: Sequence[str],
     ) -> None:
         """Start the command, unless it runs already. Raises ExecFailed."""
-        if self._client is not None:
-            return
-        self._where = f"{namespace}/{pod}"
-        query = [("container", container), ("stdin", "1"), ("stdout", "1"), ("stderr", "1")]
-        query += [("command", part) for part in command]
-        text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
-        host = configuration.host.replace("http", "ws", 1)
-        url = f"{host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{text}"
-        token = authorization(configuration)
-        headers = {"authorization": token} if token else {}
-        try:
-            self._client = WSClient(configuration, url, headers, capture_all=False)
-        except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
-            raise ExecFailed(f"exec in {self._where}: {root_cause(error)}") from error
+        if self._client is None:
+            self._where = f"{namespace}/{pod}"
+            self._client = _connect(configuration, namespace, pod, container, command, stdin=True)
 
     def ask(self, line: str, timeout_s: float) -> str:
         """Pass a line on and read the answer. Raises ExecFailed."""
@@ -79,9 +70,70 @@ class Channel:
     def close(self) -> None:
         """End the command; the next to open the channel starts it anew."""
         if self._client is not None:
-            # The client's own close leaves the socket open once the server has closed the channel.
-            self._client.sock.shutdown()
+            _close(self._client)
             self._client = None
+
+
+def run(
+    configuration: kubernetes.client.Configuration,
+    namespace: str,
+    pod: str,
+    container: str,
+    command: Sequence[str],
+    timeout_s: float,
+) -> Completed:
+    """Run a command in a container to its end. Raises ExecFailed."""
+    client = _connect(configuration, namespace, pod, container, command, stdin=False)
+    try:
+        client.run_forever(timeout=timeout_s)
+        if client.is_open():
+            raise ExecFailed(f"exec in {namespace}/{pod}: no end within {timeout_s:g} s")
+        output = client.read_channel(STDOUT_CHANNEL, timeout=0)
+        errors = client.read_channel(STDERR_CHANNEL, timeout=0)
+        status = yaml.safe_load(client.read_channel(ERROR_CHANNEL, timeout=0)) or {}
+    except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
+        raise ExecFailed(f"exec in {namespace}/{pod} broke off: {root_cause(error)}") from error
+    finally:
+        _close(client)
+    return Completed(_exit_status(status, f"{namespace}/{pod}"), output, errors)
+
+
+def _exit_status(status: Mapping[str, Any], where: str) -> int:
+    """The exit status in a v1 Status. Raises ExecFailed where the command could not be run at all."""
+    if status.get("status") == "Success":
+        return 0
+    for cause in (status.get("details") or {}).get("causes") or ():
+        if cause.get("reason") == "ExitCode":
+            return int(cause["message"])
+    raise ExecFailed(f"exec in {where}: {status.get('message', 'the channel closed without a status')}")
+
+
+def _connect(
+    configuration: kubernetes.client.Configuration,
+    namespace: str,
+    pod: str,
+    container: str,
+    command: Sequence[str],
+    *,
+    stdin: bool,
+) -> WSClient:
+    query = [("container", container), ("stdout", "1"), ("stderr", "1")]
+    query += [("stdin", "1")] if stdin else []
+    query += [("command", part) for part in command]
+    text = "&".join(f"{key}={quote(value, safe='')}" for key, value in query)
+    host = configuration.host.replace("http", "ws", 1)
+    url = f"{host}/api/v1/namespaces/{namespace}/pods/{pod}/exec?{text}"
+    token = authorization(configuration)
+    headers = {"authorization": token} if token else {}
+    try:
+        return WSClient(configuration, url, headers, capture_all=False)
+    except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
+        raise ExecFailed(f"exec in {namespace}/{pod}: {root_cause(error)}") from error
+
+
+def _close(client: WSClient) -> None:
+    # The client's own close leaves the socket open once the server has closed the channel.
+    client.sock.shutdown()
 
 
 def _ended(out: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ Custom resources and aggregated APIs are called by path, which the generated cli
 from __future__ import annotations
 
 import json
+import shlex
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,16 @@ import yaml
 from kubernetes.config.config_exception import ConfigException
 from requests.adapters import HTTPAdapter
 
-from conformance.clusters import Account, Answer, ClusterError, ExecFailed, Object, Refused
+from conformance.clusters import (
+    Account,
+    Answer,
+    ClusterError,
+    Completed,
+    ExecFailed,
+    Object,
+    Refused,
+    channel,
+)
 from conformance.clusters.channel import Channel, authorization, root_cause
 
 MANAGER = "smi-conformance"
@@ -35,6 +45,9 @@ class KubernetesCluster:
         try:
             kubernetes.config.load_kube_config(kubeconfig, context, self._configuration)
             self.name = context or _current_context(kubeconfig)
+            self.kubectl = shlex.join(
+                [*(["--kubeconfig", kubeconfig] if kubeconfig else []), "--context", self.name]
+            )
         except (ConfigException, yaml.YAMLError) as error:
             raise ClusterError(_config_problem(context, kubeconfig, error)) from error
         except OSError as error:
@@ -54,8 +67,8 @@ class KubernetesCluster:
 
     def close(self) -> None:
         """Close the connections and the channels to containers that are kept."""
-        for channel in self._channels.values():
-            channel.close()
+        for one in self._channels.values():
+            one.close()
         self._channels.clear()
         self._session.close()
 
@@ -184,14 +197,19 @@ class KubernetesCluster:
     ) -> str:
         key = (namespace, pod, container, *command)
         with self._asking:
-            channel = self._channels.get(key) or self._channels.setdefault(key, Channel())
-        with channel.turn:
+            asked = self._channels.get(key) or self._channels.setdefault(key, Channel())
+        with asked.turn:
             try:
-                channel.open(self._configuration, namespace, pod, container, command)
-                return channel.ask(line, timeout_s)
+                asked.open(self._configuration, namespace, pod, container, command)
+                return asked.ask(line, timeout_s)
             except ExecFailed:
-                channel.close()
+                asked.close()
                 raise
+
+    def run(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], timeout_s: float
+    ) -> Completed:
+        return channel.run(self._configuration, namespace, pod, container, command, timeout_s)
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log?container={quote(container)}&tailLines={tail}"

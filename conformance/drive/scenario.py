@@ -50,11 +50,13 @@ class Division:
 
     ``among_seen`` are those that must have been seen before the sample is drawn: where a change makes a
     workload appear and silences nobody, its appearance is what shows that the change is in force.
+    ``dead_before``: without the change nothing answers the call, which is not waited for then.
     """
 
     call: Call
     among: frozenset[str]
     among_seen: frozenset[str] = frozenset()
+    dead_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ class Scenario:
         """
         polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
         ledgers = list(servers)
-        calls = [one.call for one in wanted]
+        calls = [one.call for one in wanted if not one.dead_before]
         self.until_answered(calls, lambda position, seen: True, ["the roots answer" for _ in calls])
         before = self.driver.send(polls, POLL, ledgers=ledgers)
         self.apply(*names)

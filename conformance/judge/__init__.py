@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.judge.division import shares
+from conformance.judge.division import opened, shares
 from conformance.judge.environment import in_environment, starved
 from conformance.judge.grants import access
 from conformance.judge.metrics import counts, percentiles
@@ -32,6 +32,7 @@ __all__ = [
     "not_claimed",
     "nothing_reaches",
     "object_fields",
+    "opened",
     "percentiles",
     "preserved",
     "rbac",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from conformance.evidence import Settling, Traffic
 from conformance.judge import seen
@@ -21,14 +21,47 @@ from conformance.verdict import Judgement, Share, Verdict
 
 
 @judge
-def shares(before: Traffic, sample: Traffic, weights: Mapping[str, int], settling: Settling) -> Judgement:
+def shares(
+    before: Traffic,
+    sample: Traffic,
+    weights: Mapping[str, int],
+    settling: Settling,
+    behind: Mapping[str, Sequence[str]] | None = None,
+    ports: Mapping[str, int] | None = None,
+) -> Judgement:
     """Requests are divided over the listed backends, and nothing else, in proportion to their weights.
 
-    A claim of effect: the same division must not have been there ``before``. Counts are accepted as
-    ``statistics`` derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws
-    once for each connection and the sample reused connections, the number of draws is not the number of
-    requests and nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
+    ``behind`` names the workloads behind a backend that has several, ``ports`` the one port at which a
+    backend's workloads are to be reached. A claim of effect: the same division must not have been there
+    ``before``. Counts are accepted as ``statistics`` derives; a sample smaller than ``sample_size(weights)``
+    never passes. Where the mesh draws once for each connection and the sample reused connections, the number
+    of draws is not the number of requests and nothing is concluded from the counts. Raises ValueError for
+    weights without a positive sum.
     """
+    before, sample = seen.merged(before, behind or {}), seen.merged(sample, behind or {})
+    return _divided(before, sample, weights, settling, ports or {}, _told_apart)
+
+
+@judge
+def opened(before: Traffic, sample: Traffic, weights: Mapping[str, int], settling: Settling) -> Judgement:
+    """A root that leads nowhere by itself is served in proportion to the weights.
+
+    A claim of effect: ``before``, requests were sent and none of them was answered. Otherwise as ``shares``.
+    """
+    return _divided(before, sample, weights, settling, {}, _dead_before)
+
+
+_Control = Callable[[Traffic, Traffic, Mapping[str, int]], Judgement | None]
+
+
+def _divided(
+    before: Traffic,
+    sample: Traffic,
+    weights: Mapping[str, int],
+    settling: Settling,
+    ports: Mapping[str, int],
+    control: _Control,
+) -> Judgement:
     due = expected_shares(weights)
     accepted = regions(sample.sent, weights)
     asked = _asked(due, accepted)
@@ -37,6 +70,7 @@ def shares(before: Traffic, sample: Traffic, weights: Mapping[str, int], settlin
         seen.wrong(
             seen.late(settling),
             seen.strays(sample, weights),
+            _wrong_ports(sample, ports),
             seen.failed(sample),
             expected=asked,
             hint=_hint(settling, sample),
@@ -44,9 +78,8 @@ def shares(before: Traffic, sample: Traffic, weights: Mapping[str, int], settlin
         or seen.contradictory(sample)
         or _too_few_draws(sample, due)
         or _outside(sample, due, accepted, asked)
-        or seen.unsound(before, sample)
+        or control(before, sample, weights)
         or seen.too_few(sample, max(sample_size(weights), LEAST), "an error of 5 points")
-        or _there_already(before, weights)
         or Judgement(Verdict.PASS, _kept(sample, due, accepted), expected=asked)
     )
     return Judgement(found.verdict, found.summary, found.expected or asked, found.hint, figures)
@@ -121,6 +154,28 @@ def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | Non
         f"too few draws to judge shares by ({counted(sample.answered)})",
         hint="a mesh may divide connections instead of requests; send each request over its own",
     )
+
+
+def _wrong_ports(sample: Traffic, ports: Mapping[str, int]) -> str:
+    wanted = {f"{server}:{port}" for server, port in ports.items()}
+    elsewhere = {
+        place: count
+        for place, count in sample.ports.items()
+        if count and place.partition(":")[0] in ports and place not in wanted
+    }
+    return f"answered at other ports: {counted(elsewhere)}" if elsewhere else ""
+
+
+def _told_apart(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+    return seen.unsound(before, sample) or _there_already(before, weights)
+
+
+def _dead_before(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+    if not before.sent:
+        return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
+    if before.answers or before.served:
+        return seen.no_difference("the root was served", before.answered)
+    return None
 
 
 def _there_already(before: Traffic, weights: Mapping[str, int]) -> Judgement | None:

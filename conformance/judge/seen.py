@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 from conformance.evidence import Settling, Traffic
 from conformance.judge.words import counted, number, sentences, several
@@ -41,6 +43,30 @@ def strays(traffic: Traffic, allowed: Collection[str]) -> str:
 def leaked(traffic: Traffic, backend: str) -> str:
     """The requests that a workload got which must get none; empty when there is none."""
     return _strays(traffic, {backend})
+
+
+def merged(traffic: Traffic, behind: Mapping[str, Collection[str]]) -> Traffic:
+    """The traffic with several workloads counted as the one backend that they stand behind."""
+    backend = {workload: name for name, workloads in behind.items() for workload in workloads}
+    if not backend:
+        return traffic
+
+    def place(key: str) -> str:
+        workload, colon, port = key.partition(":")
+        return backend.get(workload, workload) + colon + port
+
+    def added(counts: Mapping[str, int]) -> dict[str, int]:
+        total: Counter[str] = Counter()
+        for key, count in counts.items():
+            total[place(key)] += count
+        return dict(sorted(total.items()))
+
+    return replace(
+        traffic,
+        answered=added(traffic.answered),
+        ports=added(traffic.ports),
+        reached=added(traffic.reached),
+    )
 
 
 def arrived(traffic: Traffic, server: str) -> int:

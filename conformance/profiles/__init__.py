@@ -92,6 +92,14 @@ class Metrics(_Strict):
     delay_s: float = Field(default=30.0, gt=0, le=600)
 
 
+class Inspect(_Strict):
+    """For people: commands that show what the proxy of a joined pod has, and the container they run in."""
+
+    container: str
+    configuration: tuple[str, ...] = Field(min_length=1)
+    statistics: tuple[str, ...] = Field(min_length=1)
+
+
 class Profile(_Strict):
     """One mesh as the suite sees it."""
 
@@ -106,6 +114,7 @@ class Profile(_Strict):
     hosts: Hosts = Hosts()
     converge: Converge = Converge()
     metrics: Metrics = Metrics()
+    inspect: Inspect | None = None
 
     def host(self, service: str, namespace: str) -> str:
         """The name that a client calls to reach a service through the mesh."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -56,7 +56,7 @@ def outbound_of(world: World, xds_directory: str) -> Outbound:
             handler = envoy.tcp_proxy("out", tcp_shares(mesh, service, port, own) or {BLACKHOLE: 1})
         chains.append({"name": name, "filter_chain_match": match, "filters": [handler]})
     return Outbound(
-        listener=_listener([*chains, *_pod_chains(mesh)]),
+        listener=_listener([*chains, *_pod_chains(mesh, _ports_of(chains))]),
         clusters=(*clusters, *_common_clusters(xds_directory)),
         endpoints=endpoints,
         routes=routes,
@@ -91,13 +91,24 @@ def _is_taken(match: JSON, chains: list[JSON]) -> bool:
     )
 
 
-def _pod_chains(mesh: Mesh) -> Iterator[JSON]:
-    if mesh.meshed_addresses:
-        yield {
-            "name": PODS,
-            "filter_chain_match": _ranges(mesh.meshed_addresses),
-            "filters": [envoy.tcp_proxy("out", {PODS: 1})],
-        }
+def _ports_of(chains: Iterable[JSON]) -> Iterator[int]:
+    return (chain["filter_chain_match"]["destination_port"] for chain in chains)
+
+
+def _pod_chains(mesh: Mesh, ports: Iterable[int]) -> Iterator[JSON]:
+    """The chains of calls to pods by their addresses, which are made under the caller's identity as well.
+
+    Envoy looks at ports first and never turns back: a port that has a chain of its own has one for pods too.
+    Source: config.listener.v3.FilterChainMatch.
+    """
+    if not mesh.meshed_addresses:
+        return
+    handlers = [envoy.tcp_proxy("out", {PODS: 1})]
+    addresses = _ranges(mesh.meshed_addresses)
+    yield {"name": PODS, "filter_chain_match": addresses, "filters": handlers}
+    for port in sorted(set(ports)):
+        match = {**addresses, "destination_port": port}
+        yield {"name": f"{PODS}|{port}", "filter_chain_match": match, "filters": handlers}
 
 
 def _listener(chains: list[JSON]) -> JSON:

@@ -191,6 +191,7 @@ FAULTS = (
                 "access-identity-not-labels",
                 "access-additive-union",
                 "access-delete-and-narrow-revoke",
+                "access-enforced-at-server",
             }
         ),
         lambda: SpoiltConfiguration(_rules(_principals(_whole_namespace))),

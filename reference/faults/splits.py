@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +16,10 @@ from reference.faults.spoilers import (
     SpoiltObjects,
     SpoiltWorld,
     every,
+    service_of,
     with_listeners,
     with_routes,
+    with_slices,
 )
 from reference.metrics import Figures
 from reference.spoiler import Faithful
@@ -104,23 +107,25 @@ def _no_direct_access(configuration: Configuration, world: World, workload: Work
 
 
 def _root_target_port(world: World) -> World:
-    ports = {}
-    for item in world.of("endpointslices"):
-        service = labels_of(item).get("kubernetes.io/service-name", "")
-        for port in item.get("ports") or ():
-            ports[namespace_of(item), service] = port["port"]
-    forced = {
-        (namespace_of(split), backend["service"]): ports.get((namespace_of(split), split["spec"]["service"]))
+    ports = {
+        (service_of(item), port.get("name")): port["port"]
+        for item in world.of("endpointslices")
+        for port in item.get("ports") or ()
+    }
+    roots = {
+        (namespace_of(split), backend["service"]): (namespace_of(split), split["spec"]["service"])
         for split in world.of("trafficsplits")
         for backend in split["spec"]["backends"]
     }
-    slices = []
-    for item in world.of("endpointslices"):
-        port = forced.get((namespace_of(item), labels_of(item).get("kubernetes.io/service-name", "")))
-        if port is not None:
-            item = {**item, "ports": [{**one, "port": port} for one in item.get("ports") or ()]}
-        slices.append(item)
-    return world.replacing("endpointslices", slices)
+
+    def forced(item: dict[str, Any]) -> None:
+        root = roots.get(service_of(item))
+        if root is None:
+            return
+        for port in item.get("ports") or ():
+            port["port"] = ports.get((root, port.get("name")), port["port"])
+
+    return with_slices(world, forced)
 
 
 class _OwnNamespaceOnly(Faithful):
@@ -170,8 +175,9 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
     return with_listeners(configuration, divert)
 
 
-_BUSY = 300
-"""Requests in the window that make a backend a busy one."""
+_BUSY = 150
+"""Requests in the last second that make a backend a busy one."""
+_LAST_S = 1.0
 
 
 class _BalancedGlobally(Faithful):
@@ -179,10 +185,13 @@ class _BalancedGlobally(Faithful):
 
     def __init__(self) -> None:
         self._busy: frozenset[tuple[str, str]] = frozenset()
+        self._since = time.monotonic()
 
     def observe(self, figures: Figures) -> bool:
+        # What was sent before this fault was switched on belongs to an earlier scenario.
+        seen_s = min(_LAST_S, time.monotonic() - self._since)
         direct: dict[tuple[str, str], int] = {}
-        for stream, tally in figures.totals().items():
+        for stream, tally in figures.totals(last_s=seen_s).items():
             # What a client sends to a service under its own name, which no split has a part in.
             if stream.direction == "out" and stream.route == "root":
                 _, namespace, service, _ = stream.cluster.split("|")
@@ -237,7 +246,7 @@ FAULTS = (
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
-        frozenset({"split-zero-weight-gets-nothing", "split-live-edits"}),
+        frozenset({"split-zero-weight-gets-nothing", "split-live-edits", "split-overlapping-selectors"}),
         lambda: SpoiltObjects("trafficsplits", _at_least_one),
         origins=("zero-weight-backend-gets-traffic",),
     ),
@@ -264,7 +273,7 @@ FAULTS = (
     Fault(
         "split-root-target-port",
         "All backends are reached at the target port of the root.",
-        frozenset({"split-targetport-per-backend"}),
+        frozenset({"split-targetport-per-backend", "split-root-targetport-irrelevant"}),
         lambda: SpoiltWorld(_root_target_port),
         origins=("backend-targetport-forced-to-match-root",),
     ),

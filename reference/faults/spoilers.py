@@ -10,7 +10,7 @@ from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
 from reference.spoiler import Access, Faithful, MetricsQuery
-from reference.world import Object, Workload, World
+from reference.world import Object, Workload, World, labels_of, namespace_of
 
 
 class SpoiltObjects(Faithful):
@@ -103,3 +103,17 @@ def every(value: Any, key: str) -> Iterable[JSON]:
     elif isinstance(value, list | tuple):
         for inner in value:
             yield from every(inner, key)
+
+
+def service_of(endpoint_slice: Object) -> tuple[str, str]:
+    """Namespace and name of the service that an EndpointSlice belongs to."""
+    name = labels_of(endpoint_slice).get("kubernetes.io/service-name", "")
+    return namespace_of(endpoint_slice), name
+
+
+def with_slices(world: World, edit: Callable[[dict[str, Any]], None]) -> World:
+    """The world with each EndpointSlice edited, in a copy."""
+    slices = copy.deepcopy([dict(item) for item in world.of("endpointslices")])
+    for item in slices:
+        edit(item)
+    return world.replacing("endpointslices", slices)

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from conformance import cli, plugin, suites_index
+from conformance.clusters import opening
+from conformance.commands import clusters
 from conformance.drive.arena import Arena
 from conformance.profiles import Profile, parse
 from conformance.report import store
@@ -91,11 +93,10 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     bench = Bench(folder)
     bench.profile.write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "KubernetesCluster", lambda *_: bench.cluster)
-        patch.setattr(plugin, "KubernetesCluster", lambda *_: bench.cluster)
+        patch.setattr(opening, "open_cluster", lambda *_: bench.cluster)
         session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
         patch.setattr(plugin, "Session", session)
-        patch.setattr(cli, "Session", session)
+        patch.setattr(clusters, "Session", session)
         yield bench
 
 

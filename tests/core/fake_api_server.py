@@ -105,7 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(digest).decode())
         self.send_header("Sec-WebSocket-Protocol", "v4.channel.k8s.io")
         self.end_headers()
-        while (line := self._line()) is not None:
+        # Without standard input the command begins to talk of its own accord.
+        while (line := self._line() if "stdin=1" in self.path else "") is not None:
             frames = self.told.converse(line)
             for channel, text in frames or []:
                 self._send(bytes([channel]) + text.encode())

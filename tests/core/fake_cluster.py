@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.clusters import Account, Answer, ClusterError, Object
+from conformance.clusters import Account, Answer, ClusterError, Completed, Object
 from conformance.drive.arena import CONTAINER
 from conformance.drive.traffic import CTL
 
@@ -31,6 +31,7 @@ class FakeCluster:
     """Implements `conformance.clusters.Cluster`."""
 
     name: str = "fake"
+    kubectl: str = "--context fake"
     mesh: FakeMesh = field(default_factory=FakeMesh)
     serves: dict[str, tuple[str, ...]] = field(default_factory=lambda: dict(SERVES))
     forbidden: frozenset[tuple[str, str]] = frozenset()
@@ -171,6 +172,12 @@ class FakeCluster:
 
     def close(self) -> None:
         self.closed = True
+
+    def run(
+        self, namespace: str, pod: str, container: str, command: Sequence[str], timeout_s: float
+    ) -> Completed:
+        assert ("Pod", namespace, pod) in self.objects
+        return Completed(0 if command[0] != "false" else 1, f"{container} ran {' '.join(command)}\n", "")
 
     def ask(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.clusters import Account, Answer, ClusterError, ExecFailed, Refused
+from conformance.clusters import Account, Answer, ClusterError, Completed, ExecFailed, Refused
 from conformance.clusters.kubernetes import KubernetesCluster, refusal
 
 from .fake_api_server import ERROR, STDERR, STDOUT, Server
@@ -216,6 +217,36 @@ class TestAsking:
         server.converse = lambda line: []
         with pytest.raises(ExecFailed, match=r"no answer within 0\.05 s"):
             cluster.ask(*QUESTION, "{}", 0.05)
+
+
+class TestACommand:
+    COMMAND = ("ns", "client", "probe", ["stats", "--all"])
+
+    def test_brings_back_what_it_wrote_and_its_exit_status(
+        self, cluster: KubernetesCluster, server: Server
+    ) -> None:
+        server.answers[EXEC] = (101, "")
+        server.converse = lambda line: [(STDOUT, "a\n"), (STDERR, "odd"), (ERROR, '{"status":"Success"}')]
+        assert cluster.run(*self.COMMAND, 5) == Completed(0, "a\n", "odd")
+        assert "stdin" not in server.asked[-1].path
+        failed = {
+            "status": "Failure",
+            "message": "command terminated with exit code 3",
+            "details": {"causes": [{"reason": "ExitCode", "message": "3"}]},
+        }
+        server.converse = lambda line: [(ERROR, json.dumps(failed))]
+        assert cluster.run(*self.COMMAND, 5) == Completed(3, "", "")
+
+    def test_that_cannot_be_run_is_trouble_of_the_environment(
+        self, cluster: KubernetesCluster, server: Server
+    ) -> None:
+        server.answers[EXEC] = (101, "")
+        server.converse = lambda line: [(ERROR, '{"status":"Failure","message":"no such container"}')]
+        with pytest.raises(ExecFailed, match="exec in ns/client: no such container"):
+            cluster.run(*self.COMMAND, 5)
+        server.answers[EXEC] = (403, {"message": "pods is forbidden"})
+        with pytest.raises(ExecFailed, match=r"exec in ns/client: .*403"):
+            cluster.run(*self.COMMAND, 5)
 
 
 class TestAKubeconfig:

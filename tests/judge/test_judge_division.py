@@ -203,3 +203,38 @@ def test_more_outcomes_than_requests_are_inconclusive() -> None:
 def test_weights_without_a_sum_are_an_error() -> None:
     with pytest.raises(ValueError, match="no shares follow"):
         judged(traffic(GOOD), weights={"v1": 0, "v2": 0})
+
+
+MANY = {"three": ("v2", "v3", "v4")}
+
+
+def test_the_workloads_behind_a_backend_count_as_one() -> None:
+    before = traffic({"v1": 25, "v2": 25, "v3": 25, "v4": 25})
+    halves = traffic({"v1": 2700, "v2": 900, "v3": 950, "v4": 850})
+    found = judge.shares(before, halves, {"v1": 50, "three": 50}, SETTLED, MANY)
+    assert found.passed
+    assert found.summary == "5,400 requests: v1 50 % of 50 %, three 50 % of 50 %"
+    flattened = traffic({"v1": 1350, "v2": 1350, "v3": 1350, "v4": 1350})
+    assert judge.shares(before, flattened, {"v1": 50, "three": 50}, SETTLED, MANY).verdict is Verdict.FAIL
+    assert judge.shares(before, halves, {"v1": 50, "three": 50}, SETTLED).verdict is Verdict.FAIL
+
+
+def test_an_answer_at_another_port_of_the_right_backend_fails() -> None:
+    ports = {"v1": 8081, "v2": 8081}
+    at_8081 = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1410})
+    assert judge.shares(BEFORE, at_8081, WEIGHTS, SETTLED, None, ports).passed
+    mixed = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1400, "v2:8080": 10})
+    found = judge.shares(BEFORE, mixed, WEIGHTS, SETTLED, None, ports)
+    assert found.verdict is Verdict.FAIL
+    assert found.summary == "answered at other ports: v2:8080 10"
+
+
+def test_a_root_that_leads_nowhere_is_opened_by_its_split() -> None:
+    assert judge.opened(silence(), traffic(GOOD), WEIGHTS, SETTLED).passed
+    assert judge.opened(silence(), silence(4700), WEIGHTS, UNSETTLED).verdict is Verdict.FAIL
+    assert judge.opened(silence(), traffic({"v1": 4700}), WEIGHTS, SETTLED).verdict is Verdict.FAIL
+
+
+def test_a_root_that_was_served_before_or_not_tried_is_not_opened() -> None:
+    for before in (BEFORE, traffic({}, sent=60, failures={"reset": 60}, reached={"v1": 1}), traffic({})):
+        assert judge.opened(before, traffic(GOOD), WEIGHTS, SETTLED).verdict is Verdict.INCONCLUSIVE

@@ -61,6 +61,7 @@ EXAMPLES: dict[str, Judgement] = {
     "not_claimed": judge.not_claimed("udp"),
     "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),
     "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
+    "opened": judge.opened(silence(), traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),
     "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}),
     "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
     "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),

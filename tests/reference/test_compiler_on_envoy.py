@@ -55,7 +55,7 @@ class Shop:
         objects = {**self.objects, "namespaces": [namespace(permissive=permissive)], **replaced}
         self.mesh.apply(world(*policies, **objects))
 
-    def statuses(self, *paths: str, who: str = "client", address: str = V1, **more: str) -> list[int]:
+    def statuses(self, *paths: str, who: str = "client", address: str = V1, **more: Any) -> list[int]:
         return [self.mesh[who].get(address, path, **more)[0] for path in paths]
 
     def answers(self, count: int, address: str = WEB, **headers: str) -> Counter[str]:
@@ -248,6 +248,18 @@ def test_a_server_without_an_identity_of_the_service_is_not_spoken_to(shop: Shop
     assert shop.statuses("/", address=V1) == [200]
     assert shop.statuses("/astray", address=V2) == [503]
     assert "GET /astray" not in shop.v1_saw
+
+
+def test_a_call_by_pod_address_is_made_under_the_identity_of_the_caller(shop: Shop) -> None:
+    # On a port that some service has as well: Envoy picks chains by port before it looks at addresses.
+    also = service("also", "10.1.0.41", http(shop.v1_port, target="http"), selector={"app": "v1"})
+    services = [*shop.objects["services"], also]
+    endpoints = slices(services, shop.objects["pods"])
+    shop.apply(EVERYTHING, target("v1", ["client"], [OPEN]), services=services, endpointslices=endpoints)
+    by_address = {"address": "127.0.1.11", "port": shop.v1_port}
+    assert shop.statuses("/by-address", **by_address) == [200]
+    assert shop.statuses("/stranger", who="stranger", **by_address) == [403]
+    assert "GET /stranger" not in shop.v1_saw
 
 
 def test_pods_outside_the_mesh_are_called_in_plaintext(shop: Shop) -> None:

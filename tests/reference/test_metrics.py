@@ -47,6 +47,18 @@ def test_percentiles_are_those_of_the_nearest_rank_and_in_order(latencies: list[
     assert found == sorted(found)
 
 
+def test_the_last_seconds_of_the_window_are_told_apart() -> None:
+    clock = Clock()
+    figures = Figures(10.0, clock)
+    figures.record(STREAM, one(), age_s=5.0)
+    figures.record(STREAM, one(status=500))
+    assert figures.totals()[STREAM].successes == 1
+    assert figures.totals(last_s=1.0)[STREAM].successes == 0
+    clock.now += 2.0
+    assert figures.totals(last_s=1.0) == {}
+    assert figures.totals()[STREAM].failures == 1
+
+
 def test_percentiles_of_several_pods_come_from_the_merged_distribution() -> None:
     fast, slow = Tally(), Tally()
     for _ in range(50):

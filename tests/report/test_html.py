@@ -219,6 +219,16 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
         assert "Evidence 50 pieces" in text
 
 
+@pytest.mark.parametrize("words", ["v1alpha4", "<script>alert(1)</script>"])
+def test_a_verdict_on_plain_values_shows_those_values(words: str) -> None:
+    entry = catalogue.load()["common-api-groups-discoverable"]
+    basis = Basis("groups_served", {"served": [words]})
+    test = conclusion("t", "t", Judgement(Verdict.PASS, "seen", basis=basis))
+    page = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")])))
+    assert f'"served": [ "{words}" ]' in page.text
+    assert not any(tag == "script" for tag, _ in page.elements)
+
+
 def test_a_long_answer_is_cut_off_and_says_where_the_rest_is() -> None:
     assert figures.shortened("x" * 2_000, 1_600).endswith("… 400 more characters stand in report.json")
     assert figures.shortened({"a": 1}, 1_600) == '{\n "a": 1\n}'

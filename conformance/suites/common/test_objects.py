@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -25,9 +27,10 @@ def trips(scenario: Scenario) -> list[RoundTrip]:
         for item in scenario.expressible("objects.yaml")
         if any(claims[group] and item["apiVersion"].startswith(f"{group}.") for group in claims)
     ]
-    return [
-        round_trip(scenario.cluster, scenario.waiter, item, within_s=DELETED_WITHIN_S) for item in written
-    ]
+    trip = partial(round_trip, scenario.cluster, scenario.waiter, within_s=DELETED_WITHIN_S)
+    # Side by side: each waits for a watch of its own to end.
+    with scenario.phases.phase("traffic"), ThreadPoolExecutor() as pool:
+        return list(pool.map(trip, written))
 
 
 @pytest.mark.requirement("common-api-groups-discoverable")

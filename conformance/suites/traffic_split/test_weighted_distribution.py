@@ -40,3 +40,16 @@ def test_a_share_of_one_in_a_hundred_is_honoured(
 ) -> None:
     before, sample, settling = effects[1]
     verdict(judge.shares(before, sample, ONE_IN_A_HUNDRED, settling))
+
+
+@pytest.mark.requirement("split-root-endpoints-not-implicit")
+def test_pods_that_only_the_root_selects_get_nothing(
+    effects: list[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = effects[0]
+    verdict(
+        judge.all_of(
+            v3=judge.nothing_reaches(before, sample, "v3", settling),
+            client_b=judge.nothing_reaches(before, sample, "client-b", settling),
+        )
+    )

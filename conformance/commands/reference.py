@@ -1,0 +1,52 @@
+"""reference: install and uninstall the reference mesh."""
+
+from __future__ import annotations
+
+import argparse
+
+from conformance.clusters import ClusterError
+from conformance.clusters.kubernetes import KubernetesCluster
+from conformance.commands import Commands, cluster_options
+
+
+def add(commands: Commands) -> None:
+    reference = commands.add_parser(
+        "reference",
+        help="install or uninstall the reference mesh",
+        description="The reference mesh honours all of SMI: it is what the suite itself is tested with.",
+    )
+    actions = reference.add_subparsers(dest="action", required=True, metavar="ACTION")
+    install = actions.add_parser("install", help="install it into a cluster, or bring it up to date")
+    cluster_options(install)
+    install.add_argument(
+        "--image", metavar="IMAGE", help="its image (default: smi-conformance/reference:<version>)"
+    )
+    install.add_argument("--crds-only", action="store_true", help="only the SMI CRDs, no mesh")
+    install.set_defaults(function=_install)
+    uninstall = actions.add_parser("uninstall", help="remove it with everything it made")
+    cluster_options(uninstall)
+    uninstall.set_defaults(function=_uninstall)
+
+
+def _install(options: argparse.Namespace) -> int:
+    from reference import install
+
+    client = KubernetesCluster(options.context, options.kubeconfig).api_client()
+    try:
+        install.install(client, image=options.image, crds_only=options.crds_only)
+    except install.InstallError as error:
+        raise ClusterError(str(error)) from error
+    print("the SMI CRDs are installed" if options.crds_only else "the reference mesh is installed")
+    return 0
+
+
+def _uninstall(options: argparse.Namespace) -> int:
+    from reference import install
+
+    client = KubernetesCluster(options.context, options.kubeconfig).api_client()
+    try:
+        install.uninstall(client)
+    except install.InstallError as error:
+        raise ClusterError(str(error)) from error
+    print("the reference mesh is removed")
+    return 0

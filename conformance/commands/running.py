@@ -1,0 +1,68 @@
+"""run: judge a mesh."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from conformance import catalogue, plugin, profiles, suites_index
+from conformance.clusters import ClusterError, opening
+from conformance.commands import EXIT_CODES, Commands, cluster_options, mesh_options
+from conformance.doctor import reachable
+
+
+def add(commands: Commands) -> None:
+    run = commands.add_parser(
+        "run",
+        help="judge a mesh and write reports/<run>/",
+        description="Judges a mesh; report.json, report.html and junit.xml go to reports/<run>/.",
+        epilog=EXIT_CODES + "\nexamples:\n"
+        "  smi-conformance run --context kind-smi --mesh reference\n"
+        "  smi-conformance run --mesh ./my-mesh.yaml -k split --level core\n"
+        "  smi-conformance run --mesh reference --requirement split-zero-weight-gets-nothing -- -x\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cluster_options(run)
+    mesh_options(run)
+    run.add_argument("-k", metavar="EXPRESSION", help="only tests whose names match, as pytest's -k")
+    run.add_argument(
+        "--level",
+        action="append",
+        default=[],
+        choices=catalogue.LEVELS,
+        help="only this level; may be repeated",
+    )
+    run.add_argument(
+        "--requirement", nargs="+", action="extend", default=[], metavar="ID", help="only these requirements"
+    )
+    run.add_argument(
+        "--reports", default="reports", metavar="DIR", help="where reports go (default: reports)"
+    )
+    run.add_argument("--keep", action="store_true", help="leave the arena in the cluster after the run")
+    run.set_defaults(function=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    known = catalogue.load()
+    for requirement_id in options.requirement:
+        known[requirement_id]
+    profiles.load(options.mesh)
+    first = reachable(opening.open_cluster(options.context, options.kubeconfig))
+    if not first.ok:
+        raise ClusterError(str(first))
+    arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
+    arguments += ["--reports", options.reports, "--assert=plain", "--no-header", "-v"]
+    for flag in ("context", "kubeconfig", "k"):
+        if getattr(options, flag):
+            arguments += ["-k" if flag == "k" else f"--{flag}", getattr(options, flag)]
+    for level in options.level:
+        arguments += ["--level", level]
+    for requirement_id in options.requirement:
+        arguments += ["--requirement", requirement_id]
+    if options.keep:
+        arguments.append("--keep")
+    typed = plugin.Given(command=("smi-conformance", *options.typed))
+    code = int(pytest.main([*arguments, *options.pytest_options], plugins=[typed]))
+    # pytest's own codes above 1 (usage, nothing collected, interrupted) all mean: nothing can be concluded.
+    return code if code in {0, 1} else plugin.UNUSABLE

@@ -1,0 +1,133 @@
+"""A split with matches is for the requests that its route groups describe; the root keeps the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Call, Traffic
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/matches", arena=("main",), groups=("split", "specs"))
+
+WEIGHTS = {"v2": 75, "v3": 25}
+SERVERS = ["main/v1", "main/v2", "main/v3"]
+FEW = 300
+SELECTED: Mapping[str, Mapping[str, str]] = {
+    "firefox": {"user-agent": "Mozilla Firefox 1"},
+    "both headers": {"x-team": "red", "x-beta": "yes"},
+    "staff": {"x-staff": "yes"},
+}
+OTHERS: Mapping[str, Mapping[str, str]] = {
+    "no header": {},
+    "chrome": {"user-agent": "Mozilla Chrome 1"},
+    "team alone": {"x-team": "red"},
+    "beta alone": {"x-beta": "yes"},
+}
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The effect on each selected population, and what the others got meanwhile; then the edited group."""
+
+    selected: Mapping[str, Effect]
+    others: Mapping[str, Traffic]
+    edited: Mapping[str, Effect]
+
+    def got(self, *names: str) -> list[Traffic]:
+        """What populations got that the split is not for."""
+        return [self.others[name] for name in names]
+
+
+@pytest.fixture(scope="module")
+def matches(scenario: Scenario) -> Matches:
+    def call(headers: Mapping[str, str], requests: int = FEW) -> Call:
+        return scenario.call("main/client", "main/beta", requests=requests, headers=headers)
+
+    def effects(wanted: Mapping[str, Division], file: str) -> dict[str, Effect]:
+        found = scenario.effects(list(wanted.values()), file, servers=SERVERS)
+        return dict(zip(wanted, found, strict=True))
+
+    scenario.provide()
+    sizes = {"firefox": sample_size(WEIGHTS)}
+    selected = effects(
+        {
+            name: Division(call(headers, sizes.get(name, FEW)), frozenset(WEIGHTS))
+            for name, headers in SELECTED.items()
+        },
+        "1-split.yaml",
+    )
+    others = scenario.send(*(call(headers) for headers in OTHERS.values()), servers=SERVERS)
+    edited = effects(
+        {
+            "chrome": Division(call(OTHERS["chrome"]), frozenset(WEIGHTS)),
+            "firefox": Division(call(SELECTED["firefox"]), frozenset({"v1"})),
+        },
+        "2-chrome.yaml",
+    )
+    return Matches(selected, dict(zip(OTHERS, others, strict=True)), edited)
+
+
+@pytest.mark.requirement("split-matches-select-traffic")
+def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_these(
+    matches: Matches, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = matches.selected["firefox"]
+    divided = judge.shares(before, sample, WEIGHTS, settling)
+    others = judge.preserved(divided, matches.got("chrome"), "v1")
+    verdict(judge.all_of(selected=divided, others=others))
+
+
+@pytest.mark.requirement("split-matches-others-to-root")
+def test_all_other_requests_are_answered_by_the_root(
+    matches: Matches, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = matches.selected["firefox"]
+    in_force = judge.nothing_reaches(before, sample, "v1", settling)
+    verdict(judge.preserved(in_force, matches.got("no header", "chrome"), "v1"))
+
+
+@pytest.mark.requirement("split-matches-multiple-groups")
+def test_a_request_is_selected_by_any_of_several_groups(
+    matches: Matches, verdict: Callable[[Judgement], None]
+) -> None:
+    firefox, staff = matches.selected["firefox"], matches.selected["staff"]
+    verdict(
+        judge.all_of(
+            first_group=judge.nothing_reaches(*firefox[:2], "v1", firefox.settling),
+            second_group=judge.nothing_reaches(*staff[:2], "v1", staff.settling),
+        )
+    )
+
+
+@pytest.mark.requirement("split-matches-whole-group")
+def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
+    matches: Matches, verdict: Callable[[Judgement], None]
+) -> None:
+    both, staff = matches.selected["both headers"], matches.selected["staff"]
+    first_match = judge.nothing_reaches(*both[:2], "v1", both.settling)
+    verdict(
+        judge.all_of(
+            first_match=first_match,
+            second_match=judge.nothing_reaches(*staff[:2], "v1", staff.settling),
+            half_of_a_match=judge.preserved(first_match, matches.got("team alone", "beta alone"), "v1"),
+        )
+    )
+
+
+@pytest.mark.requirement("split-matches-group-update")
+def test_an_edit_of_the_group_changes_who_is_selected(
+    matches: Matches, verdict: Callable[[Judgement], None]
+) -> None:
+    chrome, firefox = matches.edited["chrome"], matches.edited["firefox"]
+    verdict(
+        judge.all_of(
+            selected_now=judge.nothing_reaches(*chrome[:2], "v1", chrome.settling),
+            no_longer=judge.everything_reaches(*firefox[:2], "v1", firefox.settling),
+        )
+    )

@@ -1,0 +1,67 @@
+"""Ports pair by number, each port is divided by itself, and the root's own target port plays no part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/ports", arena=("main",), groups=("split",))
+
+QUARTERS = {"v1": 75, "v2": 25}
+AT_8080 = dict.fromkeys(QUARTERS, 8080)
+AT_8081 = dict.fromkeys(QUARTERS, 8081)
+
+
+@pytest.fixture(scope="module")
+def effects(scenario: Scenario) -> Mapping[str, Effect]:
+    scenario.provide()
+    size, both = sample_size(QUARTERS), frozenset(QUARTERS)
+
+    def call(root: str, requests: int, port: int = 8080) -> Division:
+        made = scenario.call("main/client", f"main/{root}", requests=requests, port=port)
+        return Division(made, both, dead_before=root == "hollow")
+
+    divisions = {
+        "number": Division(scenario.call("main/client", "main/number", requests=1000), frozenset({"v2"})),
+        "twin 8080": call("twin", size),
+        "twin 9090": call("twin", size, 9090),
+        "hollow": call("hollow", size),
+    }
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    found = scenario.effects(list(divisions.values()), "split.yaml", servers=servers)
+    return dict(zip(divisions, found, strict=True))
+
+
+@pytest.mark.requirement("split-port-mismatch-excluded")
+def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything(
+    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = effects["number"]
+    verdict(judge.everything_reaches(before, sample, "v2", settling))
+
+
+@pytest.mark.requirement("split-multi-port")
+def test_each_port_of_a_root_is_divided_and_leads_where_that_port_leads(
+    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    first, second = effects["twin 8080"], effects["twin 9090"]
+    verdict(
+        judge.all_of(
+            port_8080=judge.shares(*first[:2], QUARTERS, first.settling, None, AT_8080),
+            port_9090=judge.shares(*second[:2], QUARTERS, second.settling, None, AT_8081),
+        )
+    )
+
+
+@pytest.mark.requirement("split-root-targetport-irrelevant")
+def test_a_root_whose_target_port_nobody_listens_on_is_served_by_its_backends(
+    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = effects["hollow"]
+    verdict(judge.opened(before, sample, QUARTERS, settling))

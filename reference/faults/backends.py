@@ -1,0 +1,172 @@
+"""Faults of what stands behind a split's backends: endpoints, ports, other splits."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+from reference.faults import Fault
+from reference.faults.spoilers import SpoiltWorld, service_of, with_slices
+from reference.world import Object, World, name_of, namespace_of
+
+Name = tuple[str, str]
+
+
+def _splits(world: World) -> list[dict[str, Any]]:
+    return copy.deepcopy([dict(split) for split in world.of("trafficsplits")])
+
+
+def _backends(split: Object) -> Iterator[Name]:
+    for backend in split["spec"]["backends"]:
+        yield namespace_of(split), backend["service"]
+
+
+def _root(split: Object) -> Name:
+    return namespace_of(split), split["spec"]["service"]
+
+
+def _addresses(world: World) -> dict[Name, set[str]]:
+    found: dict[Name, set[str]] = {}
+    for item in world.of("endpointslices"):
+        for endpoint in item.get("endpoints") or ():
+            found.setdefault(service_of(item), set()).update(endpoint.get("addresses") or ())
+    return found
+
+
+def _only_what_the_root_selects(world: World) -> World:
+    addresses = _addresses(world)
+    allowed: dict[Name, set[str]] = {}
+    for split in world.of("trafficsplits"):
+        for backend in _backends(split):
+            allowed.setdefault(backend, set()).update(addresses.get(_root(split), ()))
+
+    def limit(item: dict[str, Any]) -> None:
+        limits = allowed.get(service_of(item))
+        if limits is not None:
+            endpoints = item.get("endpoints") or ()
+            item["endpoints"] = [one for one in endpoints if limits.intersection(one["addresses"])]
+
+    return with_slices(world, limit)
+
+
+def _root_as_one_more_backend(world: World) -> World:
+    splits = _splits(world)
+    for split in splits:
+        backends = split["spec"]["backends"]
+        weight = max(1, sum(backend["weight"] for backend in backends) // 5)
+        backends.append({"service": split["spec"]["service"], "weight": weight})
+    return world.replacing("trafficsplits", splits)
+
+
+def _weight_for_each_pod(world: World) -> World:
+    addresses = _addresses(world)
+    splits = _splits(world)
+    for split in splits:
+        for backend in split["spec"]["backends"]:
+            pods = addresses.get((namespace_of(split), backend["service"]), ())
+            backend["weight"] *= max(1, len(pods))
+    return world.replacing("trafficsplits", splits)
+
+
+def _split_again(world: World) -> World:
+    by_root = {_root(split): split for split in world.of("trafficsplits")}
+    splits = _splits(world)
+    for split in splits:
+        resolved: list[Any] = []
+        for backend in split["spec"]["backends"]:
+            next_one = by_root.get((namespace_of(split), backend["service"]))
+            resolved += [backend] if next_one is None else next_one["spec"]["backends"]
+        split["spec"]["backends"] = copy.deepcopy(resolved)
+    return world.replacing("trafficsplits", splits)
+
+
+def _cluster_addresses_only(world: World) -> World:
+    headless = {
+        (namespace_of(service), name_of(service))
+        for service in world.of("services")
+        if service["spec"].get("clusterIP") == "None"
+    }
+
+    def empty(item: dict[str, Any]) -> None:
+        if service_of(item) in headless:
+            item["endpoints"] = []
+
+    return with_slices(world, empty)
+
+
+def _ports_by_name(world: World) -> World:
+    services = {
+        (namespace_of(service), name_of(service)): copy.deepcopy(dict(service))
+        for service in world.of("services")
+    }
+    for split in world.of("trafficsplits"):
+        root = services.get(_root(split))
+        numbers = {port.get("name"): port["port"] for port in root["spec"]["ports"]} if root else {}
+        for backend in _backends(split):
+            for port in services[backend]["spec"]["ports"] if backend in services else ():
+                port["port"] = numbers.get(port.get("name"), port["port"])
+    return world.replacing("services", services.values())
+
+
+def _first_port_of_backends(world: World) -> World:
+    backends = {backend for split in world.of("trafficsplits") for backend in _backends(split)}
+
+    def first(item: dict[str, Any]) -> None:
+        ports = item.get("ports") or []
+        named = sorted(ports, key=lambda port: str(port.get("name") != "http"))
+        if service_of(item) in backends:
+            for port in ports:
+                port["port"] = named[0]["port"]
+
+    return with_slices(world, first)
+
+
+FAULTS = (
+    Fault(
+        "split-only-what-the-root-selects",
+        "Of a backend's pods only those count that the root selects as well.",
+        frozenset({"split-single-backend"}),
+        lambda: SpoiltWorld(_only_what_the_root_selects),
+    ),
+    Fault(
+        "split-root-is-one-more-backend",
+        "The pods that the root selects get a share of their own.",
+        frozenset({"split-root-endpoints-not-implicit"}),
+        lambda: SpoiltWorld(_root_as_one_more_backend),
+        origins=("root-with-selector-corrupts-split",),
+    ),
+    Fault(
+        "split-weight-for-each-pod",
+        "A backend gets its weight once for each of its pods.",
+        frozenset({"split-by-service-not-pod-count"}),
+        lambda: SpoiltWorld(_weight_for_each_pod),
+        origins=("weights-flattened-to-endpoint-counts",),
+    ),
+    Fault(
+        "split-resolved-through-splits",
+        "What a backend gets is divided again by the split of which it is the root.",
+        frozenset({"split-not-hierarchical"}),
+        lambda: SpoiltWorld(_split_again),
+    ),
+    Fault(
+        "split-headless-backend-lost",
+        "A backend without a cluster IP has no endpoints.",
+        frozenset({"split-backend-service-types"}),
+        lambda: SpoiltWorld(_cluster_addresses_only),
+    ),
+    Fault(
+        "split-ports-paired-by-name",
+        "A backend takes part if it has a port of the same name, whatever its number.",
+        frozenset({"split-port-mismatch-excluded"}),
+        lambda: SpoiltWorld(_ports_by_name),
+        origins=("port-mismatched-backend-gets-traffic",),
+    ),
+    Fault(
+        "split-first-port-of-backends",
+        "Whatever port a request came to, it leaves for the first port of the backend.",
+        frozenset({"split-multi-port"}),
+        lambda: SpoiltWorld(_first_port_of_backends),
+        origins=("multi-port-service-crosstalk",),
+    ),
+)

@@ -1,0 +1,110 @@
+"""The prompt of `smi-conformance shell`, on the fake cluster."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from conformance import cli, shell
+from conformance.profiles import Inspect
+from conformance.session import Session
+
+from .conftest import Bench
+from .fake_cluster import FakeCluster
+
+
+def talk(session: Session, *lines: str) -> str:
+    """What a prompt says to these lines, without what it says before and after them."""
+    out = io.StringIO()
+    shell.run(session, stdin=io.StringIO("".join(f"{line}\n" for line in lines)), stdout=out)
+    said = out.getvalue()
+    return said[said.index("smi> ") :].removesuffix("removing the arena\n")
+
+
+def test_leaving_removes_the_arena(session: Session, cluster: FakeCluster) -> None:
+    assert "smi> " in talk(session, "quit", "pods")
+    assert not [key for key in cluster.objects if key[0] in {"Namespace", "Pod"}]
+    talk(session)
+    assert not [key for key in cluster.objects if key[0] in {"Namespace", "Pod"}]
+
+
+def test_the_introduction_names_the_workloads_and_how_to_reach_them(session: Session) -> None:
+    out = io.StringIO()
+    shell.run(session, stdin=io.StringIO(""), stdout=out)
+    assert "main/client" in out.getvalue()
+    assert "kubectl --context fake -n smi-main-r1" in out.getvalue()
+
+
+def test_traffic_is_sent_and_who_answered_is_told(session: Session) -> None:
+    said = talk(session, "send main/client main/v1 20")
+    assert "answered by: v1 20; seen by servers: v1 20" in said
+
+
+def test_a_fixture_is_applied_in_the_arena_and_deleted_again(session: Session) -> None:
+    name = "traffic-split/zero-weight/split.yaml"
+    send = "send main/client main/resting 20"
+    said = talk(session, send, f"apply {name}", send, f"delete {name}", send)
+    assert "TrafficSplit smi-main-r1/resting" in said
+    assert said.count("answered by: v1 20;") == 1
+    assert said.count("v2 ") > 1
+
+
+def test_a_manifest_of_ones_own_is_placed_in_the_arena(
+    session: Session, cluster: FakeCluster, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "own.yaml"
+    manifest.write_text(
+        "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: smi-main, name: own}, data: {a: b}}",
+        encoding="utf-8",
+    )
+    assert "ConfigMap smi-main-r1/own" in talk(session, f"apply '{manifest}'")
+    manifest.write_text("just words", encoding="utf-8")
+    assert "no Kubernetes objects in it" in talk(session, f"apply '{manifest}'")
+
+
+def test_commands_logs_and_what_a_proxy_has_are_shown(session: Session) -> None:
+    inspect = Inspect(container="proxy", configuration=("dump", "all"), statistics=("stats",))
+    session.profile = session.profile.model_copy(update={"inspect": inspect})
+    said = talk(
+        session,
+        "exec main/client ls -l",
+        "exec main/client:proxy false",
+        "logs main/client",
+        "config main/client",
+        "stats main/client nothing",
+    )
+    assert "probe ran ls -l" in said
+    assert "exit status 1" in said
+    assert "log of probe" in said
+    assert "proxy ran dump all" in said
+    assert "proxy ran stats" not in said
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("send main/client", "usage: send main/client main/root"),
+        ("send main/client main/v1 many", "usage: send"),
+        ("send main/nobody main/v1", "no workload 'main/nobody'; there are: main/client"),
+        ("send main/client shop/v1", "no part 'shop'"),
+        ("config main/client", "does not say how to look"),
+        ("apply no-such-file.yaml", "No such file"),
+        ("apply 'unclosed", "No closing quotation"),
+        ("odd", "unknown command 'odd'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_the_prompt_goes_on(session: Session, line: str, answer: str) -> None:
+    said = talk(session, line, "send main/client main/v1 20")
+    assert answer in said
+    assert "answered by: v1 20" in said
+
+
+def test_a_cluster_without_the_apis_is_refused_before_anything_is_made(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.cluster.serves = {"v1": bench.cluster.serves["v1"]}
+    assert cli.main(["shell", "--mesh", str(bench.profile)]) == 2
+    assert "is not served" in capsys.readouterr().err
+    assert not bench.cluster.objects
