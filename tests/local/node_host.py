@@ -42,6 +42,12 @@ class Shelf:
         return "no certificate"
 
 
+def place(name: str) -> tuple[str, str]:
+    """Namespace and name."""
+    namespace, _, pod = name.partition("/")
+    return namespace, pod
+
+
 class Host:
     """The node and the last status of each pod."""
 
@@ -89,13 +95,13 @@ class Host:
 
     async def do_stop(self, name: str, grace: float) -> float:
         begun = asyncio.get_running_loop().time()
-        await self.machine.stop_pod(*name.split("/"), grace)
+        await self.machine.stop_pod(*place(name), grace)
         return asyncio.get_running_loop().time() - begun
 
     async def do_execute(
         self, name: str, container: str, command: list[str], stdin: str, kill: bool = False
     ) -> tuple[int, str, str]:
-        process = await self.machine.execute(*name.split("/"), container, command)
+        process = await self.machine.execute(*place(name), container, command)
         process.stdin.write(stdin.encode())
         if kill:
             process.kill()
@@ -106,7 +112,7 @@ class Host:
         return await process.wait(), out.decode(), err.decode()
 
     async def do_logs(self, name: str, container: str, tail: int | None) -> str:
-        return self.machine.logs(*name.split("/"), container, tail=tail)
+        return self.machine.logs(*place(name), container, tail=tail)
 
     async def do_route(self, services: list[list[Any]], names: list[list[str]]) -> None:
         rules = [

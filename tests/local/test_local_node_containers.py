@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from node_client import IMAGE, Node, Pod, Refused, condition, is_ready, pod, python, shell, state
 
@@ -181,7 +183,7 @@ def test_a_pod_that_is_not_started_again_ends_as_its_container_did(node: Node, c
 
 
 def test_init_containers_sidecars_and_hooks_come_in_their_order(node: Node) -> None:
-    mount = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+    mount: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "sleep 0.2; echo hook >> /shared/order"]}}}
     note = "trap 'echo {0} ends >> /shared/order; exit 0' TERM; echo {0} >> /shared/order; sleep 1000 & wait"
     ordered = node.run(

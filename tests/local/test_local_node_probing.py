@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -28,8 +29,10 @@ def asked(answer: bytes | None, probe: dict[str, Any], tls: ssl.SSLContext | Non
     The port of the server stands for "web" in the probe. Without an answer it keeps silent.
     """
     heard: list[bytes] = []
+    serving: list[asyncio.Task[Any] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.append(asyncio.current_task())
         heard.append(await reader.read(4096))
         if answer is not None:
             writer.write(answer)
@@ -37,13 +40,17 @@ def asked(answer: bytes | None, probe: dict[str, Any], tls: ssl.SSLContext | Non
         else:
             await reader.read()
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     async def ask() -> bool:
         server = await asyncio.start_server(serve, HERE, 0, ssl=tls)
         port = server.sockets[0].getsockname()[1]
         container = {"ports": [{"name": "other", "containerPort": 1}, {"name": "web", "containerPort": port}]}
         async with server:
-            return await succeeds({"timeoutSeconds": 0.5, **probe}, container, HERE, nothing)
+            well: bool = await succeeds({"timeoutSeconds": 0.5, **probe}, container, HERE, nothing)
+            await asyncio.gather(*filter(None, serving))
+        return well
 
     return asyncio.run(ask()), b"".join(heard).decode("latin-1")
 

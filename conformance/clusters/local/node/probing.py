@@ -92,7 +92,7 @@ async def _get(wanted: Mapping[str, Any], address: str, port: int) -> int:
     reader, writer = await asyncio.open_connection(host, port, ssl=tls)
     try:
         writer.write("\r\n".join([*head, "", ""]).encode())
-        line = await reader.readline()
-        return int(line.split()[1]) if line.startswith(b"HTTP/1.") else 0
+        version, _, rest = (await reader.readline()).partition(b" ")
+        return int(rest[:3]) if version.startswith(b"HTTP/1.") else 0
     finally:
         writer.transport.abort()
