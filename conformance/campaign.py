@@ -124,6 +124,11 @@ def main(
     return _close(outcomes, len(chosen), as_json=as_json)
 
 
+def check(only: Sequence[str]) -> None:
+    """Raises CatalogueError for an unknown fault."""
+    _chosen(only)
+
+
 def _chosen(only: Sequence[str]) -> list[Fault]:
     unknown = [one for one in only if one not in faults.FAULTS]
     if unknown:

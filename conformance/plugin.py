@@ -44,7 +44,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mesh", metavar="PROFILE", help="the mesh's profile: a name, or a path such as ./my-mesh.yaml"
     )
-    group.addoption("--context", metavar="NAME", help="context of the kubeconfig (default: the current one)")
+    group.addoption(
+        "--context", metavar="NAME", help="context of the kubeconfig (without it: the embedded cluster)"
+    )
     group.addoption("--kubeconfig", metavar="FILE", help="kubeconfig (default: KUBECONFIG or ~/.kube/config)")
     group.addoption(
         "--image",
@@ -100,7 +102,9 @@ def _session(config: pytest.Config) -> Session:
         for requirement_id in config.getoption("requirement"):
             known[requirement_id]
         profile = profiles.load(config.getoption("mesh"))
-        cluster = opening.open_cluster(config.getoption("context"), config.getoption("kubeconfig"))
+        cluster = opening.open_cluster(
+            config.getoption("context"), config.getoption("kubeconfig"), config.getoption("mesh")
+        )
     except (CatalogueError, ProfileError, ClusterError) as error:
         pytest.exit(str(error), UNUSABLE)
     typed = ("pytest", *map(str, config.invocation_params.args))

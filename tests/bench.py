@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--image", required=True)
     parser.add_argument("--runs", type=int, default=3, help="whole runs (default: %(default)s)")
     options = parser.parse_args()
-    cluster = KubernetesCluster(options.context)
+    cluster = KubernetesCluster.named(options.context)
     session = Session(profiles.load("reference"), cluster, image=options.image)
     try:
         session.arena.ready(["main"])

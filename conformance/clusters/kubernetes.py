@@ -10,7 +10,7 @@ import shlex
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import kubernetes
@@ -38,20 +38,12 @@ _CONNECTIONS = 16
 
 
 class KubernetesCluster:
-    """A cluster reached through one context of a kubeconfig."""
+    """A cluster reached by the client's configuration for it."""
 
-    def __init__(self, context: str | None = None, kubeconfig: str | None = None) -> None:
-        self._configuration = kubernetes.client.Configuration()
-        try:
-            kubernetes.config.load_kube_config(kubeconfig, context, self._configuration)
-            self.name = context or _current_context(kubeconfig)
-            self.kubectl = shlex.join(
-                [*(["--kubeconfig", kubeconfig] if kubeconfig else []), "--context", self.name]
-            )
-        except (ConfigException, yaml.YAMLError) as error:
-            raise ClusterError(_config_problem(context, kubeconfig, error)) from error
-        except OSError as error:
-            raise ClusterError(f"cannot read the kubeconfig: {error}") from error
+    def __init__(self, configuration: kubernetes.client.Configuration, name: str, kubectl: str) -> None:
+        self._configuration = configuration
+        self.name = name
+        self.kubectl = kubectl
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self._tokens: dict[Account, tuple[str, float]] = {}
         # One session with kept connections for all threads: what it shares between them is urllib3's pool.
@@ -60,6 +52,27 @@ class KubernetesCluster:
         self._channels: dict[tuple[str, ...], Channel] = {}
         self._asking = threading.Lock()
         self._session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+
+    @classmethod
+    def named(cls, context: str | None = None, kubeconfig: str | None = None) -> Self:
+        """The cluster of a context of a kubeconfig. Raises ClusterError."""
+        configuration = kubernetes.client.Configuration()
+        try:
+            kubernetes.config.load_kube_config(kubeconfig, context, configuration)
+            name = context or _current_context(kubeconfig)
+        except (ConfigException, yaml.YAMLError) as error:
+            raise ClusterError(_config_problem(context, kubeconfig, error)) from error
+        except OSError as error:
+            raise ClusterError(f"cannot read the kubeconfig: {error}") from error
+        options = [*(["--kubeconfig", kubeconfig] if kubeconfig else []), "--context", name]
+        return cls(configuration, name, shlex.join(options))
+
+    @classmethod
+    def at(cls, url: str, token: str, name: str) -> Self:
+        """The cluster whose API server is at a URL and knows a bearer token."""
+        configuration = kubernetes.client.Configuration(host=url)
+        configuration.api_key = {"authorization": f"Bearer {token}"}
+        return cls(configuration, name, "")
 
     def api_client(self) -> kubernetes.client.ApiClient:
         """A client of the official library for the same cluster."""

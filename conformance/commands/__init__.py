@@ -17,12 +17,17 @@ EXIT_CODES = """exit code:
 """
 
 
-def cluster_options(parser: argparse.ArgumentParser) -> None:
+EMBEDDED = "without --context and --kubeconfig: the embedded cluster"
+CURRENT = "default: the current one"
+
+
+def cluster_options(parser: argparse.ArgumentParser, *, without: str = EMBEDDED) -> None:
+    """Which cluster; ``without`` says what it is where none is named."""
+    parser.add_argument("--context", metavar="NAME", help=f"context of the kubeconfig ({without})")
     parser.add_argument(
-        "--context", metavar="NAME", help="context of the kubeconfig (default: the current one)"
-    )
-    parser.add_argument(
-        "--kubeconfig", metavar="FILE", help="kubeconfig (default: KUBECONFIG or ~/.kube/config)"
+        "--kubeconfig",
+        metavar="FILE",
+        help="kubeconfig of the context (default: KUBECONFIG or ~/.kube/config)",
     )
 
 

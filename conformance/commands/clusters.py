@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, closing
 
 from conformance import plugin, profiles, shell
-from conformance.clusters import ClusterError, opening
-from conformance.commands import Commands, cluster_options, mesh_options
+from conformance.clusters import Cluster, ClusterError, opening
+from conformance.commands import CURRENT, Commands, cluster_options, mesh_options
 from conformance.doctor import examine, preflight
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
@@ -57,53 +58,62 @@ def add(commands: Commands) -> None:
     clean = commands.add_parser(
         "clean",
         help="remove what runs left behind, for instance after kill -9",
-        description=f"Removes everything in the cluster that carries the label {RUN_LABEL}.",
+        description=f"Removes everything in the cluster that carries the label {RUN_LABEL}. Embedded clusters need "
+        "no cleaning: the kernel takes them down with the run.",
     )
-    cluster_options(clean)
+    cluster_options(clean, without=CURRENT)
     clean.add_argument("--run", metavar="ID", help="only what this run left behind")
     clean.set_defaults(function=_clean)
 
 
 def _doctor(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
-    session = Session(profile, opening.open_cluster(options.context, options.kubeconfig), image=options.image)
     wrong = 0
-    for check in examine(session):
-        wrong += not check.ok
-        print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
-        if check.remedy:
-            print(f"{'':8}{'':<10} → {check.remedy}")
+    with _opened(options) as cluster:
+        for check in examine(Session(profile, cluster, image=options.image)):
+            wrong += not check.ok
+            print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
+            if check.remedy:
+                print(f"{'':8}{'':<10} → {check.remedy}")
     return plugin.UNUSABLE if wrong else 0
+
+
+def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
+    """The cluster that was asked for, closed at the end."""
+    return closing(opening.open_cluster(options.context, options.kubeconfig, options.mesh))
 
 
 def _faults(options: argparse.Namespace) -> int:
     from conformance import campaign
 
-    cluster = opening.open_cluster(options.context, options.kubeconfig)
-    return campaign.main(
-        cluster,
-        profiles.load(options.mesh),
-        options.image,
-        options.fault,
-        as_json=options.format == "json",
-        also=options.also,
-    )
+    profile = profiles.load(options.mesh)
+    campaign.check(options.fault)
+    with _opened(options) as cluster:
+        return campaign.main(
+            cluster,
+            profile,
+            options.image,
+            options.fault,
+            as_json=options.format == "json",
+            also=options.also,
+        )
 
 
 def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
-    cluster = opening.open_cluster(options.context, options.kubeconfig)
-    session = Session(profile, cluster, image=options.image)
-    problem = preflight(session, [group for group, claimed in profile.claims.by_group().items() if claimed])
-    if problem is not None:
-        raise ClusterError(str(problem))
-    shell.run(session)
+    with _opened(options) as cluster:
+        session = Session(profile, cluster, image=options.image)
+        groups = [group for group, claimed in profile.claims.by_group().items() if claimed]
+        problem = preflight(session, groups)
+        if problem is not None:
+            raise ClusterError(str(problem))
+        shell.run(session)
     return 0
 
 
 def _clean(options: argparse.Namespace) -> int:
-    cluster = opening.open_cluster(options.context, options.kubeconfig)
     labels = f"{RUN_LABEL}={options.run}" if options.run else RUN_LABEL
-    names = remove(cluster, Waiter(), labels)
+    with closing(opening.named(options.context, options.kubeconfig)) as cluster:
+        names = remove(cluster, Waiter(), labels)
     print(f"removed {len(names)} namespaces: {', '.join(names)}" if names else "nothing to remove")
     return 0

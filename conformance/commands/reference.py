@@ -6,7 +6,7 @@ import argparse
 
 from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
-from conformance.commands import Commands, cluster_options
+from conformance.commands import CURRENT, Commands, cluster_options
 
 
 def add(commands: Commands) -> None:
@@ -17,21 +17,21 @@ def add(commands: Commands) -> None:
     )
     actions = reference.add_subparsers(dest="action", required=True, metavar="ACTION")
     install = actions.add_parser("install", help="install it into a cluster, or bring it up to date")
-    cluster_options(install)
+    cluster_options(install, without=CURRENT)
     install.add_argument(
         "--image", metavar="IMAGE", help="its image (default: smi-conformance/reference:<version>)"
     )
     install.add_argument("--crds-only", action="store_true", help="only the SMI CRDs, no mesh")
     install.set_defaults(function=_install)
     uninstall = actions.add_parser("uninstall", help="remove it with everything it made")
-    cluster_options(uninstall)
+    cluster_options(uninstall, without=CURRENT)
     uninstall.set_defaults(function=_uninstall)
 
 
 def _install(options: argparse.Namespace) -> int:
     from reference import install
 
-    client = KubernetesCluster(options.context, options.kubeconfig).api_client()
+    client = KubernetesCluster.named(options.context, options.kubeconfig).api_client()
     try:
         install.install(client, image=options.image, crds_only=options.crds_only)
     except install.InstallError as error:
@@ -43,7 +43,7 @@ def _install(options: argparse.Namespace) -> int:
 def _uninstall(options: argparse.Namespace) -> int:
     from reference import install
 
-    client = KubernetesCluster(options.context, options.kubeconfig).api_client()
+    client = KubernetesCluster.named(options.context, options.kubeconfig).api_client()
     try:
         install.uninstall(client)
     except install.InstallError as error:

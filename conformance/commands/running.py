@@ -9,7 +9,6 @@ import pytest
 from conformance import catalogue, plugin, profiles, suites_index
 from conformance.clusters import ClusterError, opening
 from conformance.commands import EXIT_CODES, Commands, cluster_options, mesh_options
-from conformance.doctor import reachable
 
 
 def add(commands: Commands) -> None:
@@ -48,9 +47,11 @@ def _run(options: argparse.Namespace) -> int:
     for requirement_id in options.requirement:
         known[requirement_id]
     profiles.load(options.mesh)
-    first = reachable(opening.open_cluster(options.context, options.kubeconfig))
-    if not first.ok:
-        raise ClusterError(str(first))
+    if options.keep and opening.is_embedded(options.context, options.kubeconfig):
+        raise ClusterError(
+            "--keep: the embedded cluster ends with the run; `smi-conformance shell` keeps one up"
+        )
+    opening.check(options.context, options.kubeconfig, options.mesh)
     arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
     arguments += ["--reports", options.reports, "--assert=plain", "--no-header", "-v"]
     for flag in ("context", "kubeconfig", "k"):

@@ -93,7 +93,10 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     bench = Bench(folder)
     bench.profile.write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(opening, "open_cluster", lambda *_: bench.cluster)
+        for name in ("open_cluster", "named"):
+            patch.setattr(opening, name, lambda *_: bench.cluster)
+        patch.setattr(opening, "check", lambda *_: None)
+        patch.setattr(opening, "is_embedded", lambda *_: False)
         session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
         patch.setattr(plugin, "Session", session)
         patch.setattr(clusters, "Session", session)

@@ -47,7 +47,7 @@ def server() -> Server:
 @pytest.fixture
 def cluster(server: Server, tmp_path: Path) -> Iterator[KubernetesCluster]:
     with server.serving(tmp_path) as kubeconfig:
-        made = KubernetesCluster(kubeconfig=kubeconfig)
+        made = KubernetesCluster.named(kubeconfig=kubeconfig)
         yield made
         made.close()
 
@@ -95,7 +95,7 @@ class TestRequests:
     def test_that_nobody_takes_say_where(self, cluster: KubernetesCluster, tmp_path: Path) -> None:
         text = (tmp_path / "kubeconfig").read_text(encoding="utf-8")
         (tmp_path / "kubeconfig").write_text(text.replace("127.0.0.1", "127.0.0.1:1#"), encoding="utf-8")
-        gone = KubernetesCluster(kubeconfig=str(tmp_path / "kubeconfig"))
+        gone = KubernetesCluster.named(kubeconfig=str(tmp_path / "kubeconfig"))
         with pytest.raises(ClusterError, match=r"^cluster local cannot be reached at http://127.0.0.1:1#"):
             gone.request("GET", "/version")
         gone.close()
@@ -257,8 +257,8 @@ class TestAKubeconfig:
             document = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))
             del document["current-context"]
             Path(kubeconfig).write_text(yaml.safe_dump(document), encoding="utf-8")
-            named = KubernetesCluster("local", kubeconfig)
+            named = KubernetesCluster.named("local", kubeconfig)
             assert named.request("GET", "/version").status == 404
             named.close()
             with pytest.raises(ClusterError, match="current-context"):
-                KubernetesCluster(None, kubeconfig)
+                KubernetesCluster.named(None, kubeconfig)

@@ -63,7 +63,7 @@ class EmbeddedCluster:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listening: socket.socket) -> None:
-        """Serve plain HTTP on a socket, and HTTPS to pods at the node's address; then keep everything going."""
+        """Serve HTTP on a socket, and HTTPS to pods at the node's address; then keep everything going."""
         bootstrap(self.store, self._node.address, front_proxy(self._pair.certificate))
         authority = Authority(self._pair)
         now = datetime.now(UTC)

@@ -11,14 +11,13 @@ from typing import Any
 from conformance.clusters.local.api import defaults, pod_security
 from conformance.clusters.local.api.errors import Refusal, not_found
 from conformance.clusters.local.api.inside import Inside
-from conformance.clusters.local.api.kinds import Resource
+from conformance.clusters.local.api.kinds import DEFINITIONS, Resource
 from conformance.clusters.local.api.patching import json_patch
 from conformance.clusters.local.api.schema import Admit, Invalid, admission
 from conformance.clusters.local.api.store import Object, Store
 from reference.selectors import Term
 
 WEBHOOKS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
-DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 
 
 class Admission:
@@ -32,14 +31,24 @@ class Admission:
     async def create(self, resource: Resource, thing: Object) -> Object:
         """A new object as it goes into the store."""
         self._namespace(resource, thing)
-        admitted = self._defaulted(resource, thing, None)
-        admitted = await self._webhooks(resource, admitted)
+        first = self._defaulted(resource, thing, None)
+        admitted = await self._webhooks(resource, first)
+        if admitted is not first:
+            admitted = self._defaulted(resource, admitted, None)
+            # Meanwhile the namespace may be going.
+            self._namespace(resource, admitted)
         if resource.key == "pods":
             self._secure(admitted)
         return self._valid(resource, admitted)
 
     def update(self, resource: Resource, thing: Object, before: Object) -> Object:
         """A changed object as it goes into the store."""
+        if resource.key == "pods" and thing["spec"] != before["spec"]:
+            raise Refusal(
+                422,
+                f'Pod "{thing["metadata"]["name"]}" is invalid: spec: Forbidden: '
+                "the embedded cluster takes no changes of what runs already",
+            )
         return self._valid(resource, self._defaulted(resource, thing, before))
 
     def _namespace(self, resource: Resource, thing: Object) -> None:
@@ -162,7 +171,7 @@ class Admission:
 
 
 async def ask(inside: Inside, where: Mapping[str, Any], review: Mapping[str, Any], timeout_s: float) -> Any:
-    """The answer of a webhook (its ``clientConfig``) to a review. Raises Refusal, and ValueError for no JSON."""
+    """The answer of a webhook (its ``clientConfig``) to a review. Raises Refusal, ValueError for no JSON."""
     service = where["service"]
     reply = await inside.request(
         "POST",

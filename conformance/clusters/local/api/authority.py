@@ -20,6 +20,7 @@ MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
 ACCOUNT = "system:serviceaccount:"
 AUDIENCE = "https://kubernetes.default.svc"
+_ABOUT_ONESELF = ("create", "authorization.k8s.io", "selfsubjectaccessreviews")
 _DISCOVERY = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
 
 BOOTSTRAP: Mapping[str, Sequence[Mapping[str, Any]]] = {
@@ -68,6 +69,8 @@ class _Token:
     uid: str
     account: tuple[str, str]
     expires: float
+    pod: tuple[str, str, str] | None = None
+    """Namespace, name and uid of the pod without which it is worth nothing."""
 
 
 class Tokens:
@@ -80,13 +83,18 @@ class Tokens:
         self._known: dict[str, _Token] = {}
 
     def issue(
-        self, account: Object, audiences: Sequence[str], lifetime_s: float, pod: Object | None = None
+        self,
+        account: Object,
+        audiences: Sequence[str],
+        lifetime_s: float,
+        pod: Mapping[str, Any] | None = None,
     ) -> str:
-        """A token of a ServiceAccount for some audiences (none: the API server), bound to a pod if one is given."""
+        """A token of a ServiceAccount for audiences (none: the API server), bound to a pod if one is given."""
         metadata = account["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
-        extra = {}
+        extra, bound = {}, None
         if pod is not None:
+            bound = namespace, pod["metadata"]["name"], pod["metadata"]["uid"]
             extra = {
                 "authentication.kubernetes.io/pod-name": [pod["metadata"]["name"]],
                 "authentication.kubernetes.io/pod-uid": [pod["metadata"]["uid"]],
@@ -96,7 +104,7 @@ class Tokens:
         token = secrets.token_urlsafe(32)
         self._known[_digest(token)] = _Token(
             user, tuple(audiences) or (AUDIENCE,), metadata["uid"], (namespace, name),
-            self._clock() + lifetime_s,
+            self._clock() + lifetime_s, bound,
         )  # fmt: skip
         return token
 
@@ -119,7 +127,14 @@ class Tokens:
         if found is None or self._clock() > found.expires:
             return None
         account = self._store.find("serviceaccounts", *found.account)
-        return found if account is not None and account["metadata"]["uid"] == found.uid else None
+        if account is None or account["metadata"]["uid"] != found.uid:
+            return None
+        if found.pod is not None:
+            namespace, name, uid = found.pod
+            pod = self._store.find("pods", namespace, name)
+            if pod is None or pod["metadata"]["uid"] != uid:
+                return None
+        return found
 
 
 def _digest(token: str) -> str:
@@ -132,6 +147,8 @@ def allowed(store: Store, user: User, wanted: Attributes) -> bool:
         return True
     if wanted.path:
         return wanted.verb == "get" and wanted.path.startswith(_DISCOVERY) and AUTHENTICATED in user.groups
+    if (wanted.verb, wanted.group, wanted.resource) == _ABOUT_ONESELF and AUTHENTICATED in user.groups:
+        return True
     return any(_permits(rule, wanted) for rule in _rules(store, user, wanted.namespace))
 
 

@@ -1,4 +1,4 @@
-"""Custom resources at the version that is asked for: renamed, or converted by the webhook of their definition."""
+"""Custom resources at the version that is asked for: renamed, or converted by their definition's webhook."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.clusters.local.api.admission import DEFINITIONS, ask
+from conformance.clusters.local.api.admission import ask
 from conformance.clusters.local.api.errors import Refusal
 from conformance.clusters.local.api.inside import Inside
-from conformance.clusters.local.api.kinds import Resource
+from conformance.clusters.local.api.kinds import DEFINITIONS, Resource
 from conformance.clusters.local.api.store import Object, Store
 
 _TIMEOUT_S = 10.0

@@ -49,7 +49,8 @@ def pod(thing: Document, mounts_token: bool) -> Document:
         for port in container.get("ports") or ():
             port.setdefault("protocol", "TCP")
     if spec.get("automountServiceAccountToken", mounts_token):
-        spec["volumes"] = [*(spec.get("volumes") or ()), _account_volume()]
+        if all(one["name"] != _ACCOUNT_VOLUME for one in spec.get("volumes") or ()):
+            spec["volumes"] = [*(spec.get("volumes") or ()), _account_volume()]
         mount = {"name": _ACCOUNT_VOLUME, "mountPath": ACCOUNT_DIRECTORY, "readOnly": True}
         for container in containers:
             if all(one["mountPath"] != ACCOUNT_DIRECTORY for one in container.get("volumeMounts") or ()):

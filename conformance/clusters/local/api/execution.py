@@ -1,4 +1,4 @@
-"""Commands in containers over a websocket, in the protocol that Kubernetes calls v4.channel.k8s.io.
+"""Commands in containers over a websocket, in the protocols that Kubernetes calls v4 and v5.channel.k8s.io.
 
 Source: k8s.io/apimachinery/pkg/util/remotecommand: the first byte of each message names its channel.
 """
@@ -15,7 +15,14 @@ from conformance.clusters.local.seam import Process
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _STDIN, _STDOUT, _STDERR, _ERROR = range(4)
+_CLOSE = 255
+"""From v5 on: the channel that the next byte names is at its end."""
 _CHUNK = 64 * 1024
+
+
+def is_possible(request: web.Request) -> bool:
+    """Whether a request asks for a websocket."""
+    return bool(web.WebSocketResponse(protocols=PROTOCOLS).can_prepare(request).ok)
 
 
 async def converse(request: web.Request, process: Process) -> web.WebSocketResponse:
@@ -46,9 +53,13 @@ async def converse(request: web.Request, process: Process) -> web.WebSocketRespo
 
 async def _listen(socket: web.WebSocketResponse, process: Process) -> None:
     async for message in socket:
-        if message.type is WSMsgType.BINARY and message.data[:1] == bytes([_STDIN]):
-            process.stdin.write(message.data[1:])
+        # Some clients send text, which is UTF-8, with the channel as its first character.
+        data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
+        if data[:1] == bytes([_STDIN]):
+            process.stdin.write(data[1:])
             await process.stdin.drain()
+        elif data == bytes([_CLOSE, _STDIN]):
+            process.stdin.close()
 
 
 async def _talk(socket: web.WebSocketResponse, stream: asyncio.StreamReader, channel: int) -> None:

@@ -31,7 +31,7 @@ class Reply:
 
 
 class Inside:
-    """One HTTP client for all of them. Services are reached at their pods: there is no other way out of here."""
+    """One HTTP client for all of them. Services are reached at their pods: there is no other way out."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class Inside:
             await self._session.close()
 
     def endpoint(self, namespace: str, name: str, port: int | str) -> tuple[str, int]:
-        """Address and port of a ready pod behind a service's port, by number or name. Raises Refusal (503)."""
+        """Address and port of a ready pod behind a service's port (number or name). Raises Refusal (503)."""
         service = self._store.get("services", namespace, name)
         ports = service["spec"].get("ports") or ()
         named = next((one.get("name") or "" for one in ports if port in (one["port"], one.get("name"))), None)
@@ -113,10 +113,10 @@ class Inside:
 def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
     """Give a context a certificate and its key, which the ssl module takes from files only."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = []
+        paths: list[str] = []
         for name, text in (("crt", pair.certificate), ("key", pair.key)):
             path = Path(folder) / name
             path.touch(mode=0o600)
             path.write_text(text)
-            paths.append(path)
-        context.load_cert_chain(*paths)
+            paths.append(str(path))
+        context.load_cert_chain(paths[0], paths[1])

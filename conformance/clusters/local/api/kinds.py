@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 VERSION = "v1.34.0"
+DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
+"""Under which the definitions of custom resources are kept; each has the key of its resource for a name."""
 _CRUD = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 

@@ -1,4 +1,4 @@
-"""How objects begin and end that are more than data: pods on the node, namespaces, and what an owner leaves."""
+"""How objects begin and end that are more than data: pods, namespaces, and what an owner leaves."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from conformance.clusters.local.api import defaults
 from conformance.clusters.local.api.authority import Tokens
+from conformance.clusters.local.api.events import troubles, warning
+from conformance.clusters.local.api.kinds import DEFINITIONS
 from conformance.clusters.local.api.store import Event, Object, Store, now
 from conformance.clusters.local.seam import Node, NodeError
 
@@ -37,7 +39,7 @@ class StoreSupplies:
         data = self._find("secrets", namespace, name).get("data") or {}
         return {key: base64.b64decode(value) for key, value in data.items()}
 
-    def token(self, pod: Object, audience: str | None, lifetime_s: int) -> str:
+    def token(self, pod: Mapping[str, Any], audience: str | None, lifetime_s: int) -> str:
         account = self._find(
             "serviceaccounts", pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]
         )
@@ -54,7 +56,7 @@ class StoreSupplies:
 
 
 class Lifecycle:
-    """Follows the store: runs new pods, ends deleted ones, empties namespaces, removes what has lost its owner."""
+    """Follows the store: runs pods and ends them, empties namespaces, removes what has lost its owner."""
 
     def __init__(self, store: Store, node: Node, supplies: StoreSupplies) -> None:
         self._store = store
@@ -78,6 +80,8 @@ class Lifecycle:
                 self._furnish(event.object["metadata"]["name"])
         if event.type == "DELETED" and event.key in ("deployments.apps", "replicasets.apps"):
             self._orphans(event.object["metadata"]["uid"])
+        if event.type == "DELETED" and event.key == DEFINITIONS:
+            self._undefined(event.object["metadata"]["name"])
 
     def _furnish(self, namespace: str) -> None:
         metadata = {"namespace": namespace, "name": "default"}
@@ -95,8 +99,11 @@ class Lifecycle:
 
         def on_status(status: dict[str, Any]) -> None:
             now = self._store.find("pods", namespace, name)
-            if now is not None and now["metadata"]["uid"] == uid:
-                self._store.replace("pods", {**now, "status": status})
+            if now is None or now["metadata"]["uid"] != uid:
+                return
+            for reason, message in troubles(now.get("status", {}), status):
+                self._store.create("events", warning(now, reason, message, "kubelet"))
+            self._store.replace("pods", {**now, "status": status})
 
         self._node.run_pod(pod, self._supplies, on_status)
 
@@ -140,7 +147,7 @@ class Lifecycle:
             for thing in self._store.list(key, name):
                 self._store.remove(key, name, thing["metadata"]["name"])
         await self._end_pods(name)
-        for key in self._store.keys():
+        for key in self._store.resources():
             for thing in self._store.list(key, name):
                 self._store.remove(key, name, thing["metadata"]["name"])
         self._ending.discard(("", name))
@@ -161,6 +168,10 @@ class Lifecycle:
                 await gone.wait()
         finally:
             end()
+
+    def _undefined(self, key: str) -> None:
+        for thing in self._store.list(key):
+            self._store.remove(key, thing["metadata"].get("namespace", ""), thing["metadata"]["name"])
 
     def _orphans(self, owner: str) -> None:
         for key in _OWNED:

@@ -89,9 +89,10 @@ def endpoint_slices(service: Object, pods: Iterable[Object]) -> Iterator[Object]
 
 
 def _ports(spec: Mapping[str, Any], pod: Object) -> Iterator[tuple[str, str, int]]:
+    helpers = [one for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"]
     named = {
         port.get("name"): port["containerPort"]
-        for container in pod["spec"]["containers"]
+        for container in [*helpers, *pod["spec"]["containers"]]
         for port in container.get("ports") or ()
     }
     for port in spec.get("ports") or ():

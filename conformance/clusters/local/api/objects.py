@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +11,18 @@ from typing import Any
 import yaml
 
 from conformance.clusters.local.api.admission import Admission
+from conformance.clusters.local.api.authority import RBAC
 from conformance.clusters.local.api.conversion import Conversion
-from conformance.clusters.local.api.errors import Refusal
+from conformance.clusters.local.api.errors import Refusal, not_here
 from conformance.clusters.local.api.kinds import Resource
 from conformance.clusters.local.api.lifecycle import Lifecycle
-from conformance.clusters.local.api.patching import apply, json_patch, merge
+from conformance.clusters.local.api.patching import POD_LISTS, apply, json_patch, merge
 from conformance.clusters.local.api.store import Object, Store
 from conformance.clusters.local.api.targets import Filter, Target
 
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_FREE = re.compile(r"[^/%]+")
+_LONGEST_NAME = 253
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
@@ -57,12 +62,11 @@ class Objects:
         if not metadata.get("name"):
             prefix = metadata.get("generateName")
             if not prefix:
-                raise Refusal(
-                    422,
-                    f"{resource.kind} is invalid: metadata.name: Required value: name or generateName is required",
-                )
+                problem = "metadata.name: Required value: name or generateName is required"
+                raise Refusal(422, f"{resource.kind} is invalid: {problem}")
             name = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(5))
             thing = {**thing, "metadata": {**metadata, "name": name}}
+        _check_name(resource, thing["metadata"]["name"])
         self._check_absent(resource, thing)
         admitted = await self._admission.create(resource, thing)
         (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
@@ -117,7 +121,8 @@ class Objects:
                 self._applied[place] = applied
             return created, True
         current = await self._as(resource, before)
-        merged = apply(current, self._applied.get(place), applied)
+        keys = POD_LISTS if resource.key == "pods" else {}
+        merged = apply(current, self._applied.get(place), applied, keys)
         changed = await self._change(resource, target, before, merged, dry=dry)
         if not dry:
             self._applied[place] = applied
@@ -144,6 +149,9 @@ class Objects:
         if query.get("dryRun") == "All":
             return _success(resource, target.name)
         options = body if isinstance(body, Mapping) else {}
+        policy = query.get("propagationPolicy", options.get("propagationPolicy"))
+        if policy == "Orphan":
+            raise not_here("deleting without what belongs to it")
         grace = query.get("gracePeriodSeconds", options.get("gracePeriodSeconds"))
         left = self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
         self._forget(resource, target.namespace, target.name)
@@ -167,6 +175,17 @@ class Objects:
     async def _as(self, resource: Resource, thing: Object) -> Object:
         (converted,) = await self._conversion.to(resource, [thing])
         return converted
+
+
+def _check_name(resource: Resource, name: Any) -> None:
+    """Raises Refusal (422) where it is none; names of roles are freer."""
+    rules = _FREE if resource.group == RBAC else _NAME
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not rules.fullmatch(name):
+        what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        raise Refusal(
+            422, f'{kind} "{name}" is invalid: metadata.name: Invalid value: {json.dumps(name)}: {what}'
+        )
 
 
 def _decoded(text: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from conformance.clusters.local.api.errors import Refusal
@@ -55,11 +56,23 @@ def _operate(parent: Any, last: str, operation: Mapping[str, Any]) -> None:
             raise ValueError(f"operation {other!r}")
 
 
-def apply(current: Any, before: Any, applied: Any) -> Any:
+Keys = Mapping[str, str]
+POD_LISTS: Keys = {
+    "containers": "name",
+    "env": "name",
+    "initContainers": "name",
+    "ports": "containerPort",
+    "volumeMounts": "mountPath",
+    "volumes": "name",
+}
+"""The lists in a pod of which each entry is on its own, by name, and what tells their entries apart."""
+
+
+def apply(current: Any, before: Any, applied: Any, keys: Keys = MappingProxyType({})) -> Any:
     """Server-side apply: what a manager applies now, over what is there.
 
     ``before`` is what the same manager applied last time: what it leaves out now goes. Lists are taken as a
-    whole. Conflicts with other managers are settled in favour of who applies.
+    whole, but for those of ``keys``. Conflicts with other managers are settled in favour of who applies.
     """
     if not isinstance(applied, Mapping):
         return copy.deepcopy(applied)
@@ -73,8 +86,23 @@ def apply(current: Any, before: Any, applied: Any) -> Any:
             else:
                 result[key] = left
     for key, value in applied.items():
-        result[key] = apply(result.get(key), earlier.get(key), value)
+        if key in keys and isinstance(value, Sequence):
+            result[key] = _apply_entries(result.get(key), earlier.get(key), value, keys, keys[key])
+        else:
+            result[key] = apply(result.get(key), earlier.get(key), value, keys)
     return result
+
+
+def _apply_entries(current: Any, before: Any, applied: Sequence[Any], keys: Keys, name: str) -> list[Any]:
+    """The entries of a list, in the order in which they are there, then the new ones."""
+    there = {entry[name]: entry for entry in current or ()}
+    earlier = {entry[name]: entry for entry in before or ()}
+    wanted = {entry[name]: entry for entry in applied}
+    kept = [one for one in there if one in wanted or one not in earlier]
+    return [
+        apply(there.get(one), earlier.get(one), wanted[one], keys) if one in wanted else there[one]
+        for one in [*kept, *(one for one in wanted if one not in there)]
+    ]
 
 
 def _without(current: Any, owned: Any) -> Any:

@@ -14,8 +14,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 _KEPT_WORDS = (
-    "type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength",
-    "minItems", "maxItems", "minProperties", "maxProperties", "required", "multipleOf", "uniqueItems",
+    "type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength",
+    "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required", "multipleOf", "uniqueItems",
 )  # fmt: skip
 _SERVERS_OWN = ("apiVersion", "kind", "metadata")
 _UNKNOWN = "x-kubernetes-preserve-unknown-fields"
@@ -104,19 +104,20 @@ def _told(error: ValidationError) -> Iterator[str]:
     where = ""
     for part in error.absolute_path:
         where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    rule: Any = error.validator_value
     if error.validator == "required":
-        for name in error.validator_value:
-            if name not in error.instance:
+        there: Any = error.instance
+        for name in rule:
+            if name not in there:
                 yield f"{where}.{name}: Required value".lstrip(".")
         return
     shown = error.instance
     if error.validator == "type":
-        wanted = error.validator_value
-        wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
+        wanted = rule if isinstance(rule, str) else " or ".join(rule)
         kind = _type_of(shown)
         yield f'{where}: Invalid value: "{kind}": {where} in body must be of type {wanted}: "{kind}"'
     elif error.validator == "enum":
-        allowed = ", ".join(json.dumps(each) for each in error.validator_value)
+        allowed = ", ".join(json.dumps(each) for each in rule)
         yield f"{where}: Unsupported value: {json.dumps(shown)}: supported values: {allowed}"
     else:
         yield f"{where}: Invalid value: {json.dumps(shown)}: {error.message}"

@@ -1,4 +1,4 @@
-"""The API server of the embedded cluster: Kubernetes' HTTP for as much as the suite and the reference mesh use."""
+"""The API server of the embedded cluster: Kubernetes' HTTP, as much as suite and reference mesh use."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from typing import Any
 from aiohttp import web
 
 from conformance.clusters.local.api import kinds, reviews
-from conformance.clusters.local.api.admission import DEFINITIONS
 from conformance.clusters.local.api.aggregation import Aggregation
 from conformance.clusters.local.api.authority import Attributes, Tokens, User, allowed
 from conformance.clusters.local.api.errors import Refusal, not_here
-from conformance.clusters.local.api.execution import converse
+from conformance.clusters.local.api.execution import converse, is_possible
 from conformance.clusters.local.api.inside import Inside, Reply
-from conformance.clusters.local.api.kinds import BUILT_IN, Resource, custom
+from conformance.clusters.local.api.kinds import BUILT_IN, DEFINITIONS, Resource, custom
 from conformance.clusters.local.api.objects import Objects
 from conformance.clusters.local.api.store import Store
-from conformance.clusters.local.api.targets import Target, find, parse
+from conformance.clusters.local.api.targets import Target, find, parse, watches
 from conformance.clusters.local.api.watching import Watching
 from conformance.clusters.local.seam import Node, NodeError
 
@@ -62,6 +61,11 @@ class ApiServer:
             return web.json_response(refusal.document(), status=refusal.status)
         except NodeError as error:
             return web.json_response(Refusal(404, str(error)).document(), status=404)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            # Built-in kinds have no schema here: what is missing shows where it is needed.
+            _LOG.warning("%s %s", request.method, request.path, exc_info=error)
+            problem = Refusal(422, f"the embedded cluster cannot make sense of this: {error!r}")
+            return web.json_response(problem.document(), status=problem.status)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         user = self._user(request)
@@ -75,9 +79,8 @@ class ApiServer:
         if api_service is not None:
             return await self._hand_on(request, user, api_service)
         resource = find(self._resources(), target)
-        watch = request.query.get("watch", "") in ("1", "true")
-        self._authorize(user, target.attributes(request.method, watch=watch))
-        if watch and request.method == "GET":
+        self._authorize(user, target.attributes(request.method, request.query))
+        if watches(request.query) and request.method == "GET":
             return await self._watching.stream(request, resource, target)
         if target.subresource not in ("", "status"):
             return await self._subresource(request, target)
@@ -136,6 +139,8 @@ class ApiServer:
         return _reply(reply)
 
     def _review(self, resource: Resource, user: User, body: Any) -> Any:
+        if not isinstance(body, dict):
+            raise Refusal(400, "the body is not an object")
         answers: dict[str, Callable[[], Any]] = {
             "TokenReview": lambda: reviews.token_review(self._tokens, body),
             "SubjectAccessReview": lambda: reviews.access_review(self._store, body),
@@ -197,7 +202,7 @@ class ApiServer:
         self._store.get("pods", target.namespace, target.name)
         if request.query.get("tty") in ("1", "true"):
             raise not_here("terminals in containers")
-        if not request.headers.get("Upgrade"):
+        if not is_possible(request):
             raise Refusal(400, "Upgrade request required")
         container = request.query.get("container") or self._only_container(target)
         command = request.query.getall("command", [])

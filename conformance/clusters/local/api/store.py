@@ -28,6 +28,7 @@ class Event:
     key: str
     object: Object
     version: int
+    before: Object | None = None
 
 
 Listener = Callable[[Event], None]
@@ -59,9 +60,9 @@ class Store:
         found = self._objects.get(key, {})
         return [found[name] for name in sorted(found) if not namespace or name[0] == namespace]
 
-    def keys(self) -> list[str]:
+    def resources(self) -> tuple[str, ...]:
         """The resources that have had objects."""
-        return list(self._objects)
+        return tuple(self._objects)
 
     def create(self, key: str, thing: Object) -> Object:
         """Add an object, with what the server itself writes. Raises Refusal (409)."""
@@ -114,17 +115,18 @@ class Store:
 
         return end
 
-    def since(self, key: str, version: int) -> list[Event]:
+    def since(self, key: str, version: int) -> tuple[Event, ...]:
         """The changes of a resource after a version. Raises Refusal (410) where they are forgotten."""
         if self._history and len(self._history) == _REMEMBERED and version < self._history[0].version:
             raise Refusal(410, f"too old resource version: {version} ({self._history[0].version})")
-        return [event for event in self._history if event.key == key and event.version > version]
+        return tuple(event for event in self._history if event.key == key and event.version > version)
 
     def _put(self, happening: Happening, key: str, place: Name, thing: Object) -> Object:
         self.version += 1
         stored = {**thing, "metadata": {**thing["metadata"], "resourceVersion": str(self.version)}}
-        self._objects.setdefault(key, {})[place] = stored
-        self._tell(Event(happening, key, stored, self.version))
+        known = self._objects.setdefault(key, {})
+        before, known[place] = known.get(place), stored
+        self._tell(Event(happening, key, stored, self.version, before))
         return stored
 
     def _tell(self, event: Event) -> None:

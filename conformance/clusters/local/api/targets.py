@@ -26,13 +26,23 @@ class Target:
     subresource: str = ""
     rest: str = ""
 
-    def attributes(self, method: str, *, watch: bool) -> Attributes:
+    def attributes(self, method: str, query: Mapping[str, str]) -> Attributes:
         """What somebody wants who sends this method there."""
+        watch = watches(query)
         verb = _VERBS.get(method) or ("watch" if watch else "get" if self.name else "list")
         if verb == "delete" and not self.name:
             verb = "deletecollection"
         namespace = self.name if self.plural == "namespaces" and not self.namespace else self.namespace
-        return Attributes(verb, self.group, self.plural, self.subresource, namespace, self.name)
+        # As in Kubernetes, who lists or watches by the name of one object needs no right to the others.
+        named = query.get("fieldSelector", "")
+        by_name = named.removeprefix("metadata.name=") if named.startswith("metadata.name=") else ""
+        name = self.name or by_name
+        return Attributes(verb, self.group, self.plural, self.subresource, namespace, name)
+
+
+def watches(query: Mapping[str, str]) -> bool:
+    """Whether a list is to be followed by its changes."""
+    return query.get("watch", "") in ("1", "true")
 
 
 def parse(path: str) -> Target | None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from conformance.clusters.local.api.conversion import Conversion
 from conformance.clusters.local.api.errors import Refusal
 from conformance.clusters.local.api.kinds import Resource
-from conformance.clusters.local.api.store import Event, Store
+from conformance.clusters.local.api.store import Event, Happening, Store
 from conformance.clusters.local.api.targets import Filter, Target
 
 _LONGEST_S = 1800.0
@@ -57,7 +57,15 @@ class Watching:
     async def _write(
         self, response: web.StreamResponse, resource: Resource, chosen: Filter, event: Event
     ) -> None:
-        if not chosen.admits(event.object):
-            return
-        (thing,) = await self._conversion.to(resource, [event.object])
-        await response.write(json.dumps({"type": event.type, "object": thing}).encode() + b"\n")
+        kind = _seen(event, chosen)
+        if kind is not None:
+            (thing,) = await self._conversion.to(resource, [event.object])
+            await response.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
+
+
+def _seen(event: Event, chosen: Filter) -> Happening | None:
+    """What happened for somebody who sees only what a filter admits; None for nothing."""
+    admitted = chosen.admits(event.object)
+    if event.type != "MODIFIED" or event.before is None or chosen.admits(event.before) == admitted:
+        return event.type if admitted else None
+    return "ADDED" if admitted else "DELETED"

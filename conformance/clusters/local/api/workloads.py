@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from conformance.clusters.local.api.errors import Refusal
+from conformance.clusters.local.api.events import warning
 from conformance.clusters.local.api.store import Event, Object, Store
 
 _LOG = logging.getLogger(__name__)
@@ -77,25 +78,29 @@ class Deployments:
 
     async def _fill(self, own: Object, missing: int) -> None:
         try:
-            await asyncio.gather(*(self._create_pod(_pod(own)) for _ in range(missing)))
+            await asyncio.gather(*(self._make(own) for _ in range(missing)))
         except Refusal as error:
             metadata = own["metadata"]
             _LOG.warning("%s/%s: %s", metadata["namespace"], metadata["name"], error)
-            self._tell(own, str(error))
+            if self._current(own) is None:
+                return
+            about = warning(own, "FailedCreate", f"Error creating: {error}", "replicaset-controller")
+            self._store.create("events", about)
             # What stood in the way (a webhook that does not answer yet) may be gone by then.
             owner = metadata["ownerReferences"][0]["name"]
             asyncio.get_running_loop().call_later(_AGAIN_S, self._touch, metadata["namespace"], owner)
 
-    def _tell(self, own: Object, message: str) -> None:
+    async def _make(self, own: Object) -> None:
+        pod = await self._create_pod(_pod(own))
+        # Who asked for it may be gone meanwhile: a webhook takes its time.
+        if self._current(own) is None:
+            self._delete("pods", pod)
+
+    def _current(self, own: Object) -> Object | None:
+        """A replica set as it is now; None if it is gone."""
         metadata = own["metadata"]
-        involved = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "namespace": metadata["namespace"],
-                    "name": metadata["name"], "uid": metadata["uid"]}  # fmt: skip
-        name = f"{metadata['name']}.{secrets.token_hex(8)}"
-        event = {"apiVersion": "v1", "kind": "Event",
-                 "metadata": {"namespace": metadata["namespace"], "name": name},
-                 "involvedObject": involved, "type": "Warning", "reason": "FailedCreate",
-                 "message": f"Error creating: {message}", "source": {"component": "replicaset-controller"}}  # fmt: skip
-        self._store.create("events", event)
+        found = self._store.find("replicasets.apps", metadata["namespace"], metadata["name"])
+        return found if found is not None and found["metadata"]["uid"] == metadata["uid"] else None
 
     def _remove(self, pods: Sequence[Object]) -> None:
         for pod in pods:
@@ -106,7 +111,8 @@ class Deployments:
         namespace = deployment["metadata"]["namespace"]
         template = deployment["spec"]["template"]
         digest = hashlib.sha256(json.dumps(template, sort_keys=True).encode()).digest()
-        name = f"{deployment['metadata']['name']}-{''.join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:9])}"
+        short = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest[:9])
+        name = f"{deployment['metadata']['name']}-{short}"
         found = self._store.find("replicasets.apps", namespace, name)
         if found is not None:
             return found
@@ -148,14 +154,15 @@ class Deployments:
 
     def _report(self, deployment: Object, own: Object) -> None:
         namespace, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
-        latest = self._store.find("deployments.apps", namespace, name)
-        if latest is None:
+        latest, now = self._store.find("deployments.apps", namespace, name), self._current(own)
+        if latest is None or now is None:
             return
         current, old = self._pods_of(latest, own)
         alive = [pod for pod in current if "deletionTimestamp" not in pod["metadata"]]
         ready, wanted = sum(map(is_ready, alive)), int(latest["spec"]["replicas"])
         status = {"replicas": len(alive), "readyReplicas": ready, "availableReplicas": ready}
-        self._store.replace("replicasets.apps", {**own, "metadata": _fresh(own), "status": status})
+        spec = {**now["spec"], "replicas": wanted}
+        self._store.replace("replicasets.apps", {**now, "spec": spec, "status": status})
         everything = {
             **status,
             "replicas": len(alive) + len(old),
@@ -164,11 +171,6 @@ class Deployments:
             "conditions": [{"type": "Available", "status": "True" if ready >= wanted else "False"}],
         }
         self._store.replace("deployments.apps", {**latest, "status": everything})
-
-
-def _fresh(thing: Object) -> dict[str, Any]:
-    """Metadata with which an object takes the place of whatever is there of it now."""
-    return {key: value for key, value in thing["metadata"].items() if key != "resourceVersion"}
 
 
 def _owner(thing: Object, kind: str) -> dict[str, Any]:
