@@ -27,7 +27,7 @@ def cluster_options(parser: argparse.ArgumentParser, *, without: str = EMBEDDED)
     parser.add_argument(
         "--kubeconfig",
         metavar="FILE",
-        help="kubeconfig of the context (default: KUBECONFIG or ~/.kube/config)",
+        help="its kubeconfig (default: KUBECONFIG or ~/.kube/config)",
     )
 
 

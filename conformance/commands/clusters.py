@@ -58,8 +58,8 @@ def add(commands: Commands) -> None:
     clean = commands.add_parser(
         "clean",
         help="remove what runs left behind, for instance after kill -9",
-        description=f"Removes everything in the cluster that carries the label {RUN_LABEL}. Embedded clusters need "
-        "no cleaning: the kernel takes them down with the run.",
+        description=f"Removes everything in the cluster that carries the label {RUN_LABEL}. Embedded "
+        "clusters need no cleaning: the kernel takes them down with the run.",
     )
     cluster_options(clean, without=CURRENT)
     clean.add_argument("--run", metavar="ID", help="only what this run left behind")

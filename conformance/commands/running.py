@@ -48,9 +48,7 @@ def _run(options: argparse.Namespace) -> int:
         known[requirement_id]
     profiles.load(options.mesh)
     if options.keep and opening.is_embedded(options.context, options.kubeconfig):
-        raise ClusterError(
-            "--keep: the embedded cluster ends with the run; `smi-conformance shell` keeps one up"
-        )
+        raise ClusterError("--keep: the embedded cluster ends with the run; try `smi-conformance shell`")
     opening.check(options.context, options.kubeconfig, options.mesh)
     arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
     arguments += ["--reports", options.reports, "--assert=plain", "--no-header", "-v"]
