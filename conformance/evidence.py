@@ -9,7 +9,11 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client was told to send: one kind of request, as often as ``requests`` says."""
+    """What a client was told to send: one kind of request, as often as ``requests`` says.
+
+    ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge), grpc, tcp or udp. Calls of
+    gRPC are always made by POST.
+    """
 
     client: str
     host: str
@@ -21,7 +25,11 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        what = f"{self.method} {self.path}" if self.protocol == "http" else self.protocol
+        what = {
+            "http": f"{self.method} {self.path}",
+            "http2": f"HTTP/2 {self.method} {self.path}",
+            "grpc": f"gRPC {self.path}",
+        }.get(self.protocol, self.protocol)
         headers = "".join(f" {name}: {value}" for name, value in self.headers.items())
         return f"{self.client} → {self.host}:{self.port} {what}{headers}"
 
@@ -31,9 +39,10 @@ class Traffic:
     """What became of one batch of requests.
 
     ``answered`` counts the clients' view: answers by the workload that gave them; ``ports`` the same by
-    "workload:port". ``statuses`` counts HTTP status codes, ``failures`` what failed without a usable answer
-    (closed, refused, reset, timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers'
-    view, read from their ledgers: how many distinct requests of the batch each workload saw.
+    "workload:port". ``statuses`` counts HTTP status codes, and "grpc-7" and the like for calls of gRPC that
+    failed with that code; ``failures`` counts what failed without a usable answer (closed, refused, reset,
+    timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers' view, read from their
+    ledgers: how many distinct requests of the batch each workload saw.
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
     of those one single server gave all of them. Latencies are in microseconds.
     """

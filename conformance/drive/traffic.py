@@ -27,13 +27,20 @@ class Manner:
     """How a batch is sent.
 
     ``fresh``: a new connection for each request; else connections are kept, ``per_connection`` requests on
-    each if given. ``duration_s`` spreads the requests evenly over that time.
+    each if given. ``single``: one connection for all requests; over HTTP/2 they are under way side by side,
+    otherwise one after another. ``duration_s`` spreads the requests evenly over that time.
     """
 
     fresh: bool = False
     per_connection: int | None = None
     duration_s: float | None = None
     concurrency: int = CONCURRENCY
+    single: bool = False
+
+    @property
+    def connections(self) -> str:
+        """The same in the words of a plan."""
+        return "one" if self.single else "fresh" if self.fresh else "reuse"
 
 
 @dataclass(slots=True)
@@ -172,10 +179,10 @@ def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
         "host": call.host,
         "port": call.port,
         "requests": call.requests,
-        "method": call.method,
+        "method": "POST" if call.protocol == "grpc" else call.method,
         "path": call.path,
         "headers": dict(call.headers),
-        "connections": "fresh" if manner.fresh else "reuse",
+        "connections": manner.connections,
         "per_connection": manner.per_connection,
         "duration_s": manner.duration_s,
         "concurrency": min(manner.concurrency, call.requests),

@@ -35,10 +35,10 @@ class Fault:
 
 
 def _all() -> dict[str, Fault]:
-    from reference.faults import access, backends, cluster, conditions, metrics, routes, splits
+    from reference.faults import access, backends, cluster, conditions, metrics, routes, splits, versions
 
     found: dict[str, Fault] = {}
-    for module in (splits, backends, conditions, routes, access, metrics, cluster):
+    for module in (splits, backends, conditions, routes, versions, access, metrics, cluster):
         for fault in module.FAULTS:
             if fault.id in found:
                 raise ValueError(f"two faults are called {fault.id}")

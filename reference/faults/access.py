@@ -210,6 +210,8 @@ FAULTS = (
                 "http-header-filter",
                 "http-headers-and",
                 "http-matches-or",
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
             }
         ),
         lambda: SpoiltConfiguration(_rules(_any_route)),
@@ -233,6 +235,7 @@ FAULTS = (
                 "http-header-name-case-insensitive",
                 "http-headers-and",
                 "http-matches-or",
+                "http-both-protocol-versions",
             }
         ),
         lambda: SpoiltWorld(_first_match_only),
@@ -240,7 +243,14 @@ FAULTS = (
     Fault(
         "access-newest-target-wins",
         "Of several targets for one destination only the newest counts.",
-        frozenset({"access-additive-union", "access-default-deny", "access-delete-and-narrow-revoke"}),
+        frozenset(
+            {
+                "access-additive-union",
+                "access-default-deny",
+                "access-delete-and-narrow-revoke",
+                "http-both-protocol-versions",
+            }
+        ),
         lambda: SpoiltWorld(_newest_target_only),
         origins=("overlapping-targets-first-match-wins",),
     ),

@@ -70,7 +70,7 @@ FAULTS = (
     Fault(
         "path-regex-taken-for-prefix",
         "pathRegex is a literal prefix.",
-        frozenset({"http-path-is-regex"}),
+        frozenset({"http-path-is-regex", "http-both-protocol-versions"}),
         _matches(_prefix),
         origins=("path-regex-treated-as-prefix",),
     ),
@@ -96,7 +96,7 @@ FAULTS = (
     Fault(
         "header-filters-dropped",
         "Header filters are lost on the way, so their matches hold for everybody.",
-        frozenset({"http-header-filter", "http-headers-and"}),
+        frozenset({"http-header-filter", "http-headers-and", "http-both-protocol-versions"}),
         _matches(_without_headers),
         origins=("header-filter-shape-mismatch",),
     ),
@@ -116,7 +116,7 @@ FAULTS = (
     Fault(
         "methods-crossed-between-paths",
         "The methods of all matches of a group hold for each of its paths.",
-        frozenset({"http-matches-or", "http-method-specific"}),
+        frozenset({"http-matches-or", "http-method-specific", "http-both-protocol-versions"}),
         lambda: SpoiltObjects("httproutegroups", _pooled_methods),
         origins=("methods-crossed-between-paths",),
     ),

@@ -68,12 +68,13 @@ class FakeMesh:
         yield {"kind": "end", "complete": True, "batches": totals}
 
     def _request(self, batch: Batch, index: int, server: dict[str, Any] | None, port: int) -> list[Any]:
-        connection = index + 1 if batch.per_connection == 1 else index % batch.concurrency + 1
+        lanes = 1 if batch.single else batch.concurrency
+        connection = index + 1 if batch.per_connection == 1 else index % lanes + 1
         if server is None:
             return [index, connection, None, None, None, self.latency_us, "refused"]
         self.ledgers[server["status"]["podIP"]].record(f"{batch.id}.{index}", port, _no_details)
         workload = server["metadata"]["annotations"][WORKLOAD_ANNOTATION]
-        status = 200 if batch.protocol == "http" else None
+        status = None if batch.protocol in ("tcp", "udp") else 200
         return [index, connection, workload, port, status, self.latency_us, None]
 
     def _draws(self, objects: Objects, client: dict[str, Any], batch: Batch) -> Callable[[], End]:

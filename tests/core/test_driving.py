@@ -178,6 +178,38 @@ class TestTheDriver:
         assert traffic.fresh
         assert traffic.connections == 0
 
+    def test_sends_all_over_one_connection_where_told(self, driver: Driver, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=40, protocol="http2")
+        (traffic,) = driver.send([call], Manner(single=True))
+        assert (traffic.connections, traffic.uniform_connections) == (1, 0)
+
+    def test_speaks_the_protocol_of_each_call(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        sent: list[tuple[str, str]] = []
+        cluster.on_ask = lambda pod, request: sent.extend(
+            (batch["protocol"], batch["method"]) for batch in request["plan"]["batches"]
+        )
+        calls = [
+            scenario.call("main/client", "main/going", protocol=protocol)
+            for protocol in ("http", "http2", "grpc")
+        ]
+        statuses = [traffic.statuses for traffic in driver.send(calls)]
+        assert sent[:3] == [("http", "GET"), ("http2", "GET"), ("grpc", "POST")]
+        assert statuses == [{"200": 1}] * 3
+
+    @pytest.mark.parametrize(
+        ("protocol", "what"),
+        [
+            ("http", "GET /a x-user: alice"),
+            ("http2", "HTTP/2 GET /a x-user: alice"),
+            ("grpc", "gRPC /a x-user: alice"),
+        ],
+    )
+    def test_says_in_which_protocol_a_call_was_made(self, protocol: str, what: str) -> None:
+        call = Call("main/client", "root", 8080, 1, protocol, path="/a", headers={"x-user": "alice"})
+        assert str(call) == f"main/client → root:8080 {what}"
+
     def test_sends_calls_of_several_clients_in_a_plan_each(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:

@@ -23,10 +23,10 @@ def named(port: int, **changes: Any) -> tuple[str, dict[str, Any]]:
 
 
 def ports(server: Probe, protocol: str) -> int:
-    return {"http": server.http, "tcp": server.tcp, "udp": server.udp}[protocol][0]
+    return {"tcp": server.tcp, "udp": server.udp}.get(protocol, server.http)[0]
 
 
-@pytest.mark.parametrize("protocol", ["http", "tcp", "udp"])
+@pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp", "udp"])
 @pytest.mark.parametrize("connections", ["fresh", "reuse"])
 def test_each_request_is_observed_once_and_is_in_the_ledger(
     client: Probe, server: Probe, protocol: str, connections: str
@@ -37,7 +37,7 @@ def test_each_request_is_observed_once_and_is_in_the_ledger(
     assert sorted(found.column("index", name)) == list(range(450))
     assert Counter(found.column("server", name)) == {"v1": 450}
     assert Counter(found.column("port", name)) == {one["port"]: 450}
-    assert Counter(found.column("status", name)) == {200 if protocol == "http" else None: 450}
+    assert Counter(found.column("status", name)) == {None if protocol in ("tcp", "udp") else 200: 450}
     assert Counter(found.column("failure", name)) == {None: 450}
     assert len(set(found.column("connection", name))) == (450 if connections == "fresh" else 8)
     ledger = server.ledger(name, indices=True)["batches"][name]
@@ -45,10 +45,21 @@ def test_each_request_is_observed_once_and_is_in_the_ledger(
     assert len(ledger["entries"]) == 200
 
 
-def test_a_connection_carries_as_many_requests_as_it_is_told(client: Probe, server: Probe) -> None:
-    found = client.run(batch(server.http[0], requests=22, per_connection=5, concurrency=1))
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+def test_a_connection_carries_as_many_requests_as_it_is_told(
+    client: Probe, server: Probe, protocol: str
+) -> None:
+    found = client.run(batch(server.http[0], protocol=protocol, requests=22, per_connection=5, concurrency=1))
     assert sorted(Counter(found.column("connection")).values()) == [2, 5, 5, 5, 5]
     assert found.totals()["connections"] == 5
+
+
+@pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp"])
+def test_one_connection_carries_all_requests_if_so_told(client: Probe, server: Probe, protocol: str) -> None:
+    name, one = named(ports(server, protocol), protocol=protocol, connections="one", concurrency=8)
+    found = client.run({**one, "requests": 450})
+    assert Counter(found.column("server", name)) == {"v1": 450}
+    assert Counter(found.column("connection", name)) == {1: 450}
 
 
 def test_the_lines_of_an_outcome_add_up(client: Probe, server: Probe) -> None:
@@ -60,17 +71,24 @@ def test_the_lines_of_an_outcome_add_up(client: Probe, server: Probe) -> None:
     assert found.totals()["observations"] == found.totals()["sent"] == 450
 
 
+@pytest.mark.parametrize("protocol", ["http", "http2"])
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "DELETE", "PURGE"])
-def test_any_method_is_sent_and_its_answer_understood(client: Probe, server: Probe, method: str) -> None:
-    name, one = named(server.http[0], method=method, requests=2, concurrency=1)
+def test_any_method_is_sent_and_its_answer_understood(
+    client: Probe, server: Probe, method: str, protocol: str
+) -> None:
+    name, one = named(server.http[0], protocol=protocol, method=method, requests=2, concurrency=1)
     found = client.run(one)
     assert [found.column(column, name) for column in ("server", "failure")] == [["v1"] * 2, [None] * 2]
     assert server.ledger(name)["batches"][name]["entries"][0]["method"] == method
 
 
-def test_a_status_that_the_server_was_told_to_give_is_observed(client: Probe, server: Probe) -> None:
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+def test_a_status_that_the_server_was_told_to_give_is_observed(
+    client: Probe, server: Probe, protocol: str
+) -> None:
     for status in (204, 304, 404, 503):
-        found = client.run(batch(server.http[0], headers={"x-probe-status": str(status)}))
+        headers = {"x-probe-status": str(status)}
+        found = client.run(batch(server.http[0], protocol=protocol, headers=headers))
         assert found.rows["b"][0][2:5] == ["v1", server.http[0], status]
 
 
@@ -122,7 +140,7 @@ def never(made: socket.socket, seen: Peer) -> None:
         pass
 
 
-@pytest.mark.parametrize("protocol", ["http", "tcp"])
+@pytest.mark.parametrize("protocol", ["http", "http2", "tcp"])
 @pytest.mark.parametrize(
     ("script", "failure"),
     [
@@ -166,9 +184,10 @@ def test_an_answer_cut_short_is_none(client: Probe, answer: bytes) -> None:
         b"HTTP/1.1 200 OK\r\nx: " + b"y" * 100_000,
     ],
 )
-def test_an_answer_that_is_none_breaks_the_protocol(client: Probe, answer: bytes) -> None:
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+def test_an_answer_that_is_none_breaks_the_protocol(client: Probe, answer: bytes, protocol: str) -> None:
     with peer(always(answer)) as seen:
-        found = client.run(batch(seen.port))
+        found = client.run(batch(seen.port, protocol=protocol))
     assert found.column("failure") == ["protocol"]
     assert found.totals()["failures"] == {"protocol": 1}
 
@@ -281,20 +300,23 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
         return port
 
 
-@pytest.mark.parametrize("protocol", ["http", "tcp", "udp"])
+@pytest.mark.parametrize("protocol", ["http", "http2", "tcp", "udp"])
 def test_a_port_where_nobody_listens_refuses(client: Probe, protocol: str) -> None:
     port = free_port(socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)
     found = client.run(batch(port, protocol=protocol, requests=40, concurrency=8))
     assert Counter(found.column("failure")) == {"refused": 40}
 
 
-def test_an_address_without_route_is_unreachable(client: Probe) -> None:
-    found = client.run(batch(80, host="255.255.255.255", requests=40, concurrency=8))
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+def test_an_address_without_route_is_unreachable(client: Probe, protocol: str) -> None:
+    found = client.run(batch(80, host="255.255.255.255", protocol=protocol, requests=40, concurrency=8))
     assert Counter(found.column("failure")) == {"unreachable": 40}
 
 
-def test_a_name_that_nobody_knows_fails_each_request(client: Probe) -> None:
-    found = client.run(batch(80, host="no-such-name.invalid", requests=300, concurrency=8))
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+def test_a_name_that_nobody_knows_fails_each_request(client: Probe, protocol: str) -> None:
+    unknown = batch(80, host="no-such-name.invalid", protocol=protocol, requests=300, concurrency=8)
+    found = client.run(unknown)
     assert Counter(found.column("failure")) == {"dns": 300}
     assert Counter(found.column("connection")) == {0: 300}
     assert found.end["complete"]
@@ -312,8 +334,10 @@ def test_udp_without_an_answer_times_out(client: Probe) -> None:
     assert found.column("failure") == ["timeout"] * 3
 
 
-def test_a_time_out_holds_up_nobody_else(client: Probe, server: Probe) -> None:
-    slow, one = named(server.http[0], headers={"x-probe-delay-ms": "5000"}, timeout_s=0.1, requests=4)
+@pytest.mark.parametrize("protocol", ["http", "http2"])
+def test_a_time_out_holds_up_nobody_else(client: Probe, server: Probe, protocol: str) -> None:
+    headers = {"x-probe-delay-ms": "5000"}
+    slow, one = named(server.http[0], protocol=protocol, headers=headers, timeout_s=0.1, requests=4)
     fast, other = named(server.http[0], requests=100, concurrency=2)
     found = client.run({**one, "concurrency": 4}, other, parallel=True)
     assert found.column("failure", slow) == ["timeout"] * 4

@@ -151,7 +151,6 @@ def test_the_connection_is_closed_for_a_client_that_wants_no_more(server: Probe,
     [
         (b"hello\r\n\r\n", 400),
         (b"GET /\r\n\r\n", 400),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nSpace : x\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),

@@ -31,10 +31,11 @@ from tenacity import retry, stop_after_delay, wait_fixed
 from reference.compiler import Configuration, compile
 from reference.compiler.bootstrap import bootstrap, identity_files
 from reference.names import spiffe_id
+from reference.spoiler import Faithful, Spoiler
 from reference.world import Workload, World
 
 JSON = dict[str, Any]
-
+FAITHFUL = Faithful()
 
 _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 
@@ -100,9 +101,10 @@ class Sidecar:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: World, spoiler: Spoiler = FAITHFUL) -> None:
         """Deliver what the world means for this workload and wait until Envoy has taken all of it."""
-        configuration = compile(world, self.workload, str(self._xds))
+        configuration = compile(spoiler.world(world), self.workload, str(self._xds))
+        configuration = spoiler.configuration(configuration, world, self.workload)
         files = dataclasses.replace(
             configuration, listeners=tuple(self._relocated(each) for each in configuration.listeners)
         ).files()
@@ -281,9 +283,9 @@ class Loopback:
         self.sidecars[workload.name] = sidecar
         return sidecar
 
-    def apply(self, world: World) -> None:
+    def apply(self, world: World, spoiler: Spoiler = FAITHFUL) -> None:
         for sidecar in self.sidecars.values():
-            sidecar.apply(world)
+            sidecar.apply(world, spoiler)
 
     def __getitem__(self, name: str) -> Sidecar:
         return self.sidecars[name]

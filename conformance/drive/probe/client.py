@@ -4,97 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from .dialogue import Answer, dialogue, failed
+from .lanes import Lane, lanes_of
 from .plan import REQUESTS, Batch
-from .resolve import Target, connect, failure_of
-from .stream import Stream
+from .resolve import Target
 
 ROWS = 200
 """Observations of a line."""
 Emit = Callable[[str, "list[list[Any]]"], object]
-
-
-class Lane:
-    """One of the requests that a batch may have under way at once, with the connection that it goes over."""
-
-    __slots__ = ("_dialogue", "_index", "_run", "_serial", "_started", "_stream", "_used")
-
-    def __init__(self, run: BatchRun) -> None:
-        self._run = run
-        self._dialogue = dialogue(run.batch)
-        self._stream: Stream | None = None
-        self._serial = 0
-        self._used = 0
-        self._index = -1
-        self._started = 0.0
-
-    def send(self, index: int) -> None:
-        """Send a request, over a new connection if there is none to be used."""
-        self._index = index
-        self._started = perf_counter()
-        run = self._run
-        if self._stream is None:
-            if run.target is None:
-                run.loop.call_soon(self._unsent, "dns")
-                return
-            self._serial = run.connection()
-            self._used = 0
-            try:
-                made = connect(run.target, datagrams=run.batch.protocol == "udp")
-            except OSError as error:
-                run.loop.call_soon(self._unsent, failure_of(error))
-                return
-            self._stream = Stream(run.loop, made, self._received, self._lost)
-        self._used += 1
-        self._stream.write(self._dialogue.request(index, last=self._used == run.batch.per_connection))
-
-    def overdue(self, before: float) -> bool:
-        return self._index >= 0 and self._started <= before
-
-    @property
-    def started(self) -> float | None:
-        """When the request under way was sent."""
-        return self._started if self._index >= 0 else None
-
-    def give_up(self) -> None:
-        """End the request under way as timed out."""
-        self._finish(failed("timeout"))
-
-    def close(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _received(self, data: bytes) -> None:
-        if self._index < 0:
-            # Words on an idle connection, such as a server's announcement that it closes it.
-            self.close()
-            return
-        answer = self._dialogue.feed(data)
-        if answer is not None:
-            self._finish(answer)
-
-    def _lost(self, error: OSError | None) -> None:
-        self._stream = None
-        if self._index >= 0:
-            self._finish((None if error else self._dialogue.end()) or failed(failure_of(error)))
-
-    def _unsent(self, failure: str) -> None:
-        # It may have been given up meanwhile.
-        if self._index >= 0:
-            self._finish(failed(failure))
-
-    def _finish(self, answer: Answer) -> None:
-        latency_us = round((perf_counter() - self._started) * 1_000_000)
-        index, self._index = self._index, -1
-        if not answer.keep or self._used == self._run.batch.per_connection:
-            self.close()
-        row = [index, self._serial, answer.server, answer.port, answer.status, latency_us, answer.failure]
-        self._run.finished(self, row, answer.sample)
 
 
 class BatchRun:
@@ -108,7 +28,8 @@ class BatchRun:
         self._emit = emit
         self._rows: list[list[Any]] = []
         self._most = REQUESTS if batch.requests is None else batch.requests
-        self._lanes: list[Lane] = []
+        # Made before anything is sent, so that no latency holds the time that it takes.
+        self._lanes: Sequence[Lane] = lanes_of(self, min(batch.concurrency, self._most))
         self._idle: deque[Lane] = deque()
         self._sent = self._observed = self._connections = 0
         self._ending = self._cut = False
@@ -126,7 +47,6 @@ class BatchRun:
         if self.batch.requests is None and self.batch.duration_s is not None:
             self._stopper = self.loop.call_later(self.batch.duration_s, self.stop)
         self._watch()
-        self._lanes = [Lane(self) for _ in range(min(self.batch.concurrency, self._most))]
         for lane in self._lanes:
             self._next(lane)
 

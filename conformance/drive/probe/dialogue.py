@@ -14,11 +14,14 @@ _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Answer(NamedTuple):
-    """What came back. ``server`` is None when no probe answered; ``sample`` is then what was said instead."""
+    """What came back. ``server`` is None when no probe answered; ``sample`` is then what was said instead.
+
+    ``status`` is that of HTTP, or of a gRPC call that failed: "grpc-7".
+    """
 
     server: str | None
     port: int | None
-    status: int | None
+    status: int | str | None
     failure: str | None
     keep: bool
     sample: bytes = b""
@@ -68,8 +71,7 @@ class HttpDialogue:
         try:
             rest = self._read(data)
         except Malformed:
-            start = self._buffer or data
-            return failed("tls" if _is_tls(start) else "protocol")._replace(sample=start[:SAMPLE])
+            return strange(self._buffer or data)
         if rest is None:
             return None
         return self._judge(clean=not rest)
@@ -115,18 +117,8 @@ class HttpDialogue:
         assert self._head is not None  # noqa: S101 - only complete answers are judged
         status, fields, closing = self._head
         keep = clean and not closing and status != 101
-        if self._body is not None:
-            said = _said(self._body.kept)
-            sample = self._body.kept[:SAMPLE]
-        else:
-            said = _said_in_fields(fields)
-            sample = b""
-        if said is None:
-            return Answer(None, None, status, None, keep, sample)
-        server, port, nonce = said
-        if nonce != self._nonce:
-            return Answer(server, port, status, "mismatch", keep=False)
-        return Answer(server, port, status, None, keep)
+        body = None if self._body is None else self._body.kept
+        return judged(status, fields, body, self._nonce, keep=keep)
 
 
 class LineDialogue:
@@ -150,10 +142,10 @@ class LineDialogue:
         self._buffer += data
         line, newline, echo = self._buffer.partition(b"\n")
         if _is_tls(self._buffer):
-            return failed("tls")._replace(sample=self._buffer[:SAMPLE])
+            return strange(self._buffer)
         said = _said(line) if newline else None
         if (newline and said is None) or len(self._buffer) > HEAD_LIMIT + len(self._sent):
-            return failed("protocol")._replace(sample=self._buffer[:SAMPLE])
+            return strange(self._buffer)
         if said is None:
             return None
         server, port, nonce = said
@@ -165,13 +157,36 @@ class LineDialogue:
         return None
 
 
+def host_of(batch: Batch) -> str:
+    """The host that the requests of a batch name."""
+    host = f"[{batch.host}]" if ":" in batch.host else batch.host
+    return host if batch.port == _DEFAULT_PORT else f"{host}:{batch.port}"
+
+
+def judged(
+    status: int | str, fields: dict[bytes, bytes], body: bytes | None, nonce: str, *, keep: bool
+) -> Answer:
+    """The answer that a message of HTTP is; where it has no body (None), its fields say who gave it."""
+    said = _said_in_fields(fields) if body is None else _said(body)
+    if said is None:
+        return Answer(None, None, status, None, keep, (body or b"")[:SAMPLE])
+    server, port, echoed = said
+    if echoed != nonce:
+        return Answer(server, port, status, "mismatch", keep=False)
+    return Answer(server, port, status, None, keep)
+
+
+def strange(data: bytes) -> Answer:
+    """What came is not of the protocol."""
+    return failed("tls" if _is_tls(data) else "protocol")._replace(sample=data[:SAMPLE])
+
+
 def _http_request(batch: Batch) -> tuple[bytes, bytes]:
     """What stands before the nonce, and what after it (and after the field that may follow it)."""
     names = {name.lower() for name, _ in batch.headers}
     lines = [f"{batch.method} {batch.path} HTTP/1.1"]
     if "host" not in names:
-        host = f"[{batch.host}]" if ":" in batch.host else batch.host
-        lines.append(f"Host: {host}" if batch.port == _DEFAULT_PORT else f"Host: {host}:{batch.port}")
+        lines.append(f"Host: {host_of(batch)}")
     lines += [f"{name}: {value}" for name, value in batch.headers]
     body = batch.body
     if "transfer-encoding" in names:

@@ -1,4 +1,6 @@
-"""Serves HTTP/1.1: answers each request with who answered it, and enters it into the ledger.
+"""Serves HTTP: answers each request with who answered it, and enters it into the ledger.
+
+HTTP/1.1 is spoken here. A connection that begins with the preface of HTTP/2 is handed over to `http2_server`.
 
 Header and body leave in one write: written apart, the second waits for the peer's delayed acknowledgement,
 which takes 40 ms.
@@ -11,6 +13,7 @@ import http
 import itertools
 import json
 import socket
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from .framing import HEAD_LIMIT, Chunked, Malformed, Sized, closes, split_head, stated_body
@@ -21,7 +24,9 @@ _CLIP = 512
 _HEADERS = 32
 _LONGEST_DELAY_S = 60.0
 _CLOSE = "connection: close\r\n"
-_BODILESS = frozenset({204, 304})
+BODILESS = frozenset({204, 304})
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What a client says that knows that the server speaks HTTP/2 (RFC 9113, section 3.4)."""
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _REASONS = {status.value: status.phrase for status in http.HTTPStatus}
 
@@ -34,7 +39,7 @@ class Identity(NamedTuple):
 
 
 class HttpServer:
-    """One port that speaks HTTP/1.1."""
+    """One port that speaks HTTP/1.1 and HTTP/2."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, identity: Identity, port: int, ledger: Ledger
@@ -50,9 +55,20 @@ class HttpServer:
     def accepted(self, made: socket.socket, remote: str) -> None:
         _Connection(self, made, next(self._serials), remote)
 
-    def answer(self, request: _Request) -> bytes:
-        """The whole response, as bytes."""
-        body = _encode(
+    def record(
+        self, request: Request, connection: int, remote: str, headers: Callable[[], dict[str, str]]
+    ) -> None:
+        """Enter a request into the ledger; ``headers`` gives them as they came over the wire."""
+
+        def entry() -> Entry:
+            path = request.path[:_CLIP]
+            return Entry(self.port, request.method, path, headers(), connection, remote)
+
+        self.ledger.record(request.nonce, self.port, entry)
+
+    def said(self, request: Request) -> str:
+        """The body of an answer."""
+        return _encode(
             {
                 "server": self.identity.name,
                 "port": self.port,
@@ -62,26 +78,44 @@ class HttpServer:
                 "pod": self.identity.pod,
             }
         )
+
+    def answer(self, request: Request) -> bytes:
+        """The whole response, as bytes."""
+        body = self.said(request)
         status = request.status
         head = (
             f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n{self._named}\r\n"
             f"x-probe-nonce: {request.nonce}\r\n{_CLOSE if request.last else ''}"
         )
-        if status in _BODILESS:
+        if status in BODILESS:
             return f"{head}\r\n".encode("latin-1")
         sent = "" if request.method == "HEAD" else body
         return f"{head}content-length: {len(body)}\r\n\r\n{sent}".encode("latin-1")
 
 
 class _Connection:
-    __slots__ = ("_body", "_buffer", "_head", "_held", "_remote", "_serial", "_server", "_stream", "_timer")
+    __slots__ = (
+        *(
+            "_body",
+            "_buffer",
+            "_fresh",
+            "_head",
+            "_held",
+            "_remote",
+            "_serial",
+            "_server",
+            "_stream",
+            "_timer",
+        ),
+    )
 
     def __init__(self, server: HttpServer, made: socket.socket, serial: int, remote: str) -> None:
         self._server = server
         self._serial = serial
         self._remote = remote
         self._buffer = b""
-        self._head: _Request | None = None
+        self._fresh = True
+        self._head: Request | None = None
         self._body: Sized | Chunked | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held = False
@@ -89,11 +123,26 @@ class _Connection:
 
     def _received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
+        if self._fresh:
+            if _PREFACE.startswith(self._buffer[: len(_PREFACE)]):
+                self._upgrade()
+                return
+            self._fresh = False
         try:
             while self._buffer and not self._held and not self._stream.closed and self._advance():
                 pass
         except Malformed as error:
             self._refuse(400, str(error))
+
+    def _upgrade(self) -> None:
+        """Go on in HTTP/2 once the preface is complete."""
+        if len(self._buffer) >= len(_PREFACE):
+            # Imported here: that takes a tenth of a second, and most probes never need it.
+            from .http2_server import Http2Connection
+
+            speaker = Http2Connection(self._server, self._stream, self._serial, self._remote)
+            speaker.received(self._buffer)
+            self._buffer = b""
 
     def _lost(self, error: OSError | None) -> None:
         if self._timer is not None:
@@ -125,24 +174,15 @@ class _Connection:
         self._buffer = self._buffer[end + 4 :]
         if not raw:
             return True
-        self._head = request = _Request(raw)
-        self._record(request, raw)
+        self._head = request = _read(raw)
+        self._server.record(request, self._serial, self._remote, lambda: spelled(_lines(raw)))
         body = stated_body(request.fields)
         self._body = None if isinstance(body, Sized) and body.empty else body
         if b"expect" in request.fields and self._body is not None:
             self._stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         return True
 
-    def _record(self, request: _Request, raw: bytes) -> None:
-        port = self._server.port
-
-        def entry() -> Entry:
-            path = request.path[:_CLIP]
-            return Entry(port, request.method, path, _spelled(raw), self._serial, self._remote)
-
-        self._server.ledger.record(request.nonce, port, entry)
-
-    def _finish(self, request: _Request) -> None:
+    def _finish(self, request: Request) -> None:
         self._head = None
         delay = request.delay_s
         if delay:
@@ -152,7 +192,7 @@ class _Connection:
         else:
             self._answer(request)
 
-    def _after_delay(self, request: _Request) -> None:
+    def _after_delay(self, request: Request) -> None:
         self._timer = None
         self._held = False
         self._answer(request)
@@ -160,7 +200,7 @@ class _Connection:
         if self._buffer:
             self._received(b"")
 
-    def _answer(self, request: _Request) -> None:
+    def _answer(self, request: Request) -> None:
         self._stream.write(self._server.answer(request))
         if request.last and self._stream.idle and not self._buffer:
             self._stream.close()
@@ -176,21 +216,17 @@ class _Connection:
         self._stream.finish()
 
 
-class _Request:
-    """The head of a request. Raises Malformed for what is none."""
+class Request:
+    """The head of a request, with what it tells the server to do. Raises Malformed for what is no number."""
 
     __slots__ = ("delay_s", "fields", "last", "method", "nonce", "path", "status")
 
-    def __init__(self, raw: bytes) -> None:
-        first, fields = split_head(raw)
-        words = first.split(b" ")
-        if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not words[0] or not words[1]:
-            raise Malformed("not a request line of HTTP/1.1")
-        self.method = words[0].decode("latin-1")
-        self.path = words[1].decode("latin-1")
+    def __init__(self, method: bytes, path: bytes, fields: dict[bytes, bytes], *, last: bool) -> None:
+        self.method = method.decode("latin-1")
+        self.path = path.decode("latin-1")
         self.fields = fields
         self.nonce = fields.get(b"x-probe-nonce", b"").decode("latin-1")
-        self.last = closes(words[2], fields)
+        self.last = last
         self.status = 200
         self.delay_s = 0.0
         if b"x-probe-status" in fields:
@@ -199,18 +235,30 @@ class _Request:
             self.delay_s = min(_number(fields[b"x-probe-delay-ms"]) / 1000, _LONGEST_DELAY_S)
 
 
+def _read(raw: bytes) -> Request:
+    """The request that a head of HTTP/1.1 is. Raises Malformed for what is none."""
+    first, fields = split_head(raw)
+    words = first.split(b" ")
+    if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not words[0] or not words[1]:
+        raise Malformed("not a request line of HTTP/1.1")
+    return Request(words[0], words[1], fields, last=closes(words[2], fields))
+
+
 def _number(value: bytes) -> int:
     if not value.isdigit() or len(value) > 9:
         raise Malformed("a number was expected")
     return int(value)
 
 
-def _spelled(raw: bytes) -> dict[str, str]:
-    """Header fields with their names as they came over the wire."""
-    lines = raw.decode("latin-1").split("\r\n")[1 : _HEADERS + 1]
-    found: dict[str, str] = {}
-    for line in lines:
+def _lines(raw: bytes) -> Iterator[tuple[str, str]]:
+    for line in raw.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
-        value = value.strip()
+        yield name, value.strip()
+
+
+def spelled(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header fields with their names as they came over the wire; not all, if there are very many."""
+    found: dict[str, str] = {}
+    for name, value in itertools.islice(fields, _HEADERS):
         found[name] = (f"{found[name]}, {value}" if name in found else value)[:_CLIP]
     return found

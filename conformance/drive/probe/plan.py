@@ -10,7 +10,8 @@ REQUESTS = 200_000
 CONCURRENCY = 1_024
 DEADLINE_S = 60.0
 LONGEST_S = 3_600.0
-_PROTOCOLS = ("http", "tcp", "udp")
+_PROTOCOLS = ("http", "http2", "grpc", "tcp", "udp")
+OVER_HTTP2 = frozenset({"http2", "grpc"})
 _BATCH_KEYS = frozenset(
     {
         *("id", "protocol", "host", "port", "requests", "concurrency", "connections", "per_connection"),
@@ -27,9 +28,12 @@ class PlanError(ValueError):
 class Batch(NamedTuple):
     """Requests of one kind to one address.
 
+    ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge: RFC 9113, section 3.3), grpc
+    (over HTTP/2, in the manner of gRPC), tcp or udp.
     ``requests`` is None for traffic that goes on until it is stopped or ``duration_s`` seconds are over.
     ``interval_s`` is the time from one request to the next; 0 stands for as fast as the connections allow.
-    ``per_connection`` is how many requests a connection carries, None for any number.
+    ``per_connection`` is how many requests a connection carries, None for any number. With ``single`` all of
+    them share one connection, over HTTP/2 side by side; ``concurrency`` is 1 where that cannot be.
     """
 
     id: str
@@ -39,6 +43,7 @@ class Batch(NamedTuple):
     requests: int | None
     concurrency: int
     per_connection: int | None
+    single: bool
     method: str
     path: str
     headers: tuple[tuple[str, str], ...]
@@ -96,9 +101,10 @@ def _batch(document: object) -> Batch:
         host=_text(given, "host", None, where, forbidden="\r\n \0"),
         port=_count(given, "port", None, 65_535, where),
         requests=requests,
-        concurrency=_count(given, "concurrency", 1, CONCURRENCY, where),
+        concurrency=_concurrency(given, protocol, where),
         per_connection=_per_connection(given, where),
-        method=_text(given, "method", "GET", where, forbidden="\r\n \0"),
+        single=given.get("connections") == "one",
+        method=_method(given, protocol, where),
         path=_text(given, "path", "/", where, forbidden="\r\n \0"),
         headers=_headers(given.get("headers"), where),
         body=_body(given, protocol, where),
@@ -124,10 +130,23 @@ def _amount(given: dict[str, Any], where: str) -> tuple[int | None, float | None
     return requests, duration, duration / requests if duration else 0.0
 
 
+def _concurrency(given: dict[str, Any], protocol: str, where: str) -> int:
+    concurrency = _count(given, "concurrency", 1, CONCURRENCY, where)
+    one_by_one = given.get("connections") == "one" and protocol not in OVER_HTTP2
+    return 1 if one_by_one else concurrency
+
+
+def _method(given: dict[str, Any], protocol: str, where: str) -> str:
+    method = _text(given, "method", "POST" if protocol == "grpc" else "GET", where, forbidden="\r\n \0")
+    if protocol == "grpc" and method != "POST":
+        raise PlanError(f"{where}: the method of grpc is POST, not {method!r}")
+    return method
+
+
 def _per_connection(given: dict[str, Any], where: str) -> int | None:
     connections = given.get("connections", "reuse")
-    if connections not in ("reuse", "fresh"):
-        raise PlanError(f"{where}: connections are reuse or fresh, not {connections!r}")
+    if connections not in ("reuse", "fresh", "one"):
+        raise PlanError(f"{where}: connections are reuse, fresh or one, not {connections!r}")
     if connections == "fresh":
         return 1
     if given.get("per_connection") is None:
@@ -154,7 +173,7 @@ def _body(given: dict[str, Any], protocol: str, where: str) -> bytes:
     text = given.get("body")
     if text is not None and not isinstance(text, str):
         raise PlanError(f"{where}: body is a string")
-    if text and protocol != "http" and "\n" in text:
+    if text and protocol in ("tcp", "udp") and "\n" in text:
         raise PlanError(f"{where}: the body of {protocol} is one line")
     return (text or "").encode()
 

@@ -61,6 +61,11 @@ class Stream:
             self._loop.add_writer(self._socket, self._writable)
             self._update()
 
+    def hand_over(self, received: Callable[[bytes], None], lost: Callable[[OSError | None], None]) -> None:
+        """From now on tell somebody else what comes in."""
+        self._received = received
+        self._lost = lost
+
     def hold(self, held: bool) -> None:
         """Stop reading, or go on: what comes in meanwhile waits in the kernel."""
         self._held = held

@@ -1,0 +1,68 @@
+"""HTTP/1.1 and HTTP/2: a route group covers both, with path, method and headers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/both-versions", arena=("access",), groups=("access", "specs")
+)
+
+SERVERS = ("access/server",)
+Request = tuple[str, str, dict[str, str]]
+GRANTED: tuple[Request, ...] = (("GET", "/items/7", {}), ("POST", "/user", {"x-user": "alice"}))
+DENIED: tuple[Request, ...] = (
+    ("GET", "/items/x", {}),
+    ("POST", "/items/7", {}),
+    ("POST", "/user", {"x-user": "carol"}),
+    ("POST", "/user", {}),
+)
+PORTS = {"http": 8080, "http2": 8081}
+"""Where each version is at home. On the port of the other it need not be understood, but opens nothing."""
+
+
+def asks(scenario: Scenario, protocol: str) -> list[Ask]:
+    """What is granted at home, and what is denied on either port."""
+
+    def ask(request: Request, port: int, *, granted: bool) -> Ask:
+        method, path, headers = request
+        call = scenario.call(
+            "access/alpha",
+            "access/both-versions",
+            port=port,
+            protocol=protocol,
+            method=method,
+            path=path,
+            headers=headers,
+        )
+        sent = "".join(f" {name}: {value}" for name, value in headers.items())
+        name = f"{protocol} {method} {path}{sent} to {port}"
+        return Ask(name, "granted" if granted else "denied", call, "server")
+
+    home = PORTS[protocol]
+    at_home = [ask(request, home, granted=True) for request in GRANTED]
+    return at_home + [ask(request, port, granted=False) for request in DENIED for port in PORTS.values()]
+
+
+@pytest.fixture(scope="module")
+def both(scenario: Scenario) -> Table:
+    wanted = [ask for protocol in PORTS for ask in asks(scenario, protocol)]
+    return scenario.access(wanted, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("http-both-protocol-versions")
+def test_path_method_and_headers_decide_in_both_versions(
+    both: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    # Apart, so that what is denied in one version has its control in what is granted in the same.
+    first, second = (
+        both.pick(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])
+        for protocol in PORTS
+    )
+    verdict(judge.all_of(http=judge.access(*first), http2=judge.access(*second)))

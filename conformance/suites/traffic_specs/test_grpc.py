@@ -1,0 +1,32 @@
+"""gRPC, which has no kind of its own: a route group tells its methods apart by their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/grpc", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/other",)
+CALLS = {"/pkg.Service/Echo": "granted", "/pkg.Service/Other": "denied"}
+
+
+@pytest.fixture(scope="module")
+def calls(scenario: Scenario) -> Table:
+    asks = []
+    for path, expect in CALLS.items():
+        call = scenario.call("access/alpha", "access/rpc", port=8081, protocol="grpc", path=path)
+        asks.append(Ask(path, "granted" if expect == "granted" else "denied", call, "other"))
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("http-grpc-through-routes")
+def test_a_method_is_granted_by_its_path_and_another_is_not(
+    calls: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*calls.pick()))

@@ -1,0 +1,67 @@
+"""Servers of HTTP/2 that misbehave, and what it looks like on the wire."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import Event, RequestReceived, StreamEnded
+from probe_peers import Peer, Script
+
+Headers = list[tuple[str, str]]
+Answering = Callable[["Talk", int, str], object]
+
+
+class Talk:
+    """One connection of a server."""
+
+    def __init__(self, made: socket.socket, seen: Peer) -> None:
+        self.made = made
+        self.seen = seen
+        self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
+        self.h2.initiate_connection()
+        self.flush()
+
+    def flush(self) -> None:
+        self.made.sendall(self.h2.data_to_send())
+
+    def events(self) -> Iterator[Event]:
+        """Until the client closes."""
+        while data := self.made.recv(65536):
+            yield from self.h2.receive_data(data)
+            self.flush()
+
+    def answer(self, stream: int, nonce: str, *, server: str = "v1", status: int = 200) -> None:
+        body = json.dumps({"server": server, "port": 1, "nonce": nonce}).encode()
+        self.h2.send_headers(stream, [(":status", str(status))])
+        self.h2.send_data(stream, body, end_stream=True)
+        self.flush()
+
+    def tell(self, stream: int, headers: Headers, body: bytes = b"", trailers: Headers | None = None) -> None:
+        """Answer with these fields, body and trailers."""
+        self.h2.send_headers(stream, headers, end_stream=not body and not trailers)
+        if body:
+            self.h2.send_data(stream, body, end_stream=not trailers)
+        if trailers:
+            self.h2.send_headers(stream, trailers, end_stream=True)
+        self.flush()
+
+
+def speaking(answering: Answering) -> Script:
+    """Call this with each request that is complete: the talk, the stream's number, the nonce."""
+
+    def script(made: socket.socket, seen: Peer) -> None:
+        talk = Talk(made, seen)
+        nonces: dict[int, str] = {}
+        for event in talk.events():
+            if isinstance(event, RequestReceived):
+                headers = dict(event.headers)
+                seen.heads.append(json.dumps(event.headers))
+                nonces[event.stream_id] = str(headers["x-probe-nonce"])
+            elif isinstance(event, StreamEnded):
+                answering(talk, event.stream_id, nonces[event.stream_id])
+
+    return script

@@ -1,0 +1,120 @@
+"""What the faults of routes and access do to the scenarios of HTTP/2 and gRPC, as real Envoys have it.
+
+The same manifests and the same calls as in the suite, with ports that are free here.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from compiler_http2 import Client, application
+from compiler_loopback import FAITHFUL, Loopback, free_port
+from compiler_worlds import namespace, pod, slices, workload, world
+
+from conformance.drive.manifests import load
+from conformance.suites.traffic_specs import test_both_versions as both_versions
+from conformance.suites.traffic_specs import test_grpc as grpc
+from reference.faults import FAULTS, Fault, access, routes, versions
+from reference.spoiler import Spoiler
+
+SPACE = "smi-access"
+SERVICES = {"both-versions": "10.1.0.11", "rpc": "10.1.0.12"}
+REQUIREMENTS = {"both-versions": "http-both-protocol-versions", "grpc": "http-grpc-through-routes"}
+OF_ROUTES = [*versions.FAULTS, *routes.FAULTS, *access.FAULTS]
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A client and the two servers of the scenarios."""
+
+    mesh: Loopback
+    pods: list[dict[str, Any]]
+    ports: dict[int, list[int]]
+
+    def wrong(self, spoiler: Spoiler) -> set[str]:
+        """The requirements whose calls do not all come out as the suite expects."""
+        tables = {"both-versions": self._both_versions, "grpc": self._grpc}
+        found = set()
+        for folder, table in tables.items():
+            self.mesh.apply(self._world(folder), spoiler)
+            if not table():
+                found.add(REQUIREMENTS[folder])
+        return found
+
+    def _world(self, folder: str) -> Any:
+        services = copy.deepcopy(load(f"traffic-specs/{folder}/services.yaml"))
+        for one in services:
+            one["spec"]["clusterIP"] = SERVICES[one["metadata"]["name"]]
+        policies = copy.deepcopy(load(f"traffic-specs/{folder}/target.yaml"))
+        for number, one in enumerate(policies):
+            # What the API server would have put there.
+            one["metadata"] |= {"creationTimestamp": "2024-01-01T00:00:00Z", "resourceVersion": str(number)}
+            if one["kind"] == "TCPRoute":
+                told = one["spec"]["matches"]["ports"]
+                one["spec"]["matches"]["ports"] = [port for known in told for port in self.ports[known]]
+        objects = {"services": services, "pods": self.pods, "endpointslices": slices(services, self.pods)}
+        return world(*policies, namespaces=[namespace(SPACE)], **objects)
+
+    def _both_versions(self) -> bool:
+        asks = [(request, True) for request in both_versions.GRANTED]
+        asks += [(request, False) for request in both_versions.DENIED]
+        return all(
+            self._goes_through(protocol, request) is granted
+            for protocol in both_versions.PORTS
+            for request, granted in asks
+        )
+
+    def _goes_through(self, protocol: str, request: both_versions.Request) -> bool:
+        method, path, headers = request
+        address, port = SERVICES["both-versions"], both_versions.PORTS[protocol]
+        given = {name.replace("-", "_"): value for name, value in headers.items()}
+        if protocol == "http":
+            status, _, _ = self.mesh["alpha"].get(address, path, port=port, method=method, **given)
+            return status == 200
+        with self.mesh["alpha"].connect(address, port) as connection:
+            return Client(connection).get(path, method, **given).status == 200
+
+    def _grpc(self) -> bool:
+        return all(self._is_answered(path) is (expect == "granted") for path, expect in grpc.CALLS.items())
+
+    def _is_answered(self, path: str) -> bool:
+        with self.mesh["alpha"].connect(SERVICES["rpc"], 8081) as connection:
+            try:
+                return Client(connection).call(path).trailers.get("grpc-status") == "0"
+            except ConnectionError:
+                return False
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
+    http, alt, other_http, other_alt = (free_port() for _ in range(4))
+    pods = [
+        pod("alpha", "127.0.1.1", space=SPACE),
+        pod("server", "127.0.1.11", space=SPACE, ports={"http": http, "alt": alt}),
+        pod("other", "127.0.1.12", space=SPACE, ports={"http": other_http, "alt": other_alt}),
+    ]
+    with ExitStack() as stack:
+        for name, port in (("server", http), ("server", alt), ("other", other_http), ("other", other_alt)):
+            stack.enter_context(application(name, port))
+        directory: Path = tmp_path_factory.mktemp("mesh")
+        mesh = Loopback(directory)
+        stack.callback(mesh.close)
+        mesh.add(workload("alpha", SPACE), "127.0.1.1")
+        mesh.add(workload("server", SPACE), "127.0.1.11", http, alt)
+        mesh.add(workload("other", SPACE), "127.0.1.12", other_http, other_alt)
+        yield Arena(mesh, pods, {8080: [http, other_http], 8081: [alt, other_alt]})
+
+
+def test_without_a_fault_every_call_comes_out_as_the_suite_expects(arena: Arena) -> None:
+    assert arena.wrong(FAITHFUL) == set()
+
+
+@pytest.mark.parametrize("fault", OF_ROUTES, ids=lambda fault: fault.id)
+def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> None:
+    assert arena.wrong(FAULTS[fault.id].spoiler()) == fault.breaks & set(REQUIREMENTS.values())
