@@ -6,6 +6,7 @@ Plans are checked and ledgers kept by the probe's own code, so what the real pro
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,30 +86,61 @@ class FakeMesh:
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
         name, namespace = batch.host.split(".")[:2]
-        weights = self._weights(objects, client, namespace, name)
-        ends = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
+        weights = self._weights(objects, client, namespace, name, batch.headers)
+        found = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
+        ends = {one: behind for one, behind in found.items() if behind is not None}
+        weights = {one: weights[one] for one in ends}
         totals = list(accumulate(weights.values()))
         chance = random.Random(batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
-    def _weights(self, objects: Objects, client: dict[str, Any], namespace: str, name: str) -> dict[str, int]:
+    def _weights(
+        self,
+        objects: Objects,
+        client: dict[str, Any],
+        namespace: str,
+        name: str,
+        headers: Iterable[tuple[str, str]],
+    ) -> dict[str, int]:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
             for (kind, where, _), split in objects.items():
-                if kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name):
+                if kind != "TrafficSplit" or (where, split["spec"]["service"]) != (namespace, name):
+                    continue
+                if _selects(objects, where, split["spec"].get("matches"), headers):
                     return {one["service"]: one["weight"] for one in split["spec"]["backends"]}
         return {name: 1}
 
 
-def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End]:
+def _selects(
+    objects: Objects,
+    namespace: str,
+    references: list[dict[str, Any]] | None,
+    headers: Iterable[tuple[str, str]],
+) -> bool:
+    """Whether a split without conditions, or with these on headers, is for a request."""
+    groups = [objects["HTTPRouteGroup", namespace, one["name"]] for one in references or ()]
+    matches = [match for group in groups for match in group["spec"]["matches"]]
+    sent = {name.lower(): value for name, value in headers}
+    return references is None or any(
+        all(re.fullmatch(pattern, sent.get(name, "")) for name, pattern in match["headers"].items())
+        for match in matches
+    )
+
+
+def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End] | None:
+    """Where a port of a service leads; None for a service without that port."""
     found = objects["Service", namespace, service]["spec"]
-    (target,) = [one["targetPort"] for one in found["ports"] if one["port"] == port]
+    targets = [one["targetPort"] for one in found["ports"] if one["port"] == port]
+    if not targets:
+        return None
     ends: list[End] = []
     for (kind, where, _), pod in objects.items():
         matches = kind == "Pod" and found["selector"].items() <= pod["metadata"]["labels"].items()
         if matches and where == namespace:
             ports = {one["name"]: one["containerPort"] for one in pod["spec"]["containers"][0]["ports"]}
-            ends.append((pod, ports.get(target, target)))
+            number = ports.get(targets[0], targets[0])
+            ends.append((pod if number in ports.values() else None, number))
     return ends or [(None, port)]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conformance import cli, explaining
+from conformance import cli, explaining, suites_index
 from conformance.drive.manifests import RUN_LABEL
 
 from .conftest import Bench
@@ -118,7 +118,7 @@ class TestCommands:
              "split-live-edits", "split-delete-restores-root", "--keep", "--", "--co", "-q"]
         )  # fmt: skip
         assert code == 2
-        assert "no tests collected (42 deselected)" in capsys.readouterr().out
+        assert f"no tests collected ({len(suites_index.index())} deselected)" in capsys.readouterr().out
 
     def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["list"]) == 0

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance import catalogue
+from conformance import catalogue, suites_index
 from conformance.clusters import ClusterError, ExecFailed, Object
 from conformance.drive import arena
 from conformance.report import schema
@@ -49,7 +49,9 @@ def spoil(item: Object, word: str, error: BaseException) -> None:
 class TestAWholeRun:
     def test_everything_that_the_mesh_does_passes(self, whole: Bench) -> None:
         assert whole.report.headline.verdict.value == "pass"
-        assert whole.report.counts["pass"] == 12
+        entries = [one for one in suites_index.index() if "traffic_split" in one.file or "common" in one.file]
+        judged = {one.requirement for one in entries}
+        assert whole.report.counts["pass"] == len(judged) > 20
         assert whole.report.counts["fail"] == whole.report.counts["inconclusive"] == 0
 
     def test_a_requirement_with_several_tests_shows_them_all(self, whole: Bench) -> None:
@@ -110,7 +112,7 @@ def test_a_mesh_that_ignores_splits_fails(bench: Bench, capsys: pytest.CaptureFi
     assert bench.outcome(ZERO) == "fail"
     assert "went where none may go" in bench.record(ZERO).tests[0].summary
     said = capsys.readouterr().out
-    assert "✗ FAIL: 1 of 2 core requirements failed" in said
+    assert "✗ FAIL: 2 of 3 core requirements failed" in said
     assert "expected: no request reaches v2" in said
 
 
@@ -131,7 +133,8 @@ def test_waiting_counts_as_the_time_of_the_mesh(bench: Bench) -> None:
     bench.cluster.mesh.splits = False
     bench.suite(ZERO_SUITE)
     timing = bench.report.timing
-    assert 3.0 <= timing.waiting_s <= 3.6
+    # Two changes that never show are waited for, each for the 3 s that the profile allows.
+    assert 6.0 <= timing.waiting_s <= 7.2
     assert timing.total_s == pytest.approx(timing.waiting_s)
 
 
@@ -218,7 +221,7 @@ class TestAnInterruptedRun:
         assert bench.outcome("split-delete-restores-root") == "pass"
         assert bench.outcome(WEIGHTS) == "not reached"
         assert bench.outcome(ZERO) == "not reached"
-        assert "3 requirements were not reached" in bench.report.headline.reason
+        assert "5 requirements were not reached" in bench.report.headline.reason
         assert bench.cluster.objects == {}
         assert "interrupted: removing the arena" in capsys.readouterr().out
 
@@ -401,8 +404,6 @@ def test_reports_that_cannot_be_written_stop_a_run_before_it_starts(
 
 
 def test_suites_without_a_mesh_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    from conformance import suites_index
-
     assert (
         pytest.main([str(suites_index.SUITES / ZERO_SUITE), "--assert=plain"]) == pytest.ExitCode.USAGE_ERROR
     )
