@@ -44,6 +44,8 @@ class Outcome:
 
     fault: Fault
     verdicts: Mapping[str, Verdict]
+    said: Mapping[str, Sequence[str]]
+    """What was said of each requirement that did not pass, a summary for each of its tests."""
     seconds: float
 
     @property
@@ -72,6 +74,7 @@ class Outcome:
             "blamed": sorted(self.blamed),
             "missed": sorted(self.missed),
             "wrongly blamed": sorted(self.wrongly),
+            "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
             "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
             "seconds": round(self.seconds, 1),
         }
@@ -159,7 +162,11 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in session.conclusions.items()
     }
-    return Outcome(fault, verdicts, session.clock.now() - start)
+    said = {
+        one: tuple(each.summary for each in conclusions if each.verdict is not Verdict.PASS)
+        for one, conclusions in session.conclusions.items()
+    }
+    return Outcome(fault, verdicts, said, session.clock.now() - start)
 
 
 def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> None:
@@ -240,8 +247,8 @@ def line(outcome: Outcome) -> str:
     if outcome.missed:
         unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in sorted(outcome.missed)]
         text += f"\n          should have failed: {', '.join(unseen)}"
-    if outcome.wrongly:
-        text += f"\n          blamed wrongly: {', '.join(sorted(outcome.wrongly))}"
+    for one in sorted(outcome.wrongly):
+        text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
     return text
 
 

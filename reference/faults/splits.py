@@ -167,10 +167,18 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
 
     def divert(listener: JSON) -> None:
         for chain in listener["filter_chains"]:
-            if listener["name"] == "inbound" and chain.get("name", "").endswith("|plaintext"):
-                for manager in every(chain, "rds"):
-                    del manager["rds"]
-                    manager["route_config"] = next(iter(routes.values()))
+            port, _, kind = chain.get("name", "").rpartition("|")
+            if listener["name"] != "inbound" or kind != "plaintext" or port not in configuration.routes:
+                continue
+            # The chain of the mesh's own callers has the same filters, and keeps them.
+            chain["filters"] = copy.deepcopy(chain["filters"])
+            open_to_all = configuration.routes[port]["typed_per_filter_config"]
+            for manager in every(chain, "rds"):
+                del manager["rds"]
+                manager["route_config"] = {
+                    **next(iter(routes.values())),
+                    "typed_per_filter_config": open_to_all,
+                }
 
     return with_listeners(configuration, divert)
 
@@ -253,7 +261,7 @@ FAULTS = (
     Fault(
         "split-edits-ignored",
         "A split stays as it was when it was created.",
-        frozenset({"split-live-edits"}),
+        frozenset({"split-live-edits", "split-overlapping-selectors"}),
         _FirstSeen,
     ),
     Fault(
