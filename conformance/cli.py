@@ -18,6 +18,7 @@ from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.doctor import examine, reachable
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL, STOCK_IMAGE
+from conformance.drive.version_sets import VersionsError, parse_wish
 from conformance.drive.wait import Waiter
 from conformance.profiles import ProfileError
 from conformance.session import Session
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.pytest_options, options.typed = rest, typed
     try:
         code: int = options.function(options)
-    except (CatalogueError, ProfileError, ClusterError) as error:
+    except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return plugin.UNUSABLE
     except KeyboardInterrupt:
@@ -126,6 +127,13 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--requirement", nargs="+", action="extend", default=[], metavar="ID", help="only these requirements"
     )
     run.add_argument(
+        "--versions",
+        default="newest",
+        metavar="WHICH",
+        help="API versions to speak: newest, all, or a list such as split=v1alpha2,specs=v1alpha3 "
+        "(default: %(default)s)",
+    )
+    run.add_argument(
         "--reports", default="reports", metavar="DIR", help="where reports go (default: reports)"
     )
     run.add_argument("--keep", action="store_true", help="leave the arena in the cluster after the run")
@@ -136,12 +144,20 @@ def _run(options: argparse.Namespace) -> int:
     known = catalogue.load()
     for requirement_id in options.requirement:
         known[requirement_id]
-    profiles.load(options.mesh)
+    parse_wish(options.versions, profiles.load(options.mesh).claims.by_group())
     first = reachable(KubernetesCluster(options.context, options.kubeconfig))
     if not first.ok:
         raise ClusterError(str(first))
     arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
-    arguments += ["--reports", options.reports, "--assert=plain", "--no-header", "-v"]
+    arguments += [
+        "--versions",
+        options.versions,
+        "--reports",
+        options.reports,
+        "--assert=plain",
+        "--no-header",
+        "-v",
+    ]
     for flag in ("context", "kubeconfig", "k"):
         if getattr(options, flag):
             arguments += ["-k" if flag == "k" else f"--{flag}", getattr(options, flag)]

@@ -24,7 +24,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates."""
+    """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
+
+    ``versions`` are those in which it shows, as ``--versions`` takes them.
+    """
 
     id: str
     summary: str
@@ -32,6 +35,7 @@ class Fault:
     spoiler: Callable[[], Spoiler] = Faithful
     change: Change | None = None
     origins: tuple[str, ...] = ()
+    versions: str = "newest"
 
 
 def _all() -> dict[str, Fault]:

@@ -37,6 +37,7 @@ class FakeCluster:
     """Verbs on resources that one has no right to."""
     ready: bool = True
     on_apply: Callable[[Object], None] = lambda item: None
+    on_trial: Callable[[Object], Answer] = lambda item: Answer(201, copy.deepcopy(dict(item)))
     on_ask: Callable[[str, Mapping[str, Any]], None] = lambda pod, request: None
     created: list[str] = field(default_factory=list)
     objects: Objects = field(default_factory=dict)
@@ -84,6 +85,8 @@ class FakeCluster:
         plural, *names = parts[2:] if namespace else parts
         api = path.split("/")[2] if path.startswith("/api/") else "/".join(path.split("/")[2:4])
         (kind,) = [kind for kind in self.serves.get(api, ()) if _plural(kind) == plural] or [""]
+        if method == "POST" and body is not None and "dryRun" in query:
+            return self.on_trial(body)
         if method == "POST" and body is not None:
             return Answer(201, copy.deepcopy(self._store(body)))
         if "watch" in query:

@@ -16,6 +16,7 @@ from conformance.drive.arena import MEMBERSHIP_LABEL
 from conformance.drive.manifests import WORKLOAD_ANNOTATION
 from conformance.drive.probe.ledger import Entry, Ledger
 from conformance.drive.probe.plan import Batch, PlanError, read_plan
+from conformance.judge.quantity import parse_quantity
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 """Objects of the cluster by kind, namespace and name."""
@@ -90,12 +91,15 @@ class FakeMesh:
         chance = random.Random(batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
-    def _weights(self, objects: Objects, client: dict[str, Any], namespace: str, name: str) -> dict[str, int]:
+    def _weights(
+        self, objects: Objects, client: dict[str, Any], namespace: str, name: str
+    ) -> dict[str, float]:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
             for (kind, where, _), split in objects.items():
                 if kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name):
-                    return {one["service"]: one["weight"] for one in split["spec"]["backends"]}
+                    backends = split["spec"]["backends"]
+                    return {one["service"]: float(parse_quantity(one["weight"])) for one in backends}
         return {name: 1}
 
 

@@ -189,9 +189,11 @@ class TestVersions:
         ("kind", "wanted", "message"),
         [
             ("TrafficSplit", {"split": "v1alpha2"}, "TrafficSplit v1alpha2 has no matches"),
-            ("TrafficSplit", {"split": "v1alpha1"}, "not rendered as split.smi-spec.io/v1alpha1 yet"),
+            ("TrafficSplit", {"split": "v1alpha1"}, "TrafficSplit v1alpha1 has no matches"),
+            ("TrafficSplit", {"split": "v1beta1"}, "does not write split.smi-spec.io/v1beta1"),
             ("TrafficTarget", {"access": "v1alpha2"}, "TrafficTarget v1alpha2 has no UDPRoute rules"),
-            ("TrafficTarget", {"access": "v1alpha1"}, "not rendered as access.smi-spec.io/v1alpha1 yet"),
+            ("TrafficTarget", {"access": "v1alpha1"}, "TrafficTarget v1alpha1 has no UDPRoute rules"),
+            ("HTTPRouteGroup", {"specs": "v1alpha1"}, "HTTPRouteGroup v1alpha1 has no header filters"),
             ("UDPRoute", {"specs": "v1alpha3"}, "specs.smi-spec.io/v1alpha3 has no UDPRoute"),
             ("TCPRoute", {"specs": "v1alpha3"}, "TCPRoute v1alpha3 has no ports"),
         ],
