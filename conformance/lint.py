@@ -31,6 +31,7 @@ API_ONLY = {
     "discovery": "looks at what the API server lists; without the API there is no list",
     "header_form": "tells what the API server makes of documents; a reading, which blames nobody",
     "groups_served": "compares the profile with what the API server lists; without CRDs it lists nothing",
+    "names_and_columns": "looks at what discovery and a list of splits show; without CRDs they show nothing",
     "object_fields": "looks at the form of answers; without the API there are none",
     "rbac": "judges denials beside reads that are allowed, all made by the suite's own accounts",
     "refusals": "judges refusals beside the same documents without a violation, which are accepted",

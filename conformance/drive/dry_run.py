@@ -42,30 +42,26 @@ def attempt(
     return replace(answered, message=str(body.get("message", ""))[:500])
 
 
-def without(item: Object, path: str) -> dict[str, Any]:
-    """A copy of an object without the field at a path such as ``spec.backends.0.weight``.
+ABSENT = object()
+"""In a change: the field is taken away."""
 
-    Raises KeyError or IndexError where there is none.
-    """
-    copied, place, last = _place(item, path)
-    del place[last]
-    return copied
+Change = tuple[str, Any]
+"""A path such as ``spec.backends.0.weight``, and the value that is put there."""
 
 
-def putting(item: Object, path: str, value: Any) -> dict[str, Any]:
-    """A copy of an object with another value at a path. Raises KeyError or IndexError as `without` does."""
-    copied, place, last = _place(item, path)
-    place[last] = value
-    return copied
-
-
-def _place(item: Object, path: str) -> tuple[dict[str, Any], Any, str | int]:
+def changed(item: Object, change: Change) -> dict[str, Any]:
+    """A copy of an object with a change made. Raises KeyError or IndexError where the path leads nowhere."""
+    path, value = change
     copied = copy.deepcopy(dict(item))
     keys: list[str | int] = [int(part) if part.isdigit() else part for part in path.split(".")]
     place: Any = copied
     for key in keys[:-1]:
         place = place[key]
-    return copied, place, keys[-1]
+    if value is ABSENT:
+        del place[keys[-1]]
+    else:
+        place[keys[-1]] = value
+    return copied
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from conformance.judge.environment import in_environment, starved
 from conformance.judge.grants import access
 from conformance.judge.metrics import counts, percentiles
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
+from conformance.judge.names import names_and_columns
 from conformance.judge.objects import groups_served, round_trips
 from conformance.judge.plain import all_of, inconclusive, not_applicable, not_claimed, unavailable
 from conformance.judge.ports import lands_on
@@ -32,6 +33,7 @@ __all__ = [
     "inconclusive",
     "lands_on",
     "leak_bound",
+    "names_and_columns",
     "not_applicable",
     "not_claimed",
     "nothing_reaches",

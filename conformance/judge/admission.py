@@ -21,8 +21,8 @@ def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judg
     that are expected to be *either* are only told of.
     """
     required = [one for one in violations if one.expect == "refused"]
-    asked = f"refused as invalid: {listed(one.name for one in required)}"
-    taken = [one.name for one in required if one.accepted]
+    asked = f"refused as invalid: {listed(_named(one) for one in required)}"
+    taken = [_named(one) for one in required if one.accepted]
     if taken:
         return Judgement(
             Verdict.FAIL,
@@ -31,7 +31,7 @@ def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judg
             hint="compare the schema of the CRD with the reference CRD of the specification",
         )
     unsound = [one.name for one in repaired if not one.accepted]
-    odd = [f"{one.name} (HTTP {one.status})" for one in required if one.status not in _INVALID]
+    odd = [f"{_named(one)} (HTTP {one.status})" for one in required if one.status not in _INVALID]
     if not required or not repaired or unsound or odd:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -54,8 +54,12 @@ def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judg
     )
 
 
+def _named(one: Attempt) -> str:
+    return f"{one.sent.get('kind', 'object')} with {one.name}"
+
+
 def _told(one: Attempt) -> str:
-    return f"{one.name} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
+    return f"{_named(one)} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
 
 
 @judge

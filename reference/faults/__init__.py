@@ -1,7 +1,8 @@
 """Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
 
 Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees
-it, a configuration after it, or an answer of the metrics API; a few change an object of the cluster instead.
+it, a configuration after it, an object that is converted between versions, or an answer of the metrics API;
+some change an object of the cluster instead.
 The mesh itself has no branch for any of them.
 """
 
@@ -39,10 +40,10 @@ class Fault:
 
 
 def _all() -> dict[str, Fault]:
-    from reference.faults import access, cluster, metrics, routes, splits
+    from reference.faults import access, cluster, metrics, routes, splits, versions
 
     found: dict[str, Fault] = {}
-    for module in (splits, routes, access, metrics, cluster):
+    for module in (splits, routes, access, metrics, cluster, versions):
         for fault in module.FAULTS:
             if fault.id in found:
                 raise ValueError(f"two faults are called {fault.id}")

@@ -6,6 +6,7 @@ Plans are checked and ledgers kept by the probe's own code, so what the real pro
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -85,22 +86,40 @@ class FakeMesh:
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
         name, namespace = batch.host.split(".")[:2]
-        weights = self._weights(objects, client, namespace, name)
+        weights = self._weights(objects, client, namespace, name, dict(batch.headers))
         ends = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
         totals = list(accumulate(weights.values()))
         chance = random.Random(batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
     def _weights(
-        self, objects: Objects, client: dict[str, Any], namespace: str, name: str
+        self,
+        objects: Objects,
+        client: dict[str, Any],
+        namespace: str,
+        name: str,
+        headers: Mapping[str, str],
     ) -> dict[str, float]:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
             for (kind, where, _), split in objects.items():
-                if kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name):
+                its_own = kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name)
+                if its_own and _selects(objects, split, headers):
                     backends = split["spec"]["backends"]
                     return {one["service"]: float(parse_quantity(one["weight"])) for one in backends}
         return {name: 1}
+
+
+def _selects(objects: Objects, split: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """Whether a split is about requests with these headers: the only condition that is known here."""
+    references = split["spec"].get("matches", ())
+    namespace = split["metadata"]["namespace"]
+    groups = [objects["HTTPRouteGroup", namespace, reference["name"]] for reference in references]
+    return not references or any(
+        all(re.fullmatch(pattern, headers.get(name, "")) for name, pattern in match["headers"].items())
+        for group in groups
+        for match in group["spec"]["matches"]
+    )
 
 
 def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End]:

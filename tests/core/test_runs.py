@@ -49,7 +49,7 @@ def spoil(item: Object, word: str, error: BaseException) -> None:
 class TestAWholeRun:
     def test_everything_that_the_mesh_does_passes(self, whole: Bench) -> None:
         assert whole.report.headline.verdict.value == "pass"
-        assert whole.report.counts["pass"] == 12
+        assert whole.report.counts["pass"] == 16
         assert whole.report.counts["fail"] == whole.report.counts["inconclusive"] == 0
 
     def test_a_requirement_with_several_tests_shows_them_all(self, whole: Bench) -> None:

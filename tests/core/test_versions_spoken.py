@@ -10,10 +10,11 @@ import pytest
 from conformance import judge
 from conformance.catalogue import GROUPS
 from conformance.clusters import Answer, ClusterError, Object
-from conformance.drive.dry_run import HeaderForms, HeadersRefused, attempt, putting, without
+from conformance.drive.dry_run import ABSENT, HeaderForms, HeadersRefused, attempt, changed
 from conformance.report.assemble import merged
 from conformance.session import Session
 from conformance.verdict import Judgement, Verdict
+from tests import none
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster
@@ -241,11 +242,12 @@ class TestATrial:
 
     def test_documents_differ_in_one_place_from_the_one_they_are_made_of(self) -> None:
         before = copy.deepcopy(self.ITEM)
-        assert "weight" not in without(self.ITEM, "spec.backends.0.weight")["spec"]["backends"][0]
-        assert putting(self.ITEM, "spec.backends.0.weight", "500m")["spec"]["backends"][0]["weight"] == "500m"
+        weight = "spec.backends.0.weight"
+        assert "weight" not in changed(self.ITEM, (weight, ABSENT))["spec"]["backends"][0]
+        assert changed(self.ITEM, (weight, "500m"))["spec"]["backends"][0]["weight"] == "500m"
         assert before == self.ITEM
         with pytest.raises(KeyError):
-            without(self.ITEM, "spec.nothing")
+            changed(self.ITEM, ("spec.nothing", ABSENT))
 
 
 def test_a_requirement_that_no_version_can_express_is_not_claimed(session: Session) -> None:
@@ -254,3 +256,59 @@ def test_a_requirement_that_no_version_can_express_is_not_claimed(session: Sessi
     one: Judgement = judge.not_applicable("TrafficSplit v1alpha2 has no matches")
     tests = [conclude("a::b", "B", one, 0.0, versions={"split": "v1alpha2"})]
     assert merged("core", tests) == ("not claimed", None)
+
+
+class TestSchemas:
+    def test_of_routes_are_judged_by_what_the_api_server_answers(self, bench: Bench) -> None:
+        assert bench.suite("traffic_specs/test_schemas.py") == 0
+        judged = ["tcp-schema-by-version", "udp-schema-v1alpha4", "http-reject-schema-violations"]
+        assert [bench.outcome(one) for one in (*judged, "l4-reject-bad-ports")] == ["pass"] * 4
+        assert bench.outcome("http-headers-wire-form") == "observed"
+        (reading,) = bench.record("http-headers-wire-form").tests
+        assert reading.summary == "as a map: accepted; as a list: refused (HTTP 422)"
+
+    def test_of_a_cluster_that_takes_anything_are_none(self, bench: Bench) -> None:
+        bench.cluster.on_trial = lambda item: Answer(201, copy.deepcopy(dict(item)))
+        assert bench.suite("traffic_split/test_schemas.py") == 1
+        for one in ("split-reject-schema-violations", "split-reject-wrong-types"):
+            assert bench.outcome(one) == "fail"
+        assert bench.outcome("split-schema-v1alpha3-v1alpha4") == "pass"
+
+    def test_of_older_versions_are_looked_at_in_those(self, bench: Bench) -> None:
+        claim(bench, split="v1alpha1, v1alpha2, v1alpha4")
+        assert bench.suite("traffic_split", "-k", "schemas or quantity", "--versions", "all") == 0
+        for one in ("split-schema-v1alpha1", "split-schema-v1alpha2", "split-v1alpha1-quantity-weights"):
+            assert bench.outcome(one) == "pass", one
+        assert {test.versions["split"] for test in bench.record("split-reject-wrong-types").tests} == {
+            "v1alpha2",
+            "v1alpha4",
+        }
+
+    def test_a_mesh_that_reads_quantities_by_their_digits_fails(self, bench: Bench) -> None:
+        claim(bench, split="v1alpha1")
+
+        def misread(item: Object) -> None:
+            if item["kind"] == "TrafficSplit":
+                for backend in item["spec"]["backends"]:
+                    backend["weight"] = str(backend["weight"]).rstrip("m")
+
+        bench.cluster.on_apply = misread
+        assert bench.suite("traffic_split/test_quantity_weights.py") == 1
+        assert bench.outcome("split-v1alpha1-quantity-weights") == "fail"
+
+    def test_a_split_that_loses_its_matches_takes_what_it_should_leave(self, bench: Bench) -> None:
+        def lose(item: Any) -> None:
+            if item["kind"] == "TrafficSplit":
+                item["spec"].pop("matches", None)
+
+        bench.cluster.on_apply = lose
+        assert bench.suite("traffic_split/test_with_specs.py") == 1
+        assert bench.outcome("common-version-compat-matrix") == "fail"
+
+
+class TestNoMesh:
+    def test_tells_verdicts_about_traffic_from_those_of_the_api_server_alone(self, bench: Bench) -> None:
+        bench.run("-k", "test_schemas or test_zero_weight or test_objects")
+        assert none.by_traffic(bench.record(ZERO))
+        for one in ("split-reject-wrong-types", "udp-schema-v1alpha4", "common-crud-with-standard-tools"):
+            assert not none.by_traffic(bench.record(one)), one

@@ -32,7 +32,7 @@ class TestRefusals:
     def test_that_do_not_come_are_named(self) -> None:
         found = judge.refusals([WHOLE], [violation(422), violation(201, name="no service")])
         assert found.verdict is Verdict.FAIL
-        assert found.summary == "accepted: no service"
+        assert found.summary == "accepted: object with no service"
 
     def test_that_do_not_come_fail_whatever_else_is_refused(self) -> None:
         assert (
@@ -60,7 +60,7 @@ class TestRefusals:
     def test_that_are_left_open_are_told(self) -> None:
         found = judge.refusals([WHOLE], [violation(422), violation(201, "either", "port 0")])
         assert found.passed
-        assert found.summary == "all 1 violation are refused; port 0 is accepted"
+        assert found.summary == "all 1 violation are refused; object with port 0 is accepted"
 
 
 class TestHeaderForms:

@@ -60,6 +60,7 @@ EXAMPLES: dict[str, Judgement] = {
     "headers_refused": judge.headers_refused([Attempt("map", "either", {"spec": {}}, 422, "no")]),
     "in_environment": judge.in_environment(judge.unharmed(silence()), Environment(control_p99_us=900_000)),
     "inconclusive": judge.inconclusive("no pod was ready"),
+    "names_and_columns": judge.names_and_columns([read({"resources": [{"kind": "TrafficSplit"}]})], None, ""),
     "not_applicable": judge.not_applicable("TrafficSplit v1alpha2 has no matches"),
     "not_claimed": judge.not_claimed("udp"),
     "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),
