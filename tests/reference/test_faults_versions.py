@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from compiler_worlds import group, split, tcp_route, world
 
-from conformance import profiles
-from conformance.drive.version_sets import parse_wish
+from conformance import catalogue, profiles, suites_index
+from conformance.drive.version_sets import holds_for, parse_wish, sets
 from reference.conversion import convert
 from reference.faults import FAULTS
 from reference.objects import crds
@@ -67,8 +67,16 @@ def test_a_definition_takes_and_refuses_what_its_fault_says(
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: str(fault.id))
-def test_the_versions_of_a_fault_are_claimed_by_the_reference_mesh(fault: Any) -> None:
-    parse_wish(fault.versions, profiles.load("reference").claims.by_group())
+def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
+    claims = profiles.load("reference").claims.by_group()
+    wish = parse_wish(fault.versions, claims)
+    for one in fault.breaks:
+        spoken = [
+            versions
+            for entry in suites_index.by_requirement()[one]
+            for versions in sets(claims, entry.scenario.groups, wish)
+        ]
+        assert any(holds_for(catalogue.load()[one], versions) for versions in spoken), one
 
 
 def test_matches_are_dropped_on_the_way() -> None:
