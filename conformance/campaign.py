@@ -18,6 +18,7 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, Object
 from conformance.clusters.kubernetes import refusal
 from conformance.doctor import preflight
+from conformance.drive import version_sets
 from conformance.drive.reading import METRICS
 from conformance.drive.wait import NotSeen
 from conformance.profiles import Converge, Profile
@@ -97,10 +98,7 @@ def main(
     """
     chosen = _chosen(only)
     session = Session(profile.model_copy(update={"converge": CONVERGE}), cluster, image=image)
-    groups = sorted(
-        {group for fault in chosen for entry in concerned(fault, also) for group in entry.scenario.groups}
-    )
-    problem = preflight(session, groups)
+    problem = preflight(session, _spoken(session, chosen, also))
     if problem is not None:
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
@@ -139,6 +137,22 @@ def _chosen(only: Sequence[str]) -> list[Fault]:
     return [fault for fault in faults.FAULTS.values() if not only or fault.id in only]
 
 
+def _wish(session: Session, fault: Fault) -> version_sets.Wish:
+    return version_sets.parse_wish(fault.versions, session.profile.claims.by_group())
+
+
+def _spoken(session: Session, chosen: Sequence[Fault], also: str | None) -> dict[str, set[str]]:
+    """The versions, by group, that the scenarios of these faults speak."""
+    spoken: dict[str, set[str]] = {}
+    for fault in chosen:
+        session.wish = _wish(session, fault)
+        for entry in concerned(fault, also):
+            for one in session.version_sets(entry.scenario.groups):
+                for group in entry.scenario.groups:
+                    spoken.setdefault(group, set()).add(one[group])
+    return spoken
+
+
 def concerned(fault: Fault, also: str | None = None) -> list[suites_index.TestEntry]:
     """The tests of every scenario that judges something the fault breaks, their other tests included.
 
@@ -156,6 +170,8 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
     start = session.clock.now()
     session.conclusions.clear()
     session.absent.clear()
+    session.header_forms.forget()
+    session.wish = _wish(session, fault)
     with switched_on(session, fault):
         run_tests(session, concerned(fault, also))
     verdicts = {

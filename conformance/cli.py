@@ -12,6 +12,7 @@ from conformance import plugin
 from conformance.catalogue import CatalogueError
 from conformance.clusters import ClusterError
 from conformance.commands import EXIT_CODES, clusters, reading, reference, running
+from conformance.drive.version_sets import VersionsError
 from conformance.profiles import ProfileError
 
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.pytest_options, options.typed = rest, typed
     try:
         code: int = options.function(options)
-    except (CatalogueError, ProfileError, ClusterError) as error:
+    except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
         print(f"error: {error}", file=sys.stderr)
         return plugin.UNUSABLE
     except KeyboardInterrupt:

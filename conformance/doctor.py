@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from conformance import rights
@@ -46,11 +46,10 @@ def reachable(cluster: Cluster) -> Check:
     return Check(True, "cluster", f"{cluster.name} runs Kubernetes {answer.body['gitVersion']}")
 
 
-def served(session: Session, groups: Iterable[str]) -> Iterator[Check]:
-    """Does the cluster serve what the run would apply, in the version that the run would write?"""
-    for group in groups:
-        version = session.api_versions().get(group)
-        if version is None or group not in KINDS:
+def served(session: Session, spoken: Iterable[tuple[str, str]]) -> Iterator[Check]:
+    """Does the cluster serve what the run would apply, in the versions that the run would write?"""
+    for group, version in spoken:
+        if group not in KINDS:
             continue
         api_version = f"{GROUPS[group]}/{version}"
         answer = session.cluster.request("GET", f"/apis/{api_version}")
@@ -98,16 +97,19 @@ def metrics(session: Session) -> Check:
     return Check(True, "metrics", f"{path} answers")
 
 
-def preflight(session: Session, groups: Iterable[str]) -> Check | None:
-    """The first thing that makes a run impossible, before anything is created; None when nothing does."""
-    wanted = list(groups)
+def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | None:
+    """The first thing that makes a run impossible, before anything is created; None when nothing does.
+
+    ``spoken`` are the versions that the run writes, by group (short name).
+    """
     first = reachable(session.cluster)
     if not first.ok:
         return first
-    allowed = permitted(session.cluster, wanted)
+    allowed = permitted(session.cluster, spoken)
     if not allowed.ok:
         return allowed
-    return next((check for check in served(session, wanted) if not check.ok), None)
+    each = [(group, version) for group, versions in spoken.items() for version in sorted(versions)]
+    return next((check for check in served(session, each) if not check.ok), None)
 
 
 def examine(session: Session) -> Iterator[Check]:
@@ -119,7 +121,7 @@ def examine(session: Session) -> Iterator[Check]:
         return
     allowed = permitted(session.cluster, groups)
     yield allowed
-    yield from served(session, groups)
+    yield from served(session, session.api_versions().items())
     yield metrics(session)
     if allowed.ok:
         yield from _alive(session)

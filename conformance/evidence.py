@@ -124,6 +124,26 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """A document put to the API server for an answer only, and what it answered.
+
+    ``expect`` says what the requirement asks of the API server; *either* is only told. ``returned`` is the
+    object as it would be stored, empty where it was not accepted.
+    """
+
+    name: str
+    expect: Literal["accepted", "refused", "either"]
+    sent: Mapping[str, Any]
+    status: int
+    message: str = ""
+    returned: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> bool:
+        return self.status == 201
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """How the control request of the arena fared beside the traffic: a starved node shows here first."""
 

@@ -29,9 +29,12 @@ CONTROLS = frozenset({"before", "during", "effect", "cells"})
 API_ONLY = {
     "apiservice": "looks at an object and an answer of the API server; that they are there is the claim",
     "discovery": "looks at what the API server lists; without the API there is no list",
+    "header_form": "tells what the API server makes of documents; a reading, which blames nobody",
     "groups_served": "compares the profile with what the API server lists; without CRDs it lists nothing",
+    "names_and_columns": "looks at what discovery and a list of splits show; without CRDs they show nothing",
     "object_fields": "looks at the form of answers; without the API there are none",
     "rbac": "judges denials beside reads that are allowed, all made by the suite's own accounts",
+    "refusals": "judges refusals beside the same documents without a violation, which are accepted",
     "round_trips": "sends its own objects there and back; without CRDs none comes back",
 }
 """Judges that read the Kubernetes API only, and why their claims cannot hold by chance."""
@@ -40,6 +43,8 @@ ASIDE = {
     "unharmed": "what goes on as before says nothing unless an effect is judged beside it",
     "inconclusive": "never passes",
     "not_claimed": "never passes",
+    "not_applicable": "never passes",
+    "headers_refused": "never passes",
     "unavailable": "never passes",
     "in_environment": "takes a pass from the judgement that it is given",
     "all_of": "as good as its parts",

@@ -13,6 +13,8 @@ from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
+from conformance.drive.version_sets import VersionsError, in_words, parse_wish
+from conformance.items import SCENARIO, named_versions
 from conformance.profiles import Profile, ProfileError
 from conformance.record import Inconclusive, render
 from conformance.runner import Runner
@@ -74,6 +76,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where reports/<run>/ is written (default: reports)",
     )
+    group.addoption(
+        "--versions",
+        default="newest",
+        metavar="WHICH",
+        help="API versions to speak: newest, all, or a list such as split=v1alpha2,specs=v1alpha3",
+    )
     group.addoption("--keep", action="store_true", help="leave the arena in the cluster after the run")
 
 
@@ -102,14 +110,15 @@ def _session(config: pytest.Config) -> Session:
         for requirement_id in config.getoption("requirement"):
             known[requirement_id]
         profile = profiles.load(config.getoption("mesh"))
+        wish = parse_wish(config.getoption("versions"), profile.claims.by_group())
         cluster = opening.open_cluster(
             config.getoption("context"), config.getoption("kubeconfig"), config.getoption("mesh")
         )
-    except (CatalogueError, ProfileError, ClusterError) as error:
+    except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
         pytest.exit(str(error), UNUSABLE)
     typed = ("pytest", *map(str, config.invocation_params.args))
     command = _given(config).command or typed
-    return Session(profile, cluster, command=command, image=config.getoption("image"))
+    return Session(profile, cluster, command=command, image=config.getoption("image"), wish=wish)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -117,6 +126,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if suites and _RUNNER not in config.stash and not config.option.collectonly:
         there = ", ".join(profiles.names())
         raise pytest.UsageError(f"the conformance suites need --mesh PROFILE; there are: {there}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a scenario once for each set of versions that is asked for; by default there is one, unnamed."""
+    mark = metafunc.definition.get_closest_marker("scenario")
+    runner = metafunc.config.stash.get(_RUNNER, None)
+    if mark is None or runner is None or SCENARIO not in metafunc.fixturenames:
+        return
+    spoken = named_versions(runner.session, tuple(mark.kwargs["groups"]))
+    if spoken:
+        metafunc.parametrize(
+            SCENARIO, spoken, indirect=True, ids=[in_words(one) for one in spoken], scope="module"
+        )
 
 
 def _runner(request: pytest.FixtureRequest) -> Runner:
@@ -144,7 +166,7 @@ def arena(request: pytest.FixtureRequest) -> Arena:
 @pytest.fixture(scope="module")
 def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
     """The module's scenario: its part of the arena is ready, and what it applies is withdrawn at its end."""
-    with _runner(request).scenario(request.node) as one:
+    with _runner(request).scenario(request.node, getattr(request, "param", None)) as one:
         yield one
 
 

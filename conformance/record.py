@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from conformance.evidence import ApiRead, Environment, RoundTrip, Settling, Traffic
+from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.report import assemble
 from conformance.report.document import Conclusion
 from conformance.verdict import Basis, Judgement
 
-Seen = Traffic | ApiRead | RoundTrip | Environment
+Seen = Traffic | ApiRead | RoundTrip | Attempt | Environment
 
 
 class Inconclusive(Exception):
@@ -39,8 +40,18 @@ def evidence(value: Any, name: str = "") -> Iterator[tuple[str, Seen | Settling]
             yield from evidence(inner, ", ".join(part for part in (own or name, field.name) if part))
 
 
-def conclude(nodeid: str, title: str, judgement: Judgement, duration_s: float) -> Conclusion:
-    """What the report keeps of a judgement: words, figures, and all evidence that it stands on."""
+def conclude(
+    nodeid: str,
+    title: str,
+    judgement: Judgement,
+    duration_s: float,
+    *,
+    versions: Mapping[str, str] = MappingProxyType({}),
+) -> Conclusion:
+    """What the report keeps of a judgement: words, figures, and all evidence that it stands on.
+
+    ``versions`` are those that were spoken, by group (short name).
+    """
     found = list(evidence(judgement.basis))
     seen: list[tuple[str, Seen]] = []
     settlings: list[Settling] = []
@@ -51,7 +62,13 @@ def conclude(nodeid: str, title: str, judgement: Judgement, duration_s: float) -
         elif all(value is not earlier for _, earlier in seen):
             seen.append((name, value))
     return assemble.conclusion(
-        nodeid, title, judgement, evidence=seen, settlings=settlings, duration_s=duration_s
+        nodeid,
+        title,
+        judgement,
+        evidence=seen,
+        settlings=settlings,
+        duration_s=duration_s,
+        versions=versions,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -11,17 +11,20 @@ from types import FrameType
 import pytest
 
 from conformance import catalogue, doctor, judge, suites_index
+from conformance.catalogue import Requirement
 from conformance.clusters import ClusterError
 from conformance.diagnostics import gather
+from conformance.drive.dry_run import HeadersRefused
 from conformance.drive.scenario import Scenario
+from conformance.drive.version_sets import VersionSet, in_words
 from conformance.drive.versions import NotExpressible
 from conformance.evidence import Environment
+from conformance.items import function_of, requirement_of, scenario_of, spoken_by, why_unspoken
 from conformance.progress import Progress
 from conformance.record import Inconclusive, conclude, sentence
 from conformance.report import pytest_html, store, terminal
 from conformance.report.document import Finding, Report
 from conformance.session import Session
-from conformance.suites_index import ScenarioMark
 from conformance.verdict import Judgement, Verdict
 
 _JUDGEMENT = pytest.StashKey[Judgement]()
@@ -37,6 +40,8 @@ class Runner:
         self.session = session
         self._owns_arena = owns_arena
         self._pending: dict[str, str] = {}
+        self._unclaimed: set[str] = set()
+        self._unspoken: dict[str, str] = {}
         self._diagnosed: set[str] = set()
         self._report: Report | None = None
         self._written: Path | None = None
@@ -64,17 +69,28 @@ class Runner:
             item
             for item in items
             if (one := requirement_of(item)) is not None
-            and ((levels and known[one].level not in levels) or (wanted and one not in wanted))
+            and (
+                (levels and known[one].level not in levels)
+                or (wanted and one not in wanted)
+                or self._leaves_out(item, known[one])
+            )
         ]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
 
+    def _leaves_out(self, item: pytest.Item, requirement: Requirement) -> bool:
+        """Whether a requirement is about other versions than the item's scenario speaks; notes the reason."""
+        reason = why_unspoken(self.session, item, requirement)
+        if reason:
+            self._unspoken[requirement.id] = reason
+        return bool(reason)
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         known = catalogue.load()
         self._progress = Progress(self.config)
         parts: dict[str, None] = {}
-        groups: dict[str, None] = {}
+        spoken: dict[str, set[str]] = {}
         folders: dict[str, None] = {}
         for item in session.items:
             one = requirement_of(item)
@@ -84,32 +100,37 @@ class Runner:
             reason = self.session.unclaimed(known[one], mark.groups)
             if reason:
                 self.session.absent[one] = ("not claimed", reason)
+                self._unclaimed.add(function_of(item.nodeid))
                 item.add_marker(pytest.mark.skip(reason=reason))
                 continue
             self._pending[item.nodeid] = one
             parts |= dict.fromkeys(mark.arena)
-            groups |= dict.fromkeys(mark.groups)
+            for group, version in (spoken_by(self.session, item) or {}).items():
+                if group in mark.groups:
+                    spoken.setdefault(group, set()).add(version)
             folders[mark.folder] = None
         self._note_absent()
         if not self._pending:
             return
         self.session.waiter.on_wait = self._progress.waiting
         if self._owns_arena:
-            groups |= dict.fromkeys(self.session.arena.groups(parts))
-            self._open(list(parts), list(groups), list(folders))
+            for group in self.session.arena.groups(parts):
+                spoken.setdefault(group, set()).add(self.session.api_versions()[group])
+            self._open(list(parts), spoken, list(folders))
 
     def _note_absent(self) -> None:
         chosen = set(self._pending.values())
         for one in suites_index.by_requirement():
             if one not in chosen and one not in self.session.absent:
-                self.session.absent[one] = ("not selected", "its tests were not selected")
+                reason = self._unspoken.get(one, "its tests were not selected")
+                self.session.absent[one] = ("not selected", reason)
 
-    def _open(self, parts: list[str], groups: list[str], folders: list[str]) -> None:
+    def _open(self, parts: list[str], spoken: Mapping[str, set[str]], folders: list[str]) -> None:
         # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
         try:
             with self.session.phases.phase("setup"):
-                problem = doctor.preflight(self.session, groups)
+                problem = doctor.preflight(self.session, spoken)
                 if problem is not None:
                     self._impossible = True
                     pytest.exit(str(problem), _EXIT_UNUSABLE)
@@ -127,9 +148,12 @@ class Runner:
     # --- running ------------------------------------------------------------------------------
 
     @contextmanager
-    def scenario(self, module: pytest.Item | pytest.Collector) -> Iterator[Scenario]:
+    def scenario(
+        self, module: pytest.Item | pytest.Collector, versions: VersionSet | None
+    ) -> Iterator[Scenario]:
         """A module's scenario on the arena; withdrawn at the end, also after a failure.
 
+        ``versions`` are those to speak where the run goes through several, else None.
         Raises Inconclusive when what an earlier scenario applied is still there: it might be judged instead.
         """
         mark = scenario_of(module)
@@ -137,10 +161,11 @@ class Runner:
             raise Inconclusive(self._leftover)
         # Starved once is not starved for good: only what happens under this scenario counts for it.
         self.session.driver.environment = Environment()
-        self._progress.say(f"scenario {mark.folder}")
+        self._progress.say(f"scenario {mark.folder}" + (f" in {in_words(versions)}" if versions else ""))
         with self.session.phases.phase("setup"):
             self.session.arena.ready(mark.arena)
-        one = self.session.scenario(mark.folder)
+        spoken = versions or next(iter(self.session.version_sets(mark.groups)), {})
+        one = self.session.scenario(mark.folder, spoken)
         try:
             yield one
         finally:
@@ -193,7 +218,13 @@ class Runner:
 
     def _conclude(self, item: pytest.Item, requirement: str, judgement: Judgement) -> None:
         del self._pending[item.nodeid]
-        conclusion = conclude(item.nodeid, sentence(item.name), judgement, item.stash[_DURATION])
+        conclusion = conclude(
+            item.nodeid,
+            sentence(item.name),
+            judgement,
+            item.stash[_DURATION],
+            versions=spoken_by(self.session, item) or {},
+        )
         self.session.conclude(requirement, conclusion)
         module = item.nodeid.partition("::")[0]
         unsound = judgement.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}
@@ -273,7 +304,10 @@ class Runner:
             self.session.absent[one] = ("not reached", "the run ended before its tests")
         self._pending.clear()
         for one, entries in suites_index.by_requirement().items():
-            ran = [test.nodeid.partition("[")[0] for test in self.session.conclusions.get(one, ())]
+            # What the mesh does not claim is not missing: the rest of the tests say what there is to say.
+            ran = {
+                function_of(test.nodeid) for test in self.session.conclusions.get(one, ())
+            } | self._unclaimed
             self.session.missing[one] = [
                 entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)
             ]
@@ -289,22 +323,6 @@ class Runner:
         terminalreporter.section("SMI conformance")
         for line in terminal.closing(self.report(), self._written):
             terminalreporter.write_line(line)
-
-
-def requirement_of(item: pytest.Item) -> str | None:
-    """The requirement that a test judges; None for tests of other projects."""
-    marker = item.get_closest_marker("requirement")
-    return str(marker.args[0]) if marker else None
-
-
-def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
-    """The scenario marker of a test's module."""
-    marker = node.get_closest_marker("scenario")
-    if marker is None:
-        raise pytest.UsageError(
-            f"{node.nodeid}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)"
-        )
-    return ScenarioMark(marker.args[0], tuple(marker.kwargs["arena"]), tuple(marker.kwargs["groups"]))
 
 
 def faults_by_requirement() -> dict[str, list[str]]:
@@ -332,7 +350,11 @@ def _judged(item: pytest.Item, call: pytest.CallInfo[None]) -> Judgement | None:
         error, Inconclusive | pytest.fail.Exception | pytest.skip.Exception
     ):
         return item.stash[_JUDGEMENT]
-    if isinstance(error, NotExpressible | pytest.skip.Exception):
+    if isinstance(error, NotExpressible):
+        return judge.not_applicable(str(error))
+    if isinstance(error, HeadersRefused):
+        return judge.headers_refused(error.attempts)
+    if isinstance(error, pytest.skip.Exception):
         return Judgement(Verdict.NOT_CLAIMED, str(error))
     # The one boundary: whatever else goes wrong is trouble of suite or environment, never the mesh's.
     return Judgement(

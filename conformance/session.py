@@ -13,14 +13,18 @@ from typing import Any, Literal
 from conformance import catalogue, suites_index
 from conformance.catalogue import GROUPS, Requirement
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive import versions
+from conformance.drive import version_sets
 from conformance.drive.arena import Arena
+from conformance.drive.dry_run import HeaderForms
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
 from conformance.drive.scenario import SERVICES, Scenario
 from conformance.drive.traffic import Driver
+from conformance.drive.version_sets import VersionSet, Wish
+from conformance.drive.versions import pick
 from conformance.drive.wait import Clock, SystemClock, Waiter
+from conformance.drive.writing import Writer
 from conformance.profiles import Profile
 from conformance.report import assemble
 from conformance.report.document import (
@@ -58,6 +62,7 @@ class Session:
     cluster: Cluster
     command: tuple[str, ...] = ()
     image: str = STOCK_IMAGE
+    wish: Wish = field(default_factory=Wish)
     clock: Clock = field(default_factory=SystemClock)
     seed: int = field(default_factory=lambda: secrets.randbelow(2**32))
     run_id: str = field(default_factory=lambda: secrets.token_hex(3))
@@ -72,6 +77,7 @@ class Session:
     waiter: Waiter = field(init=False)
     arena: Arena = field(init=False)
     driver: Driver = field(init=False)
+    header_forms: HeaderForms = field(init=False)
     random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,17 +86,23 @@ class Session:
         placement = Placement(self.run_id, self.image)
         self.arena = Arena(self.cluster, self.profile, placement, self.waiter, self.api_versions())
         self.driver = Driver(self.cluster, self.arena, self.phases)
+        self.header_forms = HeaderForms(self.cluster)
         self.random = random.Random(self.seed)  # noqa: S311 - draws test data, no secret
 
     def api_versions(self) -> dict[str, str]:
-        """The version of each claimed group that this run speaks."""
-        picked = {
-            group: versions.pick(group, claimed) for group, claimed in self.profile.claims.by_group().items()
-        }
-        return {group: version for group, version in picked.items() if version}
+        """The version of each claimed group that the arena's own objects are written in."""
+        claims = self.profile.claims.by_group()
+        picked = {group: pick(group, claimed) for group, claimed in claims.items()}
+        together = next(iter(version_sets.sets(claims, ("access", "specs"))), {})
+        return {group: version for group, version in {**picked, **together}.items() if version}
 
-    def scenario(self, folder: str) -> Scenario:
-        """A scenario on this run's arena, with the fixtures of a folder."""
+    def version_sets(self, groups: Sequence[str]) -> list[dict[str, str]]:
+        """The versions that a scenario of these groups is run in, as this run was asked for."""
+        return version_sets.sets(self.profile.claims.by_group(), groups, self.wish)
+
+    def scenario(self, folder: str, versions: VersionSet | None = None) -> Scenario:
+        """A scenario with the fixtures of a folder on this run's arena; in its versions unless given."""
+        spoken = self.api_versions() if versions is None else versions
         return Scenario(
             folder=folder,
             cluster=self.cluster,
@@ -100,6 +112,7 @@ class Session:
             phases=self.phases,
             profile=self.profile,
             reader=Reader(self.cluster, self.clock),
+            writer=Writer(folder, self.arena, spoken, self.header_forms),
         )
 
     def provide(self, folders: Iterable[str]) -> None:
@@ -108,7 +121,7 @@ class Session:
             if has(f"{name}/{SERVICES}"):
                 self.scenario(name).provide()
 
-    def unclaimed(self, requirement: Requirement, groups: Iterable[str]) -> str | None:
+    def unclaimed(self, requirement: Requirement, groups: Sequence[str]) -> str | None:
         """Why a requirement is not asked of this mesh, or None when it is."""
         if reason := self.profile.disclaims.get(requirement.id):
             return f"the profile disclaims it: {reason}"
@@ -120,7 +133,23 @@ class Session:
             return (
                 f"its test works with {', '.join(GROUPS[group] for group in missing)}, which is not claimed"
             )
+        if groups and not version_sets.sets(claims, groups):
+            return f"no claimed versions of {' and '.join(groups)} are said to work together"
         return None
+
+    def unspoken(self, requirement: Requirement, versions: VersionSet | None) -> str | None:
+        """Why a requirement is not asked in what a scenario speaks, or None when it is.
+
+        ``versions`` are None where what was wished for works together with nothing that is claimed.
+        """
+        if versions is None:
+            return "the versions asked for work together with none that is claimed"
+        if version_sets.holds_for(requirement, versions):
+            return None
+        return (
+            f"it is about {', '.join(requirement.versions)}, and this run speaks "
+            f"{version_sets.in_words(versions)}; --versions tells it which to speak"
+        )
 
     def conclude(self, requirement_id: str, conclusion: Conclusion) -> None:
         """Record what a test concluded about a requirement."""
@@ -147,6 +176,7 @@ class Session:
                 profile=self.profile.name,
                 description=self.profile.description,
                 claims=self.profile.claims.by_group(),
+                header_forms=self.header_forms.known(),
             ),
             cluster=self.cluster_info(),
             timing=Timing.model_validate({"total_s": round(total, 3), "other_s": other, **named}),

@@ -95,6 +95,7 @@ class ControlPlane:
             record=self._record,
             rejected=self._publish_rejection,
             health=self._health,
+            converted=lambda item, source: self._spoiler.converted(item, source),
         ).application()
 
     def metrics_api(self, proxy: FrontProxy) -> web.Application:

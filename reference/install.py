@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from kubernetes.client import ApiClient, CoreV1Api
+from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import new_client_from_config
 from kubernetes.dynamic import DynamicClient
@@ -22,7 +22,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from reference import names
 from reference.image import default_image
-from reference.objects import Manifest, certificates, crds, manifests, namespace, secret
+from reference.objects import Manifest, certificates, crds, manifests, namespace, secret, served
 from reference.own_traffic import OwnTraffic
 
 _MANAGER = "smi-reference-installer"
@@ -66,7 +66,9 @@ def install(
     """
     client = _dynamic(api_client)
     for document in crds():
-        _apply(client, document)
+        # Definitions that the control plane already converts for stay as they are until it runs anew.
+        if crds_only or not _is_converted(_get(client, document)):
+            _apply(client, document)
     _await(lambda: _missing_crds(client), "CRDs are not established", within_s)
     if crds_only:
         return
@@ -80,10 +82,10 @@ def install(
             _apply(client, document)
     _await(lambda: _not_ready(client), "the control plane is not ready", within_s)
     _await(lambda: _unreachable(api_client), "the control plane's service does not answer", within_s)
-    for document in documents:
-        if document["kind"] in _REGISTRATIONS:
-            _apply(client, document)
+    for document in [*(each for each in documents if each["kind"] in _REGISTRATIONS), *crds(settled)]:
+        _apply(client, document)
     _await(lambda: _unavailable(client), "the metrics API is not available", within_s)
+    _await(lambda: _unserved(api_client), "versions are not served", within_s)
 
 
 def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
@@ -180,6 +182,31 @@ def _has(document: Manifest | None, condition: str) -> bool:
 
 def _missing_crds(client: Any) -> list[str]:
     return [_title(each) for each in crds() if not _has(_get(client, each), "Established")]
+
+
+def _is_converted(definition: Manifest | None) -> bool:
+    conversion = (definition or {}).get("spec", {}).get("conversion") or {}
+    return bool(conversion.get("strategy") == "Webhook")
+
+
+def _unserved(api_client: ApiClient) -> list[str]:
+    """Versions of the definitions that the API server does not serve yet, though it was told of them."""
+    return [
+        f"{group}/{version} {plural}"
+        for group, version, plural in served()
+        if not _is_served(api_client, group, version, plural)
+    ]
+
+
+def _is_served(api_client: ApiClient, group: str, version: str, plural: str) -> bool:
+    try:
+        CustomObjectsApi(api_client).list_cluster_custom_object(group, version, plural, limit=1)
+    except ApiException as error:
+        # While the definition changes, requests of its kinds may also be turned away.
+        if error.status in {404, 429, 500, 503}:
+            return False
+        raise
+    return True
 
 
 def _not_ready(client: Any) -> list[str]:

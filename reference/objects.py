@@ -23,15 +23,48 @@ _SERVING_NAMES = (
     f"{names.SERVICE_HOST}.cluster.local",
     f"{names.SERVICE}.{names.NAMESPACE}",
 )
+# Versions with the stored one's shape, between which the API server converts by itself.
+_OF_ONE_SHAPE = {
+    "trafficsplits": ("v1alpha4", "v1alpha3", "v1alpha2"),
+    "traffictargets": ("v1alpha4", "v1alpha3"),
+    "httproutegroups": ("v1alpha4", "v1alpha3"),
+    "tcproutes": ("v1alpha4", "v1alpha3"),
+}
 # A serving certificate that ends sooner than this is replaced.
 _RENEW_BEFORE = timedelta(days=30)
 
 Manifest = dict[str, Any]
 
 
-def crds() -> list[Manifest]:
-    """The custom resource definitions of SMI."""
-    return [_labelled(document) for path in sorted(_HERE.glob("crds/*.yaml")) for document in _load(path)]
+def crds(certificates: Mapping[str, str] | None = None) -> list[Manifest]:
+    """The custom resource definitions of SMI.
+
+    With the Secret's content they serve all versions, which the control plane converts. Without, as long as
+    there is none, they serve those that have the shape of the stored one.
+    """
+    documents = [document for path in sorted(_HERE.glob("crds/*.yaml")) for document in _load(path)]
+    for document in documents:
+        spec = document["spec"]
+        if spec["conversion"]["strategy"] == "None":
+            continue
+        if certificates is not None:
+            spec["conversion"]["webhook"]["clientConfig"]["caBundle"] = _bundle(certificates)
+            continue
+        spec["conversion"] = {"strategy": "None"}
+        of_one_shape = _OF_ONE_SHAPE[spec["names"]["plural"]]
+        spec["versions"] = [each for each in spec["versions"] if each["name"] in of_one_shape]
+    return [_labelled(document) for document in documents]
+
+
+def served() -> list[tuple[str, str, str]]:
+    """Group, version and plural of everything that the definitions serve once the control plane converts."""
+    return [
+        (document["spec"]["group"], version["name"], document["spec"]["names"]["plural"])
+        for path in sorted(_HERE.glob("crds/*.yaml"))
+        for document in _load(path)
+        for version in document["spec"]["versions"]
+        if version["served"]
+    ]
 
 
 def namespace() -> Manifest:
@@ -60,7 +93,7 @@ def manifests(
     environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
     if own_traffic != "uid":
         environment[VARIABLE] = own_traffic
-    bundle = base64.b64encode(certificates["ca.crt"].encode()).decode()
+    bundle = _bundle(certificates)
     documents = [
         namespace(),
         secret(certificates),
@@ -103,6 +136,10 @@ def certificates(existing: Mapping[str, str] | None, now: datetime) -> dict[str,
         serving = authority.serving(_SERVING_NAMES, now)
         kept |= {"tls.crt": serving.certificate, "tls.key": serving.key}
     return kept
+
+
+def _bundle(certificates: Mapping[str, str]) -> str:
+    return base64.b64encode(certificates["ca.crt"].encode()).decode()
 
 
 def _load(path: Path) -> list[Manifest]:

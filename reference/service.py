@@ -1,4 +1,4 @@
-"""The control plane's own API: configuration and reports for sidecars, injection for the API server."""
+"""The control plane's own API: configuration for sidecars, injection and conversion for the API server."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from aiohttp import web
 
 from reference.api_server import ApiError
 from reference.callers import Callers
+from reference.conversion import Spoil
+from reference.conversion import review as convert_review
 from reference.distribution import Distribution
-from reference.injector import Sidecar, review
+from reference.injector import Sidecar
+from reference.injector import review as injection_review
 from reference.metrics import Stream, Tally
 from reference.world import Workload
 
@@ -26,7 +29,8 @@ class Service:
     """The web application of port 8443.
 
     `record` takes what a sidecar counted, `peer` finds the pod of an address, `rejected` is told of a
-    configuration that Envoy refused, `health` describes the control plane.
+    configuration that Envoy refused, `health` describes the control plane, `converted` gets what was
+    converted before the API server does.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class Service:
         record: Callable[[list[tuple[Stream, Tally, float]]], object],
         rejected: Callable[[Workload, str], Awaitable[object]],
         health: Callable[[], tuple[bool, dict[str, Any]]],
+        converted: Spoil,
     ) -> None:
         self._callers = callers
         self._distribution = distribution
@@ -47,6 +52,7 @@ class Service:
         self._record = record
         self._rejected = rejected
         self._health = health
+        self._converted = converted
 
     def application(self) -> web.Application:
         application = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_readable_errors])
@@ -58,6 +64,7 @@ class Service:
                 web.get("/v1/problems", self._problems),
                 web.get("/healthz", self._healthz),
                 web.post("/inject", self._inject),
+                web.post("/convert", self._convert),
             ]
         )
         return application
@@ -116,7 +123,10 @@ class Service:
         return web.json_response(document, status=200 if healthy else 503)
 
     async def _inject(self, request: web.Request) -> web.Response:
-        return web.json_response(review(await request.json(), self._sidecar))
+        return web.json_response(injection_review(await request.json(), self._sidecar))
+
+    async def _convert(self, request: web.Request) -> web.Response:
+        return web.json_response(convert_review(await request.json(), self._converted))
 
 
 @web.middleware

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from reference.compiler.configuration import Configuration
 from reference.metrics import Figures
-from reference.world import Workload, World
+from reference.world import Object, Workload, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,9 @@ class Spoiler(Protocol):
     def allows(self, decision: bool, access: Access) -> bool:
         """What is done in place of the API server's decision."""
 
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        """What the API server is given in place of an object that was converted from ``source``."""
+
     def observe(self, figures: Figures) -> bool:
         """Called after each report of a sidecar; whether configurations are to be compiled anew."""
 
@@ -69,6 +72,9 @@ class Faithful:
 
     def allows(self, decision: bool, access: Access) -> bool:
         return decision
+
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        return item
 
     def observe(self, figures: Figures) -> bool:
         return False

@@ -46,7 +46,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("services", "", "v1"),
     Kind("endpointslices", "discovery.k8s.io", "v1"),
     Kind("trafficsplits", "split.smi-spec.io", "v1alpha4"),
-    Kind("traffictargets", "access.smi-spec.io", "v1alpha4"),
+    Kind("traffictargets", "access.smi-spec.io", "v1alpha3"),
     Kind("identitybindings", "access.smi-spec.io", "v1alpha4"),
     Kind("httproutegroups", "specs.smi-spec.io", "v1alpha4"),
     Kind("tcproutes", "specs.smi-spec.io", "v1alpha4"),

@@ -8,11 +8,23 @@ import tempfile
 from pathlib import Path
 
 from conformance.cli import main as smi_conformance
+from conformance.lint import API_ONLY
 from conformance.report import store
+from conformance.report.document import BasisRecord, RequirementRecord
 from conformance.verdict import Verdict
 
-NOT_ABOUT_TRAFFIC = "Common"
-"""Requirements of this API are judged by the API server alone, and hold where the CRDs are installed."""
+
+def by_traffic(record: RequirementRecord) -> bool:
+    """Whether traffic has a part in a verdict: the rest holds wherever the CRDs are installed."""
+    bases = [test.basis for test in record.tests if test.basis is not None]
+    return not bases or any(_judges(basis) - API_ONLY.keys() for basis in bases)
+
+
+def _judges(basis: BasisRecord) -> set[str]:
+    """The judges behind a verdict; those of its parts where it is made of several."""
+    if basis.judge != "all_of":
+        return {basis.judge}
+    return {str(part["judge"]) for part in basis.arguments.values() if isinstance(part, dict)}
 
 
 def main() -> int:
@@ -41,7 +53,7 @@ def main() -> int:
         kept = Path(options.reports) / "none"
         store.write(report, kept)
         store.replace(kept / store.HTML, (directory / store.HTML).read_text(encoding="utf-8"))
-    about_traffic = [record for record in report.requirements if record.api != NOT_ABOUT_TRAFFIC]
+    about_traffic = [record for record in report.requirements if by_traffic(record)]
     passed = [record.id for record in about_traffic if record.verdict is Verdict.PASS]
     judged = [record.id for record in about_traffic if record.verdict is not None]
     print(f"without a mesh: {len(judged)} requirements about traffic judged, {len(passed)} passed")

@@ -67,6 +67,7 @@ class Cluster(Protocol):
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         account: Account | None = None,
     ) -> Answer:
         """One request to the API server, whatever it answers, with the rights of ``account`` or one's own."""

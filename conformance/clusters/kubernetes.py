@@ -118,9 +118,10 @@ class KubernetesCluster:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         account: Account | None = None,
     ) -> Answer:
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         if account is not None:
             headers["Authorization"] = f"Bearer {self._token(account)}"
         if query:

@@ -103,8 +103,7 @@ def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
     with _opened(options) as cluster:
         session = Session(profile, cluster, image=options.image)
-        groups = [group for group, claimed in profile.claims.by_group().items() if claimed]
-        problem = preflight(session, groups)
+        problem = preflight(session, {group: [one] for group, one in session.api_versions().items()})
         if problem is not None:
             raise ClusterError(str(problem))
         shell.run(session)

@@ -9,6 +9,7 @@ import pytest
 from conformance import catalogue, plugin, profiles, suites_index
 from conformance.clusters import ClusterError, opening
 from conformance.commands import EXIT_CODES, Commands, cluster_options, mesh_options
+from conformance.drive.version_sets import parse_wish
 
 
 def add(commands: Commands) -> None:
@@ -36,6 +37,13 @@ def add(commands: Commands) -> None:
         "--requirement", nargs="+", action="extend", default=[], metavar="ID", help="only these requirements"
     )
     run.add_argument(
+        "--versions",
+        default="newest",
+        metavar="WHICH",
+        help="API versions to speak: newest, all, or a list such as split=v1alpha2,specs=v1alpha3 "
+        "(default: %(default)s)",
+    )
+    run.add_argument(
         "--reports", default="reports", metavar="DIR", help="where reports go (default: reports)"
     )
     run.add_argument("--keep", action="store_true", help="leave the arena in the cluster after the run")
@@ -46,12 +54,20 @@ def _run(options: argparse.Namespace) -> int:
     known = catalogue.load()
     for requirement_id in options.requirement:
         known[requirement_id]
-    profiles.load(options.mesh)
+    parse_wish(options.versions, profiles.load(options.mesh).claims.by_group())
     if options.keep and opening.is_embedded(options.context, options.kubeconfig):
         raise ClusterError("--keep: the embedded cluster ends with the run; try `smi-conformance shell`")
     opening.check(options.context, options.kubeconfig, options.mesh)
     arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
-    arguments += ["--reports", options.reports, "--assert=plain", "--no-header", "-v"]
+    arguments += [
+        "--versions",
+        options.versions,
+        "--reports",
+        options.reports,
+        "--assert=plain",
+        "--no-header",
+        "-v",
+    ]
     for flag in ("context", "kubeconfig", "k"):
         if getattr(options, flag):
             arguments += ["-k" if flag == "k" else f"--{flag}", getattr(options, flag)]

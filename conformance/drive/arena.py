@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from conformance.clusters import Cluster, ClusterError, Object
-from conformance.drive import versions, zipapp
+from conformance.drive import zipapp
 from conformance.drive.manifests import (
     RUN_LABEL,
     WORKLOAD_ANNOTATION,
@@ -18,6 +18,7 @@ from conformance.drive.manifests import (
     fill_namespace,
     load,
 )
+from conformance.drive.versions import Wire, render
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.profiles import Marks, Membership, Profile
 
@@ -54,7 +55,7 @@ class Arena:
     placement: Placement
     waiter: Waiter
     api_versions: Mapping[str, str]
-    """SMI group (short name) → version that objects are written in."""
+    """SMI group (short name) → version that the arena's own objects are written in."""
     _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
     _prepared: set[str] = field(default_factory=set)
 
@@ -110,15 +111,14 @@ class Arena:
             "binaryData": {"probe.pyz": base64.b64encode(zipapp.build()).decode("ascii")},
         }
 
-    def render(
-        self, objects: Iterable[Object], listed: Mapping[str, tuple[int, ...]] | None = None
-    ) -> list[dict[str, Any]]:
-        """Fixture objects as this run writes them: placed, and in the API version that the mesh claims.
+    def render(self, objects: Iterable[Object], wire: Wire | None = None) -> list[dict[str, Any]]:
+        """Fixture objects as this run writes them: placed, and in the versions of a scenario or of the arena.
 
-        ``listed`` are the ports of the TCPRoutes that they refer to. Raises NotExpressible.
+        Raises NotExpressible.
         """
+        how = wire or Wire(self.api_versions)
         placed = self.placement.place(objects, WORKLOADS.values())
-        return [versions.render(item, self.api_versions, listed or {}) for item in placed]
+        return [render(item, how.versions, how.listed, how.headers) for item in placed]
 
     def ready(self, parts: Iterable[str]) -> None:
         """Wait until the pods of these parts are ready, and make sure that those who should have joined did.

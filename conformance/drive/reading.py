@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from conformance.catalogue import GROUPS
@@ -12,6 +14,8 @@ from conformance.clusters import Account, Cluster, ClusterError, Object
 from conformance.drive.wait import Clock, NotSeen, Waiter
 from conformance.evidence import ApiRead, RoundTrip
 
+DELETED_WITHIN_S = 10.0
+"""Seconds that an object without finalizers may take to be gone."""
 METRICS = f"/apis/{GROUPS['metrics']}/v1alpha1"
 
 
@@ -26,9 +30,9 @@ class Reader:
     def __post_init__(self) -> None:
         self._started = self.clock.now()
 
-    def read(self, path: str, account: Account | None = None) -> ApiRead:
+    def read(self, path: str, account: Account | None = None, *, accept: str = "application/json") -> ApiRead:
         """One GET, whatever it answers."""
-        answer = self.cluster.request("GET", path, account=account)
+        answer = self.cluster.request("GET", path, account=account, accept=accept)
         who = f"{account.namespace}/{account.name}" if account else "the runner"
         return ApiRead(who, path, answer.status, answer.body, round(self.clock.now() - self._started, 3))
 
@@ -51,6 +55,15 @@ class Reader:
             *(["edges"] if edges else []),
         ]
         return self.read("/".join(parts), account)
+
+
+def round_trips(cluster: Cluster, waiter: Waiter, items: Iterable[Object]) -> list[RoundTrip]:
+    """Round trips of several objects, side by side: each waits for a watch of its own to end.
+
+    Raises ClusterError for a kind that is not served.
+    """
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(partial(round_trip, cluster, waiter, within_s=DELETED_WITHIN_S), items))
 
 
 def round_trip(cluster: Cluster, waiter: Waiter, item: Object, *, within_s: float) -> RoundTrip:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
 from conformance.clusters import Cluster, Object
 from conformance.drive.arena import OUTSIDE, Arena
-from conformance.drive.manifests import files, load
+from conformance.drive.dry_run import Change, attempt, changed
+from conformance.drive.manifests import load
 from conformance.drive.phases import Phases
-from conformance.drive.reading import Reader
+from conformance.drive.reading import Reader, round_trips
 from conformance.drive.traffic import Driver, Manner
-from conformance.drive.versions import NotExpressible, ports
 from conformance.drive.wait import NotSeen, Waiter
-from conformance.evidence import Call, Cell, Settling, Traffic
+from conformance.drive.writing import Writer
+from conformance.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traffic
 from conformance.profiles import Profile
 
 POLL = Manner(per_connection=3, concurrency=20)
@@ -96,23 +96,40 @@ class Scenario:
     phases: Phases
     profile: Profile
     reader: Reader
+    writer: Writer
     applied: list[dict[str, Any]] = field(default_factory=list)
 
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """The versions that the scenario speaks, by group (short name)."""
+        return self.writer.versions
+
     def objects(self, name: str) -> list[dict[str, Any]]:
-        """The objects of one of the scenario's files, as this run writes them. Raises NotExpressible."""
-        return self.arena.render(load(f"{self.folder}/{name}"), self._listed())
+        """The objects of one of the scenario's files, as this run writes them; raises as `Writer.write`."""
+        return self.writer.write(load(f"{self.folder}/{name}"))
 
     def expressible(self, name: str) -> list[dict[str, Any]]:
-        """Those objects of a file for which the versions that the mesh claims have words."""
-        found: list[dict[str, Any]] = []
-        for item in load(f"{self.folder}/{name}"):
-            with contextlib.suppress(NotExpressible):
-                found += self.arena.render([item], self._listed())
-        return found
+        """Those objects of a file for which the versions that are spoken have words."""
+        return self.writer.expressible(load(f"{self.folder}/{name}"))
 
-    def _listed(self) -> dict[str, tuple[int, ...]]:
-        # A step may refer to the routes of an earlier one.
-        return ports(item for file in files(self.folder) for item in load(file))
+    def there_and_back(self, items: Iterable[Object]) -> list[RoundTrip]:
+        """Objects as they are written, each created, read, changed and deleted again."""
+        with self.phases.phase("traffic"):
+            return round_trips(self.cluster, self.waiter, items)
+
+    def tried(
+        self, item: Object, changes: Mapping[str, Change], expect: Literal["refused", "either"] = "refused"
+    ) -> list[Attempt]:
+        """An object of a fixture with each of the changes made, put to the API server for trial."""
+        with self.phases.phase("traffic"):
+            return [
+                attempt(self.cluster, self.writer.write([changed(item, change)])[0], name, expect)
+                for name, change in changes.items()
+            ]
+
+    def taken(self, item: Object) -> Attempt:
+        """An object of a fixture as it is, put to the API server for trial: the control of `tried`."""
+        return attempt(self.cluster, self.writer.write([item])[0], "without a violation")
 
     def apply(self, *names: str) -> None:
         """Apply files of the scenario's folder; one that changes an object applied before is an edit."""

@@ -1,10 +1,18 @@
-"""Renders fixtures, written in the newest stable API versions, in the versions that a mesh claims."""
+"""Renders fixtures, written in the newest stable API versions, in any other version of their group.
+
+Each version is its own wire format with the same meaning: what changes here is where a field stands and how
+it is written, never what it says. What a version has no words for is `NotExpressible`, with the reason.
+
+Sources: apis/traffic-split, apis/traffic-specs and apis/traffic-access of the specification, each version's
+own file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
@@ -12,27 +20,58 @@ from conformance.clusters import Object
 NEWEST_STABLE = {"split": "v1alpha4", "access": "v1alpha3", "specs": "v1alpha4", "metrics": "v1alpha1"}
 """SPEC_LATEST_STABLE.md, § Technical Overview."""
 
-_SAME_SHAPE = {
-    "split": {"v1alpha2", "v1alpha3", "v1alpha4"},
-    "access": {"v1alpha2", "v1alpha3", "v1alpha4"},
-    "specs": {"v1alpha3", "v1alpha4"},
+HeaderForm = Literal["map", "list"]
+"""How header filters are written: the documents have one map, the reference CRDs a list of one-key maps."""
+
+_RENDERED = {
+    "split": ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"),
+    "access": ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"),
+    "specs": ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"),
+    "metrics": ("v1alpha1",),
+}
+_WRITTEN = {
+    "split": {"v1alpha4"},
+    "access": {"v1alpha3", "v1alpha4"},
+    "specs": {"v1alpha4"},
+    "metrics": {"v1alpha1"},
 }
 _SHORT = {group: short for short, group in GROUPS.items()}
+_PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
+"""Versions of access whose destination carries a port; TCPRoutes got ports with specs v1alpha4."""
 
 
 class NotExpressible(ValueError):
     """An object whose meaning the wanted version has no words for; the message says which field."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """How a scenario writes SMI objects.
+
+    ``versions`` maps groups (short names) to versions; ``listed`` are the ports of the TCPRoutes that targets
+    may refer to, by name; ``headers`` is the form that header filters are written in.
+    """
+
+    versions: Mapping[str, str]
+    listed: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    headers: HeaderForm = "map"
+
+
+def preference(group: str, claimed: Iterable[str]) -> list[str]:
+    """The claimed versions of a group, the one to speak by default first.
+
+    That is the newest stable one; after it the newest of the others.
+    """
+    return sorted(claimed, key=lambda version: (version == NEWEST_STABLE[group], version), reverse=True)
+
+
 def pick(group: str, claimed: tuple[str, ...]) -> str | None:
     """The version to speak to a mesh: the newest stable one if it is claimed, else the newest claimed."""
-    if NEWEST_STABLE[group] in claimed:
-        return NEWEST_STABLE[group]
-    return max(claimed, default=None)
+    return next(iter(preference(group, claimed)), None)
 
 
 def ports(objects: Iterable[Object]) -> dict[str, tuple[int, ...]]:
-    """The ports that TCPRoutes list, by the route's name."""
+    """The ports that TCPRoutes list, by the route's name; an empty list stands for all."""
     return {
         str(item["metadata"]["name"]): tuple(item["spec"]["matches"]["ports"])
         for item in objects
@@ -41,48 +80,152 @@ def ports(objects: Iterable[Object]) -> dict[str, tuple[int, ...]]:
 
 
 def render(
-    item: Object, versions: Mapping[str, str], listed: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    item: Object,
+    versions: Mapping[str, str],
+    listed: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    headers: HeaderForm = "map",
 ) -> dict[str, Any]:
     """The object in the version of its group (``versions``: short group name → version).
 
     ``listed`` are the ports of the TCPRoutes that it may refer to: before specs v1alpha4 they stand in the
-    target. Raises NotExpressible when the version cannot say it; objects of other groups stay as they are.
+    target. ``headers`` is the form of header filters. Raises NotExpressible when the version cannot say it,
+    or is none that this suite writes; objects of other groups stay as they are.
     """
     group, _, version = str(item["apiVersion"]).partition("/")
     short = _SHORT.get(group)
-    wanted = versions.get(short) if short else None
-    if short is None or wanted is None or wanted == version:
+    if short is None:
         return dict(item)
-    if wanted not in _SAME_SHAPE.get(short, ()):
-        raise NotExpressible(f"{item['kind']}: fixtures are not rendered as {group}/{wanted} yet")
-    if short == "split" and wanted == "v1alpha2" and item["spec"].get("matches"):
-        raise NotExpressible("TrafficSplit v1alpha2 has no matches")
+    wanted = versions.get(short, version)
+    if wanted not in _RENDERED[short]:
+        raise NotExpressible(f"this suite does not write {group}/{wanted}")
+    if version not in _WRITTEN[short]:
+        if wanted != version:
+            raise NotExpressible(f"{item['kind']} {item['metadata']['name']} is about {short} {version} only")
+        return dict(item)
     rendered = {**item, "apiVersion": f"{group}/{wanted}"}
-    if short == "access" and wanted == "v1alpha2":
-        return {**rendered, "spec": _with_port(item["spec"], listed)}
-    if short == "specs" and item["kind"] == "UDPRoute":
-        raise NotExpressible(f"{group}/{wanted} has no UDPRoute")
-    if short == "specs" and item["kind"] == "TCPRoute" and item["spec"].get("matches"):
-        if versions.get("access") != "v1alpha2":
-            raise NotExpressible(f"TCPRoute {wanted} has no ports")
-        return {**rendered, "spec": {}}
-    return rendered
+    return _KINDS[str(item["kind"])](rendered, wanted, Wire(versions, listed, headers))
 
 
-def _with_port(spec: Object, listed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """A target's spec as access v1alpha2 has it: the port that its TCPRoutes list is the destination's.
+def _split(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    """Before v1alpha3 there are no matches; in v1alpha1 weights are Kubernetes quantities."""
+    spec = item.get("spec") or {}
+    if version in {"v1alpha1", "v1alpha2"} and spec.get("matches"):
+        raise NotExpressible(f"TrafficSplit {version} has no matches")
+    backends = spec.get("backends")
+    if version != "v1alpha1" or not isinstance(backends, list):
+        return dict(item)
+    return {**item, "spec": {**spec, "backends": [_with_quantity(entry) for entry in backends]}}
 
-    Source: apis/traffic-access/v1alpha2/traffic-access.md, § TrafficTarget.
+
+def _with_quantity(backend: Any) -> Any:
+    # Written as text, which is how clients that know quantities write them: a bare 1 would say the same.
+    weight = backend.get("weight") if isinstance(backend, Mapping) else None
+    if isinstance(weight, bool) or not isinstance(weight, int):
+        return backend
+    return {**backend, "weight": str(weight)}
+
+
+def _route_group(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    """Before v1alpha3 the matches stand at top level; v1alpha1 has no header filters."""
+    spec = item.get("spec") or {}
+    matches = spec.get("matches")
+    if isinstance(matches, list):
+        if version == "v1alpha1" and any(isinstance(one, Mapping) and one.get("headers") for one in matches):
+            raise NotExpressible("HTTPRouteGroup v1alpha1 has no header filters")
+        spec = {**spec, "matches": [_with_headers(match, wire.headers) for match in matches]}
+    if version in {"v1alpha1", "v1alpha2"}:
+        return {**_headed(item), **spec}
+    return {**item, "spec": spec} if "spec" in item else dict(item)
+
+
+def _with_headers(match: Any, form: HeaderForm) -> Any:
+    headers = match.get("headers") if isinstance(match, Mapping) else None
+    if form == "map" or not isinstance(headers, Mapping):
+        return match
+    return {**match, "headers": [{name: value} for name, value in headers.items()]}
+
+
+def _tcp_route(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    """Ports begin with v1alpha4. Before it they stand in the target, where access has a port for them."""
+    if version == "v1alpha4":
+        return dict(item)
+    if _lists_ports(item) and wire.versions.get("access") not in _PORT_IN_TARGET:
+        raise NotExpressible(f"TCPRoute {version} has no ports")
+    return {**_headed(item), "spec": {}} if version == "v1alpha3" else _headed(item)
+
+
+def _lists_ports(item: Object) -> bool:
+    return bool(((item.get("spec") or {}).get("matches") or {}).get("ports"))
+
+
+def _udp_route(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    """UDPRoute begins with v1alpha4."""
+    if version != "v1alpha4":
+        raise NotExpressible(f"specs.smi-spec.io/{version} has no UDPRoute")
+    return dict(item)
+
+
+def _target(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    """IdentityBindings begin with v1alpha4, UDPRoute rules with v1alpha3.
+
+    Up to v1alpha2 the destination has a port; v1alpha1 has the body at top level and calls the rules specs.
     """
-    rules = spec["rules"]
-    if any(rule["kind"] == "UDPRoute" for rule in rules):
-        raise NotExpressible("TrafficTarget v1alpha2 has no UDPRoute rules")
-    routes = [listed[rule["name"]] for rule in rules if rule["kind"] == "TCPRoute" and rule["name"] in listed]
+    if version == "v1alpha4":
+        return dict(item)
+    spec = item.get("spec") or {}
+    for subject in (spec.get("destination") or {}, *(spec.get("sources") or ())):
+        if subject.get("kind") == "IdentityBinding" or subject.get("group"):
+            raise NotExpressible(f"TrafficTarget {version} refers to ServiceAccounts only")
+    if version == "v1alpha3":
+        return dict(item)
+    spec = _with_port(spec, version, wire.listed)
+    if version == "v1alpha2":
+        return {**item, "spec": spec} if "spec" in item else dict(item)
+    return {**_headed(item), **{"specs" if key == "rules" else key: value for key, value in spec.items()}}
+
+
+def _with_port(spec: Object, version: str, listed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """A target's spec as access had it up to v1alpha2: the destination has the port of its TCPRoutes."""
+    rules = spec.get("rules") or ()
+    if any(rule.get("kind") == "UDPRoute" for rule in rules):
+        raise NotExpressible(f"TrafficTarget {version} has no UDPRoute rules")
+    names = [rule.get("name") for rule in rules if rule.get("kind") == "TCPRoute"]
+    routes = [listed[name] for name in names if name in listed]
     numbers = {number for route in routes for number in route}
+    if not all(routes):
+        # One route without ports opens all of them, whatever the others list.
+        numbers = set()
+    if len(numbers) > 1:
+        raise NotExpressible(f"TrafficTarget {version} has one port")
     if not numbers:
         return dict(spec)
-    if len(numbers) > 1:
-        raise NotExpressible("TrafficTarget v1alpha2 has one port")
     # Beside HTTP routes a TCPRoute only says on which port they are open; alone it opens the port.
-    http = [rule for rule in rules if rule["kind"] == "HTTPRouteGroup"]
+    http = [rule for rule in rules if rule.get("kind") == "HTTPRouteGroup"]
     return {**spec, "destination": {**spec["destination"], "port": numbers.pop()}, "rules": http or rules}
+
+
+def _binding(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    """IdentityBinding begins with v1alpha4."""
+    if version != "v1alpha4":
+        raise NotExpressible(f"access.smi-spec.io/{version} has no IdentityBinding")
+    return dict(item)
+
+
+def _as_written(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+    return dict(item)
+
+
+def _headed(item: Object) -> dict[str, Any]:
+    """What every object has, without its body."""
+    return {key: item[key] for key in ("apiVersion", "kind", "metadata")}
+
+
+_KINDS: Mapping[str, Callable[[Object, str, Wire], dict[str, Any]]] = {
+    "TrafficSplit": _split,
+    "HTTPRouteGroup": _route_group,
+    "TCPRoute": _tcp_route,
+    "UDPRoute": _udp_route,
+    "TrafficTarget": _target,
+    "IdentityBinding": _binding,
+    "TrafficMetrics": _as_written,
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from conformance.judge.admission import header_form, headers_refused, refusals
 from conformance.judge.division import opened, shares
 from conformance.judge.environment import in_environment, starved
 from conformance.judge.grants import access
 from conformance.judge.metrics import counts, percentiles
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
+from conformance.judge.names import names_and_columns
 from conformance.judge.objects import groups_served, round_trips
-from conformance.judge.plain import all_of, inconclusive, not_claimed, unavailable
+from conformance.judge.plain import all_of, inconclusive, not_applicable, not_claimed, unavailable
 from conformance.judge.ports import lands_on
 from conformance.judge.registry import JUDGES, recall
 from conformance.judge.routing import everything_reaches, nothing_reaches, preserved, restored, unharmed
@@ -25,10 +27,14 @@ __all__ = [
     "edges",
     "everything_reaches",
     "groups_served",
+    "header_form",
+    "headers_refused",
     "in_environment",
     "inconclusive",
     "lands_on",
     "leak_bound",
+    "names_and_columns",
+    "not_applicable",
     "not_claimed",
     "nothing_reaches",
     "object_fields",
@@ -37,6 +43,7 @@ __all__ = [
     "preserved",
     "rbac",
     "recall",
+    "refusals",
     "restored",
     "round_trips",
     "sample_size",

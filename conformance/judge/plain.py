@@ -28,6 +28,12 @@ def not_claimed(reason: str) -> Judgement:
     return Judgement(Verdict.NOT_CLAIMED, reason)
 
 
+@judge
+def not_applicable(reason: str) -> Judgement:
+    """The version that is spoken has no words for what the requirement is about."""
+    return Judgement(Verdict.NOT_CLAIMED, f"not applicable: {reason}")
+
+
 @register
 def all_of(**parts: Judgement) -> Judgement:
     """Several judgements as one: the worst verdict, with the words of the parts that brought it about.

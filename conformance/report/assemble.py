@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from conformance.catalogue import Level, Requirement
-from conformance.evidence import ApiRead, Environment, RoundTrip, Settling, Traffic
+from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.report.document import (
     OUTCOMES,
     ApiReadEvidence,
+    AttemptEvidence,
     BasisRecord,
     ClusterInfo,
     Conclusion,
@@ -32,10 +34,14 @@ from conformance.verdict import Basis, Judgement, Verdict, merge
 Otherwise = Literal["not claimed", "untested", "not selected", "not reached"]
 """Why a requirement was not judged."""
 
+NOT_APPLICABLE = "not_applicable"
+"""The judge of what a version cannot express."""
+
 _EVIDENCE: dict[type, type[Any]] = {
     Traffic: TrafficEvidence,
     ApiRead: ApiReadEvidence,
     RoundTrip: RoundTripEvidence,
+    Attempt: AttemptEvidence,
     Environment: EnvironmentEvidence,
 }
 
@@ -136,8 +142,12 @@ def requirement_record(
 
 
 def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict | None]:
-    """What the tests of a requirement make of it together. Raises ValueError when there is none."""
-    verdict = merge(test.verdict for test in tests)
+    """What the tests of a requirement make of it together. Raises ValueError when there is none.
+
+    What a version has no words for does not count beside what was judged in another.
+    """
+    applicable = [test for test in tests if not (test.basis and test.basis.judge == NOT_APPLICABLE)]
+    verdict = merge(test.verdict for test in applicable or tests)
     if verdict is Verdict.NOT_CLAIMED:
         return "not claimed", None
     return ("observed", None) if level == "ambiguous" else ("judged", verdict)
@@ -148,9 +158,10 @@ def conclusion(
     title: str,
     judgement: Judgement,
     *,
-    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | Environment]] = (),
+    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | Attempt | Environment]] = (),
     settlings: Iterable[Settling] = (),
     duration_s: float = 0.0,
+    versions: Mapping[str, str] = MappingProxyType({}),
 ) -> Conclusion:
     """What a test concluded, from the live judgement; evidence is (name, value), as "before" or "sample"."""
     return Conclusion(
@@ -165,6 +176,7 @@ def conclusion(
         evidence=tuple(_EVIDENCE[type(value)](name=name, value=value) for name, value in evidence),
         basis=basis_record(judgement.basis),
         duration_s=max(0.0, duration_s),
+        versions=dict(versions),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from conformance.catalogue import Api, Level
-from conformance.evidence import ApiRead, Environment, RoundTrip, Settling, Traffic
+from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.report.plain import plain, text
 from conformance.verdict import Share, Verdict
 
@@ -55,6 +55,12 @@ class RoundTripEvidence(Model):
     value: Made[RoundTrip]
 
 
+class AttemptEvidence(Model):
+    type: Literal["attempt"] = "attempt"
+    name: Text = ""
+    value: Made[Attempt]
+
+
 class EnvironmentEvidence(Model):
     type: Literal["environment"] = "environment"
     name: Text = ""
@@ -62,7 +68,8 @@ class EnvironmentEvidence(Model):
 
 
 Evidence = Annotated[
-    TrafficEvidence | ApiReadEvidence | RoundTripEvidence | EnvironmentEvidence, Field(discriminator="type")
+    TrafficEvidence | ApiReadEvidence | RoundTripEvidence | AttemptEvidence | EnvironmentEvidence,
+    Field(discriminator="type"),
 ]
 
 
@@ -74,7 +81,10 @@ class BasisRecord(Model):
 
 
 class Conclusion(Model):
-    """What one test concluded about a requirement, and on what; ``title`` is its sentence about the mesh."""
+    """What one test concluded about a requirement, and on what; ``title`` is its sentence about the mesh.
+
+    ``versions`` are the API versions that its scenario spoke, by group (short name).
+    """
 
     nodeid: Text
     title: Text
@@ -87,6 +97,7 @@ class Conclusion(Model):
     evidence: tuple[Evidence, ...] = ()
     basis: BasisRecord | None = None
     duration_s: float = Field(default=0.0, ge=0)
+    versions: dict[Text, Text] = {}
 
 
 class RequirementRecord(Model):
@@ -145,12 +156,17 @@ class Run(Model):
 
 
 class Mesh(Model):
-    """The mesh as its profile describes it; ``versions`` maps a component to what was found of it."""
+    """The mesh as its profile describes it; ``versions`` maps a component to what was found of it.
+
+    ``header_forms`` says for each version of specs whose header filters were written in this run in which
+    form: *map*, *list* (of one-key maps), or *neither* where the cluster takes none.
+    """
 
     profile: Text
     description: Text = ""
     versions: dict[Text, Text] = {}
     claims: dict[Text, tuple[Text, ...]] = {}
+    header_forms: dict[Text, Text] = {}
 
 
 class Node(Model):

@@ -1,7 +1,8 @@
 """Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
 
 Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees
-it, a configuration after it, or an answer of the metrics API; a few change an object of the cluster instead.
+it, a configuration after it, an object that is converted between versions, or an answer of the metrics API;
+some change an object of the cluster instead.
 The mesh itself has no branch for any of them.
 """
 
@@ -24,7 +25,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates."""
+    """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
+
+    ``versions`` are those in which it shows, as ``--versions`` takes them.
+    """
 
     id: str
     summary: str
@@ -32,13 +36,25 @@ class Fault:
     spoiler: Callable[[], Spoiler] = Faithful
     change: Change | None = None
     origins: tuple[str, ...] = ()
+    versions: str = "newest"
 
 
 def _all() -> dict[str, Fault]:
-    from reference.faults import access, backends, cluster, conditions, metrics, routes, splits, versions
+    from reference.faults import (
+        access,
+        backends,
+        cluster,
+        conditions,
+        metrics,
+        protocols,
+        routes,
+        splits,
+        versions,
+    )
 
     found: dict[str, Fault] = {}
-    for module in (splits, backends, conditions, routes, versions, access, metrics, cluster):
+    modules = (splits, backends, conditions, routes, protocols, access, metrics, cluster, versions)
+    for module in modules:
         for fault in module.FAULTS:
             if fault.id in found:
                 raise ValueError(f"two faults are called {fault.id}")

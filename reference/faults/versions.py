@@ -1,67 +1,100 @@
-"""Faults of the versions of HTTP: rules that bind one of them only, and gRPC not seen for what it is."""
+"""Faults of single versions: what is lost or misread between them."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
-from reference.world import Workload, World
+from reference.spoiler import Faithful
+from reference.world import Object, World, annotations_of
 
-_IS_HTTP2: JSON = {
-    "call_expr": {
-        "function": "_==_",
-        "args": [
-            {"select_expr": {"operand": {"ident_expr": {"name": "request"}}, "field": "protocol"}},
-            {"const_expr": {"string_value": "HTTP/2"}},
-        ],
-    }
-}
-"""The condition `request.protocol == "HTTP/2"`. Source: Envoy's API reference, config.rbac.v3.Policy."""
+_FORGOTTEN = "reference.smi-conformance.dev/forgotten"
 
 
-def _http2_open(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    def open_to_all(name: str, routes: JSON) -> None:
-        for rules in every(routes, "policies"):
-            anybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
-            rules["policies"]["http2"] = {**anybody, "condition": _IS_HTTP2}
-
-    return with_routes(configuration, "inbound|", open_to_all)
+def _version(item: Object) -> str:
+    return str(item["apiVersion"]).rpartition("/")[2]
 
 
-def _http1_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    def close(listener: JSON) -> None:
-        if listener["name"] == "inbound":
-            for handler in every(listener, "rds"):
-                handler["codec_type"] = "HTTP1"
+class _MatchesDropped(Faithful):
+    """Loses the matches of a split on the way between versions."""
 
-    return with_listeners(configuration, close)
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        if item["kind"] != "TrafficSplit":
+            return item
+        return {**item, "spec": {key: value for key, value in item["spec"].items() if key != "matches"}}
 
 
-def _grpc_as_tcp(service: dict[str, Any]) -> None:
-    for port in service["spec"].get("ports") or ():
-        if port.get("appProtocol") == "grpc":
-            port["appProtocol"] = "tcp"
+class _DigitsTaken(Faithful):
+    """Takes the digits of a quantity for its value: 500m becomes 500."""
+
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        if item["kind"] != "TrafficSplit" or _version(source) != "v1alpha1":
+            return item
+        written = [backend["weight"] for backend in source["spec"]["backends"]]
+        backends = [
+            {**backend, "weight": _digits(weight)}
+            for backend, weight in zip(item["spec"]["backends"], written, strict=True)
+        ]
+        return {**item, "spec": {**item["spec"], "backends": backends}}
+
+
+def _digits(weight: object) -> int:
+    return int("".join(character for character in str(weight) if character.isdigit()) or "0")
+
+
+class _GroupsForgotten(Faithful):
+    """Does not find route groups that were written in one version of specs when something refers to them."""
+
+    def __init__(self, version: str) -> None:
+        self._of = version
+        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        self._spoil = lru_cache(maxsize=2)(self._without)
+
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        if item["kind"] != "HTTPRouteGroup" or _version(source) != self._of:
+            return item
+        metadata = item["metadata"]
+        annotations = {**(metadata.get("annotations") or {}), _FORGOTTEN: "yes"}
+        return {**item, "metadata": {**metadata, "annotations": annotations}}
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _without(self, world: World) -> World:
+        groups = world.of("httproutegroups")
+        return world.replacing(
+            "httproutegroups", [group for group in groups if _FORGOTTEN not in annotations_of(group)]
+        )
 
 
 FAULTS = (
     Fault(
-        "http2-passes-by-the-rules",
-        "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",
-        frozenset({"http-both-protocol-versions", "http-grpc-through-routes"}),
-        lambda: SpoiltConfiguration(_http2_open),
+        "conversion-drops-matches",
+        "A split of v1alpha3 loses its matches when it is stored, and takes all requests.",
+        frozenset(
+            {
+                "split-schema-v1alpha3-v1alpha4",
+                "common-version-compat-matrix",
+                "common-crud-with-standard-tools",
+            }
+        ),
+        _MatchesDropped,
+        origins=("split-matches-silently-dropped",),
+        versions="split=v1alpha3",
     ),
     Fault(
-        "http2-not-understood",
-        "Behind the rules only HTTP/1.1 is understood: what is granted fails over HTTP/2.",
-        frozenset({"http-both-protocol-versions", "http-grpc-through-routes"}),
-        lambda: SpoiltConfiguration(_http1_only),
+        "conversion-takes-digits",
+        "A weight of v1alpha1 is read by its digits alone: 500m next to 1 becomes 500 to 1.",
+        frozenset({"split-v1alpha1-quantity-weights", "split-schema-v1alpha1"}),
+        _DigitsTaken,
+        versions="split=v1alpha1",
     ),
     Fault(
-        "grpc-taken-for-tcp",
-        "Ports of gRPC are taken for raw TCP, which no HTTP route opens.",
-        frozenset({"http-grpc-through-routes"}),
-        lambda: SpoiltObjects("services", _grpc_as_tcp),
+        "specs-version-resolves-to-nothing",
+        "References to route groups that were written in specs v1alpha3 resolve to nothing.",
+        frozenset({"common-version-compat-matrix", "http-schema-by-version"}),
+        lambda: _GroupsForgotten("v1alpha3"),
+        versions="specs=v1alpha3",
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from reference.conversion import whole
 from reference.smi.model import Binding, Rule, Subject, Target
 from reference.smi.reading import Report, Unreadable, entries, listing, mapping, optional_text, port, text
 from reference.world import Object, name_of, namespace_of
@@ -14,13 +15,13 @@ RULE_KINDS = ("HTTPRouteGroup", "TCPRoute", "UDPRoute")
 
 
 def target(source: Object, report: Report) -> Target:
-    """A TrafficTarget: the body stands at top level and `rules` is called `specs` in v1alpha1.
+    """A TrafficTarget of any version.
 
     Raises Unreadable where the destination is not understood; odd sources and rules are left out, which
     grants less and never more.
     """
-    body = mapping(source, "spec") if "spec" in source else source
     namespace = namespace_of(source)
+    body = _body(source)
     given = mapping(body, "destination")
     destination = _subject(given, namespace)
     if destination.namespace != namespace:
@@ -31,7 +32,7 @@ def target(source: Object, report: Report) -> Target:
             sources.append(_subject(entry, namespace))
         except Unreadable as odd:
             report(f"source grants nothing: {odd}")
-    for entry in entries(body, "rules" if "rules" in body else "specs"):
+    for entry in entries(body, "rules"):
         rules.append(_rule(entry))
     limit = given.get("port")
     return Target(
@@ -42,6 +43,14 @@ def target(source: Object, report: Report) -> Target:
         rules=tuple(rules),
         port=None if limit is None else port(limit),
     )
+
+
+def _body(source: Object) -> Mapping[str, Any]:
+    """The body, with what the version that it is stored in has no field for: a port, a subject's group."""
+    try:
+        return mapping(whole({"apiVersion": "", "kind": "TrafficTarget", "metadata": {}, **source}), "spec")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Unreadable(f"not a target: {error!r}") from error
 
 
 def _subject(entry: Mapping[str, Any], namespace: str) -> Subject:

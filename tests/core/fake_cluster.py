@@ -9,9 +9,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jsonschema
+
 from conformance.clusters import Account, Answer, ClusterError, Completed, Object
 from conformance.drive.arena import CONTAINER
 from conformance.drive.traffic import CTL
+from reference.objects import crds
 
 from .fake_mesh import FakeMesh, Objects
 
@@ -22,6 +25,8 @@ SERVES: dict[str, tuple[str, ...]] = {
     "access.smi-spec.io/v1alpha3": ("TrafficTarget",),
     "specs.smi-spec.io/v1alpha4": ("HTTPRouteGroup", "TCPRoute", "UDPRoute"),
 }
+SHORT_NAMES = {one["spec"]["names"]["kind"]: one["spec"]["names"].get("shortNames", ()) for one in crds()}
+DEFINITIONS = crds({"ca.crt": ""})
 CLUSTER_SCOPED = {"Namespace", "Node"}
 INJECT = "fake.example/inject"
 
@@ -38,6 +43,7 @@ class FakeCluster:
     """Verbs on resources that one has no right to."""
     ready: bool = True
     on_apply: Callable[[Object], None] = lambda item: None
+    on_trial: Callable[[Object], Answer] = lambda item: judged_by_schema(item)
     on_ask: Callable[[str, Mapping[str, Any]], None] = lambda pod, request: None
     created: list[str] = field(default_factory=list)
     objects: Objects = field(default_factory=dict)
@@ -55,6 +61,7 @@ class FakeCluster:
         *,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         account: Account | None = None,
     ) -> Answer:
         with self._lock:
@@ -64,7 +71,7 @@ class FakeCluster:
                 asked = body["spec"]["resourceAttributes"]
                 allowed = (asked["verb"], asked["resource"]) not in self.forbidden
                 return Answer(201, {"status": {"allowed": allowed}})
-            return self._discovery(path) or self._object(method, path, body, dict(query or {}))
+            return self._discovery(path) or self._object(method, path, body, dict(query or {}), accept)
 
     def _discovery(self, path: str) -> Answer | None:
         if path == "/apis":
@@ -77,19 +84,29 @@ class FakeCluster:
         kinds = self.serves.get(path.removeprefix("/apis/"))
         if kinds is None:
             return Answer(404, {"message": "not found"}) if path.count("/") == 3 else None
-        return Answer(200, {"resources": [{"kind": kind, "name": _plural(kind)} for kind in kinds]})
+        entries = [
+            {"kind": kind, "name": _plural(kind), "shortNames": list(SHORT_NAMES.get(kind, ()))}
+            for kind in kinds
+        ]
+        return Answer(200, {"resources": entries})
 
-    def _object(self, method: str, path: str, body: Object | None, query: dict[str, str]) -> Answer:
+    def _object(
+        self, method: str, path: str, body: Object | None, query: dict[str, str], accept: str
+    ) -> Answer:
         parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
         namespace = parts[1] if parts[0] == "namespaces" and len(parts) > 2 else ""
         plural, *names = parts[2:] if namespace else parts
         api = path.split("/")[2] if path.startswith("/api/") else "/".join(path.split("/")[2:4])
         (kind,) = [kind for kind in self.serves.get(api, ()) if _plural(kind) == plural] or [""]
+        if method == "POST" and body is not None and "dryRun" in query:
+            return self.on_trial(body)
         if method == "POST" and body is not None:
             return Answer(201, copy.deepcopy(self._store(body)))
         if "watch" in query:
             since = [event for version, event in self.events if version > int(query["resourceVersion"])]
             return Answer(200, copy.deepcopy(since))
+        if not names and "as=Table" in accept:
+            return Answer(200, _table(self.list(api, kind, namespace)))
         if not names:
             return Answer(200, {"items": self.list(api, kind, namespace)})
         found = self.objects.get((kind, namespace, names[0]))
@@ -188,6 +205,28 @@ class FakeCluster:
         with self._lock:
             answer = self.mesh.answer(self.objects, self.objects["Pod", namespace, pod], request)
             return "".join(json.dumps(one) + "\n" for one in answer)
+
+
+def judged_by_schema(item: Object) -> Answer:
+    """What an API server answers that has the definitions of the reference mesh."""
+    (definition,) = [one for one in DEFINITIONS if one["spec"]["names"]["kind"] == item["kind"]]
+    version = str(item["apiVersion"]).rpartition("/")[2]
+    (served,) = [one for one in definition["spec"]["versions"] if one["name"] == version]
+    # Null stands for absent, unless the schema says that it is a value.
+    given = json.loads(json.dumps(item), object_pairs_hook=_without_nulls)
+    validator = jsonschema.Draft4Validator(served["schema"]["openAPIV3Schema"])
+    for error in validator.iter_errors(given):
+        return Answer(422, {"message": error.message, "reason": "Invalid"})
+    return Answer(201, copy.deepcopy(dict(item)))
+
+
+def _without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {key: value for key, value in pairs if value is not None}
+
+
+def _table(items: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = [{"cells": [one["metadata"]["name"], one.get("spec", {}).get("service")]} for one in items]
+    return {"columnDefinitions": [{"name": "Name"}, {"name": "Service"}], "rows": rows}
 
 
 def _plural(kind: str) -> str:

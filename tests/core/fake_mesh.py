@@ -17,6 +17,7 @@ from conformance.drive.arena import MEMBERSHIP_LABEL
 from conformance.drive.manifests import WORKLOAD_ANNOTATION
 from conformance.drive.probe.ledger import Entry, Ledger
 from conformance.drive.probe.plan import Batch, PlanError, read_plan
+from conformance.judge.quantity import parse_quantity
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 """Objects of the cluster by kind, namespace and name."""
@@ -86,7 +87,7 @@ class FakeMesh:
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
         name, namespace = batch.host.split(".")[:2]
-        weights = self._weights(objects, client, namespace, name, batch.headers)
+        weights = self._weights(objects, client, namespace, name, dict(batch.headers))
         found = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
         ends = {one: behind for one, behind in found.items() if behind is not None}
         weights = {one: weights[one] for one in ends}
@@ -100,31 +101,28 @@ class FakeMesh:
         client: dict[str, Any],
         namespace: str,
         name: str,
-        headers: Iterable[tuple[str, str]],
-    ) -> dict[str, int]:
+        headers: Mapping[str, str],
+    ) -> dict[str, float]:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
             for (kind, where, _), split in objects.items():
-                if kind != "TrafficSplit" or (where, split["spec"]["service"]) != (namespace, name):
-                    continue
-                if _selects(objects, where, split["spec"].get("matches"), headers):
-                    return {one["service"]: one["weight"] for one in split["spec"]["backends"]}
+                its_own = kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name)
+                if its_own and _selects(objects, split, headers):
+                    backends = split["spec"]["backends"]
+                    return {one["service"]: float(parse_quantity(one["weight"])) for one in backends}
         return {name: 1}
 
 
-def _selects(
-    objects: Objects,
-    namespace: str,
-    references: list[dict[str, Any]] | None,
-    headers: Iterable[tuple[str, str]],
-) -> bool:
-    """Whether a split without conditions, or with these on headers, is for a request."""
-    groups = [objects["HTTPRouteGroup", namespace, one["name"]] for one in references or ()]
-    matches = [match for group in groups for match in group["spec"]["matches"]]
-    sent = {name.lower(): value for name, value in headers}
-    return references is None or any(
-        all(re.fullmatch(pattern, sent.get(name, "")) for name, pattern in match["headers"].items())
-        for match in matches
+def _selects(objects: Objects, split: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
+    """Whether a split is about requests with these headers: the only condition that is known here."""
+    references = split["spec"].get("matches", ())
+    namespace = split["metadata"]["namespace"]
+    groups = [objects["HTTPRouteGroup", namespace, reference["name"]] for reference in references]
+    sent = {name.lower(): value for name, value in headers.items()}
+    return not references or any(
+        all(re.fullmatch(pattern, sent.get(name.lower(), "")) for name, pattern in match["headers"].items())
+        for group in groups
+        for match in group["spec"]["matches"]
     )
 
 

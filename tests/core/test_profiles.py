@@ -15,6 +15,11 @@ from .virtual import VirtualClock
 FOLDER = Path(__file__).with_name("profiles")
 ROOT = Path(str(fixtures()))
 ALL = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.yaml"))
+ABOUT_OTHER_THINGS = (
+    "workloads/", "common/", "traffic-specs/schemas/", "traffic-split/schemas/",
+    "traffic-split/quantity-weights/", "traffic-split/with-specs/",
+)  # fmt: skip
+"""Fixtures that are no SMI objects, or that only some versions have words for."""
 SMALL = "name: mine\nclaims: {split: [v1alpha4]}\n"
 
 
@@ -176,7 +181,10 @@ class TestAMeshOfNodeProxies:
 
     def test_is_asked_for_objects_of_the_kinds_that_it_can_express(self, session: Session) -> None:
         found = session.scenario("common/objects").expressible("objects.yaml")
-        assert [one["kind"] for one in found] == ["TrafficSplit", "HTTPRouteGroup", "TCPRoute"]
+        assert [one["kind"] for one in found] == [
+            *("TrafficSplit", "HTTPRouteGroup", "TCPRoute"),
+            *("TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute"),
+        ]
 
     def test_is_not_asked_what_it_disclaims(self, session: Session) -> None:
         entry = catalogue.load()["access-enforced-at-server"]
@@ -195,7 +203,7 @@ class TestAMeshOfNodeProxies:
 
 
 @pytest.mark.parametrize("name", ["osm", "traefik-mesh"])
-@pytest.mark.parametrize("file", [one for one in ALL if not one.startswith(("workloads/", "common/"))])
+@pytest.mark.parametrize("file", [one for one in ALL if not one.startswith(ABOUT_OTHER_THINGS)])
 def test_fixtures_say_the_same_in_the_versions_of_either_mesh(name: str, file: str) -> None:
     session = session_of(name)
     folder, _, step = file.rpartition("/")

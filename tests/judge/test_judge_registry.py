@@ -16,7 +16,7 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.evidence import Environment, RoundTrip
+from conformance.evidence import Attempt, Environment, RoundTrip
 from conformance.judge.registry import JUDGES, recall, register
 from conformance.judge.registry import judge as decorator
 from conformance.verdict import Basis, Judgement, Verdict
@@ -56,8 +56,12 @@ EXAMPLES: dict[str, Judgement] = {
     "everything_reaches": EFFECT,
     "groups_served": judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]),
     "lands_on": judge.lands_on(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), {"v1": 8081}, SETTLED),
+    "header_form": judge.header_form([Attempt("map", "either", {"spec": {}}, 422, "no")]),
+    "headers_refused": judge.headers_refused([Attempt("map", "either", {"spec": {}}, 422, "no")]),
     "in_environment": judge.in_environment(judge.unharmed(silence()), Environment(control_p99_us=900_000)),
     "inconclusive": judge.inconclusive("no pod was ready"),
+    "names_and_columns": judge.names_and_columns([read({"resources": [{"kind": "TrafficSplit"}]})], None, ""),
+    "not_applicable": judge.not_applicable("TrafficSplit v1alpha2 has no matches"),
     "not_claimed": judge.not_claimed("udp"),
     "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),
     "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
@@ -65,6 +69,9 @@ EXAMPLES: dict[str, Judgement] = {
     "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}),
     "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
     "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),
+    "refusals": judge.refusals(
+        [Attempt("whole", "accepted", {"spec": {}}, 201)], [Attempt("no spec", "refused", {}, 201)]
+    ),
     "restored": judge.restored(V1, ALL, {"v1", "v2"}, SETTLED),
     "round_trips": judge.round_trips(
         [RoundTrip("g/v1", "K", {"spec": {"a": 1}}, {"spec": {}}, {"get": True})]

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from compiler_worlds import binding, group, rule, split, target, tcp_route
+from compiler_worlds import account, binding, group, rule, split, target, tcp_route
 
 from reference.world import KINDS
 
@@ -130,8 +130,83 @@ def test_fields_are_stored_by_the_versions_that_define_them() -> None:
             place = place["properties"][each]
         return set(place.get("properties", ()))
 
-    assert fields("trafficsplits", "v1alpha2", "spec") == {"service", "backends"}
+    for old in ("v1alpha1", "v1alpha2"):
+        assert fields("trafficsplits", old, "spec") == {"service", "backends"}
+        assert "port" in fields(
+            "traffictargets", old, *(["spec"] if old == "v1alpha2" else []), "destination"
+        )
+        assert fields("httproutegroups", old) == {"matches"}
+        assert fields("tcproutes", old) == set()
     assert fields("trafficsplits", "v1alpha3", "spec") == {"service", "backends", "matches"}
+    assert fields("traffictargets", "v1alpha1") == {"destination", "specs", "sources"}
+    assert "port" not in fields("traffictargets", "v1alpha3", "spec", "destination")
     assert "group" not in fields("traffictargets", "v1alpha3", "spec", "destination")
     assert "group" in fields("traffictargets", "v1alpha4", "spec", "destination")
     assert fields("tcproutes", "v1alpha3", "spec") == set()
+
+
+OLD: dict[tuple[str, str], JSON] = {
+    ("trafficsplits", "v1alpha1"): split("web", {"v1": 1, "v2": "500m"}),
+    ("traffictargets", "v1alpha1"): {
+        "destination": {"kind": "ServiceAccount", "name": "v1", "namespace": "shop", "port": 8080},
+        "specs": [{"kind": "HTTPRouteGroup", "name": "a", "matches": ["m"]}],
+        "sources": [{"kind": "ServiceAccount", "name": "client", "namespace": "shop"}],
+    },
+    ("traffictargets", "v1alpha2"): {
+        "spec": {
+            "destination": {"kind": "ServiceAccount", "name": "v1", "port": 8080},
+            "rules": [{"kind": "TCPRoute", "name": "a"}],
+            "sources": [{"kind": "ServiceAccount", "name": "client"}],
+        }
+    },
+    ("httproutegroups", "v1alpha1"): {"matches": [{"name": "m", "pathRegex": "/", "methods": ["*"]}]},
+    ("httproutegroups", "v1alpha2"): {"matches": [{"name": "m", "headers": {"a": "b"}}]},
+    ("tcproutes", "v1alpha1"): {},
+    ("tcproutes", "v1alpha2"): {},
+    ("tcproutes", "v1alpha3"): {"spec": {}},
+}
+
+
+@pytest.mark.parametrize(("plural", "version"), OLD)
+def test_documents_of_older_versions_are_taken(plural: str, version: str) -> None:
+    assert not refuses(plural, OLD[plural, version], version)
+
+
+@pytest.mark.parametrize(
+    ("plural", "version", "document"),
+    [
+        ("trafficsplits", "v1alpha1", split("web", {"v": "many"})),
+        ("trafficsplits", "v1alpha1", split("web", {"v": -1})),
+        ("trafficsplits", "v1alpha2", split("web", {"v": "1"})),
+        ("traffictargets", "v1alpha1", {"spec": OLD["traffictargets", "v1alpha2"]["spec"]}),
+        ("traffictargets", "v1alpha2", OLD["traffictargets", "v1alpha1"]),
+        ("traffictargets", "v1alpha2", {"spec": {"destination": {**account("v"), "port": "http"}}}),
+        ("httproutegroups", "v1alpha1", {"spec": {"matches": []}}),
+        ("httproutegroups", "v1alpha2", {"matches": [{"pathRegex": "/nameless"}]}),
+    ],
+)
+def test_violations_of_older_versions_are_refused(plural: str, version: str, document: JSON) -> None:
+    assert refuses(plural, document, version)
+
+
+def test_every_version_of_the_specification_is_served_and_the_newest_stable_one_stored() -> None:
+    served = {
+        plural: {each["name"] for each in definition["spec"]["versions"] if each["served"]}
+        for plural, definition in DEFINITIONS.items()
+    }
+    four = {f"v1alpha{number}" for number in range(1, 5)}
+    assert served == dict.fromkeys(served, four) | {
+        "udproutes": {"v1alpha4"},
+        "identitybindings": {"v1alpha4"},
+    }
+    for plural, definition in DEFINITIONS.items():
+        converted = definition["spec"]["conversion"]["strategy"] == "Webhook"
+        assert converted is (len(served[plural]) > 1)
+    assert {kind.plural: kind.version for kind in KINDS if kind.plural in DEFINITIONS} == {
+        "trafficsplits": "v1alpha4",
+        "traffictargets": "v1alpha3",
+        "identitybindings": "v1alpha4",
+        "httproutegroups": "v1alpha4",
+        "tcproutes": "v1alpha4",
+        "udproutes": "v1alpha4",
+    }

@@ -193,6 +193,24 @@ def test_the_webhook_injects_the_image_of_the_control_plane() -> None:
     run(scenario)
 
 
+def test_objects_are_converted_for_the_api_server() -> None:
+    async def scenario(setting: Setting) -> None:
+        old = {
+            "apiVersion": "specs.smi-spec.io/v1alpha2",
+            "kind": "HTTPRouteGroup",
+            "metadata": {"name": "g", "namespace": "shop"},
+            "matches": [{"name": "m"}],
+        }
+        request = {"uid": "u", "desiredAPIVersion": "specs.smi-spec.io/v1alpha4", "objects": [old]}
+        document = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview", "request": request}
+        answer = await (await setting.client.post("/convert", json=document)).json()
+        assert answer["response"]["result"] == {"status": "Success"}
+        (new,) = answer["response"]["convertedObjects"]
+        assert new["spec"] == {"matches": [{"name": "m"}]}
+
+    run(scenario)
+
+
 def test_the_control_plane_is_healthy_once_it_knows_the_cluster() -> None:
     async def scenario(setting: Setting) -> None:
         await setting.poll()

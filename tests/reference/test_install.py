@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from reference import image, names
+from conformance import profiles
+from reference import image, install, names
 from reference.ca import Authority, Pair
 from reference.control_plane import Settings
-from reference.objects import certificates, crds, manifests
+from reference.objects import certificates, crds, manifests, served
 from reference.store import WATCHED
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -105,6 +106,93 @@ def test_a_secret_that_is_no_good_is_replaced(broken: dict[str, str]) -> None:
     fresh = certificates(broken, NOW)
     Authority(Pair(fresh["ca.crt"], fresh["ca.key"]))
     assert set(fresh) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
+
+
+def test_definitions_without_a_control_plane_serve_versions_of_one_shape_only() -> None:
+    found = {each["spec"]["names"]["plural"]: each["spec"] for each in crds()}
+    assert {spec["conversion"]["strategy"] for spec in found.values()} == {"None"}
+    assert not any("webhook" in spec["conversion"] for spec in found.values())
+    versions = {plural: [each["name"] for each in spec["versions"]] for plural, spec in found.items()}
+    assert versions == {
+        "trafficsplits": ["v1alpha4", "v1alpha3", "v1alpha2"],
+        "traffictargets": ["v1alpha4", "v1alpha3"],
+        "httproutegroups": ["v1alpha4", "v1alpha3"],
+        "tcproutes": ["v1alpha4", "v1alpha3"],
+        "udproutes": ["v1alpha4"],
+        "identitybindings": ["v1alpha4"],
+    }
+    for spec in found.values():
+        assert [each["storage"] for each in spec["versions"]].count(True) == 1
+
+
+def test_definitions_with_one_have_it_convert_and_the_api_server_believe_it(secret: dict[str, str]) -> None:
+    found = {each["spec"]["names"]["plural"]: each["spec"] for each in crds(secret)}
+    for plural in ("trafficsplits", "traffictargets", "httproutegroups", "tcproutes"):
+        client = found[plural]["conversion"]["webhook"]["clientConfig"]
+        assert base64.b64decode(client["caBundle"]).decode() == secret["ca.crt"]
+        assert client["service"] == {
+            "namespace": names.NAMESPACE,
+            "name": names.SERVICE,
+            "port": 443,
+            "path": "/convert",
+        }
+        assert len(found[plural]["versions"]) == 4
+    assert ("split.smi-spec.io", "v1alpha1", "trafficsplits") in served()
+    assert len(served()) == 18
+
+
+def test_profiles_claim_what_the_definitions_serve() -> None:
+    for name, definitions in (("none", crds()), ("reference", crds(certificates(None, NOW)))):
+        claims = profiles.load(name).claims.by_group()
+        for definition in definitions:
+            spec = definition["spec"]
+            served_ = {each["name"] for each in spec["versions"]}
+            if spec["names"]["plural"] not in ("udproutes", "identitybindings"):
+                assert served_ == set(claims[spec["group"].partition(".")[0]]), spec["names"]["plural"]
+
+
+class _Cluster:
+    """A dynamic client that knows which definitions are there."""
+
+    def __init__(self, strategy: str) -> None:
+        self.strategy = strategy
+        self.applied: list[str] = []
+        self.resources = self
+
+    def get(self, *_: Any, **__: Any) -> Any:
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        established = {"conditions": [{"type": "Established", "status": "True"}]}
+        return {"spec": {"conversion": {"strategy": self.strategy}}, "status": established}
+
+    def server_side_apply(self, _: Any, *, body: dict[str, Any], **__: Any) -> None:
+        self.applied.append(body["metadata"]["name"])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "crds_only", "applied"), [("None", False, 6), ("Webhook", False, 0), ("Webhook", True, 6)]
+)
+def test_definitions_that_are_converted_for_already_stay_until_the_control_plane_runs_anew(
+    monkeypatch: pytest.MonkeyPatch, strategy: str, crds_only: bool, applied: int
+) -> None:
+    cluster = _Cluster(strategy)
+    monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
+    monkeypatch.setattr(install, "namespace", lambda: _stop())
+    if crds_only:
+        install.install(None, crds_only=True)  # type: ignore[arg-type]
+    else:
+        with pytest.raises(_Reached):
+            install.install(None)  # type: ignore[arg-type]
+    assert len(cluster.applied) == applied
+
+
+class _Reached(Exception):
+    """The definitions are done."""
+
+
+def _stop() -> dict[str, Any]:
+    raise _Reached
 
 
 def test_the_definitions_cover_every_kind_of_the_world() -> None:

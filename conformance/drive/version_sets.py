@@ -1,0 +1,159 @@
+"""Which versions a scenario is run in: an assignment of one version to each SMI group that it works with.
+
+The specification says which versions work together (the catalogue's common-version-compat-matrix); no mesh is
+asked for another combination, and each claimed version is to occur in as few assignments as possible.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from conformance.catalogue import GROUPS, OWN_GROUP, Requirement
+from conformance.drive.versions import preference
+
+VersionSet = Mapping[str, str]
+"""Group (short name) → version."""
+Claims = Mapping[str, tuple[str, ...]]
+
+CONFIGURATION = ("split", "access", "specs")
+"""The groups whose objects a scenario writes."""
+
+_ACCESS_WITH_SPECS = {
+    ("v1alpha1", "v1alpha1"),
+    ("v1alpha1", "v1alpha2"),
+    ("v1alpha2", "v1alpha3"),
+    ("v1alpha3", "v1alpha4"),
+    ("v1alpha4", "v1alpha4"),
+}
+"""'Compatible with' in the head of each apis/traffic-access/*/traffic-access.md."""
+
+_SPLIT_WITH_SPECS = {("v1alpha3", "v1alpha3"), ("v1alpha4", "v1alpha4")}
+"""'Compatible with' in apis/traffic-split/v1alpha{3,4}/traffic-split.md; older splits have no matches."""
+
+_ITEM = re.compile(r"(?P<group>[a-z]+)=(?P<version>v\d+(?:(?:alpha|beta)\d+)?)")
+
+
+class VersionsError(ValueError):
+    """A wish for versions that cannot be fulfilled; the message is one line with what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What ``--versions`` asks for. ``named`` maps groups to the versions of a list, for that kind alone."""
+
+    kind: Literal["newest", "all", "list"] = "newest"
+    named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def parse_wish(text: str, claims: Claims) -> Wish:
+    """``newest``, ``all``, or a list such as ``split=v1alpha2,specs=v1alpha3``.
+
+    A group may stand in a list with several versions. Raises VersionsError for an unknown group or version,
+    and for one that is not among ``claims``.
+    """
+    if text == "newest":
+        return Wish()
+    if text == "all":
+        return Wish("all")
+    named: dict[str, tuple[str, ...]] = {}
+    for item in text.split(","):
+        match = _ITEM.fullmatch(item.strip())
+        if match is None:
+            raise VersionsError(
+                f"--versions {text}: {item.strip()!r} is not understood; "
+                "give newest, all, or a list such as split=v1alpha2,specs=v1alpha3"
+            )
+        group, version = match["group"], match["version"]
+        if group not in GROUPS:
+            raise VersionsError(f"--versions {text}: no group {group!r}; there are: {', '.join(GROUPS)}")
+        if version not in claims.get(group, ()):
+            there = ", ".join(claims.get(group, ())) or "nothing"
+            raise VersionsError(f"--versions {text}: {group} {version} is not claimed; claimed: {there}")
+        named[group] = tuple(dict.fromkeys((*named.get(group, ()), version)))
+    return Wish("list", named)
+
+
+def compatible(versions: VersionSet) -> bool:
+    """Whether the specification says that these versions work together."""
+    access, specs, split = (versions.get(group) for group in ("access", "specs", "split"))
+    if access and specs and (access, specs) not in _ACCESS_WITH_SPECS:
+        return False
+    if split in {"v1alpha3", "v1alpha4"} and specs:
+        return (split, specs) in _SPLIT_WITH_SPECS
+    return True
+
+
+def sets(claims: Claims, groups: Sequence[str], wish: Wish = Wish()) -> list[dict[str, str]]:
+    """The assignments to run a scenario of these groups in, the one with the newest versions first.
+
+    A scenario without groups looks at whatever configuration API is claimed, each by itself. There is no
+    assignment where a group is not claimed, or no claimed versions work together.
+    """
+    if not groups:
+        return _side_by_side(claims, wish)
+    combinations = [one for one in _combinations(claims, groups, wish) if compatible(one)]
+    if not combinations:
+        return []
+    wanted = {
+        (group, version)
+        for one in combinations
+        for group, version in one.items()
+        if wish.kind == "all" or (wish.kind == "list" and group in wish.named)
+    }
+    return _fewest(combinations, wanted)
+
+
+def _combinations(claims: Claims, groups: Sequence[str], wish: Wish) -> Iterator[dict[str, str]]:
+    """Every assignment of claimed versions, those with preferred versions first."""
+    ordered = [group for group in GROUPS if group in groups]
+    choices = [preference(group, wish.named.get(group, claims.get(group, ()))) for group in ordered]
+    ranked = itertools.product(*(enumerate(versions) for versions in choices))
+    for one in sorted(ranked, key=lambda each: [rank for rank, _ in each]):
+        yield {group: version for group, (_, version) in zip(ordered, one, strict=True)}
+
+
+def _fewest(combinations: Sequence[dict[str, str]], wanted: set[tuple[str, str]]) -> list[dict[str, str]]:
+    """The least number of combinations that has all of ``wanted``; of several such choices the first.
+
+    Of any groups SMI has at most sixteen combinations that are compatible, so all choices are tried.
+    """
+    for size in range(1, len(combinations) + 1):
+        for chosen in itertools.combinations(combinations, size):
+            if wanted <= {pair for one in chosen for pair in one.items()}:
+                return list(chosen)
+    raise ValueError("wanted versions that no combination has")
+
+
+def _side_by_side(claims: Claims, wish: Wish) -> list[dict[str, str]]:
+    """As many assignments as the group with most versions has; groups with fewer repeat their last."""
+    columns: dict[str, list[str]] = {}
+    for group in CONFIGURATION:
+        versions = preference(group, wish.named.get(group, claims.get(group, ())))
+        if versions:
+            columns[group] = versions if wish.kind == "all" or group in wish.named else versions[:1]
+    rows = max((len(versions) for versions in columns.values()), default=1)
+    return [
+        {group: versions[min(row, len(versions) - 1)] for group, versions in columns.items()}
+        for row in range(rows)
+    ]
+
+
+def holds_for(requirement: Requirement, versions: VersionSet) -> bool:
+    """Whether a requirement is about what is spoken in an assignment.
+
+    Groups that the requirement says nothing of do not count, nor do those that are not spoken.
+    """
+    own = OWN_GROUP.get(requirement.api)
+    if own is not None and own in versions:
+        return versions[own] in requirement.versions_of(own)
+    spoken = {group: version for group, version in versions.items() if requirement.versions_of(group)}
+    return all(version in requirement.versions_of(group) for group, version in spoken.items())
+
+
+def in_words(versions: VersionSet) -> str:
+    """An assignment as test ids and reports write it: ``split v1alpha4, specs v1alpha4``."""
+    return ", ".join(f"{group} {version}" for group, version in versions.items())

@@ -1,0 +1,68 @@
+"""Writes a scenario's fixtures: in the run's namespaces, in the versions that the scenario speaks."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance.catalogue import GROUPS
+from conformance.clusters import Object
+from conformance.drive.arena import Arena
+from conformance.drive.dry_run import HeaderForms
+from conformance.drive.manifests import files, load
+from conformance.drive.versions import NotExpressible, Wire, ports
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes the objects of one scenario's folder.
+
+    ``versions`` are those that the scenario speaks, by group (short name); of another group that its objects
+    belong to, it speaks the arena's.
+    """
+
+    folder: str
+    arena: Arena
+    versions: Mapping[str, str]
+    header_forms: HeaderForms
+
+    def write(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
+        """Objects as fixtures have them, placed and rendered.
+
+        Raises NotExpressible, and HeadersRefused where there are header filters and the cluster takes none.
+        """
+        given = list(objects)
+        # A step may refer to the routes of an earlier one.
+        listed = ports(item for file in files(self.folder) for item in load(file))
+        wire = Wire(self._spoken, listed)
+        placed = self.arena.render(given, wire)
+        filtered = next((item for item in placed if _filters_headers(item)), None)
+        if filtered is None:
+            return placed
+        version = str(filtered["apiVersion"]).rpartition("/")[2]
+        form = self.header_forms.form(version, filtered["metadata"]["namespace"])
+        return self.arena.render(given, replace(wire, headers=form))
+
+    def expressible(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
+        """Those of the objects whose group is claimed and whose version has words for them."""
+        found: list[dict[str, Any]] = []
+        for item in objects:
+            group = str(item["apiVersion"]).partition("/")[0]
+            if group in GROUPS.values() and group not in {GROUPS[short] for short in self._spoken}:
+                continue
+            with contextlib.suppress(NotExpressible):
+                found += self.write([item])
+        return found
+
+    @property
+    def _spoken(self) -> dict[str, str]:
+        return {**self.arena.api_versions, **self.versions}
+
+
+def _filters_headers(item: Object) -> bool:
+    if item["kind"] != "HTTPRouteGroup":
+        return False
+    matches = item.get("spec", item).get("matches")
+    return any(isinstance(match, Mapping) and match.get("headers") for match in matches or ())

@@ -1,0 +1,58 @@
+"""What a collected test is about: its requirement, its scenario, and the versions that it speaks."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.catalogue import Requirement
+from conformance.drive.version_sets import VersionSet
+from conformance.session import Session
+from conformance.suites_index import ScenarioMark
+
+SCENARIO = "scenario"
+"""The fixture that a set of versions is the parameter of."""
+
+
+def function_of(nodeid: str) -> str:
+    """The id of a test without its parameters."""
+    return nodeid.partition("[")[0]
+
+
+def requirement_of(item: pytest.Item) -> str | None:
+    """The requirement that a test judges; None for tests of other projects."""
+    marker = item.get_closest_marker("requirement")
+    return str(marker.args[0]) if marker else None
+
+
+def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
+    """The scenario marker of a test's module."""
+    marker = node.get_closest_marker("scenario")
+    if marker is None:
+        raise pytest.UsageError(
+            f"{node.nodeid}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)"
+        )
+    return ScenarioMark(marker.args[0], tuple(marker.kwargs["arena"]), tuple(marker.kwargs["groups"]))
+
+
+def named_versions(session: Session, groups: tuple[str, ...]) -> list[dict[str, str]]:
+    """The sets of versions to go through, which show in the ids of tests; none for the default one."""
+    return [] if session.wish.kind == "newest" else session.version_sets(groups)
+
+
+def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:
+    """The versions that an item's scenario speaks; None where those asked for work together with none."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and SCENARIO in callspec.params:
+        spoken: VersionSet = callspec.params[SCENARIO]
+        return spoken
+    return next(iter(session.version_sets(scenario_of(item).groups)), None)
+
+
+def why_unspoken(session: Session, item: pytest.Item, requirement: Requirement) -> str | None:
+    """Why a requirement is not asked in the versions that an item's scenario speaks; None when it is.
+
+    What the mesh does not claim at all is none of these: that is told as such.
+    """
+    if session.unclaimed(requirement, scenario_of(item).groups):
+        return None
+    return session.unspoken(requirement, spoken_by(session, item))

@@ -1,0 +1,107 @@
+"""What the API server takes and what it refuses, by documents that were put to it for trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from conformance.evidence import Attempt
+from conformance.judge.registry import judge
+from conformance.judge.words import listed, sentences, several
+from conformance.verdict import Judgement, Verdict
+
+_INVALID = frozenset({400, 422})
+"""How the API server answers a document that is not valid (Kubernetes API conventions, HTTP status codes)."""
+
+
+@judge
+def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judgement:
+    """Every violation is refused as invalid, while the same document without a violation is accepted.
+
+    ``repaired`` are the controls: where one of them is refused as well, a refusal says nothing. Violations
+    that are expected to be *either* are only told of.
+    """
+    required = [one for one in violations if one.expect == "refused"]
+    asked = f"refused as invalid: {listed(_named(one) for one in required)}"
+    taken = [_named(one) for one in required if one.accepted]
+    if taken:
+        return Judgement(
+            Verdict.FAIL,
+            f"accepted: {listed(taken)}",
+            expected=asked,
+            hint="compare the schema of the CRD with the reference CRD of the specification",
+        )
+    unsound = [one.name for one in repaired if not one.accepted]
+    odd = [f"{_named(one)} (HTTP {one.status})" for one in required if one.status not in _INVALID]
+    if not required or not repaired or unsound or odd:
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            sentences(
+                (
+                    f"documents without a violation are refused as well: {listed(unsound)}"
+                    if unsound
+                    else "",
+                    f"not refused as invalid but otherwise: {listed(odd)}" if odd else "",
+                    "" if required and repaired else "nothing was put to the API server",
+                )
+            ),
+            expected=asked,
+        )
+    told = [_told(one) for one in violations if one.expect == "either"]
+    return Judgement(
+        Verdict.PASS,
+        sentences((f"all {several(len(required), 'violation')} are refused", *told)),
+        expected=asked,
+    )
+
+
+def _named(one: Attempt) -> str:
+    return f"{one.sent.get('kind', 'object')} with {one.name}"
+
+
+def _told(one: Attempt) -> str:
+    return f"{_named(one)} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
+
+
+@judge
+def header_form(attempts: Sequence[Attempt]) -> Judgement:
+    """A reading, for a requirement that is observed: which forms of header filters the cluster takes.
+
+    Never fails: the specification's documents and its reference CRDs contradict each other.
+    """
+    if not attempts:
+        return Judgement(Verdict.INCONCLUSIVE, "no header filter was put to the API server")
+    found = [f"as a {one.name}: {_reading(one)}" for one in attempts]
+    return Judgement(Verdict.PASS, sentences(found), expected="one form, in which filters are written then")
+
+
+@judge
+def headers_refused(attempts: Sequence[Attempt]) -> Judgement:
+    """Header filters can be written in neither form, so the mesh does not support them."""
+    asked = "header filters are accepted, as a map or as a list of one-key maps, and kept"
+    if any(kept(one) for one in attempts) or not attempts:
+        return Judgement(Verdict.INCONCLUSIVE, "header filters are accepted after all", expected=asked)
+    return Judgement(
+        Verdict.FAIL,
+        f"no support of header filters: {sentences(f'as a {one.name}: {_reading(one)}' for one in attempts)}",
+        expected=asked,
+        hint="the schema of HTTPRouteGroup does not know headers, or in another form than either",
+    )
+
+
+def kept(one: Attempt) -> bool:
+    """Whether a group with header filters was accepted, and its filters with it."""
+    return one.accepted and _headers(one.returned) == _headers(one.sent)
+
+
+def _headers(group: object) -> object:
+    """The header filters of a group's first match, wherever its version has the matches."""
+    body = group.get("spec", group) if isinstance(group, Mapping) else {}
+    matches = body.get("matches") if isinstance(body, Mapping) else None
+    first = matches[0] if isinstance(matches, list) and matches else None
+    return first.get("headers") if isinstance(first, Mapping) else None
+
+
+def _reading(one: Attempt) -> str:
+    if kept(one):
+        return "accepted"
+    return "accepted, and dropped" if one.accepted else f"refused (HTTP {one.status})"

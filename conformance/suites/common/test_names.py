@@ -1,0 +1,35 @@
+"""Kinds go by the names of the reference CRDs, so that generic clients and rules written for them work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.catalogue import GROUPS
+from conformance.drive.scenario import Scenario
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("common/names", arena=("outside",), groups=())
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+
+
+@pytest.mark.requirement("common-short-names-and-columns")
+def test_kinds_have_plurals_short_names_and_a_column_for_the_root(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    resources = [
+        scenario.reader.read(f"/apis/{GROUPS[group]}/{version}")
+        for group, version in scenario.versions.items()
+    ]
+    split = next(iter(scenario.expressible("split.yaml")), None)
+    table, root = None, ""
+    if split is not None:
+        scenario.apply_objects([split])
+        root = split["spec"]["service"]
+        metadata = split["metadata"]
+        path = scenario.cluster.path(split["apiVersion"], split["kind"], metadata["namespace"])
+        table = scenario.reader.read(path, accept=TABLE)
+    verdict(judge.names_and_columns(resources, table, root))

@@ -1,0 +1,87 @@
+"""The API server takes routes in the shape of their version, keeps all of it, and refuses what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.catalogue import GROUPS
+from conformance.drive.dry_run import ABSENT, Change
+from conformance.drive.manifests import load
+from conformance.drive.reading import served_kinds
+from conformance.drive.scenario import Scenario
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/schemas", arena=("outside",), groups=("specs",))
+
+VIOLATIONS: dict[str, Change] = {
+    "no matches": ("spec.matches", ABSENT),
+    "a match that lacks its name": ("spec.matches.0.name", ABSENT),
+    "the method get": ("spec.matches.0.methods", ["get"]),
+    "the method QUERY": ("spec.matches.0.methods", ["QUERY"]),
+    "a pathRegex that is a number": ("spec.matches.0.pathRegex", 7),
+}
+BAD_PORTS: dict[str, Change] = {
+    "a port by name": ("spec.matches.ports", ["http"]),
+    "matches as a list": ("spec.matches", [{"ports": [8301]}]),
+}
+ODD_PORTS: dict[str, Change] = {
+    f"port {number}": ("spec.matches.ports", [number]) for number in (0, -1, 70000)
+}
+
+
+@pytest.mark.requirement("http-schema-by-version")
+def test_a_group_comes_back_with_every_field_of_its_version(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("groups.yaml"))))
+
+
+@pytest.mark.requirement("http-headers-wire-form")
+def test_header_filters_are_taken_as_one_map_or_as_a_list_of_maps(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    namespace = scenario.arena.namespace("outside")
+    attempts = scenario.writer.header_forms.attempts(scenario.versions["specs"], namespace)
+    verdict(judge.header_form(attempts))
+
+
+@pytest.mark.requirement("http-reject-schema-violations")
+def test_a_group_that_lacks_a_field_or_has_an_odd_one_is_refused(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    whole = load("traffic-specs/schemas/groups.yaml")[0]
+    verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, VIOLATIONS)))
+
+
+@pytest.mark.requirement("tcp-schema-by-version")
+def test_a_tcp_route_comes_back_with_every_field_of_its_version(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("tcp.yaml"))))
+
+
+@pytest.mark.requirement("udp-schema-v1alpha4")
+def test_udp_routes_are_served_and_keep_their_ports(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    kind = (GROUPS["specs"], scenario.versions["specs"], "UDPRoute")
+    there = sorted(served_kinds(scenario.cluster))
+    trips = scenario.there_and_back(scenario.expressible("udp.yaml")) if kind in there else []
+    verdict(judge.all_of(served=judge.groups_served([kind], there), kept=judge.round_trips(trips)))
+
+
+@pytest.mark.requirement("l4-reject-bad-ports")
+def test_ports_that_are_no_numbers_are_refused(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    there = {kind for _, _, kind in served_kinds(scenario.cluster)}
+    written = [load("traffic-specs/schemas/tcp.yaml")[1], *load("traffic-specs/schemas/udp.yaml")]
+    routes = [route for route in written if route["kind"] in there]
+    tried = [
+        *(one for route in routes for one in scenario.tried(route, BAD_PORTS)),
+        *(one for route in routes for one in scenario.tried(route, ODD_PORTS, "either")),
+    ]
+    verdict(judge.refusals([scenario.taken(route) for route in routes], tried))

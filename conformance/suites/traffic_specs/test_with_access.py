@@ -1,0 +1,46 @@
+"""A target follows the route groups of the version of specs that its own version goes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/with-access", arena=("access",), groups=("access", "specs"))
+
+CLIENT, SERVER = "access/alpha", "access/server"
+
+
+@pytest.fixture(scope="module")
+def followed(scenario: Scenario) -> Table:
+    def ask(path: str, method: str = "GET", team: str = "") -> Ask:
+        call = scenario.call(
+            CLIENT, SERVER, path=path, method=method, headers={"x-team": team} if team else {}
+        )
+        granted = (path, method, team) in {("/plain", "GET", ""), ("/filtered", "GET", "blue")}
+        name = " ".join(part for part in (method, path, team) if part)
+        return Ask(name, "granted" if granted else "denied", call, "server")
+
+    asks, files = [ask("/plain"), ask("/plain", "POST"), ask("/other")], ["routes.yaml"]
+    if scenario.versions["specs"] != "v1alpha1":
+        asks += [ask("/filtered", team="blue"), ask("/filtered", team="red"), ask("/filtered")]
+        files.append("headers.yaml")
+    return scenario.access(asks, *files, servers=[SERVER])
+
+
+@pytest.mark.requirement("http-schema-by-version")
+def test_a_group_in_the_shape_of_its_version_is_followed(
+    followed: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*followed.pick()))
+
+
+@pytest.mark.requirement("common-version-compat-matrix")
+def test_a_target_grants_the_routes_of_its_group_and_no_other(
+    followed: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*followed.pick()))

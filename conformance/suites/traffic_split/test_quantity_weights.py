@@ -1,0 +1,45 @@
+"""Weights of v1alpha1 are quantities on one scale, with suffix and without."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
+
+TWO_TO_ONE = {"v1": 2, "v2": 1}
+"""1 next to 500m."""
+RESTING = 2000
+
+
+@pytest.fixture(scope="module")
+def steps(scenario: Scenario) -> tuple[Effect, Effect]:
+    scenario.provide()
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    root = scenario.call("main/client", "main/graded", requests=sample_size(TWO_TO_ONE))
+    graded = Division(root, frozenset(TWO_TO_ONE))
+    (half,) = scenario.effects([graded], "v1alpha1-1-half.yaml", servers=servers)
+    scenario.apply("v1alpha1-2-nothing.yaml")
+    resting = Division(scenario.call("main/client", "main/graded", requests=RESTING), frozenset({"v1"}))
+    (nothing,) = scenario.samples([resting], [half.sample], servers)
+    return half, nothing
+
+
+@pytest.mark.requirement("split-v1alpha1-quantity-weights")
+def test_one_next_to_500m_is_two_to_one(
+    steps: tuple[Effect, Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = steps[0]
+    verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
+
+
+@pytest.mark.requirement("split-v1alpha1-quantity-weights")
+def test_0m_is_nothing(steps: tuple[Effect, Effect], verdict: Callable[[Judgement], None]) -> None:
+    before, sample, settling = steps[1]
+    verdict(judge.nothing_reaches(before, sample, "v2", settling))

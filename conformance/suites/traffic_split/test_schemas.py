@@ -1,0 +1,63 @@
+"""The API server takes splits in the shape of their version, keeps all of it, and refuses what is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.dry_run import ABSENT, Change
+from conformance.drive.manifests import load
+from conformance.drive.scenario import Scenario
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/schemas", arena=("outside",), groups=("split",))
+
+VIOLATIONS: dict[str, Change] = {
+    "no service": ("spec.service", ABSENT),
+    "no backends": ("spec.backends", ABSENT),
+    "a backend that lacks its service": ("spec.backends.0.service", ABSENT),
+    "a backend that lacks its weight": ("spec.backends.0.weight", ABSENT),
+    "a match that lacks its kind": ("spec.matches.0.kind", ABSENT),
+    "a match that lacks its name": ("spec.matches.0.name", ABSENT),
+    "a match of kind TCPRoute": ("spec.matches.0.kind", "TCPRoute"),
+}
+WRONG_TYPES: dict[str, Change] = {
+    "weight 500m": ("spec.backends.0.weight", "500m"),
+    "weight null": ("spec.backends.0.weight", None),
+    "backends as a map": ("spec.backends", {"v1": 50, "v2": 50}),
+    "service as a list": ("spec.service", ["shop"]),
+}
+
+
+@pytest.mark.requirement("split-schema-v1alpha1")
+def test_quantities_are_taken_as_numbers_and_as_text_and_keep_their_meaning(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("v1alpha1-quantities.yaml"))))
+
+
+@pytest.mark.requirement("split-schema-v1alpha2")
+def test_weights_are_whole_numbers(scenario: Scenario, verdict: Callable[[Judgement], None]) -> None:
+    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("weights.yaml"))))
+
+
+@pytest.mark.requirement("split-schema-v1alpha3-v1alpha4")
+def test_matches_are_optional_and_kept(scenario: Scenario, verdict: Callable[[Judgement], None]) -> None:
+    weights, matches = scenario.expressible("weights.yaml"), scenario.expressible("matches.yaml")
+    verdict(judge.round_trips(scenario.there_and_back([*weights, *matches])))
+
+
+@pytest.mark.requirement("split-reject-schema-violations")
+def test_a_split_that_lacks_a_field_or_refers_to_another_kind_is_refused(
+    scenario: Scenario, verdict: Callable[[Judgement], None]
+) -> None:
+    whole = load("traffic-split/schemas/matches.yaml")[0]
+    verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, VIOLATIONS)))
+
+
+@pytest.mark.requirement("split-reject-wrong-types")
+def test_a_field_of_another_type_is_refused(scenario: Scenario, verdict: Callable[[Judgement], None]) -> None:
+    whole = load("traffic-split/schemas/weights.yaml")[0]
+    verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, WRONG_TYPES)))

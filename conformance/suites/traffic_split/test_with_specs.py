@@ -1,0 +1,41 @@
+"""A split follows the route groups of the version of specs that its own version goes with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Traffic
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/with-specs", arena=("main",), groups=("split", "specs"))
+
+
+@dataclass(frozen=True)
+class Requests:
+    testers: Effect
+    others: Traffic
+
+
+@pytest.fixture(scope="module")
+def tested(scenario: Scenario) -> Requests:
+    scenario.provide()
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    sent = {"x-tester": "yes"}
+    testers = scenario.call("main/client", "main/tested", requests=400, headers=sent)
+    (effect,) = scenario.effects([Division(testers, frozenset({"v2"}))], "split.yaml", servers=servers)
+    (others,) = scenario.send(scenario.call("main/client", "main/tested", requests=400), servers=servers)
+    return Requests(effect, others)
+
+
+@pytest.mark.requirement("common-version-compat-matrix")
+def test_a_split_takes_the_requests_of_its_group_and_leaves_the_others(
+    tested: Requests, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = tested.testers
+    in_force = judge.everything_reaches(before, sample, "v2", settling)
+    verdict(judge.all_of(testers=in_force, others=judge.preserved(in_force, tested.others, "v1")))

@@ -1,0 +1,146 @@
+"""Which versions a scenario is run in: those that work together, each claimed one, in few sets."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conformance import catalogue
+from conformance.drive.version_sets import (
+    CONFIGURATION,
+    VersionsError,
+    Wish,
+    compatible,
+    holds_for,
+    in_words,
+    parse_wish,
+    sets,
+)
+
+FOUR = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
+CLAIMS = {"split": FOUR, "access": FOUR, "specs": FOUR, "metrics": ("v1alpha1",)}
+ALL = Wish("all")
+
+
+def words(groups: tuple[str, ...], wish: Wish, claims: dict[str, tuple[str, ...]] = CLAIMS) -> list[str]:
+    return [in_words(one) for one in sets(claims, groups, wish)]
+
+
+class TestAWish:
+    def test_is_a_word_or_a_list(self) -> None:
+        assert parse_wish("newest", CLAIMS) == Wish()
+        assert parse_wish("all", CLAIMS) == ALL
+        assert parse_wish("split=v1alpha2, specs=v1alpha3,split=v1alpha1", CLAIMS) == Wish(
+            "list", {"split": ("v1alpha2", "v1alpha1"), "specs": ("v1alpha3",)}
+        )
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("split", "'split' is not understood; give newest, all, or a list such as split=v1alpha2"),
+            ("", "'' is not understood"),
+            ("split=2", "'split=2' is not understood"),
+            ("splits=v1alpha2", "no group 'splits'; there are: split, access, specs, metrics"),
+            ("split=v1alpha9", "split v1alpha9 is not claimed; claimed: v1alpha1, v1alpha2"),
+            ("access=v1alpha2", "access v1alpha2 is not claimed; claimed: nothing"),
+        ],
+    )
+    def test_that_cannot_be_fulfilled_is_one_line_with_what_there_is(self, text: str, message: str) -> None:
+        with pytest.raises(VersionsError) as caught:
+            parse_wish(text, {**CLAIMS, "access": ()})
+        assert message in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+class TestSets:
+    def test_are_one_of_the_newest_stable_versions_by_default(self) -> None:
+        assert words(("split",), Wish()) == ["split v1alpha4"]
+        assert words(("access", "specs"), Wish()) == ["access v1alpha3, specs v1alpha4"]
+        assert words(("metrics",), Wish()) == ["metrics v1alpha1"]
+
+    def test_have_the_versions_that_work_together_where_the_newest_do_not(self) -> None:
+        claims = {**CLAIMS, "access": ("v1alpha2",), "specs": ("v1alpha3", "v1alpha4")}
+        assert words(("access", "specs"), Wish(), claims) == ["access v1alpha2, specs v1alpha3"]
+
+    def test_are_none_where_nothing_works_together_or_a_group_is_not_claimed(self) -> None:
+        assert (
+            words(("access", "specs"), ALL, {**CLAIMS, "specs": ("v1alpha2",), "access": ("v1alpha3",)}) == []
+        )
+        assert words(("split",), ALL, {**CLAIMS, "split": ()}) == []
+
+    def test_of_all_versions_have_each_pair_of_the_matrix(self) -> None:
+        assert words(("access", "specs"), ALL) == [
+            "access v1alpha3, specs v1alpha4",
+            "access v1alpha4, specs v1alpha4",
+            "access v1alpha2, specs v1alpha3",
+            "access v1alpha1, specs v1alpha2",
+            "access v1alpha1, specs v1alpha1",
+        ]
+
+    def test_of_all_versions_of_one_group_are_as_many_as_it_has(self) -> None:
+        assert words(("split",), ALL) == [f"split {version}" for version in reversed(FOUR)]
+
+    def test_of_a_list_have_what_it_names_and_the_newest_that_work_with_it(self) -> None:
+        wish = parse_wish("specs=v1alpha3", CLAIMS)
+        assert words(("split", "specs"), wish) == ["split v1alpha3, specs v1alpha3"]
+        assert words(("access", "specs"), wish) == ["access v1alpha2, specs v1alpha3"]
+        assert words(("split",), wish) == ["split v1alpha4"]
+
+    def test_of_a_list_are_none_where_nothing_claimed_works_with_what_it_names(self) -> None:
+        claims = {**CLAIMS, "access": ("v1alpha3",)}
+        assert words(("access", "specs"), parse_wish("specs=v1alpha3", claims), claims) == []
+
+    def test_of_a_scenario_without_groups_have_each_version_of_whatever_is_claimed(self) -> None:
+        claims = {**CLAIMS, "access": (), "specs": ("v1alpha3", "v1alpha4")}
+        assert words((), Wish(), claims) == ["split v1alpha4, specs v1alpha4"]
+        assert words((), ALL, claims) == [
+            "split v1alpha4, specs v1alpha4",
+            "split v1alpha3, specs v1alpha3",
+            "split v1alpha2, specs v1alpha3",
+            "split v1alpha1, specs v1alpha3",
+        ]
+        assert words((), ALL, {**CLAIMS, "split": (), "access": (), "specs": ()}) == [""]
+
+    @given(
+        st.fixed_dictionaries({group: st.sets(st.sampled_from(FOUR), min_size=1) for group in CONFIGURATION}),
+        st.sets(st.sampled_from(CONFIGURATION), min_size=1),
+    )
+    def test_of_all_versions_have_every_one_that_works_with_another_and_no_set_too_many(
+        self, claimed: dict[str, set[str]], groups: set[str]
+    ) -> None:
+        claims = {group: tuple(sorted(versions)) for group, versions in claimed.items()}
+        ordered = [group for group in CONFIGURATION if group in groups]
+        found = sets(claims, ordered, ALL)
+        everything = [
+            dict(zip(ordered, one, strict=True)) for one in product(*(claims[group] for group in ordered))
+        ]
+        possible = [one for one in everything if compatible(one)]
+        pairs = {pair for one in possible for pair in one.items()}
+        assert {pair for one in found for pair in one.items()} == pairs
+        assert all(one in possible for one in found)
+        for one in found:
+            rest = {pair for other in found if other is not one for pair in other.items()}
+            assert not pairs <= rest
+
+
+class TestARequirement:
+    @pytest.mark.parametrize(
+        ("requirement", "versions", "holds"),
+        [
+            ("split-schema-v1alpha1", {"split": "v1alpha1"}, True),
+            ("split-schema-v1alpha1", {"split": "v1alpha4"}, False),
+            ("http-header-filter", {"access": "v1alpha1", "specs": "v1alpha1"}, False),
+            ("http-header-filter", {"access": "v1alpha1", "specs": "v1alpha2"}, True),
+            ("metrics-trafficsplit-per-backend", {"metrics": "v1alpha1", "split": "v1alpha1"}, True),
+            ("interact-split-matches-with-target-routes", {"split": "v1alpha2", "access": "v1alpha3"}, False),
+            ("interact-split-matches-with-target-routes", {"split": "v1alpha4", "access": "v1alpha3"}, True),
+            ("common-crud-with-standard-tools", {}, True),
+        ],
+    )
+    def test_holds_for_sets_of_its_versions(
+        self, requirement: str, versions: dict[str, str], holds: bool
+    ) -> None:
+        assert holds_for(catalogue.load()[requirement], versions) is holds
