@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from api_objects import namespace
+from fake_node import Served, serving
 from node_client import Node
 
 from conformance.clusters.local.node.preconditions import problems
@@ -20,3 +22,11 @@ def node(can_start: None) -> Iterator[Node]:
     node = Node.start()
     yield node
     node.running.stop()
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    """An API server over a fake node, with a namespace."""
+    with serving() as made:
+        made.cluster.apply([namespace("shop")])
+        yield made

@@ -95,8 +95,8 @@ class Node(Protocol):
         """Begin to run a pod, as its manifest says, and return at once.
 
         ``on_status`` is called in the event loop with the whole ``status`` (phase, podIP, podIPs, conditions,
-        containerStatuses, initContainerStatuses, as a kubelet reports them) each time that it changes, problems
-        (such as an unknown image) included as ``waiting`` with reason and message.
+        containerStatuses, initContainerStatuses, as a kubelet reports them) each time that it changes,
+        problems (such as an unknown image) included as ``waiting`` with reason and message.
         """
         ...
 

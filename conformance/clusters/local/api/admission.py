@@ -13,6 +13,7 @@ from conformance.clusters.local.api.errors import Refusal, not_found
 from conformance.clusters.local.api.inside import Inside
 from conformance.clusters.local.api.kinds import DEFINITIONS, Resource
 from conformance.clusters.local.api.patching import json_patch
+from conformance.clusters.local.api.required import contradictions, missing
 from conformance.clusters.local.api.schema import Admit, Invalid, admission
 from conformance.clusters.local.api.store import Object, Store
 from reference.selectors import Term
@@ -30,6 +31,7 @@ class Admission:
 
     async def create(self, resource: Resource, thing: Object) -> Object:
         """A new object as it goes into the store."""
+        _complete(resource, thing)
         self._namespace(resource, thing)
         first = self._defaulted(resource, thing, None)
         admitted = await self._webhooks(resource, first)
@@ -43,12 +45,10 @@ class Admission:
 
     def update(self, resource: Resource, thing: Object, before: Object) -> Object:
         """A changed object as it goes into the store."""
+        _complete(resource, thing)
         if resource.key == "pods" and thing["spec"] != before["spec"]:
-            raise Refusal(
-                422,
-                f'Pod "{thing["metadata"]["name"]}" is invalid: spec: Forbidden: '
-                "the embedded cluster takes no changes of what runs already",
-            )
+            problem = "spec: Forbidden: the embedded cluster takes no changes of what runs already"
+            raise _invalid(resource, thing, problem)
         return self._valid(resource, self._defaulted(resource, thing, before))
 
     def _namespace(self, resource: Resource, thing: Object) -> None:
@@ -120,8 +120,7 @@ class Admission:
         try:
             return self._schemas[key](thing)
         except Invalid as error:
-            name = f'{resource.kind}.{resource.group} "{thing["metadata"]["name"]}"'
-            raise Refusal(422, f"{name} is invalid: {error}") from error
+            raise _invalid(resource, thing, str(error)) from error
 
     async def _webhooks(self, resource: Resource, thing: Object) -> Object:
         for configuration in self._store.list(WEBHOOKS):
@@ -157,6 +156,8 @@ class Admission:
             )
             response = answer["response"]
             allowed = bool(response["allowed"])
+            operations = json.loads(base64.b64decode(response["patch"])) if response.get("patch") else ()
+            patched: Object = json_patch(thing, operations) if operations else thing
         except (Refusal, KeyError, TypeError, ValueError) as error:
             if webhook.get("failurePolicy", "Fail") == "Ignore":
                 return thing
@@ -164,9 +165,6 @@ class Admission:
         if not allowed:
             reason = (response.get("status") or {}).get("message", "no reason given")
             raise Refusal(403, f'admission webhook "{webhook["name"]}" denied the request: {reason}')
-        if not response.get("patch"):
-            return thing
-        patched: Object = json_patch(thing, json.loads(base64.b64decode(response["patch"])))
         return patched
 
 
@@ -185,6 +183,20 @@ async def ask(inside: Inside, where: Mapping[str, Any], review: Mapping[str, Any
     if reply.status != 200:
         raise Refusal(500, f"it answered {reply.status}")
     return json.loads(reply.body)
+
+
+def _invalid(resource: Resource, thing: Object, problem: str) -> Refusal:
+    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    return Refusal(422, f'{kind} "{thing["metadata"]["name"]}" is invalid: {problem}')
+
+
+def _complete(resource: Resource, thing: Object) -> None:
+    """Raises Refusal (422) for an object that would be in the way of others."""
+    problems = missing(resource.key, thing)
+    if not problems:
+        problems = list(contradictions(resource.key, thing))
+    if problems:
+        raise _invalid(resource, thing, problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
 
 
 def _covers(rule: Mapping[str, Any], resource: Resource) -> bool:

@@ -104,8 +104,9 @@ class Aggregation:
                 self.hand_on(api_service, User("system:kube-aggregator"), "GET", path, {}, b""), _CHECK_S
             )
             problem = "" if reply.status == 200 else f"{path} answers {reply.status}"
-        except (Refusal, TimeoutError) as error:
-            problem = str(error) or "no answer in time"
+        except (Refusal, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
+            # An APIService that makes no sense is unavailable, and no reason for the others to be.
+            problem = str(error) if isinstance(error, Refusal) else f"no answer: {error!r}"
         self._note(api_service, problem)
         return not problem
 

@@ -89,7 +89,7 @@ class Tokens:
         lifetime_s: float,
         pod: Mapping[str, Any] | None = None,
     ) -> str:
-        """A token of a ServiceAccount for audiences (none: the API server), bound to a pod if one is given."""
+        """A token of a ServiceAccount for audiences (none: the API server's), bound to a pod if given one."""
         metadata = account["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         extra, bound = {}, None

@@ -15,7 +15,8 @@ from jsonschema.exceptions import ValidationError
 
 _KEPT_WORDS = (
     "type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength",
-    "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required", "multipleOf", "uniqueItems",
+    "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required", "multipleOf",
+    "uniqueItems",
 )  # fmt: skip
 _SERVERS_OWN = ("apiVersion", "kind", "metadata")
 _UNKNOWN = "x-kubernetes-preserve-unknown-fields"

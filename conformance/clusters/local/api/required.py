@@ -1,0 +1,87 @@
+"""What objects of the built-in kinds cannot do without here. Pure.
+
+These kinds have no schemas in the embedded cluster. What its controllers and its authorization rely on is
+checked before it is stored, so that nobody's slip stands in the way of everybody's requests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from conformance.clusters.local.api.kinds import DEFINITIONS
+
+_POD = ("spec.containers[].name",)
+_BINDING = ("roleRef.kind", "roleRef.name", "subjects?[].kind", "subjects?[].name")
+_FIELDS: Mapping[str, Sequence[str]] = {
+    "pods": _POD,
+    "services": ("spec.ports?[].port",),
+    "deployments.apps": (
+        "spec.selector.matchLabels",
+        "spec.template.metadata.labels",
+        *(f"spec.template.{path}" for path in _POD),
+    ),
+    "rolebindings.rbac.authorization.k8s.io": _BINDING,
+    "clusterrolebindings.rbac.authorization.k8s.io": _BINDING,
+    "apiservices.apiregistration.k8s.io": ("spec.group", "spec.version"),
+    DEFINITIONS: (
+        "spec.group",
+        "spec.scope",
+        "spec.names.plural",
+        "spec.names.kind",
+        "spec.versions[].name",
+        "spec.versions[].served",
+        "spec.versions[].storage",
+    ),
+    "mutatingwebhookconfigurations.admissionregistration.k8s.io": (
+        "webhooks?[].name",
+        "webhooks?[].clientConfig.service.name",
+        "webhooks?[].clientConfig.service.namespace",
+        "webhooks?[].clientConfig.caBundle",
+        *(f"webhooks?[].rules[].{name}" for name in ("apiGroups", "apiVersions", "operations", "resources")),
+    ),
+}
+"""Paths by resource; ``[]`` stands for each of a list, ``?`` for what may be left out itself."""
+
+
+def missing(key: str, thing: Mapping[str, Any]) -> list[str]:
+    """What an object lacks, in the words of the API server."""
+    found = [each for path in _FIELDS.get(key, ()) for each in _lacking(thing, path.split("."), "")]
+    return list(dict.fromkeys(f"{path}: Required value" for path in found))
+
+
+def contradictions(key: str, thing: Mapping[str, Any]) -> Iterator[str]:
+    """What in an object that lacks nothing does not go together, in the words of the API server."""
+    spec = thing.get("spec") or {}
+    if key == "deployments.apps":
+        labels = spec["template"]["metadata"]["labels"]
+        if not spec["selector"]["matchLabels"].items() <= labels.items():
+            problem = "`selector` does not match template `labels`"
+            yield f"spec.template.metadata.labels: Invalid value: {json.dumps(labels)}: {problem}"
+    if key == DEFINITIONS:
+        name = f"{spec['names']['plural']}.{spec['group']}"
+        if thing["metadata"]["name"] != name:
+            yield f'metadata.name: Invalid value: "{thing["metadata"]["name"]}": must be {name}'
+        if [bool(version["storage"]) for version in spec["versions"]].count(True) != 1:
+            yield "spec.versions: Invalid value: must have exactly one version marked as storage version"
+
+
+def _lacking(value: Any, parts: Sequence[str], where: str) -> Iterator[str]:
+    if not parts:
+        return
+    part, rest = parts[0], parts[1:]
+    name = part.removesuffix("[]").removesuffix("?")
+    path = f"{where}.{name}" if where else name
+    inner = value.get(name) if isinstance(value, Mapping) else None
+    if inner is None or inner == "":
+        if "?" not in part:
+            yield path
+    elif part.endswith("[]"):
+        if not isinstance(inner, list) or (not inner and "?" not in part):
+            yield path
+        else:
+            for number, each in enumerate(inner):
+                yield from _lacking(each, rest, f"{path}[{number}]")
+    else:
+        yield from _lacking(inner, rest, path)
