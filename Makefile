@@ -1,6 +1,7 @@
 # What this project can do. `make help` lists it.
 
-CLUSTER ?= kind
+# Where: local is the embedded cluster, kind a real one; then NAME is its name.
+CLUSTER ?= local
 NAME ?= smi
 CONTEXT ?= kind-$(NAME)
 MESH ?= reference
@@ -12,17 +13,27 @@ PYTHON ?= python3
 BIN := .venv/bin
 KIND := kind/kind.sh
 
+ifeq ($(CLUSTER),kind)
+# The mesh is installed for good, and workloads run on an image that the node has.
+READY := mesh
+WHERE = --context $(CONTEXT) --image "$$($(KIND) python-image)"
+else ifeq ($(CLUSTER),local)
+READY := venv
+WHERE :=
+else
+$(error CLUSTER=$(CLUSTER): there are local and kind)
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help conformance test lint types shellcheck none faults bench kind-up kind-down mesh venv lock clean
+.PHONY: help conformance test lint types shellcheck none faults same bench kind-up kind-down mesh venv lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-conformance: kind-up mesh ## judge the reference mesh in a kind cluster; the report goes to reports/<run>/
-	@test "$(CLUSTER)" = kind || { echo "CLUSTER=$(CLUSTER): only kind is there" >&2; exit 2; }
-	$(BIN)/smi-conformance run --context $(CONTEXT) --mesh $(MESH) --image "$$($(KIND) python-image)" --reports $(REPORTS) $(RUN)
+conformance: $(READY) ## judge the reference mesh; the report goes to reports/<run>/ (CLUSTER=kind: in a kind cluster)
+	$(BIN)/smi-conformance run $(WHERE) --mesh $(MESH) --reports $(REPORTS) $(RUN)
 
-test: venv ## unit tests; no cluster, under a minute
+test: venv ## unit tests; no cluster needed
 	$(BIN)/python -m pytest -q
 
 lint: venv shellcheck ## ruff, and the project's own lints
@@ -47,16 +58,21 @@ mesh: kind-up ## build the reference mesh's image and install it into the kind c
 	$(KIND) load $(NAME) "$$(cat build/image-name)"
 	$(BIN)/smi-conformance reference install --context $(CONTEXT) --image "$$(cat build/image-name)"
 
-none: kind-up ## the suite without a mesh: nothing that is about traffic may pass
+none: $(READY) ## the suite without a mesh: nothing that is about traffic may pass
+ifeq ($(CLUSTER),kind)
 	$(BIN)/smi-conformance reference uninstall --context $(CONTEXT)
 	$(BIN)/smi-conformance reference install --context $(CONTEXT) --crds-only
-	$(BIN)/python -m tests.none --context $(CONTEXT) --image "$$($(KIND) python-image)" --reports $(REPORTS)
+endif
+	$(BIN)/python -m tests.none $(WHERE) --reports $(REPORTS)
 
-faults: kind-up mesh ## every fault of the reference mesh: caught, and blamed rightly?
-	$(BIN)/smi-conformance faults --context $(CONTEXT) --image "$$($(KIND) python-image)"
+faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
+	$(BIN)/smi-conformance faults $(WHERE)
 
-bench: kind-up mesh ## where the time of a run goes, and how fast the probe is
-	$(BIN)/python -m tests.bench --context $(CONTEXT) --image "$$($(KIND) python-image)"
+same: mesh ## the embedded cluster and kind: the same verdicts, requirement by requirement?
+	$(BIN)/python -m tests.same --context $(CONTEXT) --image "$$($(KIND) python-image)"
+
+bench: $(READY) ## where the time of a run goes, how fast the probe is, what the cluster takes
+	$(BIN)/python -m tests.bench $(WHERE)
 
 venv: .venv/ready
 

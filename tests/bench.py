@@ -6,15 +6,20 @@ import argparse
 import statistics
 import sys
 import tempfile
+import time
+from contextlib import closing
 from pathlib import Path
 
 from conformance import profiles
 from conformance.cli import main as smi_conformance
-from conformance.clusters.kubernetes import KubernetesCluster
+from conformance.clusters import Cluster, opening
+from conformance.clusters.embedded import Embedded
+from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import Manner
 from conformance.evidence import Call
 from conformance.report import store
 from conformance.session import Session
+from tests import arguments
 
 REQUESTS = 10_000
 ROUNDS = 5
@@ -23,20 +28,24 @@ EDITS = 20
 
 def main() -> int:
     """Print the figures; they are for comparing changes, so nothing is judged by them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--context", required=True)
-    parser.add_argument("--image", required=True)
+    parser = arguments.parser(__doc__)
     parser.add_argument("--runs", type=int, default=3, help="whole runs (default: %(default)s)")
     options = parser.parse_args()
-    cluster = KubernetesCluster.named(options.context)
-    session = Session(profiles.load("reference"), cluster, image=options.image)
-    try:
-        session.arena.ready(["main"])
-        rates, updates = probe_rates(session), update_times(session)
-    finally:
-        session.arena.remove()
+    started = time.monotonic()
+    with closing(opening.open_cluster(options.context, None, "reference")) as cluster:
+        session = Session(profiles.load("reference"), cluster, image=options.image)
+        try:
+            session.arena.prepare(list(WORKLOADS))
+            session.arena.ready(list(WORKLOADS))
+            ready_s, memory = time.monotonic() - started, memory_mib(cluster)
+            rates, updates = probe_rates(session), update_times(session)
+        finally:
+            session.arena.remove()
     timings = [run(options) for _ in range(options.runs)]
-    print("\nprobe through two sidecars, requests a second (median of", ROUNDS, "rounds):")
+    print(f"\nfrom the start to an arena of {len(WORKLOADS)} parts that is ready: {ready_s:.1f} s")
+    if memory is not None:
+        print(f"memory of the embedded cluster with all its pods: {memory:,.0f} MiB")
+    print("probe through two sidecars, requests a second (median of", ROUNDS, "rounds):")
     for manner, rate in rates.items():
         print(f"  {manner:<32} {rate:8,.0f}")
     print(f"from apply to the first request that it routes, ms (median of {EDITS} edits of a split):")
@@ -49,6 +58,17 @@ def main() -> int:
                 f"  {phase:<12} {statistics.median(values):6.1f}   ({min(values):.1f} to {max(values):.1f})"
             )
     return 0
+
+
+def memory_mib(cluster: Cluster) -> float | None:
+    """What the processes of an embedded cluster take, in MiB; of shared pages each has its part."""
+    if not isinstance(cluster, Embedded):
+        return None
+    total = 0
+    for process in cluster.processes():
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total / 1024
 
 
 def probe_rates(session: Session) -> dict[str, float]:
@@ -104,19 +124,7 @@ def one_rate(session: Session, call: Call, manner: Manner) -> float:
 def run(options: argparse.Namespace) -> dict[str, float]:
     """One whole run; its seconds by phase."""
     with tempfile.TemporaryDirectory(prefix="smi-conformance-") as folder:
-        smi_conformance(
-            [
-                "run",
-                "--context",
-                options.context,
-                "--mesh",
-                "reference",
-                "--image",
-                options.image,
-                "--reports",
-                folder,
-            ]
-        )
+        smi_conformance(["run", *arguments.where(options), "--mesh", "reference", "--reports", folder])
         (directory,) = Path(folder).iterdir()
         timing = store.read(directory).timing
     return {name.removesuffix("_s"): value for name, value in timing.model_dump().items()}

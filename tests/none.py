@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from conformance.lint import API_ONLY
 from conformance.report import store
 from conformance.report.document import BasisRecord, RequirementRecord
 from conformance.verdict import Verdict
+from tests import arguments
 
 
 def by_traffic(record: RequirementRecord) -> bool:
@@ -29,25 +29,12 @@ def _judges(basis: BasisRecord) -> set[str]:
 
 def main() -> int:
     """0 when the run judged everything that it should and nothing about traffic passed, else 1."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--context", required=True)
-    parser.add_argument("--image", required=True)
+    parser = arguments.parser(__doc__)
     parser.add_argument("--reports", default="reports")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="smi-conformance-") as folder:
-        code = smi_conformance(
-            [
-                "run",
-                "--context",
-                options.context,
-                "--mesh",
-                "none",
-                "--image",
-                options.image,
-                "--reports",
-                folder,
-            ]
-        )
+        command = ["run", *arguments.where(options), "--mesh", "none", "--reports", folder]
+        code = smi_conformance(command)
         (directory,) = Path(folder).iterdir()
         report = store.read(directory)
         kept = Path(options.reports) / "none"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
@@ -27,11 +28,30 @@ class Embedded(KubernetesCluster):
     """The embedded cluster; `close` ends it with all that is in it."""
 
     _end: Callable[[], None]
+    _first: int
 
     def close(self) -> None:
         """Close the connections, then the cluster."""
         super().close()
         self._end()
+
+    def processes(self) -> list[int]:
+        """The ids of all processes that it consists of."""
+        parents = dict(_parents())
+        found = [self._first]
+        for known in found:
+            found += [pid for pid, parent in parents.items() if parent == known]
+        return found
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # The name, in parentheses, may hold anything.
+            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            continue
+        yield int(stat.parent.name), int(fields[1])
 
 
 def start(mesh: str) -> Embedded:
@@ -46,7 +66,7 @@ def start(mesh: str) -> Embedded:
     except sandbox.SandboxError as error:
         raise ClusterError(str(error)) from error
     cluster = Embedded.at(running.url, running.token, NAME)
-    cluster._end = running.stop
+    cluster._end, cluster._first = running.stop, running.process.pid
     try:
         install.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none")
     except install.InstallError as error:

@@ -50,8 +50,10 @@ class TestAWholeRun:
     def test_everything_that_the_mesh_does_passes(self, whole: Bench) -> None:
         assert whole.report.headline.verdict.value == "pass"
         entries = [one for one in suites_index.index() if "traffic_split" in one.file or "common" in one.file]
-        judged = {one.requirement for one in entries}
-        assert whole.report.counts["pass"] == len(judged) > 20
+        # The mesh does not claim old versions, and one requirement has a test of another API as well.
+        outcomes = {whole.outcome(one.requirement) for one in entries}
+        assert outcomes == {"pass", "not claimed", "not selected"}
+        assert whole.report.counts["pass"] >= 30
         assert whole.report.counts["fail"] == whole.report.counts["inconclusive"] == 0
 
     def test_a_requirement_with_several_tests_shows_them_all(self, whole: Bench) -> None:

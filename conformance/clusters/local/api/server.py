@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from conformance.clusters.local.api import kinds, reviews
+from conformance.clusters.local.api import kinds, reviews, tables
 from conformance.clusters.local.api.aggregation import Aggregation
 from conformance.clusters.local.api.authority import Attributes, Tokens, User, allowed
 from conformance.clusters.local.api.errors import Refusal, not_here
@@ -17,7 +17,7 @@ from conformance.clusters.local.api.execution import converse, is_possible
 from conformance.clusters.local.api.inside import Inside, Reply
 from conformance.clusters.local.api.kinds import BUILT_IN, DEFINITIONS, Resource, custom
 from conformance.clusters.local.api.objects import Objects
-from conformance.clusters.local.api.store import Store
+from conformance.clusters.local.api.store import Object, Store
 from conformance.clusters.local.api.targets import Target, find, parse, watches
 from conformance.clusters.local.api.watching import Watching
 from conformance.clusters.local.seam import Node, NodeError
@@ -151,10 +151,8 @@ class ApiServer:
     async def _verb(self, request: web.Request, resource: Resource, target: Target) -> web.Response:
         dry = request.query.get("dryRun") == "All"
         match request.method, bool(target.name):
-            case "GET", True:
-                return web.json_response(await self._objects.get(resource, target))
-            case "GET", False:
-                return web.json_response(await self._objects.list(resource, target, request.query))
+            case "GET", named:
+                return web.json_response(await self._read(request, resource, target, named=named))
             case "POST", False:
                 created = await self._objects.create(resource, target, await _body(request), dry=dry)
                 return web.json_response(created, status=201)
@@ -172,6 +170,18 @@ class ApiServer:
             case "DELETE", False:
                 return web.json_response(await self._objects.delete_all(resource, target, request.query))
         raise Refusal(405, "the server does not allow this method on the requested resource")
+
+    async def _read(self, request: web.Request, resource: Resource, target: Target, *, named: bool) -> Object:
+        if named:
+            answer = await self._objects.get(resource, target)
+            things, version = [answer], str(answer["metadata"]["resourceVersion"])
+        else:
+            answer = await self._objects.list(resource, target, request.query)
+            things, version = answer["items"], str(answer["metadata"]["resourceVersion"])
+        if not tables.wanted(request.headers.get("Accept", "")):
+            return answer
+        definition = self._store.find(DEFINITIONS, "", resource.key)
+        return tables.table(things, tables.columns(definition, resource.version), version)
 
     async def _subresource(self, request: web.Request, target: Target) -> web.StreamResponse:
         match target.plural, target.subresource, request.method:

@@ -1,0 +1,65 @@
+"""Objects as tables, as `kubectl get` asks for them: the columns that a definition of a custom resource adds.
+
+Source: meta.k8s.io/v1 Table; apiextensions.k8s.io/v1 CustomResourceColumnDefinition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+_NAME = {
+    "name": "Name", "type": "string", "format": "name", "priority": 0,
+    "description": "Name must be unique within a namespace.",
+}  # fmt: skip
+_AGE = {
+    "name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp",
+    "description": "When the object was created.",
+}  # fmt: skip
+
+
+def wanted(accept: str) -> bool:
+    """Whether a header Accept asks for a table before anything else."""
+    return "as=Table" in accept.partition(",")[0].replace(" ", "")
+
+
+def columns(definition: Mapping[str, Any] | None, version: str) -> Sequence[Mapping[str, Any]]:
+    """The columns behind the name that a definition lists for a version; the age where it lists none."""
+    versions = definition["spec"]["versions"] if definition else ()
+    listed = [one.get("additionalPrinterColumns") for one in versions if one["name"] == version]
+    return next((one for one in listed if one), [_AGE])
+
+
+def table(
+    things: Iterable[Mapping[str, Any]], extra: Sequence[Mapping[str, Any]], version: str
+) -> dict[str, Any]:
+    """A Table with a row for each object; ``version`` is that of the list."""
+    shown = [
+        {"format": "", "description": "", "priority": 0, **{k: v for k, v in one.items() if k != "jsonPath"}}
+        for one in extra
+    ]
+    rows = [
+        {
+            "cells": [thing["metadata"]["name"], *(_at(thing, one["jsonPath"]) for one in extra)],
+            "object": {
+                "kind": "PartialObjectMetadata",
+                "apiVersion": "meta.k8s.io/v1",
+                "metadata": thing["metadata"],
+            },
+        }
+        for thing in things
+    ]
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": version},
+        "columnDefinitions": [_NAME, *shown],
+        "rows": rows,
+    }
+
+
+def _at(thing: Any, path: str) -> Any:
+    """What a path of plain names leads to; None where that ends."""
+    for part in path.strip(".").split("."):
+        thing = thing.get(part) if isinstance(thing, Mapping) else None
+    return thing
