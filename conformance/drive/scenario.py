@@ -226,15 +226,30 @@ class Scenario:
         """Drive, apply these files, wait until only the wanted workloads answer, and draw one sample of each.
 
         What is waited for is that everybody else goes quiet, which this change alone can bring about: no
-        share is looked at before the sample, so waiting cannot make a wrong share right.
+        share is looked at before the sample, so waiting cannot make a wrong share right. What an earlier
+        scenario withdrew may take a while to go, so somebody else is waited for first; where nobody comes, the
+        null control says so.
         """
         polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
         ledgers = list(servers)
-        calls = [one.call for one in wanted if not one.dead_before]
-        self.until_answered(calls, lambda position, seen: True, ["the roots answer" for _ in calls])
+        alive = [one for one in wanted if not one.dead_before]
+        self.until_answered(
+            [one.call for one in alive],
+            lambda position, seen: not _settled(alive[position], seen),
+            ["the root answers as without the change" for _ in alive],
+        )
+        self.until_dead([one.call for one in wanted if one.dead_before])
         before = self.driver.send(polls, POLL, ledgers=ledgers)
         self.apply(*names)
         return self.samples(wanted, before, ledgers)
+
+    def until_dead(self, calls: Sequence[Call]) -> None:
+        """Wait until nobody answers these calls."""
+        polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
+        if polls:
+            self.until(
+                lambda: not any(one.answers for one in self.driver.send(polls, POLL)), "nobody answers"
+            )
 
     def samples(
         self, wanted: Sequence[Division], before: Sequence[Traffic], servers: Iterable[str]

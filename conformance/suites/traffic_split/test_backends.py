@@ -14,7 +14,7 @@ from conformance.verdict import Judgement
 pytestmark = pytest.mark.scenario("traffic-split/backends", arena=("main",), groups=("split",))
 
 THREE = {"three": ("v2", "v3", "client-b")}
-NINE_TO_ONE = {"v1": 90, "three": 10}
+HALVES = {"v1": 50, "three": 50}
 SORTS = {"v1": 50, "v2": 25, "v3": 25}
 ALL_OF_IT = 1000
 
@@ -24,13 +24,19 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
     scenario.provide()
     wanted = {
         "lone": (ALL_OF_IT, {"v2"}),
-        "uneven": (sample_size(NINE_TO_ONE), {"v1", *THREE["three"]}),
+        "uneven": (sample_size(HALVES), {"v1", *THREE["three"]}),
         "upper": (ALL_OF_IT, {"v1"}),
         "middle": (ALL_OF_IT, {"v2"}),
         "sorts": (sample_size(SORTS), set(SORTS)),
     }
+    # A split that silences nobody is in force once those answer whom the root does not select.
+    appearing = {"uneven": frozenset(THREE["three"])}
     divisions = [
-        Division(scenario.call("main/client", f"main/{root}", requests=requests), frozenset(among))
+        Division(
+            scenario.call("main/client", f"main/{root}", requests=requests),
+            frozenset(among),
+            appearing.get(root, frozenset()),
+        )
         for root, (requests, among) in wanted.items()
     ]
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
@@ -50,7 +56,7 @@ def test_a_backend_of_three_pods_gets_no_more_than_its_weight(
     effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     before, sample, settling = effects["uneven"]
-    verdict(judge.shares(before, sample, NINE_TO_ONE, settling, THREE))
+    verdict(judge.shares(before, sample, HALVES, settling, THREE))
 
 
 @pytest.mark.requirement("split-not-hierarchical")
