@@ -208,15 +208,21 @@ def run(session: Session, *, stdin: TextIO | None = None, stdout: TextIO | None 
 
 
 def _introduction(session: Session) -> str:
-    kubectl = f"kubectl {session.cluster.kubectl} -n {session.arena.namespace('main')}"
-    client = session.arena.pod("main/client").name
     return f"""
 At this prompt (help lists all, help COMMAND explains one; Ctrl-D removes the arena and leaves):
   send main/client main/root 100           requests through the mesh, and who answered
   apply traffic-split/zero-weight/split.yaml   a fixture of {folder()}, or any manifest
   config main/client | stats main/client   what its proxy has
   exec main/client COMMAND | logs main/client
-Or from elsewhere, if kubectl is installed:
+{_elsewhere(session)}"""
+
+
+def _elsewhere(session: Session) -> str:
+    if not session.cluster.kubectl:
+        return ""
+    kubectl = f"kubectl {session.cluster.kubectl} -n {session.arena.namespace('main')}"
+    client = session.arena.pod("main/client").name
+    return f"""Or from elsewhere, if kubectl is installed:
   {kubectl} get pods,trafficsplits
   {kubectl} exec {client} -c {CONTAINER} -- COMMAND
 """

@@ -227,8 +227,8 @@ class Scenario:
 
         What is waited for is that everybody else goes quiet, which this change alone can bring about: no
         share is looked at before the sample, so waiting cannot make a wrong share right. What an earlier
-        scenario withdrew may take a while to go, so somebody else is waited for first; where nobody comes, the
-        null control says so.
+        scenario withdrew may take a while to go, so somebody else is waited for first; where nobody comes,
+        the null control says so.
         """
         polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
         ledgers = list(servers)

@@ -172,13 +172,13 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
                 continue
             # The chain of the mesh's own callers has the same filters, and keeps them.
             chain["filters"] = copy.deepcopy(chain["filters"])
-            open_to_all = configuration.routes[port]["typed_per_filter_config"]
+            (own,) = configuration.routes[port]["virtual_hosts"]
             for manager in every(chain, "rds"):
                 del manager["rds"]
-                manager["route_config"] = {
-                    **next(iter(routes.values())),
-                    "typed_per_filter_config": open_to_all,
-                }
+                diverted = copy.deepcopy(next(iter(routes.values())))
+                for host in diverted["virtual_hosts"]:
+                    host["typed_per_filter_config"] = own["typed_per_filter_config"]
+                manager["route_config"] = diverted
 
     return with_listeners(configuration, divert)
 

@@ -1,0 +1,45 @@
+"""A sample of the suite in the embedded cluster, real Envoys included: a scenario of each API, and faults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance import cli
+from conformance.clusters import embedded
+from conformance.report import store
+
+pytestmark = pytest.mark.skipif(bool(embedded.problem("reference")), reason=embedded.problem("reference"))
+
+SAMPLE = {
+    "common-crud-with-standard-tools",
+    "split-zero-weight-gets-nothing",
+    "access-only-listed-sources",
+    "http-method-specific",
+    "metrics-rbac",
+}
+FAULTS = ["split-zero-weight-gets-traffic", "methods-crossed-between-paths", "metrics-open-to-everybody"]
+
+
+def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) -> None:
+    command = ["run", "--mesh", "reference", "--reports", str(tmp_path), "--requirement", *sorted(SAMPLE)]
+    assert cli.main(command) == 0
+    (directory,) = tmp_path.iterdir()
+    report = store.read(directory)
+    assert {one.id for one in report.requirements if one.outcome == "pass"} == SAMPLE
+    assert report.cluster.context == embedded.NAME
+
+
+def test_without_a_mesh_what_is_about_traffic_fails(tmp_path: Path) -> None:
+    traffic = ["split-zero-weight-gets-nothing", "access-only-listed-sources"]
+    command = ["run", "--mesh", "none", "--reports", str(tmp_path), "--requirement", *traffic]
+    assert cli.main(command) == 1
+    (directory,) = tmp_path.iterdir()
+    report = store.read(directory)
+    assert {one.outcome for one in report.requirements if one.id in traffic} <= {"fail", "inconclusive"}
+
+
+def test_a_fault_of_each_api_is_caught_and_blamed_rightly(capfd: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["faults", "--fault", *FAULTS]) == 0
+    assert "3 of 3 faults caught" in capfd.readouterr().out
