@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
+import random
 import socket
 from typing import Any, NamedTuple
 
@@ -15,6 +17,17 @@ _FAILURES = {
     errno.EPIPE: "closed",
     errno.ETIMEDOUT: "timeout",
 }
+
+
+FIRST_PORT, LAST_PORT = 10_000, 60_999
+"""Source ports of connections.
+
+Interception leads connections to different services to one address, where two from the same source port
+cannot be told apart: of those that come within the minutes that the kernel remembers a connection, some are
+lost. The kernel picks ports for each destination by itself and so takes the same ones again and again; here
+they go round.
+"""
+_MOST_TRIES = 64
 
 
 class Target(NamedTuple):
@@ -48,6 +61,7 @@ def connect(target: Target, *, datagrams: bool) -> socket.socket:
         made.setblocking(False)
         if not datagrams:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _bind_next(made)
         code = made.connect_ex(target.address)
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, "connect")
@@ -55,6 +69,24 @@ def connect(target: Target, *, datagrams: bool) -> socket.socket:
         made.close()
         raise
     return made
+
+
+_ports = list(range(FIRST_PORT, LAST_PORT + 1))
+# A probe that was started again is not to begin with the ports of its predecessor.
+_start = random.randrange(len(_ports))  # noqa: S311 - no secret
+_next_port = itertools.cycle(_ports[_start:] + _ports[:_start])
+
+
+def _bind_next(made: socket.socket) -> None:
+    """Bind to the next source port that is free; after many that are not, leave it to the kernel."""
+    for _ in range(_MOST_TRIES):
+        try:
+            made.bind(("", next(_next_port)))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+        else:
+            return
 
 
 def failure_of(error: OSError | None) -> str:

@@ -1,0 +1,56 @@
+"""Source ports: two connections have different ones, wherever they go."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from conformance.drive.probe import resolve
+from conformance.drive.probe.resolve import FIRST_PORT, LAST_PORT, Target, connect
+
+
+@pytest.fixture
+def listeners() -> Iterator[list[Target]]:
+    with ExitStack() as stack:
+        made = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200)) for _ in range(2)]
+        yield [Target(socket.AF_INET, one.getsockname()) for one in made]
+
+
+def test_connections_to_different_servers_never_share_a_source_port(listeners: list[Target]) -> None:
+    with ExitStack() as stack:
+        made = [stack.enter_context(connect(listeners[turn % 2], datagrams=False)) for turn in range(200)]
+        found = [one.getsockname()[1] for one in made]
+    assert len(set(found)) == 200
+    assert all(FIRST_PORT <= port <= LAST_PORT for port in found)
+
+
+def test_a_port_in_use_is_passed_over(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = listeners[0].address[1]
+    free = next(port for port in range(LAST_PORT, FIRST_PORT, -1) if _is_free(port))
+    monkeypatch.setattr(resolve, "_next_port", iter([taken, free]))
+    with connect(listeners[1], datagrams=False) as made:
+        assert made.getsockname()[1] == free
+
+
+def test_where_all_are_in_use_the_kernel_picks(
+    listeners: list[Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = listeners[0].address[1]
+    monkeypatch.setattr(resolve, "_next_port", iter(lambda: taken, None))
+    with connect(listeners[1], datagrams=False) as made:
+        assert made.getsockname()[1] not in (0, taken)
+    assert made.fileno() == -1
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as trial:
+        try:
+            trial.bind(("", port))
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE
+            return False
+    return True
