@@ -217,7 +217,11 @@ class _Connection:
     def _received(self, data: bytes) -> None:
         self._reading = True
         try:
-            for event in self._h2.receive_data(self._frames.feed(data)):
+            frames = self._frames.feed(data)
+            if self._frames.last_stream is not None:
+                # Lanes whose answers came together with it are to go on over another connection.
+                self.open = False
+            for event in self._h2.receive_data(frames):
                 self._hear(event)
             self._outbox.resume()
             self._begin()
