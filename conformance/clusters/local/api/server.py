@@ -24,6 +24,7 @@ from conformance.clusters.local.seam import Node, NodeError
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 32 * 1024 * 1024
+_OTHER_LOGS = ("follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "timestamps")
 _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
@@ -170,7 +171,10 @@ class ApiServer:
                 body = await _body(request)
                 return web.json_response(await self._objects.delete(resource, target, body, request.query))
             case "DELETE", False:
-                return web.json_response(await self._objects.delete_all(resource, target, request.query))
+                body = await _body(request)
+                return web.json_response(
+                    await self._objects.delete_all(resource, target, body, request.query)
+                )
         raise Refusal(405, "the server does not allow this method on the requested resource")
 
     async def _subresource(self, request: web.Request, target: Target) -> web.StreamResponse:
@@ -189,6 +193,8 @@ class ApiServer:
 
     def _log(self, request: web.Request, target: Target) -> web.Response:
         self._store.get("pods", target.namespace, target.name)
+        if other := sorted(name for name in _OTHER_LOGS if request.query.get(name, "false") != "false"):
+            raise not_here(f"logs with {', '.join(other)}")
         tail = request.query.get("tailLines")
         container = request.query.get("container") or self._only_container(target)
         lines = None if tail is None else int(tail)
@@ -218,10 +224,11 @@ class ApiServer:
         )
         if not name or not port:
             raise not_here("the proxy of a service without scheme and port (https:NAME:PORT)")
+        query = f"?{request.rel_url.raw_query_string}" if request.query else ""
         reply = await self._inside.request(
             request.method,
             (target.namespace, name, int(port) if port.isdecimal() else port),
-            f"/{target.rest}",
+            f"/{target.rest}{query}",
             tls=scheme == "https",
             body=await request.read() or None,
         )
