@@ -85,6 +85,8 @@ class ApiServer:
             return await self._watching.stream(request, resource, target)
         if target.subresource not in ("", "status"):
             return await self._subresource(request, target)
+        if target.subresource and target.subresource not in resource.subresources:
+            raise Refusal(404, "the server could not find the requested resource")
         if resource.verbs == ("create",):
             return web.json_response(self._review(resource, user, await _body(request)), status=201)
         return await self._verb(request, resource, target)
