@@ -50,3 +50,9 @@ def is_ready(body: Any) -> bool:
 
 def names(body: Any) -> list[str]:
     return [one["metadata"]["name"] for one in body["items"]]
+
+
+def events(body: Any) -> list[tuple[str, Any]]:
+    """Types and objects of what a watch answered until it ended."""
+    lines = body if isinstance(body, list) else [body] if body else []
+    return [(one["type"], one["object"]) for one in lines]

@@ -178,6 +178,21 @@ class TestAWebhook:
         served.cluster.apply([hook.configuration(failurePolicy="Ignore"), pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").status == 200
 
+    @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
+    def test_that_spoils_a_pod_stops_nobody_else(self, served: Served, hook: Hook, kind: str) -> None:
+        hook.response = patching({"op": "remove", "path": "/spec/containers/0/name"})
+        served.cluster.apply([hook.configuration()])
+        if kind == "Pod":
+            with pytest.raises(Refused, match=r"spec\.containers\[0\]\.name: Required value"):
+                served.cluster.apply([pod("one")])
+        else:
+            served.cluster.apply([deployment("spoilt")])
+            event, *_ = served.has("/api/v1/namespaces/shop/events", lambda body: body["items"])
+            assert "Required value" in event["message"]
+        hook.response = {}
+        served.cluster.apply([deployment("sound")])
+        served.has(PODS, lambda body: [one for one in body["items"] if is_ready(one)])
+
     def test_that_takes_too_long_has_failed(self, served: Served, hook: Hook) -> None:
         hook.open.clear()
         served.cluster.apply([hook.configuration(timeoutSeconds=0.1)])
@@ -195,6 +210,31 @@ class TestMeanwhile:
 
         outcome = while_it_thinks(served, hook, lambda: served.cluster.apply([pod("late")]), go)
         assert isinstance(outcome, Refused)
+        assert ("shop", "late") not in served.node.running
+
+    def test_a_namespace_that_takes_its_time_to_go_takes_no_pod_and_goes(
+        self, served: Served, hook: Hook
+    ) -> None:
+        served.cluster.apply([pod("slow")])
+        served.has(f"{PODS}/slow", is_ready)
+        slow = served.node.running["shop", "slow"]
+
+        class Deaf:
+            def set(self) -> None:
+                """Does not end when it is told to."""
+
+        served.node.running["shop", "slow"] = Deaf()  # type: ignore[assignment]
+        served.cluster.apply([hook.configuration()])
+        outcome = while_it_thinks(
+            served,
+            hook,
+            lambda: served.cluster.apply([pod("late")]),
+            lambda: served.cluster.delete([namespace("shop")]),
+        )
+        assert isinstance(outcome, Refused)
+        assert "because it is being terminated" in str(outcome)
+        served.loop.call_soon_threadsafe(slow.set)
+        served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
         assert ("shop", "late") not in served.node.running
 
     def test_a_deployment_that_goes_leaves_no_pod(self, served: Served, hook: Hook) -> None:

@@ -1,7 +1,7 @@
 """`python -m conformance.clusters.local`: the embedded cluster, as its sandbox starts it.
 
-It is inside of the sandbox's namespaces already. The first line on its standard output says that it is ready;
-it ends when its standard input does, or with a signal.
+It is inside of the sandbox's namespaces already, and ends with them or when it is asked to by SIGTERM. The
+first line on its standard output says that it is ready.
 """
 
 from __future__ import annotations

@@ -35,10 +35,11 @@ class Admission:
         self._namespace(resource, thing)
         first = self._defaulted(resource, thing, None)
         admitted = await self._webhooks(resource, first)
+        # Meanwhile the namespace may be going, whatever the webhooks answered.
+        self._namespace(resource, admitted)
         if admitted is not first:
+            _complete(resource, admitted)
             admitted = self._defaulted(resource, admitted, None)
-            # Meanwhile the namespace may be going.
-            self._namespace(resource, admitted)
         if resource.key == "pods":
             self._secure(admitted)
         return self._valid(resource, admitted)
@@ -67,8 +68,8 @@ class Admission:
 
     def _defaulted(self, resource: Resource, thing: Object, before: Object | None) -> Object:
         match resource.key:
-            case "namespaces" if before is None:
-                return defaults.namespace(thing)
+            case "namespaces":
+                return defaults.namespace(thing, before)
             case "services":
                 used = {one["spec"].get("clusterIP", "") for one in self._store.list("services")}
                 return defaults.service(thing, before, used)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import Mapping
 
 from multidict import CIMultiDict
@@ -85,12 +86,12 @@ class Aggregation:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            healthy = await self._check_all()
             self._woken.clear()
-            try:
-                await asyncio.wait_for(self._woken.wait(), _CHECK_EVERY_S if healthy else _AGAIN_S)
-            except TimeoutError:
-                continue
+            healthy = await self._check_all()
+            # Not wait_for, which in Python 3.11 forgets that it was cancelled when it is done at that moment.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_EVERY_S if healthy else _AGAIN_S):
+                    await self._woken.wait()
 
     async def _check_all(self) -> bool:
         answers = [await self._check(one) for one in self._services()]
@@ -100,9 +101,9 @@ class Aggregation:
         spec = api_service["spec"]
         path = f"/apis/{spec['group']}/{spec['version']}"
         try:
-            reply = await asyncio.wait_for(
-                self.hand_on(api_service, User("system:kube-aggregator"), "GET", path, {}, b""), _CHECK_S
-            )
+            async with asyncio.timeout(_CHECK_S):
+                user = User("system:kube-aggregator")
+                reply = await self.hand_on(api_service, user, "GET", path, {}, b"")
             problem = "" if reply.status == 200 else f"{path} answers {reply.status}"
         except (Refusal, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
             # An APIService that makes no sense is unavailable, and no reason for the others to be.

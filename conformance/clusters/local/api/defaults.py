@@ -22,14 +22,14 @@ _RESERVED = 10
 Document = dict[str, Any]
 
 
-def namespace(thing: Document) -> Document:
-    """A namespace wears its name as a label, and is active."""
+def namespace(thing: Document, before: Mapping[str, Any] | None = None) -> Document:
+    """A namespace wears its name as a label, and a new one is active."""
     filled = copy.deepcopy(thing)
     filled["metadata"]["labels"] = {
         **(filled["metadata"].get("labels") or {}),
         NAMESPACE_LABEL: filled["metadata"]["name"],
     }
-    return {**filled, "status": {"phase": "Active"}}
+    return filled if before is not None else {**filled, "status": {"phase": "Active"}}
 
 
 def pod(thing: Document, mounts_token: bool) -> Document:

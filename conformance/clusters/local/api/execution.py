@@ -6,6 +6,7 @@ Source: k8s.io/apimachinery/pkg/util/remotecommand: the first byte of each messa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -56,8 +57,10 @@ async def _listen(socket: web.WebSocketResponse, process: Process) -> None:
         # Some clients send text, which is UTF-8, with the channel as its first character.
         data = message.data.encode() if message.type is WSMsgType.TEXT else message.data
         if data[:1] == bytes([_STDIN]):
-            process.stdin.write(data[1:])
-            await process.stdin.drain()
+            # A process that reads no more may well have more to say.
+            with contextlib.suppress(ConnectionError):
+                process.stdin.write(data[1:])
+                await process.stdin.drain()
         elif data == bytes([_CLOSE, _STDIN]):
             process.stdin.close()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,25 @@ from typing import Any
 import aiohttp
 
 from conformance.clusters.local.api.errors import Refusal
-from conformance.clusters.local.api.store import Store
+from conformance.clusters.local.api.store import Object, Store
 from reference.ca import Pair
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_LABEL = "kubernetes.io/service-name"
 _TIMEOUT_S = 30.0
 _NOT_HANDED_ON = {"connection", "content-length", "transfer-encoding", "content-encoding", "date", "server"}
+
+
+def ready_behind(slices: Iterable[Object], service: str, port: str) -> Iterator[tuple[str, int]]:
+    """Addresses and port numbers behind a named port of a service, of the slices of its namespace."""
+    for item in slices:
+        if (item["metadata"].get("labels") or {}).get(SERVICE_LABEL) != service:
+            continue
+        numbers = [int(one["port"]) for one in item.get("ports") or () if (one.get("name") or "") == port]
+        for endpoint in item.get("endpoints") or ():
+            # As in Kubernetes, what is not known of an endpoint is taken as ready.
+            if numbers and (endpoint.get("conditions") or {}).get("ready", True):
+                yield endpoint["addresses"][0], numbers[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +63,8 @@ class Inside:
         named = next((one.get("name") or "" for one in ports if port in (one["port"], one.get("name"))), None)
         if named is None:
             raise Refusal(503, f"service {namespace}/{name} has no port {port}")
-        for item in self._store.list(SLICES, namespace):
-            if item["metadata"]["labels"].get(SERVICE_LABEL) != name:
-                continue
-            numbers = [one["port"] for one in item["ports"] if (one.get("name") or "") == named]
-            ready = [one for one in item["endpoints"] if one["conditions"]["ready"]]
-            if numbers and ready:
-                return ready[0]["addresses"][0], int(numbers[0])
+        for place in ready_behind(self._store.list(SLICES, namespace), name, named):
+            return place
         raise Refusal(503, f'no endpoints available for service "{name}"', "ServiceUnavailable")
 
     async def request(

@@ -44,7 +44,7 @@ _RBAC = "rbac.authorization.k8s.io"
 
 BUILT_IN: tuple[Resource, ...] = (
     _core("namespaces", "Namespace", namespaced=False, names=("ns",), subresources=("status", "finalize")),
-    _core("nodes", "Node", namespaced=False, names=("no",)),
+    _core("nodes", "Node", namespaced=False, names=("no",), subresources=("status",)),
     _core("pods", "Pod", names=("po",), subresources=("status", "log", "exec")),
     _core("services", "Service", names=("svc",), subresources=("proxy",)),
     _core("serviceaccounts", "ServiceAccount", names=("sa",), subresources=("token",)),
@@ -53,7 +53,7 @@ BUILT_IN: tuple[Resource, ...] = (
     _core("events", "Event", names=("ev",)),
     _core("replicationcontrollers", "ReplicationController", names=("rc",)),
     Resource("apps", "v1", "deployments", "Deployment", True, ("deploy",), subresources=("status",)),
-    Resource("apps", "v1", "replicasets", "ReplicaSet", True, ("rs",)),
+    Resource("apps", "v1", "replicasets", "ReplicaSet", True, ("rs",), subresources=("status",)),
     Resource("apps", "v1", "daemonsets", "DaemonSet", True, ("ds",)),
     Resource("apps", "v1", "statefulsets", "StatefulSet", True, ("sts",)),
     Resource("batch", "v1", "jobs", "Job", True),

@@ -7,13 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.clusters.local.api import defaults
-from conformance.clusters.local.api.inside import SERVICE_LABEL, SLICES
+from conformance.clusters.local.api.inside import SERVICE_LABEL, SLICES, ready_behind
 from conformance.clusters.local.api.store import Event, Object, Store
 from conformance.clusters.local.api.workloads import is_ready
 from conformance.clusters.local.seam import Backend, HostName, Node, ServiceRule
 
 API_PORT = 6443
 _OVER = ("Succeeded", "Failed")
+_KEPT_BY = "endpointslice.kubernetes.io/managed-by"
+_CONTROLLER = "endpointslice-controller.k8s.io"
+"""Slices of services without a selector are others' and stay."""
 _FORMS = ("{name}.{namespace}", "{name}.{namespace}.svc", "{name}.{namespace}.svc.cluster.local")
 
 
@@ -27,7 +30,7 @@ class Networking:
         store.listen(self._on_event)
 
     def _on_event(self, event: Event) -> None:
-        if event.key in ("pods", "services"):
+        if event.key in ("pods", "services", SLICES):
             self._woken.set()
 
     async def run(self) -> None:
@@ -48,7 +51,7 @@ class Networking:
         }
         for item in self._store.list(SLICES):
             place = item["metadata"]["namespace"], item["metadata"]["name"]
-            if place not in wanted:
+            if place not in wanted and item["metadata"].get("labels", {}).get(_KEPT_BY) == _CONTROLLER:
                 self._store.remove(SLICES, *place)
         for place, item in wanted.items():
             if self._store.find(SLICES, *place) is None:
@@ -80,7 +83,7 @@ def endpoint_slices(service: Object, pods: Iterable[Object]) -> Iterator[Object]
             "metadata": {
                 "namespace": metadata["namespace"],
                 "name": f"{metadata['name']}-{number}",
-                "labels": {SERVICE_LABEL: metadata["name"]},
+                "labels": {SERVICE_LABEL: metadata["name"], _KEPT_BY: _CONTROLLER},
             },
             "addressType": "IPv4",
             "ports": [{"name": name, "protocol": protocol, "port": port} for name, protocol, port in ports],
@@ -119,16 +122,8 @@ def _endpoint(pod: Object) -> dict[str, Any]:
 
 def _behind(slices: Sequence[Object], service: Object, port: str) -> list[Backend]:
     metadata = service["metadata"]
-    return [
-        Backend(endpoint["addresses"][0], one["port"])
-        for item in slices
-        if item["metadata"]["namespace"] == metadata["namespace"]
-        and item["metadata"]["labels"][SERVICE_LABEL] == metadata["name"]
-        for one in item["ports"]
-        if one["name"] == port
-        for endpoint in item["endpoints"]
-        if endpoint["conditions"]["ready"]
-    ]
+    own = [item for item in slices if item["metadata"]["namespace"] == metadata["namespace"]]
+    return [Backend(*place) for place in ready_behind(own, metadata["name"], port)]
 
 
 def rules(services: Iterable[Object], slices: Sequence[Object], node: str) -> Iterator[ServiceRule]:

@@ -17,7 +17,7 @@ from conformance.clusters.local.api.errors import Refusal, not_here
 from conformance.clusters.local.api.kinds import Resource
 from conformance.clusters.local.api.lifecycle import Lifecycle
 from conformance.clusters.local.api.patching import POD_LISTS, apply, json_patch, merge
-from conformance.clusters.local.api.store import Object, Store
+from conformance.clusters.local.api.store import Event, Object, Store
 from conformance.clusters.local.api.targets import Filter, Target
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -37,7 +37,15 @@ class Objects:
         self._admission = admission
         self._conversion = conversion
         self._lifecycle = lifecycle
-        self._applied: dict[tuple[str, str, str, str], Object] = {}
+        store.listen(self._on_event)
+        self._applied: dict[tuple[str, str], Object] = {}
+        """What was applied last, by the uid of the object and the manager; as few as the objects are."""
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == "DELETED":
+            uid = event.object["metadata"]["uid"]
+            for place in [one for one in self._applied if one[0] == uid]:
+                del self._applied[place]
 
     async def list(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
         """A list of objects."""
@@ -112,21 +120,21 @@ class Objects:
     async def _apply(
         self, resource: Resource, target: Target, text: str, manager: str, *, dry: bool
     ) -> tuple[Object, bool]:
+        if not manager:
+            raise Refusal(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
         applied = _addressed(resource, target, _decoded(text))
-        place = (resource.key, target.namespace, target.name, manager)
         before = self._store.find(resource.key, target.namespace, target.name)
         if before is None:
-            created = await self.create(resource, target, applied, dry=dry)
-            if not dry:
-                self._applied[place] = applied
-            return created, True
-        current = await self._as(resource, before)
-        keys = POD_LISTS if resource.key == "pods" else {}
-        merged = apply(current, self._applied.get(place), applied, keys)
-        changed = await self._change(resource, target, before, merged, dry=dry)
+            after = await self.create(resource, target, applied, dry=dry)
+        else:
+            current = await self._as(resource, before)
+            keys = POD_LISTS if resource.key == "pods" else {}
+            earlier = self._applied.get((before["metadata"]["uid"], manager))
+            merged = apply(current, earlier, applied, keys)
+            after = await self._change(resource, target, before, merged, dry=dry)
         if not dry:
-            self._applied[place] = applied
-        return changed, False
+            self._applied[after["metadata"]["uid"], manager] = applied
+        return after, before is None
 
     async def _change(
         self, resource: Resource, target: Target, before: Object, thing: Object, *, dry: bool
@@ -135,8 +143,9 @@ class Objects:
         current = await self._as(resource, before)
         if target.subresource == "status":
             thing = {**current, "status": thing.get("status", {})}
-        elif "status" in current:
-            thing = {**thing, "status": current["status"]}
+        elif "status" in resource.subresources:
+            thing = {key: value for key, value in thing.items() if key != "status"}
+            thing |= {"status": current["status"]} if "status" in current else {}
         admitted = thing
         if target.subresource != "status":
             admitted = self._admission.update(resource, thing, current)
@@ -146,31 +155,26 @@ class Objects:
     async def delete(self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]) -> Object:
         """The end of an object, or its beginning: pods and namespaces take a while."""
         thing = self._store.get(resource.key, target.namespace, target.name)
-        if query.get("dryRun") == "All":
+        options = _options(body, query)
+        _check_preconditions(resource, thing, options.get("preconditions") or {})
+        if options["dryRun"]:
             return _success(resource, target.name)
-        options = body if isinstance(body, Mapping) else {}
-        policy = query.get("propagationPolicy", options.get("propagationPolicy"))
-        if policy == "Orphan":
-            raise not_here("deleting without what belongs to it")
-        grace = query.get("gracePeriodSeconds", options.get("gracePeriodSeconds"))
+        grace = options["gracePeriodSeconds"]
         left = self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
-        self._forget(resource, target.namespace, target.name)
         if "deletionTimestamp" in left["metadata"]:
             return await self._as(resource, left)
         return _success(resource, target.name)
 
-    async def delete_all(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
+    async def delete_all(
+        self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]
+    ) -> Object:
         """The end of all objects that are asked for."""
-        chosen = Filter(query)
+        chosen, options = Filter(query), _options(body, query)
+        grace = options["gracePeriodSeconds"]
         for thing in self._store.list(resource.key, target.namespace):
-            if chosen.admits(thing):
-                self._lifecycle.delete(resource.key, thing)
-                self._forget(resource, target.namespace, thing["metadata"]["name"])
+            if chosen.admits(thing) and not options["dryRun"]:
+                self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
         return _success(resource, "")
-
-    def _forget(self, resource: Resource, namespace: str, name: str) -> None:
-        for place in [one for one in self._applied if one[:3] == (resource.key, namespace, name)]:
-            del self._applied[place]
 
     async def _as(self, resource: Resource, thing: Object) -> Object:
         (converted,) = await self._conversion.to(resource, [thing])
@@ -207,7 +211,8 @@ def _addressed(resource: Resource, target: Target, body: Any) -> Object:
         if body.get(name, wanted) != wanted:
             raise Refusal(400, f"{name} is {body[name]!r}, but the path is one of {wanted}")
     metadata = dict(body.get("metadata") or {})
-    metadata.pop("managedFields", None)
+    for name in ("managedFields", "deletionTimestamp", *(() if resource.namespaced else ("namespace",))):
+        metadata.pop(name, None)
     for name, wanted in (("namespace", target.namespace), ("name", target.name)):
         if wanted and metadata.get(name, wanted) != wanted:
             raise Refusal(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
@@ -216,6 +221,23 @@ def _addressed(resource: Resource, target: Target, body: Any) -> Object:
     if resource.namespaced and not metadata.get("namespace"):
         raise Refusal(400, "an object of a namespace needs one")
     return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+
+
+def _options(body: Any, query: Mapping[str, str]) -> dict[str, Any]:
+    """How to delete. Raises Refusal (501) for a way in which it is not done here."""
+    given = body if isinstance(body, Mapping) else {}
+    names = ("propagationPolicy", "gracePeriodSeconds", "dryRun")
+    options = {**given, **{name: query.get(name, given.get(name)) for name in names}}
+    if options["propagationPolicy"] == "Orphan":
+        raise not_here("deleting without what belongs to it")
+    return options
+
+
+def _check_preconditions(resource: Resource, thing: Object, wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if thing["metadata"].get(name) != value:
+            what = f'{resource.key} "{thing["metadata"]["name"]}"'
+            raise Refusal(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
 
 
 def _success(resource: Resource, name: str) -> Object:

@@ -33,7 +33,8 @@ def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
         try:
             parent = document
             for part in parts[:-1]:
-                parent = parent[int(part)] if isinstance(parent, list) else parent[part]
+                listed = isinstance(parent, list)
+                parent = parent[_index(part, len(parent) - 1)] if listed else parent[part]
             _operate(parent, parts[-1], operation)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise Refusal(422, f"JSON patch of {operation['path']}: {error!r}") from error
@@ -43,17 +44,26 @@ def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
 def _operate(parent: Any, last: str, operation: Mapping[str, Any]) -> None:
     match operation["op"], parent:
         case "add", list():
-            parent.insert(len(parent) if last == "-" else int(last), operation["value"])
+            parent.insert(len(parent) if last == "-" else _index(last, len(parent)), operation["value"])
         case "replace", list():
-            parent[int(last)] = operation["value"]
+            parent[_index(last, len(parent) - 1)] = operation["value"]
         case "remove", list():
-            del parent[int(last)]
+            del parent[_index(last, len(parent) - 1)]
+        case "replace", dict() if last not in parent:
+            raise KeyError(last)
         case "add" | "replace", dict():
             parent[last] = operation["value"]
         case "remove", dict():
             del parent[last]
         case other, _:
             raise ValueError(f"operation {other!r}")
+
+
+def _index(text: str, highest: int) -> int:
+    number = int(text)
+    if not 0 <= number <= highest:
+        raise IndexError(number)
+    return number
 
 
 Keys = Mapping[str, str]

@@ -24,6 +24,7 @@ _FIELDS: Mapping[str, Sequence[str]] = {
     ),
     "rolebindings.rbac.authorization.k8s.io": _BINDING,
     "clusterrolebindings.rbac.authorization.k8s.io": _BINDING,
+    "endpointslices.discovery.k8s.io": ("ports?[].port", "endpoints?[].addresses[]"),
     "apiservices.apiregistration.k8s.io": ("spec.group", "spec.version"),
     DEFINITIONS: (
         "spec.group",

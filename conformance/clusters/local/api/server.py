@@ -24,6 +24,7 @@ from conformance.clusters.local.seam import Node, NodeError
 
 _LOG = logging.getLogger(__name__)
 _LARGEST_BODY = 32 * 1024 * 1024
+_OTHER_LOGS = ("follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "timestamps")
 _HEALTH = ("/healthz", "/livez", "/readyz")
 
 
@@ -84,6 +85,8 @@ class ApiServer:
             return await self._watching.stream(request, resource, target)
         if target.subresource not in ("", "status"):
             return await self._subresource(request, target)
+        if target.subresource and target.subresource not in resource.subresources:
+            raise Refusal(404, "the server could not find the requested resource")
         if resource.verbs == ("create",):
             return web.json_response(self._review(resource, user, await _body(request)), status=201)
         return await self._verb(request, resource, target)
@@ -168,7 +171,10 @@ class ApiServer:
                 body = await _body(request)
                 return web.json_response(await self._objects.delete(resource, target, body, request.query))
             case "DELETE", False:
-                return web.json_response(await self._objects.delete_all(resource, target, request.query))
+                body = await _body(request)
+                return web.json_response(
+                    await self._objects.delete_all(resource, target, body, request.query)
+                )
         raise Refusal(405, "the server does not allow this method on the requested resource")
 
     async def _read(self, request: web.Request, resource: Resource, target: Target, *, named: bool) -> Object:
@@ -199,6 +205,8 @@ class ApiServer:
 
     def _log(self, request: web.Request, target: Target) -> web.Response:
         self._store.get("pods", target.namespace, target.name)
+        if other := sorted(name for name in _OTHER_LOGS if request.query.get(name, "false") != "false"):
+            raise not_here(f"logs with {', '.join(other)}")
         tail = request.query.get("tailLines")
         container = request.query.get("container") or self._only_container(target)
         lines = None if tail is None else int(tail)
@@ -228,10 +236,11 @@ class ApiServer:
         )
         if not name or not port:
             raise not_here("the proxy of a service without scheme and port (https:NAME:PORT)")
+        query = f"?{request.rel_url.raw_query_string}" if request.query else ""
         reply = await self._inside.request(
             request.method,
             (target.namespace, name, int(port) if port.isdecimal() else port),
-            f"/{target.rest}",
+            f"/{target.rest}{query}",
             tls=scheme == "https",
             body=await request.read() or None,
         )

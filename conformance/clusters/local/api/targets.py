@@ -12,6 +12,7 @@ from conformance.clusters.local.api.kinds import Resource
 from reference import selectors
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_OF_MANY = ("list", "watch", "deletecollection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Target:
             verb = "deletecollection"
         namespace = self.name if self.plural == "namespaces" and not self.namespace else self.namespace
         # As in Kubernetes, who lists or watches by the name of one object needs no right to the others.
-        named = query.get("fieldSelector", "")
+        named = query.get("fieldSelector", "") if verb in _OF_MANY else ""
         by_name = named.removeprefix("metadata.name=") if named.startswith("metadata.name=") else ""
         name = self.name or by_name
         return Attributes(verb, self.group, self.plural, self.subresource, namespace, name)

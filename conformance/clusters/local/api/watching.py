@@ -11,7 +11,7 @@ from aiohttp import web
 from conformance.clusters.local.api.conversion import Conversion
 from conformance.clusters.local.api.errors import Refusal
 from conformance.clusters.local.api.kinds import Resource
-from conformance.clusters.local.api.store import Event, Happening, Store
+from conformance.clusters.local.api.store import Event, Happening, Object, Store
 from conformance.clusters.local.api.targets import Filter, Target
 
 _LONGEST_S = 1800.0
@@ -34,9 +34,13 @@ class Watching:
             async with asyncio.timeout(float(request.query.get("timeoutSeconds") or _LONGEST_S)):
                 while True:
                     event = await events.get()
-                    if not target.namespace or event.object["metadata"].get("namespace") == target.namespace:
+                    if _is_at(event.object, target):
                         await self._write(response, resource, chosen, event)
         except (TimeoutError, ConnectionError):
+            return response
+        except Refusal as refusal:
+            # The answer has begun: what goes wrong from here on is an event.
+            await response.write(_line("ERROR", refusal.document()))
             return response
         finally:
             end()
@@ -60,7 +64,17 @@ class Watching:
         kind = _seen(event, chosen)
         if kind is not None:
             (thing,) = await self._conversion.to(resource, [event.object])
-            await response.write(json.dumps({"type": kind, "object": thing}).encode() + b"\n")
+            await response.write(_line(kind, thing))
+
+
+def _line(kind: str, thing: Object) -> bytes:
+    return json.dumps({"type": kind, "object": thing}).encode() + b"\n"
+
+
+def _is_at(thing: Object, target: Target) -> bool:
+    metadata = thing["metadata"]
+    namespaces, names = ("", metadata.get("namespace")), ("", metadata["name"])
+    return target.namespace in namespaces and target.name in names
 
 
 def _seen(event: Event, chosen: Filter) -> Happening | None:
