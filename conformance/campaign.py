@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 import pytest
 
@@ -272,10 +272,10 @@ def _word(verdict: Verdict | None) -> str:
     return verdict.value if verdict else "not judged"
 
 
-def _close(outcomes: Sequence[Outcome], chosen: int, *, as_json: bool, out: TextIO = sys.stdout) -> int:
+def _close(outcomes: Sequence[Outcome], chosen: int, *, as_json: bool) -> int:
     caught = sum(1 for one in outcomes if one.caught)
     if as_json:
-        print(json.dumps([one.as_json() for one in outcomes], indent=1), file=out)
+        print(json.dumps([one.as_json() for one in outcomes], indent=1))
     else:
-        print(f"{caught} of {chosen} faults caught, each blamed on what it breaks", file=out)
+        print(f"{caught} of {chosen} faults caught, each blamed on what it breaks")
     return 0 if caught == chosen and chosen else 1
