@@ -108,7 +108,6 @@ FAULTS = (
         frozenset(
             {
                 _CRUD,
-                "common-version-compat-matrix",
                 "split-schema-v1alpha3-v1alpha4",
                 "split-reject-schema-violations",
             }

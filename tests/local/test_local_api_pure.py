@@ -10,7 +10,7 @@ from conformance.clusters.local.api import events, kinds, targets
 from conformance.clusters.local.api.authority import AUDIENCE, RBAC, Attributes, Tokens, User, allowed
 from conformance.clusters.local.api.errors import Refusal
 from conformance.clusters.local.api.patching import POD_LISTS, apply, json_patch, merge
-from conformance.clusters.local.api.schema import Invalid, admission
+from conformance.clusters.local.api.schema import Invalid, admission, undeclared
 from conformance.clusters.local.api.store import Event, Store
 
 
@@ -327,3 +327,22 @@ def test_a_trouble_is_told_once() -> None:
     assert list(events.troubles({}, status("no"))) == [("ErrImagePull", "main: no")]
     assert list(events.troubles(status("no"), status("no"))) == []
     assert list(events.troubles(status("no"), status("never"))) == [("ErrImagePull", "main: never")]
+
+
+def test_a_field_that_a_schema_does_not_know_is_found_wherever_it_stands() -> None:
+    weight = {"type": "object", "properties": {"weight": {"type": "integer"}}}
+    spec = {
+        "type": "object",
+        "properties": {
+            "backends": {"type": "array", "items": weight},
+            "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+        },
+    }
+    schema = {"type": "object", "properties": {"spec": spec}}
+    known = {"backends": [{"weight": 1}], "labels": {"any": "x"}, "free": {"any": 1}}
+    thing = {"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "x", "labels": {"a": "b"}}}
+    assert undeclared({**thing, "spec": known}, schema) == ""
+    assert undeclared({**thing, "spec": {**known, "matches": []}}, schema) == ".spec.matches"
+    twice = {"backends": [{"weight": 1}, {"wait": 1}]}
+    assert undeclared({**thing, "spec": twice}, schema) == ".spec.backends[1].wait"

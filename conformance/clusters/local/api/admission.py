@@ -14,7 +14,7 @@ from conformance.clusters.local.api.inside import Inside
 from conformance.clusters.local.api.kinds import DEFINITIONS, Resource
 from conformance.clusters.local.api.patching import json_patch
 from conformance.clusters.local.api.required import contradictions, missing
-from conformance.clusters.local.api.schema import Admit, Invalid, admission
+from conformance.clusters.local.api.schema import Admit, Invalid, admission, undeclared
 from conformance.clusters.local.api.store import Object, Store
 from reference.selectors import Term
 
@@ -112,16 +112,26 @@ class Admission:
         metadata = definition["metadata"]
         key = (resource.key, resource.version, metadata["resourceVersion"])
         if key not in self._schemas:
-            (schema,) = [
-                version.get("schema", {}).get("openAPIV3Schema") or {"type": "object"}
-                for version in definition["spec"]["versions"]
-                if version["name"] == resource.version
-            ]
-            self._schemas[key] = admission(schema)
+            self._schemas[key] = admission(_schema(definition, resource))
         try:
             return self._schemas[key](thing)
         except Invalid as error:
             raise _invalid(resource, thing, str(error)) from error
+
+    def declared(self, resource: Resource, thing: Object) -> None:
+        """Raises Refusal where an object to be applied says something that its schema does not know.
+
+        Applying is stricter than creating, where that is left out.
+        """
+        definition = self._store.find(DEFINITIONS, "", resource.key)
+        if definition is None:
+            return
+        if path := undeclared(thing, _schema(definition, resource)):
+            metadata = thing["metadata"]
+            place = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
+            what = f"({place}; {resource.api_version}, Kind={resource.kind})"
+            message = f"failed to create typed patch object {what}: {path}: field not declared in schema"
+            raise Refusal(500, message)
 
     async def _webhooks(self, resource: Resource, thing: Object) -> Object:
         for configuration in self._store.list(WEBHOOKS):
@@ -198,6 +208,15 @@ def _complete(resource: Resource, thing: Object) -> None:
         problems = list(contradictions(resource.key, thing))
     if problems:
         raise _invalid(resource, thing, problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
+
+
+def _schema(definition: Object, resource: Resource) -> Mapping[str, Any]:
+    (schema,) = [
+        version.get("schema", {}).get("openAPIV3Schema") or {"type": "object"}
+        for version in definition["spec"]["versions"]
+        if version["name"] == resource.version
+    ]
+    return schema
 
 
 def _covers(rule: Mapping[str, Any], resource: Resource) -> bool:

@@ -123,6 +123,7 @@ class Objects:
         if not manager:
             raise Refusal(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
         applied = _addressed(resource, target, _decoded(text))
+        self._admission.declared(resource, applied)
         before = self._store.find(resource.key, target.namespace, target.name)
         if before is None:
             after = await self.create(resource, target, applied, dry=dry)

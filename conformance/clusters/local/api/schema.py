@@ -65,6 +65,28 @@ def _pruned(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def undeclared(thing: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """The path of a field that a schema does not know (``.spec.matches``); empty where it knows all."""
+    own = {name: value for name, value in thing.items() if name not in _SERVERS_OWN}
+    return _undeclared(own, schema, "")
+
+
+def _undeclared(value: Any, schema: Mapping[str, Any], path: str) -> str:
+    if isinstance(value, dict):
+        properties, others = schema.get("properties") or {}, schema.get("additionalProperties")
+        for key, inner in value.items():
+            known = properties.get(key, others if isinstance(others, Mapping) else None)
+            if known is None and not (others is True or schema.get(_UNKNOWN)):
+                return f"{path}.{key}"
+            if known is not None and (found := _undeclared(inner, known, f"{path}.{key}")):
+                return found
+    if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
+        for number, inner in enumerate(value):
+            if found := _undeclared(inner, schema["items"], f"{path}[{number}]"):
+                return found
+    return ""
+
+
 def _defaulted(value: Any, schema: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         filled = dict(value)
