@@ -63,8 +63,14 @@ class TestCustomResources:
             crds.cluster.apply([split(backends=[{"service": "v1", "weight": "1"}])])
 
     def test_lose_what_their_schema_does_not_know(self, crds: Served) -> None:
-        crds.cluster.apply([split(unknown="x")])
+        assert crds.cluster.request("POST", SPLITS, split(unknown="x")).status == 201
         assert set(crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]) == {"service", "backends"}
+
+    def test_are_refused_when_applied_with_what_their_schema_does_not_know(self, crds: Served) -> None:
+        with pytest.raises(Refused, match=r"\.spec\.unknown: field not declared in schema") as caught:
+            crds.cluster.apply([split(unknown="x")])
+        assert caught.value.status == 500
+        assert crds.cluster.request("GET", f"{SPLITS}/one").status == 404
 
     def test_are_served_at_every_version(self, crds: Served) -> None:
         crds.cluster.apply([split(matches=[{"kind": "HTTPRouteGroup", "name": "r"}])])
@@ -75,7 +81,8 @@ class TestCustomResources:
         )
 
     def test_are_pruned_by_the_version_that_they_are_written_in(self, crds: Served) -> None:
-        crds.cluster.apply([split("v1alpha2", matches=[{"kind": "HTTPRouteGroup", "name": "r"}])])
+        written = split("v1alpha2", matches=[{"kind": "HTTPRouteGroup", "name": "r"}])
+        assert crds.cluster.request("POST", SPLITS.replace("v1alpha4", "v1alpha2"), written).status == 201
         assert "matches" not in crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]
 
     def test_are_not_served_at_versions_that_say_so(self, crds: Served) -> None:
@@ -95,7 +102,8 @@ class TestCustomResources:
         for version in definition["spec"]["versions"]:
             version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"].pop("matches", None)
         assert crds.cluster.request("PUT", path, definition).status == 200
-        crds.cluster.apply([split(matches=[{"kind": "HTTPRouteGroup", "name": "r"}])])
+        written = split(matches=[{"kind": "HTTPRouteGroup", "name": "r"}])
+        assert crds.cluster.request("POST", SPLITS, written).status == 201
         assert "matches" not in crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]
 
     def test_go_with_their_definition(self, crds: Served) -> None:
