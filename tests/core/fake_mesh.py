@@ -92,6 +92,8 @@ class FakeMesh:
         ends = {one: behind for one, behind in found.items() if behind is not None}
         weights = {one: weights[one] for one in ends}
         totals = list(accumulate(weights.values()))
+        if not totals or totals[-1] <= 0:
+            return lambda: (None, batch.port)
         chance = random.Random(batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
@@ -106,11 +108,17 @@ class FakeMesh:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
             for (kind, where, _), split in objects.items():
-                its_own = kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name)
+                spec = split.get("spec") or {} if kind == "TrafficSplit" else {}
+                backends = spec.get("backends")
+                its_own = backends and (where, spec["service"]) == (namespace, name)
                 if its_own and _selects(objects, split, headers):
-                    backends = split["spec"]["backends"]
-                    return {one["service"]: float(parse_quantity(one["weight"])) for one in backends}
+                    return {one["service"]: max(0.0, _weight(one)) for one in backends}
         return {name: 1}
+
+
+def _weight(backend: Mapping[str, Any]) -> float:
+    weight = backend["weight"]
+    return float(weight if isinstance(weight, int | float) else parse_quantity(weight))
 
 
 def _selects(objects: Objects, split: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
@@ -128,6 +136,8 @@ def _selects(objects: Objects, split: Mapping[str, Any], headers: Mapping[str, s
 
 def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End] | None:
     """Where a port of a service leads; None for a service without that port."""
+    if ("Service", namespace, service) not in objects:
+        return None
     found = objects["Service", namespace, service]["spec"]
     targets = [one["targetPort"] for one in found["ports"] if one["port"] == port]
     if not targets:
