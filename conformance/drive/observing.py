@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
-from conformance.drive.dry_run import attempt
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.drive.dry_run import HeadersRefused, attempt
+from conformance.drive.manifests import load
+from conformance.drive.scenario import POLL, POLL_REQUESTS, Ask, Division, Effect, Scenario, Table
 from conformance.drive.traffic import Manner
 from conformance.evidence import Attempt, Call, Look, Question, Traffic
 
+T = TypeVar("T")
+
 REQUESTS = 120
-"""Requests of each trial: a share of a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
+"""Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,11 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """The effect seen in force before the odd objects, that of an edit made after them, and the questions."""
+class Observed(Generic[T]):
+    """What was seen in force before the odd objects, what of an edit made after them, and the questions."""
 
-    effect: Effect
-    bystander: Effect
+    effect: T
+    bystander: T
     questions: Mapping[str, Question]
 
     def about(self, *names: str) -> list[Question]:
@@ -46,37 +50,70 @@ class Observed:
         return [self.questions[name] for name in names]
 
 
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Trials, the files of the objects in question, and the workloads whose ledgers are read.
+
+    The files of ``late`` are applied when what the mesh makes of the others is there.
+    """
+
+    trials: Sequence[Trial]
+    files: Sequence[str]
+    servers: Sequence[str]
+    late: Sequence[str] = ()
+
+
 def observe(
-    scenario: Scenario,
-    trials: Sequence[Trial],
-    *,
-    first: tuple[Division, str],
-    odd: Sequence[str],
-    then: tuple[Division, str],
-    servers: Sequence[str],
-    late: Sequence[str] = (),
-) -> Observed:
-    """Bring an effect into force, apply the odd objects, edit the unrelated one, and look at each trial.
+    scenario: Scenario, odd: Odd, first: tuple[Division, str], then: tuple[Division, str]
+) -> Observed[Effect]:
+    """Bring an effect of a split into force, apply the odd objects, edit the split, and look at each trial.
+
+    ``first`` and ``then`` are what is to be seen of the split, and the file that brings it about.
+    """
+    _as_usual(scenario, odd.trials)
+    (effect,) = scenario.effects([first[0]], first[1], servers=odd.servers)
+
+    def edit() -> Effect:
+        scenario.apply(then[1])
+        (found,) = scenario.samples([then[0]], [effect.sample], odd.servers)
+        return found
+
+    return Observed(effect, *_tried(scenario, odd, edit))
+
+
+def observe_access(
+    scenario: Scenario, odd: Odd, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str]
+) -> Observed[Table]:
+    """The same beside grants: ``first`` and ``then`` are asks, and the file that they are granted by."""
+    _as_usual(scenario, odd.trials)
+    effect = scenario.access(first[0], first[1], servers=odd.servers)
+
+    def edit() -> Table:
+        return scenario.access(then[0], then[1], servers=odd.servers)
+
+    return Observed(effect, *_tried(scenario, odd, edit))
+
+
+def _tried(scenario: Scenario, odd: Odd, edit: Callable[[], T]) -> tuple[T, dict[str, Question]]:
+    """Apply the odd objects and look at each trial.
 
     The unrelated edit is made last and waited for: what a client's mesh makes of the odd objects is there
-    by then, whatever it is. The files of ``late`` come after that. Each trial is spread over the profile's
-    stable window.
+    by then, whatever it is. Each trial is spread over the profile's stable window.
     """
-    _as_usual(scenario, trials)
-    (effect,) = scenario.effects([first[0]], first[1], servers=servers)
-    calls = [replace(one.call, requests=POLL_REQUESTS) for one in trials]
-    before = scenario.driver.send(calls, POLL, ledgers=servers)
-    refused = _apply(scenario, odd)
-    scenario.apply(then[1])
-    (bystander,) = scenario.samples([then[0]], [effect.sample], servers)
-    scenario.apply(*late)
-    _until_still(scenario, trials)
-    found = _samples(scenario, [one for one in trials if one.about not in refused], servers)
-    questions = {
+    before = scenario.driver.send(_polls(odd.trials), POLL, ledgers=odd.servers)
+    refused = _apply(scenario, odd.files)
+    bystander = edit()
+    scenario.apply(*odd.late)
+    _until_still(scenario, odd.trials)
+    found = _samples(scenario, [one for one in odd.trials if one.about not in refused], odd.servers)
+    return bystander, {
         one.name: Question(one.name, one.of, one.looks, earlier, found.get(one.name), refused.get(one.about))
-        for one, earlier in zip(trials, before, strict=True)
+        for one, earlier in zip(odd.trials, before, strict=True)
     }
-    return Observed(effect, bystander, questions)
+
+
+def _polls(trials: Sequence[Trial]) -> list[Call]:
+    return [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in trials]
 
 
 def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
@@ -93,18 +130,25 @@ def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
 def _apply(scenario: Scenario, files: Sequence[str]) -> dict[str, Attempt]:
     """Apply the objects of these files that the API server takes; what it refused, by name."""
     refused: dict[str, Attempt] = {}
-    for item in (item for file in files for item in scenario.expressible(file)):
-        tried = attempt(scenario.cluster, item, item["metadata"]["name"], "either")
-        if tried.accepted:
-            scenario.apply_objects([item])
-        else:
-            refused[item["metadata"]["name"]] = tried
+    for item in (item for file in files for item in load(f"{scenario.folder}/{file}")):
+        name = item["metadata"]["name"]
+        try:
+            written = scenario.writer.expressible([item])
+        except HeadersRefused as error:
+            refused[name] = error.attempts[0]
+            continue
+        for one in written:
+            tried = attempt(scenario.cluster, one, name, "either")
+            if tried.accepted:
+                scenario.apply_objects([one])
+            else:
+                refused[name] = tried
     return refused
 
 
 def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
     """Wait until two polls in a row look the same, and nobody waits for a first answer any more."""
-    calls = [replace(one.call, requests=POLL_REQUESTS) for one in trials]
+    calls = _polls(trials)
     last: list[tuple[frozenset[str], bool]] = []
 
     def still() -> bool:

@@ -51,13 +51,26 @@ def _all() -> dict[str, Fault]:
         metrics,
         protocols,
         readings,
+        route_readings,
         routes,
         splits,
         versions,
     )
 
     found: dict[str, Fault] = {}
-    modules = (splits, backends, conditions, readings, routes, protocols, access, metrics, cluster, versions)
+    modules = (
+        splits,
+        backends,
+        conditions,
+        readings,
+        routes,
+        route_readings,
+        protocols,
+        access,
+        metrics,
+        cluster,
+        versions,
+    )
     for module in modules:
         for fault in module.FAULTS:
             if fault.id in found:

@@ -7,16 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from conformance import judge
-from conformance.drive.observing import Observed, Trial, observe
-from conformance.drive.scenario import Division, Scenario
-from conformance.evidence import Look
+from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Call, Look
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/odd-splits", arena=("main", "metrics"), groups=("split",))
 
 SERVERS = ["main/v1", "main/v2", "main/v3", "metrics/server"]
 ROOT = ("v1",)
-REQUESTS = 120
 GHOST = "backend whose service does not exist"
 NOBODY = "backend without endpoints"
 BROKEN = "what can be served is lost as well: every request fails"
@@ -105,9 +104,9 @@ ABOUT = {"twice": "twice-2"}
 
 
 @pytest.fixture(scope="module")
-def seen(scenario: Scenario) -> Observed:
-    def call(root: str, requests: int = REQUESTS) -> Division:
-        return Division(scenario.call("main/client", f"main/{root}", requests=requests), frozenset())
+def seen(scenario: Scenario) -> Observed[Effect]:
+    def call(root: str) -> Call:
+        return scenario.call("main/client", f"main/{root}", requests=REQUESTS)
 
     def steady(server: str) -> Division:
         return Division(scenario.call("main/client", "main/steady", requests=300), frozenset({server}))
@@ -117,7 +116,7 @@ def seen(scenario: Scenario) -> Observed:
         Trial(
             root,
             of,
-            call(root).call,
+            call(root),
             looks,
             usual=() if root == "late" else ROOT,
             about=ABOUT.get(root, root),
@@ -125,25 +124,18 @@ def seen(scenario: Scenario) -> Observed:
         )
         for root, (of, looks) in TRIALS.items()
     ]
-    return observe(
-        scenario,
-        trials,
-        first=(steady("v2"), "1-steady.yaml"),
-        odd=["2-odd.yaml"],
-        then=(steady("v3"), "3-steady.yaml"),
-        servers=SERVERS,
-        late=["4-late.yaml"],
-    )
+    odd = Odd(trials, ["2-odd.yaml"], SERVERS, late=["4-late.yaml"])
+    return observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
 
 
-def unrelated(seen: Observed) -> Judgement:
+def unrelated(seen: Observed[Effect]) -> Judgement:
     before, sample, settling = seen.bystander
     return judge.everything_reaches(before, sample, "v3", settling)
 
 
 @pytest.mark.requirement("split-all-weights-zero")
 def test_what_becomes_of_a_split_whose_weights_are_all_zero(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("zeros"), unrelated(seen)))
@@ -151,7 +143,7 @@ def test_what_becomes_of_a_split_whose_weights_are_all_zero(
 
 @pytest.mark.requirement("split-unavailable-backend")
 def test_what_becomes_of_the_share_of_a_backend_that_nobody_answers_for(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("ghostly", "hollow-backed"), unrelated(seen)))
@@ -159,7 +151,7 @@ def test_what_becomes_of_the_share_of_a_backend_that_nobody_answers_for(
 
 @pytest.mark.requirement("split-degenerate-spec")
 def test_what_becomes_of_splits_without_backends_or_with_one_listed_twice(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("bare", "doubled"), unrelated(seen)))
@@ -167,21 +159,23 @@ def test_what_becomes_of_splits_without_backends_or_with_one_listed_twice(
 
 @pytest.mark.requirement("split-self-reference")
 def test_what_becomes_of_a_split_that_lists_its_own_root(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("own"), unrelated(seen)))
 
 
 @pytest.mark.requirement("split-two-splits-one-root")
-def test_what_becomes_of_two_splits_of_one_root(seen: Observed, verdict: Callable[[Judgement], None]) -> None:
+def test_what_becomes_of_two_splits_of_one_root(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("twice"), unrelated(seen)))
 
 
 @pytest.mark.requirement("split-weight-fraction-or-negative")
 def test_what_becomes_of_weights_that_are_no_whole_numbers_or_negative(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("halves", "minus"), unrelated(seen)))
@@ -189,7 +183,7 @@ def test_what_becomes_of_weights_that_are_no_whole_numbers_or_negative(
 
 @pytest.mark.requirement("split-cross-namespace-backends")
 def test_where_the_share_of_a_backend_of_another_namespace_goes(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("abroad"), unrelated(seen)))
@@ -197,7 +191,7 @@ def test_where_the_share_of_a_backend_of_another_namespace_goes(
 
 @pytest.mark.requirement("split-port-matching-details")
 def test_which_backends_take_part_where_ports_match_in_part(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("renamed", "partial"), unrelated(seen)))
@@ -205,7 +199,7 @@ def test_which_backends_take_part_where_ports_match_in_part(
 
 @pytest.mark.requirement("split-root-service-missing")
 def test_what_becomes_of_a_split_that_is_older_than_its_root(
-    seen: Observed, verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("late"), unrelated(seen)))
