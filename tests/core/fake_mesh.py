@@ -87,7 +87,7 @@ class FakeMesh:
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
         name, namespace = batch.host.split(".")[:2]
-        weights = self._weights(objects, client, namespace, name, dict(batch.headers))
+        weights = self._weights(objects, client, namespace, name, batch)
         found = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
         ends = {one: behind for one, behind in found.items() if behind is not None}
         weights = {one: weights[one] for one in ends}
@@ -103,7 +103,7 @@ class FakeMesh:
         client: dict[str, Any],
         namespace: str,
         name: str,
-        headers: Mapping[str, str],
+        batch: Batch,
     ) -> dict[str, float]:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
@@ -111,7 +111,7 @@ class FakeMesh:
                 spec = split.get("spec") or {} if kind == "TrafficSplit" else {}
                 backends = spec.get("backends")
                 its_own = backends and (where, spec["service"]) == (namespace, name)
-                if its_own and _selects(objects, split, headers):
+                if its_own and _selects(objects, split, batch):
                     return {one["service"]: max(0.0, _weight(one)) for one in backends}
         return {name: 1}
 
@@ -121,15 +121,20 @@ def _weight(backend: Mapping[str, Any]) -> float:
     return float(weight if isinstance(weight, int | float) else parse_quantity(weight))
 
 
-def _selects(objects: Objects, split: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
-    """Whether a split is about requests with these headers: the only condition that is known here."""
-    references = split["spec"].get("matches", ())
+def _selects(objects: Objects, split: Mapping[str, Any], batch: Batch) -> bool:
+    """Whether a split is about the requests of a batch: by path and headers, the conditions known here."""
+    references = split["spec"].get("matches") or ()
     namespace = split["metadata"]["namespace"]
-    groups = [objects["HTTPRouteGroup", namespace, reference["name"]] for reference in references]
-    sent = {name.lower(): value for name, value in headers.items()}
+    groups = [objects.get(("HTTPRouteGroup", namespace, reference["name"])) for reference in references]
+    sent = {name.lower(): value for name, value in dict(batch.headers).items()}
     return not references or any(
-        all(re.fullmatch(pattern, sent.get(name.lower(), "")) for name, pattern in match["headers"].items())
+        re.fullmatch(match.get("pathRegex", ".*"), batch.path)
+        and all(
+            re.fullmatch(pattern, sent.get(name.lower(), ""))
+            for name, pattern in match.get("headers", {}).items()
+        )
         for group in groups
+        if group is not None
         for match in group["spec"]["matches"]
     )
 
