@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from reference.compiler import envoy
+from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Change, Fault
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
-from reference.faults.spoilers import SpoiltObjects, SpoiltWorld
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
 from reference.spoiler import Faithful
-from reference.world import Object, World, name_of, namespace_of
+from reference.world import Object, Workload, World, name_of, namespace_of
 
 SPLITS_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io"
 
@@ -119,6 +121,28 @@ class _StalledByAnOddOne(Faithful):
         return world.replacing("trafficsplits", self._last)
 
 
+def _bare_roots_only(split: dict[str, Any]) -> None:
+    if "." in (split.get("spec") or {}).get("service", ""):
+        split["spec"]["backends"] = []
+
+
+def _short_names_go_past(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def edit(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            for route in host["routes"]:
+                if route["name"].startswith("split/"):
+                    dotted = {"name": ":authority", "string_match": {"contains": "."}}
+                    route["match"]["headers"] = [*route["match"].get("headers", ()), dotted]
+            host["routes"].append(envoy.route("past", envoy.ANYTHING, envoy.to_cluster(name)))
+
+    return with_routes(configuration, "outbound|", edit)
+
+
+def _all_raw(service: dict[str, Any]) -> None:
+    for port in service["spec"].get("ports") or ():
+        port["appProtocol"] = "tcp"
+
+
 def _any_number(crd: dict[str, Any]) -> dict[str, Any]:
     for version in crd["spec"]["versions"]:
         if version["name"] != "v1alpha1":
@@ -198,5 +222,26 @@ FAULTS = (
         _StalledByAnOddOne,
         origins=("one-odd-object-stalls-everything",),
         shows={"split-degenerate-spec": "no backends: unacceptable"},
+    ),
+    Fault(
+        "split-bare-roots-only",
+        "A root that is named with its namespace is not found.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _bare_roots_only),
+        shows={"split-root-name-form": "root with its namespace: a"},
+    ),
+    Fault(
+        "split-short-names-go-past",
+        "Calls by a root's short name go past its split.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_short_names_go_past),
+        shows={"split-addressing-forms": "short name: b"},
+    ),
+    Fault(
+        "split-everything-raw",
+        "All traffic is taken for raw TCP, and divided by connections.",
+        frozenset(),
+        lambda: SpoiltObjects("services", _all_raw),
+        shows={"split-unit-of-division": "one kept connection: b"},
     ),
 )

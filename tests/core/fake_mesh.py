@@ -86,7 +86,8 @@ class FakeMesh:
         for (kind, _, _), pod in objects.items():
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
-        name, namespace = batch.host.split(".")[:2]
+        name, _, rest = batch.host.partition(".")
+        namespace = rest.partition(".")[0] or client["metadata"]["namespace"]
         weights = self._weights(objects, client, namespace, name, batch)
         found = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
         ends = {one: behind for one, behind in found.items() if behind is not None}
