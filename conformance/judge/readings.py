@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from conformance.evidence import Look, Question, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
-from conformance.judge.words import counted, sentences, several
+from conformance.judge.words import counted, sentences
 from conformance.verdict import Judgement, Reading, Verdict
 
 
@@ -80,13 +80,13 @@ def _seen(one: Question) -> str:
 
 
 def _told(sample: Traffic) -> str:
-    reached = {name: count for name, count in sample.reached.items() if count}
-    who = counted(sample.answered or reached) if sample.answered or reached else "nobody"
-    lost = seen.failed(sample)
-    return (
-        sentences((f"{who} answered {several(sample.sent, 'request')}", lost))
-        if lost
-        else (f"{who} answered {several(sample.sent, 'request')}")
+    unanswered = {name: count for name, count in sample.reached.items() if not sample.answered.get(name)}
+    return sentences(
+        (
+            f"answered by {counted(sample.answered)}" if sample.answers else "",
+            f"reached {counted(unanswered)}, unanswered" if any(unanswered.values()) else "",
+            seen.failed(sample),
+        )
     )
 
 

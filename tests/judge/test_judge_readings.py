@@ -69,16 +69,19 @@ def test_a_document_that_is_refused_is_a_reading() -> None:
 
 def test_evidence_is_told_in_words() -> None:
     sample = traffic({"v1": 120})
-    assert only(read(asked(sample))).seen == "zeros: v1 120 answered 120 requests (as without the object)"
-    lost = only(read(asked(silence()))).seen
-    assert lost.startswith("zeros: nobody answered 10 requests; 10 of 10 requests failed (reset 10)")
+    assert only(read(asked(sample))).seen == "zeros: answered by v1 120 (as without the object)"
+    assert only(read(asked(silence()))).seen == "zeros: 10 of 10 requests failed (reset 10)"
+    some = only(read(asked(traffic({"v2": 60}, failures={"reset": 60})))).seen
+    assert some == "zeros: answered by v2 60; 60 of 120 requests failed (reset 60)"
+    reached = only(read(asked(replace(silence(), reached={"v1": 10})))).seen
+    assert reached == "zeros: reached v1 10, unanswered; 10 of 10 requests failed (reset 10)"
 
 
 def test_trials_of_one_question_that_differ_show_no_reading() -> None:
     found = only(read(asked(silence()), asked(traffic({"v1": 120}), "again")))
     assert found.letter == ""
-    assert "zeros: nobody" in found.seen
-    assert "again: v1 120" in found.seen
+    assert "zeros: 10 of 10" in found.seen
+    assert "again: answered by v1 120" in found.seen
 
 
 def test_what_no_reading_excuses_is_said_and_does_not_fail() -> None:
