@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -48,6 +48,8 @@ class Outcome:
     said: Mapping[str, Sequence[str]]
     """What was said of each requirement that did not pass, a summary for each of its tests."""
     seconds: float
+    readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
 
     @property
     def blamed(self) -> frozenset[str]:
@@ -55,7 +57,14 @@ class Outcome:
 
     @property
     def missed(self) -> frozenset[str]:
-        return self.fault.breaks - self.blamed
+        return (self.fault.breaks - self.blamed) | self.unseen
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """Ambiguous requirements whose reading was not changed as the fault changes it."""
+        return frozenset(
+            one for one, reading in self.fault.shows.items() if reading not in self.readings.get(one, ())
+        )
 
     @property
     def wrongly(self) -> frozenset[str]:
@@ -63,7 +72,7 @@ class Outcome:
 
     @property
     def caught(self) -> bool:
-        """Exactly what the fault breaks failed."""
+        """Exactly what the fault breaks failed, and the readings that it brings about were seen."""
         return not self.missed and not self.wrongly
 
     def as_json(self) -> dict[str, Any]:
@@ -72,6 +81,7 @@ class Outcome:
             "summary": self.fault.summary,
             "caught": self.caught,
             "breaks": sorted(self.fault.breaks),
+            "shows": dict(sorted(self.fault.shows.items())),
             "blamed": sorted(self.blamed),
             "missed": sorted(self.missed),
             "wrongly blamed": sorted(self.wrongly),
@@ -161,7 +171,7 @@ def concerned(fault: Fault, also: str | None = None) -> list[suites_index.TestEn
     files = {
         entry.file
         for entry in suites_index.index()
-        if entry.requirement in fault.breaks or (also is not None and also in entry.file)
+        if entry.requirement in {*fault.breaks, *fault.shows} or (also is not None and also in entry.file)
     }
     return [entry for entry in suites_index.index() if entry.file in files]
 
@@ -182,7 +192,20 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
         one: tuple(each.summary for each in conclusions if each.verdict is not Verdict.PASS)
         for one, conclusions in session.conclusions.items()
     }
-    return Outcome(fault, verdicts, said, session.clock.now() - start)
+    return Outcome(fault, verdicts, said, session.clock.now() - start, _readings(session))
+
+
+def _readings(session: Session) -> dict[str, frozenset[str]]:
+    """The readings that were seen, by requirement: "question: letter", "question: unacceptable"."""
+    return {
+        one: frozenset(
+            f"{reading.question}: {word}"
+            for conclusion in conclusions
+            for reading in conclusion.readings
+            for word in (reading.letter or "none", *(["unacceptable"] if reading.finding else []))
+        )
+        for one, conclusions in session.conclusions.items()
+    }
 
 
 def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> None:
@@ -261,8 +284,12 @@ def line(outcome: Outcome) -> str:
     failed = ", ".join(sorted(outcome.blamed)) or "-"
     text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
     if outcome.missed:
-        unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in sorted(outcome.missed)]
-        text += f"\n          should have failed: {', '.join(unseen)}"
+        unfailed = sorted(outcome.missed - outcome.unseen)
+        unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in unfailed]
+        text += f"\n          should have failed: {', '.join(unseen)}" if unseen else ""
+    for one in sorted(outcome.unseen):
+        read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
+        text += f"\n          should have shown: {one}: {outcome.fault.shows[one]} (seen: {read})"
     for one in sorted(outcome.wrongly):
         text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
     return text

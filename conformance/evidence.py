@@ -144,6 +144,40 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How one reading of an open question looks in traffic.
+
+    Exactly the workloads of ``by`` answer; where there are none, every request fails. Beside them requests
+    fail if ``failing``. ``refused``: the API server does not take the object, so there is no traffic. An
+    empty ``letter`` is a behaviour that is none of the catalogue's readings. ``finding`` says what is not
+    acceptable about it.
+    """
+
+    letter: str
+    by: tuple[str, ...] = ()
+    failing: bool = False
+    refused: bool = False
+    finding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One trial of a question that the specification leaves open, and what came of it.
+
+    ``of`` is the question in the catalogue's words, ``name`` what was tried. ``before`` and ``sample`` are
+    the same call without and under the object in question; ``refusal`` is there where the API server did not
+    take it, and there is no sample then.
+    """
+
+    name: str
+    of: str
+    looks: tuple[Look, ...]
+    before: Traffic | None = None
+    sample: Traffic | None = None
+    refusal: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """How the control request of the arena fared beside the traffic: a starved node shows here first."""
 

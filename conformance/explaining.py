@@ -76,6 +76,7 @@ def explain(requirement_id: str) -> str:
         _block("Source", one.source),
         _block("Versions", ", ".join(one.versions)),
         _block("How it shows", one.observe),
+        _readings(one),
     ]
     if not row.tests:
         parts.append(f"Untested: {row.untested}")
@@ -85,6 +86,14 @@ def explain(requirement_id: str) -> str:
     parts += [_objects(name) for name in folders]
     parts.append(_faults(row.faults) if row.tests else "")
     return "\n\n".join(part for part in parts if part)
+
+
+def _readings(one: Requirement) -> str:
+    """The readings among which a run tells the one that a mesh follows; empty where nothing is left open."""
+    lines = ["Readings, of which the report marks the one that is seen"] if one.readings else []
+    for question, options in one.readings.items():
+        lines += [f"  {question}", *(f"    ({letter}) {text}" for letter, text in options.items())]
+    return "\n".join(lines)
 
 
 def _block(title: str, text: str) -> str:

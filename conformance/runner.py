@@ -326,12 +326,12 @@ class Runner:
 
 
 def faults_by_requirement() -> dict[str, list[str]]:
-    """Faults of the reference mesh by the requirements that they break."""
+    """Faults of the reference mesh by the requirements that they break, or whose reading they change."""
     from reference import faults
 
     found: dict[str, list[str]] = {}
     for fault in faults.FAULTS.values():
-        for one in fault.breaks:
+        for one in (*fault.breaks, *fault.shows):
             found.setdefault(one, []).append(fault.id)
     return found
 

@@ -55,11 +55,26 @@ class Basis:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a mesh was seen to make of one question that the specification leaves open.
+
+    ``question`` and ``letter`` are those of the catalogue; an empty letter says that none of its readings was
+    seen. ``seen`` is the evidence in words, ``finding`` what the catalogue calls unacceptable in it.
+    """
+
+    question: str
+    letter: str
+    seen: str
+    finding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """A verdict with its reason in words and, where it is about shares, in figures.
 
     ``summary`` is one sentence on what was seen; ``expected`` says what the requirement asks for;
-    ``hint`` names a likely cause or remedy and is empty for a pass.
+    ``hint`` names a likely cause or remedy and is empty for a pass. ``readings`` are what an ambiguous
+    requirement comes to; its verdict then only says whether they could be observed.
     """
 
     verdict: Verdict
@@ -68,6 +83,7 @@ class Judgement:
     hint: str = ""
     shares: tuple[Share, ...] = ()
     basis: Basis | None = field(default=None, compare=False)
+    readings: tuple[Reading, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -43,6 +43,8 @@ def main() -> int:
     about_traffic = [record for record in report.requirements if by_traffic(record)]
     passed = [record.id for record in about_traffic if record.verdict is Verdict.PASS]
     judged = [record.id for record in about_traffic if record.verdict is not None]
+    # A reading that is seen without a mesh is none of a mesh.
+    passed += [record.id for record in about_traffic if any(test.readings for test in record.tests)]
     print(f"without a mesh: {len(judged)} requirements about traffic judged, {len(passed)} passed")
     if passed:
         print(f"FALSE GREEN: {', '.join(passed)}", file=sys.stderr)

@@ -11,7 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 Api = Literal["Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "TrafficMetrics"]
 Level = Literal["core", "extended", "ambiguous"]
@@ -53,6 +53,7 @@ class Requirement(BaseModel):
     statement: str = Field(min_length=20)
     source: str = Field(min_length=5)
     observe: str = Field(min_length=20)
+    readings: dict[str, dict[str, str]] = {}
 
     @field_validator("versions")
     @classmethod
@@ -62,6 +63,15 @@ class Requirement(BaseModel):
             if match is None or int(match["last"] or match["first"]) < int(match["first"]):
                 raise ValueError(f"{text!r} is not a range such as 'split v1alpha1..v1alpha4'")
         return value
+
+    @model_validator(mode="after")
+    def _readings_are_lettered(self) -> Requirement:
+        if self.readings and self.level != "ambiguous":
+            raise ValueError("only an ambiguous requirement has readings")
+        for question, options in self.readings.items():
+            if len(options) < 2 or list(options) != sorted(set(options) & set("abcdefgh")):
+                raise ValueError(f"readings of {question!r} are not lettered as in the statement")
+        return self
 
     def versions_of(self, group: str) -> tuple[str, ...]:
         """Versions of a group (short name) that the statement holds for, oldest first."""

@@ -94,6 +94,11 @@ class Placement:
 
 def _replace(value: Any, mapping: Mapping[str, str]) -> Any:
     if isinstance(value, str):
+        # A name of a service may be followed by its namespace, as in ``v2.smi-main``.
+        name, dot, rest = value.partition(".")
+        namespace, more, domain = rest.partition(".")
+        if dot and namespace in mapping:
+            return f"{name}.{mapping[namespace]}{more}{domain}"
         return mapping.get(value, value)
     if isinstance(value, Mapping):
         return {key: _replace(inner, mapping) for key, inner in value.items()}

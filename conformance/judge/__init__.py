@@ -12,6 +12,7 @@ from conformance.judge.names import names_and_columns
 from conformance.judge.objects import groups_served, round_trips
 from conformance.judge.plain import all_of, inconclusive, not_applicable, not_claimed, unavailable
 from conformance.judge.ports import lands_on
+from conformance.judge.readings import reading
 from conformance.judge.registry import JUDGES, recall
 from conformance.judge.routing import everything_reaches, nothing_reaches, preserved, restored, unharmed
 from conformance.judge.statistics import leak_bound, sample_size
@@ -42,6 +43,7 @@ __all__ = [
     "percentiles",
     "preserved",
     "rbac",
+    "reading",
     "recall",
     "refusals",
     "restored",

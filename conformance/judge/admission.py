@@ -7,10 +7,16 @@ from collections.abc import Mapping, Sequence
 from conformance.evidence import Attempt
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, sentences, several
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import Judgement, Reading, Verdict
 
 _INVALID = frozenset({400, 422})
 """How the API server answers a document that is not valid (Kubernetes API conventions, HTTP status codes)."""
+
+
+FORMS = "form of header filters"
+"""The question that `header_form` is about, in the catalogue's words."""
+
+_LETTERS = {"map": "a", "list": "b", "list+map": "c"}
 
 
 @judge
@@ -70,8 +76,13 @@ def header_form(attempts: Sequence[Attempt]) -> Judgement:
     """
     if not attempts:
         return Judgement(Verdict.INCONCLUSIVE, "no header filter was put to the API server")
-    found = [f"as a {one.name}: {_reading(one)}" for one in attempts]
-    return Judgement(Verdict.PASS, sentences(found), expected="one form, in which filters are written then")
+    told = sentences(f"as a {one.name}: {_reading(one)}" for one in attempts)
+    taken = "+".join(sorted(one.name for one in attempts if kept(one)))
+    finding = "" if taken else "header filters can be written in neither form"
+    answer = Reading(FORMS, _LETTERS.get(taken, ""), told, finding)
+    return Judgement(
+        Verdict.PASS, told, expected="one form, in which filters are written then", readings=(answer,)
+    )
 
 
 @judge

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -71,9 +71,21 @@ def build(
         counts=count(records),
         timing=timing,
         requirements=records,
-        findings=tuple(findings),
+        findings=(*findings, *_unacceptable(records)),
         diagnostics=tuple(diagnostics),
     )
+
+
+def _unacceptable(records: Iterable[RequirementRecord]) -> Iterator[Finding]:
+    """What no reading of the specification excuses. A finding: it does not fail an ambiguous requirement."""
+    said = dict.fromkeys(
+        f"{record.id}: {reading.finding}"
+        for record in records
+        for test in record.tests
+        for reading in test.readings
+        if reading.finding
+    )
+    return (Finding(severity="warning", text=text) for text in said)
 
 
 def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Headline:
@@ -132,7 +144,7 @@ def requirement_record(
         status, verdict = otherwise, None
         note = note or f"{len(left_out)} of its {len(ran) + len(left_out)} tests did not run"
     return RequirementRecord(
-        **entry.model_dump(include={"id", "api", "level", "versions", "statement", "source"}),
+        **entry.model_dump(include={"id", "api", "level", "versions", "statement", "source", "readings"}),
         status=status,
         verdict=verdict,
         note=note,
@@ -172,6 +184,7 @@ def conclusion(
         expected=judgement.expected,
         hint=judgement.hint,
         shares=judgement.shares,
+        readings=judgement.readings,
         settlings=tuple(settlings),
         evidence=tuple(_EVIDENCE[type(value)](name=name, value=value) for name, value in evidence),
         basis=basis_record(judgement.basis),

@@ -13,7 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from conformance.catalogue import Api, Level
 from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.report.plain import plain, text
-from conformance.verdict import Share, Verdict
+from conformance.verdict import Reading, Share, Verdict
 
 Status = Literal["judged", "observed", "not claimed", "untested", "not selected", "not reached"]
 Outcome = Literal[
@@ -93,6 +93,7 @@ class Conclusion(Model):
     expected: Text = ""
     hint: Text = ""
     shares: tuple[Made[Share], ...] = ()
+    readings: tuple[Made[Reading], ...] = ()
     settlings: tuple[Made[Settling], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     basis: BasisRecord | None = None
@@ -106,6 +107,7 @@ class RequirementRecord(Model):
     ``status`` says how far it came: *judged* (only then is there a verdict), *observed* (an ambiguous
     requirement whose reading stands in its tests' summaries), *not claimed* by the profile, *untested* (the
     suite has no test of it), *not selected* by the user, *not reached* before the run ended.
+    ``readings`` are the catalogue's, by question and letter; those that were seen stand in the tests.
     ``note`` gives the reason for a requirement that was not judged. ``faults`` names the faults of the
     reference mesh that it is shown to catch.
     """
@@ -116,6 +118,7 @@ class RequirementRecord(Model):
     versions: tuple[Text, ...]
     statement: Text
     source: Text
+    readings: dict[Text, dict[Text, Text]] = {}
     status: Status
     verdict: Verdict | None = None
     note: Text = ""

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from conformance.catalogue import APIS, LEVELS
-from conformance.report import figures
+from conformance.report import figures, readings
 from conformance.report.document import Report, RequirementRecord
 from conformance.verdict import Verdict
 
@@ -74,6 +74,8 @@ def _environment() -> Environment:
             "ranges": figures.ranges,
             "source": figures.source,
             "plot": figures.plot,
+            "readings": readings.rows,
+            "readings_of": readings.readings_of,
             "tally": figures.tally,
             "slices": figures.slices,
             "moment": _moment,

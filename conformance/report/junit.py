@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from conformance.catalogue import APIS
 from conformance.report.document import Conclusion, Report, RequirementRecord
+from conformance.report.readings import readings_of
 from conformance.verdict import Verdict
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -64,10 +65,17 @@ def _cases(record: RequirementRecord) -> Iterator[_Case]:
     )
     if record.verdict is None:
         reason = record.note or UNJUDGED[record.status]
-        readings = "\n".join(test.summary for test in record.tests)
+        lines = [test.summary for test in record.tests]
+        lines += [f"{one.question}: {one.answer}" for one in readings_of(record)]
         seconds = sum(test.duration_s for test in record.tests)
         yield _Case(
-            record.api, record.id, seconds, "skipped", f"{record.status}: {reason}", readings, properties
+            record.api,
+            record.id,
+            seconds,
+            "skipped",
+            f"{record.status}: {reason}",
+            "\n".join(lines),
+            properties,
         )
         return
     for test in record.tests:

@@ -74,6 +74,7 @@ def _of_test(requirement: str, test: Conclusion) -> Iterator[Difference]:
     yield from _compare(where, test.verdict.value, again.verdict.value)
     yield from _compare(where, test.summary, again.summary)
     yield from _compare(where, str(test.shares), str(again.shares))
+    yield from _compare(where, str(test.readings), str(again.readings))
 
 
 def _compare(where: str, written: str, follows: str) -> list[Difference]:

@@ -9,7 +9,7 @@ The mesh itself has no branch for any of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reference.spoiler import Faithful, Spoiler
@@ -27,7 +27,9 @@ class Change:
 class Fault:
     """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
 
-    ``versions`` are those in which it shows, as ``--versions`` takes them.
+    ``shows`` names readings of ambiguous requirements that must be seen under it, unlike without it, as
+    "question: letter"; "question: unacceptable" where it brings about what no reading excuses, "question:
+    none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Fault:
     change: Change | None = None
     origins: tuple[str, ...] = ()
     versions: str = "newest"
+    shows: Mapping[str, str] = field(default_factory=dict)
 
 
 def _all() -> dict[str, Fault]:
@@ -47,13 +50,27 @@ def _all() -> dict[str, Fault]:
         conditions,
         metrics,
         protocols,
+        readings,
+        route_readings,
         routes,
         splits,
         versions,
     )
 
     found: dict[str, Fault] = {}
-    modules = (splits, backends, conditions, routes, protocols, access, metrics, cluster, versions)
+    modules = (
+        splits,
+        backends,
+        conditions,
+        readings,
+        routes,
+        route_readings,
+        protocols,
+        access,
+        metrics,
+        cluster,
+        versions,
+    )
     for module in modules:
         for fault in module.FAULTS:
             if fault.id in found:

@@ -13,20 +13,24 @@ from reference.world import Object, World, name_of, namespace_of
 Name = tuple[str, str]
 
 
-def _splits(world: World) -> list[dict[str, Any]]:
+def copied_splits(world: World) -> list[dict[str, Any]]:
+    """The splits of a world, in copies that may be changed."""
     return copy.deepcopy([dict(split) for split in world.of("trafficsplits")])
 
 
-def _backends(split: Object) -> Iterator[Name]:
+def backends_of(split: Object) -> Iterator[Name]:
+    """Namespace and name of each backend."""
     for backend in split["spec"]["backends"]:
         yield namespace_of(split), backend["service"]
 
 
-def _root(split: Object) -> Name:
+def root_of(split: Object) -> Name:
+    """Namespace and name of the root."""
     return namespace_of(split), split["spec"]["service"]
 
 
-def _addresses(world: World) -> dict[Name, set[str]]:
+def addresses_by_service(world: World) -> dict[Name, set[str]]:
+    """The addresses behind each service that has any."""
     found: dict[Name, set[str]] = {}
     for item in world.of("endpointslices"):
         for endpoint in item.get("endpoints") or ():
@@ -35,11 +39,11 @@ def _addresses(world: World) -> dict[Name, set[str]]:
 
 
 def _only_what_the_root_selects(world: World) -> World:
-    addresses = _addresses(world)
+    addresses = addresses_by_service(world)
     allowed: dict[Name, set[str]] = {}
     for split in world.of("trafficsplits"):
-        for backend in _backends(split):
-            allowed.setdefault(backend, set()).update(addresses.get(_root(split), ()))
+        for backend in backends_of(split):
+            allowed.setdefault(backend, set()).update(addresses.get(root_of(split), ()))
 
     def limit(item: dict[str, Any]) -> None:
         limits = allowed.get(service_of(item))
@@ -51,7 +55,7 @@ def _only_what_the_root_selects(world: World) -> World:
 
 
 def _root_as_one_more_backend(world: World) -> World:
-    splits = _splits(world)
+    splits = copied_splits(world)
     for split in splits:
         backends = split["spec"]["backends"]
         weight = max(1, sum(backend["weight"] for backend in backends) // 5)
@@ -60,8 +64,8 @@ def _root_as_one_more_backend(world: World) -> World:
 
 
 def _weight_for_each_pod(world: World) -> World:
-    addresses = _addresses(world)
-    splits = _splits(world)
+    addresses = addresses_by_service(world)
+    splits = copied_splits(world)
     for split in splits:
         for backend in split["spec"]["backends"]:
             pods = addresses.get((namespace_of(split), backend["service"]), ())
@@ -70,8 +74,8 @@ def _weight_for_each_pod(world: World) -> World:
 
 
 def _split_again(world: World) -> World:
-    by_root = {_root(split): split for split in world.of("trafficsplits")}
-    splits = _splits(world)
+    by_root = {root_of(split): split for split in world.of("trafficsplits")}
+    splits = copied_splits(world)
     for split in splits:
         resolved: list[Any] = []
         for backend in split["spec"]["backends"]:
@@ -101,16 +105,16 @@ def _ports_by_name(world: World) -> World:
         for service in world.of("services")
     }
     for split in world.of("trafficsplits"):
-        root = services.get(_root(split))
+        root = services.get(root_of(split))
         numbers = {port.get("name"): port["port"] for port in root["spec"]["ports"]} if root else {}
-        for backend in _backends(split):
+        for backend in backends_of(split):
             for port in services[backend]["spec"]["ports"] if backend in services else ():
                 port["port"] = numbers.get(port.get("name"), port["port"])
     return world.replacing("services", services.values())
 
 
 def _first_port_of_backends(world: World) -> World:
-    backends = {backend for split in world.of("trafficsplits") for backend in _backends(split)}
+    backends = {backend for split in world.of("trafficsplits") for backend in backends_of(split)}
 
     def first(item: dict[str, Any]) -> None:
         ports = item.get("ports") or []

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, with_routes
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
 from reference.spoiler import Faithful
-from reference.world import Object, Workload, World
+from reference.world import Object, Workload, World, name_of, namespace_of
 
 
 def _no_conditions(split: dict[str, Any]) -> None:
@@ -19,6 +20,35 @@ def _no_conditions(split: dict[str, Any]) -> None:
 def _first_group_only(split: dict[str, Any]) -> None:
     if split["spec"].get("matches"):
         split["spec"]["matches"] = split["spec"]["matches"][:1]
+
+
+def _no_paths(group: dict[str, Any]) -> None:
+    for match in (group.get("spec") or {}).get("matches") or ():
+        match.pop("pathRegex", None)
+
+
+def _dangling_dropped(world: World) -> World:
+    groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
+    splits = [copy.deepcopy(dict(split)) for split in world.of("trafficsplits")]
+    for split in splits:
+        matches = (split.get("spec") or {}).get("matches") or []
+        if matches:
+            here = namespace_of(split)
+            split["spec"]["matches"] = [one for one in matches if (here, one["name"]) in groups]
+    return world.replacing("trafficsplits", splits)
+
+
+def _groups_of_all_namespaces(world: World) -> World:
+    merged: dict[str, list[Any]] = {}
+    for group in world.of("httproutegroups"):
+        merged.setdefault(name_of(group), []).extend(group["spec"]["matches"])
+    spaces = {namespace_of(split) for split in world.of("trafficsplits")}
+    groups = [
+        {"metadata": {"namespace": space, "name": name, "uid": f"{space}/{name}"}, "spec": {"matches": found}}
+        for space in sorted(spaces)
+        for name, found in merged.items()
+    ]
+    return world.replacing("httproutegroups", groups)
 
 
 def _no_route_for_others(configuration: Configuration, world: World, workload: Workload) -> Configuration:
@@ -87,5 +117,28 @@ FAULTS = (
         frozenset({"split-matches-group-update"}),
         _GroupsAsFirstSeen,
         origins=("route-group-edit-or-removal-not-propagated",),
+    ),
+    Fault(
+        "split-paths-not-looked-at",
+        "Of the matches of a split's groups only the headers are looked at.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _no_paths),
+        shows={
+            "split-matches-path-and-method": "what a match without headers does not match: unacceptable",
+        },
+    ),
+    Fault(
+        "split-dangling-group-dropped",
+        "A reference to a group that does not exist is dropped, and a split without any is for everybody.",
+        frozenset(),
+        lambda: SpoiltWorld(_dangling_dropped),
+        shows={"split-matches-missing-or-empty": "group that does not exist: unacceptable"},
+    ),
+    Fault(
+        "split-groups-of-all-namespaces",
+        "Route groups are looked up by name in all namespaces.",
+        frozenset(),
+        lambda: SpoiltWorld(_groups_of_all_namespaces),
+        shows={"split-matches-group-namespace": "group of another namespace: b"},
     ),
 )

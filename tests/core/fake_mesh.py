@@ -86,12 +86,15 @@ class FakeMesh:
         for (kind, _, _), pod in objects.items():
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
-        name, namespace = batch.host.split(".")[:2]
-        weights = self._weights(objects, client, namespace, name, dict(batch.headers))
+        name, _, rest = batch.host.partition(".")
+        namespace = rest.partition(".")[0] or client["metadata"]["namespace"]
+        weights = self._weights(objects, client, namespace, name, batch)
         found = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
         ends = {one: behind for one, behind in found.items() if behind is not None}
         weights = {one: weights[one] for one in ends}
         totals = list(accumulate(weights.values()))
+        if not totals or totals[-1] <= 0:
+            return lambda: (None, batch.port)
         chance = random.Random(batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
@@ -101,33 +104,46 @@ class FakeMesh:
         client: dict[str, Any],
         namespace: str,
         name: str,
-        headers: Mapping[str, str],
+        batch: Batch,
     ) -> dict[str, float]:
         home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
         if self.splits and home[MEMBERSHIP_LABEL] != "outside":
             for (kind, where, _), split in objects.items():
-                its_own = kind == "TrafficSplit" and (where, split["spec"]["service"]) == (namespace, name)
-                if its_own and _selects(objects, split, headers):
-                    backends = split["spec"]["backends"]
-                    return {one["service"]: float(parse_quantity(one["weight"])) for one in backends}
+                spec = split.get("spec") or {} if kind == "TrafficSplit" else {}
+                backends = spec.get("backends")
+                its_own = backends and (where, spec["service"]) == (namespace, name)
+                if its_own and _selects(objects, split, batch):
+                    return {one["service"]: max(0.0, _weight(one)) for one in backends}
         return {name: 1}
 
 
-def _selects(objects: Objects, split: Mapping[str, Any], headers: Mapping[str, str]) -> bool:
-    """Whether a split is about requests with these headers: the only condition that is known here."""
-    references = split["spec"].get("matches", ())
+def _weight(backend: Mapping[str, Any]) -> float:
+    weight = backend["weight"]
+    return float(weight if isinstance(weight, int | float) else parse_quantity(weight))
+
+
+def _selects(objects: Objects, split: Mapping[str, Any], batch: Batch) -> bool:
+    """Whether a split is about the requests of a batch: by path and headers, the conditions known here."""
+    references = split["spec"].get("matches") or ()
     namespace = split["metadata"]["namespace"]
-    groups = [objects["HTTPRouteGroup", namespace, reference["name"]] for reference in references]
-    sent = {name.lower(): value for name, value in headers.items()}
+    groups = [objects.get(("HTTPRouteGroup", namespace, reference["name"])) for reference in references]
+    sent = {name.lower(): value for name, value in dict(batch.headers).items()}
     return not references or any(
-        all(re.fullmatch(pattern, sent.get(name.lower(), "")) for name, pattern in match["headers"].items())
+        re.fullmatch(match.get("pathRegex", ".*"), batch.path)
+        and all(
+            re.fullmatch(pattern, sent.get(name.lower(), ""))
+            for name, pattern in match.get("headers", {}).items()
+        )
         for group in groups
+        if group is not None
         for match in group["spec"]["matches"]
     )
 
 
 def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End] | None:
     """Where a port of a service leads; None for a service without that port."""
+    if ("Service", namespace, service) not in objects:
+        return None
     found = objects["Service", namespace, service]["spec"]
     targets = [one["targetPort"] for one in found["ports"] if one["port"] == port]
     if not targets:

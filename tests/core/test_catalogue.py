@@ -45,6 +45,23 @@ class TestTheCatalogue:
             for group, last in newest.items():
                 assert all(int(version[-1]) <= last for version in entry.versions_of(group)), entry.id
 
+    @pytest.mark.parametrize(
+        ("level", "readings", "message"),
+        [
+            ("core", "{when: {a: at once, b: later}}", "only an ambiguous requirement has readings"),
+            ("ambiguous", "{when: {a: at once}}", "'when' are not lettered as in the statement"),
+            ("ambiguous", "{when: {b: later, a: at once}}", "'when' are not lettered"),
+            ("ambiguous", "{when: {first: at once, second: later}}", "'when' are not lettered"),
+        ],
+        ids=["of what is judged", "one alone", "out of order", "not letters"],
+    )
+    def test_refuses_readings_among_which_none_can_be_told(
+        self, level: str, readings: str, message: str
+    ) -> None:
+        text = ENTRY.format(name="one").replace("level: core", f"level: {level}")
+        with pytest.raises(CatalogueError, match=message):
+            parse(f"{text}  readings: {readings}\n", "split.yaml")
+
     def test_says_what_was_meant_where_an_id_is_misspelt(self) -> None:
         with pytest.raises(
             CatalogueError, match=r"'split-zero-wieght-gets-nothing'; did you mean split-zero-w"

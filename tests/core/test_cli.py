@@ -134,6 +134,14 @@ class TestCommands:
             done = subprocess.run(command, stdout=broken, stderr=subprocess.PIPE, text=True, check=False)
         assert "Traceback" not in done.stderr
 
+    def test_explain_lists_the_readings_of_what_is_left_open(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert cli.main(["explain", "split-all-weights-zero"]) == 0
+        said = capsys.readouterr().out
+        assert "  all weights zero\n    (a) no destination: requests fail\n    (b) the root" in said
+        assert "(smi-conformance faults --fault ID)\n  split-all-zero-means-equal: Where" in said
+
     def test_explain_shows_one(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["explain", "split-zero-weight-gets-nothing"]) == 0
         assert "judged by nothing_reaches" in capsys.readouterr().out

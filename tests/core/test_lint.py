@@ -92,6 +92,10 @@ class TestTests:
         (line,) = found(lint.tests, suites=suite(GOOD.replace("live-edits", "live-edit")))
         assert line.endswith("split-live-edit: no such requirement; did you mean split-live-edits?")
 
+    def test_of_what_is_ambiguous_need_its_readings(self) -> None:
+        (line,) = found(lint.tests, known={**CLEAN.known, "split-live-edits": "ambiguous"})
+        assert line == "split-live-edits: has a test, but its readings do not stand in the catalogue"
+
     def test_of_two_requirements_are_found(self) -> None:
         both = GOOD.replace('edits")', 'edits", "split-schema-v1alpha1")')
         assert "one each" in found(lint.tests, suites=suite(both))[0]
@@ -128,8 +132,39 @@ class TestFaults:
             "split-live-edits: has a test, but no fault of the reference mesh breaks it"
         ]
 
-    def test_are_not_asked_of_what_is_only_observed(self) -> None:
-        assert found(lint.faults, faults={}, known={"split-live-edits": "ambiguous"}) == []
+    def test_must_change_what_is_only_observed(self) -> None:
+        (line,) = found(lint.faults, faults={}, known={"split-live-edits": "ambiguous"})
+        assert line.endswith("no fault of the reference mesh changes its reading")
+
+    @pytest.mark.parametrize(
+        ("shown", "message"),
+        [
+            ("when: a", ""),
+            ("when: unacceptable", ""),
+            ("when: none", ""),
+            ("when: c", "no such reading: 'when: c'"),
+            ("where: a", "no such reading: 'where: a'"),
+            ("", "what is ambiguous is shown, and nothing else is"),
+        ],
+    )
+    def test_show_readings_that_the_catalogue_has(self, shown: str, message: str) -> None:
+        lines = found(
+            lint.faults,
+            known={"split-live-edits": "ambiguous"},
+            shown={"edits-ignored": {"split-live-edits": shown}} if shown else {},
+            readings={"split-live-edits": {"when": {"a": "at once", "b": "later"}}},
+        )
+        assert [line.partition("split-live-edits: ")[2] for line in lines] == ([message] if message else [])
+
+    def test_that_show_a_reading_of_what_is_judged_are_found(self) -> None:
+        lines = found(
+            lint.faults,
+            shown={"edits-ignored": {"split-live-edits": "when: a"}},
+            readings={"split-live-edits": {"when": {"a": "at once", "b": "later"}}},
+        )
+        assert lines == [
+            "fault edits-ignored: split-live-edits: what is ambiguous is shown, and nothing else is"
+        ]
 
     @pytest.mark.parametrize(
         ("breaks", "message"),

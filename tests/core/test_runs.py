@@ -52,9 +52,18 @@ class TestAWholeRun:
         entries = [one for one in suites_index.index() if "traffic_split" in one.file or "common" in one.file]
         # The mesh does not claim old versions, and one requirement has a test of another API as well.
         outcomes = {whole.outcome(one.requirement) for one in entries}
-        assert outcomes == {"pass", "not claimed", "not selected"}
+        assert outcomes == {"pass", "observed", "not claimed", "not selected"}
         assert whole.report.counts["pass"] >= 30
         assert whole.report.counts["fail"] == whole.report.counts["inconclusive"] == 0
+
+    def test_every_open_question_has_its_reading(self, whole: Bench) -> None:
+        observed = [one for one in whole.report.requirements if one.outcome == "observed"]
+        for record in observed:
+            (test,) = record.tests
+            assert [one.question for one in test.readings] == list(record.readings), record.id
+            assert not any(one.finding for one in test.readings), record.id
+        zeros = next(one for one in observed if one.id == "split-all-weights-zero")
+        assert [one.letter for one in zeros.tests[0].readings] == ["a"]
 
     def test_a_requirement_with_several_tests_shows_them_all(self, whole: Bench) -> None:
         assert [test.title for test in whole.record(WEIGHTS).tests] == [

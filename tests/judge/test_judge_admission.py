@@ -68,7 +68,12 @@ class TestHeaderForms:
         found = judge.header_form([form("map", MAP, 201), form("list", LIST, 422, {})])
         assert found.passed
         assert found.summary == "as a map: accepted; as a list: refused (HTTP 422)"
-        assert judge.header_form([form("map", MAP, 422, {}), form("list", LIST, 422, {})]).passed
+        assert [one.letter for one in found.readings] == ["a"]
+        neither = judge.header_form([form("map", MAP, 422, {}), form("list", LIST, 422, {})])
+        assert neither.passed
+        assert [(one.letter, one.finding) for one in neither.readings] == [
+            ("", "header filters can be written in neither form")
+        ]
 
     def test_that_are_accepted_and_dropped_are_told_apart(self) -> None:
         dropped = {"spec": {"matches": [{"name": "m"}]}}

@@ -16,7 +16,7 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.evidence import Attempt, Environment, RoundTrip
+from conformance.evidence import Attempt, Environment, Look, Question, RoundTrip
 from conformance.judge.registry import JUDGES, recall, register
 from conformance.judge.registry import judge as decorator
 from conformance.verdict import Basis, Judgement, Verdict
@@ -69,6 +69,9 @@ EXAMPLES: dict[str, Judgement] = {
     "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}),
     "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
     "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),
+    "reading": judge.reading(
+        EFFECT, [Question("zeros", "all zero", (Look("a"), Look("b", ("v1",))), ALL, silence())], EFFECT
+    ),
     "refusals": judge.refusals(
         [Attempt("whole", "accepted", {"spec": {}}, 201)], [Attempt("no spec", "refused", {}, 201)]
     ),

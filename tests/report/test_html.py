@@ -11,7 +11,7 @@ from conformance.evidence import ApiRead, Environment, RoundTrip, Settling
 from conformance.report import figures, html
 from conformance.report.assemble import build, conclusion, requirement_record
 from conformance.report.document import ClusterInfo, Diagnostic, Finding, Mesh, Node, Report, Run
-from conformance.verdict import Basis, Judgement, Share, Verdict
+from conformance.verdict import Basis, Judgement, Reading, Share, Verdict
 
 from .sample import STARTED, TIMING, sample, traffic
 
@@ -81,6 +81,7 @@ def spoiled(words: str) -> Report:
             words,
             (Share(words, 0.5, 0.4, 0.3, 0.45),),
             Basis(words, {words: words}),
+            (Reading(words, words, words, words),),
         ),
         evidence=[
             (words, call),
@@ -92,7 +93,12 @@ def spoiled(words: str) -> Report:
         settlings=[Settling(words, 1.0, None)],
     )
     entry = catalogue.load()["split-weighted-distribution"].model_copy(
-        update={"statement": words, "source": f"{words} apis/x.md {words}", "versions": (words,)}
+        update={
+            "statement": words,
+            "source": f"{words} apis/x.md {words}",
+            "versions": (words,),
+            "readings": {words: {words: words, "b": words}},
+        }
     )
     rest = catalogue.load()["split-single-backend"].model_copy(update={"statement": words, "source": words})
     return build(

@@ -1,0 +1,177 @@
+"""Trying what the specification leaves open: odd objects beside a sound one, and what becomes of traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from conformance.drive.dry_run import HeadersRefused, attempt
+from conformance.drive.manifests import load
+from conformance.drive.scenario import POLL, POLL_REQUESTS, Ask, Division, Effect, Scenario, Table
+from conformance.drive.traffic import Manner
+from conformance.evidence import Attempt, Call, Look, Question, Traffic
+
+T = TypeVar("T")
+
+REQUESTS = 120
+"""Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One trial of an open question: a call, what each reading makes of it, and who answers it otherwise.
+
+    ``about`` is the name of the object in question: where the API server refuses it, nothing is sent.
+    ``awaited``: sooner or later somebody else answers than usual. ``manner`` is how the sample is sent, over
+    the profile's stable window unless it is given.
+    """
+
+    name: str
+    of: str
+    call: Call
+    looks: tuple[Look, ...]
+    usual: tuple[str, ...]
+    about: str = ""
+    awaited: bool = False
+    manner: Manner | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed(Generic[T]):
+    """What was seen in force before the odd objects, what of an edit made after them, and the questions."""
+
+    effect: T
+    bystander: T
+    questions: Mapping[str, Question]
+
+    def about(self, *names: str) -> list[Question]:
+        """The questions of these trials."""
+        return [self.questions[name] for name in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Odd:
+    """Trials, the files of the objects in question, and the workloads whose ledgers are read.
+
+    The files of ``late`` are applied when what the mesh makes of the others is there.
+    """
+
+    trials: Sequence[Trial]
+    files: Sequence[str]
+    servers: Sequence[str]
+    late: Sequence[str] = ()
+
+
+def observe(
+    scenario: Scenario, odd: Odd, first: tuple[Division, str], then: tuple[Division, str]
+) -> Observed[Effect]:
+    """Bring an effect of a split into force, apply the odd objects, edit the split, and look at each trial.
+
+    ``first`` and ``then`` are what is to be seen of the split, and the file that brings it about.
+    """
+    _as_usual(scenario, odd.trials)
+    (effect,) = scenario.effects([first[0]], first[1], servers=odd.servers)
+
+    def edit() -> Effect:
+        scenario.apply(then[1])
+        (found,) = scenario.samples([then[0]], [effect.sample], odd.servers)
+        return found
+
+    return Observed(effect, *_tried(scenario, odd, edit))
+
+
+def observe_access(
+    scenario: Scenario, odd: Odd, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str]
+) -> Observed[Table]:
+    """The same beside grants: ``first`` and ``then`` are asks, and the file that they are granted by."""
+    _as_usual(scenario, odd.trials)
+    effect = scenario.access(first[0], first[1], servers=odd.servers)
+
+    def edit() -> Table:
+        return scenario.access(then[0], then[1], servers=odd.servers)
+
+    return Observed(effect, *_tried(scenario, odd, edit))
+
+
+def _tried(scenario: Scenario, odd: Odd, edit: Callable[[], T]) -> tuple[T, dict[str, Question]]:
+    """Apply the odd objects and look at each trial.
+
+    The unrelated edit is made last and waited for: what a client's mesh makes of the odd objects is there
+    by then, whatever it is. Each trial is spread over the profile's stable window.
+    """
+    before = scenario.driver.send(_polls(odd.trials), POLL, ledgers=odd.servers)
+    refused = _apply(scenario, odd.files)
+    bystander = edit()
+    scenario.apply(*odd.late)
+    _until_still(scenario, odd.trials)
+    found = _samples(scenario, [one for one in odd.trials if one.about not in refused], odd.servers)
+    return bystander, {
+        one.name: Question(one.name, one.of, one.looks, earlier, found.get(one.name), refused.get(one.about))
+        for one, earlier in zip(odd.trials, before, strict=True)
+    }
+
+
+def _polls(trials: Sequence[Trial]) -> list[Call]:
+    return [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in trials]
+
+
+def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
+    """Wait until what an earlier scenario of the same names withdrew is gone."""
+    alive = [one for one in trials if one.usual]
+    scenario.until_answered(
+        [one.call for one in alive],
+        lambda position, seen: set(seen.answered) == set(alive[position].usual),
+        ["the root answers as without the object" for _ in alive],
+    )
+    scenario.until_dead([one.call for one in trials if not one.usual])
+
+
+def _apply(scenario: Scenario, files: Sequence[str]) -> dict[str, Attempt]:
+    """Apply the objects of these files that the API server takes; what it refused, by name."""
+    refused: dict[str, Attempt] = {}
+    for item in (item for file in files for item in load(f"{scenario.folder}/{file}")):
+        name = item["metadata"]["name"]
+        try:
+            written = scenario.writer.expressible([item])
+        except HeadersRefused as error:
+            refused[name] = error.attempts[0]
+            continue
+        for one in written:
+            tried = attempt(scenario.cluster, one, name, "either")
+            if tried.accepted:
+                scenario.apply_objects([one])
+            else:
+                refused[name] = tried
+    return refused
+
+
+def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
+    """Wait until two polls in a row look the same, and what is awaited has come."""
+    calls = _polls(trials)
+    last: list[tuple[frozenset[str], bool]] = []
+
+    def still() -> bool:
+        sent = scenario.driver.send(calls, POLL)
+        now = [(frozenset(one.answered), one.answers == one.sent) for one in sent]
+        same, last[:] = now == last, now
+        waiting = [
+            one
+            for one, traffic in zip(trials, sent, strict=True)
+            if one.awaited and set(traffic.answered) <= set(one.usual)
+        ]
+        return same and not waiting
+
+    scenario.until(still, "two polls in a row look the same")
+
+
+def _samples(scenario: Scenario, trials: Sequence[Trial], servers: Sequence[str]) -> dict[str, Traffic]:
+    window = Manner(duration_s=scenario.profile.converge.stable_s)
+    found: dict[str, Traffic] = {}
+    together = [one for one in trials if one.manner is None]
+    sent = scenario.driver.send([one.call for one in together], window, ledgers=servers) if together else []
+    found.update(zip((one.name for one in together), sent, strict=True))
+    for one in trials:
+        if one.manner is not None:
+            (found[one.name],) = scenario.driver.send([one.call], one.manner, ledgers=servers)
+    return found

@@ -1,0 +1,245 @@
+"""What becomes of routes that the specification leaves open, each under a grant of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from conformance import judge
+from conformance.drive.observing import Observed, Odd, Trial, observe_access
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.evidence import Look
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs")
+)
+
+SERVERS = ("access/server", "access/other")
+REQUESTS = 10
+TOO_MUCH = "an application that resolves the dots would serve what was not granted"
+
+
+def granted(letter: str, **what: Any) -> Look:
+    return Look(letter, ("server",), **what)
+
+
+GRANTED_OR_DENIED = (granted("a"), Look("b"))
+DENIED_OR_GRANTED = (Look("a"), granted("b"))
+VALID_OR_NOT = (granted("a"), Look("b"), Look("b", refused=True))
+
+TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
+    "/ends/x": ("end of a path expression", {"path": "/ends/x"}, GRANTED_OR_DENIED, "ends"),
+    "/endsfoo": ("end of a path expression", {"path": "/endsfoo"}, GRANTED_OR_DENIED, "ends"),
+    "/query?x=1": ("query string", {"path": "/query?x=1"}, GRANTED_OR_DENIED, "query"),
+    "/public/../admin": (
+        "dots in a path",
+        {"path": "/public/../admin"},
+        (granted("a", finding=TOO_MUCH), Look("b")),
+        "forms",
+    ),
+    "/pl%61in": ("encoded letters in a path", {"path": "/pl%61in"}, DENIED_OR_GRANTED, "forms"),
+    "//plain": ("slashes in a path", {"path": "//plain"}, DENIED_OR_GRANTED, "forms"),
+    "/PLAIN": ("case of a path", {"path": "/PLAIN"}, DENIED_OR_GRANTED, "forms"),
+    "path alone": ("a path alone", {"path": "/path-alone"}, VALID_OR_NOT, "path-alone"),
+    "no methods": ("an empty list of methods", {"path": "/no-methods"}, VALID_OR_NOT, "no-methods"),
+    "methods alone": (
+        "methods alone",
+        {"client": "beta", "server": "other", "path": "/methods-alone"},
+        (Look("a", ("other",)), Look("b"), Look("b", refused=True)),
+        "methods-alone",
+    ),
+    "POST where GET alone is listed": (
+        "what methods alone leave out",
+        {"client": "beta", "server": "other", "path": "/methods-alone", "method": "POST"},
+        (
+            Look("a"),
+            Look("a", refused=True),
+            Look("b", ("other",), finding="a match of GET alone lets POST through"),
+        ),
+        "methods-alone",
+    ),
+    "name alone": (
+        "a name alone",
+        {"client": "gamma", "server": "other", "path": "/name-alone"},
+        (Look("a", ("other",)), Look("b"), Look("b", refused=True)),
+        "name-alone",
+    ),
+    "first twin": ("first of two matches of one name", {"path": "/twin/first"}, VALID_OR_NOT, "twins"),
+    "last twin": ("last of two matches of one name", {"path": "/twin/last"}, VALID_OR_NOT, "twins"),
+    "no match": (
+        "an empty list of matches",
+        {"client": "beta", "path": "/anything"},
+        (
+            Look("a"),
+            Look("a", refused=True),
+            granted("b", finding="a group without matches opens everything"),
+        ),
+        "empty",
+    ),
+    "beside the broken": (
+        "a match beside an expression that does not compile",
+        {"path": "/beside-broken"},
+        (Look("a", refused=True), granted("b"), Look("c")),
+        "broken",
+    ),
+    "the broken": (
+        "an expression that does not compile",
+        {"path": "/broken("},
+        (Look("a", refused=True), Look("b"), granted("c", finding="it opens something")),
+        "broken",
+    ),
+    "look-ahead": (
+        "an expression with a look-ahead",
+        {"path": "/ahead/y"},
+        (Look("a", refused=True), Look("b"), granted("c")),
+        "ahead",
+    ),
+    "inside a value": (
+        "end of an expression for a header",
+        {"path": "/value", "headers": {"x-agent": "Mozilla Firefox 1"}},
+        (granted("a"), Look("b"), Look("b", refused=True)),
+        "value",
+    ),
+    "sent twice, first": (
+        "a header that is sent twice",
+        {"path": "/repeated", "headers": {"x-user": "alice", "X-User": "bob"}},
+        (granted("a"), Look("b"), Look("b", refused=True)),
+        "repeated",
+    ),
+    "sent twice, last": (
+        "a header that is sent twice",
+        {"path": "/repeated", "headers": {"x-user": "bob", "X-User": "alice"}},
+        (granted("a"), Look("b"), Look("b", refused=True)),
+        "repeated",
+    ),
+    "not sent": (
+        "a header that is not sent",
+        {"path": "/absent"},
+        (granted("a"), Look("b"), Look("b", refused=True)),
+        "absent",
+    ),
+    "spec: {}": ("an empty spec", {"client": "gamma", "tcp": True}, VALID_OR_NOT, "spec-empty"),
+    "matches: {}": ("empty matches", {"client": "peer/peer", "tcp": True}, VALID_OR_NOT, "matches-empty"),
+    "no spec": (
+        "no spec",
+        {"server": "other", "tcp": True},
+        (Look("a", ("other",)), Look("b"), Look("b", refused=True)),
+        "spec-absent",
+    ),
+}
+"""By trial: the question, the call, how its readings look, and the object that it is about."""
+
+
+def trial(
+    scenario: Scenario,
+    name: str,
+    *,
+    client: str = "alpha",
+    server: str = "server",
+    tcp: bool = False,
+    **what: Any,
+) -> Trial:
+    of, _, looks, about = TRIALS[name]
+    what |= {"protocol": "tcp", "port": 9000} if tcp else {}
+    sender = client if "/" in client else f"access/{client}"
+    call = scenario.call(sender, f"access/{server}", requests=REQUESTS, **what)
+    return Trial(name, of, call, looks, usual=(), about=about)
+
+
+@pytest.fixture(scope="module")
+def seen(scenario: Scenario) -> Observed[Table]:
+    def steady(now: str, other: str) -> list[Ask]:
+        def call(path: str) -> Any:
+            return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
+
+        return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
+
+    trials = [trial(scenario, name, **call) for name, (_, call, _, _) in TRIALS.items()]
+    odd = Odd(trials, ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"], SERVERS)
+    first, second = steady("first", "second"), steady("second", "first")
+    return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
+
+
+def unrelated(seen: Observed[Table]) -> Judgement:
+    return judge.access(*seen.bystander.pick())
+
+
+@pytest.mark.requirement("http-path-regex-end")
+def test_where_an_expression_for_a_path_ends(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(judge.reading(effect, seen.about("/ends/x", "/endsfoo"), unrelated(seen)))
+
+
+@pytest.mark.requirement("http-path-query-and-normalisation")
+def test_what_of_a_request_a_path_is_compared_with(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(
+        judge.reading(
+            effect,
+            seen.about("/query?x=1", "/public/../admin", "/pl%61in", "//plain", "/PLAIN"),
+            unrelated(seen),
+        )
+    )
+
+
+@pytest.mark.requirement("http-required-fields-contradiction")
+def test_what_a_match_that_lacks_a_field_matches(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(
+        judge.reading(
+            effect,
+            seen.about(
+                "path alone", "no methods", "methods alone", "POST where GET alone is listed", "name alone"
+            ),
+            unrelated(seen),
+        )
+    )
+
+
+@pytest.mark.requirement("http-duplicate-or-empty-matches")
+def test_what_two_matches_of_one_name_and_none_at_all_open(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(judge.reading(effect, seen.about("first twin", "last twin", "no match"), unrelated(seen)))
+
+
+@pytest.mark.requirement("http-regex-dialect-and-invalid")
+def test_what_becomes_of_an_expression_that_does_not_compile(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(
+        judge.reading(effect, seen.about("the broken", "beside the broken", "look-ahead"), unrelated(seen))
+    )
+
+
+@pytest.mark.requirement("http-header-regex-details")
+def test_how_an_expression_for_a_header_is_read(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(
+        judge.reading(
+            effect,
+            seen.about("inside a value", "sent twice, first", "sent twice, last", "not sent"),
+            unrelated(seen),
+        )
+    )
+
+
+@pytest.mark.requirement("l4-ports-omitted")
+def test_which_ports_a_tcp_route_without_any_opens(
+    seen: Observed[Table], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.access(*seen.effect.pick())
+    verdict(judge.reading(effect, seen.about("spec: {}", "matches: {}", "no spec"), unrelated(seen)))

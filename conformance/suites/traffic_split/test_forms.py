@@ -1,0 +1,121 @@
+"""Forms that the specification leaves open: of a root's name, of a call to it, and of what is divided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from conformance import judge
+from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.drive.traffic import Manner
+from conformance.evidence import Call, Look
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/forms", arena=("main", "metrics"), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3"]
+ROOT, TAKEN = ("v1",), ("v2",)
+BYPASS = "calls of this usual form go past the split"
+FORMS = {
+    "short name": "{service}",
+    "name and namespace": "{service}.{namespace}",
+    "name up to svc": "{service}.{namespace}.svc",
+    "full name": "{service}.{namespace}.svc.cluster.local",
+}
+UNDERSTOOD = (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN))
+DIVIDED = (Look("a", ("v2", "v3")), Look("b", ("v2",)), Look("b", ("v3",)))
+UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
+    "one kept connection": ({}, DIVIDED, Manner(single=True)),
+    "one connection of HTTP/2": ({"protocol": "http2", "port": 8081}, DIVIDED, Manner(single=True)),
+    "connections of raw TCP": (
+        {"protocol": "tcp", "port": 9000},
+        (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="raw TCP gets nowhere")),
+        Manner(fresh=True),
+    ),
+}
+
+
+def called(scenario: Scenario) -> list[Trial]:
+    """One trial for each form of address. A mesh with host names of its own need not see the usual ones."""
+    namespace = scenario.arena.namespace("main")
+    ordinary = scenario.profile.ordinary_host("named", namespace)
+    finding = BYPASS if scenario.profile.host("named", namespace) == ordinary else ""
+    looks = (Look("a", TAKEN), Look("b", ROOT, finding=finding))
+    return [
+        Trial(
+            form,
+            form,
+            Call("main/client", host.format(service="named", namespace=namespace), 8080, REQUESTS),
+            looks,
+            ROOT,
+            about="named",
+        )
+        for form, host in FORMS.items()
+    ]
+
+
+def named(scenario: Scenario) -> list[Trial]:
+    def trial(root: str, of: str, looks: tuple[Look, ...]) -> Trial:
+        call = scenario.call("main/client", f"main/{root}", requests=REQUESTS)
+        return Trial(root, of, call, looks, ROOT, about=root)
+
+    cut = Look("b", TAKEN, finding="the service of that name in the split's own namespace is split")
+    return [
+        trial("dotted", "root with its namespace", UNDERSTOOD),
+        trial("qualified", "root with its full name", UNDERSTOOD),
+        trial("victim", "root of another namespace", (Look("a", ROOT), Look("a", refused=True), cut)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def seen(scenario: Scenario) -> Observed[Effect]:
+    def usual(server: str) -> Division:
+        return Division(scenario.call("main/client", "main/usual", requests=200), frozenset({server}))
+
+    scenario.provide()
+    units = [
+        Trial(
+            name,
+            name,
+            scenario.call("main/client", "main/units", requests=REQUESTS, **what),
+            looks,
+            ROOT,
+            about="units",
+            manner=manner,
+        )
+        for name, (what, looks, manner) in UNITS.items()
+    ]
+    odd = Odd([*called(scenario), *named(scenario), *units], ["2-odd.yaml"], SERVERS)
+    return observe(scenario, odd, (usual("v2"), "1-steady.yaml"), (usual("v3"), "3-steady.yaml"))
+
+
+def unrelated(seen: Observed[Effect]) -> Judgement:
+    before, sample, settling = seen.bystander
+    return judge.everything_reaches(before, sample, "v3", settling)
+
+
+@pytest.mark.requirement("split-root-name-form")
+def test_which_forms_of_a_roots_name_are_understood(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
+    verdict(judge.reading(effect, seen.about("dotted", "qualified", "victim"), unrelated(seen)))
+
+
+@pytest.mark.requirement("split-addressing-forms")
+def test_which_forms_of_address_a_split_is_for(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
+    verdict(judge.reading(effect, seen.about(*FORMS), unrelated(seen)))
+
+
+@pytest.mark.requirement("split-unit-of-division")
+def test_whether_requests_or_connections_are_divided(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
+    verdict(judge.reading(effect, seen.about(*UNITS), unrelated(seen)))

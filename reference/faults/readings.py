@@ -1,0 +1,247 @@
+"""Faults that change what is seen where the specification is silent: another reading, or none at all."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from reference.compiler import envoy
+from reference.compiler.configuration import JSON, Configuration
+from reference.faults import Change, Fault
+from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
+from reference.spoiler import Faithful
+from reference.world import Object, Workload, World, name_of, namespace_of
+
+SPLITS_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io"
+
+
+def _backends(split: Object) -> list[dict[str, Any]]:
+    return (split.get("spec") or {}).get("backends") or []
+
+
+def _equal_where_all_zero(split: dict[str, Any]) -> None:
+    if not any(backend["weight"] for backend in _backends(split)):
+        for backend in _backends(split):
+            backend["weight"] = 1
+
+
+def _without_the_dead(world: World) -> World:
+    alive = addresses_by_service(world)
+    splits = copied_splits(world)
+    for split in splits:
+        if "spec" in split:
+            here = namespace_of(split)
+            kept = [one for one in _backends(split) if alive.get((here, one["service"]))]
+            split["spec"]["backends"] = kept
+    return world.replacing("trafficsplits", splits)
+
+
+def _last_of_the_same(split: dict[str, Any]) -> None:
+    if "spec" in split:
+        split["spec"]["backends"] = list({one["service"]: one for one in _backends(split)}.values())
+
+
+def _without_itself(split: dict[str, Any]) -> None:
+    if "spec" in split:
+        root = split["spec"]["service"]
+        split["spec"]["backends"] = [one for one in _backends(split) if one["service"] != root]
+
+
+def _cut_at_the_dot(split: dict[str, Any]) -> None:
+    for backend in _backends(split):
+        backend["service"] = backend["service"].partition(".")[0]
+
+
+def _merged(world: World) -> World:
+    splits = copied_splits(world)
+    together: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for split in splits:
+        if _backends(split) and not split["spec"].get("matches"):
+            together.setdefault(root_of(split), []).extend(_backends(split))
+    for split in splits:
+        if _backends(split) and not split["spec"].get("matches"):
+            split["spec"]["backends"] = together[root_of(split)]
+    return world.replacing("trafficsplits", splits)
+
+
+def _all_ports_or_none(world: World) -> World:
+    ports = {
+        (namespace_of(service), name_of(service)): {port["port"] for port in service["spec"]["ports"]}
+        for service in world.of("services")
+        if service["spec"].get("ports")
+    }
+    splits = copied_splits(world)
+    for split in splits:
+        if _backends(split):
+            asked = ports.get(root_of(split), set())
+            split["spec"]["backends"] = [
+                one
+                for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
+                if asked <= ports.get(name, set())
+            ]
+    return world.replacing("trafficsplits", splits)
+
+
+class _RootsLookedUpOnce(Faithful):
+    """Gives up on each split whose root was not there when it was first seen."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, bool] = {}
+        self._spoil = lru_cache(maxsize=2)(self._spoilt)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _spoilt(self, world: World) -> World:
+        services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+        kept = [
+            split
+            for split in world.of("trafficsplits")
+            if self._known.setdefault(
+                split["metadata"]["uid"], not _backends(split) or root_of(split) in services
+            )
+        ]
+        return world.replacing("trafficsplits", kept)
+
+
+class _StalledByAnOddOne(Faithful):
+    """Keeps the splits as they were for as long as there is one without backends."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Object, ...] = ()
+        self._spoil = lru_cache(maxsize=2)(self._spoilt)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _spoilt(self, world: World) -> World:
+        if all(_backends(split) for split in world.of("trafficsplits")):
+            self._last = world.of("trafficsplits")
+        return world.replacing("trafficsplits", self._last)
+
+
+def _bare_roots_only(split: dict[str, Any]) -> None:
+    if "." in (split.get("spec") or {}).get("service", ""):
+        split["spec"]["backends"] = []
+
+
+def _short_names_go_past(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def edit(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            for route in host["routes"]:
+                if route["name"].startswith("split/"):
+                    dotted = {"name": ":authority", "string_match": {"contains": "."}}
+                    route["match"]["headers"] = [*route["match"].get("headers", ()), dotted]
+            host["routes"].append(envoy.route("past", envoy.ANYTHING, envoy.to_cluster(name)))
+
+    return with_routes(configuration, "outbound|", edit)
+
+
+def _all_raw(service: dict[str, Any]) -> None:
+    for port in service["spec"].get("ports") or ():
+        port["appProtocol"] = "tcp"
+
+
+def _any_number(crd: dict[str, Any]) -> dict[str, Any]:
+    for version in crd["spec"]["versions"]:
+        if version["name"] != "v1alpha1":
+            spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+            spec["properties"]["backends"]["items"]["properties"]["weight"] = {"type": "number"}
+    return crd
+
+
+FAULTS = (
+    Fault(
+        "split-all-zero-means-equal",
+        "Where all weights of a split are zero its backends share alike.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _equal_where_all_zero),
+        shows={"split-all-weights-zero": "all weights zero: c"},
+    ),
+    Fault(
+        "split-dead-backends-left-out",
+        "A backend that has no endpoints is left out, and the others take its share.",
+        frozenset(),
+        lambda: SpoiltWorld(_without_the_dead),
+        shows={"split-unavailable-backend": "backend whose service does not exist: a"},
+    ),
+    Fault(
+        "split-last-of-the-same-wins",
+        "Of a backend that is listed several times the last entry counts.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _last_of_the_same),
+        shows={"split-degenerate-spec": "a backend listed twice: b"},
+    ),
+    Fault(
+        "split-own-root-ignored",
+        "A split's root is no backend of it.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _without_itself),
+        shows={"split-self-reference": "the root among its backends: b"},
+    ),
+    Fault(
+        "split-several-merged",
+        "The backends of all splits of a root are put together.",
+        frozenset(),
+        lambda: SpoiltWorld(_merged),
+        shows={"split-two-splits-one-root": "two splits of one root: b"},
+    ),
+    Fault(
+        "split-weights-any-number",
+        "The schema takes any number for a weight.",
+        frozenset(),
+        change=Change(SPLITS_CRD, _any_number),
+        shows={"split-weight-fraction-or-negative": "weight of a half: c"},
+    ),
+    Fault(
+        "split-backend-cut-at-dot",
+        "Of a backend's name only what stands before the first dot is read.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _cut_at_the_dot),
+        shows={"split-cross-namespace-backends": "backend of another namespace: unacceptable"},
+    ),
+    Fault(
+        "split-all-ports-or-none",
+        "A backend that lacks one of the root's ports takes no part on any.",
+        frozenset(),
+        lambda: SpoiltWorld(_all_ports_or_none),
+        shows={"split-port-matching-details": "backend with some of the root's ports: b"},
+    ),
+    Fault(
+        "split-root-looked-up-once",
+        "A split whose root does not exist when it is made is given up.",
+        frozenset(),
+        _RootsLookedUpOnce,
+        shows={"split-root-service-missing": "root that is made after its split: unacceptable"},
+    ),
+    Fault(
+        "split-odd-one-stalls-all",
+        "While there is a split without backends, no other is looked at.",
+        frozenset(),
+        _StalledByAnOddOne,
+        origins=("one-odd-object-stalls-everything",),
+        shows={"split-degenerate-spec": "no backends: unacceptable"},
+    ),
+    Fault(
+        "split-bare-roots-only",
+        "A root that is named with its namespace is not found.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _bare_roots_only),
+        shows={"split-root-name-form": "root with its namespace: a"},
+    ),
+    Fault(
+        "split-short-names-go-past",
+        "Calls by a root's short name go past its split.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_short_names_go_past),
+        shows={"split-addressing-forms": "short name: b"},
+    ),
+    Fault(
+        "split-everything-raw",
+        "All traffic is taken for raw TCP, and divided by connections.",
+        frozenset(),
+        lambda: SpoiltObjects("services", _all_raw),
+        shows={"split-unit-of-division": "one kept connection: b"},
+    ),
+)

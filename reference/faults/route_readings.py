@@ -1,0 +1,145 @@
+"""Faults that change what is seen of routes where the specification is silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reference.compiler.configuration import JSON, Configuration
+from reference.faults import Fault
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners
+from reference.smi.reading import Unreadable, regex
+from reference.world import Workload, World
+
+
+def _matches(group: dict[str, Any]) -> list[dict[str, Any]]:
+    return (group.get("spec") or {}).get("matches") or []
+
+
+def _paths_go_on(group: dict[str, Any]) -> None:
+    for match in _matches(group):
+        if match.get("pathRegex"):
+            match["pathRegex"] += ".*"
+
+
+def _values_are_searched(group: dict[str, Any]) -> None:
+    for match in _matches(group):
+        for name, pattern in (match.get("headers") or {}).items():
+            match["headers"][name] = f".*({pattern}).*"
+
+
+def _methods_need_a_path(group: dict[str, Any]) -> None:
+    for match in _matches(group):
+        if not match.get("pathRegex"):
+            match.pop("methods", None)
+
+
+def _one_of_each_name(group: dict[str, Any]) -> None:
+    if _matches(group):
+        group["spec"]["matches"] = list({match["name"]: match for match in _matches(group)}.values())
+
+
+def _none_is_any(group: dict[str, Any]) -> None:
+    if not _matches(group):
+        group["spec"]["matches"] = [{"name": "any"}]
+
+
+def _compiles(match: dict[str, Any]) -> bool:
+    try:
+        regex(match.get("pathRegex", ""))
+    except Unreadable:
+        return False
+    return True
+
+
+def _dead_together(group: dict[str, Any]) -> None:
+    if not all(_compiles(match) for match in _matches(group)):
+        group["spec"]["matches"] = []
+
+
+def _broken_is_any(group: dict[str, Any]) -> None:
+    for match in _matches(group):
+        if not _compiles(match):
+            del match["pathRegex"]
+
+
+def _paths_as_sent(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def edit(listener: JSON) -> None:
+        for settings in every(listener, "normalize_path"):
+            settings["normalize_path"] = settings["merge_slashes"] = False
+
+    return with_listeners(configuration, edit)
+
+
+def _no_ports_is_none(route: dict[str, Any]) -> None:
+    if not ((route.get("spec") or {}).get("matches") or {}).get("ports"):
+        # Nobody listens there.
+        route["spec"] = {"matches": {"ports": [1]}}
+
+
+FAULTS = (
+    Fault(
+        "path-expressions-go-on",
+        "An expression covers every path that it covers the beginning of.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _paths_go_on),
+        shows={"http-path-regex-end": "end of a path expression: a"},
+    ),
+    Fault(
+        "header-values-searched",
+        "An expression for a header is searched for in the value.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _values_are_searched),
+        shows={"http-header-regex-details": "end of an expression for a header: a"},
+    ),
+    Fault(
+        "paths-compared-as-sent",
+        "Rules are applied to paths as they were sent, dots and all.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_paths_as_sent),
+        shows={"http-path-query-and-normalisation": "dots in a path: unacceptable"},
+    ),
+    Fault(
+        "methods-alone-are-any",
+        "Methods are only looked at where there is a path.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _methods_need_a_path),
+        shows={"http-required-fields-contradiction": "what methods alone leave out: unacceptable"},
+    ),
+    Fault(
+        "last-match-of-a-name-wins",
+        "Of the matches of one name the last one counts.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _one_of_each_name),
+        shows={"http-duplicate-or-empty-matches": "first of two matches of one name: b"},
+    ),
+    Fault(
+        "group-without-matches-is-any",
+        "A group without matches opens everything.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _none_is_any),
+        shows={"http-duplicate-or-empty-matches": "an empty list of matches: unacceptable"},
+    ),
+    Fault(
+        "broken-expression-kills-group",
+        "A group with an expression that does not compile opens nothing.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _dead_together),
+        shows={
+            "http-regex-dialect-and-invalid": "a match beside an expression that does not compile: c",
+        },
+    ),
+    Fault(
+        "broken-expression-is-any",
+        "An expression that does not compile is left out of its match.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _broken_is_any),
+        shows={"http-regex-dialect-and-invalid": "an expression that does not compile: unacceptable"},
+    ),
+    Fault(
+        "tcp-route-without-ports-is-nothing",
+        "A TCPRoute that lists no ports opens none.",
+        frozenset(),
+        lambda: SpoiltObjects("tcproutes", _no_ports_is_none),
+        shows={"l4-ports-omitted": "an empty spec: b"},
+    ),
+)

@@ -1,0 +1,108 @@
+"""Which reading of an open question evidence shows, and that nothing of it fails a mesh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from judge_evidence import SETTLED, UNSETTLED, silence, traffic
+
+from conformance import judge
+from conformance.evidence import Attempt, Look, Question, Traffic
+from conformance.verdict import Judgement, Reading, Verdict
+
+ALL = traffic({"v1": 100, "v2": 100})
+IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)
+NO_EFFECT = judge.everything_reaches(ALL, ALL, "v2", UNSETTLED)
+REFUSAL = Attempt("zeros", "either", {}, 422, "no")
+LOOKS = (
+    Look("a"),
+    Look("b", ("v1",)),
+    Look("c", ("v2", "v3")),
+    Look("d", refused=True),
+    Look("b", ("v2",), failing=True),
+    Look("", ("v3",), finding="v3 is reached"),
+)
+
+
+def asked(sample: Traffic | None, name: str = "zeros", refusal: Attempt | None = None) -> Question:
+    return Question(name, "all zero", LOOKS, traffic({"v1": 60}), sample, refusal)
+
+
+def read(*questions: Question, effect: Judgement = IN_FORCE, bystander: Judgement = IN_FORCE) -> Judgement:
+    return judge.reading(effect, questions, bystander)
+
+
+def only(found: Judgement) -> Reading:
+    (one,) = found.readings
+    return one
+
+
+@pytest.mark.parametrize(
+    ("sample", "letter"),
+    [
+        (silence(), "a"),
+        (traffic({"v1": 120}), "b"),
+        (traffic({"v2": 60, "v3": 60}), "c"),
+        (traffic({"v2": 60}, failures={"reset": 60}), "b"),
+        (traffic({"v1": 60}, failures={"reset": 60}), ""),
+        (traffic({"v2": 120}), ""),
+        (traffic({"v4": 120}), ""),
+    ],
+    ids=["nobody", "the root", "both", "some fail", "some of the root's fail", "one alone", "a stranger"],
+)
+def test_a_reading_is_told_by_who_answers_and_whether_requests_fail(sample: Traffic, letter: str) -> None:
+    found = read(asked(sample))
+    assert found.passed
+    assert only(found).letter == letter
+    assert not only(found).finding
+
+
+def test_a_workload_that_was_reached_and_did_not_answer_counts() -> None:
+    assert only(read(asked(replace(silence(), reached={"v1": 10})))).letter == ""
+
+
+def test_a_document_that_is_refused_is_a_reading() -> None:
+    found = only(read(asked(None, refusal=REFUSAL)))
+    assert (found.letter, found.seen) == ("d", "zeros: refused (HTTP 422)")
+
+
+def test_evidence_is_told_in_words() -> None:
+    sample = traffic({"v1": 120})
+    assert only(read(asked(sample))).seen == "zeros: answered by v1 120 (as without the object)"
+    assert only(read(asked(silence()))).seen == "zeros: 10 of 10 requests failed (reset 10)"
+    some = only(read(asked(traffic({"v2": 60}, failures={"reset": 60})))).seen
+    assert some == "zeros: answered by v2 60; 60 of 120 requests failed (reset 60)"
+    reached = only(read(asked(replace(silence(), reached={"v1": 10})))).seen
+    assert reached == "zeros: reached v1 10, unanswered; 10 of 10 requests failed (reset 10)"
+
+
+def test_trials_of_one_question_that_differ_show_no_reading() -> None:
+    found = only(read(asked(silence()), asked(traffic({"v1": 120}), "again")))
+    assert found.letter == ""
+    assert "zeros: 10 of 10" in found.seen
+    assert "again: answered by v1 120" in found.seen
+
+
+def test_what_no_reading_excuses_is_said_and_does_not_fail() -> None:
+    found = read(asked(traffic({"v3": 120})))
+    assert found.verdict is Verdict.PASS
+    assert only(found).finding == found.hint == "v3 is reached"
+
+
+def test_stopping_what_is_unrelated_is_not_excused() -> None:
+    found = read(asked(traffic({"v1": 120})), bystander=NO_EFFECT)
+    assert only(found).letter == "b"
+    assert only(found).finding.startswith("what is unrelated no longer takes effect (not settled")
+
+
+def test_nothing_is_observed_where_no_effect_is_in_force() -> None:
+    found = read(asked(traffic({"v1": 120})), effect=NO_EFFECT)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary.startswith("not observed: cannot be told from no mesh")
+    assert found.readings == ()
+
+
+def test_nothing_that_was_not_tried_is_observed() -> None:
+    assert read().summary == "not observed: nothing was tried"
+    assert only(read(asked(None))).letter == ""
