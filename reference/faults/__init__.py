@@ -46,6 +46,7 @@ def _all() -> dict[str, Fault]:
         cluster,
         conditions,
         metrics,
+        namespaces,
         protocols,
         routes,
         splits,
@@ -53,7 +54,18 @@ def _all() -> dict[str, Fault]:
     )
 
     found: dict[str, Fault] = {}
-    modules = (splits, backends, conditions, routes, protocols, access, metrics, cluster, versions)
+    modules = (
+        splits,
+        backends,
+        conditions,
+        namespaces,
+        routes,
+        protocols,
+        access,
+        metrics,
+        cluster,
+        versions,
+    )
     for module in modules:
         for fault in module.FAULTS:
             if fault.id in found:
