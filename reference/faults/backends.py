@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from reference.compiler.configuration import Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltWorld, service_of, with_slices
-from reference.world import Object, World, name_of, namespace_of
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
+from reference.world import Object, Workload, World, name_of, namespace_of
 
 Name = tuple[str, str]
 
@@ -122,6 +124,16 @@ def _first_port_of_backends(world: World) -> World:
     return with_slices(world, first)
 
 
+def _untold(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    return replace(configuration, problems=())
+
+
+def _told_at_the_group(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Tells at an object of the same name, but another kind."""
+    moved = tuple(replace(problem, kind="HTTPRouteGroup") for problem in configuration.problems)
+    return replace(configuration, problems=moved)
+
+
 FAULTS = (
     Fault(
         "split-only-what-the-root-selects",
@@ -168,5 +180,17 @@ FAULTS = (
         frozenset({"split-multi-port"}),
         lambda: SpoiltWorld(_first_port_of_backends),
         origins=("multi-port-service-crosstalk",),
+    ),
+    Fault(
+        "split-problems-untold",
+        "A backend that is left out is left out silently.",
+        frozenset({"split-misconfiguration-event"}),
+        lambda: SpoiltConfiguration(_untold),
+    ),
+    Fault(
+        "split-problems-told-elsewhere",
+        "What is wrong with a split is told at an object of another kind.",
+        frozenset({"split-misconfiguration-event"}),
+        lambda: SpoiltConfiguration(_told_at_the_group),
     ),
 )

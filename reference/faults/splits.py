@@ -232,6 +232,8 @@ FAULTS = (
                 "split-client-in-other-namespace",
                 "split-per-client-ratio",
                 "split-live-edits",
+                "split-namespace-scoping",
+                "interact-canary-rollout",
             }
         ),
         lambda: SpoiltObjects("trafficsplits", _equal_weights),
@@ -254,20 +256,29 @@ FAULTS = (
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
-        frozenset({"split-zero-weight-gets-nothing", "split-live-edits", "split-overlapping-selectors"}),
+        frozenset(
+            {
+                "split-zero-weight-gets-nothing",
+                "split-live-edits",
+                "split-overlapping-selectors",
+                "split-backend-precreated-zero",
+                "interact-canary-rollout",
+                "common-crds-are-namespaced",
+            }
+        ),
         lambda: SpoiltObjects("trafficsplits", _at_least_one),
         origins=("zero-weight-backend-gets-traffic",),
     ),
     Fault(
         "split-edits-ignored",
         "A split stays as it was when it was created.",
-        frozenset({"split-live-edits", "split-overlapping-selectors"}),
+        frozenset({"split-live-edits", "split-overlapping-selectors", "interact-canary-rollout"}),
         _FirstSeen,
     ),
     Fault(
         "split-deletion-ignored",
         "A deleted split stays in force.",
-        frozenset({"split-delete-restores-root"}),
+        frozenset({"split-delete-restores-root", "interact-canary-rollout"}),
         _NeverForgotten,
         origins=("moved-or-twin-split-leaves-stale-override",),
     ),
