@@ -45,12 +45,14 @@ def _all() -> dict[str, Fault]:
         backends,
         cluster,
         conditions,
+        grants,
         metrics,
         namespaces,
         protocols,
         rollout,
         routes,
         splits,
+        together,
         versions,
     )
 
@@ -64,6 +66,8 @@ def _all() -> dict[str, Fault]:
         routes,
         protocols,
         access,
+        grants,
+        together,
         metrics,
         cluster,
         versions,
