@@ -101,7 +101,19 @@ FAULTS = (
     Fault(
         "headers-only-match-lost",
         "A match of headers alone is lost, for lack of a path.",
-        frozenset({"http-omitted-path-and-methods"}),
+        frozenset(
+            {
+                "http-omitted-path-and-methods",
+                "split-matches-group-update",
+                "split-matches-multiple-groups",
+                "split-matches-select-traffic",
+                "split-matches-whole-group",
+                "common-crds-are-namespaced",
+                "common-dynamic-reconfiguration",
+                "interact-shared-group",
+                "interact-split-matches-with-target-routes",
+            }
+        ),
         lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
         origins=("headers-only-match-rejected",),
     ),
