@@ -26,6 +26,7 @@ from reference.ca import Authority, Pair
 from reference.callers import Callers
 from reference.compiler import compile as compile_configuration
 from reference.distribution import Distribution
+from reference.events import kind_of, warning
 from reference.injector import Sidecar
 from reference.metrics import Figures, Stream, Tally
 from reference.own_traffic import OwnTraffic, own_traffic
@@ -72,7 +73,8 @@ class ControlPlane:
         self._settings = settings
         watched = (*WATCHED, Watched(_FAULT, _FAULT_PATH, f"metadata.name={names.FAULT_CONFIG_MAP}"))
         self._store = Store(watched, self._on_change)
-        self._distribution = Distribution(authority, self._on_settled)
+        self._problems: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
+        self._distribution = Distribution(authority, self._on_settled, found=self._problems.put_nowait)
         self._figures = Figures(settings.window_s)
         self._dirty = asyncio.Event()
         self._compiled = False
@@ -108,6 +110,7 @@ class ControlPlane:
             group.create_task(self._store.follow(self._api))
             group.create_task(self._compile())
             group.create_task(self._announce_fault())
+            group.create_task(self._announce_problems())
 
     def _on_change(self, key: str) -> None:
         if key == _FAULT:
@@ -195,27 +198,33 @@ class ControlPlane:
         return Reading(self._inventory[1], totals, self._figures.window_s, datetime.now(UTC))
 
     async def _publish_rejection(self, workload: Workload, reason: str) -> None:
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        event = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"generateName": f"{workload.name}.", "namespace": workload.namespace},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": workload.namespace,
-                "name": workload.name,
-            },
-            "type": "Warning",
-            "reason": "ConfigurationRejected",
-            "message": reason[:1000],
-            "source": {"component": names.SERVICE},
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "count": 1,
-        }
+        pod = {"apiVersion": "v1", "kind": "Pod", "namespace": workload.namespace, "name": workload.name}
+        await self._publish(pod, "ConfigurationRejected", reason)
+
+    async def _announce_problems(self) -> None:
+        """Publishes what an object asks for and does not get, at that object."""
+        while True:
+            problem = await self._problems.get()
+            kind = kind_of(problem["kind"])
+            if kind is None:
+                continue
+            found = self._store.get(kind.key, problem["namespace"], problem["name"])
+            about = {
+                "apiVersion": kind.api_version,
+                "kind": problem["kind"],
+                "namespace": problem["namespace"],
+                "name": problem["name"],
+                "uid": str(found["metadata"].get("uid", "")) if found else "",
+            }
+            await self._publish(about, "Misconfigured", problem["message"])
+
+    async def _publish(self, about: Mapping[str, str], reason: str, message: str) -> None:
         try:
-            await self._api.request("POST", f"/api/v1/namespaces/{workload.namespace}/events", event)
+            await self._api.request(
+                "POST",
+                f"/api/v1/namespaces/{about['namespace']}/events",
+                warning(about, reason, message, datetime.now(UTC)),
+            )
         except ApiError as error:
             _LOG.warning("cannot publish an event: %s", error)
 

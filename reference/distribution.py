@@ -73,8 +73,13 @@ class Distribution:
     """The seats of all workloads and the configuration of each."""
 
     def __init__(
-        self, authority: Authority, settled: Callable[[], object], clock: Callable[[], float] = time.monotonic
+        self,
+        authority: Authority,
+        settled: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+        found: Callable[[Mapping[str, str]], object] = lambda problem: None,
     ) -> None:
+        self._found = found
         self._authority = authority
         self._settled = settled
         self._clock = clock
@@ -125,6 +130,7 @@ class Distribution:
         for problem in problems:
             if problem not in self._problems:
                 _LOG.warning("%(kind)s %(namespace)s/%(name)s: %(message)s", problem)
+                self._found(problem)
         self._problems = problems
 
     def _place(self, workload: Workload, account: str, files: Mapping[str, str]) -> None:

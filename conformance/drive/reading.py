@@ -36,6 +36,17 @@ class Reader:
         who = f"{account.namespace}/{account.name}" if account else "the runner"
         return ApiRead(who, path, answer.status, answer.body, round(self.clock.now() - self._started, 3))
 
+    def events(self, item: Object) -> ApiRead:
+        """The Events about an object, which an API server keeps for about an hour, also those of an earlier
+        object of that name."""
+        metadata = item["metadata"]
+        about = {"kind": item["kind"], "name": metadata["name"]}
+        chosen = ",".join(f"involvedObject.{key}={value}" for key, value in about.items())
+        path = f"/api/v1/namespaces/{metadata['namespace']}/events"
+        answer = self.cluster.request("GET", path, query={"fieldSelector": chosen})
+        at = round(self.clock.now() - self._started, 3)
+        return ApiRead("the runner", f"{path}?fieldSelector={chosen}", answer.status, answer.body, at)
+
     def metrics(
         self,
         namespace: str,

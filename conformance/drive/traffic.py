@@ -139,15 +139,21 @@ class Driver:
         if ledger["overflow"]:
             raise ExecFailed(f"the ledger of {address} is full")
 
-    def start(self, call: Call, *, rate_per_s: float, duration_s: float) -> Steady:
+    def start(
+        self,
+        call: Call,
+        manner: Manner = Manner(),
+        *,
+        rate_per_s: float,
+        duration_s: float,
+    ) -> Steady:
         """Start steady traffic that goes on until it is stopped, or for ``duration_s`` seconds."""
         name = f"{self.arena.placement.run}-{next(self._batches)}"
-        manner = Manner()
         plan = {
             "batches": [{**_batch(name, call, manner), "rate_per_s": rate_per_s, "duration_s": duration_s}]
         }
         (answer,) = self._ctl(call.client, {"op": "start", "plan": plan})
-        return Steady(self, call, name, answer["handle"])
+        return Steady(self, call, manner, name, answer["handle"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,7 @@ class Steady:
 
     driver: Driver
     call: Call
+    manner: Manner
     name: str
     handle: str
 
@@ -169,7 +176,7 @@ class Steady:
         lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
         results = _observations(self.call.client, lines)
         remembered = self.driver._ledgers(ledgers, [self.name])
-        return _traffic(self.call, results[self.name], remembered[self.name], Manner())
+        return _traffic(self.call, results[self.name], remembered[self.name], self.manner)
 
 
 def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:

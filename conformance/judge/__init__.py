@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance.judge.admission import header_form, headers_refused, refusals
 from conformance.judge.division import opened, shares
 from conformance.judge.environment import in_environment, starved
+from conformance.judge.events import told_at
 from conformance.judge.grants import access
 from conformance.judge.metrics import counts, percentiles
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
@@ -14,6 +15,7 @@ from conformance.judge.plain import all_of, inconclusive, not_applicable, not_cl
 from conformance.judge.ports import lands_on
 from conformance.judge.readings import reading
 from conformance.judge.registry import JUDGES, recall
+from conformance.judge.rollout import stepped
 from conformance.judge.routing import everything_reaches, nothing_reaches, preserved, restored, unharmed
 from conformance.judge.statistics import leak_bound, sample_size
 from conformance.judge.topology import edges
@@ -51,6 +53,8 @@ __all__ = [
     "sample_size",
     "shares",
     "starved",
+    "stepped",
+    "told_at",
     "unavailable",
     "unharmed",
 ]

@@ -270,7 +270,7 @@ FAULTS = (
     Fault(
         "access-never-withdrawn",
         "Grants outlive the edits and deletions that withdraw them.",
-        frozenset({"access-delete-and-narrow-revoke"}),
+        frozenset({"access-delete-and-narrow-revoke", "common-dynamic-reconfiguration"}),
         _NeverWithdrawn,
         origins=("destination-edit-or-missed-delete-leaves-grant",),
     ),

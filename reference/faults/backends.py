@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from reference.compiler.configuration import Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltWorld, service_of, with_slices
-from reference.world import Object, World, name_of, namespace_of
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
+from reference.world import Object, Workload, World, labels_of, name_of, namespace_of
 
 Name = tuple[str, str]
 
@@ -126,7 +128,49 @@ def _first_port_of_backends(world: World) -> World:
     return with_slices(world, first)
 
 
+def _one_label_suffices(world: World) -> World:
+    """Services of several labels stand before each pod that has one of them."""
+    selectors = {
+        (namespace_of(service), name_of(service)): selector
+        for service in world.of("services")
+        if len(selector := service["spec"].get("selector") or {}) > 1
+    }
+
+    def widen(item: dict[str, Any]) -> None:
+        wanted = selectors.get(service_of(item))
+        endpoints = item.get("endpoints") or []
+        if wanted is None or not endpoints:
+            return
+        known = {address for one in endpoints for address in one["addresses"]}
+        for pod in world.of("pods"):
+            address = str((pod.get("status") or {}).get("podIP", ""))
+            here = namespace_of(pod) == namespace_of(item)
+            if here and wanted.items() & labels_of(pod).items() and address and address not in known:
+                ready = {"ready": True, "serving": True, "terminating": False}
+                about = {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod)}
+                endpoints.append({"addresses": [address], "conditions": ready, "targetRef": about})
+
+    return with_slices(world, widen)
+
+
+def _untold(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    return replace(configuration, problems=())
+
+
+def _told_at_the_group(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Tells at an object of the same name, but another kind."""
+    moved = tuple(replace(problem, kind="HTTPRouteGroup") for problem in configuration.problems)
+    return replace(configuration, problems=moved)
+
+
 FAULTS = (
+    Fault(
+        "service-labels-are-alternatives",
+        "A pod stands behind a service if it has one of the labels that the service selects by.",
+        frozenset({"split-single-backend"}),
+        lambda: SpoiltWorld(_one_label_suffices),
+        origins=("service-selector-misread",),
+    ),
     Fault(
         "split-only-what-the-root-selects",
         "Of a backend's pods only those count that the root selects as well.",
@@ -212,5 +256,17 @@ FAULTS = (
         frozenset({"split-multi-port"}),
         lambda: SpoiltWorld(_first_port_of_backends),
         origins=("multi-port-service-crosstalk",),
+    ),
+    Fault(
+        "split-problems-untold",
+        "A backend that is left out is left out silently.",
+        frozenset({"split-misconfiguration-event"}),
+        lambda: SpoiltConfiguration(_untold),
+    ),
+    Fault(
+        "split-problems-told-elsewhere",
+        "What is wrong with a split is told at an object of another kind.",
+        frozenset({"split-misconfiguration-event"}),
+        lambda: SpoiltConfiguration(_told_at_the_group),
     ),
 )

@@ -114,7 +114,7 @@ FAULTS = (
     Fault(
         "route-group-edits-unseen",
         "Route groups are read once; edits of them are not seen.",
-        frozenset({"split-matches-group-update"}),
+        frozenset({"split-matches-group-update", "interact-shared-group"}),
         _GroupsAsFirstSeen,
         origins=("route-group-edit-or-removal-not-propagated",),
     ),

@@ -96,7 +96,15 @@ FAULTS = (
     Fault(
         "header-filters-dropped",
         "Header filters are lost on the way, so their matches hold for everybody.",
-        frozenset({"http-header-filter", "http-headers-and", "http-both-protocol-versions"}),
+        frozenset(
+            {
+                "http-header-filter",
+                "http-headers-and",
+                "http-both-protocol-versions",
+                "http-omitted-path-and-methods",
+                "http-path-method-header-conjunction",
+            }
+        ),
         _matches(_without_headers),
         origins=("header-filter-shape-mismatch",),
     ),

@@ -23,7 +23,7 @@ from reference.faults.spoilers import (
 )
 from reference.metrics import Figures
 from reference.spoiler import Faithful
-from reference.world import Object, Workload, World, labels_of, name_of, namespace_of
+from reference.world import Object, Workload, World, labels_of, namespace_of
 
 
 def _backends(split: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,39 +53,6 @@ def _total_of_one_hundred(split: dict[str, Any]) -> None:
 def _at_least_one(split: dict[str, Any]) -> None:
     for backend in _backends(split):
         backend["weight"] = max(backend["weight"], 1)
-
-
-class _FirstSeen(Faithful):
-    """Keeps each split as it was when it was first seen."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, Object] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
-
-    def _spoilt(self, world: World) -> World:
-        splits = world.of("trafficsplits")
-        return world.replacing(
-            "trafficsplits", [self._seen.setdefault(split["metadata"]["uid"], split) for split in splits]
-        )
-
-
-class _NeverForgotten(Faithful):
-    """Keeps splits whose objects are gone."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], Object] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
-
-    def _spoilt(self, world: World) -> World:
-        for split in world.of("trafficsplits"):
-            self._seen[namespace_of(split), name_of(split)] = split
-        return world.replacing("trafficsplits", self._seen.values())
 
 
 def _no_direct_access(configuration: Configuration, world: World, workload: Workload) -> Configuration:
@@ -232,6 +199,8 @@ FAULTS = (
                 "split-client-in-other-namespace",
                 "split-per-client-ratio",
                 "split-live-edits",
+                "split-namespace-scoping",
+                "interact-canary-rollout",
             }
         ),
         lambda: SpoiltObjects("trafficsplits", _equal_weights),
@@ -254,22 +223,18 @@ FAULTS = (
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
-        frozenset({"split-zero-weight-gets-nothing", "split-live-edits", "split-overlapping-selectors"}),
+        frozenset(
+            {
+                "split-zero-weight-gets-nothing",
+                "split-live-edits",
+                "split-overlapping-selectors",
+                "split-backend-precreated-zero",
+                "interact-canary-rollout",
+                "common-crds-are-namespaced",
+            }
+        ),
         lambda: SpoiltObjects("trafficsplits", _at_least_one),
         origins=("zero-weight-backend-gets-traffic",),
-    ),
-    Fault(
-        "split-edits-ignored",
-        "A split stays as it was when it was created.",
-        frozenset({"split-live-edits", "split-overlapping-selectors"}),
-        _FirstSeen,
-    ),
-    Fault(
-        "split-deletion-ignored",
-        "A deleted split stays in force.",
-        frozenset({"split-delete-restores-root"}),
-        _NeverForgotten,
-        origins=("moved-or-twin-split-leaves-stale-override",),
     ),
     Fault(
         "split-cuts-off-direct-access",

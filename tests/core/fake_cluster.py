@@ -96,6 +96,8 @@ class FakeCluster:
         parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
         namespace = parts[1] if parts[0] == "namespaces" and len(parts) > 2 else ""
         plural, *names = parts[2:] if namespace else parts
+        if plural == "events":
+            return Answer(200, {"items": self.mesh.events(self.objects, namespace)})
         api = path.split("/")[2] if path.startswith("/api/") else "/".join(path.split("/")[2:4])
         (kind,) = [kind for kind in self.serves.get(api, ()) if _plural(kind) == plural] or [""]
         if method == "POST" and body is not None and "dryRun" in query:

@@ -57,6 +57,21 @@ class FakeMesh:
         self.background[handle] = lines
         return [{"handle": handle}]
 
+    def events(self, objects: Objects, namespace: str) -> list[dict[str, Any]]:
+        """What is told of the splits of a namespace: backends without a port of their root."""
+        told = []
+        for (kind, where, name), split in objects.items():
+            if not self.splits or kind != "TrafficSplit" or where != namespace:
+                continue
+            root = objects.get(("Service", namespace, split["spec"]["service"]), {"spec": {"ports": []}})
+            for port in root["spec"]["ports"]:
+                for backend in split["spec"]["backends"]:
+                    if _endpoints(objects, namespace, backend["service"], port["port"]) is None:
+                        about = {"kind": kind, "name": name}
+                        message = f"{backend['service']} has no port {port['port']}"
+                        told.append({"metadata": {"name": name}, "involvedObject": about, "message": message})
+        return told
+
     def _run(
         self, objects: Objects, client: dict[str, Any], batches: Iterable[Batch]
     ) -> Iterator[dict[str, Any]]:
@@ -141,7 +156,7 @@ def _selects(objects: Objects, split: Mapping[str, Any], batch: Batch) -> bool:
 
 
 def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> list[End] | None:
-    """Where a port of a service leads; None for a service without that port."""
+    """Where a port of a service leads; None for one that does not exist, or has not that port."""
     if ("Service", namespace, service) not in objects:
         return None
     found = objects["Service", namespace, service]["spec"]

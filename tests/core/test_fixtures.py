@@ -121,7 +121,7 @@ class TestWorkloads:
         assert found == {
             "main": "open",
             "access": "joined",
-            "peer": "joined",
+            "peer": "open",
             "outside": "outside",
             "metrics": "open",
         }

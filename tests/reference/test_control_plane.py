@@ -152,6 +152,36 @@ def test_a_refused_configuration_is_published_at_the_pod() -> None:
     run(scenario)
 
 
+def test_what_a_split_does_not_get_is_told_at_the_split_once() -> None:
+    events = "/api/v1/namespaces/shop/events"
+    split = {
+        "apiVersion": "split.smi-spec.io/v1alpha4",
+        "kind": "TrafficSplit",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u-1"},
+        "spec": {"service": "web", "backends": [{"service": "gone", "weight": 1}]},
+    }
+
+    async def scenario(setting: Setting) -> None:
+        await setting.poll()
+        setting.fake.put("/apis/split.smi-spec.io/v1alpha4/trafficsplits", split)
+        await eventually(lambda: any(path == events for _, path, _ in setting.fake.requests))
+        setting.fake.put(PODS, pod("another", "10.0.0.3"))
+        seats = (await setting.health())["workloads"]
+        assert seats == 1
+        (told,) = [body for _, path, body in setting.fake.requests if path == events]
+        assert told["involvedObject"] == {
+            "apiVersion": "split.smi-spec.io/v1alpha4",
+            "kind": "TrafficSplit",
+            "namespace": "shop",
+            "name": "web",
+            "uid": "u-1",
+        }
+        assert (told["type"], told["reason"]) == ("Warning", "Misconfigured")
+        assert told["message"] == "service web does not exist in a meshed namespace"
+
+    run(scenario)
+
+
 def active(setting: Setting) -> str | None:
     (config_map,) = setting.fake.objects[FAULTS].values()
     annotations: dict[str, str] = config_map["metadata"].get("annotations", {})

@@ -12,8 +12,11 @@ from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/alternatives", arena=("access",), groups=("access", "specs"))
 
-SERVERS = ("access/server",)
+SERVERS = ("access/server", "access/other")
 EXPECTED = {"GET /a": "granted", "POST /b": "granted", "POST /a": "denied", "GET /b": "denied"}
+
+ANYTHING = ("GET /m", "DELETE /elsewhere")
+"""Granted at a server one of whose alternatives is everything."""
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,10 @@ def alternatives(scenario: Scenario) -> Table:
         method, path = name.split()
         call = scenario.call("access/alpha", "access/server", method=method, path=path)
         asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+    for name in ANYTHING:
+        method, path = name.split()
+        call = scenario.call("access/alpha", "access/other", method=method, path=path)
+        asks.append(Ask(f"{name} where anything goes", "granted", call, "other"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 

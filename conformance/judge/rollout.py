@@ -1,0 +1,78 @@
+"""Whether a change of weights arrives without a moment in which neither the old nor the new ones hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from conformance.evidence import Settling, Traffic
+from conformance.judge import seen
+from conformance.judge.registry import judge
+from conformance.judge.statistics import LEAST, regions
+from conformance.judge.words import counted, number, several
+from conformance.verdict import Judgement, Verdict
+
+
+@judge
+def stepped(
+    effect: Judgement,
+    during: Traffic,
+    earlier: Mapping[str, int],
+    later: Mapping[str, int],
+    settling: Settling,
+) -> Judgement:
+    """Steady traffic over a change from ``earlier`` to ``later`` weights goes nowhere else, and none fails.
+
+    Each backend's count lies within what its two weights, and any mixture of them, make likely: a mesh that
+    swings beyond either is seen. Which moment the change came at is not known, so a count between the two is
+    accepted wherever it lies; the sample drawn under the later weights is ``effect``'s affair. Each end is
+    the end of the region that ``statistics.regions`` gives for that weight alone, so a mesh whose every draw
+    is by one of the two weights is outside with no more than its α. A claim of preservation: nothing is
+    concluded unless ``effect``, a judgement of the same change, is a pass.
+    """
+    asked = (
+        "every request of the change goes to a backend of either step, within their shares, and none fails"
+    )
+    if not effect.passed:
+        reason = f"cannot be told from no mesh: no effect was seen in force ({effect.summary})"
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+    return (
+        seen.wrong(
+            seen.strays(during, _listed(earlier, later)),
+            seen.failed(during),
+            *([] if _by_connection(during) else _beyond(during, earlier, later)),
+            expected=asked,
+            hint="a mesh that removes the old configuration before it has the new one shows it here",
+        )
+        or seen.contradictory(during)
+        or seen.too_few(during, LEAST, "a leak of 5 points")
+        or Judgement(Verdict.PASS, _told(during, settling), expected=asked)
+    )
+
+
+def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:
+    """The backends that may get something in one of the two steps."""
+    return {name for weights in (earlier, later) for name, weight in weights.items() if weight}
+
+
+def _by_connection(during: Traffic) -> bool:
+    # One draw for each connection is no draw for each request: their number says nothing of the shares.
+    return bool(not during.fresh and during.connections and during.uniform_connections == during.connections)
+
+
+def _beyond(during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int]) -> Iterator[str]:
+    names = sorted({*earlier, *later})
+    ends = [
+        regions(during.sent, {name: weights.get(name, 0) for name in names}) for weights in (earlier, later)
+    ]
+    for name in names:
+        low, high = min(end[name].low for end in ends), max(end[name].high for end in ends)
+        got = during.answered.get(name, 0)
+        if not low <= got <= high:
+            total = several(during.sent, "request")
+            yield f"{name} got {got:,} of {total} where {low:,} to {high:,} lie between the two steps"
+
+
+def _told(during: Traffic, settling: Settling) -> str:
+    took = "" if settling.took_s is None else f"arrived after {number(settling.took_s)} s; "
+    total = several(during.sent, "request")
+    return f"{took}none of {total} failed meanwhile ({counted(during.answered)})"

@@ -1,0 +1,40 @@
+"""Route groups of one name in two namespaces are two groups: each split follows that of its own namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("common/namespaces", arena=("main", "peer"), groups=("split", "specs"))
+
+SERVERS = ["main/v1", "main/v2", "peer/peer"]
+FEW = 300
+
+
+@pytest.fixture(scope="module")
+def sides(scenario: Scenario) -> Mapping[str, Effect]:
+    scenario.provide()
+    wanted = {}
+    for side, server in {"main": "v2", "peer": "peer"}.items():
+        call = scenario.call("main/client", f"{side}/picked", requests=FEW, headers={"x-side": side})
+        wanted[side] = Division(call, frozenset({server}), dead_before=side == "peer")
+    effects = scenario.effects(list(wanted.values()), "splits.yaml", servers=SERVERS)
+    return dict(zip(wanted, effects, strict=True))
+
+
+@pytest.mark.requirement("common-crds-are-namespaced")
+def test_groups_of_one_name_in_two_namespaces_hold_side_by_side(
+    sides: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    main, peer = sides["main"], sides["peer"]
+    verdict(
+        judge.all_of(
+            main=judge.everything_reaches(*main[:2], "v2", main.settling),
+            peer=judge.opened(*peer[:2], {"peer": 1}, peer.settling),
+        )
+    )

@@ -1,0 +1,57 @@
+"""A split does not alter who may call whom: what counts is the account behind the backend that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Division, Effect, Scenario, Table
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "common/split-and-access", arena=("access", "outside"), groups=("split", "access", "specs")
+)
+
+CLIENT = "access/alpha"
+WEIGHTS = {"server": 75, "other": 25}
+SERVERS = ["access/server", "access/other", "access/beta", "outside/outsider"]
+
+
+@dataclass(frozen=True)
+class Identities:
+    """A split whose backends' accounts alone are granted, then one whose root's account alone is."""
+
+    backends: Effect
+    root: Table
+
+
+@pytest.fixture(scope="module")
+def identities(scenario: Scenario) -> Identities:
+    scenario.provide()
+    front = scenario.call(CLIENT, "access/front", requests=sample_size(WEIGHTS))
+    wanted = Division(front, frozenset(WEIGHTS), dead_before=True)
+    (backends,) = scenario.effects([wanted], "1-backends.yaml", servers=SERVERS)
+    closed, twin = (scenario.call(CLIENT, one) for one in ("access/closed", "outside/outsider"))
+    asks = [
+        Ask("the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-beta"), "beta"),
+        Ask("the backend through the split", "denied", closed, "server", twin),
+    ]
+    scenario.delete("1-backends.yaml")
+    return Identities(backends, scenario.access(asks, "2-root.yaml", servers=SERVERS))
+
+
+@pytest.mark.requirement("interact-split-access-on-backend-identity")
+def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
+    identities: Identities, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = identities.backends
+    verdict(
+        judge.all_of(
+            backends_granted=judge.opened(before, sample, WEIGHTS, settling),
+            root_granted=judge.access(*identities.root.pick()),
+        )
+    )

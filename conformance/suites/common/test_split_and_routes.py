@@ -1,0 +1,123 @@
+"""Splits and targets that go by routes: each is created, edited and deleted while the workloads run on.
+
+Calls are made from, and ledgers read in, the same pods throughout: one that was made anew could not be asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "common/split-and-routes", arena=("access", "outside"), groups=("split", "access", "specs")
+)
+
+CLIENT = "access/alpha"
+SERVERS = ("access/server", "access/other", "outside/outsider")
+BETA, GAMMA = {"x-beta": "yes"}, {"x-gamma": "yes"}
+INNER, OUTER = {"x-ring": "inner"}, {"x-ring": "outer"}
+Row = tuple[str, str, dict[str, str], str]
+"""The service that is called, the path, the headers, and who is to answer; nobody where it is empty."""
+
+MIXED: dict[str, Row] = {
+    "selected and granted": ("mixed", "/api", BETA, "other"),
+    "selected and not granted": ("mixed", "/admin", BETA, ""),
+    "not selected": ("mixed", "/admin", {}, "server"),
+    "selected, but not by the split": ("other", "/admin", BETA, ""),
+}
+SHARED: dict[str, Row] = {
+    "the group's through the split": ("ringed", "/x", INNER, "other"),
+    "others through the split": ("ringed", "/x", OUTER, "server"),
+    "the group's to the backend": ("other", "/x", INNER, "other"),
+    "others to the backend": ("other", "/x", OUTER, ""),
+}
+EDITED: dict[str, Row] = {
+    "newly selected and granted": ("mixed", "/next", GAMMA, "other"),
+    "newly selected, no longer granted": ("mixed", "/api", GAMMA, ""),
+    "no longer selected": ("mixed", "/api", BETA, "server"),
+}
+SHARED_EDITED: dict[str, Row] = {
+    "the group's through the split": ("ringed", "/x", OUTER, "other"),
+    "others through the split": ("ringed", "/x", INNER, "server"),
+    "the group's to the backend": ("other", "/x", OUTER, "other"),
+    "others to the backend": ("other", "/x", INNER, ""),
+}
+DELETED: dict[str, Row] = {
+    "the split is gone": ("mixed", "/next", GAMMA, "server"),
+    "the grant is gone": ("other", "/next", {}, ""),
+}
+
+
+@dataclass(frozen=True)
+class Steps:
+    created: Table
+    edited: Table
+    deleted: Table
+
+
+def asks(scenario: Scenario, rows: dict[str, Row]) -> list[Ask]:
+    """The calls of a table; what nobody is to answer would be answered by other."""
+    made = []
+    for name, (service, path, headers, server) in rows.items():
+        call, twin = (
+            scenario.call(CLIENT, one, path=path, headers=headers)
+            for one in (f"access/{service}", "outside/outsider")
+        )
+        expect: Literal["granted", "denied"] = "granted" if server else "denied"
+        made.append(Ask(name, expect, call, server or "other", twin))
+    return made
+
+
+@pytest.fixture(scope="module")
+def steps(scenario: Scenario) -> Steps:
+    scenario.provide()
+
+    tables = [asks(scenario, rows) for rows in (MIXED | SHARED, EDITED | SHARED_EDITED, DELETED)]
+    never = [scenario.before(table, SERVERS) for table in tables]
+
+    def step(position: int, *files: str) -> Table:
+        return scenario.access(tables[position], *files, servers=SERVERS, before=never[position])
+
+    created = step(0, "1-created.yaml")
+    edited = step(1, "2-edited.yaml")
+    scenario.delete("3-withdrawn.yaml")
+    return Steps(created, edited, step(2))
+
+
+@pytest.mark.requirement("interact-split-matches-with-target-routes")
+def test_what_the_split_selects_must_be_granted_at_the_backend_as_well(
+    steps: Steps, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*steps.created.pick(*MIXED)))
+
+
+@pytest.mark.requirement("interact-shared-group")
+def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
+    steps: Steps, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(
+        judge.all_of(
+            created=judge.access(*steps.created.pick(*SHARED)),
+            edited=judge.access(*steps.edited.pick(*SHARED_EDITED)),
+        )
+    )
+
+
+@pytest.mark.requirement("common-dynamic-reconfiguration")
+def test_creating_editing_and_deleting_take_effect_on_running_workloads(
+    steps: Steps, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(
+        judge.all_of(
+            created=judge.access(*steps.created.pick(*MIXED)),
+            edited=judge.access(*steps.edited.pick(*EDITED)),
+            deleted=judge.access(*steps.deleted.pick(*DELETED)),
+        )
+    )

@@ -1,0 +1,51 @@
+"""Within a match everything that is given must hold, and what is left out is no condition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/conjunction", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+BLUE, PHONE = {"x-team": "blue"}, {"user-agent": "x iPhone x"}
+OMITTED = {
+    "GET / blue": ("granted", "GET", "/", BLUE),
+    "POST /a/b blue": ("granted", "POST", "/a/b", BLUE),
+    "GET /": ("denied", "GET", "/", {}),
+    "POST /a/b": ("denied", "POST", "/a/b", {}),
+}
+CONJUNCTION = {
+    "GET /api/x iPhone": ("granted", "GET", "/api/x", PHONE),
+    "GET /other iPhone": ("denied", "GET", "/other", PHONE),
+    "POST /api/x iPhone": ("denied", "POST", "/api/x", PHONE),
+    "GET /api/x Android": ("denied", "GET", "/api/x", {"user-agent": "x Android x"}),
+}
+
+
+@pytest.fixture(scope="module")
+def conjunction(scenario: Scenario) -> Table:
+    asks = []
+    for name, (expect, method, path, headers) in (OMITTED | CONJUNCTION).items():
+        call = scenario.call("access/alpha", "access/server", method=method, path=path, headers=headers)
+        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+    return scenario.access(asks, "target.yaml", servers=SERVERS)
+
+
+@pytest.mark.requirement("http-omitted-path-and-methods")
+def test_a_match_of_headers_alone_holds_for_any_path_and_method(
+    conjunction: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*conjunction.pick(*OMITTED)))
+
+
+@pytest.mark.requirement("http-path-method-header-conjunction")
+def test_path_method_and_headers_of_a_match_must_all_hold(
+    conjunction: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*conjunction.pick(*CONJUNCTION)))

@@ -1,0 +1,40 @@
+"""Routes describe traffic and grant nothing by themselves, whatever they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/inert", arena=("access", "outside"), groups=("access", "specs")
+)
+
+SERVERS = ("access/server", "access/other", "outside/outsider")
+
+
+@pytest.fixture(scope="module")
+def inert(scenario: Scenario) -> Table:
+    def ask(client: str, server: str) -> Ask:
+        call, twin = (scenario.call(client, one) for one in (f"access/{server}", "outside/outsider"))
+        granted = server == "other" and client == "access/alpha"
+        return Ask(f"{client} to {server}", "granted" if granted else "denied", call, server, twin)
+
+    asks = [
+        ask(client, server) for server in ("other", "server") for client in ("access/alpha", "access/beta")
+    ]
+    before = scenario.before(asks, SERVERS)
+    scenario.apply_objects(scenario.expressible("1-routes.yaml"))
+    # The grant that comes after them shows that the mesh has seen the routes.
+    return scenario.access(asks, "2-target.yaml", servers=SERVERS, before=before)
+
+
+@pytest.mark.requirement("http-group-inert-alone")
+def test_routes_that_no_target_refers_to_grant_nothing(
+    inert: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*inert.pick()))

@@ -1,0 +1,160 @@
+"""The specification's canary workflow, from a new version that is not there yet to the old one's retirement.
+
+Each step is made under steady traffic. Success counts by backend, which the workflow looks at where a mesh
+has metrics, are the affair of the metrics suites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario, sampling
+from conformance.evidence import Settling, Traffic
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
+
+EVERYBODY = frozenset({"v1", "v2", "v3", "client-b", "fresh"})
+OLD, QUARTER, NEW = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}, {"v1": 0, "fresh": 100}
+ALL_OF_IT = 1000
+STEADY_PER_S = 300.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """The effect of a step, and the steady traffic from before it was made until after it was measured."""
+
+    effect: Effect
+    during: Traffic
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """All steps in their order; ``by_name`` is what the new version got under its own name, at weight 0."""
+
+    reserved: Effect
+    created: Step
+    by_name: Traffic
+    quarter: Step
+    whole: Step
+    retired: Step
+    deleted: tuple[Traffic, Settling]
+    steady: Traffic
+
+
+@pytest.fixture(scope="module")
+def rollout(scenario: Scenario) -> Rollout:
+    scenario.provide()
+    scenario.apply("stable.yaml")
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    root = scenario.call("main/client", "main/canary", requests=ALL_OF_IT)
+
+    def step(change: Callable[[], None], last: Effect, among: set[str], requests: int) -> Step:
+        steady = scenario.driver.start(root, sampling(last.sample), rate_per_s=STEADY_PER_S, duration_s=60.0)
+        change()
+        division = Division(
+            replace(root, requests=requests), frozenset(among), frozenset(among) - set(last.sample.answered)
+        )
+        (effect,) = scenario.samples([division], [last.sample], servers)
+        return Step(effect, steady.stop(ledgers=servers))
+
+    def create() -> None:
+        scenario.apply("2-fresh.yaml")
+        scenario.arena.adopt("main/fresh")
+        servers.append("main/fresh")
+        scenario.until_answered([by_name], lambda _, seen: True, ["the new version answers to its own name"])
+
+    by_name = scenario.call("main/client", "main/fresh", requests=200)
+    (reserved,) = scenario.effects(
+        [Division(root, frozenset({"v1"}))], "1-before-fresh.yaml", servers=servers
+    )
+    created = step(create, reserved, {"v1"}, ALL_OF_IT)
+    (direct,) = scenario.send(by_name, servers=servers)
+    quarter = step(
+        lambda: scenario.apply("3-quarter.yaml"), created.effect, {"v1", "fresh"}, sample_size(QUARTER)
+    )
+    whole = step(lambda: scenario.apply("4-all.yaml"), quarter.effect, {"fresh"}, ALL_OF_IT)
+
+    def retire() -> None:
+        scenario.apply("5-only-fresh.yaml")
+        scenario.delete("stable.yaml")
+
+    # The old version's last share is the null control: nothing new is to be seen in its retirement.
+    retired = step(retire, whole.effect, {"fresh"}, ALL_OF_IT)
+    steady = scenario.driver.start(root, rate_per_s=STEADY_PER_S, duration_s=60.0)
+    deleted = _deletion(scenario, servers)
+    over = steady.stop(ledgers=servers)
+    # Other roots select pods by that label as well: the next scenario is not to meet this one.
+    scenario.delete("2-fresh.yaml")
+    scenario.until(lambda: _gone(scenario), "the new version is gone", within_s=30.0)
+    return Rollout(reserved, created, direct, quarter, whole, retired, deleted, over)
+
+
+def _gone(scenario: Scenario) -> bool:
+    pods = scenario.cluster.list("v1", "Pod", scenario.arena.namespace("main"), labels="app=fresh")
+    return not pods
+
+
+def _deletion(scenario: Scenario, servers: list[str]) -> tuple[Traffic, Settling]:
+    root = scenario.call("main/client", "main/canary", requests=200)
+    scenario.delete("5-only-fresh.yaml")
+    (settling,), _ = scenario.until_answered(
+        [replace(root, requests=POLL_REQUESTS)],
+        lambda _, seen: set(seen.answered) >= EVERYBODY,
+        ["all pods of the root answer again"],
+    )
+    (after,) = scenario.driver.send([root], POLL, ledgers=servers)
+    return after, settling
+
+
+@pytest.mark.requirement("split-backend-precreated-zero")
+def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_weight_zero(
+    rollout: Rollout, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = rollout.reserved
+    reserved = judge.everything_reaches(before, sample, "v1", settling)
+    created = rollout.created
+    verdict(
+        judge.all_of(
+            before_it_exists=reserved,
+            while_it_is_created=judge.stepped(reserved, created.during, OLD, OLD, settling),
+            once_it_is_there=judge.everything_reaches(
+                before, created.effect.sample, "v1", created.effect.settling
+            ),
+            by_its_own_name=judge.preserved(reserved, rollout.by_name, "fresh"),
+        )
+    )
+
+
+@pytest.mark.requirement("interact-canary-rollout")
+def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
+    rollout: Rollout, verdict: Callable[[Judgement], None]
+) -> None:
+    reserved, quarter, whole, retired = (
+        rollout.reserved,
+        rollout.quarter,
+        rollout.whole,
+        rollout.retired,
+    )
+    divided = judge.shares(*quarter.effect[:2], QUARTER, quarter.effect.settling)
+    everything = judge.everything_reaches(*whole.effect[:2], "fresh", whole.effect.settling)
+    after, settling = rollout.deleted
+    verdict(
+        judge.all_of(
+            reserved=judge.everything_reaches(*reserved[:2], "v1", reserved.settling),
+            quarter=divided,
+            on_the_way_to_a_quarter=judge.stepped(
+                divided, quarter.during, OLD, QUARTER, quarter.effect.settling
+            ),
+            whole=everything,
+            on_the_way_to_all=judge.stepped(everything, whole.during, QUARTER, NEW, whole.effect.settling),
+            retirement=judge.preserved(everything, [retired.during, retired.effect.sample], "fresh"),
+            deletion=judge.restored(retired.effect.sample, after, sorted(EVERYBODY), settling),
+            meanwhile=judge.unharmed(rollout.steady),
+        )
+    )

@@ -1,0 +1,84 @@
+"""A split is about services of its own namespace, whatever has the same names elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Traffic
+from conformance.judge.statistics import sample_size
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/namespaces", arena=("main", "peer"), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3", "main/client-b", "peer/peer"]
+CLIENTS = ("main/client", "peer/peer")
+WEIGHTS = {"v1": 75, "v2": 25}
+FEW = 300
+
+
+@dataclass(frozen=True)
+class Namespaces:
+    """A split in one namespace, by client, and what was sent elsewhere meanwhile; then twins in both."""
+
+    split: Mapping[str, Effect]
+    namesake: list[Traffic]
+    other: list[Traffic]
+    twins: Mapping[str, Effect]
+
+
+@pytest.fixture(scope="module")
+def namespaces(scenario: Scenario) -> Namespaces:
+    scenario.provide()
+    size, weighted = sample_size(WEIGHTS), frozenset(WEIGHTS)
+    calls = [scenario.call(client, "main/shared", requests=size) for client in CLIENTS]
+    split = scenario.effects([Division(call, weighted) for call in calls], "1-one.yaml", servers=SERVERS)
+    namesake = [scenario.call(client, "peer/shared", requests=FEW) for client in CLIENTS]
+    other = [scenario.call(client, "main/v3", requests=FEW) for client in CLIENTS]
+    meanwhile = scenario.send(*namesake, *other, servers=SERVERS)
+    wanted = [
+        Division(scenario.call("main/client", "main/mirror", requests=FEW), frozenset({"v2"})),
+        Division(
+            scenario.call("main/client", "peer/mirror", requests=FEW), frozenset({"peer"}), dead_before=True
+        ),
+    ]
+    twins = scenario.effects(wanted, "2-both.yaml", servers=SERVERS)
+    return Namespaces(
+        dict(zip(CLIENTS, split, strict=True)),
+        meanwhile[: len(CLIENTS)],
+        meanwhile[len(CLIENTS) :],
+        dict(zip(("main", "peer"), twins, strict=True)),
+    )
+
+
+@pytest.mark.requirement("split-namespace-scoping")
+def test_a_split_is_about_services_of_its_own_namespace_only(
+    namespaces: Namespaces, verdict: Callable[[Judgement], None]
+) -> None:
+    near, far = (namespaces.split[client] for client in CLIENTS)
+    here = judge.shares(*near[:2], WEIGHTS, near.settling)
+    verdict(
+        judge.all_of(
+            from_its_own_namespace=here,
+            from_another=judge.shares(*far[:2], WEIGHTS, far.settling),
+            root_of_that_name_elsewhere=judge.preserved(here, namespaces.namesake, "peer"),
+            other_service=judge.preserved(here, namespaces.other, "v3"),
+        )
+    )
+
+
+@pytest.mark.requirement("common-crds-are-namespaced")
+def test_splits_of_one_name_in_two_namespaces_hold_side_by_side(
+    namespaces: Namespaces, verdict: Callable[[Judgement], None]
+) -> None:
+    main, peer = namespaces.twins["main"], namespaces.twins["peer"]
+    verdict(
+        judge.all_of(
+            main=judge.everything_reaches(*main[:2], "v2", main.settling),
+            peer=judge.opened(*peer[:2], {"peer": 1}, peer.settling),
+        )
+    )

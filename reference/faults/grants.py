@@ -1,0 +1,167 @@
+"""Faults of what targets make of routes: lost parts of matches, ports, routes that nobody refers to."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from reference.faults import Fault
+from reference.faults.spoilers import SpoiltObjects, SpoiltWorld
+from reference.world import Object, World, account_of, name_of, namespace_of
+
+Match = dict[str, Any]
+_NOWHERE = 1
+"""A port on which no workload listens."""
+
+
+def _without_headers_alone(group: dict[str, Any]) -> None:
+    matches = group["spec"].get("matches") or ()
+    group["spec"]["matches"] = [one for one in matches if one.get("pathRegex") or one.get("methods")]
+
+
+def _headers_apart(group: dict[str, Any]) -> None:
+    """Each match with a path becomes two: its route, and its headers for any route."""
+    matches: list[Match] = []
+    for match in group["spec"].get("matches") or ():
+        if match.get("headers") and match.get("pathRegex"):
+            matches.append({key: value for key, value in match.items() if key != "headers"})
+            matches.append({"name": f"{match['name']}-headers", "headers": match["headers"]})
+        else:
+            matches.append(match)
+    group["spec"]["matches"] = matches
+
+
+def _is_anything(match: Match) -> bool:
+    return (
+        match.get("pathRegex", ".*") == ".*"
+        and match.get("methods", ["*"]) == ["*"]
+        and not match.get("headers")
+    )
+
+
+def _without_anything(group: dict[str, Any]) -> None:
+    matches = group["spec"].get("matches") or []
+    narrow = [match for match in matches if not _is_anything(match)]
+    group["spec"]["matches"] = narrow or matches
+
+
+def _granted_by_name(world: World) -> World:
+    """A route group is a grant to everybody of the account that has its name."""
+    callers: dict[str, set[str]] = {}
+    for pod in world.of("pods"):
+        callers.setdefault(namespace_of(pod), set()).add(account_of(pod))
+    made: list[Object] = []
+    for group in world.of("httproutegroups"):
+        namespace, name = namespace_of(group), name_of(group)
+        subjects = [
+            {"kind": "ServiceAccount", "name": one, "namespace": namespace}
+            for one in sorted(callers.get(namespace, ()))
+        ]
+        made.append(
+            {
+                "apiVersion": "access.smi-spec.io/v1alpha3",
+                "kind": "TrafficTarget",
+                "metadata": {"namespace": namespace, "name": f"by-name-{name}"},
+                "spec": {
+                    "destination": {"kind": "ServiceAccount", "name": name, "namespace": namespace},
+                    "rules": [{"kind": "HTTPRouteGroup", "name": name}],
+                    "sources": subjects,
+                },
+            }
+        )
+    return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
+
+
+def _ports(route: Object) -> list[int]:
+    listed: list[int] = ((route.get("spec") or {}).get("matches") or {}).get("ports") or []
+    return listed
+
+
+def _no_ports_are_none(route: dict[str, Any]) -> None:
+    if not _ports(route):
+        route["spec"] = {"matches": {"ports": [_NOWHERE]}}
+
+
+def _listed_ports_only(world: World) -> World:
+    """The ports of all routes of a target are collected into one list, where 'all' adds nothing."""
+    listed = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of("tcproutes")}
+    targets = []
+    for target in world.of("traffictargets"):
+        copied: dict[str, Any] = copy.deepcopy(dict(target))
+        rules = copied["spec"].get("rules") or []
+        tcp = [rule for rule in rules if rule["kind"] == "TCPRoute"]
+        limited = [rule for rule in tcp if listed.get((namespace_of(target), rule["name"]))]
+        if limited:
+            copied["spec"]["rules"] = [rule for rule in rules if rule not in tcp or rule in limited]
+        targets.append(copied)
+    return world.replacing("traffictargets", targets)
+
+
+FAULTS = (
+    Fault(
+        "headers-only-match-lost",
+        "A match of headers alone is lost, for lack of a path.",
+        frozenset(
+            {
+                "http-omitted-path-and-methods",
+                "split-matches-group-update",
+                "split-matches-multiple-groups",
+                "split-matches-select-traffic",
+                "split-matches-whole-group",
+                "common-crds-are-namespaced",
+                "common-dynamic-reconfiguration",
+                "interact-shared-group",
+                "interact-split-matches-with-target-routes",
+            }
+        ),
+        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
+        origins=("headers-only-match-rejected",),
+    ),
+    Fault(
+        "header-filters-by-themselves",
+        "The header filters of a match suffice, whatever the path and the method.",
+        frozenset(
+            {
+                "http-path-method-header-conjunction",
+                "http-header-filter",
+                "http-headers-and",
+                "http-both-protocol-versions",
+                "http-schema-by-version",
+                "common-version-compat-matrix",
+            }
+        ),
+        lambda: SpoiltObjects("httproutegroups", _headers_apart),
+    ),
+    Fault(
+        "wildcard-alternative-lost",
+        "A match of everything adds no condition, so beside a narrower one it is lost.",
+        frozenset({"http-matches-or"}),
+        lambda: SpoiltObjects("httproutegroups", _without_anything),
+        origins=("wildcard-alternative-vanishes-from-or",),
+    ),
+    Fault(
+        "route-groups-grant-by-name",
+        "A route group opens the account of its name to all callers of the namespace.",
+        frozenset({"http-group-inert-alone"}),
+        lambda: SpoiltWorld(_granted_by_name),
+    ),
+    Fault(
+        "tcp-no-ports-are-none",
+        "A TCPRoute without ports matches nothing.",
+        frozenset({"l4-empty-ports-match-all"}),
+        lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
+    ),
+    Fault(
+        "tcp-listed-ports-hide-all",
+        "Next to a TCPRoute that lists ports, one that stands for all of them adds nothing.",
+        frozenset({"l4-empty-ports-match-all"}),
+        lambda: SpoiltWorld(_listed_ports_only),
+    ),
+    Fault(
+        "tcp-portless-is-none",
+        "A TCPRoute of a version without ports matches nothing.",
+        frozenset({"tcp-portless-covers-all"}),
+        lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
+        versions="access=v1alpha2,specs=v1alpha3",
+    ),
+)

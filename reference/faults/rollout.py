@@ -1,0 +1,173 @@
+"""Faults of changes: edits and deletions that do not arrive, or not at once, and late backends."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from reference.compiler.configuration import JSON, Configuration
+from reference.faults import Fault
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, every, with_routes
+from reference.metrics import Figures
+from reference.spoiler import Faithful
+from reference.world import Object, Workload, World, name_of, namespace_of
+
+_ON_ITS_WAY_S = 0.3
+"""How long an edit is on its way."""
+
+
+class _FirstSeen(Faithful):
+    """Keeps each split as it was when it was first seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Object] = {}
+        self._spoil = lru_cache(maxsize=2)(self._spoilt)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _spoilt(self, world: World) -> World:
+        splits = world.of("trafficsplits")
+        return world.replacing(
+            "trafficsplits", [self._seen.setdefault(split["metadata"]["uid"], split) for split in splits]
+        )
+
+
+class _NeverForgotten(Faithful):
+    """Keeps splits whose objects are gone."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], Object] = {}
+        self._spoil = lru_cache(maxsize=2)(self._spoilt)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+    def _spoilt(self, world: World) -> World:
+        for split in world.of("trafficsplits"):
+            self._seen[namespace_of(split), name_of(split)] = split
+        return world.replacing("trafficsplits", self._seen.values())
+
+
+def _only_if_complete(world: World) -> World:
+    services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+    kept = [
+        split
+        for split in world.of("trafficsplits")
+        if all((namespace_of(split), one["service"]) in services for one in split["spec"]["backends"])
+    ]
+    return world.replacing("trafficsplits", kept)
+
+
+def _nothing_at_first(split: Object) -> list[Object]:
+    return []
+
+
+def _everything_to_the_last(split: Object) -> list[Object]:
+    copied: dict[str, Any] = copy.deepcopy(dict(split))
+    backends = copied["spec"]["backends"]
+    for backend in backends[:-1]:
+        backend["weight"] = 0
+    return [copied]
+
+
+def _zero_refused(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Routes over a backend of weight 0 add up to 0, which Envoy refuses: the earlier ones stay."""
+
+    def empty(name: str, routes: JSON) -> None:
+        for holder in every(routes, "weighted_clusters"):
+            clusters = holder["weighted_clusters"]["clusters"]
+            if any(cluster["weight"] == 0 for cluster in clusters):
+                for cluster in clusters:
+                    cluster["weight"] = 0
+
+    return with_routes(configuration, "outbound|", empty)
+
+
+class _EditsOnTheirWay(Faithful):
+    """For a moment after each edit of a split, shows something else in its place."""
+
+    def __init__(self, meanwhile: Callable[[Object], list[Object]]) -> None:
+        self._meanwhile = meanwhile
+        self._spec: dict[str, object] = {}
+        self._edited_at: dict[str, float] = {}
+
+    def observe(self, figures: Figures) -> bool:
+        now = time.monotonic()
+        over = [uid for uid, at in self._edited_at.items() if now - at > _ON_ITS_WAY_S]
+        for uid in over:
+            del self._edited_at[uid]
+        return bool(over)
+
+    def world(self, world: World) -> World:
+        shown: list[Object] = []
+        for split in world.of("trafficsplits"):
+            uid, spec = split["metadata"]["uid"], split["spec"]
+            if self._spec.setdefault(uid, spec) != spec:
+                self._spec[uid], self._edited_at[uid] = spec, time.monotonic()
+            shown += self._meanwhile(split) if uid in self._edited_at else [split]
+        return world.replacing("trafficsplits", shown)
+
+
+FAULTS = (
+    Fault(
+        "split-zero-weight-refused",
+        "The routes of a split with a weight of 0 are such that its clients refuse them.",
+        frozenset(
+            {
+                "split-overlapping-selectors",
+                "split-live-edits",
+                "split-backend-precreated-zero",
+                "interact-canary-rollout",
+                "split-zero-weight-gets-nothing",
+                "common-crds-are-namespaced",
+            }
+        ),
+        lambda: SpoiltConfiguration(_zero_refused),
+        origins=("zero-weight-backend-rejects-route-config",),
+    ),
+    Fault(
+        "split-edits-ignored",
+        "A split stays as it was when it was created.",
+        frozenset(
+            {
+                "split-live-edits",
+                "split-overlapping-selectors",
+                "interact-canary-rollout",
+                "common-dynamic-reconfiguration",
+            }
+        ),
+        _FirstSeen,
+    ),
+    Fault(
+        "split-deletion-ignored",
+        "A deleted split stays in force.",
+        frozenset(
+            {"split-delete-restores-root", "interact-canary-rollout", "common-dynamic-reconfiguration"}
+        ),
+        _NeverForgotten,
+        origins=("moved-or-twin-split-leaves-stale-override",),
+    ),
+    Fault(
+        "split-dropped-for-a-missing-backend",
+        "A split one of whose backends does not exist yet has no effect.",
+        frozenset({"split-backend-precreated-zero", "interact-canary-rollout"}),
+        lambda: SpoiltWorld(_only_if_complete),
+        origins=("one-odd-object-stalls-everything",),
+    ),
+    Fault(
+        "split-edits-remove-first",
+        "An edited split is gone for a moment before its new weights hold.",
+        frozenset({"interact-canary-rollout"}),
+        lambda: _EditsOnTheirWay(_nothing_at_first),
+    ),
+    Fault(
+        "split-edits-overshoot",
+        "After an edit everything goes to the last backend for a moment.",
+        frozenset({"interact-canary-rollout", "split-live-edits"}),
+        lambda: _EditsOnTheirWay(_everything_to_the_last),
+    ),
+)

@@ -1,0 +1,68 @@
+"""A change of weights is judged by the steady traffic over it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from judge_evidence import SETTLED, silence, traffic
+
+from conformance.evidence import Traffic
+from conformance.judge import stepped
+from conformance.verdict import Judgement, Verdict
+
+SEEN = Judgement(Verdict.PASS, "the later weights hold")
+OLD, QUARTER = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}
+
+
+def judged(during: Traffic, effect: Judgement = SEEN) -> Judgement:
+    return stepped(effect, during, OLD, QUARTER, SETTLED)
+
+
+@pytest.mark.parametrize("fresh", [0, 60, 250], ids=["not yet", "half way", "at once"])
+def test_a_share_between_the_two_steps_passes_and_the_time_is_told(fresh: int) -> None:
+    found = judged(traffic({"v1": 1000 - fresh, "fresh": fresh}))
+    assert found.passed
+    assert found.summary.startswith("arrived after 1.25 s; none of 1,000 requests failed")
+
+
+def test_a_share_beyond_both_steps_fails() -> None:
+    found = judged(traffic({"v1": 500, "fresh": 500}))
+    assert found.verdict is Verdict.FAIL
+    assert "fresh got 500 of 1,000 requests where 0 to" in found.summary
+
+
+@pytest.mark.parametrize(
+    "during",
+    [
+        traffic({"v1": 900, "fresh": 99, "v3": 1}),
+        traffic({"v1": 900, "fresh": 99}, failures={"reset": 1}),
+        silence(1000),
+    ],
+    ids=["gone astray", "lost", "all lost"],
+)
+def test_a_single_request_lost_or_gone_astray_fails(during: Traffic) -> None:
+    assert judged(during).verdict is Verdict.FAIL
+
+
+def test_a_backend_of_weight_zero_in_both_steps_may_get_nothing() -> None:
+    assert stepped(SEEN, traffic({"v1": 999, "fresh": 1}), OLD, OLD, SETTLED).verdict is Verdict.FAIL
+
+
+def test_without_the_effect_nothing_is_concluded_not_even_from_a_loss() -> None:
+    unseen = Judgement(Verdict.FAIL, "the later weights never came")
+    assert judged(silence(1000), unseen).verdict is Verdict.INCONCLUSIVE
+
+
+def test_too_little_traffic_is_inconclusive() -> None:
+    assert judged(traffic({"v1": 20})).verdict is Verdict.INCONCLUSIVE
+
+
+def test_where_each_connection_is_one_draw_shares_are_not_judged() -> None:
+    drawn = traffic({"v1": 300, "fresh": 700}, fresh=False, connections=10, uniform_connections=10)
+    assert judged(drawn).passed
+    assert judged(replace(drawn, uniform_connections=9)).verdict is Verdict.FAIL
+
+
+def test_ledgers_that_miss_answers_are_inconclusive() -> None:
+    assert judged(traffic({"v1": 1000}, reached={"v1": 900})).verdict is Verdict.INCONCLUSIVE
