@@ -35,7 +35,7 @@ SWITCH_OBJECT = {
     "metadata": {"namespace": "smi-reference", "name": "fault"},
 }
 SWITCHED_WITHIN_S = 30.0
-CONVERGE = Converge(within_s=4.0, stable_s=0.5)
+CONVERGE = Converge(within_s=3.0, stable_s=0.5)
 """Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
 

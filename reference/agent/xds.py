@@ -75,10 +75,9 @@ class Board:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                url, body = await _request(reader)
-                path = path_of(url, body.get("resource_names", []))
+                path, have = await _request(reader)
                 gone = asyncio.ensure_future(reader.read(1))
-                answer = asyncio.ensure_future(self._answer(path, str(body.get("version_info", ""))))
+                answer = asyncio.ensure_future(self._answer(path, have))
                 await asyncio.wait((gone, answer), return_when=asyncio.FIRST_COMPLETED)
                 if not answer.done():
                     # Nothing is sent while an answer is awaited: Envoy hung up.
@@ -111,13 +110,17 @@ class Board:
         return _response("200 OK", resource.body)
 
 
-async def _request(reader: asyncio.StreamReader) -> tuple[str, Mapping[str, list[str]]]:
-    """Path and body of a request. Raises ValueError, asyncio.IncompleteReadError at the end of the stream."""
+async def _request(reader: asyncio.StreamReader) -> tuple[str | None, str]:
+    """The file that a request is about, None for none that there can be, and the version that Envoy has of it.
+
+    The rest of a request, which describes Envoy at length, is not kept while its answer is awaited: there
+    are hundreds of them. Raises ValueError, asyncio.IncompleteReadError at the end of the stream.
+    """
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     start, *lines = head.split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = await reader.readexactly(int(headers["content-length"]))
-    return start.split(" ")[1], json.loads(body)
+    body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    return path_of(start.split(" ")[1], body.get("resource_names", [])), str(body.get("version_info", ""))
 
 
 def _response(status: str, body: bytes) -> bytes:
