@@ -47,6 +47,8 @@ class Runner:
         self._written: Path | None = None
         self._progress = Progress()
         self._impossible = False
+        self._folders: list[str] = []
+        self._provided: list[str] = []
         self._leftover = ""
         self._on_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
 
@@ -139,11 +141,26 @@ class Runner:
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
                 )
                 self.session.arena.prepare(parts)
-                self.session.provide(folders)
+                self._folders = folders
+                self._turn_to(folders[0])
         except ClusterError as error:
             self.session.arena.remove()
             self._impossible = True
             pytest.exit(str(error), _EXIT_UNUSABLE)
+
+    def _turn_to(self, folder: str) -> None:
+        """Make the services of a scenario and of the next one, and take back those of earlier ones.
+
+        One scenario ahead, so that the cluster has taken them up when they are used; no more than that, for a
+        mesh tells every service to all of its proxies.
+        """
+        if not self._owns_arena:
+            return
+        position = self._folders.index(folder)
+        wanted = self._folders[position : position + 2]
+        self.session.provide(one for one in wanted if one not in self._provided)
+        self.session.take_back(one for one in self._provided if one not in wanted)
+        self._provided = wanted
 
     # --- running ------------------------------------------------------------------------------
 
@@ -164,6 +181,7 @@ class Runner:
         self._progress.say(f"scenario {mark.folder}" + (f" in {in_words(versions)}" if versions else ""))
         with self.session.phases.phase("setup"):
             self.session.arena.ready(mark.arena)
+            self._turn_to(mark.folder)
         spoken = versions or next(iter(self.session.version_sets(mark.groups)), {})
         one = self.session.scenario(mark.folder, spoken)
         try:

@@ -121,6 +121,12 @@ class Session:
             if has(f"{name}/{SERVICES}"):
                 self.scenario(name).provide()
 
+    def take_back(self, folders: Iterable[str]) -> None:
+        """Remove the services of these scenarios again."""
+        for name in folders:
+            if has(f"{name}/{SERVICES}"):
+                self.scenario(name).take_back()
+
     def unclaimed(self, requirement: Requirement, groups: Sequence[str]) -> str | None:
         """Why a requirement is not asked of this mesh, or None when it is."""
         if reason := self.profile.disclaims.get(requirement.id):

@@ -137,12 +137,16 @@ class Scenario:
             self.apply_objects(self.objects(name))
 
     def provide(self) -> None:
-        """Make the services that the scenario's calls are addressed to; they stay as long as the arena.
+        """Make the services that the scenario's calls are addressed to.
 
-        A run makes those of all its scenarios at its start, so that the cluster has long taken them up when
-        they are used.
+        A run makes those of a scenario while the one before it is under way, so that the cluster has taken
+        them up when they are used, and takes them back when it is over.
         """
         self.cluster.apply(self.objects(SERVICES))
+
+    def take_back(self) -> None:
+        """Remove these services."""
+        self.cluster.delete(self.objects(SERVICES))
 
     def apply_objects(self, objects: Iterable[Object]) -> None:
         for item in objects:

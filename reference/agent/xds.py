@@ -111,7 +111,7 @@ class Board:
 
 
 async def _request(reader: asyncio.StreamReader) -> tuple[str | None, str]:
-    """The file that a request is about, None for none that there can be, and the version that Envoy has of it.
+    """The file that a request is about, None for none that there can be, and the version that Envoy has.
 
     The rest of a request, which describes Envoy at length, is not kept while its answer is awaited: there
     are hundreds of them. Raises ValueError, asyncio.IncompleteReadError at the end of the stream.
