@@ -6,8 +6,9 @@ NAME ?= smi
 CONTEXT ?= kind-$(NAME)
 MESH ?= reference
 REPORTS ?= reports
-# More options of `smi-conformance run`, for instance RUN="-k split".
+# More options of `smi-conformance run`, for instance RUN="-k split", and of `smi-conformance faults`.
 RUN ?=
+FAULTS ?=
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -66,7 +67,7 @@ endif
 	$(BIN)/python -m tests.none $(WHERE) --reports $(REPORTS)
 
 faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
-	$(BIN)/smi-conformance faults $(WHERE)
+	$(BIN)/smi-conformance faults $(WHERE) $(FAULTS)
 
 same: mesh ## the embedded cluster and kind: the same verdicts, requirement by requirement?
 	$(BIN)/python -m tests.same --context $(CONTEXT) --image "$$($(KIND) python-image)"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conformance import plugin, suites_index
+from conformance import catalogue, plugin, suites_index
 from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, Object
 from conformance.clusters.kubernetes import refusal
@@ -95,7 +95,7 @@ def main(
     cluster: Cluster,
     profile: Profile,
     image: str,
-    only: Sequence[str],
+    chosen: Sequence[Fault],
     *,
     as_json: bool,
     also: str | None = None,
@@ -104,9 +104,8 @@ def main(
 
     ``also`` adds every scenario whose file's path contains it to those that a fault concerns.
 
-    Raises CatalogueError for an unknown fault, ClusterError when the cluster or the reference mesh fails.
+    Raises ClusterError when the cluster or the reference mesh fails.
     """
-    chosen = _chosen(only)
     session = Session(profile.model_copy(update={"converge": CONVERGE}), cluster, image=image)
     problem = preflight(session, _spoken(session, chosen, also))
     if problem is not None:
@@ -135,16 +134,21 @@ def main(
     return _close(outcomes, len(chosen), as_json=as_json)
 
 
-def check(only: Sequence[str]) -> None:
-    """Raises CatalogueError for an unknown fault."""
-    _chosen(only)
+def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
+    """The faults of these ids, or all; with ``apis``, of those the ones that concern these APIs alone.
 
-
-def _chosen(only: Sequence[str]) -> list[Fault]:
+    Raises CatalogueError for an unknown fault.
+    """
     unknown = [one for one in only if one not in faults.FAULTS]
     if unknown:
         raise CatalogueError(f"unknown fault {unknown[0]!r}; there are: {', '.join(faults.FAULTS)}")
-    return [fault for fault in faults.FAULTS.values() if not only or fault.id in only]
+    known = catalogue.load()
+    return [
+        fault
+        for fault in faults.FAULTS.values()
+        if (not only or fault.id in only)
+        and (not apis or {known[one].api for one in {*fault.breaks, *fault.shows}} <= set(apis))
+    ]
 
 
 def _wish(session: Session, fault: Fault) -> version_sets.Wish:

@@ -6,6 +6,7 @@ import argparse
 from contextlib import AbstractContextManager, closing
 
 from conformance import plugin, profiles, shell
+from conformance.catalogue import APIS
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.commands import CURRENT, Commands, cluster_options, mesh_options
 from conformance.doctor import examine, preflight
@@ -38,6 +39,15 @@ def add(commands: Commands) -> None:
     mesh_options(faults, default="reference")
     faults.add_argument(
         "--fault", nargs="+", action="extend", default=[], metavar="ID", help="only these faults"
+    )
+    faults.add_argument(
+        "--api",
+        nargs="+",
+        action="extend",
+        default=[],
+        choices=APIS,
+        metavar="API",
+        help=f"only faults that concern these APIs and no other: {', '.join(APIS)}",
     )
     faults.add_argument(
         "--also",
@@ -87,13 +97,13 @@ def _faults(options: argparse.Namespace) -> int:
     from conformance import campaign
 
     profile = profiles.load(options.mesh)
-    campaign.check(options.fault)
+    chosen = campaign.choose(options.fault, options.api)
     with _opened(options) as cluster:
         return campaign.main(
             cluster,
             profile,
             options.image,
-            options.fault,
+            chosen,
             as_json=options.format == "json",
             also=options.also,
         )
