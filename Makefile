@@ -69,8 +69,8 @@ endif
 faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
 	$(BIN)/smi-conformance faults $(WHERE) $(FAULTS)
 
-same: mesh ## the embedded cluster and kind: the same verdicts, requirement by requirement?
-	$(BIN)/python -m tests.same --context $(CONTEXT) --image "$$($(KIND) python-image)"
+same: venv ## the last runs in the embedded cluster and in kind: the same verdicts?
+	$(BIN)/python -m tests.same --reports $(REPORTS)
 
 bench: $(READY) ## where the time of a run goes, how fast the probe is, what the cluster takes
 	$(BIN)/python -m tests.bench $(WHERE)
