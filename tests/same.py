@@ -1,4 +1,4 @@
-"""Compares the verdicts of the newest runs in the embedded cluster and in a real one, requirement by requirement."""
+"""Compares the verdicts of the newest runs in the embedded cluster and in a real one, one by one."""
 
 from __future__ import annotations
 
