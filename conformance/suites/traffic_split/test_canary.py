@@ -14,7 +14,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario, sampling
 from conformance.evidence import Settling, Traffic
-from conformance.judge.statistics import sample_size
+from conformance.judge.statistics import LEAST, sample_size
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
@@ -61,6 +61,11 @@ def rollout(scenario: Scenario) -> Rollout:
             replace(root, requests=requests), frozenset(among), frozenset(among) - set(last.sample.answered)
         )
         (effect,) = scenario.samples([division], [last.sample], servers)
+        # Where all this takes but a moment, too few requests were sent meanwhile to say anything by.
+        scenario.until(
+            lambda: sum(steady.reached(server) for server in servers) > LEAST,
+            "enough steady traffic was seen",
+        )
         return Step(effect, steady.stop(ledgers=servers))
 
     def create() -> None:
