@@ -12,11 +12,13 @@ from conformance.report.document import Report
 from conformance.verdict import Verdict
 
 UNSEEN = Verdict.INCONCLUSIVE.value
+SAMPLE = "sample"  # the report that comes with the project, no run of this checkout
 
 
 def newest(reports: Path, mesh: str, *, embedded: bool) -> Report | None:
     """The report of the last whole run on a mesh in the embedded cluster, or in any other."""
-    found = [store.read(document.parent) for document in reports.glob("*/report.json")]
+    directories = [document.parent for document in reports.glob("*/report.json")]
+    found = [store.read(directory) for directory in directories if directory.name != SAMPLE]
     of_kind = [
         one
         for one in found
