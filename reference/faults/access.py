@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
@@ -18,7 +17,6 @@ from reference.faults.spoilers import (
     with_listeners,
     with_routes,
 )
-from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, account_of, labels_of, name_of, namespace_of
 
 
@@ -130,15 +128,12 @@ def _identity_by_labels(world: World) -> World:
     return world.replacing("traffictargets", targets)
 
 
-class _NeverWithdrawn(Faithful):
+class _NeverWithdrawn(SpoiltWorld):
     """Keeps every grant that was ever made, under a name of its own for each edit of a target."""
 
     def __init__(self) -> None:
+        super().__init__(self._spoilt)
         self._seen: dict[tuple[str, str, str], Object] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
 
     def _spoilt(self, world: World) -> World:
         for target in world.of("traffictargets"):

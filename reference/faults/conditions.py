@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
-from functools import lru_cache
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
-from reference.spoiler import Faithful
-from reference.world import Object, Workload, World, name_of, namespace_of
+from reference.faults.spoilers import (
+    AsFirstSeen,
+    SpoiltConfiguration,
+    SpoiltObjects,
+    SpoiltWorld,
+    with_routes,
+)
+from reference.world import Workload, World, name_of, namespace_of
 
 
 def _no_conditions(split: dict[str, Any]) -> None:
@@ -60,23 +64,6 @@ def _no_route_for_others(configuration: Configuration, world: World, workload: W
     return with_routes(configuration, "outbound|", drop)
 
 
-class _GroupsAsFirstSeen(Faithful):
-    """Keeps each route group as it was when it was first seen."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, Object] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
-
-    def _spoilt(self, world: World) -> World:
-        groups = world.of("httproutegroups")
-        return world.replacing(
-            "httproutegroups", [self._seen.setdefault(group["metadata"]["uid"], group) for group in groups]
-        )
-
-
 FAULTS = (
     Fault(
         "split-conditions-dropped",
@@ -115,7 +102,7 @@ FAULTS = (
         "route-group-edits-unseen",
         "Route groups are read once; edits of them are not seen.",
         frozenset({"split-matches-group-update", "interact-shared-group"}),
-        _GroupsAsFirstSeen,
+        lambda: AsFirstSeen("httproutegroups"),
         origins=("route-group-edit-or-removal-not-propagated",),
     ),
     Fault(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from reference.compiler import envoy
@@ -10,7 +9,6 @@ from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Change, Fault
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
-from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, name_of, namespace_of
 
 SPLITS_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io"
@@ -83,15 +81,12 @@ def _all_ports_or_none(world: World) -> World:
     return world.replacing("trafficsplits", splits)
 
 
-class _RootsLookedUpOnce(Faithful):
+class _RootsLookedUpOnce(SpoiltWorld):
     """Gives up on each split whose root was not there when it was first seen."""
 
     def __init__(self) -> None:
+        super().__init__(self._spoilt)
         self._known: dict[str, bool] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
 
     def _spoilt(self, world: World) -> World:
         services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
@@ -105,15 +100,12 @@ class _RootsLookedUpOnce(Faithful):
         return world.replacing("trafficsplits", kept)
 
 
-class _StalledByAnOddOne(Faithful):
+class _StalledByAnOddOne(SpoiltWorld):
     """Keeps the splits as they were for as long as there is one without backends."""
 
     def __init__(self) -> None:
+        super().__init__(self._spoilt)
         self._last: tuple[Object, ...] = ()
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
 
     def _spoilt(self, world: World) -> World:
         if all(_backends(split) for split in world.of("trafficsplits")):

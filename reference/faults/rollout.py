@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, every, with_routes
+from reference.faults.spoilers import AsFirstSeen, SpoiltConfiguration, SpoiltWorld, every, with_routes
 from reference.metrics import Figures
 from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, name_of, namespace_of
@@ -19,34 +18,14 @@ _ON_ITS_WAY_S = 0.3
 """How long an edit is on its way."""
 
 
-class _FirstSeen(Faithful):
-    """Keeps each split as it was when it was first seen."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, Object] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
-
-    def _spoilt(self, world: World) -> World:
-        splits = world.of("trafficsplits")
-        return world.replacing(
-            "trafficsplits", [self._seen.setdefault(split["metadata"]["uid"], split) for split in splits]
-        )
-
-
-class _NeverForgotten(Faithful):
+class _NeverForgotten(SpoiltWorld):
     """Keeps splits whose objects are gone."""
 
     def __init__(self) -> None:
+        super().__init__(self._all)
         self._seen: dict[tuple[str, str], Object] = {}
-        self._spoil = lru_cache(maxsize=2)(self._spoilt)
 
-    def world(self, world: World) -> World:
-        return self._spoil(world)
-
-    def _spoilt(self, world: World) -> World:
+    def _all(self, world: World) -> World:
         for split in world.of("trafficsplits"):
             self._seen[namespace_of(split), name_of(split)] = split
         return world.replacing("trafficsplits", self._seen.values())
@@ -140,7 +119,7 @@ FAULTS = (
                 "common-dynamic-reconfiguration",
             }
         ),
-        _FirstSeen,
+        lambda: AsFirstSeen("trafficsplits"),
     ),
     Fault(
         "split-deletion-ignored",

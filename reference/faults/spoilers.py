@@ -13,17 +13,24 @@ from reference.spoiler import Access, Faithful, MetricsQuery
 from reference.world import Object, Workload, World, labels_of, namespace_of
 
 
-class SpoiltObjects(Faithful):
-    """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
+class SpoiltWorld(Faithful):
+    """Shows the compiler another world."""
 
-    def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
-        self._plural = plural
-        self._edit = edit
+    def __init__(self, spoil: Callable[[World], World]) -> None:
         # Worlds that are the same stay the same: what is derived from one is cached by identity.
-        self._spoil = lru_cache(maxsize=2)(self._edited)
+        self._spoil = lru_cache(maxsize=2)(spoil)
 
     def world(self, world: World) -> World:
         return self._spoil(world)
+
+
+class SpoiltObjects(SpoiltWorld):
+    """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
+
+    def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(self._edited)
+        self._plural = plural
+        self._edit = edit
 
     def _edited(self, world: World) -> World:
         return world.replacing(self._plural, [self._copy(item) for item in world.of(self._plural)])
@@ -34,14 +41,19 @@ class SpoiltObjects(Faithful):
         return copied
 
 
-class SpoiltWorld(Faithful):
-    """Shows the compiler another world."""
+class AsFirstSeen(SpoiltWorld):
+    """Shows the compiler each object of one kind as it was when it was first seen."""
 
-    def __init__(self, spoil: Callable[[World], World]) -> None:
-        self._spoil = lru_cache(maxsize=2)(spoil)
+    def __init__(self, plural: str) -> None:
+        super().__init__(self._first)
+        self._plural = plural
+        self._seen: dict[str, Object] = {}
 
-    def world(self, world: World) -> World:
-        return self._spoil(world)
+    def _first(self, world: World) -> World:
+        now = world.of(self._plural)
+        return world.replacing(
+            self._plural, [self._seen.setdefault(item["metadata"]["uid"], item) for item in now]
+        )
 
 
 class SpoiltConfiguration(Faithful):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from reference.faults import Fault
+from reference.faults.spoilers import SpoiltWorld
 from reference.spoiler import Faithful
 from reference.world import Object, World, annotations_of
 
@@ -43,13 +43,12 @@ def _digits(weight: object) -> int:
     return int("".join(character for character in str(weight) if character.isdigit()) or "0")
 
 
-class _GroupsForgotten(Faithful):
+class _GroupsForgotten(SpoiltWorld):
     """Does not find route groups that were written in one version of specs when something refers to them."""
 
     def __init__(self, version: str) -> None:
+        super().__init__(self._without)
         self._of = version
-        # Worlds that are the same stay the same: what is derived from one is cached by identity.
-        self._spoil = lru_cache(maxsize=2)(self._without)
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         if item["kind"] != "HTTPRouteGroup" or _version(source) != self._of:
@@ -57,9 +56,6 @@ class _GroupsForgotten(Faithful):
         metadata = item["metadata"]
         annotations = {**(metadata.get("annotations") or {}), _FORGOTTEN: "yes"}
         return {**item, "metadata": {**metadata, "annotations": annotations}}
-
-    def world(self, world: World) -> World:
-        return self._spoil(world)
 
     def _without(self, world: World) -> World:
         groups = world.of("httproutegroups")
