@@ -33,6 +33,9 @@ ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 """
 """A server that says who it is and who asks."""
 
+SERVES = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
+"""Its readiness: a container without a probe is ready before its process listens."""
+
 Status = dict[str, Any]
 
 
@@ -139,9 +142,12 @@ def shell(script: str, *, name: str = "main", **more: Any) -> dict[str, Any]:
 def pod(
     name: str, *containers: dict[str, Any], namespace: str = "here", annotations: Any = None, **spec: Any
 ) -> dict[str, Any]:
-    """A pod's manifest; without containers it serves."""
+    """A pod's manifest; without containers it serves, and is ready when it does."""
     metadata = {"namespace": namespace, "name": name, "uid": f"uid-{name}", "annotations": annotations or {}}
-    return {"metadata": metadata, "spec": {"containers": list(containers or [python(SERVE, name)]), **spec}}
+    return {
+        "metadata": metadata,
+        "spec": {"containers": list(containers or [python(SERVE, name, readinessProbe=SERVES)]), **spec},
+    }
 
 
 FETCH = """
