@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib.metadata
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from conformance import plugin
 from conformance.catalogue import CatalogueError
@@ -45,8 +47,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says of an option that it does not know which one may be meant, in the words of its own command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # Before the rest: argparse would first miss a required option that is there, but misspelt.
+        for option in (one.partition("=")[0] for one in args or ()):
+            known = self._option_string_actions
+            long = option.startswith("--") and not any(one.startswith(option) for one in known)
+            if long and self._subparsers is None:
+                near = difflib.get_close_matches(option, known, n=1)
+                self.error(f"unknown option {option}" + (f"; did you mean {near[0]}?" if near else ""))
+        return super().parse_known_args(args, namespace)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="smi-conformance",
         description="Certifies service meshes against the Service Mesh Interface (SMI).",
         epilog=EXIT_CODES,

@@ -110,6 +110,29 @@ class TestUnusableInput:
         assert caught.value.code == 2
         assert "usage: smi-conformance" in capsys.readouterr().err
 
+    @pytest.mark.parametrize(
+        ("arguments", "usage", "error"),
+        [
+            (["run", "--mseh", "none"], "run", "unknown option --mseh; did you mean --mesh?"),
+            (["run", "--mesh=none", "--lvel=core"], "run", "unknown option --lvel; did you mean --level?"),
+            (["reference", "install", "--cotnext", "x"], "reference install", "did you mean --context?"),
+            (["list", "--zzz"], "list", "error: unknown option --zzz\n"),
+        ],
+    )
+    def test_with_a_misspelt_option_says_which_may_be_meant(
+        self, arguments: list[str], usage: str, error: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            cli.main(arguments)
+        assert caught.value.code == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"usage: smi-conformance {usage} ")
+        assert error in said
+
+    def test_takes_an_option_cut_short(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["list", "--form", "json"]) == 0
+        assert capsys.readouterr().out.startswith(("[", "{"))
+
 
 class TestCommands:
     def test_run_hands_options_to_pytest(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
