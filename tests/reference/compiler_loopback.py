@@ -26,6 +26,7 @@ import envoy
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from reference.compiler import Configuration, compile
@@ -38,12 +39,6 @@ JSON = dict[str, Any]
 FAITHFUL = Faithful()
 
 _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Authority:
@@ -294,4 +289,4 @@ class Loopback:
         self._stack.close()
 
 
-__all__ = ["Configuration", "Loopback", "Sidecar", "free_port", "http_application", "tcp_application"]
+__all__ = ["Configuration", "Loopback", "Sidecar", "http_application", "tcp_application"]

@@ -16,8 +16,8 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
-from compiler_loopback import free_port
 from fake_api_server import eventually
+from loopback_ports import free_port
 
 from reference.ca import Authority
 from reference.compiler.access_log import ACCESS_LOG_FORMAT

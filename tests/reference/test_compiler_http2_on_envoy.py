@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from compiler_http2 import Client, application
-from compiler_loopback import Loopback, free_port
+from compiler_loopback import Loopback
 from compiler_worlds import group, http, namespace, pod, rule, service, slices, split, target, workload, world
+from loopback_ports import free_port
 
 from conformance.drive.probe.http2 import content_of
 from conformance.drive.probe.ledger import Entry

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compiler_loopback import Loopback, free_port, http_application, tcp_application
+from compiler_loopback import Loopback, http_application, tcp_application
 from compiler_worlds import (
     binding,
     endpoint_slice,
@@ -31,6 +31,7 @@ from compiler_worlds import (
     workload,
     world,
 )
+from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from reference.compiler.access_log import Record, parse_line

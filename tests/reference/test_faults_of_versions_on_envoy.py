@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 from compiler_http2 import Client, application
-from compiler_loopback import FAITHFUL, Loopback, free_port
+from compiler_loopback import FAITHFUL, Loopback
 from compiler_worlds import namespace, pod, slices, workload, world
+from loopback_ports import free_port
 
 from conformance.drive.manifests import load
 from conformance.suites.traffic_specs import test_both_versions as both_versions
