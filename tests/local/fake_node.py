@@ -100,7 +100,7 @@ class FakeNode:
         lines = [f"{namespace}/{pod}/{container} says {number}\n" for number in range(5)]
         return "".join(lines[-tail:] if tail else lines)
 
-    def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
+    async def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
         self.services, self.names = services, names
 
 

@@ -119,8 +119,7 @@ class Host:
             ServiceRule(address, "TCP", port, tuple(Backend(*each) for each in backends))
             for address, port, backends in services
         ]
-        self.machine.route(rules, [HostName(*each) for each in names])
-        await self.machine.settled()
+        await self.machine.route(rules, [HostName(*each) for each in names])
 
     async def do_run_here(self, command: list[str]) -> str:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)

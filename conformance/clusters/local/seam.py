@@ -112,6 +112,9 @@ class Node(Protocol):
         """The last lines that a container wrote. Raises NodeError for a container that there is not."""
         ...
 
-    def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
-        """From now on let these virtual addresses and names lead where they say, and no others."""
+    async def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
+        """From now on let these virtual addresses and names lead where they say, and no others.
+
+        Raises NodeError, after which nobody knows where they lead.
+        """
         ...

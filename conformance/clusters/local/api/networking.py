@@ -34,13 +34,16 @@ class Networking:
             self._woken.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Raises NodeError, for then services lead somewhere else than their objects say."""
         while True:
             await self._woken.wait()
             self._woken.clear()
             self._slices()
             services, slices = self._store.list("services"), self._store.list(SLICES)
-            self._node.route(list(rules(services, slices, self._node.address)), list(names(services, slices)))
+            # What changes meanwhile is seen the next time round.
+            await self._node.route(
+                list(rules(services, slices, self._node.address)), list(names(services, slices))
+            )
 
     def _slices(self) -> None:
         pods = self._store.list("pods")

@@ -63,7 +63,6 @@ class Machine:
     async def close(self) -> None:
         """End all pods by force and give everything back that the sandbox does not take with it."""
         await asyncio.gather(*(self.stop_pod(*key, 0.0) for key in list(self._pods)))
-        await self._firewall.close()
         self._spawner.close()
         await self._network.close()
         if self._directory is not None and (self._directory / "pods").exists():
@@ -95,17 +94,13 @@ class Machine:
         """What a container wrote, that of earlier starts included. Raises NodeError."""
         return self._pod(namespace, pod).container(container).log.tail(tail)
 
-    def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
-        """Let these addresses and names lead where they say; the former a few milliseconds from now."""
-        self._firewall.want(rules(services))
+    async def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
+        """Let these addresses and names lead where they say. Raises NodeError."""
         if names != self._names:
             self._names = tuple(names)
             for pod in self._pods.values():
                 pod.know(self._names)
-
-    async def settled(self) -> None:
-        """Wait until what `route` was last told is in force."""
-        await self._firewall.settled()
+        await self._firewall.put(rules(services))
 
     def _pod(self, namespace: str, name: str) -> Pod:
         if (namespace, name) not in self._pods:
