@@ -63,9 +63,9 @@ class ApiServer:
         except NodeError as error:
             return web.json_response(Refusal(404, str(error)).document(), status=404)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            # Built-in kinds have no schema here: what is missing shows where it is needed.
+            # Not 422: what this server stumbles over is not thereby invalid, and no refusal to be judged by.
             _LOG.warning("%s %s", request.method, request.path, exc_info=error)
-            problem = Refusal(422, f"the embedded cluster cannot make sense of this: {error!r}")
+            problem = Refusal(500, f"the embedded cluster cannot make sense of this: {error!r}")
             return web.json_response(problem.document(), status=problem.status)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
