@@ -191,22 +191,16 @@ def _is_converted(definition: Manifest | None) -> bool:
 
 def _unserved(api_client: ApiClient) -> list[str]:
     """Versions of the definitions that the API server does not serve yet, though it was told of them."""
-    return [
-        f"{group}/{version} {plural}"
-        for group, version, plural in served()
-        if not _is_served(api_client, group, version, plural)
-    ]
-
-
-def _is_served(api_client: ApiClient, group: str, version: str, plural: str) -> bool:
-    try:
-        CustomObjectsApi(api_client).list_cluster_custom_object(group, version, plural, limit=1)
-    except ApiException as error:
-        # While the definition changes, requests of its kinds may also be turned away.
-        if error.status in {404, 429, 500, 503}:
-            return False
-        raise
-    return True
+    problems = []
+    for group, version, plural in served():
+        try:
+            CustomObjectsApi(api_client).list_cluster_custom_object(group, version, plural, limit=1)
+        except ApiException as error:
+            # While the definition changes, requests of its kinds may also be turned away.
+            if error.status not in {404, 429, 500, 503}:
+                raise
+            problems.append(f"{group}/{version} {plural}: {error.status} {error.reason}")
+    return problems
 
 
 def _not_ready(client: Any) -> list[str]:
