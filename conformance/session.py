@@ -40,17 +40,6 @@ from conformance.report.document import (
     Timing,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One collected test of one requirement, with the arena's parts and the groups that it works with."""
-
-    nodeid: str
-    requirement: str
-    parts: tuple[str, ...]
-    groups: tuple[str, ...]
-
-
 Absent = Literal["not claimed", "not selected", "not reached", "untested"]
 
 

@@ -31,7 +31,6 @@ class Terminated:
     code: int
     since: str
     until: str
-    message: str = ""
 
 
 State = Waiting | Running | Terminated
@@ -149,11 +148,11 @@ def _state(state: State) -> dict[str, Any]:
             return {"waiting": {"reason": reason, **({"message": message} if message else {})}}
         case Running(since):
             return {"running": {"startedAt": since}}
-        case Terminated(code, since, until, message):
+        case Terminated(code, since, until):
             ended = {
                 "exitCode": code,
                 "reason": "Error" if code else "Completed",
                 "startedAt": since,
                 "finishedAt": until,
             }
-            return {"terminated": {**ended, "message": message} if message else ended}
+            return {"terminated": ended}
