@@ -66,6 +66,10 @@ def _weight_as_either(schema: Document) -> None:
     _backend(schema)["weight"] = {"x-kubernetes-int-or-string": True}
 
 
+def _weight_as_any_number(schema: Document) -> None:
+    _backend(schema)["weight"] = {"type": "number"}
+
+
 def _match(schema: Document) -> Document:
     # Before v1alpha3 the matches stand at top level.
     body = schema["properties"].get("spec", schema)
@@ -127,6 +131,13 @@ FAULTS = (
         "Weights are still numbers or text, as when they were quantities.",
         frozenset({"split-reject-wrong-types"}),
         change=_schemas(_SPLITS, _weight_as_either, "v1alpha2", "v1alpha3", "v1alpha4"),
+    ),
+    Fault(
+        "crd-weight-takes-any-number",
+        "The schema takes any number for a weight.",
+        frozenset(),
+        change=_schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4"),
+        shows={"split-weight-fraction-or-negative": "weight of a half: c"},
     ),
     Fault(
         "crd-v1alpha2-wants-quantities",

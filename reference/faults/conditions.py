@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
+from reference.faults.backends import copied_splits
 from reference.faults.spoilers import (
     AsFirstSeen,
     SpoiltConfiguration,
@@ -33,7 +33,7 @@ def _no_paths(group: dict[str, Any]) -> None:
 
 def _dangling_dropped(world: World) -> World:
     groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
-    splits = [copy.deepcopy(dict(split)) for split in world.of("trafficsplits")]
+    splits = copied_splits(world)
     for split in splits:
         matches = (split.get("spec") or {}).get("matches") or []
         if matches:

@@ -150,6 +150,7 @@ FAULTS = (
         "A TCPRoute without ports matches nothing.",
         frozenset({"l4-empty-ports-match-all"}),
         lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
+        shows={"l4-ports-omitted": "an empty spec: b"},
     ),
     Fault(
         "tcp-listed-ports-hide-all",

@@ -6,12 +6,10 @@ from typing import Any
 
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Change, Fault
+from reference.faults import Fault
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
 from reference.world import Object, Workload, World, name_of, namespace_of
-
-SPLITS_CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trafficsplits.split.smi-spec.io"
 
 
 def _backends(split: Object) -> list[dict[str, Any]]:
@@ -135,14 +133,6 @@ def _all_raw(service: dict[str, Any]) -> None:
         port["appProtocol"] = "tcp"
 
 
-def _any_number(crd: dict[str, Any]) -> dict[str, Any]:
-    for version in crd["spec"]["versions"]:
-        if version["name"] != "v1alpha1":
-            spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-            spec["properties"]["backends"]["items"]["properties"]["weight"] = {"type": "number"}
-    return crd
-
-
 FAULTS = (
     Fault(
         "split-all-zero-means-equal",
@@ -178,13 +168,6 @@ FAULTS = (
         frozenset(),
         lambda: SpoiltWorld(_merged),
         shows={"split-two-splits-one-root": "two splits of one root: b"},
-    ),
-    Fault(
-        "split-weights-any-number",
-        "The schema takes any number for a weight.",
-        frozenset(),
-        change=Change(SPLITS_CRD, _any_number),
-        shows={"split-weight-fraction-or-negative": "weight of a half: c"},
     ),
     Fault(
         "split-backend-cut-at-dot",

@@ -70,12 +70,6 @@ def _paths_as_sent(configuration: Configuration, world: World, workload: Workloa
     return with_listeners(configuration, edit)
 
 
-def _no_ports_is_none(route: dict[str, Any]) -> None:
-    if not ((route.get("spec") or {}).get("matches") or {}).get("ports"):
-        # Nobody listens there.
-        route["spec"] = {"matches": {"ports": [1]}}
-
-
 FAULTS = (
     Fault(
         "path-expressions-go-on",
@@ -134,12 +128,5 @@ FAULTS = (
         frozenset(),
         lambda: SpoiltObjects("httproutegroups", _broken_is_any),
         shows={"http-regex-dialect-and-invalid": "an expression that does not compile: unacceptable"},
-    ),
-    Fault(
-        "tcp-route-without-ports-is-nothing",
-        "A TCPRoute that lists no ports opens none.",
-        frozenset(),
-        lambda: SpoiltObjects("tcproutes", _no_ports_is_none),
-        shows={"l4-ports-omitted": "an empty spec: b"},
     ),
 )
