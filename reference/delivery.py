@@ -19,8 +19,9 @@ SOCKET: Final = "xds.sock"
 
 # In the compiler's JSON; within a string the quotes would be escaped, so nothing else looks like this.
 _FILE_SOURCE = re.compile(r'"path_config_source":\s*\{\s*"path":\s*"[^"]*"\s*\}')
-# A new request follows an answer after once to twice this time.
-_REFRESH_S = 0.01
+# A new request follows an answer after once to twice this time. It is what the agent waits for, see
+# reference.agent.xds.
+_REFRESH_S = 0.002
 # The agent answers long before this: see reference.agent.xds.
 _TIMEOUT_S = 3600
 _MANY = 100_000

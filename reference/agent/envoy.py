@@ -20,10 +20,7 @@ _DRAIN_S = 10
 _FLUSH_MS = 100
 _STOP_S = 2.0
 _POLL_S = 0.01
-_STATS = (
-    r"(version_text|update_rejected|warming_clusters|total_listeners_warming"
-    r"|listener_create_success|listener_create_failure)$"
-)
+_STATS = r"^(listener_manager\.listener_create_(success|failure)|cluster_manager\.warming_clusters)$"
 _REJECTED = re.compile(r"rejected|error|invalid|fail", re.IGNORECASE)
 
 
@@ -70,7 +67,7 @@ class Envoy:
         return "\n".join(text for when, text in list(self._complaints) if when >= moment)
 
     def stats(self) -> dict[str, str]:
-        """The statistics that tell which configuration is in force. Raises EnvoyGone."""
+        """The statistics that tell what is in force but for the requests of Envoy. Raises EnvoyGone."""
         if self.process.poll() is not None:
             raise EnvoyGone(f"Envoy ended with status {self.process.returncode}")
         connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=10)

@@ -7,20 +7,24 @@ Envoy's description of the xDS protocol).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from reference.agent.envoy import EnvoyGone
+from reference.agent.xds import Fate
 
 LISTENERS = "lds.json"
 CLUSTERS = "cds.json"
-_WARMING = ("listener_manager.total_listeners_warming", "cluster_manager.warming_clusters")
+ROOTS = (CLUSTERS, LISTENERS)
+_REFERRED_FROM = {"eds": CLUSTERS, "rds": LISTENERS}
+_WARMING = "cluster_manager.warming_clusters"
 _OPENED = ("listener_manager.listener_create_success", "listener_manager.listener_create_failure")
-_REFUSAL_S = 0.3
+_REASON_S = 0.5
 _STEP_DEADLINE_S = 10.0
 _POLL_S = 0.01
 
@@ -29,10 +33,14 @@ Stats = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Files to offer together; with `confirm` Envoy takes (or refuses) them before the next step."""
+    """Files to offer together; with `confirm` Envoy takes (or refuses) them before the next step.
+
+    `rewarms`: a cluster that Envoy has is made anew, which it does beside the old one.
+    """
 
     files: Mapping[str, str]
     confirm: bool
+    rewarms: bool = False
 
 
 def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
@@ -45,53 +53,54 @@ def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
             if path.startswith(folder) and old.get(path) != text and (path in old) is known
         }
 
+    clusters = _ClusterChange.between(old.get(CLUSTERS), new[CLUSTERS])
     steps = [
         Step(changed("sds/", known=True) | changed("sds/", known=False), confirm=False),
         # Not referred to yet; what will refer to them warms up at once when they are there.
         Step(changed("eds/", known=False) | changed("rds/", known=False), confirm=False),
+        *clusters.before,
+        Step(changed("eds/", known=True), confirm=True),
+        Step(changed("rds/", known=True), confirm=True),
     ]
-    clusters_change = old.get(CLUSTERS) != new[CLUSTERS]
-    both = _union(old.get(CLUSTERS), new[CLUSTERS]) if clusters_change else new[CLUSTERS]
-    if clusters_change:
-        steps.append(Step({CLUSTERS: both}, confirm=True))
-    steps.append(Step(changed("eds/", known=True), confirm=True))
-    steps.append(Step(changed("rds/", known=True), confirm=True))
     if old.get(LISTENERS) != new[LISTENERS]:
         steps.append(Step({LISTENERS: new[LISTENERS]}, confirm=True))
-    if both != new[CLUSTERS]:
-        steps.append(Step({CLUSTERS: new[CLUSTERS]}, confirm=True))
+    steps += clusters.after
     return [step for step in steps if step.files]
 
 
-def _union(old: str | None, new: str) -> str:
-    """The clusters of `new` and those that only `old` has; `new` itself when there are none."""
-    if old is None:
-        return new
-    before, after = json.loads(old), json.loads(new)
-    names = {cluster["name"] for cluster in after["resources"]}
-    leaving = [cluster for cluster in before["resources"] if cluster["name"] not in names]
-    if not leaving:
-        return new
-    merged = {**after, "resources": [*after["resources"], *leaving]}
-    merged["version_info"] = f"{after['version_info']}+{before['version_info']}"
-    return json.dumps(merged)
+@dataclass(frozen=True, slots=True)
+class _ClusterChange:
+    """The steps with clusters before and after that with what refers to them."""
+
+    before: tuple[Step, ...] = ()
+    after: tuple[Step, ...] = ()
+
+    @classmethod
+    def between(cls, old: str | None, new: str) -> Self:
+        if old == new:
+            return cls()
+        last = Step({CLUSTERS: new}, confirm=True)
+        if old is None:
+            return cls(before=(last,))
+        had = {cluster["name"]: cluster for cluster in json.loads(old)["resources"]}
+        after = json.loads(new)
+        wanted = {cluster["name"]: cluster for cluster in after["resources"]}
+        leaving = [cluster for name, cluster in had.items() if name not in wanted]
+        rewarms = any(name in had and had[name] != cluster for name, cluster in wanted.items())
+        if not rewarms and wanted.keys() <= had.keys():
+            return cls(after=(last,))
+        if not leaving:
+            return cls(before=(dataclasses.replace(last, rewarms=rewarms),))
+        version = f"{after['version_info']}+{json.loads(old)['version_info']}"
+        both = {**after, "resources": [*after["resources"], *leaving], "version_info": version}
+        return cls(before=(Step({CLUSTERS: json.dumps(both)}, confirm=True, rewarms=rewarms),), after=(last,))
 
 
-def version_stat(path: str, text: str, stats: Stats) -> str | None:
-    """The statistic in which Envoy tells the version of a file that it uses; None if it does not use it."""
-    if path == LISTENERS:
-        return "listener_manager.lds.version_text"
-    if path == CLUSTERS:
-        return "cluster_manager.cds.version_text"
-    document = json.loads(text)
-    if not document["resources"]:
-        return None
-    resource = document["resources"][0]
-    if path.startswith("eds/"):
-        name = f"cluster.{resource['cluster_name']}.version_text"
-        return name if name in stats else None
-    ending = f".rds.{resource['name']}.version_text"
-    return next((name for name in stats if name.endswith(ending)), None)
+def name_in(text: str) -> str | None:
+    """The name by which what is in a file is referred to; None if there is nothing in it."""
+    resources = json.loads(text)["resources"]
+    name = resources[0].get("cluster_name") or resources[0].get("name") if resources else None
+    return str(name) if name else None
 
 
 class Offer(Protocol):
@@ -100,6 +109,8 @@ class Offer(Protocol):
     def publish(self, files: Mapping[str, str]) -> None: ...
 
     def withdraw(self, paths: Iterable[str]) -> None: ...
+
+    def fate(self, versions: Mapping[str, str], roots: Iterable[str], within_s: float) -> Fate: ...
 
 
 class Rollout:
@@ -114,6 +125,10 @@ class Rollout:
         self._complaints = complaints
         self._pause = threading.Event()
         self._current: dict[str, str] = {}
+        # What Envoy was last offered of each root, for it is what refers to the other files.
+        self._roots: dict[str, str] = {}
+        self._unconfirmed: dict[str, str] = {}
+        self._is_open = False
 
     def apply(self, files: Mapping[str, str], gone: tuple[str, ...] = (), *, whole: bool = False) -> str:
         """Takes over a change; with `whole` the files replace all but the identity.
@@ -128,59 +143,61 @@ class Rollout:
         new = {**kept, **files}
         problems = [problem for step in plan(self._current, new) if (problem := self._take(step))]
         self._offer.withdraw(set(self._current) - set(new))
+        self._unconfirmed.clear()
         self._current = new
         return "\n".join(problems)
 
     def _take(self, step: Step) -> str:
-        if not step.confirm:
-            self._offer.publish(step.files)
-            return ""
         started = time.monotonic()
-        before = self._stats()
         self._offer.publish(step.files)
-        expected = {
-            stat: json.loads(text)["version_info"]
-            for path, text in step.files.items()
-            if (stat := version_stat(path, text, before)) is not None
-        }
-        listeners = len(json.loads(step.files.get(LISTENERS, "{}")).get("resources", ()))
-        return self._await(expected, before, started, listeners)
+        self._unconfirmed |= step.files
+        self._roots |= {path: text for path, text in step.files.items() if path in ROOTS}
+        if not step.confirm:
+            return ""
+        followed = {path: text for path, text in self._unconfirmed.items() if self._is_followed(path, text)}
+        versions = {path: str(json.loads(text)["version_info"]) for path, text in followed.items()}
+        fate = self._offer.fate(versions, ROOTS, _STEP_DEADLINE_S)
+        for path in versions.keys() - fate.pending:
+            del self._unconfirmed[path]
+        if not fate.refused:
+            if LISTENERS in step.files and not self._is_open:
+                listeners = len(json.loads(step.files[LISTENERS])["resources"])
+                self._is_open = self._is_shown(lambda stats: _opened(stats) >= listeners, started)
+            if step.rewarms:
+                self._is_shown(lambda stats: stats.get(_WARMING, "0") == "0", started)
+        return self._told(fate, started)
 
-    def _await(self, expected: Mapping[str, str], before: Stats, started: float, listeners: int) -> str:
-        while True:
-            stats = self._stats()
-            passed = time.monotonic() - started
-            pending = [stat for stat, version in expected.items() if stats.get(stat) != version]
-            # What was refused before is refused again now and then; that says nothing of the new version.
-            refused = [
-                stat
-                for stat in pending
-                if passed > _REFUSAL_S and _refusals(stats, stat) > _refusals(before, stat)
-            ]
-            pending = [stat for stat in pending if stat not in refused]
-            late = passed > _STEP_DEADLINE_S
-            if late or not (pending or (not refused and _is_warming(stats, listeners))):
-                break
+    def _is_followed(self, path: str, text: str) -> bool:
+        """Whether Envoy asks for a file: it does as soon as a root that it took refers to it."""
+        if path in ROOTS:
+            return True
+        root = _REFERRED_FROM.get(path.partition("/")[0])
+        name = name_in(text)
+        return root is not None and name is not None and json.dumps(name) in self._roots.get(root, "")
+
+    def _is_shown(self, condition: Callable[[Stats], bool], started: float) -> bool:
+        """Waits until Envoy's statistics show something; whether they do before the step's time is up."""
+        while not condition(self._stats()):
+            if time.monotonic() - started > _STEP_DEADLINE_S:
+                return False
             self._pause.wait(_POLL_S)
-        problems = [f"Envoy refused {stat.removesuffix('.version_text')}" for stat in refused]
-        if late:
-            problems += [f"Envoy did not take {stat.removesuffix('.version_text')}" for stat in pending]
-        if problems and (reason := self._complaints(started)):
-            problems.append(reason)
-        return "\n".join(problems)
+        return True
+
+    def _told(self, fate: Fate, started: float) -> str:
+        problems = [f"Envoy refused {path}" for path in fate.refused]
+        if not fate.refused:
+            problems += [f"Envoy did not take {path}" for path in fate.pending]
+        if not problems:
+            return ""
+        # It arrives by another way than the refusal.
+        while not (reason := self._complaints(started)) and time.monotonic() - started < _REASON_S:
+            self._pause.wait(_POLL_S)
+        return "\n".join([*problems, *([reason] if reason else ())])
 
 
-def _is_warming(stats: Stats, listeners: int) -> bool:
-    """Whether something is taken but not in force, or fewer than so many listeners were ever opened.
-
-    The latter matters at the start alone: Envoy's worker opens them after all else is initialised.
-    """
-    opened = sum(int(stats.get(name, "0")) for name in _OPENED)
-    return opened < listeners or any(stats.get(name, "0") != "0" for name in _WARMING)
-
-
-def _refusals(stats: Stats, version_stat: str) -> int:
-    return int(stats.get(version_stat.removesuffix("version_text") + "update_rejected", 0))
+def _opened(stats: Stats) -> int:
+    """How many listeners were opened so far. Envoy's worker opens the first when all else is initialised."""
+    return sum(int(stats.get(name, "0")) for name in _OPENED)
 
 
 def await_admin(stats: Callable[[], Stats], alive: Callable[[], bool], within_s: float = 30.0) -> None:

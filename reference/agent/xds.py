@@ -1,6 +1,7 @@
 """Serves Envoy its configuration: the REST flavour of the xDS protocol on a Unix socket.
 
-A request tells the version that Envoy has; it is answered as soon as there is another one (a long poll).
+A request tells the version that Envoy has; it is answered as soon as there is another one (a long poll). The
+request that follows an answer tells whether Envoy took it: it names the new version, or the old one again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ class _Resource:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of files on offer: the paths of those that Envoy refused, and of those not taken yet."""
+
+    refused: tuple[str, ...]
+    pending: tuple[str, ...]
+
+
 class Board:
     """The resources on offer, by file path, and the server for them. Any thread may call its methods."""
 
@@ -36,6 +45,12 @@ class Board:
         self._answered: dict[tuple[str, str, str], float] = {}
         self._loop = asyncio.new_event_loop()
         self._changed: dict[str, asyncio.Event] = {}
+        # By path: the version that Envoy named last, the one that it refused, and what whoever had a version
+        # was answered since.
+        self._news = threading.Condition()
+        self._taken: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
+        self._shown: dict[str, dict[str, str]] = {}
         listening = threading.Event()
         threading.Thread(target=self._run, args=(listening,), daemon=True).start()
         listening.wait()
@@ -52,8 +67,45 @@ class Board:
         """Offers some files no longer; who asks for them waits."""
         self._loop.call_soon_threadsafe(self._withdraw, tuple(paths))
 
+    def fate(self, versions: Mapping[str, str], roots: Iterable[str], within_s: float) -> Fate:
+        """Waits until Envoy took or refused these versions, by path, or refused one of the roots.
+
+        Where it refuses a root it never asks for what that refers to.
+        """
+        with self._news:
+            self._news.wait_for(lambda: self._is_decided(versions, roots), within_s)
+            return self._fate(versions)
+
+    def _is_decided(self, versions: Mapping[str, str], roots: Iterable[str]) -> bool:
+        fate = self._fate(versions)
+        return not fate.pending or not set(roots).isdisjoint(fate.refused)
+
+    def _fate(self, versions: Mapping[str, str]) -> Fate:
+        refused = [path for path, version in versions.items() if self._refused.get(path) == version]
+        taken = [path for path, version in versions.items() if self._taken.get(path) == version]
+        pending = versions.keys() - {*refused, *taken}
+        return Fate(tuple(refused), tuple(sorted(pending)))
+
+    def _heard(self, path: str, have: str) -> None:
+        with self._news:
+            shown = self._shown.get(path, {}).get(have)
+            if shown is None or shown == have:
+                self._taken[path] = have
+                self._shown.pop(path, None)
+            else:
+                self._refused[path] = shown
+            self._news.notify_all()
+
+    def _left(self, path: str) -> None:
+        with self._news:
+            self._taken.pop(path, None)
+
     def _publish(self, resources: Mapping[str, _Resource]) -> None:
         self._resources.update(resources)
+        with self._news:
+            for path in resources:
+                self._refused.pop(path, None)
+                self._shown.pop(path, None)
         for path in resources:
             if event := self._changed.pop(path, None):
                 event.set()
@@ -61,6 +113,10 @@ class Board:
     def _withdraw(self, paths: tuple[str, ...]) -> None:
         for path in paths:
             self._resources.pop(path, None)
+        with self._news:
+            for path in paths:
+                self._refused.pop(path, None)
+                self._shown.pop(path, None)
         self._answered = {key: when for key, when in self._answered.items() if key[0] in self._resources}
 
     def _run(self, listening: threading.Event) -> None:
@@ -76,12 +132,17 @@ class Board:
         try:
             while True:
                 path, have = await _request(reader)
+                if path is not None:
+                    self._heard(path, have)
                 gone = asyncio.ensure_future(reader.read(1))
                 answer = asyncio.ensure_future(self._answer(path, have))
                 await asyncio.wait((gone, answer), return_when=asyncio.FIRST_COMPLETED)
                 if not answer.done():
-                    # Nothing is sent while an answer is awaited: Envoy hung up.
+                    # Nothing is sent while an answer is awaited: Envoy hung up, for it needs this no more. Of
+                    # routes that it needs until a listener is drained it goes on to have the version.
                     answer.cancel()
+                    if path is not None:
+                        self._left(path)
                     return
                 gone.cancel()
                 await asyncio.wait((gone,))
@@ -107,6 +168,7 @@ class Board:
             await asyncio.sleep(early)
             resource = self._resources.get(path, resource)
         self._answered[key] = time.monotonic()
+        self._shown.setdefault(path, {})[have] = resource.version
         return _response("200 OK", resource.body)
 
 

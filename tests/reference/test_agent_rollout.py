@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reference.agent.rollout import Rollout, plan, version_stat
+from reference.agent.rollout import Rollout, name_in, plan
+from reference.agent.xds import Fate
 
 
 def response(version: str, *resources: Mapping[str, Any]) -> str:
@@ -77,53 +78,69 @@ def test_a_route_alone_touches_nothing_else() -> None:
     assert groups(OLD, {**OLD, "rds/r.json": response("2", {"name": "r"})}) == [["rds/r.json"]]
 
 
+def test_clusters_that_only_go_are_removed_after_what_referred_to_them() -> None:
+    new = {**OLD, "cds.json": clusters("2", "a"), "lds.json": response("2", {"name": "l"})}
+    del new["eds/b.json"]
+    assert groups(OLD, new) == [["lds.json"], ["cds.json"]]
+
+
+def test_clusters_that_only_come_are_made_once() -> None:
+    new = {**OLD, "cds.json": clusters("2", "a", "b", "c"), "eds/c.json": endpoints("1", "c")}
+    steps = plan(OLD, new)
+    assert [sorted(step.files) for step in steps] == [["eds/c.json"], ["cds.json"]]
+    assert not any(step.rewarms for step in steps)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_cluster_that_is_made_anew_warms_beside_the_old_one(gone: bool) -> None:
+    others = () if gone else ({"name": "b"},)
+    new = {**OLD, "cds.json": response("2", {"name": "a", "type": "EDS"}, *others)}
+    steps = [step for step in plan(OLD, new) if "cds.json" in step.files]
+    assert [step.rewarms for step in steps] == ([True, False] if gone else [True])
+
+
 @pytest.mark.parametrize(
-    ("path", "text", "stat"),
+    ("text", "name"),
     [
-        ("lds.json", OLD["lds.json"], "listener_manager.lds.version_text"),
-        ("cds.json", OLD["cds.json"], "cluster_manager.cds.version_text"),
-        ("eds/a.json", OLD["eds/a.json"], "cluster.a.version_text"),
-        ("rds/r.json", OLD["rds/r.json"], "http.in.rds.r.version_text"),
-        ("eds/unused.json", endpoints("1", "unused"), None),
-        ("rds/unused.json", response("1", {"name": "unused"}), None),
+        (OLD["eds/a.json"], "a"),
+        (OLD["rds/r.json"], "r"),
+        (response("1"), None),
     ],
 )
-def test_envoy_tells_which_version_of_a_file_it_uses(path: str, text: str, stat: str | None) -> None:
-    assert (
-        version_stat(path, text, {"cluster.a.version_text": "1", "http.in.rds.r.version_text": "1"}) == stat
-    )
+def test_a_file_is_referred_to_by_the_name_of_what_is_in_it(text: str, name: str | None) -> None:
+    assert name_in(text) == name
 
 
 class Envoy:
-    """Takes what is offered, but for the versions that it refuses."""
+    """Takes what is offered, but for the versions that it refuses; opens its listeners when first asked."""
 
     def __init__(self, refused: frozenset[tuple[str, str]] = frozenset()) -> None:
         self._refused = refused
         self.offered: dict[str, str] = {}
-        self.statistics = {
-            "cluster.a.version_text": "0",
-            "http.in.rds.r.version_text": "0",
-            "listener_manager.listener_create_success": "1",
-        }
+        self.waited_for: list[set[str]] = []
+        self.asked = 0
+        self.warming = ["0"]
 
     def publish(self, files: Mapping[str, str]) -> None:
         self.offered.update(files)
-        for path, text in files.items():
-            stat = version_stat(path, text, self.statistics)
-            if stat is None:
-                continue
-            version = json.loads(text)["version_info"]
-            if (path, version) in self._refused:
-                self.statistics[stat.replace("version_text", "update_rejected")] = "1"
-            else:
-                self.statistics[stat] = version
 
     def withdraw(self, paths: Iterable[str]) -> None:
         for path in paths:
             del self.offered[path]
 
+    def fate(self, versions: Mapping[str, str], roots: Iterable[str], within_s: float) -> Fate:
+        self.waited_for.append(set(versions))
+        refused = tuple(path for path, version in versions.items() if (path, version) in self._refused)
+        pending = tuple(versions.keys() - set(refused)) if set(roots) & set(refused) else ()
+        return Fate(refused, pending)
+
     def stats(self) -> Mapping[str, str]:
-        return dict(self.statistics)
+        self.asked += 1
+        warming = self.warming.pop() if len(self.warming) > 1 else self.warming[0]
+        return {
+            "listener_manager.listener_create_success": str(self.asked - 1),
+            "cluster_manager.warming_clusters": warming,
+        }
 
 
 def rollout(envoy: Envoy) -> Rollout:
@@ -150,9 +167,58 @@ def test_a_whole_configuration_replaces_all_but_the_identity() -> None:
 def test_what_envoy_refuses_is_told_with_its_reason_and_holds_up_nothing_else() -> None:
     envoy = Envoy(frozenset({("rds/r.json", "2")}))
     made = rollout(envoy)
-    made.apply(OLD)
+    made.apply(WITH_ROUTE)
     problem = made.apply(
-        {"rds/r.json": response("2", {"name": "r"}), "lds.json": response("2", {"name": "l"})}
+        {"rds/r.json": response("2", {"name": "r"}), "lds.json": response("2", {"name": "l", "rds": "r"})}
     )
-    assert problem == "Envoy refused http.in.rds.r\nno such filter"
-    assert envoy.statistics["listener_manager.lds.version_text"] == "2"
+    assert problem == "Envoy refused rds/r.json\nno such filter"
+    assert envoy.waited_for[-1] == {"lds.json"}
+
+
+# A listener that refers to the routes.
+WITH_ROUTE = {**OLD, "lds.json": response("1", {"name": "l", "rds": "r"})}
+
+
+def test_what_is_referred_to_is_waited_for_with_what_refers_to_it() -> None:
+    envoy = Envoy()
+    rollout(envoy).apply({**WITH_ROUTE, "eds/c.json": endpoints("1", "c")})
+    # Nothing refers to the endpoints of c, so Envoy does not ask for them.
+    assert envoy.waited_for == [{"cds.json", "eds/a.json", "eds/b.json"}, {"lds.json", "rds/r.json"}]
+
+
+def test_what_nothing_refers_to_any_more_is_not_waited_for() -> None:
+    envoy = Envoy()
+    made = rollout(envoy)
+    made.apply(WITH_ROUTE)
+    made.apply({"cds.json": clusters("2", "a"), "eds/b.json": endpoints("2", "b")})
+    made.apply({"eds/b.json": endpoints("3", "b"), "eds/a.json": endpoints("3", "a")})
+    assert envoy.waited_for[-1] == {"eds/a.json"}
+
+
+def test_what_a_refused_listener_refers_to_is_no_problem_of_its_own() -> None:
+    envoy = Envoy(frozenset({("lds.json", "2")}))
+    made = rollout(envoy)
+    made.apply(WITH_ROUTE)
+    changed = {
+        "lds.json": response("2", {"name": "l", "rds": "s"}),
+        "rds/s.json": response("1", {"name": "s"}),
+    }
+    assert made.apply(changed) == "Envoy refused lds.json\nno such filter"
+
+
+def test_listeners_are_waited_for_until_they_are_open_once() -> None:
+    envoy = Envoy()
+    made = rollout(envoy)
+    made.apply(OLD)
+    assert envoy.asked == 2
+    made.apply({"lds.json": response("2", {"name": "l"})})
+    assert envoy.asked == 2
+
+
+def test_a_cluster_made_anew_is_waited_for_until_it_is_warm() -> None:
+    envoy = Envoy()
+    made = rollout(envoy)
+    made.apply(OLD)
+    envoy.warming = ["0", "1", "1"]
+    made.apply({"cds.json": response("2", {"name": "a", "type": "EDS"}, {"name": "b"})})
+    assert envoy.warming == ["0"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reference.agent.xds import Board
+from reference.agent.xds import Board, Fate
 
 
 class Subscription:
@@ -118,6 +118,105 @@ def test_an_unknown_kind_of_resource_is_not_found(socket: Path) -> None:
     async def scenario() -> None:
         subscription = await subscribe(socket)
         assert (await subscription.ask("/v3/discovery:runtime", "", "x"))[0] == 404
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+def taken(board: Board, *roots: str, within_s: float = 5.0, **versions: str) -> Fate:
+    return board.fate({f"{name}.json": version for name, version in versions.items()}, roots, within_s)
+
+
+def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> None:
+    board = Board(socket)
+    board.publish({"lds.json": text("1")})
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        await subscription.ask("/v3/discovery:listeners")
+        assert taken(board, lds="1", within_s=0.05) == Fate((), ("lds.json",))
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
+        assert await asyncio.to_thread(taken, board, lds="1") == Fate((), ())
+        board.publish({"lds.json": text("2")})
+        await waiting
+        # It has 1 still, so it refused 2.
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
+        assert await asyncio.to_thread(taken, board, lds="2") == Fate(("lds.json",), ())
+        await waiting
+        board.publish({"lds.json": text("3")})
+        assert taken(board, lds="3", within_s=0.05) == Fate((), ("lds.json",))
+        await subscription.ask("/v3/discovery:listeners", "1")
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "3"))
+        assert await asyncio.to_thread(taken, board, lds="3") == Fate((), ())
+        board.publish({"lds.json": text("2")})
+        await waiting
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "2"))
+        assert await asyncio.to_thread(taken, board, lds="2") == Fate((), ())
+        waiting.cancel()
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_second_subscription_that_begins_refuses_nothing(socket: Path) -> None:
+    board = Board(socket)
+    board.publish({"eds/a.json": text("1")})
+
+    async def scenario() -> None:
+        old, new = await subscribe(socket), await subscribe(socket)
+        await old.ask("/v3/discovery:endpoints", "", "a")
+        waiting = asyncio.create_task(old.ask("/v3/discovery:endpoints", "1", "a"))
+        assert await asyncio.to_thread(taken, board, **{"eds/a": "1"}) == Fate((), ())
+        await new.ask("/v3/discovery:endpoints", "", "a")
+        assert taken(board, **{"eds/a": "1"}, within_s=0.05).refused == ()
+        waiting.cancel()
+        old.close()
+        new.close()
+
+    asyncio.run(scenario())
+
+
+def test_what_a_refused_root_refers_to_is_not_waited_for(socket: Path) -> None:
+    board = Board(socket)
+    board.publish({"lds.json": text("2"), "rds/r.json": text("1")})
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        await subscription.ask("/v3/discovery:listeners", "1")
+        started = time.monotonic()
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
+        wanted = {"lds": "2", "rds/r": "1"}
+        found = await asyncio.to_thread(taken, board, "lds.json", **wanted)
+        assert found == Fate(("lds.json",), ("rds/r.json",))
+        assert time.monotonic() - started < 2
+        await waiting
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_what_comes_back_counts_as_taken_for_whoever_still_has_it(socket: Path, left: bool) -> None:
+    board = Board(socket)
+    board.publish({"rds/a.json": text("1")})
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        await subscription.ask("/v3/discovery:routes", "", "a")
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:routes", "1", "a"))
+        assert await asyncio.to_thread(taken, board, **{"rds/a": "1"}) == Fate((), ())
+        board.withdraw(["rds/a.json"])
+        if left:
+            subscription.close()
+            with pytest.raises(asyncio.IncompleteReadError):
+                await waiting
+            async with asyncio.timeout(5):
+                while not taken(board, **{"rds/a": "1"}, within_s=0.01).pending:
+                    await asyncio.sleep(0)
+        board.publish({"rds/a.json": text("1")})
+        found = taken(board, **{"rds/a": "1"}, within_s=0.05)
+        assert found == Fate((), ("rds/a.json",) if left else ())
+        waiting.cancel()
         subscription.close()
 
     asyncio.run(scenario())
