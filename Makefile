@@ -9,6 +9,8 @@ REPORTS ?= reports
 # More options of `smi-conformance run`, for instance RUN="-k split", and of `smi-conformance faults`.
 RUN ?=
 FAULTS ?=
+# Options of tests/stable.py.
+STABLE ?=
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,7 +28,7 @@ $(error CLUSTER=$(CLUSTER): there are local and kind)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help conformance test lint types shellcheck none faults same bench kind-up kind-down mesh venv lock clean
+.PHONY: help conformance test lint types shellcheck none faults kill-table same stable bench kind-up kind-down mesh venv lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,8 +71,16 @@ endif
 faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
 	$(BIN)/smi-conformance faults $(WHERE) $(FAULTS)
 
+kill-table: $(READY) ## run every fault and write what was found to docs/kill-table.md
+	@mkdir -p build
+	$(BIN)/smi-conformance faults $(WHERE) --format markdown >build/kill-table.md
+	mv build/kill-table.md docs/kill-table.md
+
 same: venv ## the last runs in the embedded cluster and in kind: the same verdicts?
 	$(BIN)/python -m tests.same --reports $(REPORTS)
+
+stable: $(READY) ## ten runs: does a verdict or a reading change? (STABLE="--runs 3 --load 2")
+	$(BIN)/python -m tests.stable $(WHERE) $(STABLE)
 
 bench: $(READY) ## where the time of a run goes, how fast the probe is, what the cluster takes
 	$(BIN)/python -m tests.bench $(WHERE)

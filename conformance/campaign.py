@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -21,6 +17,7 @@ from conformance.doctor import preflight
 from conformance.drive import version_sets
 from conformance.drive.reading import METRICS
 from conformance.drive.wait import NotSeen
+from conformance.outcomes import Outcome, line
 from conformance.profiles import Converge, Profile
 from conformance.session import Session
 from conformance.verdict import Verdict, merge
@@ -39,68 +36,16 @@ CONVERGE = Converge(within_s=3.0, stable_s=0.5)
 """Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the suite made of one fault."""
-
-    fault: Fault
-    verdicts: Mapping[str, Verdict]
-    said: Mapping[str, Sequence[str]]
-    """What was said of each requirement that did not pass, a summary for each of its tests."""
-    seconds: float
-    readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
-
-    @property
-    def blamed(self) -> frozenset[str]:
-        return frozenset(one for one, verdict in self.verdicts.items() if verdict is Verdict.FAIL)
-
-    @property
-    def missed(self) -> frozenset[str]:
-        return (self.fault.breaks - self.blamed) | self.unseen
-
-    @property
-    def unseen(self) -> frozenset[str]:
-        """Ambiguous requirements whose reading was not changed as the fault changes it."""
-        return frozenset(
-            one for one, reading in self.fault.shows.items() if reading not in self.readings.get(one, ())
-        )
-
-    @property
-    def wrongly(self) -> frozenset[str]:
-        return self.blamed - self.fault.breaks
-
-    @property
-    def caught(self) -> bool:
-        """Exactly what the fault breaks failed, and the readings that it brings about were seen."""
-        return not self.missed and not self.wrongly
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "fault": self.fault.id,
-            "summary": self.fault.summary,
-            "caught": self.caught,
-            "breaks": sorted(self.fault.breaks),
-            "shows": dict(sorted(self.fault.shows.items())),
-            "blamed": sorted(self.blamed),
-            "missed": sorted(self.missed),
-            "wrongly blamed": sorted(self.wrongly),
-            "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
-            "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
-            "seconds": round(self.seconds, 1),
-        }
-
-
-def main(
+def run(
     cluster: Cluster,
     profile: Profile,
     image: str,
     chosen: Sequence[Fault],
     *,
-    as_json: bool,
     also: str | None = None,
-) -> int:
-    """Run the campaign; prints a line for each fault as it ends, and returns the exit code.
+    tell: Callable[[str], object] = lambda text: None,
+) -> list[Outcome]:
+    """Run the campaign; what becomes of each fault is told as it ends.
 
     ``also`` adds every scenario whose file's path contains it to those that a fault concerns.
 
@@ -112,13 +57,12 @@ def main(
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
-    progress = sys.stderr if as_json else sys.stdout
     outcomes: list[Outcome] = []
     try:
         parts = sorted(
             {part for fault in chosen for entry in concerned(fault, also) for part in entry.scenario.arena}
         )
-        print(f"arena of run {session.run_id}: {', '.join(parts)}", file=progress, flush=True)
+        tell(f"arena of run {session.run_id}: {', '.join(parts)}")
         session.arena.prepare(parts)
         session.provide(
             sorted({entry.scenario.folder for fault in chosen for entry in concerned(fault, also)})
@@ -127,11 +71,11 @@ def main(
         for position, fault in enumerate(chosen, 1):
             outcome = _judge(session, fault, also)
             outcomes.append(outcome)
-            print(f"[{position}/{len(chosen)}] {line(outcome)}", file=progress, flush=True)
+            tell(f"[{position}/{len(chosen)}] {line(outcome)}")
     finally:
         cluster.delete([SWITCH_OBJECT])
         session.arena.remove()
-    return _close(outcomes, len(chosen), as_json=as_json)
+    return outcomes
 
 
 def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
@@ -280,33 +224,3 @@ def _put(cluster: Cluster, path: str, body: Object) -> None:
     answer = cluster.request("PUT", path, body)
     if answer.status >= 400:
         raise refusal(answer)
-
-
-def line(outcome: Outcome) -> str:
-    """One fault's outcome as text."""
-    verdict = "caught" if outcome.caught else "MISSED" if outcome.missed else "MISBLAMED"
-    failed = ", ".join(sorted(outcome.blamed)) or "-"
-    text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
-    if outcome.missed:
-        unfailed = sorted(outcome.missed - outcome.unseen)
-        unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in unfailed]
-        text += f"\n          should have failed: {', '.join(unseen)}" if unseen else ""
-    for one in sorted(outcome.unseen):
-        read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
-        text += f"\n          should have shown: {one}: {outcome.fault.shows[one]} (seen: {read})"
-    for one in sorted(outcome.wrongly):
-        text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
-    return text
-
-
-def _word(verdict: Verdict | None) -> str:
-    return verdict.value if verdict else "not judged"
-
-
-def _close(outcomes: Sequence[Outcome], chosen: int, *, as_json: bool) -> int:
-    caught = sum(1 for one in outcomes if one.caught)
-    if as_json:
-        print(json.dumps([one.as_json() for one in outcomes], indent=1))
-    else:
-        print(f"{caught} of {chosen} faults caught, each blamed on what it breaks")
-    return 0 if caught == chosen and chosen else 1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from conformance import catalogue
 from conformance.explaining import Row, rows
+from conformance.markdown import plain, table
 from conformance.record import sentence
 from conformance.report.store import replace
 from conformance.suites_index import TestEntry
@@ -26,15 +26,14 @@ is tested.
 """
 
 _COLUMNS = ("id", "level", "versions", "statement", "source", "tests", "faults")
-_SPECIAL = re.compile(r"[\\`*_\[\]<>|~]")
 
 
 def page(found: Sequence[Row]) -> str:
     """The page as Markdown: figures for each API, then a table of its requirements."""
     by_api = {api: [row for row in found if row.requirement.api == api] for api in catalogue.APIS}
-    lines = [INTRODUCTION, *_table(("API", "requirements", "tested"), _figures(by_api, found))]
+    lines = [INTRODUCTION, *table(("API", "requirements", "tested"), _figures(by_api, found))]
     for api, mine in by_api.items():
-        lines += ["", f"## {api}", "", *_table(_COLUMNS, map(_cells, mine))]
+        lines += ["", f"## {api}", "", *table(_COLUMNS, map(_cells, mine))]
     return "\n".join(lines) + "\n"
 
 
@@ -43,19 +42,14 @@ def _figures(by_api: dict[catalogue.Api, list[Row]], found: Sequence[Row]) -> It
         yield api, str(len(mine)), str(sum(1 for row in mine if row.tests))
 
 
-def _table(head: Sequence[str], body: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    for cells in (head, ["---"] * len(head), *body):
-        yield f"| {' | '.join(cells)} |"
-
-
 def _cells(row: Row) -> tuple[str, ...]:
     one = row.requirement
     return (
         f"`{one.id}`",
         one.level,
         "<br>".join(one.versions),
-        _plain(one.statement),
-        _plain(one.source),
+        plain(one.statement),
+        plain(one.source),
         "<br>".join(map(_link, row.tests)) or "untested",
         "<br>".join(f"`{fault}`" for fault in row.faults) if row.tests else "",
     )
@@ -63,11 +57,6 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _link(test: TestEntry) -> str:
     return f"[{sentence(test.function)}](../conformance/suites/{test.file})"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown leaves as it is."""
-    return _SPECIAL.sub(lambda match: f"\\{match[0]}", " ".join(text.split()))
 
 
 def main() -> int:

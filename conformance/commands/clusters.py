@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from contextlib import AbstractContextManager, closing
 
 from conformance import plugin, profiles, shell
@@ -54,7 +56,9 @@ def add(commands: Commands) -> None:
         metavar="TEXT",
         help="scenarios whose file has this in its path as well (traffic_split), to see what else breaks",
     )
-    faults.add_argument("--format", choices=("text", "json"), default="text", help="(default: %(default)s)")
+    faults.add_argument(
+        "--format", choices=("text", "json", "markdown"), default="text", help="(default: %(default)s)"
+    )
     faults.set_defaults(function=_faults)
     looking = commands.add_parser(
         "shell",
@@ -94,19 +98,29 @@ def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
 
 
 def _faults(options: argparse.Namespace) -> int:
-    from conformance import campaign
+    from conformance import campaign, outcomes
 
     profile = profiles.load(options.mesh)
     chosen = campaign.choose(options.fault, options.api)
+    # What is for a program or a page has standard output to itself.
+    progress = sys.stdout if options.format == "text" else sys.stderr
     with _opened(options) as cluster:
-        return campaign.main(
+        found = campaign.run(
             cluster,
             profile,
             options.image,
             chosen,
-            as_json=options.format == "json",
             also=options.also,
+            tell=lambda text: print(text, file=progress, flush=True),
         )
+    match options.format:
+        case "json":
+            print(json.dumps([one.as_json() for one in found], indent=1))
+        case "markdown":
+            print(outcomes.kill_table(found), end="")
+        case _:
+            print(outcomes.summary(found))
+    return 0 if found and all(one.caught for one in found) else 1
 
 
 def _shell(options: argparse.Namespace) -> int:

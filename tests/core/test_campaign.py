@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.campaign import Outcome, line
+from conformance.outcomes import Outcome, kill_table, line, summary
 from conformance.verdict import Verdict
 from reference.faults import Fault
 
@@ -41,3 +41,22 @@ def test_a_fault_is_caught_when_exactly_what_it_breaks_fails() -> None:
 def test_a_fault_that_only_shows_a_reading_must_not_fail_anything() -> None:
     found = outcome(EQUAL, "all weights zero: c", split_live_edits=Verdict.FAIL)
     assert (found.caught, found.wrongly) == (False, {"split-live-edits"})
+
+
+def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> None:
+    found = [
+        outcome(SHARES, split_live_edits=Verdict.FAIL),
+        outcome(EQUAL, "all weights zero: c"),
+        outcome(SHARES, split_live_edits=Verdict.PASS),
+        outcome(EQUAL, "all weights zero: c", split_live_edits=Verdict.FAIL),
+    ]
+    page = kill_table(found)
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [
+        "| `ignored` | No weights. | caught | `split-live-edits` |  |",
+        f"| `all-equal` | All alike. | caught |  | `{ZERO}`: all weights zero: c |",
+        "| `ignored` | No weights. | **missed** |  |  |",
+        f"| `all-equal` | All alike. | **misblamed** | `split-live-edits` | `{ZERO}`: all weights zero: c |",
+    ]
+    assert summary(found) in page
+    assert summary(found) == "2 of 4 faults caught, each blamed on what it breaks"

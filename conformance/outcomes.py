@@ -1,0 +1,125 @@
+"""What the suite made of faults: caught or missed, as text, JSON, and the kill table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.markdown import plain, table
+from conformance.verdict import Verdict
+from reference.faults import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the suite made of one fault."""
+
+    fault: Fault
+    verdicts: Mapping[str, Verdict]
+    said: Mapping[str, Sequence[str]]
+    """What was said of each requirement that did not pass, a summary for each of its tests."""
+    seconds: float
+    readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
+
+    @property
+    def blamed(self) -> frozenset[str]:
+        return frozenset(one for one, verdict in self.verdicts.items() if verdict is Verdict.FAIL)
+
+    @property
+    def missed(self) -> frozenset[str]:
+        return (self.fault.breaks - self.blamed) | self.unseen
+
+    @property
+    def unseen(self) -> frozenset[str]:
+        """Ambiguous requirements whose reading was not changed as the fault changes it."""
+        return frozenset(
+            one for one, reading in self.fault.shows.items() if reading not in self.readings.get(one, ())
+        )
+
+    @property
+    def wrongly(self) -> frozenset[str]:
+        return self.blamed - self.fault.breaks
+
+    @property
+    def caught(self) -> bool:
+        """Exactly what the fault breaks failed, and the readings that it brings about were seen."""
+        return not self.missed and not self.wrongly
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "fault": self.fault.id,
+            "summary": self.fault.summary,
+            "caught": self.caught,
+            "breaks": sorted(self.fault.breaks),
+            "shows": dict(sorted(self.fault.shows.items())),
+            "blamed": sorted(self.blamed),
+            "missed": sorted(self.missed),
+            "wrongly blamed": sorted(self.wrongly),
+            "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
+            "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def line(outcome: Outcome) -> str:
+    """One fault's outcome as text."""
+    verdict = "caught" if outcome.caught else "MISSED" if outcome.missed else "MISBLAMED"
+    failed = ", ".join(sorted(outcome.blamed)) or "-"
+    text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
+    if outcome.missed:
+        unfailed = sorted(outcome.missed - outcome.unseen)
+        unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in unfailed]
+        text += f"\n          should have failed: {', '.join(unseen)}" if unseen else ""
+    for one in sorted(outcome.unseen):
+        read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
+        text += f"\n          should have shown: {one}: {outcome.fault.shows[one]} (seen: {read})"
+    for one in sorted(outcome.wrongly):
+        text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
+    return text
+
+
+def _word(verdict: Verdict | None) -> str:
+    return verdict.value if verdict else "not judged"
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """How many were caught."""
+    caught = sum(1 for one in outcomes if one.caught)
+    return f"{caught} of {len(outcomes)} faults caught, each blamed on what it breaks"
+
+
+KILL_TABLE = """\
+# Kill table
+
+Each fault of the reference mesh was switched on in turn and the scenarios that it concerns were run: which
+requirements failed, and of which ambiguous ones another reading was seen. A fault is caught when exactly the
+requirements that it breaks fail and the readings that it brings about are seen. This page is what
+`make kill-table` found; `make test` fails while it is not about the faults that there are.
+"""
+_COLUMNS = ("fault", "what goes wrong", "verdict", "failed", "seen of ambiguous requirements")
+
+
+def kill_table(outcomes: Sequence[Outcome]) -> str:
+    """The outcomes as a page of Markdown."""
+    return (
+        "\n".join([KILL_TABLE, summary(outcomes) + ".", "", *table(_COLUMNS, map(_cells, outcomes))]) + "\n"
+    )
+
+
+def _cells(outcome: Outcome) -> tuple[str, ...]:
+    fault = outcome.fault
+    return (
+        f"`{fault.id}`",
+        plain(fault.summary),
+        "caught" if outcome.caught else "**missed**" if outcome.missed else "**misblamed**",
+        "<br>".join(f"`{one}`" for one in sorted(outcome.blamed)),
+        "<br>".join(_seen(outcome)),
+    )
+
+
+def _seen(outcome: Outcome) -> Iterator[str]:
+    for one, reading in sorted(outcome.fault.shows.items()):
+        if one not in outcome.unseen:
+            yield f"`{one}`: {plain(reading)}"
