@@ -28,6 +28,17 @@ def test_connections_to_different_servers_never_share_a_source_port(listeners: l
     assert all(FIRST_PORT <= port <= LAST_PORT for port in found)
 
 
+def test_a_connection_is_ended_by_a_reset() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        made = connect(Target(socket.AF_INET, listening.getsockname()), datagrams=False)
+        accepted, _ = listening.accept()
+        with accepted:
+            accepted.settimeout(5)
+            made.close()
+            with pytest.raises(ConnectionResetError):
+                accepted.recv(1)
+
+
 def test_a_port_in_use_is_passed_over(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
     taken = listeners[0].address[1]
     free = next(port for port in range(LAST_PORT, FIRST_PORT, -1) if _is_free(port))

@@ -7,6 +7,7 @@ import errno
 import itertools
 import random
 import socket
+import struct
 from typing import Any, NamedTuple
 
 LONGEST_S = 15.0
@@ -25,8 +26,11 @@ FIRST_PORT, LAST_PORT = 10_000, 60_999
 Interception leads connections to different services to one address, where two from the same source port
 cannot be told apart: of those that come within the minutes that the kernel remembers a connection, some are
 lost. The kernel picks ports for each destination by itself and so takes the same ones again and again; here
-they go round.
+they go round. Connections are ended by a reset, for the kernel remembers one that ended in order for two
+minutes (nf_conntrack_tcp_timeout_time_wait), one that was reset for ten seconds. What was asked has been
+answered by then; and in two minutes the failing half of a suite makes more connections than there are ports.
 """
+_RESET = struct.pack("ii", 1, 0)
 _MOST_TRIES = 64
 
 
@@ -61,6 +65,7 @@ def connect(target: Target, *, datagrams: bool) -> socket.socket:
         made.setblocking(False)
         if not datagrams:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             _bind_next(made)
         code = made.connect_ex(target.address)
         if code not in (0, errno.EINPROGRESS):
