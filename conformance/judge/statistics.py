@@ -40,8 +40,12 @@ SHIFT = 0.05
 """The error that a sample of ``sample_size`` must show, as a part of all requests: five points.
 
 A share p below five points cannot lose as much, and twice a share of half a point is an error that five
-points would never show. For those the tolerance is relative: getting nothing, or getting twice the share.
+points would never show. For those the tolerance is relative: getting nothing, or getting twice the share; for
+one below half a point getting a whole point, which is what rounding to percents makes of it.
 """
+
+WHOLE_POINT = 0.01
+"""To tell a share of 1 in 1,000 from twice itself would take 81,800 requests, from a whole point 12,400."""
 
 LEAST = 135
 """Requests of which none may go astray where a share of 0 or of all is claimed.
@@ -117,7 +121,7 @@ def rejected(region: Region, share: float) -> float:
 
 def alternatives(share: float) -> tuple[float, ...]:
     """The wrong shares nearest to ``share`` that must be rejected with POWER; see SHIFT."""
-    nearest = (max(share - SHIFT, 0.0), min(share + SHIFT, 2 * share, 1.0))
+    nearest = (max(share - SHIFT, 0.0), min(share + SHIFT, max(2 * share, WHOLE_POINT), 1.0))
     return tuple(wrong for wrong in nearest if wrong != share)
 
 

@@ -21,6 +21,27 @@ def _last_of_each_name(plural: str) -> Callable[[World], World]:
     return spoil
 
 
+def _in_every_namespace(world: World) -> World:
+    """Gives every split to the namespaces that have a service of its root's name, unless one is there."""
+    splits = list(world.of("trafficsplits"))
+    roots = {(namespace_of(split), split["spec"]["service"]) for split in splits}
+    for service in world.of("services"):
+        here, name = namespace_of(service), name_of(service)
+        for split in world.of("trafficsplits"):
+            if split["spec"]["service"] == name and (here, name) not in roots:
+                splits.append({**split, "metadata": {**split["metadata"], "namespace": here}})
+    return world.replacing("trafficsplits", splits)
+
+
+def _one_spec_for_a_name(world: World) -> World:
+    """Splits of one name all say what that of the first namespace says."""
+    specs = {
+        name_of(item): item["spec"] for item in sorted(world.of("trafficsplits"), key=namespace_of)[::-1]
+    }
+    splits = [{**split, "spec": specs[name_of(split)]} for split in world.of("trafficsplits")]
+    return world.replacing("trafficsplits", splits)
+
+
 def _roots_by_short_name(configuration: Configuration, world: World, workload: Workload) -> Configuration:
     """Services that are called like the root of a split elsewhere are routed like that root."""
     roots = {split["spec"]["service"]: namespace_of(split) for split in world.of("trafficsplits")}
@@ -47,6 +68,18 @@ FAULTS = (
         "Of several splits of one name, whatever their namespaces, only one is kept.",
         frozenset({"common-crds-are-namespaced"}),
         lambda: SpoiltWorld(_last_of_each_name("trafficsplits")),
+    ),
+    Fault(
+        "split-in-every-namespace",
+        "A split holds wherever there is a service of its root's name, with the backends of that namespace.",
+        frozenset({"split-namespace-scoping"}),
+        lambda: SpoiltWorld(_in_every_namespace),
+    ),
+    Fault(
+        "split-specs-by-bare-name",
+        "What splits say is kept by their names alone: those of one name all say the same.",
+        frozenset({"common-crds-are-namespaced"}),
+        lambda: SpoiltWorld(_one_spec_for_a_name),
     ),
     Fault(
         "groups-by-bare-name",

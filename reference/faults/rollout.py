@@ -31,6 +31,26 @@ class _NeverForgotten(SpoiltWorld):
         return world.replacing("trafficsplits", self._seen.values())
 
 
+class _FallsWithFormerBackends(SpoiltWorld):
+    """Drops a split when a service is deleted that it once named, though it does so no longer."""
+
+    def __init__(self) -> None:
+        super().__init__(self._whole)
+        self._named: dict[str, set[str]] = {}
+
+    def _whole(self, world: World) -> World:
+        services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+        kept = []
+        for split in world.of("trafficsplits"):
+            there = {one["service"] for one in split["spec"]["backends"]}
+            there = {name for name in there if (namespace_of(split), name) in services}
+            named = self._named.setdefault(split["metadata"]["uid"], set())
+            named |= there
+            if all((namespace_of(split), name) in services for name in named):
+                kept.append(split)
+        return world.replacing("trafficsplits", kept)
+
+
 def _only_if_complete(world: World) -> World:
     services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
     kept = [
@@ -136,6 +156,12 @@ FAULTS = (
         frozenset({"split-backend-precreated-zero", "interact-canary-rollout"}),
         lambda: SpoiltWorld(_only_if_complete),
         origins=("one-odd-object-stalls-everything",),
+    ),
+    Fault(
+        "split-falls-with-a-former-backend",
+        "A split is dropped when a service goes that it named once and names no longer.",
+        frozenset({"split-live-edits", "interact-canary-rollout"}),
+        _FallsWithFormerBackends,
     ),
     Fault(
         "split-edits-remove-first",

@@ -42,6 +42,12 @@ def _steps_of_two_percent(split: dict[str, Any]) -> None:
         backend["weight"] = math.floor(50 * backend["weight"] / total) * 2
 
 
+def _whole_percents(split: dict[str, Any]) -> None:
+    total = sum(backend["weight"] for backend in _backends(split))
+    for backend in _backends(split):
+        backend["weight"] = math.ceil(100 * backend["weight"] / total) if total else 0
+
+
 def _total_of_one_hundred(split: dict[str, Any]) -> None:
     left = 100
     for backend in _backends(split):
@@ -210,6 +216,12 @@ FAULTS = (
         "Shares are rounded down to steps of two percent, so a share of one in a hundred is lost.",
         frozenset({"split-weighted-distribution"}),
         lambda: SpoiltObjects("trafficsplits", _steps_of_two_percent),
+    ),
+    Fault(
+        "split-shares-in-whole-percents",
+        "Shares are rounded up to whole percents, so one in a thousand becomes one in a hundred.",
+        frozenset({"split-weighted-distribution"}),
+        lambda: SpoiltObjects("trafficsplits", _whole_percents),
     ),
     Fault(
         "split-weights-taken-for-percentages",

@@ -70,6 +70,7 @@ class TestAWholeRun:
         assert [test.title for test in whole.record(WEIGHTS).tests] == [
             "Requests are divided 80 to 20",
             "A share of one in a hundred is honoured",
+            "A share of one in a thousand is there and is no whole percent",
         ]
 
     def test_the_report_keeps_the_evidence_that_verdicts_stand_on(self, whole: Bench) -> None:
@@ -275,7 +276,7 @@ class TestSelection:
         assert bench.suite(WEIGHTS_SUITE, "-k", "80_to_20") == 2
         record = bench.record(WEIGHTS)
         assert record.outcome == "not selected"
-        assert record.note == "1 of its 2 tests did not run"
+        assert record.note == "2 of its 3 tests did not run"
         assert bench.report.headline.reason == "no core requirement was judged"
 
     def test_of_some_tests_of_a_requirement_shows_it_as_failed_where_they_fail(self, bench: Bench) -> None:

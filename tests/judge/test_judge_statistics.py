@@ -97,15 +97,27 @@ def test_five_points_from_any_backend_to_any_other_are_rejected_as_promised(weig
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=ids)
-def test_a_small_share_that_is_nothing_or_doubled_is_rejected_as_promised(weights: dict[str, int]) -> None:
+def test_a_small_share_that_is_nothing_or_too_much_is_rejected_as_promised(weights: dict[str, int]) -> None:
     n = judge.sample_size(weights)
     total = sum(weights.values())
     for name, region in regions(n, weights).items():
         share = weights[name] / total
         if share < 0.1:
-            doubled = min(2 * share, share + SHIFT)
+            too_much = max(min(2 * share, share + SHIFT), 0.01)
             assert not region.accepts(0)
-            assert stats.binom.sf(region.high, n, doubled) >= POWER
+            assert stats.binom.sf(region.high, n, too_much) >= POWER
+
+
+def test_one_in_a_thousand_is_proved_present_and_no_whole_percent() -> None:
+    weights = {"v1": 749, "v2": 250, "v3": 1}
+    n = judge.sample_size(weights)
+    assert n == 12_400
+    region = regions(n, weights)["v3"]
+    assert region.low == 1
+    assert stats.binom.cdf(0, n, 0.001) <= ALPHA / SAMPLES / 3 / 2
+    assert stats.binom.sf(region.high, n, 0.01) > 1 - 1e-12
+    # What twice the share is caught with is not promised, but most of it is.
+    assert stats.binom.sf(region.high, n, 0.003) > 0.8
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=ids)

@@ -8,25 +8,29 @@ from dataclasses import dataclass, replace
 import pytest
 
 from conformance import judge
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
-from conformance.judge.statistics import sample_size
+from conformance.judge.statistics import LEAST, sample_size
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/live-edits", arena=("main",), groups=("split",))
 
 MOST_TO_V1 = {"v1": 75, "v2": 25}
 SOME_TO_OLD = {"v2": 60, "old": 40}
-STEADY_PER_S = 50.0
+ALL_OF_IT = 1000
+STEADY_PER_S = 300.0
 
 
 @dataclass(frozen=True)
 class Steps:
+    """The effects of the edits, and the traffic during and after the old version's retirement."""
+
     most_to_v1: Effect
     all_to_v2: Effect
     some_to_old: Effect
     only_v2: Effect
     steady: Traffic
+    after: Traffic
 
 
 @pytest.fixture(scope="module")
@@ -43,19 +47,20 @@ def steps(scenario: Scenario) -> Steps:
         return effect
 
     most_to_v1 = step("1-most-to-v1.yaml", MOST_TO_V1)
-    all_to_v2 = step("2-all-to-v2.yaml", {"v2": 1}, requests=1000)
+    all_to_v2 = step("2-all-to-v2.yaml", {"v2": 1}, requests=ALL_OF_IT)
     scenario.arena.adopt("main/old")
     servers.append("main/old")
     some_to_old = step("3-some-to-old.yaml", SOME_TO_OLD, seen=frozenset({"old"}))
-    only_v2 = step("4-only-v2.yaml", {"v2": 1}, requests=1000)
+    only_v2 = step("4-only-v2.yaml", {"v2": 1}, requests=ALL_OF_IT)
     # The old version is out of the list: its workload and service go while the root is called steadily.
     call = scenario.call("main/client", "main/moving")
     steady = scenario.driver.start(call, rate_per_s=STEADY_PER_S, duration_s=60.0)
     scenario.delete("old.yaml")
     servers.remove("main/old")
     scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=30.0)
-    scenario.driver.send([replace(call, requests=POLL_REQUESTS)], POLL)
-    return Steps(most_to_v1, all_to_v2, some_to_old, only_v2, steady.stop(ledgers=servers))
+    (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
+    scenario.until(lambda: steady.reached("main/v2") > LEAST, "enough steady traffic was seen")
+    return Steps(most_to_v1, all_to_v2, some_to_old, only_v2, steady.stop(ledgers=servers), after)
 
 
 def _gone(scenario: Scenario) -> bool:
@@ -67,12 +72,13 @@ def _gone(scenario: Scenario) -> bool:
 def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
+    only_v2 = judge.everything_reaches(*steps.only_v2[:2], "v2", steps.only_v2.settling)
     verdict(
         judge.all_of(
             most_to_v1=judge.shares(*steps.most_to_v1[:2], MOST_TO_V1, steps.most_to_v1.settling),
             all_to_v2=judge.everything_reaches(*steps.all_to_v2[:2], "v2", steps.all_to_v2.settling),
             some_to_old=judge.shares(*steps.some_to_old[:2], SOME_TO_OLD, steps.some_to_old.settling),
-            only_v2=judge.everything_reaches(*steps.only_v2[:2], "v2", steps.only_v2.settling),
-            retirement=judge.unharmed(steps.steady),
+            only_v2=only_v2,
+            retirement=judge.preserved(only_v2, [steps.steady, steps.after], "v2"),
         )
     )

@@ -15,6 +15,8 @@ pytestmark = pytest.mark.scenario("traffic-split/weighted-distribution", arena=(
 
 EIGHTY_TWENTY = {"v1": 80, "v2": 20}
 ONE_IN_A_HUNDRED = {"v1": 75, "v2": 24, "v3": 1}
+ONE_IN_A_THOUSAND = {"v1": 749, "v2": 250, "v3": 1}
+ROOTS = {"main/shop": EIGHTY_TWENTY, "main/rare": ONE_IN_A_HUNDRED, "main/rarest": ONE_IN_A_THOUSAND}
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def effects(scenario: Scenario) -> list[Effect]:
     scenario.provide()
     wanted = [
         Division(scenario.call("main/client", root, requests=sample_size(weights)), frozenset(weights))
-        for root, weights in (("main/shop", EIGHTY_TWENTY), ("main/rare", ONE_IN_A_HUNDRED))
+        for root, weights in ROOTS.items()
     ]
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
     return scenario.effects(wanted, "split.yaml", servers=servers)
@@ -40,6 +42,14 @@ def test_a_share_of_one_in_a_hundred_is_honoured(
 ) -> None:
     before, sample, settling = effects[1]
     verdict(judge.shares(before, sample, ONE_IN_A_HUNDRED, settling))
+
+
+@pytest.mark.requirement("split-weighted-distribution")
+def test_a_share_of_one_in_a_thousand_is_there_and_is_no_whole_percent(
+    effects: list[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = effects[2]
+    verdict(judge.shares(before, sample, ONE_IN_A_THOUSAND, settling))
 
 
 @pytest.mark.requirement("split-root-endpoints-not-implicit")
