@@ -105,7 +105,7 @@ def _spoken(session: Session, chosen: Sequence[Fault], also: str | None) -> dict
     for fault in chosen:
         session.wish = _wish(session, fault)
         for entry in concerned(fault, also):
-            for one in session.version_sets(entry.scenario.groups):
+            for one in session.version_sets(entry.scenario.groups, every=entry.scenario.every_version):
                 for group in entry.scenario.groups:
                     spoken.setdefault(group, set()).add(one[group])
     return spoken

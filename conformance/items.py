@@ -7,7 +7,7 @@ import pytest
 from conformance.catalogue import Requirement
 from conformance.drive.version_sets import VersionSet
 from conformance.session import Session
-from conformance.suites_index import ScenarioMark
+from conformance.suites_index import ScenarioMark, scenario_mark
 
 SCENARIO = "scenario"
 """The fixture that a set of versions is the parameter of."""
@@ -31,12 +31,14 @@ def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
         raise pytest.UsageError(
             f"{node.nodeid}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)"
         )
-    return ScenarioMark(marker.args[0], tuple(marker.kwargs["arena"]), tuple(marker.kwargs["groups"]))
+    return scenario_mark(marker.args[0], marker.kwargs)
 
 
-def named_versions(session: Session, groups: tuple[str, ...]) -> list[dict[str, str]]:
+def named_versions(session: Session, mark: ScenarioMark) -> list[dict[str, str]]:
     """The sets of versions to go through, which show in the ids of tests; none for the default one."""
-    return [] if session.wish.kind == "newest" else session.version_sets(groups)
+    if session.wish.kind == "newest" and not mark.every_version:
+        return []
+    return session.version_sets(mark.groups, every=mark.every_version)
 
 
 def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:

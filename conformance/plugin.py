@@ -19,6 +19,7 @@ from conformance.profiles import Profile, ProfileError
 from conformance.record import Inconclusive, render
 from conformance.runner import Runner
 from conformance.session import Session
+from conformance.suites_index import scenario_mark
 from conformance.verdict import Judgement, Verdict
 
 UNUSABLE = 2
@@ -92,7 +93,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "scenario(folder, arena, groups): a module's fixtures, the arena's parts and the SMI groups it needs",
+        "scenario(folder, arena, groups, every_version=False): a module's fixtures, the arena's parts and "
+        "the SMI groups it needs; whether it is run in every claimed version by default",
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return
@@ -134,7 +136,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     runner = metafunc.config.stash.get(_RUNNER, None)
     if mark is None or runner is None or SCENARIO not in metafunc.fixturenames:
         return
-    spoken = named_versions(runner.session, tuple(mark.kwargs["groups"]))
+    spoken = named_versions(runner.session, scenario_mark(mark.args[0], mark.kwargs))
     if spoken:
         metafunc.parametrize(
             SCENARIO, spoken, indirect=True, ids=[in_words(one) for one in spoken], scope="module"

@@ -85,9 +85,13 @@ class Session:
         together = next(iter(version_sets.sets(claims, ("access", "specs"))), {})
         return {group: version for group, version in {**picked, **together}.items() if version}
 
-    def version_sets(self, groups: Sequence[str]) -> list[dict[str, str]]:
-        """The versions that a scenario of these groups is run in, as this run was asked for."""
-        return version_sets.sets(self.profile.claims.by_group(), groups, self.wish)
+    def version_sets(self, groups: Sequence[str], *, every: bool = False) -> list[dict[str, str]]:
+        """The versions that a scenario of these groups is run in, as this run was asked for.
+
+        ``every``: in all that are claimed, unless others than the newest were asked for.
+        """
+        wish = Wish("all") if every and self.wish.kind == "newest" else self.wish
+        return version_sets.sets(self.profile.claims.by_group(), groups, wish)
 
     def scenario(self, folder: str, versions: VersionSet | None = None) -> Scenario:
         """A scenario with the fixtures of a folder on this run's arena; in its versions unless given."""

@@ -16,11 +16,16 @@ SUITES = Path(__file__).resolve().parent / "suites"
 
 @dataclass(frozen=True, slots=True)
 class ScenarioMark:
-    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, SMI groups written."""
+    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, SMI groups written.
+
+    ``every_version``: its requirement is about how versions work together, so it is run in all that are
+    claimed unless others are asked for.
+    """
 
     folder: str
     arena: tuple[str, ...]
     groups: tuple[str, ...]
+    every_version: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,13 @@ def read(source: str, file: str) -> list[TestEntry]:
     return entries
 
 
+def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
+    """The marker with these arguments. Raises KeyError where one is missing."""
+    return ScenarioMark(
+        folder, tuple(named["arena"]), tuple(named["groups"]), bool(named.get("every_version", False))
+    )
+
+
 def _marker(node: ast.expr, name: str) -> ast.Call | None:
     if isinstance(node, ast.Call) and ast.unparse(node.func) == f"pytest.mark.{name}":
         return node
@@ -101,7 +113,7 @@ def _scenario(node: ast.stmt) -> ScenarioMark | None:
     if call is None:
         return None
     named: dict[str, Any] = {one.arg: ast.literal_eval(one.value) for one in call.keywords if one.arg}
-    return ScenarioMark(ast.literal_eval(call.args[0]), tuple(named["arena"]), tuple(named["groups"]))
+    return scenario_mark(ast.literal_eval(call.args[0]), named)
 
 
 def _judges(function: ast.FunctionDef) -> list[str]:

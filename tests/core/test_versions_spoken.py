@@ -82,6 +82,22 @@ class TestARun:
             weights.setdefault(version, []).append(one["spec"]["backends"][0]["weight"])
         assert weights == {"v1alpha4": [100, 0], "v1alpha2": [100, 0], "v1alpha1": ["100", "0"]}
 
+    def test_of_how_versions_work_together_is_in_all_that_are_claimed(self, bench: Bench) -> None:
+        claim(bench, split="v1alpha4, v1alpha3", specs="v1alpha4, v1alpha3")
+        bench.suite("traffic_split/test_with_specs.py")
+        tests = bench.record("common-version-compat-matrix").tests
+        assert [test.verdict for test in tests] == [Verdict.PASS, Verdict.PASS]
+        assert [test.versions for test in tests] == [
+            {"split": "v1alpha4", "specs": "v1alpha4"},
+            {"split": "v1alpha3", "specs": "v1alpha3"},
+        ]
+
+    def test_of_how_versions_work_together_is_in_those_asked_for(self, bench: Bench) -> None:
+        claim(bench, split="v1alpha4, v1alpha3", specs="v1alpha4, v1alpha3")
+        bench.suite("traffic_split/test_with_specs.py", "--versions", "split=v1alpha3")
+        (test,) = bench.record("common-version-compat-matrix").tests
+        assert test.versions == {"split": "v1alpha3", "specs": "v1alpha3"}
+
     def test_of_a_list_speaks_what_it_names(self, bench: Bench) -> None:
         claim(bench, split="v1alpha2, v1alpha4")
         assert bench.run("-k", "test_zero_weight", "--versions", "split=v1alpha2") == 0

@@ -10,7 +10,9 @@ from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-specs/with-access", arena=("access",), groups=("access", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/with-access", arena=("access",), groups=("access", "specs"), every_version=True
+)
 
 CLIENT, SERVER = "access/alpha", "access/server"
 

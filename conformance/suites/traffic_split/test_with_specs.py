@@ -12,7 +12,9 @@ from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/with-specs", arena=("main",), groups=("split", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/with-specs", arena=("main",), groups=("split", "specs"), every_version=True
+)
 
 
 @dataclass(frozen=True)
