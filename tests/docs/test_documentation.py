@@ -16,6 +16,7 @@ from conformance import catalogue, cli, docs, profiles
 from conformance.explaining import rows
 from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
+from conformance.markdown import plain
 from reference import faults
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +83,7 @@ def test_the_page_of_requirements_names_every_requirement_and_the_tests_and_faul
 def test_characters_that_markdown_reads_as_marks_are_escaped() -> None:
     cells = [line for line in docs.page(rows()).splitlines() if line.startswith("| `")]
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in cells)
-    assert docs._plain("a|b  *c*\n_d_") == r"a\|b \*c\* \_d\_"
+    assert plain("a|b  *c*\n_d_") == r"a\|b \*c\* \_d\_"
 
 
 def test_every_make_target_in_the_documents_exists() -> None:
