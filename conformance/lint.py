@@ -227,6 +227,9 @@ class _Test:
         """Problems with one judgement; ``names`` collects the judges behind it."""
         if isinstance(value, ast.Name) and value.id in self._made:
             value = self._made[value.id]
+        if isinstance(value, ast.DictComp):
+            # Several judgements that are made alike, as the parts of one.
+            value = value.value
         if not isinstance(value, ast.Call) or not ast.unparse(value.func).startswith("judge."):
             yield f"hands {ast.unparse(value)} to verdict, which no judge made"
             return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import random
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,7 +66,6 @@ class Session:
     arena: Arena = field(init=False)
     driver: Driver = field(init=False)
     header_forms: HeaderForms = field(init=False)
-    random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
         self.phases = Phases(self.clock)
@@ -76,7 +74,6 @@ class Session:
         self.arena = Arena(self.cluster, self.profile, placement, self.waiter, self.api_versions())
         self.driver = Driver(self.cluster, self.arena, self.phases)
         self.header_forms = HeaderForms(self.cluster)
-        self.random = random.Random(self.seed)  # noqa: S311 - draws test data, no secret
 
     def api_versions(self) -> dict[str, str]:
         """The version of each claimed group that the arena's own objects are written in."""
@@ -106,6 +103,7 @@ class Session:
             profile=self.profile,
             reader=Reader(self.cluster, self.clock),
             writer=Writer(folder, self.arena, spoken, self.header_forms),
+            seed=self.seed,
         )
 
     def provide(self, folders: Iterable[str]) -> None:

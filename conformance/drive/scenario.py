@@ -86,7 +86,10 @@ class Effect(NamedTuple):
 
 @dataclass(slots=True)
 class Scenario:
-    """What a scenario's fixture works with. Everything it applies is withdrawn at its end."""
+    """What a scenario's fixture works with. Everything it applies is withdrawn at its end.
+
+    ``seed`` is the run's, for whatever is drawn at random; the report tells it.
+    """
 
     folder: str
     cluster: Cluster
@@ -97,6 +100,7 @@ class Scenario:
     profile: Profile
     reader: Reader
     writer: Writer
+    seed: int
     applied: list[dict[str, Any]] = field(default_factory=list)
 
     @property

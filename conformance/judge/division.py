@@ -28,18 +28,19 @@ def shares(
     settling: Settling,
     behind: Mapping[str, Sequence[str]] | None = None,
     ports: Mapping[str, int] | None = None,
+    parts: int = 1,
 ) -> Judgement:
     """Requests are divided over the listed backends, and nothing else, in proportion to their weights.
 
     ``behind`` names the workloads behind a backend that has several, ``ports`` the one port at which a
-    backend's workloads are to be reached. A claim of effect: the same division must not have been there
-    ``before``. Counts are accepted as ``statistics`` derives; a sample smaller than ``sample_size(weights)``
-    never passes. Where the mesh draws once for each connection and the sample reused connections, the number
-    of draws is not the number of requests and nothing is concluded from the counts. Raises ValueError for
-    weights without a positive sum.
+    backend's workloads are to be reached, ``parts`` is how many samples share what one may err. A claim of
+    effect: the same division must not have been there ``before``. Counts are accepted as ``statistics``
+    derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws once for each
+    connection and the sample reused connections, the number of draws is not the number of requests and
+    nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
     """
     before, sample = seen.merged(before, behind or {}), seen.merged(sample, behind or {})
-    return _divided(before, sample, weights, settling, ports or {}, _told_apart)
+    return _divided(before, sample, weights, settling, ports or {}, _told_apart, parts)
 
 
 @judge
@@ -61,9 +62,10 @@ def _divided(
     settling: Settling,
     ports: Mapping[str, int],
     control: _Control,
+    parts: int = 1,
 ) -> Judgement:
     due = expected_shares(weights)
-    accepted = regions(sample.sent, weights)
+    accepted = regions(sample.sent, weights, parts)
     asked = _asked(due, accepted)
     figures = _figures(sample, due, accepted)
     found = (
@@ -79,7 +81,7 @@ def _divided(
         or _too_few_draws(sample, due)
         or _outside(sample, due, accepted, asked)
         or control(before, sample, weights)
-        or seen.too_few(sample, max(sample_size(weights), LEAST), "an error of 5 points")
+        or seen.too_few(sample, max(sample_size(weights, parts), LEAST), "an error of 5 points")
         or Judgement(Verdict.PASS, _kept(sample, due, accepted), expected=asked)
     )
     return Judgement(found.verdict, found.summary, found.expected or asked, found.hint, figures)

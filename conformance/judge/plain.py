@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from conformance.judge.registry import judge, register
 from conformance.judge.statistics import SAMPLES
@@ -43,7 +44,7 @@ def all_of(**parts: Judgement) -> Judgement:
     SAMPLES random samples (the error rate of a requirement would not hold).
     """
     drawn = [part for part in parts.values() if any(0 < share.expected < 1 for share in part.shares)]
-    if len(drawn) > SAMPLES:
+    if sum(map(_sample, drawn)) > SAMPLES:
         raise ValueError(f"{len(drawn)} samples in one requirement: its error rate allows for {SAMPLES}")
     verdict = merge(part.verdict for part in parts.values())
     decisive = {name: part for name, part in parts.items() if part.verdict is verdict}
@@ -55,6 +56,12 @@ def all_of(**parts: Judgement) -> Judgement:
         shares=_shares(parts),
         basis=Basis("all_of", {name: _basis(name, part) for name, part in parts.items()}),
     )
+
+
+def _sample(part: Judgement) -> Fraction:
+    """What of a sample's error rate a part may use up: all of it, unless several samples share it."""
+    shared = part.basis.arguments.get("parts") if part.basis is not None else None
+    return Fraction(1, shared if isinstance(shared, int) else 1)
 
 
 def _basis(name: str, part: Judgement) -> Basis:

@@ -69,14 +69,15 @@ class Region:
         return self.low <= count <= self.high
 
 
-def regions(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
+def regions(n: int, weights: Mapping[str, int], parts: int = 1) -> dict[str, Region]:
     """The accepted counts of each backend when ``n`` requests are divided by ``weights``.
 
-    Raises ValueError for weights that are negative or have no sum, or a negative n.
+    ``parts`` is how many samples share what one may err. Raises ValueError for weights that are negative or
+    have no sum, or a negative n.
     """
     if n < 0:
         raise ValueError(f"{n} draws cannot be made")
-    alpha = _alpha_of_one(len(weights))
+    alpha = _alpha_of_one(len(weights), parts)
     return {server: acceptance(n, share, alpha) for server, share in expected_shares(weights).items()}
 
 
@@ -88,10 +89,10 @@ def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
     return {server: weight / total for server, weight in weights.items()}
 
 
-def _alpha_of_one(backends: int) -> float:
+def _alpha_of_one(backends: int, parts: int) -> float:
     # Two counts add up to n, so both regions exclude the same outcomes: one comparison, not two.
     comparisons = backends if backends > 2 else 1
-    return ALPHA / SAMPLES / comparisons
+    return ALPHA / SAMPLES / comparisons / parts
 
 
 @lru_cache(maxsize=4096)
@@ -125,14 +126,14 @@ def alternatives(share: float) -> tuple[float, ...]:
     return tuple(wrong for wrong in nearest if wrong != share)
 
 
-def sample_size(weights: Mapping[str, int]) -> int:
+def sample_size(weights: Mapping[str, int], parts: int = 1) -> int:
     """Requests (a multiple of 100) at which every alternative of every backend is rejected with POWER.
 
     A shift between two backends, whichever they are, moves both counts, and each is judged on its own:
     what one of them shows is enough. Raises ValueError for unusable weights.
     """
     shares = tuple(sorted(set(expected_shares(weights).values())))
-    return _sample_size(shares, _alpha_of_one(len(weights)))
+    return _sample_size(shares, _alpha_of_one(len(weights), parts))
 
 
 @lru_cache(maxsize=256)

@@ -48,6 +48,11 @@ def _whole_percents(split: dict[str, Any]) -> None:
         backend["weight"] = math.ceil(100 * backend["weight"] / total) if total else 0
 
 
+def _first_four(split: dict[str, Any]) -> None:
+    for backend in _backends(split)[4:]:
+        backend["weight"] = 0
+
+
 def _total_of_one_hundred(split: dict[str, Any]) -> None:
     left = 100
     for backend in _backends(split):
@@ -222,6 +227,12 @@ FAULTS = (
         "Shares are rounded up to whole percents, so one in a thousand becomes one in a hundred.",
         frozenset({"split-weighted-distribution"}),
         lambda: SpoiltObjects("trafficsplits", _whole_percents),
+    ),
+    Fault(
+        "split-of-four-at-most",
+        "Of the backends of a split only the first four get traffic.",
+        frozenset({"split-weighted-distribution"}),
+        lambda: SpoiltObjects("trafficsplits", _first_four),
     ),
     Fault(
         "split-weights-taken-for-percentages",

@@ -210,6 +210,11 @@ class TestJudgements:
             ("verdict(judge.share(*effect))", "judge.share: no such judge; did you mean shares?"),
             ("verdict(judge.unharmed(effect))", "nothing that it judges has a null control"),
             ("verdict(judge.all_of(a=judge.unharmed(effect)))", "nothing that it judges has a null control"),
+            (
+                "verdict(judge.all_of(**{n: judge.unharmed(each) for n, each in effect}))",
+                "nothing that it judges has a null control",
+            ),
+            ("verdict(judge.all_of(**{n: each for n, each in effect}))", "hands each to verdict"),
             ("verdict(judge.all_of(a=effect, b=judge.shares(*effect)))", "hands effect to verdict"),
             ("verdict(judge.inconclusive('never'))", "nothing that it judges has a null control"),
             (

@@ -68,6 +68,7 @@ class TestAWholeRun:
 
     def test_a_requirement_with_several_tests_shows_them_all(self, whole: Bench) -> None:
         assert [test.title for test in whole.record(WEIGHTS).tests] == [
+            "Drawn weights of one to five backends are followed",
             "Requests are divided 80 to 20",
             "A share of one in a hundred is honoured",
             "A share of one in a thousand is there and is no whole percent",
@@ -276,7 +277,7 @@ class TestSelection:
         assert bench.suite(WEIGHTS_SUITE, "-k", "80_to_20") == 2
         record = bench.record(WEIGHTS)
         assert record.outcome == "not selected"
-        assert record.note == "2 of its 3 tests did not run"
+        assert record.note == "3 of its 4 tests did not run"
         assert bench.report.headline.reason == "no core requirement was judged"
 
     def test_of_some_tests_of_a_requirement_shows_it_as_failed_where_they_fail(self, bench: Bench) -> None:

@@ -221,3 +221,10 @@ class TestAllOf:
         shared = EXAMPLES["shares"]
         with pytest.raises(ValueError, match="5 samples in one requirement"):
             judge.all_of(**{f"sample_{index}": shared for index in range(5)})
+
+    def test_samples_that_share_an_error_rate_count_as_their_part(self) -> None:
+        sample = traffic({"v1": 4000, "v2": 4000})
+        third = judge.shares(V1, sample, {"v1": 1, "v2": 1}, SETTLED, parts=3)
+        assert judge.all_of(**{f"sample_{index}": third for index in range(12)}).passed
+        with pytest.raises(ValueError, match="13 samples in one requirement"):
+            judge.all_of(**{f"sample_{index}": third for index in range(13)})

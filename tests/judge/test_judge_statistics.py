@@ -108,6 +108,18 @@ def test_a_small_share_that_is_nothing_or_too_much_is_rejected_as_promised(weigh
             assert stats.binom.sf(region.high, n, too_much) >= POWER
 
 
+@pytest.mark.parametrize("weights", WEIGHTS, ids=ids)
+def test_samples_that_share_an_error_rate_may_err_less_each(weights: dict[str, int]) -> None:
+    n = judge.sample_size(weights, 4)
+    whole = regions(n, weights)
+    for name, region in regions(n, weights, 4).items():
+        assert region.low <= whole[name].low
+        assert region.high >= whole[name].high
+    shares = tuple(weight / sum(weights.values()) for weight in weights.values())
+    alpha = ALPHA / SAMPLES / 4 / (len(weights) if len(weights) > 2 else 1)
+    assert statistics._tells_apart(n, shares, alpha)
+
+
 def test_one_in_a_thousand_is_proved_present_and_no_whole_percent() -> None:
     weights = {"v1": 749, "v2": 250, "v3": 1}
     n = judge.sample_size(weights)

@@ -1,0 +1,90 @@
+"""Trying drawn cases, and shrinking one that does not hold to a simpler one."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from hypothesis import HealthCheck, Phase, Verbosity, configuration, given, seed, settings
+from hypothesis.errors import FlakyFailure
+from hypothesis.strategies import SearchStrategy
+
+V = TypeVar("V")
+E = TypeVar("E")
+
+SIMPLER = 12
+"""Trials that a case which does not hold may take to be shrunk: each is driven on the cluster."""
+
+
+class _Broken(Exception):
+    """A case does not hold."""
+
+
+@dataclass(slots=True)
+class Drawn(Generic[V, E]):
+    """The cases that were tried, in their order, and the simplest that was seen not to hold."""
+
+    tried: list[tuple[V, E]] = field(default_factory=list)
+    broken: tuple[V, E] | None = None
+
+
+def draw(
+    cases: SearchStrategy[V],
+    trial: Callable[[V], E],
+    holds: Callable[[V, E], bool],
+    *,
+    number: int,
+    start: int,
+) -> Drawn[V, E]:
+    """Try up to ``number`` drawn cases until one does not hold, then up to SIMPLER simpler ones.
+
+    The same ``start``, the seed of the random numbers, draws the same cases. No case is tried twice.
+    """
+    found: Drawn[V, E] = Drawn()
+    known: dict[str, bool] = {}
+    left = SIMPLER
+
+    def held(case: V) -> bool:
+        nonlocal left
+        key = repr(case)
+        if key in known:
+            return known[key]
+        if found.broken is not None:
+            if not left:
+                return True
+            left -= 1
+        evidence = trial(case)
+        found.tried.append((case, evidence))
+        known[key] = holds(case, evidence)
+        if not known[key]:
+            # Only ever simpler cases are tried after the first.
+            found.broken = (case, evidence)
+        return known[key]
+
+    @seed(start)
+    @settings(
+        max_examples=number,
+        database=None,
+        deadline=None,
+        phases=(Phase.generate, Phase.shrink),
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @given(cases)
+    def every(case: V) -> None:
+        if not held(case):
+            raise _Broken
+
+    # It keeps notes, by default in the directory that the run was started in.
+    with tempfile.TemporaryDirectory(prefix="smi-conformance-") as notes:
+        configuration.set_hypothesis_home_dir(notes)
+        try:
+            with contextlib.suppress(_Broken, FlakyFailure):
+                every()
+        finally:
+            configuration.set_hypothesis_home_dir(None)
+    return found

@@ -1,0 +1,91 @@
+"""Whatever the weights are, of one to five backends: requests are divided in proportion to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import strategies
+
+from conformance import judge
+from conformance.drive.drawing import Drawn, draw
+from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.evidence import Call, Traffic
+from conformance.judge.statistics import LEAST, sample_size
+from conformance.verdict import Judgement, Verdict
+
+pytestmark = pytest.mark.scenario("traffic-split/drawn-weights", arena=("main",), groups=("split",))
+
+BACKENDS = ("v1", "v2", "v3", "client-b", "fifth")
+SERVERS = [f"main/{name}" for name in BACKENDS]
+FIVE = {"v1": 1, "v2": 2, "v3": 3, "client-b": 4, "fifth": 5}
+DRAWN = 3
+TRIALS = DRAWN + 1
+"""One with five backends, and those that are drawn; they share what one sample may err."""
+
+
+def vectors() -> strategies.SearchStrategy[dict[str, int]]:
+    """Weights of one to five backends; the fifth, which had everything before, is not to have all."""
+    lists = strategies.lists(strategies.integers(0, 5), min_size=1, max_size=len(BACKENDS))
+    return lists.filter(lambda weights: any(weights[:4])).map(
+        lambda weights: dict(zip(BACKENDS, weights, strict=False))
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn(scenario: Scenario) -> Drawn[dict[str, int], Effect]:
+    scenario.provide()
+    scenario.apply("fifth.yaml")
+    scenario.arena.adopt("main/fifth")
+
+    def trial(weights: dict[str, int]) -> Effect:
+        size = max(sample_size(weights, TRIALS), LEAST)
+        call = scenario.call("main/client", "main/drawn", requests=size)
+        before = _everything_to_the_fifth(scenario, call)
+        (split,) = scenario.objects("split.yaml")
+        listed = [{"service": name, "weight": weight} for name, weight in weights.items()]
+        scenario.apply_objects([{**split, "spec": {**split["spec"], "backends": listed}}])
+        among = frozenset(name for name, weight in weights.items() if weight)
+        (effect,) = scenario.samples([Division(call, among, among - {"fifth"})], [before], SERVERS)
+        return effect
+
+    def holds(weights: dict[str, int], effect: Effect) -> bool:
+        return judge.shares(*effect[:2], weights, effect.settling, parts=TRIALS).verdict is not Verdict.FAIL
+
+    five = (FIVE, trial(FIVE))
+    found = draw(vectors(), trial, holds, number=DRAWN, start=scenario.seed) if holds(*five) else Drawn()
+    found.tried.insert(0, five)
+    found.broken = found.broken or (None if holds(*five) else five)
+    # Other roots select by labels, too: the next scenario is not to meet this workload.
+    scenario.delete("fifth.yaml")
+    return found
+
+
+def _everything_to_the_fifth(scenario: Scenario, call: Call) -> Traffic:
+    """What is seen before a draw: only where it differs can be seen that the next weights are in force."""
+    scenario.apply("split.yaml")
+    poll = replace(call, requests=POLL_REQUESTS)
+    scenario.until_answered([poll], lambda _, seen: set(seen.answered) == {"fifth"}, ["only fifth answers"])
+    (before,) = scenario.driver.send([poll], POLL, ledgers=SERVERS)
+    return before
+
+
+@pytest.mark.requirement("split-weighted-distribution")
+def test_drawn_weights_of_one_to_five_backends_are_followed(
+    drawn: Drawn[dict[str, int], Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    # Of weights that are not followed the simplest is shown that was found.
+    shown = [drawn.broken] if drawn.broken else drawn.tried
+    verdict(
+        judge.all_of(
+            **{
+                _in_words(weights): judge.shares(*effect[:2], weights, effect.settling, parts=TRIALS)
+                for weights, effect in shown
+            }
+        )
+    )
+
+
+def _in_words(weights: Mapping[str, int]) -> str:
+    return "weights_" + "_".join(str(weight) for weight in weights.values())
