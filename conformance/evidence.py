@@ -183,4 +183,3 @@ class Environment:
 
     control_p99_us: int = 0
     control_failures: int = 0
-    restarts: tuple[str, ...] = ()

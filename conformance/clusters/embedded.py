@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import requests
 
 from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
@@ -28,12 +31,21 @@ class Embedded(KubernetesCluster):
     """The embedded cluster; `close` ends it with all that is in it."""
 
     _end: Callable[[], None]
+    _last_words: Callable[[], str]
     _first: int
 
     def close(self) -> None:
         """Close the connections, then the cluster."""
         super().close()
         self._end()
+
+    def _send(self, *args: Any, **options: Any) -> requests.Response:
+        try:
+            return super()._send(*args, **options)
+        except ClusterError as error:
+            if words := self._last_words():
+                raise ClusterError(f"the embedded cluster ended by itself: {words}") from error
+            raise
 
     def processes(self) -> list[int]:
         """The ids of all processes that it consists of."""
@@ -62,11 +74,12 @@ def start(mesh: str) -> Embedded:
     from reference import install
 
     try:
-        running = sandbox.start(name=NAME)
+        running = sandbox.start()
     except sandbox.SandboxError as error:
         raise ClusterError(str(error)) from error
     cluster = Embedded.at(running.url, running.token, NAME)
-    cluster._end, cluster._first = running.stop, running.process.pid
+    cluster._end, cluster._last_words = running.stop, running.last_words
+    cluster._first = running.process.pid
     try:
         install.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none")
     except install.InstallError as error:

@@ -94,9 +94,7 @@ class Driver:
         slowest = max((one[5] for one in control), default=0)
         failures = sum(1 for one in control if one[6] is not None)
         seen = self.environment
-        self.environment = Environment(
-            max(seen.control_p99_us, slowest), seen.control_failures + failures, seen.restarts
-        )
+        self.environment = Environment(max(seen.control_p99_us, slowest), seen.control_failures + failures)
 
     def _ctl(self, address: str, request: Mapping[str, Any], *, timeout_s: float = 30.0) -> list[Any]:
         pod = self.arena.pod(address)

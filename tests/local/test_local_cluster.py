@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_local_node_sandbox import outside
 
-from conformance.clusters import Completed, embedded
+from conformance.clusters import ClusterError, Completed, embedded
 from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.profiles import load
 from conformance.session import Session
@@ -77,3 +78,24 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
         assert cluster.logs(peer.namespace, peer.name, "smi-sidecar")
         session.arena.remove()
         assert not cluster.list("v1", "Pod", peer.namespace)
+
+
+def test_a_cluster_that_ended_by_itself_is_told_as_such() -> None:
+    cluster = embedded.start("none")
+    try:
+        (node, *_) = [pid for pid in cluster.processes() if _is_node(pid)]
+        os.kill(node, signal.SIGKILL)
+        with pytest.raises(ClusterError, match="the embedded cluster ended by itself: "):
+            _ask_on(cluster)
+    finally:
+        cluster.close()
+
+
+def _ask_on(cluster: KubernetesCluster) -> None:
+    while True:
+        cluster.request("GET", "/version")
+
+
+def _is_node(pid: int) -> bool:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return words[1:3] == [b"-m", b"conformance.clusters.local"]

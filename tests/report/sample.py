@@ -86,7 +86,7 @@ def weighted(verdict: Verdict) -> Conclusion:
         "suites/traffic_split/test_weights.py::test_shares_follow_the_weights",
         "shares follow the weights",
         judgement,
-        evidence=[("before", before), ("sample", sample), ("control", Environment(2_100, 0, ()))],
+        evidence=[("before", before), ("sample", sample), ("control", Environment(2_100, 0))],
         settlings=[settling],
         duration_s=6.41,
     )

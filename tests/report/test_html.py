@@ -88,7 +88,7 @@ def spoiled(words: str) -> Report:
             (words, ApiRead(words, words, 200, body)),
             (words, ApiRead(words, words, 200, words)),
             (words, RoundTrip(words, words, body, {}, {words: False})),
-            (words, Environment(1, 1, (words,))),
+            (words, Environment(1, 1)),
         ],
         settlings=[Settling(words, 1.0, None)],
     )

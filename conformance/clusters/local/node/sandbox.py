@@ -44,19 +44,26 @@ class Running:
     ready.
     """
 
-    name: str
     url: str
     token: str
     process: subprocess.Popen[bytes]
     said: deque[str]
     ready: Mapping[str, Any]
 
+    def last_words(self, within_s: float = 2.0) -> str:
+        """What the node said last if it has ended, or does in a moment; empty while it runs."""
+        try:
+            status = self.process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            return ""
+        return "; ".join(line for line in self.said if line.strip()) or f"exit status {status}"
+
     def stop(self) -> None:
         """Remove the cluster with all that is in it; returns when it is gone. May be called again."""
         _end(self.process)
 
 
-def start(command: Sequence[str] = _NODE, *, name: str = "local", within_s: float = 30.0) -> Running:
+def start(command: Sequence[str] = _NODE, *, within_s: float = 30.0) -> Running:
     """Start the node and wait until its API server answers.
 
     The command gets two options: the descriptor of a listening socket on the loopback interface, and that of
@@ -83,7 +90,7 @@ def start(command: Sequence[str] = _NODE, *, name: str = "local", within_s: floa
             raise SandboxError(f"the embedded cluster did not start: {error}: {last_words}") from error
         unless_ready.pop_all()
     threading.Thread(target=_drain, args=(process.stdout, said), daemon=True).start()
-    return Running(name, url, token, process, said, ready)
+    return Running(url, token, process, said, ready)
 
 
 def stage_command(command: Sequence[str]) -> list[str]:
