@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import pytest
@@ -11,6 +12,7 @@ from judge_evidence import HOSTILE, metrics, metrics_list, read, reference
 from conformance import judge
 from conformance.evidence import ApiRead
 from conformance.judge.metrics import TOLERANCE
+from conformance.suites.traffic_metrics import test_chain
 from conformance.verdict import Judgement, Verdict
 
 NOTHING = read({"kind": "Status", "message": "no traffic"}, 404)
@@ -342,6 +344,73 @@ class TestPercentiles:
     def test_percentiles_of_earlier_and_other_traffic_are_a_null_control(self) -> None:
         assert judge.percentiles(read(metrics()), self.expected, read(metrics(p99="300m"))).passed
         assert judge.percentiles(read(metrics()), self.expected, GONE).passed
+
+
+BUCKETS: dict[str, tuple[int, ...]] = {
+    "linkerd": (1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400, 500, 1000, 2000, 3000, 4000, 5000),
+    "envoy": (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
+    "traefik": (100, 300, 1200, 5000),
+    "prometheus": (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
+    "opentelemetry": (5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000),
+}
+"""Upper edges of the buckets of latencies, in milliseconds."""
+
+
+def histogram_quantile(part: float, latencies: Sequence[float], edges: Sequence[int]) -> float:
+    """What Prometheus makes of latencies that it knows by their buckets: linear within a bucket."""
+    rank, below = part * len(latencies), 0
+    for low, high in pairwise((0, *edges)):
+        inside = sum(1 for one in latencies if low < one <= high)
+        if inside and below + inside >= rank:
+            return low + (high - low) * (rank - below) / inside
+        below += inside
+    raise AssertionError("no bucket is that wide")
+
+
+class TestPercentilesOfTheChain:
+    """The figures of other meshes for what the scenario drives, within its own bounds."""
+
+    @staticmethod
+    def latencies(overhead_ms: float) -> list[float]:
+        sent = ((test_chain.AT_ONCE, 0), (test_chain.DELAYED, test_chain.DELAY_MS))
+        slow = (test_chain.SLOW, test_chain.LONG_DELAY_MS)
+        return [delay + overhead_ms for count, delay in (*sent, slow) for _ in range(count)]
+
+    @staticmethod
+    def judged(p50: float, p90: float, p99: float, unit: str = "ms") -> Judgement:
+        values = [f"{round(value * 1000)}m" for value in (p50, p90, p99)]
+        body = metrics(p50=values[0], p90=values[1], p99=values[2], unit=unit)
+        return judge.percentiles(read(body), test_chain.EXPECTED_MS, NOTHING)
+
+    @pytest.mark.parametrize("overhead_ms", [0.5, 5, 40, 90])
+    @pytest.mark.parametrize("edges", BUCKETS.values(), ids=BUCKETS)
+    def test_what_prometheus_makes_of_their_histograms_passes(
+        self, edges: Sequence[int], overhead_ms: float
+    ) -> None:
+        latencies = self.latencies(overhead_ms)
+        found = self.judged(*(histogram_quantile(part, latencies, edges) for part in (0.5, 0.9, 0.99)))
+        assert found.passed, found.summary
+
+    @pytest.mark.parametrize("edges", BUCKETS.values(), ids=BUCKETS)
+    def test_wrong_figures_fail(self, edges: Sequence[int]) -> None:
+        latencies = self.latencies(5)
+        mean = sum(latencies) / len(latencies)
+        p50, p90, p99 = (histogram_quantile(part, latencies, edges) for part in (0.5, 0.9, 0.99))
+        assert self.judged(p50, p90, p99).passed
+        wrong = [
+            (mean, mean, mean),
+            (p50, mean, p99),
+            (p50, p90, mean),
+            (p50, p50, p50),
+            (p99, p99, p99),
+            (p90, p50, p99),
+            (p50, p99, p90),
+            (p99, p90, p50),
+            (0, 0, 0),
+        ]
+        assert [figures for figures in wrong if self.judged(*figures).verdict is not Verdict.FAIL] == []
+        for unit in ("seconds", "us"):
+            assert self.judged(p50, p90, p99, unit).verdict is Verdict.FAIL
 
 
 class TestEdges:
