@@ -96,12 +96,14 @@ def _not_fallen(later: ApiRead | None, figures: Figures, due: float) -> str:
 def shown_total(read: ApiRead | None) -> float:
     """All requests that an answer shows; none where nothing is there. Raises Malformed.
 
-    What an idle object looks like is left open by the specification: 404, an empty list and zeros are
-    the same here.
+    What an idle object looks like is left open by the specification: zeros, an empty list, 404 and an
+    error of the server are the same here.
     """
-    if read is None or read.status == 404:
-        return 0.0
-    return sum(figures.total for figures in either(read))
+    return sum(figures.total for figures in _shown(read))
+
+
+def _shown(read: ApiRead | None) -> tuple[Figures, ...]:
+    return either(read) if read is not None and read.status == 200 else ()
 
 
 def _vague(due: Mapping[str, float], later: ApiRead | None, figures: Figures, seconds: float) -> str:
@@ -158,10 +160,10 @@ def percentiles(
     findings = [*_misplaced(figures, expected_ms), _crossed(figures)]
     told = ", ".join(f"{name} {number(_ms(figures, name))} ms" for name in PERCENTILES)
     judged = verdict_of(findings, expected, told, _latency_hint(figures, expected_ms))
-    if judged.passed and before is not None and before.status != 404:
+    if judged.passed:
         held = any(
             shown.total and not _misplaced(shown, expected_ms) and not _crossed(shown)
-            for shown in either(before)
+            for shown in _shown(before)
         )
         if held:
             return Judgement(

@@ -16,6 +16,7 @@ from conformance.suites.traffic_metrics import test_chain
 from conformance.verdict import Judgement, Verdict
 
 NOTHING = read({"kind": "Status", "message": "no traffic"}, 404)
+ERROR = read({"kind": "Status", "message": "no series"}, 500)
 GONE = read(metrics(successes="0", failures="0"))
 SERVICE = {
     "kind": "APIService",
@@ -270,7 +271,7 @@ class TestCounts:
         )
 
     @pytest.mark.parametrize(
-        "idle", [NOTHING, GONE, read(metrics_list())], ids=["404", "zeros", "empty list"]
+        "idle", [NOTHING, ERROR, GONE, read(metrics_list())], ids=["404", "500", "zeros", "empty list"]
     )
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
         assert self.judged(metrics(), before=idle, later=idle).passed
@@ -344,6 +345,7 @@ class TestPercentiles:
     def test_percentiles_of_earlier_and_other_traffic_are_a_null_control(self) -> None:
         assert judge.percentiles(read(metrics()), self.expected, read(metrics(p99="300m"))).passed
         assert judge.percentiles(read(metrics()), self.expected, GONE).passed
+        assert judge.percentiles(read(metrics()), self.expected, ERROR).passed
 
 
 BUCKETS: dict[str, tuple[int, ...]] = {
@@ -484,6 +486,17 @@ class TestEdges:
         found = self.judged({**self.reads(), "server": bare})
         assert "items[0] of server names no peer in edge.resource" in found.summary
 
+    @pytest.mark.parametrize("peer", [{"namespace": "kube-system"}, {"kind": "Pod"}])
+    def test_a_general_edge_is_left_alone(self, peer: dict[str, str]) -> None:
+        general = changed(metrics("server", direction="from"), "edge.resource", peer)
+        more = self.edges("server", metrics("server", direction="from", peer="mid"), general)
+        assert self.judged({**self.reads(), "server": more}).passed
+
+    def test_a_general_edge_does_not_stand_for_the_one_that_is_due(self) -> None:
+        general = changed(metrics("server", direction="from"), "edge.resource", {"namespace": "arena"})
+        found = self.judged({**self.reads(), "server": self.edges("server", general)})
+        assert (found.verdict, found.summary) == (Verdict.FAIL, "edges are missing: server from mid")
+
     def test_a_list_of_another_object_fails(self) -> None:
         other = {**self.reads(), "server": self.reads()["mid"]}
         assert self.judged(other).verdict is Verdict.FAIL
@@ -500,6 +513,10 @@ class TestEdges:
         found = self.judged(self.reads(), before=self.reads())
         assert found.verdict is Verdict.INCONCLUSIVE
         assert self.judged(self.reads(), before={}).verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize("idle", [NOTHING, ERROR], ids=["404", "500"])
+    def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
+        assert self.judged(self.reads(), before={"client": idle, "mid": idle, "server": idle}).passed
 
     def test_no_call_is_inconclusive(self) -> None:
         assert judge.edges({}, {}, []).verdict is Verdict.INCONCLUSIVE

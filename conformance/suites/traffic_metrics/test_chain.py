@@ -157,7 +157,9 @@ def test_discovery_lists_the_kinds_with_verbs_and_scope(
 def test_objects_carry_all_fields_and_the_five_metrics(
     chain: Chain, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.object_fields([*chain.reads.values(), *chain.edges.values(), chain.listed]))
+    # Nobody calls the client: whether an object without traffic is shown at all is left open.
+    called = [read for name, read in chain.reads.items() if name != "client"]
+    verdict(judge.object_fields([*called, *chain.edges.values(), chain.listed]))
 
 
 @pytest.mark.requirement("metrics-edges-subresource")
