@@ -23,9 +23,11 @@ TOLERANCE = 0.10
 
 A window's edges are as sharp as the collector's beat: one that adds up beats of 1 s over 10 s is off by a
 beat at most, and one that extrapolates (``increase()`` over 30 s with a scrape each 3 s) by a scrape, both
-10 % under constant load. Rates in place of counts are off by the window's length in seconds, lifetime
-totals by the load's length in windows: three windows of load put them at 300 %. The ratio of the counts
-needs no check of its own: with both within 10 % it is off by 5 points at most.
+10 % under constant load. A load that lies in the window as a whole has no edges; only those that extrapolate
+stretch it, by half with a scrape each 10 s. Rates in place of counts are off by the window's length in
+seconds, lifetime totals by the load's length in windows: three windows of load put them at 300 %; requests
+that are counted at both their ends, or on their way in and out, are off by a factor of two. The ratio of the
+counts needs no check of its own: with both within 10 % it is off by 5 points at most.
 """
 
 SLACK = 2
@@ -42,9 +44,10 @@ def counts(
 ) -> Judgement:
     """Counts are the requests of the window, and their ratio is the one sent.
 
-    ``succeeded`` and ``failed`` requests were sent at a constant rate over the ``seconds`` until ``read``; of
-    a shorter window only its part is due. A claim of effect: ``before`` must not show them. ``later``, read
-    when window and collector have had time to forget, must have fallen to nothing.
+    ``succeeded`` and ``failed`` requests were sent at a constant rate over ``seconds``, which the window of
+    ``read`` covers, or lies within: of a shorter window only its part is due. A claim of effect: ``before``
+    must not show them. ``later``, read when window and collector have had time to forget, must have fallen to
+    nothing.
     """
     sent = succeeded + failed
     if sent <= 0 or seconds <= 0:
@@ -133,6 +136,8 @@ def _count_hint(figures: Figures, due: Mapping[str, float], seconds: float) -> s
         return "the figures look like rates per second"
     if seconds > 1.5 * figures.window_s and _near(figures.total, wanted * seconds / figures.window_s):
         return "the figures look like totals since the load began"
+    if _near(figures.total, 2 * wanted):
+        return "the requests look to be counted twice: at both their ends, or on their way in and out"
     if due[FAILURES] > SLACK and _near(figures.successes, wanted) and figures.failures <= SLACK:
         return "failed requests look to be counted as successes"
     return "compare the timestamp and window of the stored answer with the time of the load"

@@ -56,6 +56,12 @@ def _per_second(one: Document) -> None:
             metric["value"] = str(round(float(metric["value"]) / window_s))
 
 
+def _at_both_ends(one: Document) -> None:
+    for metric in one["metrics"]:
+        if metric["name"].endswith("_count"):
+            metric["value"] = str(2 * int(metric["value"]))
+
+
 def _all_succeeded(one: Document) -> None:
     counts = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_count")}
     total = sum(int(metric["value"]) for metric in counts.values())
@@ -115,6 +121,12 @@ FAULTS = (
         "Counts are requests a second.",
         frozenset({"metrics-counts"}),
         _each(_per_second),
+    ),
+    Fault(
+        "metrics-counted-at-both-ends",
+        "A request counts where it is sent and again where it arrives.",
+        frozenset({"metrics-counts"}),
+        _each(_at_both_ends),
     ),
     Fault(
         "metrics-everything-succeeded",
