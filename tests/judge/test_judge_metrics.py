@@ -619,6 +619,24 @@ class TestRbac:
         reads = {"edges of pods": read({}, 403), "pods": read({}, 403)}
         assert judge.rbac(reads, self.expected).verdict is Verdict.FAIL
 
+    @pytest.mark.parametrize("status", [200, 404, 500])
+    def test_an_idle_object_may_be_answered_with_anything_but_a_refusal(self, status: int) -> None:
+        reads = {"list": read({}), "edges": read({}, status), "edges of another": read({}, status)}
+        expected = dict.fromkeys(reads, 200)
+        idle = ["edges", "edges of another"]
+        assert judge.rbac(reads, expected, idle).passed
+        assert judge.rbac(reads, expected).passed is (status == 200)
+        for wrong in (401, 403, 405):
+            found = judge.rbac({**reads, "edges": read({}, wrong)}, expected, idle)
+            assert found.verdict is Verdict.FAIL
+        found = judge.rbac({**reads, "list": read({}, 503)}, expected, idle)
+        assert found.verdict is Verdict.FAIL
+
+    def test_idle_objects_alone_are_no_positive_control(self) -> None:
+        reads = {"edges": read({}, 404), "pods": read({}, 403)}
+        found = judge.rbac(reads, {"edges": 200, "pods": 403}, ["edges"])
+        assert found.verdict is Verdict.INCONCLUSIVE
+
     def test_refusals_alone_are_inconclusive(self) -> None:
         found = judge.rbac({"pods": read({}, 403)}, {"pods": 403})
         assert (found.verdict, found.summary) == (
