@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conformance.evidence import ApiRead, Attempt
@@ -10,39 +11,79 @@ from conformance.judge.registry import judge
 from conformance.judge.words import several, short
 from conformance.verdict import Judgement, Verdict
 
+_WORD = re.compile(r"[\w-]+")
+
 
 @judge
 def told_at(
-    before: ApiRead, after: ApiRead, sent: Attempt, kind: str, name: str, what: str, within_s: float
+    before: ApiRead,
+    after: ApiRead,
+    sent: Attempt,
+    kind: str,
+    name: str,
+    what: str,
+    within_s: float,
+    sound: ApiRead,
+    sound_sent: Attempt,
+    twins: Mapping[str, str],
 ) -> Judgement:
     """An Event about the object names ``what`` of it has no effect, or the object is refused for it.
 
     ``sent`` is the object put to the API server for trial. ``before`` are the Events that were there before
     it was created, which an earlier object of that name may have left.
+
+    ``sound`` and ``sound_sent`` are the same of a sound object, alike but for its names, which ``twins`` maps
+    to their counterparts. It is the null control: what is told of it as well says nothing of ``what``.
     """
-    asked = f"an Event about {kind} {name} names {what}, or admission refuses it and does"
-    if not sent.accepted and what in sent.message:
+    asked = (
+        f"an Event about {kind} {name} names {what}, or admission refuses it and does; of a sound one "
+        "nothing like it is told"
+    )
+    if not sent.accepted and what in sent.message and sound_sent.accepted:
         return Judgement(Verdict.PASS, f"refused at admission: {short(sent.message, 200)}", expected=asked)
-    for read in (before, after):
-        if read.status != 200:
-            reason = f"events could not be read: HTTP {read.status} at {read.path}"
-            return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
-    if not sent.accepted:
-        reason = f"refused for something else: {short(sent.message, 200)}"
+    if reason := _unobserved((before, after, sound), sent, sound_sent):
         return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
     earlier = [_identity(event) for event in _events(before)]
     new = [event for event in _events(after) if _identity(event) not in earlier]
     about = [event for event in new if _is_about(event, kind, name)]
     naming = [event for event in about if what in str(event.get("message", ""))]
-    if naming:
-        return Judgement(Verdict.PASS, f"told: {short(naming[0]['message'], 200)}", expected=asked)
+    counterparts = {twin for twin, here in twins.items() if here == name}
+    beside = [event for event in _events(sound) if any(_is_about(event, kind, twin) for twin in counterparts)]
+    common = {_told(event, twins) for event in beside}
+    own = [event for event in naming if _told(event, twins) not in common]
+    if own:
+        return Judgement(Verdict.PASS, f"told: {short(own[0]['message'], 200)}", expected=asked)
     others = f", {several(len(about), 'event')} without it" if about else ""
+    if naming:
+        others = f"; of a sound one the same is told as here: {short(naming[0]['message'], 200)}"
     return Judgement(
         Verdict.FAIL,
         f"no event about {kind} {name} names {what} within {within_s:g} s{others}",
         expected=asked,
         hint="an event at another object, or in a log only, is not seen by who wrote the split",
     )
+
+
+def _unobserved(reads: Iterable[ApiRead], sent: Attempt, sound_sent: Attempt) -> str:
+    """Why nothing can be said; empty when something can."""
+    for read in reads:
+        if read.status != 200:
+            return f"events could not be read: HTTP {read.status} at {read.path}"
+    if not sound_sent.accepted:
+        return f"a sound one is refused as well: {short(sound_sent.message, 200)}"
+    return "" if sent.accepted else f"refused for something else: {short(sent.message, 200)}"
+
+
+def _told(event: Mapping[str, Any], twins: Mapping[str, str]) -> tuple[str, str, frozenset[str]]:
+    """What an event says, whichever of the twins it says it of.
+
+    Without regard to order, which a mesh may not keep, and to words with digits in them, such as versions
+    and ports, which differ between any two objects.
+    """
+    words = [twins.get(word, word) for word in _WORD.findall(str(event.get("message", "")))]
+    names = set(twins.values())
+    said = frozenset(word for word in words if word in names or not any(map(str.isdigit, word)))
+    return str(event.get("type")), str(event.get("reason")), said
 
 
 def _events(read: ApiRead) -> list[Mapping[str, Any]]:

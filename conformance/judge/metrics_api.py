@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from conformance.evidence import ApiRead
@@ -16,6 +16,7 @@ from conformance.verdict import Judgement, Verdict
 GROUP, VERSION = "metrics.smi-spec.io", "v1alpha1"
 _NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
 CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
+REFUSED = frozenset({401, 403})
 
 
 @judge
@@ -140,19 +141,25 @@ def _names_an_object(figures: Figures) -> bool:
 
 
 @judge
-def rbac(reads: Mapping[str, ApiRead], expected: Mapping[str, int]) -> Judgement:
+def rbac(
+    reads: Mapping[str, ApiRead], expected: Mapping[str, int], idle: Sequence[str] | Set[str] = ()
+) -> Judgement:
     """Rights on the metrics API are those of Kubernetes RBAC: each case answers the status due to it.
 
-    A refusal counts only while some case that is allowed answers 200.
+    A refusal counts only while some case that is allowed answers 200. The cases in ``idle`` are allowed reads
+    of one object without traffic, whose answer is left open: they must not be refused, and all be answered
+    alike.
     """
     asked = ", ".join(f"{case}: {status}" for case, status in expected.items())
     missing = [case for case in expected if case not in reads]
+    open_to = {reads[case].status for case in idle if case in reads} - REFUSED
+    alike = open_to if len(open_to) == 1 else set()
     findings = [
         f"{case} ({reads[case].reader}, {reads[case].path}) answered {reads[case].status}, not {status}"
         for case, status in expected.items()
-        if case in reads and reads[case].status != status
+        if case in reads and reads[case].status not in {status, *(alike if case in idle else ())}
     ]
-    allowed = [case for case, status in expected.items() if status == 200 and case not in missing]
+    allowed = [case for case, status in expected.items() if status == 200 and case not in (*missing, *idle)]
     if findings or not (missing or not allowed):
         return verdict_of(
             findings, asked, f"all {several(len(expected), 'case')} answered as their rights say"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 from conformance.evidence import ApiRead
-from conformance.judge.figures import Figures, FiguresList, many
+from conformance.judge.figures import Figures, FiguresList, Reference, many
 from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, several
@@ -36,7 +36,8 @@ def edges(
 
     ``reads`` maps the name of an object to the list of its edges, ``calls`` are pairs of caller and callee by
     those names; ``bystanders`` got and made no calls. ``aliases`` maps other names (pods) to them. A peer
-    that is none of these is somebody else's traffic and left alone. ``addressed`` is an attempt to get a
+    that is none of these is somebody else's traffic and left alone, and so is one that is general: that names
+    a kind or a namespace only. ``addressed`` is an attempt to get a
     single edge, which must not exist. A claim of effect: ``before`` must not show the same edges.
     """
     names = dict(aliases or {})
@@ -88,7 +89,7 @@ def _misnamed(name: str, answer: FiguresList, names: Mapping[str, str]) -> list[
             findings.append(
                 f"items[{index}] of {name} has resource {figures.resource}{_swapped(figures, name)}"
             )
-        if not figures.peer.name:
+        if figures.peer == Reference():
             findings.append(f"items[{index}] of {name} names no peer in edge.resource")
     return findings
 
@@ -113,8 +114,8 @@ def _there_already(
     if not before:
         reason = "the edges were not read before the calls: there is no null control"
         return Judgement(Verdict.INCONCLUSIVE, reason)
-    # An object without traffic may be unknown to the API.
-    answers = {name: many(read) for name, read in before.items() if read.status != 404}
+    # What an object without traffic gives is left open: nothing, 404, or an error of the server.
+    answers = {name: many(read) for name, read in before.items() if read.status == 200}
     if not due <= _shown(answers, known, names):
         return None
     return Judgement(

@@ -10,6 +10,7 @@ from typing import Any
 from reference.compiler.configuration import Configuration
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
+from reference.smi.model import Problem
 from reference.world import Object, Workload, World, labels_of, name_of, namespace_of
 
 Name = tuple[str, str]
@@ -163,6 +164,21 @@ def _told_at_the_group(configuration: Configuration, world: World, workload: Wor
     return replace(configuration, problems=moved)
 
 
+def _told_of_every_split(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Tells of every split which backends it has, and nothing of those that are left out."""
+    told = tuple(
+        Problem(
+            "TrafficSplit",
+            namespace_of(split),
+            name_of(split),
+            "programmed: "
+            + ", ".join(f"{one['service']} ({one['weight']})" for one in split["spec"]["backends"]),
+        )
+        for split in world.of("trafficsplits")
+    )
+    return replace(configuration, problems=told)
+
+
 FAULTS = (
     Fault(
         "service-labels-are-alternatives",
@@ -268,5 +284,11 @@ FAULTS = (
         "What is wrong with a split is told at an object of another kind.",
         frozenset({"split-misconfiguration-event"}),
         lambda: SpoiltConfiguration(_told_at_the_group),
+    ),
+    Fault(
+        "split-all-told-alike",
+        "Of every split the same is told: which backends it has, whether they take part or not.",
+        frozenset({"split-misconfiguration-event"}),
+        lambda: SpoiltConfiguration(_told_of_every_split),
     ),
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from reference.faults import Change, Fault
 from reference.faults.spoilers import OpenToAll, SpoiltMetrics
-from reference.spoiler import MetricsQuery
+from reference.metrics import Figures, bucket_value, total
+from reference.spoiler import Faithful, MetricsQuery
 
 Document = dict[str, Any]
 
@@ -56,6 +58,12 @@ def _per_second(one: Document) -> None:
             metric["value"] = str(round(float(metric["value"]) / window_s))
 
 
+def _at_both_ends(one: Document) -> None:
+    for metric in one["metrics"]:
+        if metric["name"].endswith("_count"):
+            metric["value"] = str(2 * int(metric["value"]))
+
+
 def _all_succeeded(one: Document) -> None:
     counts = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_count")}
     total = sum(int(metric["value"]) for metric in counts.values())
@@ -78,6 +86,38 @@ def _median_for_all(one: Document) -> None:
     latencies = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_latency")}
     for metric in latencies.values():
         metric["value"] = latencies["p50_response_latency"]["value"]
+
+
+class _MeansForPercentiles(Faithful):
+    """Answers the mean latency of what an object's pods received in place of each percentile."""
+
+    def __init__(self) -> None:
+        self._figures = Figures()
+
+    def observe(self, figures: Figures) -> bool:
+        self._figures = figures
+        return False
+
+    def metrics(self, document: Document, query: MetricsQuery) -> Document:
+        copied = copy.deepcopy(document)
+        for one in _objects(copied):
+            mean = self._mean(one["resource"])
+            for metric in one["metrics"]:
+                if metric["name"].endswith("_latency"):
+                    metric.update(unit="ms", value=f"{mean:.3f}")
+        return copied
+
+    def _mean(self, resource: Document) -> float:
+        """Of the pods that are named after the object: good enough for deployments."""
+        received = total(
+            tally
+            for stream, tally in self._figures.totals().items()
+            if stream.direction == "in"
+            and stream.pod.namespace == resource.get("namespace")
+            and stream.pod.name.startswith(resource["name"])
+        ).latencies
+        latencies = sum(bucket_value(index) * count for index, count in received.items())
+        return latencies / max(1, sum(received.values()))
 
 
 def _a_thousandfold(one: Document) -> None:
@@ -117,6 +157,12 @@ FAULTS = (
         _each(_per_second),
     ),
     Fault(
+        "metrics-counted-at-both-ends",
+        "A request counts where it is sent and again where it arrives.",
+        frozenset({"metrics-counts"}),
+        _each(_at_both_ends),
+    ),
+    Fault(
         "metrics-everything-succeeded",
         "Whatever was answered counts as success.",
         frozenset({"metrics-counts"}),
@@ -139,6 +185,12 @@ FAULTS = (
         "All percentiles are the median.",
         frozenset({"metrics-latency-percentiles"}),
         _each(_median_for_all),
+    ),
+    Fault(
+        "metrics-means-for-percentiles",
+        "All percentiles are the mean.",
+        frozenset({"metrics-latency-percentiles"}),
+        _MeansForPercentiles,
     ),
     Fault(
         "metrics-latency-unit-mislabelled",

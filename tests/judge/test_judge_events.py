@@ -14,16 +14,24 @@ from conformance.verdict import Judgement, Verdict
 TAKEN = Attempt("as it is", "accepted", {}, 201)
 
 
-def event(message: str = "backend b is left out", **changes: Any) -> dict[str, Any]:
-    involved = {"kind": "TrafficSplit", "name": "mistaken"}
+TWINS = {"sound": "mistaken", "backend-c": "backend-b"}
+
+
+def event(message: str = "backend-b is left out", about: str = "mistaken", **changes: Any) -> dict[str, Any]:
+    involved = {"kind": "TrafficSplit", "name": about}
     return {"metadata": {"name": "e1"}, "count": 1, "message": message, "involvedObject": involved} | changes
 
 
 def judged(
-    *after: dict[str, Any], before: tuple[dict[str, Any], ...] = (), sent: Attempt = TAKEN
+    *after: dict[str, Any],
+    before: tuple[dict[str, Any], ...] = (),
+    sent: Attempt = TAKEN,
+    sound: tuple[dict[str, Any], ...] = (),
+    sound_sent: Attempt = TAKEN,
 ) -> Judgement:
     reads = (read({"items": list(before)}), read({"items": list(after)}))
-    return told_at(*reads, sent, "TrafficSplit", "mistaken", "backend b", 8)
+    beside = read({"items": list(sound)})
+    return told_at(*reads, sent, "TrafficSplit", "mistaken", "backend-b", 8, beside, sound_sent, TWINS)
 
 
 def test_an_event_at_the_object_that_names_it_passes() -> None:
@@ -53,13 +61,49 @@ def test_an_event_of_an_earlier_object_of_that_name_does_not_count() -> None:
 
 
 def test_a_refusal_that_names_it_passes_and_another_says_nothing() -> None:
-    refused = Attempt("as it is", "accepted", {}, 422, "backend b does not expose port 8080")
+    refused = Attempt("as it is", "accepted", {}, 422, "backend-b does not expose port 8080")
     assert judged(sent=refused).passed
     other = Attempt("as it is", "accepted", {}, 403, "not allowed")
     assert judged(sent=other).verdict is Verdict.INCONCLUSIVE
 
 
-def test_events_that_cannot_be_read_are_inconclusive() -> None:
-    reads = (read({"items": []}), read({"message": "no"}, status=403))
-    found = told_at(*reads, TAKEN, "TrafficSplit", "mistaken", "backend b", 8)
+@pytest.mark.parametrize(
+    ("told", "of_sound"),
+    [
+        ("programmed 2 backends: v2 (50), backend-b (50)", "programmed 2 backends: v2 (50), backend-c (50)"),
+        ("programmed mistaken: backend-b:1024, v2:8080", "programmed sound: v2:8080, backend-c:8080"),
+        ("mistaken: backend-b added at 17 of 9f3a", "sound: backend-c added at 18 of 77be"),
+    ],
+    ids=["alike", "in another order", "of another moment"],
+)
+def test_what_is_told_of_a_sound_split_as_well_fails(told: str, of_sound: str) -> None:
+    found = judged(event(told), sound=(event(of_sound, "sound"),))
+    assert found.verdict is Verdict.FAIL
+    assert f"of a sound one the same is told as here: '{told}'" in found.summary
+    assert judged(event(told), sound=(event(of_sound, "a third one"),)).passed
+
+
+def test_a_mesh_that_logs_every_split_passes_if_it_tells_of_the_mistaken_one_besides() -> None:
+    logged = event("programmed 2 backends: v2 (50), backend-b (50)")
+    sound = (event("programmed 2 backends: v2 (50), backend-c (50)", "sound"),)
+    assert judged(logged, event("backend-b does not expose port 8080"), sound=sound).passed
+    assert judged(event("programmed v2 (50), left out backend-b"), sound=sound).passed
+    assert judged(event(logged["message"], type="Warning", reason="PortMismatch"), sound=sound).passed
+
+
+def test_a_refusal_that_meets_a_sound_split_as_well_is_inconclusive() -> None:
+    refused = Attempt("as it is", "accepted", {}, 422, "cannot take v2, backend-b")
+    found = judged(
+        sent=refused, sound_sent=Attempt("as it is", "accepted", {}, 422, "cannot take v2, backend-c")
+    )
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary.startswith("a sound one is refused as well: 'cannot take")
+
+
+@pytest.mark.parametrize("unread", range(3))
+def test_events_that_cannot_be_read_are_inconclusive(unread: int) -> None:
+    reads = [read({"items": []}) for _ in range(3)]
+    reads[unread] = read({"message": "no"}, status=403)
+    before, after, sound = reads
+    found = told_at(before, after, TAKEN, "TrafficSplit", "mistaken", "backend-b", 8, sound, TAKEN, TWINS)
     assert found.verdict is Verdict.INCONCLUSIVE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import pytest
@@ -10,10 +11,13 @@ from judge_evidence import HOSTILE, metrics, metrics_list, read, reference
 
 from conformance import judge
 from conformance.evidence import ApiRead
+from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import TOLERANCE
+from conformance.suites.traffic_metrics import test_chain
 from conformance.verdict import Judgement, Verdict
 
 NOTHING = read({"kind": "Status", "message": "no traffic"}, 404)
+ERROR = read({"kind": "Status", "message": "no series"}, 500)
 GONE = read(metrics(successes="0", failures="0"))
 SERVICE = {
     "kind": "APIService",
@@ -246,6 +250,35 @@ class TestCounts:
         shown = read(metrics(window="30s"))
         assert judge.counts(NOTHING, shown, GONE, succeeded=80, failed=20, seconds=10).passed
 
+    @pytest.mark.parametrize(
+        ("successes", "failures", "verdict"),
+        [
+            (300, 100, Verdict.PASS),
+            (600, 200, Verdict.FAIL),
+            (100, 300, Verdict.FAIL),
+            (400, 0, Verdict.FAIL),
+            (0, 0, Verdict.FAIL),
+            (320, 80, Verdict.FAIL),
+            (30, 10, Verdict.FAIL),
+        ],
+        ids=["exact", "twice", "swapped", "no failures", "nothing", "of another object", "rates"],
+    )
+    def test_a_burst_within_the_window_is_counted_as_it_was_sent(
+        self, successes: int, failures: int, verdict: Verdict
+    ) -> None:
+        shown = read(metrics(successes=str(successes), failures=str(failures)))
+        assert judge.counts(NOTHING, shown, GONE, 300, 100, seconds=2).verdict is verdict
+
+    def test_requests_that_are_counted_twice_are_told_so(self) -> None:
+        found = judge.counts(NOTHING, read(metrics(successes="600", failures="200")), GONE, 300, 100, 2)
+        assert found.hint == (
+            "the requests look to be counted twice: at both their ends, or on their way in and out"
+        )
+
+    def test_of_a_load_that_is_longer_than_the_window_its_part_is_due(self) -> None:
+        shown = read(metrics(successes="150", failures="50", window="1s"))
+        assert judge.counts(NOTHING, shown, GONE, 300, 100, seconds=2).passed
+
     def test_traffic_without_failures_shows_none(self) -> None:
         shown = read(metrics(successes="100", failures="0"))
         assert judge.counts(NOTHING, shown, GONE, succeeded=100, failed=0, seconds=10).passed
@@ -268,7 +301,7 @@ class TestCounts:
         )
 
     @pytest.mark.parametrize(
-        "idle", [NOTHING, GONE, read(metrics_list())], ids=["404", "zeros", "empty list"]
+        "idle", [NOTHING, ERROR, GONE, read(metrics_list())], ids=["404", "500", "zeros", "empty list"]
     )
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
         assert self.judged(metrics(), before=idle, later=idle).passed
@@ -342,6 +375,120 @@ class TestPercentiles:
     def test_percentiles_of_earlier_and_other_traffic_are_a_null_control(self) -> None:
         assert judge.percentiles(read(metrics()), self.expected, read(metrics(p99="300m"))).passed
         assert judge.percentiles(read(metrics()), self.expected, GONE).passed
+        assert judge.percentiles(read(metrics()), self.expected, ERROR).passed
+
+
+def increase(at: float, window_s: float, every_s: float, counted: Callable[[float], float]) -> float:
+    """Prometheus' ``increase()`` of a counter sampled every so often: stretched to the window's edges.
+
+    The rule of its ``extrapolatedRate``: up to an edge that is nearer than 1.1 times the distance of the
+    samples, half that distance otherwise, and never to where the counter would be below zero.
+    """
+    moments = [every_s * number for number in range(-100, 100)]
+    inside = [moment for moment in moments if at - window_s <= moment <= at]
+    first, last = inside[0], inside[-1]
+    grown, sampled = counted(last) - counted(first), last - first
+    apart = sampled / (len(inside) - 1)
+    start, end = first - (at - window_s), at - last
+    if grown > 0 and counted(first) >= 0:
+        start = min(start, sampled * counted(first) / grown)
+    edges = [gap if gap < 1.1 * apart else apart / 2 for gap in (start, end)]
+    return grown * (sampled + sum(edges)) / sampled
+
+
+class TestCountsThatAreExtrapolated:
+    """What a mesh says that asks Prometheus for ``increase(...[30s])`` of counters scraped each 10 s."""
+
+    def shown(self, at: float, counted: Callable[[float], float], times: float = 1) -> ApiRead:
+        total = times * increase(at, 30, 10, counted)
+        parts = {"successes": 0.75 * total, "failures": 0.25 * total}
+        return read(metrics(window="30s", **{name: f"{round(1000 * part)}m" for name, part in parts.items()}))
+
+    def test_a_burst_does_not_show_its_counts(self) -> None:
+        shown = self.shown(24, lambda moment: 1000 + 400 * min(max(moment - 3, 0) / 2, 1))
+        found = judge.counts(NOTHING, shown, GONE, 300, 100, seconds=2)
+        assert found.verdict is Verdict.FAIL
+        assert found.summary.startswith("success_count is 450 where 300 were sent in the window")
+        assert not test_chain.as_sent({"mid": shown, "server": shown})
+
+    @pytest.mark.parametrize("at", [61, 64, 67, 69.9])
+    def test_a_load_that_fills_the_window_does(self, at: float) -> None:
+        def steady(moment: float) -> float:
+            return 1000 + 40 * max(moment, 0)
+
+        load = {"succeeded": round(30 * at), "failed": round(10 * at), "seconds": at}
+        assert judge.counts(NOTHING, self.shown(at, steady), GONE, **load).passed  # type: ignore[arg-type]
+        for times in (0, 0.5, 1 / 30, 1.5, 2):
+            wrong = self.shown(at, steady, times)
+            found = judge.counts(NOTHING, wrong, GONE, **load)  # type: ignore[arg-type]
+            assert found.verdict is Verdict.FAIL
+
+
+BUCKETS: dict[str, tuple[int, ...]] = {
+    "linkerd": (1, 2, 3, 4, 5, 10, 20, 30, 40, 50, 100, 200, 300, 400, 500, 1000, 2000, 3000, 4000, 5000),
+    "envoy": (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
+    "traefik": (100, 300, 1200, 5000),
+    "prometheus": (5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000),
+    "opentelemetry": (5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000),
+}
+"""Upper edges of the buckets of latencies, in milliseconds; docs/verdicts.md gives the sources."""
+
+
+def histogram_quantile(part: float, latencies: Sequence[float], edges: Sequence[int]) -> float:
+    """What Prometheus makes of latencies that it knows by their buckets: linear within a bucket."""
+    rank, below = part * len(latencies), 0
+    for low, high in pairwise((0, *edges)):
+        inside = sum(1 for one in latencies if low < one <= high)
+        if inside and below + inside >= rank:
+            return low + (high - low) * (rank - below) / inside
+        below += inside
+    raise AssertionError("no bucket is that wide")
+
+
+class TestPercentilesOfTheChain:
+    """The figures of other meshes for what the scenario drives, within its own bounds."""
+
+    @staticmethod
+    def latencies(overhead_ms: float) -> list[float]:
+        counts = (test_chain.AT_ONCE, test_chain.DELAYED, test_chain.SLOW)
+        sent = zip(counts, (0, *DELAYS_MS), strict=True)
+        return [delay + overhead_ms for count, delay in sent for _ in range(count)]
+
+    @staticmethod
+    def judged(p50: float, p90: float, p99: float, unit: str = "ms") -> Judgement:
+        values = [f"{round(value * 1000)}m" for value in (p50, p90, p99)]
+        body = metrics(p50=values[0], p90=values[1], p99=values[2], unit=unit)
+        return judge.percentiles(read(body), EXPECTED_MS, NOTHING)
+
+    @pytest.mark.parametrize("overhead_ms", [0.5, 5, 40, 90])
+    @pytest.mark.parametrize("edges", BUCKETS.values(), ids=BUCKETS)
+    def test_what_prometheus_makes_of_their_histograms_passes(
+        self, edges: Sequence[int], overhead_ms: float
+    ) -> None:
+        latencies = self.latencies(overhead_ms)
+        found = self.judged(*(histogram_quantile(part, latencies, edges) for part in (0.5, 0.9, 0.99)))
+        assert found.passed, found.summary
+
+    @pytest.mark.parametrize("edges", BUCKETS.values(), ids=BUCKETS)
+    def test_wrong_figures_fail(self, edges: Sequence[int]) -> None:
+        latencies = self.latencies(5)
+        mean = sum(latencies) / len(latencies)
+        p50, p90, p99 = (histogram_quantile(part, latencies, edges) for part in (0.5, 0.9, 0.99))
+        assert self.judged(p50, p90, p99).passed
+        wrong = [
+            (mean, mean, mean),
+            (p50, mean, p99),
+            (p50, p90, mean),
+            (p50, p50, p50),
+            (p99, p99, p99),
+            (p90, p50, p99),
+            (p50, p99, p90),
+            (p99, p90, p50),
+            (0, 0, 0),
+        ]
+        assert [figures for figures in wrong if self.judged(*figures).verdict is not Verdict.FAIL] == []
+        for unit in ("seconds", "us"):
+            assert self.judged(p50, p90, p99, unit).verdict is Verdict.FAIL
 
 
 class TestEdges:
@@ -415,6 +562,17 @@ class TestEdges:
         found = self.judged({**self.reads(), "server": bare})
         assert "items[0] of server names no peer in edge.resource" in found.summary
 
+    @pytest.mark.parametrize("peer", [{"namespace": "kube-system"}, {"kind": "Pod"}])
+    def test_a_general_edge_is_left_alone(self, peer: dict[str, str]) -> None:
+        general = changed(metrics("server", direction="from"), "edge.resource", peer)
+        more = self.edges("server", metrics("server", direction="from", peer="mid"), general)
+        assert self.judged({**self.reads(), "server": more}).passed
+
+    def test_a_general_edge_does_not_stand_for_the_one_that_is_due(self) -> None:
+        general = changed(metrics("server", direction="from"), "edge.resource", {"namespace": "arena"})
+        found = self.judged({**self.reads(), "server": self.edges("server", general)})
+        assert (found.verdict, found.summary) == (Verdict.FAIL, "edges are missing: server from mid")
+
     def test_a_list_of_another_object_fails(self) -> None:
         other = {**self.reads(), "server": self.reads()["mid"]}
         assert self.judged(other).verdict is Verdict.FAIL
@@ -431,6 +589,10 @@ class TestEdges:
         found = self.judged(self.reads(), before=self.reads())
         assert found.verdict is Verdict.INCONCLUSIVE
         assert self.judged(self.reads(), before={}).verdict is Verdict.INCONCLUSIVE
+
+    @pytest.mark.parametrize("idle", [NOTHING, ERROR], ids=["404", "500"])
+    def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
+        assert self.judged(self.reads(), before={"client": idle, "mid": idle, "server": idle}).passed
 
     def test_no_call_is_inconclusive(self) -> None:
         assert judge.edges({}, {}, []).verdict is Verdict.INCONCLUSIVE
@@ -456,6 +618,24 @@ class TestRbac:
     def test_a_refusal_with_the_right_fails(self) -> None:
         reads = {"edges of pods": read({}, 403), "pods": read({}, 403)}
         assert judge.rbac(reads, self.expected).verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize("status", [200, 404, 500])
+    def test_an_idle_object_may_be_answered_with_anything_but_a_refusal(self, status: int) -> None:
+        reads = {"list": read({}), "edges": read({}, status), "edges of another": read({}, status)}
+        expected = dict.fromkeys(reads, 200)
+        idle = ["edges", "edges of another"]
+        assert judge.rbac(reads, expected, idle).passed
+        assert judge.rbac(reads, expected).passed is (status == 200)
+        for wrong in (401, 403, 405):
+            found = judge.rbac({**reads, "edges": read({}, wrong)}, expected, idle)
+            assert found.verdict is Verdict.FAIL
+        found = judge.rbac({**reads, "list": read({}, 503)}, expected, idle)
+        assert found.verdict is Verdict.FAIL
+
+    def test_idle_objects_alone_are_no_positive_control(self) -> None:
+        reads = {"edges": read({}, 404), "pods": read({}, 403)}
+        found = judge.rbac(reads, {"edges": 200, "pods": 403}, ["edges"])
+        assert found.verdict is Verdict.INCONCLUSIVE
 
     def test_refusals_alone_are_inconclusive(self) -> None:
         found = judge.rbac({"pods": read({}, 403)}, {"pods": 403})

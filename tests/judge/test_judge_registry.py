@@ -82,7 +82,13 @@ EXAMPLES: dict[str, Judgement] = {
     "shares": judge.shares(V1, traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),
     "stepped": judge.stepped(EFFECT, V1, {"v1": 1}, {"v1": 1}, SETTLED),
     "told_at": judge.told_at(
-        read({"items": []}), read({"items": []}), Attempt("s", "accepted", {}, 201), "K", "n", "b", 8
+        read({"items": []}),
+        read({"items": []}),
+        Attempt("s", "accepted", {}, 201),
+        *("K", "n", "b", 8),
+        sound=read({"items": []}),
+        sound_sent=Attempt("s", "accepted", {}, 201),
+        twins={"m": "n", "c": "b"},
     ),
     "unavailable": judge.unavailable("metrics"),
     "unharmed": judge.unharmed(V1),

@@ -11,6 +11,7 @@ from conformance.clusters import Account
 from conformance.drive.reading import METRICS
 from conformance.drive.scenario import Scenario
 from conformance.evidence import ApiRead
+from conformance.judge.metrics_api import REFUSED
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-metrics/rbac", arena=("metrics",), groups=("metrics",))
@@ -27,6 +28,8 @@ EXPECTED = {
     "nothing: pods": 403,
     "nothing: edges of a pod": 403,
 }
+IDLE = ("all resources: edges of a pod", "only pods/edges: edges of a pod")
+"""Reads of a pod that nobody calls here: what it is answered with is open, as long as it is not refused."""
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +44,8 @@ def answers(scenario: Scenario) -> dict[str, ApiRead]:
     # The roles are in force once they show: the denials beside them are those of the same moment.
     scenario.until(
         lambda: (
-            (
-                read(own, "pods", account=everything).status,
-                read(own, "pods", pod, edges=True, account=edges).status,
-            )
-            == (200, 200)
+            read(own, "pods", account=everything).status == 200
+            and read(own, "pods", pod, edges=True, account=edges).status not in REFUSED
         ),
         "the readers' roles are in force",
     )
@@ -75,4 +75,4 @@ def test_an_available_apiservice_points_at_the_mesh(
 def test_each_reader_sees_what_its_role_allows(
     answers: dict[str, ApiRead], verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.rbac(answers, EXPECTED))
+    verdict(judge.rbac(answers, EXPECTED, IDLE))
