@@ -97,6 +97,22 @@ def _listed_ports_only(world: World) -> World:
     return world.replacing("traffictargets", targets)
 
 
+def _granted_by_port(world: World) -> World:
+    """What a target grants by listed ports alone is granted at every account of its namespace."""
+    accounts = {(namespace_of(pod), account_of(pod)) for pod in world.of("pods")}
+    listed = {(namespace_of(route), name_of(route)) for route in world.of("tcproutes") if _ports(route)}
+    made: list[Object] = []
+    for target in world.of("traffictargets"):
+        namespace, rules = namespace_of(target), target["spec"].get("rules") or []
+        if all(rule["kind"] == "TCPRoute" and (namespace, rule["name"]) in listed for rule in rules):
+            for name in sorted(name for space, name in accounts if space == namespace):
+                copied: dict[str, Any] = copy.deepcopy(dict(target))
+                copied["metadata"]["name"] = f"{name_of(target)}-at-{name}"
+                copied["spec"]["destination"]["name"] = name
+                made.append(copied)
+    return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
+
+
 FAULTS = (
     Fault(
         "headers-only-match-lost",
@@ -144,6 +160,12 @@ FAULTS = (
         "A route group opens the account of its name to all callers of the namespace.",
         frozenset({"http-group-inert-alone"}),
         lambda: SpoiltWorld(_granted_by_name),
+    ),
+    Fault(
+        "tcp-granted-by-port-alone",
+        "A grant of raw TCP is compiled to its port alone: it holds for every destination of the namespace.",
+        frozenset({"access-default-deny"}),
+        lambda: SpoiltWorld(_granted_by_port),
     ),
     Fault(
         "tcp-no-ports-are-none",
