@@ -110,8 +110,13 @@ def _controlled(cell: Cell, cells: Sequence[Cell]) -> bool:
         and _went_through(other.traffic, {other.server})
         for other in cells
     )
-    twin = cell.control
-    return beside or (twin is not None and twin.call.client == client and _went_through(twin, twin.answered))
+    return beside or (cell.control is not None and _is_control(cell.control, client))
+
+
+def _is_control(twin: Traffic, client: str) -> bool:
+    # What a client answers to itself goes over loopback, whatever becomes of its calls to others.
+    itself = client.rpartition("/")[2]
+    return twin.call.client == client and itself not in twin.answered and _went_through(twin, twin.answered)
 
 
 def _went_through(traffic: Traffic, servers: Collection[str]) -> bool:

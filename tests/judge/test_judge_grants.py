@@ -146,6 +146,16 @@ def test_a_twin_that_is_reached_is_a_control() -> None:
     assert judge.access([replace(DENIED, control=traffic({"twin": 10}))], SETTLED).passed
 
 
+def test_a_client_is_not_its_own_twin() -> None:
+    denied = cell("by pod address", "denied", silence(client="outside/outsider"))
+    itself, another = (
+        replace(denied, control=traffic({name: 10}, client="outside/outsider"))
+        for name in ("outsider", "stranger")
+    )
+    assert judge.access([itself], SETTLED).verdict is Verdict.INCONCLUSIVE
+    assert judge.access([another], SETTLED).passed
+
+
 @pytest.mark.parametrize(
     "twin",
     [
