@@ -26,6 +26,7 @@ def access(cells: Sequence[Cell], settling: Settling) -> Judgement:
     Denied: no ledger holds any of the requests, whatever the client saw. A denial counts only beside a
     positive control: a granted cell of the same client and server that went through, or the cell's own
     ``control``. What leaked is a failure even where the change has not settled or a control broke.
+    Requests that never left their client are nobody's denial: a twin has another name, which may resolve.
     """
     findings = [finding for cell in cells for finding in [_judge_cell(cell, cells, settling)] if finding]
     failures = [finding for finding in findings if finding.verdict is Verdict.FAIL]
@@ -59,6 +60,8 @@ def _granted(cell: Cell, settling: Settling) -> tuple[Verdict, str] | None:
         return Verdict.FAIL, "is granted, but the grant was not seen in force in time"
     if cell.before is None or not cell.before.sent:
         return Verdict.INCONCLUSIVE, "has no null control: it was not tried without the grant"
+    if unsent := seen.unsent(cell.before):
+        return Verdict.INCONCLUSIVE, f"has no null control: without the grant {unsent}"
     if cell.before.served or cell.before.answers:
         through = max(cell.before.served, cell.before.answers)
         return Verdict.INCONCLUSIVE, (
@@ -84,6 +87,8 @@ def _denied(cell: Cell, cells: Sequence[Cell], settling: Settling) -> tuple[Verd
         return Verdict.FAIL, f"is denied, but {count:,} of {total} got through ({counted(leaked)})"
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
+    if unsent := seen.unsent(traffic):
+        return Verdict.INCONCLUSIVE, f"is denied, but {unsent}"
     if cell.server not in traffic.reached:
         return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {cell.server} was not read"
     if not _controlled(cell, cells):
@@ -105,8 +110,13 @@ def _controlled(cell: Cell, cells: Sequence[Cell]) -> bool:
         and _went_through(other.traffic, {other.server})
         for other in cells
     )
-    twin = cell.control
-    return beside or (twin is not None and twin.call.client == client and _went_through(twin, twin.answered))
+    return beside or (cell.control is not None and _is_control(cell.control, client))
+
+
+def _is_control(twin: Traffic, client: str) -> bool:
+    # What a client answers to itself goes over loopback, whatever becomes of its calls to others.
+    itself = client.rpartition("/")[2]
+    return twin.call.client == client and itself not in twin.answered and _went_through(twin, twin.answered)
 
 
 def _went_through(traffic: Traffic, servers: Collection[str]) -> bool:

@@ -35,6 +35,17 @@ def failed(traffic: Traffic) -> str:
     return f"{lost:,} of {several(traffic.sent, 'request')} failed ({counted(causes)}{statuses})"
 
 
+def unsent(traffic: Traffic) -> str:
+    """Requests for which their client found no address; empty when there is none.
+
+    No proxy and no server had a part in them, so they show neither that something is closed nor that it was.
+    """
+    if not (count := traffic.failures.get("dns", 0)):
+        return ""
+    why = f"the name {traffic.call.host} did not resolve (environment)"
+    return f"{count:,} of {several(traffic.sent, 'request')} never left the client: {why}"
+
+
 def strays(traffic: Traffic, allowed: Collection[str]) -> str:
     """Workloads outside ``allowed`` that answered or were reached; empty when there is none."""
     return _strays(traffic, {name for name in _workloads(traffic) if name not in allowed})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 from reference.faults import Fault
@@ -12,6 +13,8 @@ from reference.world import Object, World, account_of, name_of, namespace_of
 Match = dict[str, Any]
 _NOWHERE = 1
 """A port on which no workload listens."""
+_RAW = 9000
+"""The port on which workloads take raw TCP."""
 
 
 def _without_headers_alone(group: dict[str, Any]) -> None:
@@ -45,14 +48,14 @@ def _without_anything(group: dict[str, Any]) -> None:
     group["spec"]["matches"] = narrow or matches
 
 
-def _granted_by_name(world: World) -> World:
-    """A route group is a grant to everybody of the account that has its name."""
+def _granted_by_name(world: World, routes: Iterable[Object], kind: str, **limit: int) -> World:
+    """Each of the routes is a grant to everybody of the account that has its name, of one port if told so."""
     callers: dict[str, set[str]] = {}
     for pod in world.of("pods"):
         callers.setdefault(namespace_of(pod), set()).add(account_of(pod))
     made: list[Object] = []
-    for group in world.of("httproutegroups"):
-        namespace, name = namespace_of(group), name_of(group)
+    for route in routes:
+        namespace, name = namespace_of(route), name_of(route)
         subjects = [
             {"kind": "ServiceAccount", "name": one, "namespace": namespace}
             for one in sorted(callers.get(namespace, ()))
@@ -63,13 +66,33 @@ def _granted_by_name(world: World) -> World:
                 "kind": "TrafficTarget",
                 "metadata": {"namespace": namespace, "name": f"by-name-{name}"},
                 "spec": {
-                    "destination": {"kind": "ServiceAccount", "name": name, "namespace": namespace},
-                    "rules": [{"kind": "HTTPRouteGroup", "name": name}],
+                    "destination": {"kind": "ServiceAccount", "name": name, "namespace": namespace, **limit},
+                    "rules": [{"kind": kind, "name": name}],
                     "sources": subjects,
                 },
             }
         )
     return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
+
+
+def _groups_granted_by_name(world: World) -> World:
+    return _granted_by_name(world, world.of("httproutegroups"), "HTTPRouteGroup")
+
+
+def _unused_groups_granted_by_name(world: World) -> World:
+    used = {
+        (namespace_of(target), rule["name"])
+        for target in world.of("traffictargets")
+        for rule in target["spec"].get("rules") or ()
+        if rule["kind"] == "HTTPRouteGroup"
+    }
+    groups = world.of("httproutegroups")
+    unused = [group for group in groups if (namespace_of(group), name_of(group)) not in used]
+    return _granted_by_name(world, unused, "HTTPRouteGroup")
+
+
+def _tcp_granted_by_name(world: World) -> World:
+    return _granted_by_name(world, world.of("tcproutes"), "TCPRoute", port=_RAW)
 
 
 def _ports(route: Object) -> list[int]:
@@ -95,6 +118,22 @@ def _listed_ports_only(world: World) -> World:
             copied["spec"]["rules"] = [rule for rule in rules if rule not in tcp or rule in limited]
         targets.append(copied)
     return world.replacing("traffictargets", targets)
+
+
+def _granted_by_port(world: World) -> World:
+    """What a target grants by listed ports alone is granted at every account of its namespace."""
+    accounts = {(namespace_of(pod), account_of(pod)) for pod in world.of("pods")}
+    listed = {(namespace_of(route), name_of(route)) for route in world.of("tcproutes") if _ports(route)}
+    made: list[Object] = []
+    for target in world.of("traffictargets"):
+        namespace, rules = namespace_of(target), target["spec"].get("rules") or []
+        if all(rule["kind"] == "TCPRoute" and (namespace, rule["name"]) in listed for rule in rules):
+            for name in sorted(name for space, name in accounts if space == namespace):
+                copied: dict[str, Any] = copy.deepcopy(dict(target))
+                copied["metadata"]["name"] = f"{name_of(target)}-at-{name}"
+                copied["spec"]["destination"]["name"] = name
+                made.append(copied)
+    return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
 
 
 FAULTS = (
@@ -143,7 +182,25 @@ FAULTS = (
         "route-groups-grant-by-name",
         "A route group opens the account of its name to all callers of the namespace.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_granted_by_name),
+        lambda: SpoiltWorld(_groups_granted_by_name),
+    ),
+    Fault(
+        "unused-route-groups-grant-by-name",
+        "Until a target refers to a route group, it opens the account of its name to all callers.",
+        frozenset({"http-group-inert-alone"}),
+        lambda: SpoiltWorld(_unused_groups_granted_by_name),
+    ),
+    Fault(
+        "tcp-routes-grant-by-name",
+        "A TCPRoute opens the account of its name to raw TCP of all callers of the namespace.",
+        frozenset({"http-group-inert-alone"}),
+        lambda: SpoiltWorld(_tcp_granted_by_name),
+    ),
+    Fault(
+        "tcp-granted-by-port-alone",
+        "A grant of raw TCP is compiled to its port alone: it holds for every destination of the namespace.",
+        frozenset({"access-default-deny"}),
+        lambda: SpoiltWorld(_granted_by_port),
     ),
     Fault(
         "tcp-no-ports-are-none",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from reference.faults import Fault
@@ -69,6 +69,39 @@ def _granted_by_conditions(world: World) -> World:
     return world.replacing("traffictargets", targets)
 
 
+def _granted_on_conditions(world: World) -> World:
+    """What a target grants at a backend is granted to those only whom a split on that backend selects."""
+    groups = {(namespace_of(group), name_of(group)): group for group in world.of("httproutegroups")}
+    conditions: dict[Account, list[Any]] = {}
+    for split, _, backends in _behind(world):
+        for one in split["spec"].get("matches") or ():
+            group = groups.get((namespace_of(split), one["name"]))
+            for account in backends:
+                conditions.setdefault(account, []).extend(group["spec"]["matches"] if group else ())
+    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in world.of("traffictargets")])
+    made: list[Object] = []
+    for target in targets:
+        for rule in target["spec"].get("rules") or () if _destination(target) in conditions else ():
+            group = groups.get((namespace_of(target), rule["name"]))
+            if rule["kind"] == "HTTPRouteGroup" and group:
+                rule["name"] = f"{name_of(target)}-{name_of(group)}"
+                made.append(_with_headers(group, rule["name"], conditions[_destination(target)]))
+    routed = world.replacing("httproutegroups", [*world.of("httproutegroups"), *made])
+    return routed.replacing("traffictargets", targets)
+
+
+def _with_headers(group: Object, name: str, conditions: Iterable[Any]) -> Object:
+    """A group under another name, each of whose matches asks for the headers of a condition as well."""
+    copied: dict[str, Any] = copy.deepcopy(dict(group))
+    copied["metadata"].update(name=name, uid=name)
+    copied["spec"]["matches"] = [
+        {**match, "headers": {**(match.get("headers") or {}), **(one.get("headers") or {})}}
+        for match in group["spec"]["matches"]
+        for one in conditions
+    ]
+    return copied
+
+
 FAULTS = (
     Fault(
         "split-opens-its-backends",
@@ -88,5 +121,11 @@ FAULTS = (
         "What selects requests for a split is granted at its backends.",
         frozenset({"interact-split-matches-with-target-routes", "common-dynamic-reconfiguration"}),
         lambda: SpoiltWorld(_granted_by_conditions),
+    ),
+    Fault(
+        "split-conditions-limit-grants",
+        "What is granted at a backend of a split is granted only to requests that the split selects.",
+        frozenset({"interact-split-matches-with-target-routes", "common-dynamic-reconfiguration"}),
+        lambda: SpoiltWorld(_granted_on_conditions),
     ),
 )

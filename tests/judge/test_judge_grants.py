@@ -146,6 +146,16 @@ def test_a_twin_that_is_reached_is_a_control() -> None:
     assert judge.access([replace(DENIED, control=traffic({"twin": 10}))], SETTLED).passed
 
 
+def test_a_client_is_not_its_own_twin() -> None:
+    denied = cell("by pod address", "denied", silence(client="outside/outsider"))
+    itself, another = (
+        replace(denied, control=traffic({name: 10}, client="outside/outsider"))
+        for name in ("outsider", "stranger")
+    )
+    assert judge.access([itself], SETTLED).verdict is Verdict.INCONCLUSIVE
+    assert judge.access([another], SETTLED).passed
+
+
 @pytest.mark.parametrize(
     "twin",
     [
@@ -160,6 +170,34 @@ def test_a_twin_that_is_reached_is_a_control() -> None:
 def test_a_twin_that_is_not_reached_is_no_control(twin: object) -> None:
     found = judge.access([replace(DENIED, control=twin)], SETTLED)  # type: ignore[arg-type]
     assert found.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("lost", "reset"), [(10, 0), (1, 9)], ids=["all", "one"])
+def test_a_denial_whose_name_did_not_resolve_is_inconclusive(lost: int, reset: int) -> None:
+    nameless = traffic({}, failures={"dns": lost, "reset": reset}, sent=10)
+    denied = cell("GET /other", "denied", nameless, control=traffic({"twin": 10}))
+    found = judge.access([denied], SETTLED)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == (
+        f"1 of 1 cell not as expected: 'GET /other' is denied, but "
+        f"{lost} of 10 requests never left the client: the name root did not resolve (environment)"
+    )
+
+
+def test_what_leaked_fails_even_where_a_name_did_not_always_resolve() -> None:
+    leaky = traffic({"server": 1}, sent=10, failures={"dns": 9})
+    found = judge.access([GRANTED, cell("GET /other", "denied", leaky)], SETTLED)
+    assert found.verdict is Verdict.FAIL
+
+
+def test_a_grant_whose_name_did_not_resolve_before_is_inconclusive() -> None:
+    before = traffic({}, sent=3, failures={"dns": 1, "reset": 2})
+    found = judge.access([replace(GRANTED, before=before)], SETTLED)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == (
+        "1 of 1 cell not as expected: 'GET /allowed' has no null control: without the grant "
+        "1 of 3 requests never left the client: the name root did not resolve (environment)"
+    )
 
 
 def test_a_denial_before_anything_settled_is_inconclusive() -> None:

@@ -31,6 +31,7 @@ MIXED: dict[str, Row] = {
     "selected and not granted": ("mixed", "/admin", BETA, ""),
     "not selected": ("mixed", "/admin", {}, "server"),
     "selected, but not by the split": ("other", "/admin", BETA, ""),
+    "granted, and not selected": ("other", "/api", {}, "other"),
 }
 SHARED: dict[str, Row] = {
     "the group's through the split": ("ringed", "/x", INNER, "other"),

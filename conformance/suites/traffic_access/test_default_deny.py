@@ -14,20 +14,23 @@ pytestmark = pytest.mark.scenario(
     "traffic-access/default-deny", arena=("access", "outside"), groups=("access", "specs")
 )
 
-SERVERS = ("access/server", "access/other", "outside/outsider")
+MESHED = ("access/server", "access/other")
+SERVERS = (*MESHED, "outside/outsider")
 RAW = 9000
 
 
 def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
     """Calls of one client by HTTP and raw TCP; each has a twin outside the mesh."""
     alpha, twin = "access/alpha", "outside/outsider"
-    http, http_twin = (scenario.call(alpha, name) for name in ("access/server", twin))
-    raw, raw_twin = (scenario.call(alpha, name, port=RAW, protocol="tcp") for name in ("access/server", twin))
-    other = scenario.call(alpha, "access/other")
+    http, http_other, http_twin = (scenario.call(alpha, name) for name in (*MESHED, twin))
+    raw, raw_other, raw_twin = (
+        scenario.call(alpha, name, port=RAW, protocol="tcp") for name in (*MESHED, twin)
+    )
     return [
         Ask("HTTP to server", "granted" if granted else "denied", http, "server", http_twin),
         Ask("TCP to server", "granted" if granted else "denied", raw, "server", raw_twin),
-        Ask("HTTP to other", "denied", other, "other", http_twin),
+        Ask("HTTP to other", "denied", http_other, "other", http_twin),
+        Ask("TCP to other", "denied", raw_other, "other", raw_twin),
     ]
 
 

@@ -15,14 +15,16 @@ pytestmark = pytest.mark.scenario(
     "traffic-access/enforced-at-server", arena=("access", "outside"), groups=("access", "specs")
 )
 
-SERVERS = ("access/server", "outside/outsider")
+SERVERS = ("access/server", "outside/outsider", "outside/stranger")
 
 
 @pytest.fixture(scope="module")
 def doors(scenario: Scenario) -> Table:
-    server, twin = "access/server", "outside/outsider"
+    server = "access/server"
 
     def ask(name: str, client: str, *, by_address: bool = False) -> Ask:
+        # A call to itself would go through whatever becomes of others: the outsider has another twin.
+        twin = "outside/stranger" if client == "outside/outsider" else "outside/outsider"
         calls = [scenario.call(client, each) for each in (server, twin)]
         if by_address:
             # The twin too: that calls of this kind go through at all is what it is there to show.

@@ -15,21 +15,29 @@ pytestmark = pytest.mark.scenario(
 )
 
 SERVERS = ("access/server", "access/other", "outside/outsider")
+PORTS = {"http": 8080, "tcp": 9000}
 
 
 @pytest.fixture(scope="module")
 def inert(scenario: Scenario) -> Table:
-    def ask(client: str, server: str) -> Ask:
-        call, twin = (scenario.call(client, one) for one in (f"access/{server}", "outside/outsider"))
-        granted = server == "other" and client == "access/alpha"
-        return Ask(f"{client} to {server}", "granted" if granted else "denied", call, server, twin)
+    def ask(client: str, server: str, protocol: str) -> Ask:
+        call, twin = (
+            scenario.call(client, one, port=PORTS[protocol], protocol=protocol)
+            for one in (f"access/{server}", "outside/outsider")
+        )
+        granted = (client, server, protocol) == ("access/alpha", "other", "http")
+        name = f"{client} to {server} by {protocol}"
+        return Ask(name, "granted" if granted else "denied", call, server, twin)
 
     asks = [
-        ask(client, server) for server in ("other", "server") for client in ("access/alpha", "access/beta")
+        ask(client, server, protocol)
+        for protocol in PORTS
+        for server in ("other", "server")
+        for client in ("access/alpha", "access/beta")
     ]
     before = scenario.before(asks, SERVERS)
     scenario.apply_objects(scenario.expressible("1-routes.yaml"))
-    # The grant that comes after them shows that the mesh has seen the routes.
+    # The grant that comes after them, of other routes, shows that the mesh has seen them.
     return scenario.access(asks, "2-target.yaml", servers=SERVERS, before=before)
 
 
