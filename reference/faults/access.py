@@ -144,6 +144,44 @@ class _NeverWithdrawn(SpoiltWorld):
         return world.replacing("traffictargets", self._seen.values())
 
 
+class _RulesKept(SpoiltWorld):
+    """Merges each edit of a target's rules into what it had: nothing that was there goes."""
+
+    def __init__(self, merge: Callable[[list[JSON], list[JSON]], list[JSON]]) -> None:
+        super().__init__(self._spoilt)
+        self._merge = merge
+        self._rules: dict[tuple[str, str, str], list[JSON]] = {}
+
+    def _spoilt(self, world: World) -> World:
+        targets = []
+        for target in world.of("traffictargets"):
+            copied: dict[str, Any] = copy.deepcopy(dict(target))
+            one = namespace_of(target), name_of(target), target["metadata"].get("uid", "")
+            copied["spec"]["rules"] = self._merge(self._rules.get(one, []), copied["spec"].get("rules") or [])
+            self._rules[one] = copied["spec"]["rules"]
+            targets.append(copied)
+        return world.replacing("traffictargets", targets)
+
+
+def _every_rule(earlier: list[JSON], rules: list[JSON]) -> list[JSON]:
+    now = {_route(rule) for rule in rules}
+    return [*rules, *(rule for rule in earlier if _route(rule) not in now)]
+
+
+def _every_match_name(earlier: list[JSON], rules: list[JSON]) -> list[JSON]:
+    names = {_route(rule): rule.get("matches") or [] for rule in earlier}
+    return [
+        {**rule, "matches": list(dict.fromkeys([*names.get(_route(rule), ()), *rule["matches"]]))}
+        if rule.get("matches")
+        else rule
+        for rule in rules
+    ]
+
+
+def _route(rule: JSON) -> tuple[str, str]:
+    return rule["kind"], rule["name"]
+
+
 def _plaintext_admitted(configuration: Configuration, world: World, workload: Workload) -> Configuration:
     clusters = {cluster["name"] for cluster in configuration.clusters}
 
@@ -268,6 +306,18 @@ FAULTS = (
         frozenset({"access-delete-and-narrow-revoke", "common-dynamic-reconfiguration"}),
         _NeverWithdrawn,
         origins=("destination-edit-or-missed-delete-leaves-grant",),
+    ),
+    Fault(
+        "access-rules-only-added",
+        "An edit of a target adds rules and takes none away.",
+        frozenset({"access-delete-and-narrow-revoke", "common-dynamic-reconfiguration"}),
+        lambda: _RulesKept(_every_rule),
+    ),
+    Fault(
+        "access-match-names-only-added",
+        "An edit of a target adds names of matches to its rules and takes none away.",
+        frozenset({"access-delete-and-narrow-revoke"}),
+        lambda: _RulesKept(_every_match_name),
     ),
     Fault(
         "access-plaintext-admitted",

@@ -176,8 +176,8 @@ class TestAMeshOfNodeProxies:
         assert [rule["kind"] for rule in raw["spec"]["rules"]] == ["TCPRoute"]
 
     def test_has_them_in_later_steps_as_well(self, session: Session) -> None:
-        (narrowed,) = session.scenario("traffic-access/revoke").objects("2-narrowed.yaml")
-        assert narrowed["spec"]["destination"]["port"] == 8080
+        narrowed = session.scenario("traffic-access/revoke").objects("2-narrowed.yaml")
+        assert [target["spec"]["destination"]["port"] for target in narrowed] == [8080, 8080, 8080]
 
     def test_is_asked_for_objects_of_the_kinds_that_it_can_express(self, session: Session) -> None:
         found = session.scenario("common/objects").expressible("objects.yaml")
