@@ -241,6 +241,7 @@ FAULTS = (
                 "http-path-regex-anchored-at-start",
                 "http-method-specific",
                 "http-header-filter",
+                "http-header-name-case-insensitive",
                 "http-headers-and",
                 "http-matches-or",
                 "http-both-protocol-versions",
