@@ -150,15 +150,15 @@ class _RulesKept(SpoiltWorld):
     def __init__(self, merge: Callable[[list[JSON], list[JSON]], list[JSON]]) -> None:
         super().__init__(self._spoilt)
         self._merge = merge
-        self._rules: dict[str, list[JSON]] = {}
+        self._rules: dict[tuple[str, str, str], list[JSON]] = {}
 
     def _spoilt(self, world: World) -> World:
         targets = []
         for target in world.of("traffictargets"):
             copied: dict[str, Any] = copy.deepcopy(dict(target))
-            uid = target["metadata"]["uid"]
-            copied["spec"]["rules"] = self._merge(self._rules.get(uid, []), copied["spec"].get("rules") or [])
-            self._rules[uid] = copied["spec"]["rules"]
+            one = namespace_of(target), name_of(target), target["metadata"].get("uid", "")
+            copied["spec"]["rules"] = self._merge(self._rules.get(one, []), copied["spec"].get("rules") or [])
+            self._rules[one] = copied["spec"]["rules"]
             targets.append(copied)
         return world.replacing("traffictargets", targets)
 
@@ -241,6 +241,7 @@ FAULTS = (
                 "http-path-regex-anchored-at-start",
                 "http-method-specific",
                 "http-header-filter",
+                "http-header-name-case-insensitive",
                 "http-headers-and",
                 "http-matches-or",
                 "http-both-protocol-versions",

@@ -163,6 +163,7 @@ FAULTS = (
             {
                 "http-path-method-header-conjunction",
                 "http-header-filter",
+                "http-header-name-case-insensitive",
                 "http-headers-and",
                 "http-both-protocol-versions",
                 "http-schema-by-version",

@@ -9,25 +9,57 @@ from reference.faults import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
 from reference.world import Workload, World
 
-_IS_HTTP2: JSON = {
-    "call_expr": {
-        "function": "_==_",
-        "args": [
-            {"select_expr": {"operand": {"ident_expr": {"name": "request"}}, "field": "protocol"}},
-            {"const_expr": {"string_value": "HTTP/2"}},
-        ],
+
+def _protocol(operator: str) -> JSON:
+    """The condition that a request's protocol is HTTP/2 (`==`) or is not (`!=`).
+
+    Source: Envoy's API reference, config.rbac.v3.Policy.
+    """
+    return {
+        "call_expr": {
+            "function": f"_{operator}_",
+            "args": [
+                {"select_expr": {"operand": {"ident_expr": {"name": "request"}}, "field": "protocol"}},
+                {"const_expr": {"string_value": "HTTP/2"}},
+            ],
+        }
     }
-}
-"""The condition `request.protocol == "HTTP/2"`. Source: Envoy's API reference, config.rbac.v3.Policy."""
 
 
 def _http2_open(configuration: Configuration, world: World, workload: Workload) -> Configuration:
     def open_to_all(name: str, routes: JSON) -> None:
         for rules in every(routes, "policies"):
             anybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
-            rules["policies"]["http2"] = {**anybody, "condition": _IS_HTTP2}
+            rules["policies"]["http2"] = {**anybody, "condition": _protocol("==")}
 
     return with_routes(configuration, "inbound|", open_to_all)
+
+
+def _capitals(world: World) -> set[str]:
+    """The names of header filters that have capitals, in the lower case that Envoy has them in."""
+    return {
+        name.lower()
+        for group in world.of("httproutegroups")
+        for match in group["spec"].get("matches") or ()
+        for name in match.get("headers") or ()
+        if name != name.lower()
+    }
+
+
+def _http2_names_compared(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    names = _capitals(world)
+
+    def bind(name: str, routes: JSON) -> None:
+        for rules in every(routes, "policies"):
+            apart: JSON = {}
+            for key, policy in rules["policies"].items():
+                for position, permission in enumerate(policy["permissions"]):
+                    asked = {one["header"]["name"].lower() for one in every(permission, "header")}
+                    condition = {"condition": _protocol("!=")} if asked & names else {}
+                    apart[f"{key}/{position}"] = {**policy, "permissions": [permission], **condition}
+            rules["policies"] = apart
+
+    return with_routes(configuration, "inbound|", bind)
 
 
 def _http1_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
@@ -49,14 +81,32 @@ FAULTS = (
     Fault(
         "http2-passes-by-the-rules",
         "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",
-        frozenset({"http-both-protocol-versions", "http-grpc-through-routes"}),
+        frozenset(
+            {
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
+                "http-header-name-case-insensitive",
+            }
+        ),
         lambda: SpoiltConfiguration(_http2_open),
     ),
     Fault(
         "http2-not-understood",
         "Behind the rules only HTTP/1.1 is understood: what is granted fails over HTTP/2.",
-        frozenset({"http-both-protocol-versions", "http-grpc-through-routes"}),
+        frozenset(
+            {
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
+                "http-header-name-case-insensitive",
+            }
+        ),
         lambda: SpoiltConfiguration(_http1_only),
+    ),
+    Fault(
+        "http2-header-names-case-sensitive",
+        "A header filter whose name has capitals never holds over HTTP/2, where names are in lower case.",
+        frozenset({"http-header-name-case-insensitive"}),
+        lambda: SpoiltConfiguration(_http2_names_compared),
     ),
     Fault(
         "grpc-taken-for-tcp",

@@ -99,6 +99,7 @@ FAULTS = (
         frozenset(
             {
                 "http-header-filter",
+                "http-header-name-case-insensitive",
                 "http-headers-and",
                 "http-both-protocol-versions",
                 "http-omitted-path-and-methods",

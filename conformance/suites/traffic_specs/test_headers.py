@@ -12,7 +12,7 @@ from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/headers", arena=("access",), groups=("access", "specs"))
 
-SERVERS = ("access/server",)
+SERVERS = ("access/server", "access/other")
 ANDROID, INSIDER = {"user-agent": "x (Android 9)"}, {"cookie": "type=insider"}
 USER = {
     "x-user: alice": ("granted", "/user", {"x-user": "alice"}),
@@ -24,7 +24,11 @@ USER = {
 CASE = {
     "x-beta": ("granted", "/case", {"x-beta": "1"}),
     "X-BETA": ("granted", "/case", {"X-BETA": "1"}),
+    "x-beta of another value": ("denied", "/case", {"x-beta": "2"}),
+    "no x-beta": ("denied", "/case", {}),
 }
+OVER_HTTP2 = {f"{name} over HTTP/2": row for name, row in CASE.items() if name != "X-BETA"}
+"""HTTP/2 has names in lower case only."""
 BOTH = {
     "both headers": ("granted", "/both", ANDROID | INSIDER),
     "only the first": ("denied", "/both", ANDROID),
@@ -38,6 +42,11 @@ def headers(scenario: Scenario) -> Table:
     for name, (expect, path, sent) in (USER | CASE | BOTH).items():
         call = scenario.call("access/alpha", "access/server", path=path, headers=sent)
         asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+    for name, (expect, path, sent) in OVER_HTTP2.items():
+        call = scenario.call(
+            "access/alpha", "access/headers", port=8081, protocol="http2", path=path, headers=sent
+        )
+        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "other"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
@@ -52,7 +61,12 @@ def test_a_header_must_be_there_with_a_value_that_matches(
 def test_the_case_of_a_header_name_does_not_matter(
     headers: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*headers.pick(*CASE)))
+    verdict(
+        judge.all_of(
+            http=judge.access(*headers.pick(*CASE)),
+            http2=judge.access(*headers.pick(*OVER_HTTP2)),
+        )
+    )
 
 
 @pytest.mark.requirement("http-headers-and")
