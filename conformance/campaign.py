@@ -64,14 +64,18 @@ def run(
         )
         tell(f"arena of run {session.run_id}: {', '.join(parts)}")
         session.arena.prepare(parts)
-        session.provide(
-            sorted({entry.scenario.folder for fault in chosen for entry in concerned(fault, also)})
-        )
-        session.arena.ready(parts)
-        for position, fault in enumerate(chosen, 1):
+        folders = [{entry.scenario.folder for entry in concerned(fault, also)} for fault in chosen]
+        provided: set[str] = set()
+        for position, fault in enumerate(chosen):
+            # As in a run: what the next one needs is there in time, and what no one needs disturbs nobody.
+            wanted = set[str]().union(*folders[position : position + 2])
+            session.provide(sorted(wanted - provided))
+            session.take_back(sorted(provided - wanted))
+            provided = wanted
+            session.arena.ready(parts)
             outcome = _judge(session, fault, also)
             outcomes.append(outcome)
-            tell(f"[{position}/{len(chosen)}] {line(outcome)}")
+            tell(f"[{position + 1}/{len(chosen)}] {line(outcome)}")
     finally:
         cluster.delete([SWITCH_OBJECT])
         session.arena.remove()

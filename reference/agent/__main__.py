@@ -111,7 +111,8 @@ class Agent:
     def _tell(self, version: str, error: str) -> None:
         if error:
             _say(f"configuration {version}: {error}")
-        elif not self._ready.is_set():
+        # One odd object keeps no pod from serving: what else there is is in force.
+        if self._rollout.is_open and not self._ready.is_set():
             _say(f"configuration {version} is in force")
             self._ready.set()
 

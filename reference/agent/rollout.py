@@ -117,6 +117,7 @@ class Rollout:
     """What is on offer, and the way to change it.
 
     `stats` asks Envoy (raising EnvoyGone), `complaints` what it wrote to its standard error since a moment.
+    `is_open` tells whether Envoy's listeners were opened once.
     """
 
     def __init__(self, offer: Offer, stats: Callable[[], Stats], complaints: Callable[[float], str]) -> None:
@@ -128,7 +129,7 @@ class Rollout:
         # What Envoy was last offered of each root, for it is what refers to the other files.
         self._roots: dict[str, str] = {}
         self._unconfirmed: dict[str, str] = {}
-        self._is_open = False
+        self.is_open = False
 
     def apply(self, files: Mapping[str, str], gone: tuple[str, ...] = (), *, whole: bool = False) -> str:
         """Takes over a change; with `whole` the files replace all but the identity.
@@ -159,12 +160,12 @@ class Rollout:
         fate = self._offer.fate(versions, ROOTS, _STEP_DEADLINE_S)
         for path in versions.keys() - fate.pending:
             del self._unconfirmed[path]
-        if not fate.refused:
-            if LISTENERS in step.files and not self._is_open:
-                listeners = len(json.loads(step.files[LISTENERS])["resources"])
-                self._is_open = self._is_shown(lambda stats: _opened(stats) >= listeners, started)
-            if step.rewarms:
-                self._is_shown(lambda stats: stats.get(_WARMING, "0") == "0", started)
+        # Listeners whose routes are refused open as well; the routes are then those of before, or none.
+        if LISTENERS in step.files and LISTENERS not in fate.refused and not self.is_open:
+            listeners = len(json.loads(step.files[LISTENERS])["resources"])
+            self.is_open = self._is_shown(lambda stats: _opened(stats) >= listeners, started)
+        if step.rewarms and CLUSTERS not in fate.refused:
+            self._is_shown(lambda stats: stats.get(_WARMING, "0") == "0", started)
         return self._told(fate, started)
 
     def _is_followed(self, path: str, text: str) -> bool:

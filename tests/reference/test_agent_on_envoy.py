@@ -269,6 +269,28 @@ def test_what_envoy_refuses_is_reported_and_the_old_goes_on(tmp_path: Path) -> N
     asyncio.run(scenario())
 
 
+def test_a_sidecar_whose_first_routes_are_refused_is_ready_for_whatever_else_there_is(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
+            nowhere = {"weighted_clusters": {"clusters": [{"name": "none", "weight": 0}]}}
+            version = made.plane.offer(
+                {
+                    "cds.json": clusters("1"),
+                    "lds.json": listener("1", made.port),
+                    "rds/r.json": routes("1", {"route": nowhere}),
+                }
+            )
+            status = await made.plane.told(version)
+            assert status["accepted"] is False
+            assert "rds/r.json" in status["error"]
+            assert await made.is_ready(session)
+            version = made.plane.offer({"rds/r.json": answering("2", 202)})
+            assert (await made.plane.told(version))["accepted"] is True
+            assert await made.get(session) == 202
+
+    asyncio.run(scenario())
+
+
 def test_a_control_plane_that_is_away_is_missed_by_nobody_and_found_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:

@@ -206,6 +206,13 @@ def test_what_a_refused_listener_refers_to_is_no_problem_of_its_own() -> None:
     assert made.apply(changed) == "Envoy refused lds.json\nno such filter"
 
 
+@pytest.mark.parametrize(("refused", "is_open"), [("rds/r.json", True), ("lds.json", False)])
+def test_listeners_open_although_their_routes_are_refused(refused: str, is_open: bool) -> None:
+    made = rollout(Envoy(frozenset({(refused, "1")})))
+    assert f"Envoy refused {refused}" in made.apply(WITH_ROUTE)
+    assert made.is_open is is_open
+
+
 def test_listeners_are_waited_for_until_they_are_open_once() -> None:
     envoy = Envoy()
     made = rollout(envoy)
