@@ -29,6 +29,12 @@ class _Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class _Shown:
+    version: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fate:
     """What became of files on offer: the paths of those that Envoy refused, and of those not taken yet."""
 
@@ -42,7 +48,6 @@ class Board:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
         self._resources: dict[str, _Resource] = {}
-        self._answered: dict[tuple[str, str, str], float] = {}
         self._loop = asyncio.new_event_loop()
         self._changed: dict[str, asyncio.Event] = {}
         # By path: the version that Envoy named last, the one that it refused, and what whoever had a version
@@ -50,7 +55,7 @@ class Board:
         self._news = threading.Condition()
         self._taken: dict[str, str] = {}
         self._refused: dict[str, str] = {}
-        self._shown: dict[str, dict[str, str]] = {}
+        self._shown: dict[str, dict[str, _Shown]] = {}
         listening = threading.Event()
         threading.Thread(target=self._run, args=(listening,), daemon=True).start()
         listening.wait()
@@ -89,11 +94,11 @@ class Board:
     def _heard(self, path: str, have: str) -> None:
         with self._news:
             shown = self._shown.get(path, {}).get(have)
-            if shown is None or shown == have:
+            if shown is None or shown.version == have:
                 self._taken[path] = have
                 self._shown.pop(path, None)
             else:
-                self._refused[path] = shown
+                self._refused[path] = shown.version
             self._news.notify_all()
 
     def _left(self, path: str) -> None:
@@ -117,7 +122,6 @@ class Board:
             for path in paths:
                 self._refused.pop(path, None)
                 self._shown.pop(path, None)
-        self._answered = {key: when for key, when in self._answered.items() if key[0] in self._resources}
 
     def _run(self, listening: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
@@ -162,13 +166,11 @@ class Board:
                     await self._changed.setdefault(path, asyncio.Event()).wait()
         except TimeoutError:
             return _response("304 Not Modified", b"")
-        key = (path, have, resource.version)
-        early = self._answered.get(key, 0.0) + _SAME_AGAIN_S - time.monotonic()
-        if early > 0:
+        shown = self._shown.get(path, {}).get(have)
+        if shown is not None and (early := shown.at + _SAME_AGAIN_S - time.monotonic()) > 0:
             await asyncio.sleep(early)
             resource = self._resources.get(path, resource)
-        self._answered[key] = time.monotonic()
-        self._shown.setdefault(path, {})[have] = resource.version
+        self._shown.setdefault(path, {})[have] = _Shown(resource.version, time.monotonic())
         return _response("200 OK", resource.body)
 
 

@@ -220,3 +220,25 @@ def test_what_comes_back_counts_as_taken_for_whoever_still_has_it(socket: Path, 
         subscription.close()
 
     asyncio.run(scenario())
+
+
+def test_what_it_has_already_is_taken_although_another_version_was_refused_meanwhile(socket: Path) -> None:
+    board = Board(socket)
+    board.publish({"lds.json": text("2")})
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        await subscription.ask("/v3/discovery:listeners", "1")
+        # It refused 2; while the answer to that is held back, 1 is on offer again.
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
+        assert (await asyncio.to_thread(taken, board, lds="2")).refused == ("lds.json",)
+        board.publish({"lds.json": text("1")})
+        await waiting
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
+        done, _ = await asyncio.wait((waiting,), timeout=0.05)
+        assert not done
+        assert taken(board, lds="1") == Fate((), ())
+        waiting.cancel()
+        subscription.close()
+
+    asyncio.run(scenario())
