@@ -87,9 +87,14 @@ class Converge(_Strict):
 
 
 class Metrics(_Strict):
-    """Seconds after which traffic shows in TrafficMetrics."""
+    """Seconds after which traffic shows in TrafficMetrics, and how its figures come about.
+
+    ``sampled``: they are computed from samples taken now and then, as Prometheus' ``increase()`` is, so they
+    are right under a steady load only; else they count each request.
+    """
 
     delay_s: float = Field(default=30.0, gt=0, le=600)
+    sampled: bool = False
 
 
 class Inspect(_Strict):

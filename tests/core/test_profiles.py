@@ -45,7 +45,7 @@ class TestAMisspeltProfile:
             ("converge: {witin_s: 3}", "unknown key 'converge.witin_s'; did you mean 'within_s'?"),
             ("access: {open: {names: {}}}", "unknown key 'access.open.names'; did you mean 'namespace'?"),
             ("join: {pod: {label: {}}}", "unknown key 'join.pod.label'; did you mean 'labels'?"),
-            ("metrics: {zzz: 1}", "unknown key 'metrics.zzz'; known keys: delay_s"),
+            ("metrics: {zzz: 1}", "unknown key 'metrics.zzz'; known keys: delay_s, sampled"),
             ("claims: {splits: [v1alpha4]}", "unknown key 'claims.splits'; did you mean 'split'?"),
             ("name: My Mesh", "name: String should match pattern"),
             ("converge: {within_s: 0}", "converge.within_s: Input should be greater than 0"),
