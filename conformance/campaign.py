@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -64,14 +65,9 @@ def run(
         )
         tell(f"arena of run {session.run_id}: {', '.join(parts)}")
         session.arena.prepare(parts)
-        folders = [{entry.scenario.folder for entry in concerned(fault, also)} for fault in chosen]
-        provided: set[str] = set()
+        folders = [[entry.scenario.folder for entry in concerned(fault, also)] for fault in chosen]
         for position, fault in enumerate(chosen):
-            # As in a run: what the next one needs is there in time, and what no one needs disturbs nobody.
-            wanted = set[str]().union(*folders[position : position + 2])
-            session.provide(sorted(wanted - provided))
-            session.take_back(sorted(provided - wanted))
-            provided = wanted
+            session.provide(itertools.chain(*folders[position : position + 2]))
             session.arena.ready(parts)
             outcome = _judge(session, fault, also)
             outcomes.append(outcome)

@@ -48,7 +48,6 @@ class Runner:
         self._progress = Progress()
         self._impossible = False
         self._folders: list[str] = []
-        self._provided: list[str] = []
         self._leftover = ""
         self._on_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
 
@@ -149,18 +148,10 @@ class Runner:
             pytest.exit(str(error), _EXIT_UNUSABLE)
 
     def _turn_to(self, folder: str) -> None:
-        """Make the services of a scenario and of the next one, and take back those of earlier ones.
-
-        One scenario ahead, so that the cluster has taken them up when they are used; no more than that, for a
-        mesh tells every service to all of its proxies.
-        """
-        if not self._owns_arena:
-            return
-        position = self._folders.index(folder)
-        wanted = self._folders[position : position + 2]
-        self.session.provide(one for one in wanted if one not in self._provided)
-        self.session.take_back(one for one in self._provided if one not in wanted)
-        self._provided = wanted
+        """Have the services of a scenario and of the next one there, and no others."""
+        if self._owns_arena:
+            position = self._folders.index(folder)
+            self.session.provide(self._folders[position : position + 2])
 
     # --- running ------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Session:
     findings: list[Finding] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     interrupted: bool = False
+    provided: set[str] = field(default_factory=set)
     phases: Phases = field(init=False)
     waiter: Waiter = field(init=False)
     arena: Arena = field(init=False)
@@ -107,16 +108,17 @@ class Session:
         )
 
     def provide(self, folders: Iterable[str]) -> None:
-        """Make the services of these scenarios, of those that have any."""
-        for name in folders:
-            if has(f"{name}/{SERVICES}"):
-                self.scenario(name).provide()
+        """Make the services of these scenarios, of those that have any, and take back those of all others.
 
-    def take_back(self, folders: Iterable[str]) -> None:
-        """Remove the services of these scenarios again."""
-        for name in folders:
-            if has(f"{name}/{SERVICES}"):
-                self.scenario(name).take_back()
+        Called one scenario ahead, so that the cluster has taken them up when they are used; with no more than
+        that, for a mesh tells every service to all of its proxies.
+        """
+        wanted = {name for name in folders if has(f"{name}/{SERVICES}")}
+        for name in sorted(wanted - self.provided):
+            self.scenario(name).provide()
+        for name in sorted(self.provided - wanted):
+            self.scenario(name).take_back()
+        self.provided = wanted
 
     def unclaimed(self, requirement: Requirement, groups: Sequence[str]) -> str | None:
         """Why a requirement is not asked of this mesh, or None when it is."""

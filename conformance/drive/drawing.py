@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from hypothesis import HealthCheck, Phase, Verbosity, configuration, given, seed, settings
+from hypothesis import HealthCheck, Phase, Verbosity, configuration, example, given, seed, settings
 from hypothesis.errors import FlakyFailure
 from hypothesis.strategies import SearchStrategy
 
@@ -36,12 +36,14 @@ def draw(
     trial: Callable[[V], E],
     holds: Callable[[V, E], bool],
     *,
+    first: V,
     number: int,
     start: int,
 ) -> Drawn[V, E]:
-    """Try up to ``number`` drawn cases until one does not hold, then up to SIMPLER simpler ones.
+    """Try one case and up to ``number`` drawn ones until one does not hold, then up to SIMPLER simpler ones.
 
-    The same ``start``, the seed of the random numbers, draws the same cases. No case is tried twice.
+    Where the first does not hold nothing is drawn. The same ``start``, the seed of the random numbers, draws
+    the same cases. No case is tried twice.
     """
     found: Drawn[V, E] = Drawn()
     known: dict[str, bool] = {}
@@ -69,12 +71,13 @@ def draw(
         max_examples=number,
         database=None,
         deadline=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.explicit, Phase.generate, Phase.shrink),
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.quiet,
     )
     @given(cases)
+    @example(first)
     def every(case: V) -> None:
         if not held(case):
             raise _Broken

@@ -45,7 +45,10 @@ one below half a point getting a whole point, which is what rounding to percents
 """
 
 WHOLE_POINT = 0.01
-"""To tell a share of 1 in 1,000 from twice itself would take 81,800 requests, from a whole point 12,400."""
+"""What a share below half a point is told from.
+
+To tell 1 in 1,000 from twice itself would take 81,800 requests, from a whole point 12,400.
+"""
 
 LEAST = 135
 """Requests of which none may go astray where a share of 0 or of all is claimed.

@@ -7,19 +7,21 @@ from hypothesis import strategies
 
 from conformance.drive.drawing import SIMPLER, Drawn, draw
 
+FIRST = [1, 2, 3]
 LISTS = strategies.lists(strategies.integers(0, 50), min_size=1, max_size=5)
 
 
 def short(limit: int, start: int, number: int = 30) -> Drawn[list[int], int]:
     """Lists whose sum stays below a limit hold."""
-    return draw(LISTS, sum, lambda _, total: total < limit, number=number, start=start)
+    return draw(LISTS, sum, lambda _, total: total < limit, first=FIRST, number=number, start=start)
 
 
 def test_where_all_hold_so_many_are_tried_each_once() -> None:
     found = short(10_000, start=1, number=8)
     assert found.broken is None
     cases = [tuple(case) for case, _ in found.tried]
-    assert 4 <= len(cases) <= 8
+    assert cases[0] == (1, 2, 3)
+    assert 4 <= len(cases) <= 9
     assert len(set(cases)) == len(cases)
     assert all(sum(case) == total for case, total in found.tried)
 
@@ -40,9 +42,15 @@ def test_a_case_that_does_not_hold_is_shrunk_within_bounds() -> None:
         assert found.broken in found.tried
 
 
-def test_what_never_holds_is_shrunk_to_the_simplest_case() -> None:
-    found = draw(LISTS, sum, lambda *_: False, number=5, start=3)
+def test_what_never_holds_but_at_first_is_shrunk_to_the_simplest_case() -> None:
+    found = draw(LISTS, sum, lambda case, _: case == FIRST, first=FIRST, number=5, start=3)
     assert found.broken == ([0], 0)
+
+
+def test_where_the_first_does_not_hold_nothing_is_drawn() -> None:
+    found = short(6, start=1)
+    assert found.broken == (FIRST, 6)
+    assert found.tried == [(FIRST, 6)]
 
 
 def test_trouble_of_a_trial_is_passed_on() -> None:
@@ -50,4 +58,4 @@ def test_trouble_of_a_trial_is_passed_on() -> None:
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError, match="gone"):
-        draw(LISTS, trial, lambda *_: True, number=5, start=3)
+        draw(LISTS, trial, lambda *_: True, first=FIRST, number=5, start=3)

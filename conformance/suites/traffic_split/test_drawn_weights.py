@@ -53,13 +53,7 @@ def drawn(scenario: Scenario) -> Drawn[dict[str, int], Effect]:
     def holds(weights: dict[str, int], effect: Effect) -> bool:
         return judge.shares(*effect[:2], weights, effect.settling, parts=TRIALS).verdict is not Verdict.FAIL
 
-    five = (FIVE, trial(FIVE))
-    found = draw(vectors(), trial, holds, number=DRAWN, start=scenario.seed) if holds(*five) else Drawn()
-    found.tried.insert(0, five)
-    found.broken = found.broken or (None if holds(*five) else five)
-    # Other roots select by labels, too: the next scenario is not to meet this workload.
-    scenario.delete("fifth.yaml")
-    return found
+    return draw(vectors(), trial, holds, first=FIVE, number=DRAWN, start=scenario.seed)
 
 
 def _everything_to_the_fifth(scenario: Scenario, call: Call) -> Traffic:
