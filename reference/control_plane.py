@@ -208,15 +208,9 @@ class ControlPlane:
             kind = kind_of(problem["kind"])
             if kind is None:
                 continue
-            found = self._store.get(kind.key, problem["namespace"], problem["name"])
-            about = {
-                "apiVersion": kind.api_version,
-                "kind": problem["kind"],
-                "namespace": problem["namespace"],
-                "name": problem["name"],
-                "uid": str(found["metadata"].get("uid", "")) if found else "",
-            }
-            await self._publish(about, "Misconfigured", problem["message"])
+            about = {"apiVersion": kind.api_version, **problem}
+            message = about.pop("message")
+            await self._publish(about, "Misconfigured", message)
 
     async def _publish(self, about: Mapping[str, str], reason: str, message: str) -> None:
         try:

@@ -20,7 +20,9 @@ from reference.compiler import compile as compile_configuration
 from reference.compiler.bootstrap import identity_files
 from reference.compiler.configuration import Configuration
 from reference.delivery import from_agent
+from reference.events import kind_of
 from reference.names import spiffe_id
+from reference.smi.model import Problem
 from reference.spoiler import Spoiler
 from reference.world import Workload, World, account_of, name_of, namespace_of
 
@@ -231,18 +233,26 @@ def _compile_all(
         configuration: Configuration = spoiler.configuration(
             compile_configuration(shown, workload), world, workload
         )
-        problems = tuple(
-            {
-                "kind": problem.kind,
-                "namespace": problem.namespace,
-                "name": problem.name,
-                "message": problem.message,
-            }
-            for problem in configuration.problems
-        )
+        problems = tuple(_entry(world, problem) for problem in configuration.problems)
         files = {path: from_agent(text) for path, text in configuration.files().items()}
         results[workload] = (files, problems)
     return results
+
+
+def _entry(world: World, problem: Problem) -> dict[str, str]:
+    """A problem, and the object that has it: one of the same name that follows it is told of anew."""
+    kind = kind_of(problem.kind)
+    uids = {
+        (namespace_of(each), name_of(each)): str(each["metadata"].get("uid", ""))
+        for each in world.of(kind.key if kind else "")
+    }
+    return {
+        "kind": problem.kind,
+        "namespace": problem.namespace,
+        "name": problem.name,
+        "uid": uids.get((problem.namespace, problem.name), ""),
+        "message": problem.message,
+    }
 
 
 def _digest(text: str) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -148,6 +149,25 @@ def test_settled_means_that_every_connected_workload_told() -> None:
         assert not made.is_settled()
         now = 11.0  # Nobody was heard of for so long: nobody is connected.
         assert made.is_settled()
+
+    asyncio.run(scenario())
+
+
+def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None:
+    def mistaken(uid: str) -> World:
+        metadata = {"namespace": "shop", "name": "mistaken", "uid": uid}
+        split = {"metadata": metadata, "spec": {"service": "absent", "backends": []}}
+        return world("server").replacing("trafficsplits", [split])
+
+    async def scenario() -> None:
+        told: list[Mapping[str, str]] = []
+        made = Distribution(Authority(Authority.create(datetime.now(UTC))), lambda: None, found=told.append)
+        # The last takes the place of the one before it, which is never seen to be gone.
+        for uid in ("first", "first", "second"):
+            await made.update(mistaken(uid), Faithful())
+            await polled(made, SERVER)
+        assert [(one["name"], one["uid"]) for one in told] == [("mistaken", "first"), ("mistaken", "second")]
+        assert len({one["message"] for one in told}) == 1
 
     asyncio.run(scenario())
 
