@@ -69,15 +69,16 @@ endif
 	$(BIN)/python -m tests.none $(WHERE) --reports $(REPORTS)
 
 faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
-	$(BIN)/smi-conformance faults $(WHERE) $(FAULTS)
+	@mkdir -p build
+	$(BIN)/smi-conformance faults $(WHERE) --json build/faults-$(CLUSTER).json $(FAULTS)
 
 kill-table: $(READY) ## run every fault and write what was found to docs/kill-table.md
 	@mkdir -p build
-	$(BIN)/smi-conformance faults $(WHERE) --format markdown >build/kill-table.md
+	$(BIN)/smi-conformance faults $(WHERE) --json build/faults-$(CLUSTER).json --format markdown >build/kill-table.md
 	mv build/kill-table.md docs/kill-table.md
 
-same: venv ## the last runs in the embedded cluster and in kind: the same verdicts?
-	$(BIN)/python -m tests.same --reports $(REPORTS)
+same: venv ## the last runs and faults in the embedded cluster and in kind: the same verdicts?
+	$(BIN)/python -m tests.same --reports $(REPORTS) --faults build
 
 stable: $(READY) ## ten runs: does a verdict or a reading change? (STABLE="--runs 3 --load 2")
 	$(BIN)/python -m tests.stable $(WHERE) $(STABLE)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,7 +19,7 @@ from conformance.doctor import preflight
 from conformance.drive import version_sets
 from conformance.drive.reading import METRICS
 from conformance.drive.wait import NotSeen
-from conformance.outcomes import Outcome, line
+from conformance.outcomes import Outcome
 from conformance.profiles import Converge, Profile
 from conformance.session import Session
 from conformance.verdict import Verdict, merge
@@ -37,45 +38,60 @@ CONVERGE = Converge(within_s=3.0, stable_s=0.5)
 """Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
 
-def run(
-    cluster: Cluster,
-    profile: Profile,
-    image: str,
-    chosen: Sequence[Fault],
-    *,
-    also: str | None = None,
-    tell: Callable[[str], object] = lambda text: None,
-) -> list[Outcome]:
-    """Run the campaign; what becomes of each fault is told as it ends.
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """Which faults are switched on, and what runs under each.
 
     ``also`` adds every scenario whose file's path contains it to those that a fault concerns.
-
-    Raises ClusterError when the cluster or the reference mesh fails.
     """
-    session = Session(profile.model_copy(update={"converge": CONVERGE}), cluster, image=image)
-    problem = preflight(session, _spoken(session, chosen, also))
+
+    chosen: Sequence[Fault]
+    profile: Profile
+    image: str
+    also: str | None = None
+
+    def parts(self) -> list[str]:
+        """The parts of the arena that its scenarios need."""
+        return sorted(
+            {
+                part
+                for fault in self.chosen
+                for entry in concerned(fault, self.also)
+                for part in entry.scenario.arena
+            }
+        )
+
+
+def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator[Outcome]:
+    """What becomes of each fault of the campaign whose turn it is, as it ends.
+
+    A fault is taken from ``turn`` when the one before it begins. Raises ClusterError when the cluster or the
+    reference mesh fails.
+    """
+    session = Session(
+        campaign.profile.model_copy(update={"converge": CONVERGE}), cluster, image=campaign.image
+    )
+    problem = preflight(session, _spoken(session, campaign))
     if problem is not None:
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
-    outcomes: list[Outcome] = []
+    parts = campaign.parts()
     try:
-        parts = sorted(
-            {part for fault in chosen for entry in concerned(fault, also) for part in entry.scenario.arena}
-        )
-        tell(f"arena of run {session.run_id}: {', '.join(parts)}")
         session.arena.prepare(parts)
-        folders = [[entry.scenario.folder for entry in concerned(fault, also)] for fault in chosen]
-        for position, fault in enumerate(chosen):
-            session.provide(itertools.chain(*folders[position : position + 2]))
+        turns = iter(turn)
+        fault = next(turns, None)
+        while fault is not None:
+            following = next(turns, None)
+            soon = [fault] if following is None else [fault, following]
+            entries = itertools.chain.from_iterable(concerned(one, campaign.also) for one in soon)
+            session.provide(entry.scenario.folder for entry in entries)
             session.arena.ready(parts)
-            outcome = _judge(session, fault, also)
-            outcomes.append(outcome)
-            tell(f"[{position + 1}/{len(chosen)}] {line(outcome)}")
+            yield _judge(session, fault, campaign.also)
+            fault = following
     finally:
         cluster.delete([SWITCH_OBJECT])
         session.arena.remove()
-    return outcomes
 
 
 def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
@@ -99,12 +115,12 @@ def _wish(session: Session, fault: Fault) -> version_sets.Wish:
     return version_sets.parse_wish(fault.versions, session.profile.claims.by_group())
 
 
-def _spoken(session: Session, chosen: Sequence[Fault], also: str | None) -> dict[str, set[str]]:
-    """The versions, by group, that the scenarios of these faults speak."""
+def _spoken(session: Session, campaign: Campaign) -> dict[str, set[str]]:
+    """The versions, by group, that the scenarios of a campaign speak."""
     spoken: dict[str, set[str]] = {}
-    for fault in chosen:
+    for fault in campaign.chosen:
         session.wish = _wish(session, fault)
-        for entry in concerned(fault, also):
+        for entry in concerned(fault, campaign.also):
             for one in session.version_sets(entry.scenario.groups, every=entry.scenario.every_version):
                 for group in entry.scenario.groups:
                     spoken.setdefault(group, set()).add(one[group])

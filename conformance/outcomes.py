@@ -59,6 +59,7 @@ class Outcome:
             "wrongly blamed": sorted(self.wrongly),
             "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
             "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
+            "readings": {one: sorted(seen) for one, seen in sorted(self.readings.items()) if seen},
             "seconds": round(self.seconds, 1),
         }
 

@@ -1,10 +1,13 @@
-"""Compares the verdicts of the newest runs in the embedded cluster and in a real one, one by one."""
+"""Compares what the embedded cluster and a real one came to: the newest runs, and each fault run in both."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from conformance.clusters.embedded import NAME
 from conformance.report import store
@@ -25,10 +28,39 @@ def newest(reports: Path, mesh: str, *, embedded: bool) -> Report | None:
     return max(of_kind, key=lambda one: one.run.started, default=None)
 
 
+def outcomes(report: Report) -> dict[str, str]:
+    """What a run came to, by requirement."""
+    return {record.id: record.outcome for record in report.requirements}
+
+
+def campaign(file: Path) -> dict[str, dict[str, str]]:
+    """What each fault of a campaign came to, by requirement: its verdict, and the readings that were seen."""
+    if not file.exists():
+        return {}
+    found: list[Mapping[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
+    return {
+        fault["fault"]: {
+            one: "; ".join([verdict, *fault["readings"].get(one, ())])
+            for one, verdict in fault["verdicts"].items()
+        }
+        for fault in found
+    }
+
+
+def different(ours: Mapping[str, str], theirs: Mapping[str, str]) -> Iterator[str]:
+    """The requirements of which both do not say the same, with what each says."""
+    for one in sorted({*ours, *theirs}):
+        if ours.get(one) != theirs.get(one):
+            yield f"{one}: embedded {ours.get(one, 'not judged')}, kind {theirs.get(one, 'not judged')}"
+
+
 def main() -> int:
     """0 when both clusters came to the same verdicts, 1 when not, 2 when there is nothing to compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reports", default="reports", type=Path, help="where they are (default: reports)")
+    parser.add_argument(
+        "--faults", default="build", type=Path, help="where campaigns left theirs (default: build)"
+    )
     parser.add_argument("--mesh", default="reference", help="profile (default: %(default)s)")
     options = parser.parse_args()
     ours = newest(options.reports, options.mesh, embedded=True)
@@ -36,13 +68,18 @@ def main() -> int:
     if ours is None or theirs is None:
         print("make conformance and make conformance CLUSTER=kind first", file=sys.stderr)
         return 2
-    real = {record.id: record.outcome for record in theirs.requirements}
-    different = [record for record in ours.requirements if real.get(record.id) != record.outcome]
-    for record in different:
-        where = theirs.cluster.context
-        print(f"{record.id}: embedded {record.outcome}, {where} {real.get(record.id)}", file=sys.stderr)
-    print(f"{len(ours.requirements)} requirements compared, {len(different)} with another verdict")
-    return 1 if different else 0
+    differences = list(different(outcomes(ours), outcomes(theirs)))
+    local, kind = (campaign(options.faults / f"faults-{cluster}.json") for cluster in ("local", "kind"))
+    both = [fault for fault in local if fault in kind]
+    differences += [
+        f"fault {fault}: {line}" for fault in both for line in different(local[fault], kind[fault])
+    ]
+    print("\n".join(differences), file=sys.stderr, end="\n" if differences else "")
+    print(
+        f"{len(ours.requirements)} requirements and {len(both)} faults compared, "
+        f"{len(differences)} with another verdict"
+    )
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":

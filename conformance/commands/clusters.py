@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Generator
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from conformance import plugin, profiles, shell
 from conformance.catalogue import APIS
@@ -16,6 +19,10 @@ from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
 from conformance.drive.wait import Waiter
 from conformance.session import Session
+
+if TYPE_CHECKING:
+    from conformance.campaign import Campaign
+    from conformance.outcomes import Outcome
 
 
 def add(commands: Commands) -> None:
@@ -57,8 +64,15 @@ def add(commands: Commands) -> None:
         help="scenarios whose file has this in its path as well (traffic_split), to see what else breaks",
     )
     faults.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="embedded clusters to do it in side by side (default: one more than there are processors)",
+    )
+    faults.add_argument(
         "--format", choices=("text", "json", "markdown"), default="text", help="(default: %(default)s)"
     )
+    faults.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there as well")
     faults.set_defaults(function=_faults)
     looking = commands.add_parser(
         "shell",
@@ -78,6 +92,13 @@ def add(commands: Commands) -> None:
     cluster_options(clean, without=CURRENT)
     clean.add_argument("--run", metavar="ID", help="only what this run left behind")
     clean.set_defaults(function=_clean)
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
 
 
 def _doctor(options: argparse.Namespace) -> int:
@@ -100,27 +121,44 @@ def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
 def _faults(options: argparse.Namespace) -> int:
     from conformance import campaign, outcomes
 
-    profile = profiles.load(options.mesh)
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ClusterError(f"--json: there is no directory {options.json.absolute().parent}")
     chosen = campaign.choose(options.fault, options.api)
+    asked = campaign.Campaign(chosen, profiles.load(options.mesh), options.image, options.also)
     # What is for a program or a page has standard output to itself.
     progress = sys.stdout if options.format == "text" else sys.stderr
-    with _opened(options) as cluster:
-        found = campaign.run(
-            cluster,
-            profile,
-            options.image,
-            chosen,
-            also=options.also,
-            tell=lambda text: print(text, file=progress, flush=True),
-        )
+    by_id = {}
+    with closing(_outcomes(options, asked)) as found:
+        for number, outcome in enumerate(found, 1):
+            print(f"[{number}/{len(chosen)}] {outcomes.line(outcome)}", file=progress, flush=True)
+            by_id[outcome.fault.id] = outcome
+    ordered = [by_id[fault.id] for fault in chosen]
+    as_json = json.dumps([one.as_json() for one in ordered], indent=1)
+    if options.json is not None:
+        options.json.write_text(as_json + "\n", encoding="utf-8")
     match options.format:
         case "json":
-            print(json.dumps([one.as_json() for one in found], indent=1))
+            print(as_json)
         case "markdown":
-            print(outcomes.kill_table(found), end="")
+            print(outcomes.kill_table(ordered), end="")
         case _:
-            print(outcomes.summary(found))
-    return 0 if found and all(one.caught for one in found) else 1
+            print(outcomes.summary(ordered))
+    return 0 if ordered and all(one.caught for one in ordered) else 1
+
+
+def _outcomes(options: argparse.Namespace, asked: Campaign) -> Generator[Outcome, None, None]:
+    """The outcomes of a campaign as they come. Raises ClusterError."""
+    from conformance import campaign, side_by_side
+
+    alone = opening.is_embedded(options.context, options.kubeconfig)
+    jobs = options.jobs or (side_by_side.jobs() if alone else 1)
+    if jobs > 1 and not alone:
+        raise ClusterError("--jobs: a cluster has one mesh, which one fault at a time is switched on in")
+    if jobs > 1:
+        yield from side_by_side.run(asked, jobs)
+        return
+    with _opened(options) as cluster:
+        yield from campaign.run(cluster, asked, asked.chosen)
 
 
 def _shell(options: argparse.Namespace) -> int:

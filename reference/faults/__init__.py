@@ -41,6 +41,10 @@ class Fault:
     versions: str = "newest"
     shows: Mapping[str, str] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[Callable[[str], Fault], tuple[str]]:
+        # Its functions cannot be sent to another process, which has them anyway.
+        return known, (self.id,)
+
 
 def _all() -> dict[str, Fault]:
     from reference.faults import (
@@ -99,6 +103,11 @@ FAULTS: Mapping[str, Fault]
 """All faults by id, in the order of the APIs that they are about."""
 
 
+def known(fault: str) -> Fault:
+    """The fault of an id. Raises KeyError for an unknown one."""
+    return _all()[fault]
+
+
 def load(fault: str) -> Spoiler:
     """A fresh spoiler for a fault. Raises KeyError for an unknown one."""
-    return _all()[fault].spoiler()
+    return known(fault).spoiler()

@@ -63,6 +63,7 @@ class TestUnusableInput:
             (["clean"], "error: cluster here cannot be reached at https://127.0.0.1:{port}: "),
             (["faults", "--fault", "no-such"], "error: unknown fault 'no-such'; there are: "),
             (["faults"], "error: cluster here cannot be reached"),
+            (["faults", "--jobs", "2"], "error: --jobs: a cluster has one mesh, "),
             (["doctor", "--mesh", "{misspelt}"], "unknown key 'converg'"),
             (["explain", "split-live-edit"], "error: unknown requirement 'split-live-edit'; did you mean"),
         ],
@@ -100,7 +101,15 @@ class TestUnusableInput:
         assert capsys.readouterr().out.startswith("MISSING cluster    cluster here cannot be reached")
 
     @pytest.mark.parametrize(
-        "arguments", [[], ["run"], ["run", "--mesh", "none", "--level", "vital"], ["list", "--", "-x"]]
+        "arguments",
+        [
+            [],
+            ["run"],
+            ["run", "--mesh", "none", "--level", "vital"],
+            ["list", "--", "-x"],
+            ["faults", "--jobs", "0"],
+            ["faults", "--jobs", "many"],
+        ],
     )
     def test_of_the_wrong_shape_shows_the_usage(
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]

@@ -41,5 +41,5 @@ def test_without_a_mesh_what_is_about_traffic_fails(tmp_path: Path) -> None:
 
 
 def test_a_fault_of_each_api_is_caught_and_blamed_rightly(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["faults", "--fault", *FAULTS]) == 0
+    assert cli.main(["faults", "--jobs", "2", "--fault", *FAULTS]) == 0
     assert "3 of 3 faults caught" in capfd.readouterr().out
