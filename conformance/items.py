@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from conformance.catalogue import Requirement
-from conformance.drive.version_sets import VersionSet
+from conformance.drive.version_sets import VersionSet, in_words
+from conformance.lanes import Turn, drive_of
 from conformance.session import Session
 from conformance.suites_index import ScenarioMark, scenario_mark
 
@@ -39,6 +40,21 @@ def named_versions(session: Session, mark: ScenarioMark) -> list[dict[str, str]]
     if session.wish.kind == "newest" and not mark.every_version:
         return []
     return session.version_sets(mark.groups, every=mark.every_version)
+
+
+def key_of(node: pytest.Item | pytest.Collector, versions: VersionSet | None) -> str:
+    """What tells a module's scenario in a set of versions from all others of a run."""
+    module = node if isinstance(node, pytest.Module) else node.getparent(pytest.Module)
+    return f"{(module or node).nodeid}[{in_words(versions or {})}]"
+
+
+def turn_of(item: pytest.Item) -> tuple[str, Turn]:
+    """The scenario that an item is a test of, by its key."""
+    callspec = getattr(item, "callspec", None)
+    versions = callspec.params.get(SCENARIO) if callspec is not None else None
+    module = item.getparent(pytest.Module)
+    drive = drive_of(module.obj.__name__) if module is not None else None
+    return key_of(item, versions), Turn(scenario_of(item), versions, drive)
 
 
 def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:

@@ -83,6 +83,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="WHICH",
         help="API versions to speak: newest, all, or a list such as split=v1alpha2,specs=v1alpha3",
     )
+    group.addoption(
+        "--one-by-one",
+        action="store_true",
+        help="drive no two scenarios at the same time, though they work in namespaces of their own",
+    )
     group.addoption("--keep", action="store_true", help="leave the arena in the cluster after the run")
 
 
@@ -93,8 +98,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "scenario(folder, arena, groups, every_version=False): a module's fixtures, the arena's parts and "
-        "the SMI groups it needs; whether it is run in every claimed version by default",
+        "scenario(folder, arena, groups, every_version=False, alone=False): a module's fixtures, the arena's "
+        "parts and the SMI groups it needs; whether it is run in every claimed version by default, and "
+        "whether no other may be driven beside it",
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return

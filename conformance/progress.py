@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 QUIET_S = 1.5
@@ -18,13 +20,16 @@ class Progress:
         self._capture = manager.get_plugin("capturemanager") if manager else None
         self._said_at = 0.0
         self._because = ""
+        self._thread = threading.get_ident()
 
     def say(self, text: str) -> None:
         """One line."""
         self._write(text, rewrite=False)
 
     def waiting(self, because: str, elapsed: float, within: float) -> None:
-        """Called again and again while something is waited for."""
+        """Called again and again while something is waited for; what another thread waits for is not told."""
+        if threading.get_ident() != self._thread:
+            return
         if because != self._because:
             self._because, self._said_at = because, 0.0
         if self._reporter is None or elapsed < QUIET_S:

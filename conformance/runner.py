@@ -19,12 +19,22 @@ from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionSet, in_words
 from conformance.drive.versions import NotExpressible
 from conformance.evidence import Environment
-from conformance.items import function_of, requirement_of, scenario_of, spoken_by, why_unspoken
+from conformance.items import (
+    function_of,
+    key_of,
+    requirement_of,
+    scenario_of,
+    spoken_by,
+    turn_of,
+    why_unspoken,
+)
+from conformance.lanes import Turn
 from conformance.progress import Progress
 from conformance.record import Inconclusive, conclude, sentence
 from conformance.report import pytest_html, store, terminal
 from conformance.report.document import Finding, Report
 from conformance.session import Session
+from conformance.stage import Stage
 from conformance.verdict import Judgement, Verdict
 
 _JUDGEMENT = pytest.StashKey[Judgement]()
@@ -47,8 +57,9 @@ class Runner:
         self._written: Path | None = None
         self._progress = Progress()
         self._impossible = False
-        self._folders: list[str] = []
-        self._leftover = ""
+        self._turns: dict[str, Turn] = {}
+        self._stage = Stage(session)
+        self._scenario: Scenario | None = None
         self._on_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
 
     def set_up_html(self) -> None:
@@ -92,7 +103,6 @@ class Runner:
         self._progress = Progress(self.config)
         parts: dict[str, None] = {}
         spoken: dict[str, set[str]] = {}
-        folders: dict[str, None] = {}
         for item in session.items:
             one = requirement_of(item)
             if one is None:
@@ -109,7 +119,7 @@ class Runner:
             for group, version in (spoken_by(self.session, item) or {}).items():
                 if group in mark.groups:
                     spoken.setdefault(group, set()).add(version)
-            folders[mark.folder] = None
+            self._turns.setdefault(*turn_of(item))
         self._note_absent()
         if not self._pending:
             return
@@ -117,7 +127,7 @@ class Runner:
         if self._owns_arena:
             for group in self.session.arena.groups(parts):
                 spoken.setdefault(group, set()).add(self.session.api_versions()[group])
-            self._open(list(parts), spoken, list(folders))
+            self._open(list(parts), spoken)
 
     def _note_absent(self) -> None:
         chosen = set(self._pending.values())
@@ -126,7 +136,7 @@ class Runner:
                 reason = self._unspoken.get(one, "its tests were not selected")
                 self.session.absent[one] = ("not selected", reason)
 
-    def _open(self, parts: list[str], spoken: Mapping[str, set[str]], folders: list[str]) -> None:
+    def _open(self, parts: list[str], spoken: Mapping[str, set[str]]) -> None:
         # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
         try:
@@ -140,18 +150,13 @@ class Runner:
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
                 )
                 self.session.arena.prepare(parts)
-                self._folders = folders
-                self._turn_to(folders[0])
+                self._stage.open(
+                    list(self._turns.values()), lanes=1 if self.config.getoption("one_by_one") else 2
+                )
         except ClusterError as error:
             self.session.arena.remove()
             self._impossible = True
             pytest.exit(str(error), _EXIT_UNUSABLE)
-
-    def _turn_to(self, folder: str) -> None:
-        """Have the services of a scenario and of the next one there, and no others."""
-        if self._owns_arena:
-            position = self._folders.index(folder)
-            self.session.provide(self._folders[position : position + 2])
 
     # --- running ------------------------------------------------------------------------------
 
@@ -159,39 +164,19 @@ class Runner:
     def scenario(
         self, module: pytest.Item | pytest.Collector, versions: VersionSet | None
     ) -> Iterator[Scenario]:
-        """A module's scenario on the arena; withdrawn at the end, also after a failure.
+        """A module's scenario on the arena; ``versions`` where the run goes through several, else None.
 
-        ``versions`` are those to speak where the run goes through several, else None.
         Raises Inconclusive when what an earlier scenario applied is still there: it might be judged instead.
         """
-        mark = scenario_of(module)
-        if self._leftover:
-            raise Inconclusive(self._leftover)
-        # Starved once is not starved for good: only what happens under this scenario counts for it.
-        self.session.driver.environment = Environment()
-        self._progress.say(f"scenario {mark.folder}" + (f" in {in_words(versions)}" if versions else ""))
-        with self.session.phases.phase("setup"):
-            self.session.arena.ready(mark.arena)
-            self._turn_to(mark.folder)
-        spoken = versions or next(iter(self.session.version_sets(mark.groups)), {})
-        one = self.session.scenario(mark.folder, spoken)
-        try:
+        turn = self._turns[key_of(module, versions)]
+        self._progress.say(f"scenario {turn.mark.folder}" + (f" in {in_words(versions)}" if versions else ""))
+        with self._stage.scenario(turn) as one:
+            self._scenario = one
             yield one
-        finally:
-            with self.session.phases.phase("cleanup"):
-                self._withdraw(one)
-
-    def _withdraw(self, scenario: Scenario) -> None:
-        try:
-            scenario.withdraw()
-        except ClusterError as error:
-            self._leftover = f"what {scenario.folder} applied could not be withdrawn: {error}"
-            remedy = "nothing after it was judged; run again"
-            self.session.findings.append(Finding(severity="error", text=self._leftover, remedy=remedy))
 
     def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
         """Keep the judgement that a test came to, as far as the environment allows it."""
-        environment = self.session.driver.environment
+        environment = self._scenario.driver.environment if self._scenario else Environment()
         taken = judge.in_environment(judgement, environment) if judge.starved(environment) else judgement
         item.stash[_JUDGEMENT] = taken
         return taken
@@ -209,7 +194,7 @@ class Runner:
         requirement = self._pending.get(item.nodeid)
         if requirement is None or call.when == "teardown":
             return report
-        item.stash[_DURATION] = item.stash.get(_DURATION, 0.0) + call.duration
+        item.stash[_DURATION] = item.stash.get(_DURATION, 0.0) + call.duration + self._stage.ahead_s()
         judgement = _judged(item, call)
         if judgement is None:
             return report
@@ -276,6 +261,7 @@ class Runner:
             if not self.config.option.collectonly:
                 self._nothing(session)
             return
+        self._stage.close()
         if not self.config.getoption("keep"):
             self._remove()
         report = self.report()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import secrets
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -61,12 +62,13 @@ class Session:
     findings: list[Finding] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     interrupted: bool = False
-    provided: set[str] = field(default_factory=set)
+    provided: dict[str, set[str]] = field(default_factory=dict)
     phases: Phases = field(init=False)
     waiter: Waiter = field(init=False)
     arena: Arena = field(init=False)
     driver: Driver = field(init=False)
     header_forms: HeaderForms = field(init=False)
+    _providing: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.phases = Phases(self.clock)
@@ -91,34 +93,48 @@ class Session:
         wish = Wish("all") if every and self.wish.kind == "newest" else self.wish
         return version_sets.sets(self.profile.claims.by_group(), groups, wish)
 
-    def scenario(self, folder: str, versions: VersionSet | None = None) -> Scenario:
-        """A scenario with the fixtures of a folder on this run's arena; in its versions unless given."""
+    def scenario(
+        self,
+        folder: str,
+        versions: VersionSet | None = None,
+        *,
+        driver: Driver | None = None,
+        waiter: Waiter | None = None,
+    ) -> Scenario:
+        """A scenario with the fixtures of a folder on this run's arena; in its versions unless given.
+
+        One that is driven beside another has a driver and a waiter of its own.
+        """
         spoken = self.api_versions() if versions is None else versions
+        driven_by = driver or self.driver
         return Scenario(
             folder=folder,
             cluster=self.cluster,
             arena=self.arena,
-            driver=self.driver,
-            waiter=self.waiter,
-            phases=self.phases,
+            driver=driven_by,
+            waiter=waiter or self.waiter,
+            phases=driven_by.phases,
             profile=self.profile,
             reader=Reader(self.cluster, self.clock),
             writer=Writer(folder, self.arena, spoken, self.header_forms),
             seed=self.seed,
         )
 
-    def provide(self, folders: Iterable[str]) -> None:
+    def provide(self, folders: Iterable[str], lane: str = "first") -> None:
         """Make the services of these scenarios, of those that have any, and take back those of all others.
 
-        Called one scenario ahead, so that the cluster has taken them up when they are used; with no more than
-        that, for a mesh tells every service to all of its proxies.
+        Others are those that no other lane has asked for. Called one scenario ahead, so that the cluster has
+        taken them up when they are used; with no more than that, for a mesh tells every service to all of its
+        proxies.
         """
-        wanted = {name for name in folders if has(f"{name}/{SERVICES}")}
-        for name in sorted(wanted - self.provided):
-            self.scenario(name).provide()
-        for name in sorted(self.provided - wanted):
-            self.scenario(name).take_back()
-        self.provided = wanted
+        with self._providing:
+            there = set().union(*self.provided.values())
+            self.provided[lane] = {name for name in folders if has(f"{name}/{SERVICES}")}
+            wanted = set().union(*self.provided.values())
+            for name in sorted(wanted - there):
+                self.scenario(name).provide()
+            for name in sorted(there - wanted):
+                self.scenario(name).take_back()
 
     def unclaimed(self, requirement: Requirement, groups: Sequence[str]) -> str | None:
         """Why a requirement is not asked of this mesh, or None when it is."""

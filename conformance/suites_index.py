@@ -19,13 +19,15 @@ class ScenarioMark:
     """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, SMI groups written.
 
     ``every_version``: its requirement is about how versions work together, so it is run in all that are
-    claimed unless others are asked for.
+    claimed unless others are asked for. ``alone``: what it applies may stop a mesh altogether, so nothing is
+    driven beside it.
     """
 
     folder: str
     arena: tuple[str, ...]
     groups: tuple[str, ...]
     every_version: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,11 @@ def read(source: str, file: str) -> list[TestEntry]:
 def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
     """The marker with these arguments. Raises KeyError where one is missing."""
     return ScenarioMark(
-        folder, tuple(named["arena"]), tuple(named["groups"]), bool(named.get("every_version", False))
+        folder,
+        tuple(named["arena"]),
+        tuple(named["groups"]),
+        every_version=bool(named.get("every_version", False)),
+        alone=bool(named.get("alone", False)),
     )
 
 

@@ -46,6 +46,11 @@ def add(commands: Commands) -> None:
     run.add_argument(
         "--reports", default="reports", metavar="DIR", help="where reports go (default: reports)"
     )
+    run.add_argument(
+        "--one-by-one",
+        action="store_true",
+        help="drive no two scenarios at the same time, though they work in namespaces of their own",
+    )
     run.add_argument("--keep", action="store_true", help="leave the arena in the cluster after the run")
     run.set_defaults(function=_run)
 
@@ -75,8 +80,8 @@ def _run(options: argparse.Namespace) -> int:
         arguments += ["--level", level]
     for requirement_id in options.requirement:
         arguments += ["--requirement", requirement_id]
-    if options.keep:
-        arguments.append("--keep")
+    arguments += ["--keep"] if options.keep else []
+    arguments += ["--one-by-one"] if options.one_by_one else []
     typed = plugin.Given(command=("smi-conformance", *options.typed))
     code = int(pytest.main([*arguments, *options.pytest_options], plugins=[typed]))
     # pytest's own codes above 1 (usage, nothing collected, interrupted) all mean: nothing can be concluded.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -88,7 +89,8 @@ class Effect(NamedTuple):
 class Scenario:
     """What a scenario's fixture works with. Everything it applies is withdrawn at its end.
 
-    ``seed`` is the run's, for whatever is drawn at random; the report tells it.
+    ``seed`` is the run's, for whatever is drawn at random; the report tells it. ``brought`` is what came of
+    driving it where that was done ahead of its tests.
     """
 
     folder: str
@@ -102,6 +104,7 @@ class Scenario:
     writer: Writer
     seed: int
     applied: list[dict[str, Any]] = field(default_factory=list)
+    brought: Future[Any] | None = None
 
     @property
     def versions(self) -> Mapping[str, str]:

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from tenacity import RetryCallState, RetryError, Retrying, retry_if_result, wait_exponential
 
 T = TypeVar("T")
+OnWait = Callable[[str, float, float], None]
 
 
 class Clock(Protocol):
@@ -48,7 +49,7 @@ class Waiter:
     """Waits, and tells what for: ``on_wait`` gets the reason, the seconds gone and those allowed."""
 
     clock: Clock = field(default_factory=SystemClock)
-    on_wait: Callable[[str, float, float], None] = lambda because, elapsed, within: None
+    on_wait: OnWait = lambda because, elapsed, within: None
 
     def until(self, check: Callable[[], T | None], *, within: float, because: str) -> tuple[T, float]:
         """Call ``check`` until it returns something other than None or False.

@@ -31,6 +31,8 @@ join: {sidecar: false}
 access: {open: {}}
 converge: {within_s: 3, stable_s: 0.2}
 """
+# In one thread, as virtual time knows only one.
+_ONE_BY_ONE = "--one-by-one"
 # These look for garbage of the whole process at the end of each run, which is most of what a run here takes.
 _FASTER = ("-p", "no:unraisableexception", "-p", "no:threadexception")
 
@@ -57,14 +59,26 @@ class Bench:
         """``smi-conformance run`` with the fake's profile."""
         reports = str(self.folder / "reports")
         return cli.main(
-            ["run", "--mesh", str(self.profile), "--reports", reports, *arguments, "--", *_FASTER]
+            [
+                "run",
+                "--mesh",
+                str(self.profile),
+                "--reports",
+                reports,
+                _ONE_BY_ONE,
+                *arguments,
+                "--",
+                *_FASTER,
+            ]
         )
 
     def pytest(self, *arguments: str) -> int:
         """The same with pytest itself, on suites by their path, and without the page for a browser."""
         options = ["--mesh", str(self.profile), "--reports", str(self.folder / "reports"), "--assert=plain"]
         configuration = ["-c", str(suites_index.SUITES / "pytest.ini")]
-        return int(pytest.main([*configuration, *options, *_FASTER, "-p", "no:html", *arguments]))
+        return int(
+            pytest.main([*configuration, *options, _ONE_BY_ONE, *_FASTER, "-p", "no:html", *arguments])
+        )
 
     def suite(self, name: str, *arguments: str) -> int:
         """A run of one of the real suites, such as ``traffic_split/test_delete.py``."""

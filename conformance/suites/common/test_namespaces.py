@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("common/namespaces", arena=("main", "peer"), groups=("split", "specs"))
@@ -16,7 +17,7 @@ SERVERS = ["main/v1", "main/v2", "peer/peer"]
 FEW = 300
 
 
-@pytest.fixture(scope="module")
+@driven
 def sides(scenario: Scenario) -> Mapping[str, Effect]:
     scenario.provide()
     wanted = {}

@@ -10,12 +10,13 @@ from conformance import judge
 from conformance.drive.reading import claimed_kinds, served_kinds
 from conformance.drive.scenario import Scenario
 from conformance.evidence import RoundTrip
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("common/objects", arena=("outside",), groups=())
 
 
-@pytest.fixture(scope="module")
+@driven
 def trips(scenario: Scenario) -> list[RoundTrip]:
     # Of each kind the first that the version has words for, which is the one with most fields.
     first = {item["kind"]: item for item in reversed(scenario.expressible("objects.yaml"))}

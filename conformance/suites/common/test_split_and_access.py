@@ -10,6 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Ask, Division, Effect, Scenario, Table
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -29,7 +30,7 @@ class Identities:
     root: Table
 
 
-@pytest.fixture(scope="module")
+@driven
 def identities(scenario: Scenario) -> Identities:
     scenario.provide()
     front = scenario.call(CLIENT, "access/front", requests=sample_size(WEIGHTS))

@@ -13,6 +13,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -76,7 +77,7 @@ def asks(scenario: Scenario, rows: dict[str, Row]) -> list[Ask]:
     return made
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> Steps:
     scenario.provide()
 

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -34,7 +35,7 @@ def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
     ]
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> list[Table]:
     closed = asks(scenario, granted=False)
     before = scenario.before(closed, SERVERS)

@@ -9,6 +9,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.scenario(
 SERVERS = ("access/server", "outside/outsider", "outside/stranger")
 
 
-@pytest.fixture(scope="module")
+@driven
 def doors(scenario: Scenario) -> Table:
     server = "access/server"
 

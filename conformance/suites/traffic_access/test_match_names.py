@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",), groups=("access", "specs"))
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",
 SERVERS = ("access/server",)
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> list[Table]:
     client, server = "access/alpha", "access/server"
     metrics = scenario.call(client, server, path="/metrics")

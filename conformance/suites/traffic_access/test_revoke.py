@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -39,7 +40,7 @@ def asks(scenario: Scenario, *granted: str) -> list[Ask]:
     return made
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> list[Table]:
     # Asked as granted, so that the grants of an earlier scenario are waited out.
     before = scenario.before(asks(scenario, *CALLS), SERVERS)

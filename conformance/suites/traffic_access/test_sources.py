@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -18,7 +19,7 @@ SERVERS = ("access/server", "outside/outsider")
 EXPECTED = {"alpha": "granted", "alpha-relabelled": "granted", "beta": "denied", "gamma": "denied"}
 
 
-@pytest.fixture(scope="module")
+@driven
 def sources(scenario: Scenario) -> Table:
     asks = []
     for name, expect in EXPECTED.items():

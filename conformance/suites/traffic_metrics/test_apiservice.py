@@ -12,6 +12,7 @@ from conformance.drive.reading import METRICS
 from conformance.drive.scenario import Scenario
 from conformance.evidence import ApiRead
 from conformance.judge.metrics_api import REFUSED
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-metrics/rbac", arena=("metrics",), groups=("metrics",))
@@ -32,7 +33,7 @@ IDLE = ("all resources: edges of a pod", "only pods/edges: edges of a pod")
 """Reads of a pod that nobody calls here: what it is answered with is open, as long as it is not refused."""
 
 
-@pytest.fixture(scope="module")
+@driven
 def answers(scenario: Scenario) -> dict[str, ApiRead]:
     scenario.apply("readers.yaml")
     own, other = scenario.arena.namespace("metrics"), "default"

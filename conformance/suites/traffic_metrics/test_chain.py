@@ -15,6 +15,7 @@ from conformance.evidence import ApiRead, Call
 from conformance.judge.figures import Malformed, one
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import shown_total
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-metrics/chain", arena=("metrics",), groups=("metrics",))
@@ -66,7 +67,7 @@ class Chain:
     later: ApiRead
 
 
-@pytest.fixture(scope="module")
+@driven
 def chain(scenario: Scenario) -> Chain:
     namespace = scenario.arena.namespace("metrics")
     reader = scenario.reader

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/alternatives", arena=("access",), groups=("access", "specs"))
@@ -19,7 +20,7 @@ ANYTHING = ("GET /m", "DELETE /elsewhere")
 """Granted at a server one of whose alternatives is everything."""
 
 
-@pytest.fixture(scope="module")
+@driven
 def alternatives(scenario: Scenario) -> Table:
     asks = []
     for name, expect in EXPECTED.items():

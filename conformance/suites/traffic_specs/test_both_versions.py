@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -50,7 +51,7 @@ def asks(scenario: Scenario, protocol: str) -> list[Ask]:
     return at_home + [ask(request, port, granted=False) for request in DENIED for port in PORTS.values()]
 
 
-@pytest.fixture(scope="module")
+@driven
 def both(scenario: Scenario) -> Table:
     wanted = [ask for protocol in PORTS for ask in asks(scenario, protocol)]
     return scenario.access(wanted, "target.yaml", servers=SERVERS)

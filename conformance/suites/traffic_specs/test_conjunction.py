@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/conjunction", arena=("access",), groups=("access", "specs"))
@@ -28,7 +29,7 @@ CONJUNCTION = {
 }
 
 
-@pytest.fixture(scope="module")
+@driven
 def conjunction(scenario: Scenario) -> Table:
     asks = []
     for name, (expect, method, path, headers) in (OMITTED | CONJUNCTION).items():

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/grpc", arena=("access",), groups=("access", "specs"))
@@ -16,7 +17,7 @@ SERVERS = ("access/other",)
 CALLS = {"/pkg.Service/Echo": "granted", "/pkg.Service/Other": "denied"}
 
 
-@pytest.fixture(scope="module")
+@driven
 def calls(scenario: Scenario) -> Table:
     asks = []
     for path, expect in CALLS.items():

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/headers", arena=("access",), groups=("access", "specs"))
@@ -36,7 +37,7 @@ BOTH = {
 }
 
 
-@pytest.fixture(scope="module")
+@driven
 def headers(scenario: Scenario) -> Table:
     asks = []
     for name, (expect, path, sent) in (USER | CASE | BOTH).items():

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -18,7 +19,7 @@ SERVERS = ("access/server", "access/other", "outside/outsider")
 PORTS = {"http": 8080, "tcp": 9000}
 
 
-@pytest.fixture(scope="module")
+@driven
 def inert(scenario: Scenario) -> Table:
     def ask(client: str, server: str, protocol: str) -> Ask:
         call, twin = (

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/method", arena=("access",), groups=("access", "specs"))
@@ -27,7 +28,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ANY = {f"{method} /any": "granted" for method in METHODS}
 
 
-@pytest.fixture(scope="module")
+@driven
 def methods(scenario: Scenario) -> Table:
     asks = []
     for name, expect in (SPECIFIC | ANY).items():

@@ -11,10 +11,11 @@ from conformance import judge
 from conformance.drive.observing import Observed, Odd, Trial, observe_access
 from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.evidence import Look
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs")
+    "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs"), alone=True
 )
 
 SERVERS = ("access/server", "access/other")
@@ -149,7 +150,7 @@ def trial(
     return Trial(name, of, call, looks, usual=(), about=about)
 
 
-@pytest.fixture(scope="module")
+@driven
 def seen(scenario: Scenario) -> Observed[Table]:
     def steady(now: str, other: str) -> list[Ask]:
         def call(path: str) -> Any:

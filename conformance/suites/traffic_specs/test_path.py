@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/path", arena=("access",), groups=("access", "specs"))
@@ -37,7 +38,7 @@ def asks(scenario: Scenario, paths: dict[str, str]) -> list[Ask]:
     ]
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> list[Table]:
     expressions = scenario.access(asks(scenario, PATHS), "1-expressions.yaml", servers=SERVERS)
     everything = scenario.access(

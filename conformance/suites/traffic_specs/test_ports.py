@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -18,7 +19,7 @@ SERVERS = ("access/server", "access/other", "access/beta", "outside/outsider")
 ONE, ALL, BESIDE, STRANGER = "one port", "all ports", "all beside one", "nobody's grant"
 
 
-@pytest.fixture(scope="module")
+@driven
 def ports(scenario: Scenario) -> Table:
     def ask(name: str, client: str, server: str, port: int, *, granted: bool = True) -> Ask:
         call = scenario.call(f"access/{client}", f"access/raw-{server}", port=port, protocol="tcp")

@@ -8,6 +8,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.scenario(
 CLIENT, SERVER = "access/alpha", "access/server"
 
 
-@pytest.fixture(scope="module")
+@driven
 def followed(scenario: Scenario) -> Table:
     def ask(path: str, method: str = "GET", team: str = "") -> Ask:
         call = scenario.call(

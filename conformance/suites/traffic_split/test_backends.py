@@ -9,6 +9,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/backends", arena=("main",), groups=("split",))
@@ -19,7 +20,7 @@ SORTS = {"v1": 50, "v2": 25, "v3": 25}
 ALL_OF_IT = 1000
 
 
-@pytest.fixture(scope="module")
+@driven
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
     scenario.provide()
     wanted = {

@@ -15,6 +15,7 @@ from conformance import judge
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario, sampling
 from conformance.evidence import Settling, Traffic
 from conformance.judge.statistics import LEAST, sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
@@ -47,7 +48,7 @@ class Rollout:
     steady: Traffic
 
 
-@pytest.fixture(scope="module")
+@driven
 def rollout(scenario: Scenario) -> Rollout:
     scenario.provide()
     scenario.apply("stable.yaml")

@@ -10,6 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.evidence import Settling, Traffic
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/delete", arena=("main",), groups=("split",))
@@ -24,7 +25,7 @@ class Deletion:
     settling: Settling
 
 
-@pytest.fixture(scope="module")
+@driven
 def deletion(scenario: Scenario) -> Deletion:
     scenario.provide()
     servers = [f"main/{name}" for name in EVERYBODY]

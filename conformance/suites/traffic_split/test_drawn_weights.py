@@ -13,6 +13,7 @@ from conformance.drive.drawing import Drawn, draw
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.evidence import Call, Traffic
 from conformance.judge.statistics import LEAST, sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement, Verdict
 
 pytestmark = pytest.mark.scenario("traffic-split/drawn-weights", arena=("main",), groups=("split",))
@@ -33,7 +34,7 @@ def vectors() -> strategies.SearchStrategy[dict[str, int]]:
     )
 
 
-@pytest.fixture(scope="module")
+@driven
 def drawn(scenario: Scenario) -> Drawn[dict[str, int], Effect]:
     scenario.provide()
     scenario.apply("fifth.yaml")

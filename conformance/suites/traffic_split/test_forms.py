@@ -12,9 +12,12 @@ from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
 from conformance.evidence import Call, Look
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/forms", arena=("main", "metrics"), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/forms", arena=("main", "metrics"), groups=("split",), alone=True
+)
 
 SERVERS = ["main/v1", "main/v2", "main/v3"]
 ROOT, TAKEN = ("v1",), ("v2",)
@@ -70,7 +73,7 @@ def named(scenario: Scenario) -> list[Trial]:
     ]
 
 
-@pytest.fixture(scope="module")
+@driven
 def seen(scenario: Scenario) -> Observed[Effect]:
     def usual(server: str) -> Division:
         return Division(scenario.call("main/client", "main/usual", requests=200), frozenset({server}))

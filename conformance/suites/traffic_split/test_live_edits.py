@@ -11,6 +11,7 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
 from conformance.judge.statistics import LEAST, sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/live-edits", arena=("main",), groups=("split",))
@@ -33,7 +34,7 @@ class Steps:
     after: Traffic
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> Steps:
     scenario.provide()
     scenario.apply("old.yaml")

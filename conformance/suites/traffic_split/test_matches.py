@@ -11,6 +11,7 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Call, Traffic
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/matches", arena=("main",), groups=("split", "specs"))
@@ -44,7 +45,7 @@ class Matches:
         return [self.others[name] for name in names]
 
 
-@pytest.fixture(scope="module")
+@driven
 def matches(scenario: Scenario) -> Matches:
     def call(headers: Mapping[str, str], requests: int = FEW) -> Call:
         return scenario.call("main/client", "main/beta", requests=requests, headers=headers)

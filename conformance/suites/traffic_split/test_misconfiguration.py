@@ -10,9 +10,12 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Scenario
 from conformance.evidence import ApiRead, Attempt
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/misconfiguration", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/misconfiguration", arena=("main",), groups=("split",), alone=True
+)
 
 MISTAKEN = ("TrafficSplit", "mistaken", "at-another-port")
 """Kind and name of the split, and the backend that it is told of."""
@@ -33,7 +36,7 @@ class Told:
     within_s: float
 
 
-@pytest.fixture(scope="module")
+@driven
 def told(scenario: Scenario) -> Told:
     scenario.provide()
     (split,), (sound,) = scenario.objects("split.yaml"), scenario.objects("sound.yaml")

@@ -11,6 +11,7 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/namespaces", arena=("main", "peer"), groups=("split",))
@@ -31,7 +32,7 @@ class Namespaces:
     twins: Mapping[str, Effect]
 
 
-@pytest.fixture(scope="module")
+@driven
 def namespaces(scenario: Scenario) -> Namespaces:
     scenario.provide()
     size, weighted = sample_size(WEIGHTS), frozenset(WEIGHTS)

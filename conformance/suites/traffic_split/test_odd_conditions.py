@@ -11,10 +11,11 @@ from conformance import judge
 from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Call, Look
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-split/odd-conditions", arena=("main", "metrics"), groups=("split", "specs")
+    "traffic-split/odd-conditions", arena=("main", "metrics"), groups=("split", "specs"), alone=True
 )
 
 SERVERS = ["main/v1", "main/v2", "main/v3"]
@@ -76,7 +77,7 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
 PATHS = ("header on another path", "path alone", "another path")
 
 
-@pytest.fixture(scope="module")
+@driven
 def seen(scenario: Scenario) -> Observed[Effect]:
     def call(root: str, requests: int = REQUESTS, **what: Any) -> Call:
         return scenario.call("main/client", f"main/{root}", requests=requests, **what)

@@ -10,9 +10,12 @@ from conformance import judge
 from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Call, Look
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/odd-splits", arena=("main", "metrics"), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/odd-splits", arena=("main", "metrics"), groups=("split",), alone=True
+)
 
 SERVERS = ["main/v1", "main/v2", "main/v3", "metrics/server"]
 ROOT = ("v1",)
@@ -103,7 +106,7 @@ TRIALS = {
 ABOUT = {"twice": "twice-2"}
 
 
-@pytest.fixture(scope="module")
+@driven
 def seen(scenario: Scenario) -> Observed[Effect]:
     def call(root: str) -> Call:
         return scenario.call("main/client", f"main/{root}", requests=REQUESTS)

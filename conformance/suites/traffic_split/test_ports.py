@@ -9,6 +9,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/ports", arena=("main",), groups=("split",))
@@ -18,7 +19,7 @@ AT_8080 = dict.fromkeys(QUARTERS, 8080)
 AT_8081 = dict.fromkeys(QUARTERS, 8081)
 
 
-@pytest.fixture(scope="module")
+@driven
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
     scenario.provide()
     size, both = sample_size(QUARTERS), frozenset(QUARTERS)

@@ -9,6 +9,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
@@ -18,7 +19,7 @@ TWO_TO_ONE = {"v1": 2, "v2": 1}
 RESTING = 2000
 
 
-@pytest.fixture(scope="module")
+@driven
 def steps(scenario: Scenario) -> tuple[Effect, Effect]:
     scenario.provide()
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]

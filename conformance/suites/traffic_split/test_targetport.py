@@ -8,12 +8,13 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/targetport", arena=("main",), groups=("split",))
 
 
-@pytest.fixture(scope="module")
+@driven
 def ported(scenario: Scenario) -> Effect:
     scenario.provide()
     everybody = frozenset({"v1", "v2", "v3"})

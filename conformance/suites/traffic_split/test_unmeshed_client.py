@@ -10,6 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -23,7 +24,7 @@ class Clients:
     outsider: Traffic
 
 
-@pytest.fixture(scope="module")
+@driven
 def clients(scenario: Scenario) -> Clients:
     if scenario.profile.needs_permits:
         pytest.skip("access control refuses a client without identity, and the profile opens no namespace")

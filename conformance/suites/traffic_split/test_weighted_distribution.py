@@ -9,6 +9,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/weighted-distribution", arena=("main",), groups=("split",))
@@ -19,7 +20,7 @@ ONE_IN_A_THOUSAND = {"v1": 749, "v2": 250, "v3": 1}
 ROOTS = {"main/shop": EIGHTY_TWENTY, "main/rare": ONE_IN_A_HUNDRED, "main/rarest": ONE_IN_A_THOUSAND}
 
 
-@pytest.fixture(scope="module")
+@driven
 def effects(scenario: Scenario) -> list[Effect]:
     scenario.provide()
     wanted = [

@@ -11,6 +11,7 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -32,7 +33,7 @@ class Ratios:
     flood: Traffic
 
 
-@pytest.fixture(scope="module")
+@driven
 def ratios(scenario: Scenario) -> Ratios:
     scenario.provide()
     size = sample_size(TWO_TO_ONE)

@@ -10,6 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
@@ -23,7 +24,7 @@ class Requests:
     others: Traffic
 
 
-@pytest.fixture(scope="module")
+@driven
 def tested(scenario: Scenario) -> Requests:
     scenario.provide()
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]

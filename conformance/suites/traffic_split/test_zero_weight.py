@@ -10,6 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.evidence import Traffic
+from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/zero-weight", arena=("main",), groups=("split",))
@@ -23,7 +24,7 @@ class Resting:
     to_v2: Traffic
 
 
-@pytest.fixture(scope="module")
+@driven
 def resting(scenario: Scenario) -> Resting:
     scenario.provide()
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
