@@ -68,9 +68,9 @@ def served(session: Session, spoken: Iterable[tuple[str, str]]) -> Iterator[Chec
             yield Check(True, "APIs", f"{api_version} serves {', '.join(sorted(set(KINDS[group]) & there))}")
 
 
-def permitted(cluster: Cluster, groups: Iterable[str]) -> Check:
+def permitted(session: Session, groups: Iterable[str]) -> Check:
     """Does one have the rights that a run needs?"""
-    lacking = rights.missing(cluster, groups)
+    lacking = rights.missing(session.cluster, groups, ingress=session.profile.ingress is not None)
     if lacking:
         shown = ", ".join(map(str, lacking[:5])) + (
             f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
@@ -97,6 +97,25 @@ def metrics(session: Session) -> Check:
     return Check(True, "metrics", f"{path} answers")
 
 
+def ingress(session: Session) -> Check:
+    """Is the ingress there, if the profile names one?"""
+    named = session.profile.ingress
+    if named is None:
+        return Check(True, "ingress", "the profile names none")
+    service = named.service
+    path = session.cluster.path("v1", "Service", service.namespace, service.name)
+    answer = session.cluster.request("GET", path)
+    remedy = f"install it, or correct ingress.service in the profile of {session.profile.name}"
+    where = f"service {service.name} in {service.namespace}"
+    if answer.status != 200:
+        return Check(False, "ingress", f"{where}: HTTP {answer.status}", remedy)
+    ports = [port["port"] for port in answer.body["spec"].get("ports") or ()]
+    if service.port not in ports:
+        there = ", ".join(map(str, ports)) or "none"
+        return Check(False, "ingress", f"{where} has no port {service.port}; it has {there}", remedy)
+    return Check(True, "ingress", f"{where} is there, for the class {named.class_name}")
+
+
 def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | None:
     """The first thing that makes a run impossible, before anything is created; None when nothing does.
 
@@ -105,7 +124,7 @@ def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | 
     first = reachable(session.cluster)
     if not first.ok:
         return first
-    allowed = permitted(session.cluster, spoken)
+    allowed = permitted(session, spoken)
     if not allowed.ok:
         return allowed
     each = [(group, version) for group, versions in spoken.items() for version in sorted(versions)]
@@ -119,10 +138,11 @@ def examine(session: Session) -> Iterator[Check]:
     yield first
     if not first.ok:
         return
-    allowed = permitted(session.cluster, groups)
+    allowed = permitted(session, groups)
     yield allowed
     yield from served(session, session.api_versions().items())
     yield metrics(session)
+    yield ingress(session)
     if allowed.ok:
         yield from _alive(session)
 

@@ -35,6 +35,7 @@ _CORE: dict[tuple[str, str], tuple[str, ...]] = {
     ("", "configmaps"): _ALL,
     ("apps", "deployments"): _ALL,
 }
+_INGRESS: dict[tuple[str, str], tuple[str, ...]] = {("networking.k8s.io", "ingresses"): _ALL}
 _BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
     "split": {(GROUPS["split"], "trafficsplits"): (*_ALL, "update", "watch")},
     "access": {(GROUPS["access"], "traffictargets"): (*_ALL, "update", "watch")},
@@ -53,18 +54,24 @@ _BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
 }
 
 
-def needed(groups: Iterable[str]) -> Iterator[Right]:
-    """The rights of a run that works with these SMI groups (short names)."""
-    tables = [_CORE, *[_BY_GROUP[group] for group in groups]]
+def needed(groups: Iterable[str], *, ingress: bool) -> Iterator[Right]:
+    """The rights of a run that works with these SMI groups (short names).
+
+    ``ingress``: the mesh has one, which splits are tried through.
+    """
+    spoken = list(groups)
+    tables = [_CORE, *[_BY_GROUP[group] for group in spoken]]
+    if ingress and "split" in spoken:
+        tables.append(_INGRESS)
     for table in tables:
         for (group, resource), verbs in table.items():
             for verb in verbs:
                 yield Right(verb, group, resource)
 
 
-def missing(cluster: Cluster, groups: Iterable[str]) -> list[Right]:
+def missing(cluster: Cluster, groups: Iterable[str], *, ingress: bool) -> list[Right]:
     """Which of the needed rights the API server says one does not have. Raises ClusterError."""
-    return [right for right in needed(groups) if not _allowed(cluster, right)]
+    return [right for right in needed(groups, ingress=ingress) if not _allowed(cluster, right)]
 
 
 def _allowed(cluster: Cluster, right: Right) -> bool:

@@ -16,12 +16,13 @@ _BY_NAME = {
     "HTTPRouteGroup": "httproutegroups",
     "TCPRoute": "tcproutes",
     "UDPRoute": "udproutes",
+    "Ingress": "ingresses",
 }
 _LONGEST = 1000
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind of SMI object of a name such as `TrafficSplit`; None for any other."""
+    """The kind of object that asks for something by name, such as `TrafficSplit`; None for any other."""
     return next((kind for kind in KINDS if kind.plural == _BY_NAME.get(name)), None)
 
 

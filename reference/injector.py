@@ -42,7 +42,7 @@ def is_wanted(pod: Object) -> bool:
 
     Pods in the host's network are left alone, as redirecting there would redirect the whole node.
     """
-    if annotations_of(pod).get(names.STATUS_ANNOTATION) == "injected":
+    if annotations_of(pod).get(names.STATUS_ANNOTATION) == names.INJECTED:
         return False
     if labels_of(pod).get(names.INJECT_LABEL) == "disabled":
         return False
@@ -57,7 +57,7 @@ def patch(pod: Object, sidecar: Sidecar) -> Patch:
     metadata = pod.get("metadata", {})
     init_containers = [_init(sidecar), _sidecar(sidecar), *spec.get("initContainers", ())]
     volumes = [*spec.get("volumes", ()), *_volumes()]
-    annotations = {**(metadata.get("annotations") or {}), names.STATUS_ANNOTATION: "injected"}
+    annotations = {**(metadata.get("annotations") or {}), names.STATUS_ANNOTATION: names.INJECTED}
     return [
         {"op": "add", "path": "/spec/initContainers", "value": init_containers},
         {"op": "add", "path": "/spec/volumes", "value": volumes},

@@ -57,7 +57,7 @@ def install(
     own_traffic: OwnTraffic = "uid",
     within_s: float = 120.0,
 ) -> None:
-    """Installs the mesh, or only the CRDs, and waits until it works.
+    """Installs the mesh, or only the CRDs, and waits until it works; not for its ingress, which few need.
 
     `image` must be known to the nodes (default: the one built from this code), `window_s` is the window of
     the metrics API in seconds, `own_traffic` how sidecars are told from applications, which matters where all

@@ -6,12 +6,16 @@ from typing import Final
 
 NAMESPACE: Final = "smi-reference"
 SERVICE: Final = "smi-reference"
+INGRESS_SERVICE: Final = "smi-reference-ingress"
 SERVICE_HOST: Final = f"{SERVICE}.{NAMESPACE}.svc"
 AUDIENCE: Final = "smi-reference"
 TRUST_DOMAIN: Final = "cluster.local"
 
 INJECT_LABEL: Final = "reference.smi-conformance.dev/inject"
 STATUS_ANNOTATION: Final = "reference.smi-conformance.dev/status"
+INJECTED: Final = "injected"
+INGRESS: Final = "ingress"
+INGRESS_CLASS: Final = "reference"
 ACTIVE_FAULT_ANNOTATION: Final = "reference.smi-conformance.dev/active-fault"
 PART_OF: Final = {"app.kubernetes.io/part-of": "smi-reference"}
 
@@ -26,6 +30,9 @@ SIDECAR_UID: Final = 1337
 INBOUND_PASSTHROUGH_SOURCE: Final = "127.0.0.6"
 DIRECTORY: Final = "/run/smi-reference"
 TOKEN_DIRECTORY: Final = "/var/run/secrets/smi-reference"  # noqa: S105 - a place, not a secret
+
+# In the ingress' pod, which has the readiness and the admin port as well.
+INGRESS_PORT: Final = 8080
 
 # In the control plane's pod.
 CONTROL_PORT: Final = 8443

@@ -93,12 +93,17 @@ def manifests(
     environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
     if own_traffic != "uid":
         environment[VARIABLE] = own_traffic
+    environments = {
+        names.SERVICE: environment,
+        names.INGRESS_SERVICE: {"SMI_REFERENCE_TRUST": certificates["ca.crt"]},
+    }
     bundle = _bundle(certificates)
     documents = [
         namespace(),
         secret(certificates),
         *_file("rbac"),
         *_file("control-plane"),
+        *_file("ingress"),
         *_file("registrations"),
     ]
     for document in documents:
@@ -106,10 +111,13 @@ def manifests(
             case "Deployment":
                 (container,) = document["spec"]["template"]["spec"]["containers"]
                 container["image"] = image
-                container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
+                told = environments[document["metadata"]["name"]].items()
+                added = [{"name": key, "value": value} for key, value in told]
+                container["env"] = [*container.get("env", ()), *added]
                 # Files of a mounted Secret change late and unnoticed: a new certificate is a new pod.
                 template = document["spec"]["template"]["metadata"]
-                template["annotations"] = {"reference.smi-conformance.dev/certificate": _short(certificates)}
+                marks = {"reference.smi-conformance.dev/certificate": _short(certificates)}
+                template["annotations"] = {**template.get("annotations", {}), **marks}
             case "MutatingWebhookConfiguration":
                 for webhook in document["webhooks"]:
                     webhook["clientConfig"]["caBundle"] = bundle

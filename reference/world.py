@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reference.names import INJECT_LABEL, STATUS_ANNOTATION
+from reference.names import INGRESS, INJECT_LABEL, INJECTED, STATUS_ANNOTATION
 
 Object = Mapping[str, Any]
 """A Kubernetes object as plain JSON."""
@@ -45,6 +45,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("pods", "", "v1"),
     Kind("services", "", "v1"),
     Kind("endpointslices", "discovery.k8s.io", "v1"),
+    Kind("ingresses", "networking.k8s.io", "v1"),
     Kind("trafficsplits", "split.smi-spec.io", "v1alpha4"),
     Kind("traffictargets", "access.smi-spec.io", "v1alpha3"),
     Kind("identitybindings", "access.smi-spec.io", "v1alpha4"),
@@ -105,7 +106,12 @@ def annotations_of(thing: Object) -> Mapping[str, str]:
 
 def is_meshed(pod: Object) -> bool:
     """Whether a pod has a sidecar, by the mark that the injector left on it."""
-    return annotations_of(pod).get(STATUS_ANNOTATION) == "injected"
+    return annotations_of(pod).get(STATUS_ANNOTATION) == INJECTED
+
+
+def is_ingress(pod: Object) -> bool:
+    """Whether a pod is an ingress of the mesh: a client of its services that takes calls from outside."""
+    return annotations_of(pod).get(STATUS_ANNOTATION) == INGRESS
 
 
 def is_enabled(namespace: Object) -> bool:

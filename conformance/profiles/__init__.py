@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from conformance import catalogue
 
 Version = Literal["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]
+_NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 ORDINARY_HOST = "{service}.{namespace}.svc.cluster.local"
 
 
@@ -105,6 +106,35 @@ class Inspect(_Strict):
     statistics: tuple[str, ...] = Field(min_length=1)
 
 
+class Account(_Strict):
+    """A ServiceAccount."""
+
+    namespace: str = Field(pattern=_NAME)
+    name: str = Field(pattern=_NAME)
+
+
+class Entrance(_Strict):
+    """The Service by which an ingress controller is reached, and its port for plain HTTP."""
+
+    namespace: str = Field(pattern=_NAME)
+    name: str = Field(pattern=_NAME)
+    port: int = Field(default=80, ge=1, le=65535)
+
+
+class Ingress(_Strict):
+    """An ingress controller that takes part in the mesh: a client of services that splits hold for.
+
+    ``class_name`` and ``annotations`` are what an Ingress object (networking.k8s.io/v1) has to carry for the
+    controller to take it up and to go through the mesh. ``account`` is what it runs as: it is granted calls
+    where nothing goes through without a grant.
+    """
+
+    class_name: str = Field(pattern=_NAME)
+    service: Entrance
+    annotations: dict[str, str] = {}
+    account: Account | None = None
+
+
 class Profile(_Strict):
     """One mesh as the suite sees it."""
 
@@ -120,6 +150,7 @@ class Profile(_Strict):
     converge: Converge = Converge()
     metrics: Metrics = Metrics()
     inspect: Inspect | None = None
+    ingress: Ingress | None = None
 
     def host(self, service: str, namespace: str) -> str:
         """The name that a client calls to reach a service through the mesh."""
@@ -136,7 +167,9 @@ class Profile(_Strict):
 
 
 def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
+    errors = error.errors()
+    # What is misspelt is missing as well, and the misspelling is what is to be mended.
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys(Profile, first["loc"][:-1])

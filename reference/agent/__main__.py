@@ -1,4 +1,4 @@
-"""`python -m reference.agent`: the sidecar.
+"""`python -m reference.agent`: the sidecar, and the ingress, which is told apart by what it is given.
 
 Threads: this one polls for configuration; others read Envoy's output, report metrics, answer readiness,
 and watch Envoy. When Envoy ends, so does the agent.

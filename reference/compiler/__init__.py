@@ -18,7 +18,7 @@ __all__ = ["XDS_DIRECTORY", "Configuration", "Problem", "compile"]
 
 
 def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY) -> Configuration:
-    """What the sidecar of a workload needs to honour the world.
+    """What the Envoy of a workload, a sidecar or the mesh's ingress, needs to honour the world.
 
     Never raises for what stands in an object: whatever cannot be understood or honoured becomes a `Problem`
     of the configuration and nothing else suffers. A workload that the world does not know gets the outbound
@@ -28,11 +28,17 @@ def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY
     # Imported late: the sidecar uses its part of this package (bootstrap, access log) and has to start
     # quickly.
     from reference.compiler.inbound import inbound_of
+    from reference.compiler.ingress import ingress_of
     from reference.compiler.mesh import mesh_of
     from reference.compiler.outbound import outbound_of
+    from reference.world import is_ingress
 
+    mesh = mesh_of(world)
+    pod = mesh.pods.get((workload.namespace, workload.name))
+    if pod is not None and is_ingress(pod):
+        return ingress_of(world, xds_directory)
     outbound = outbound_of(world, xds_directory)
-    inbound = inbound_of(mesh_of(world), workload, xds_directory)
+    inbound = inbound_of(mesh, workload, xds_directory)
     return Configuration(
         listeners=(inbound.listener, outbound.listener),
         clusters=(*inbound.clusters, *outbound.clusters),

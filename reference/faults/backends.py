@@ -218,6 +218,7 @@ FAULTS = (
                 "split-by-service-not-pod-count",
                 "split-client-in-other-namespace",
                 "split-delete-restores-root",
+                "split-ingress-client",
                 "split-live-edits",
                 "split-matches-group-update",
                 "split-matches-multiple-groups",

@@ -211,6 +211,7 @@ FAULTS = (
                 "split-per-client-ratio",
                 "split-live-edits",
                 "split-namespace-scoping",
+                "split-ingress-client",
                 "interact-canary-rollout",
             }
         ),
@@ -276,7 +277,7 @@ FAULTS = (
     Fault(
         "split-own-namespace-only",
         "Only clients of the split's own namespace see it.",
-        frozenset({"split-client-in-other-namespace"}),
+        frozenset({"split-client-in-other-namespace", "split-ingress-client"}),
         _OwnNamespaceOnly,
     ),
     Fault(

@@ -21,6 +21,7 @@ from .fake_mesh import FakeMesh, Objects
 SERVES: dict[str, tuple[str, ...]] = {
     "v1": ("Namespace", "Node", "Pod", "Service", "ServiceAccount", "ConfigMap", "Event"),
     "apps/v1": ("Deployment",),
+    "networking.k8s.io/v1": ("Ingress",),
     "split.smi-spec.io/v1alpha4": ("TrafficSplit",),
     "access.smi-spec.io/v1alpha3": ("TrafficTarget",),
     "specs.smi-spec.io/v1alpha4": ("HTTPRouteGroup", "TCPRoute", "UDPRoute"),
@@ -232,4 +233,4 @@ def _table(items: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _plural(kind: str) -> str:
-    return f"{kind.lower()}s"
+    return f"{kind.lower()}es" if kind.endswith("s") else f"{kind.lower()}s"

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, Literal
 
 from conformance.drive.arena import MEMBERSHIP_LABEL
 from conformance.drive.manifests import WORKLOAD_ANNOTATION
@@ -23,6 +23,8 @@ Objects = dict[tuple[str, str, str], dict[str, Any]]
 """Objects of the cluster by kind, namespace and name."""
 End = tuple[dict[str, Any] | None, int]
 """The pod that a request gets to, if it does, and the port there."""
+INGRESS = ("gate", "fake-mesh")
+"""Name and namespace of the Service by which the ingress is called."""
 STEADY = 600
 """Requests of traffic that goes on until it is stopped."""
 
@@ -32,6 +34,8 @@ class FakeMesh:
     """Answers what is asked of a pod's probe."""
 
     splits: bool = True
+    ingress: Literal["divides", "balances", "sleeps"] = "divides"
+    """Whether the ingress follows splits, goes by the root's own endpoints, or does not answer at all."""
     latency_us: int = 900
     ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
     background: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -103,8 +107,12 @@ class FakeMesh:
                 return lambda: (pod, batch.port)
         name, _, rest = batch.host.partition(".")
         namespace = rest.partition(".")[0] or client["metadata"]["namespace"]
-        weights = self._weights(objects, client, namespace, name, batch)
-        found = {one: _endpoints(objects, namespace, one, batch.port) for one in weights}
+        port, divided = batch.port, self.splits and not _is_outside(objects, client)
+        if (name, namespace) == INGRESS and (entered := self._entered(objects, batch)):
+            namespace, name, port = entered
+            divided = self.splits and self.ingress == "divides"
+        weights = _weights(objects, namespace, name, batch) if divided else {name: 1}
+        found = {one: _endpoints(objects, namespace, one, port) for one in weights}
         ends = {one: behind for one, behind in found.items() if behind is not None}
         weights = {one: weights[one] for one in ends}
         totals = list(accumulate(weights.values()))
@@ -113,23 +121,36 @@ class FakeMesh:
         chance = random.Random(batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
-    def _weights(
-        self,
-        objects: Objects,
-        client: dict[str, Any],
-        namespace: str,
-        name: str,
-        batch: Batch,
-    ) -> dict[str, float]:
-        home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
-        if self.splits and home[MEMBERSHIP_LABEL] != "outside":
-            for (kind, where, _), split in objects.items():
-                spec = split.get("spec") or {} if kind == "TrafficSplit" else {}
-                backends = spec.get("backends")
-                its_own = backends and (where, spec["service"]) == (namespace, name)
-                if its_own and _selects(objects, split, batch):
-                    return {one["service"]: max(0.0, _weight(one)) for one in backends}
-        return {name: 1}
+    def _entered(self, objects: Objects, batch: Batch) -> tuple[str, str, int] | None:
+        """Namespace, name and port of the service that the ingress leads a request's host to."""
+        host = {name.lower(): value for name, value in batch.headers}.get("host")
+        for (kind, namespace, _), item in objects.items():
+            if (
+                kind != "Ingress"
+                or item["spec"].get("ingressClassName") != "fake"
+                or self.ingress == "sleeps"
+            ):
+                continue
+            for rule in item["spec"]["rules"]:
+                service = rule["http"]["paths"][0]["backend"]["service"]
+                if rule["host"] == host:
+                    return namespace, service["name"], service["port"]["number"]
+        return None
+
+
+def _is_outside(objects: Objects, client: Mapping[str, Any]) -> bool:
+    home = objects["Namespace", "", client["metadata"]["namespace"]]["metadata"]["labels"]
+    return bool(home[MEMBERSHIP_LABEL] == "outside")
+
+
+def _weights(objects: Objects, namespace: str, name: str, batch: Batch) -> dict[str, float]:
+    for (kind, where, _), split in objects.items():
+        spec = split.get("spec") or {} if kind == "TrafficSplit" else {}
+        backends = spec.get("backends")
+        its_own = backends and (where, spec["service"]) == (namespace, name)
+        if its_own and _selects(objects, split, batch):
+            return {one["service"]: max(0.0, _weight(one)) for one in backends}
+    return {name: 1}
 
 
 def _weight(backend: Mapping[str, Any]) -> float:

@@ -58,6 +58,24 @@ class TestAMisspeltProfile:
             ("hosts: {service: '{service}.{x}'}", "hosts.service: only {service} and {namespace} may"),
             ("hosts: {service: '{service.x}'}", "hosts.service: only {service} and {namespace} may"),
             ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} does not stand in it"),
+            ("ingress: {class_name: x}", "ingress.service: Field required"),
+            ("ingress: {clas_name: x}", "unknown key 'ingress.clas_name'; did you mean 'class_name'?"),
+            (
+                "ingress: {class_name: x, service: {namespace: x, nam: y}}",
+                "unknown key 'ingress.service.nam'; did you mean 'name'?",
+            ),
+            (
+                "ingress: {class_name: x, service: {namespace: x, name: y, port: 0}}",
+                "ingress.service.port: Input should be greater than or equal to 1",
+            ),
+            (
+                "ingress: {class_name: My Class, service: {namespace: x, name: y}}",
+                "ingress.class_name: String should match pattern",
+            ),
+            (
+                "ingress: {class_name: x, service: {namespace: x, name: y}, account: {name: y}}",
+                "ingress.account.namespace: Field required",
+            ),
             ("name: [", "not YAML: "),
         ],
     )

@@ -116,9 +116,9 @@ class TestExplaining:
         assert "- {service: v2, weight: 0}" in said
 
     def test_tells_why_there_is_no_test(self) -> None:
-        said = explaining.explain("split-ingress-client")
+        said = explaining.explain("access-transport-encrypted")
         assert said.endswith(
-            "Untested: needs an ingress controller in the mesh, of which profiles say nothing"
+            "Untested: needs a view of the network between pods, or a false server inside the mesh"
         )
 
     def test_refuses_what_there_is_not(self) -> None:

@@ -32,19 +32,30 @@ class TestRights:
         ]
         assert role["kind"] == "ClusterRole"
         assert len(documented) == len(set(documented))
-        assert set(documented) == set(rights.needed(GROUPS))
+        assert set(documented) == set(rights.needed(GROUPS, ingress=True))
 
     def test_grow_with_the_groups_that_a_run_works_with(self) -> None:
-        small, large = set(rights.needed([])), set(rights.needed(["split"]))
+        small, large = (set(rights.needed(groups, ingress=False)) for groups in ([], ["split"]))
         assert {right.group for right in large - small} == {"split.smi-spec.io"}
 
+    def test_are_for_ingresses_where_the_mesh_has_one_and_splits_are_tried(self) -> None:
+        without, with_one = (set(rights.needed(["split"], ingress=ingress)) for ingress in (False, True))
+        assert {right.group for right in with_one - without} == {"networking.k8s.io"}
+        assert {right.resource for right in with_one - without} == {"ingresses"}
+        assert {right.group for right in rights.needed(["metrics"], ingress=True)} & {
+            "networking.k8s.io"
+        } == set()
+
     def test_that_are_missing_are_named(self, cluster: FakeCluster) -> None:
-        cluster.forbidden = frozenset({("create", "pods"), ("watch", "trafficsplits")})
-        lacking = rights.missing(cluster, ["split"])
+        cluster.forbidden = frozenset(
+            {("create", "pods"), ("watch", "trafficsplits"), ("delete", "ingresses")}
+        )
+        lacking = rights.missing(cluster, ["split"], ingress=True)
         assert list(map(str, lacking)) == [
             "create pods",
             "create pods/exec",
             "watch trafficsplits.split.smi-spec.io",
+            "delete ingresses.networking.k8s.io",
         ]
 
     def test_that_nobody_tells_are_an_error(
@@ -52,7 +63,7 @@ class TestRights:
     ) -> None:
         monkeypatch.setattr(cluster, "request", lambda *_: Answer(403, {}))
         with pytest.raises(ClusterError, match=r"does not say what one may do \(HTTP 403\)"):
-            rights.missing(cluster, [])
+            rights.missing(cluster, [], ingress=False)
 
 
 class TestTheDoctor:
@@ -60,7 +71,7 @@ class TestTheDoctor:
         checks = list(doctor.examine(session))
         assert all(check.ok for check in checks)
         assert [check.what for check in checks] == [
-            "cluster", "rights", "APIs", "APIs", "APIs", "metrics", "joined", "reachable",
+            "cluster", "rights", "APIs", "APIs", "APIs", "metrics", "ingress", "joined", "reachable",
         ]  # fmt: skip
         assert cluster.objects == {}
 

@@ -83,8 +83,8 @@ class TestAWholeRun:
 
     def test_what_was_not_selected_and_what_has_no_test_is_told_apart(self, whole: Bench) -> None:
         assert whole.outcome("access-default-deny") == "not selected"
-        assert whole.record("split-ingress-client").status == "untested"
-        assert "ingress controller" in whole.record("split-ingress-client").note
+        assert whole.record("access-transport-encrypted").status == "untested"
+        assert "view of the network" in whole.record("access-transport-encrypted").note
 
     def test_every_requirement_of_the_catalogue_is_in_the_report(self, whole: Bench) -> None:
         assert [one.id for one in whole.report.requirements] == list(catalogue.load())

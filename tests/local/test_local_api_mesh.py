@@ -100,7 +100,8 @@ class TestTheMesh:
         selector = {"spec": {"selector": {"app.kubernetes.io/name": "nobody"}}}
         before = mesh.cluster.request("GET", path).body["spec"]["selector"]
         mesh.cluster.request("PATCH", path, selector, content_type="application/merge-patch+json")
-        slices = "/apis/discovery.k8s.io/v1/namespaces/smi-reference/endpointslices"
+        own = f"labelSelector=kubernetes.io/service-name={names.SERVICE}"
+        slices = f"/apis/discovery.k8s.io/v1/namespaces/smi-reference/endpointslices?{own}"
         try:
             mesh.has(slices, lambda body: not body["items"])
             with pytest.raises(Refused, match=r'failed calling webhook "inject\.reference') as caught:

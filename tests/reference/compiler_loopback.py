@@ -76,7 +76,7 @@ class Authority:
 
 
 class Sidecar:
-    """One Envoy with the configuration of one workload."""
+    """One Envoy with the configuration of one workload; of the ingress, `outbound` is where it listens."""
 
     def __init__(
         self, workload: Workload, ip: str, ports: tuple[int, ...], root: Path, authority: Authority
@@ -106,7 +106,9 @@ class Sidecar:
         self._write(files)
         if self._process is None:
             self._start()
-        self._await({json.loads(text)["version_info"] for text in files.values()})
+        self._await(
+            {json.loads(text)["version_info"] for text in files.values()}, len(configuration.listeners)
+        )
 
     def _relocated(self, listener: JSON) -> JSON:
         if listener["name"] == "outbound":
@@ -119,6 +121,8 @@ class Sidecar:
                 "address": _address("127.0.0.1", self.outbound),
                 "listener_filters": [proxy_protocol],
             }
+        if listener["name"] == "ingress":
+            return {**listener, "address": _address("127.0.0.1", self.outbound)}
         first, *others = self._ports or (free_port(),)
         return {
             **listener,
@@ -155,11 +159,11 @@ class Sidecar:
             self._process.wait()
 
     @retry(stop=stop_after_delay(15), wait=wait_fixed(0.02), reraise=True)
-    def _await(self, versions: set[str]) -> None:
+    def _await(self, versions: set[str], listeners: int) -> None:
         statistics = self.statistics("version_text|update_rejected|total_listeners")
         missing = versions - {value.strip('"') for value in statistics.values()}
         assert not missing, (self.workload, missing, (self.log.parent / "envoy.log").read_text()[-2000:])
-        assert statistics["listener_manager.total_listeners_active"] == "2"
+        assert statistics["listener_manager.total_listeners_active"] == str(listeners)
         assert statistics["listener_manager.total_listeners_warming"] == "0"
 
     def statistics(self, pattern: str) -> dict[str, str]:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from conformance import profiles
+from conformance.clusters.local.api.pod_security import violations
 from reference import image, install, names
+from reference.agent.settings import Settings as AgentSettings
 from reference.ca import Authority, Pair
 from reference.control_plane import Settings
 from reference.objects import certificates, crds, manifests, served
 from reference.store import WATCHED
+from reference.world import is_ingress
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -29,8 +32,10 @@ def documents(secret: dict[str, str]) -> list[dict[str, Any]]:
     return manifests(image="mesh:1", window_s=5, certificates=secret)
 
 
-def of_kind(documents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
-    (found,) = [document for document in documents if document["kind"] == kind]
+def of_kind(documents: list[dict[str, Any]], kind: str, name: str = "") -> dict[str, Any]:
+    """The one document of a kind; with a name, of the kind and name."""
+    of_it = [document for document in documents if document["kind"] == kind]
+    (found,) = [document for document in of_it if name in ("", document["metadata"]["name"])]
     return found
 
 
@@ -45,7 +50,7 @@ def test_the_namespace_comes_first_and_the_webhook_after_its_server(documents: l
 
 
 def test_image_and_window_reach_the_control_plane(documents: list[dict[str, Any]]) -> None:
-    (container,) = of_kind(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = of_kind(documents, "Deployment", names.SERVICE)["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "mesh:1"
     assert {entry["name"]: entry["value"] for entry in container["env"]} == {
         "SMI_REFERENCE_IMAGE": "mesh:1",
@@ -55,9 +60,46 @@ def test_image_and_window_reach_the_control_plane(documents: list[dict[str, Any]
 
 def test_how_sidecars_are_known_reaches_the_control_plane(secret: dict[str, str]) -> None:
     told = manifests(image="mesh:1", window_s=5, certificates=secret, own_traffic="mark")
-    (container,) = of_kind(told, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (container,) = of_kind(told, "Deployment", names.SERVICE)["spec"]["template"]["spec"]["containers"]
     environment = {each["name"]: each["value"] for each in container["env"]}
     assert Settings.from_environment(environment).own_traffic == "mark"
+
+
+def test_the_ingress_is_told_whom_to_believe_and_asks_for_no_rights(
+    documents: list[dict[str, Any]], secret: dict[str, str]
+) -> None:
+    template = of_kind(documents, "Deployment", names.INGRESS_SERVICE)["spec"]["template"]
+    assert is_ingress(template)
+    (container,) = template["spec"]["containers"]
+    assert container["image"] == "mesh:1"
+    environment = {each["name"]: each.get("value", "") for each in container["env"]}
+    assert environment["SMI_REFERENCE_TRUST"] == secret["ca.crt"]
+    settings = AgentSettings.from_environment({**environment, "SMI_REFERENCE_ENVOY": "envoy"})
+    # Nothing intercepts it, so its own traffic needs no mark, which would take a capability.
+    assert settings.mark is None
+    assert list(violations(template["spec"])) == []
+    namespace = of_kind(documents, "Namespace")
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_the_profile_names_the_ingress_that_is_installed(documents: list[dict[str, Any]]) -> None:
+    named = profiles.load("reference").ingress
+    assert named is not None
+    service = of_kind(documents, "Service", named.service.name)
+    template = of_kind(documents, "Deployment", named.service.name)["spec"]["template"]
+    (port,) = service["spec"]["ports"]
+    ports = {each["name"]: each["containerPort"] for each in template["spec"]["containers"][0]["ports"]}
+    assert (service["metadata"]["namespace"], port["port"]) == (named.service.namespace, named.service.port)
+    assert ports[port["targetPort"]] == names.INGRESS_PORT
+    assert ports["smi-ready"] == names.READINESS_PORT
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert named.class_name == names.INGRESS_CLASS
+    assert named.account is not None
+    account = of_kind(documents, "ServiceAccount", named.account.name)["metadata"]
+    assert (account["namespace"], account["name"]) == (
+        named.account.namespace,
+        template["spec"]["serviceAccountName"],
+    )
 
 
 def test_the_api_server_is_told_whom_to_believe(

@@ -12,8 +12,11 @@ from typing import Any
 
 from conformance.clusters.local.api.kinds import DEFINITIONS
 
+INGRESSES = "ingresses.networking.k8s.io"
 _POD = ("spec.containers[].name",)
 _BINDING = ("roleRef.kind", "roleRef.name", "subjects?[].kind", "subjects?[].name")
+_PATH = "spec.rules[].http.paths[]"
+_PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _FIELDS: Mapping[str, Sequence[str]] = {
     "pods": _POD,
     "services": ("spec.ports?[].port",),
@@ -25,6 +28,7 @@ _FIELDS: Mapping[str, Sequence[str]] = {
     "rolebindings.rbac.authorization.k8s.io": _BINDING,
     "clusterrolebindings.rbac.authorization.k8s.io": _BINDING,
     "endpointslices.discovery.k8s.io": ("ports?[].port", "endpoints?[].addresses[]"),
+    INGRESSES: (f"{_PATH}.pathType", f"{_PATH}.backend.service.name", f"{_PATH}.backend.service.port"),
     "apiservices.apiregistration.k8s.io": ("spec.group", "spec.version"),
     DEFINITIONS: (
         "spec.group",
@@ -60,12 +64,31 @@ def contradictions(key: str, thing: Mapping[str, Any]) -> Iterator[str]:
         if not spec["selector"]["matchLabels"].items() <= labels.items():
             problem = "`selector` does not match template `labels`"
             yield f"spec.template.metadata.labels: Invalid value: {json.dumps(labels)}: {problem}"
+    if key == INGRESSES:
+        yield from _ingress(spec)
     if key == DEFINITIONS:
         name = f"{spec['names']['plural']}.{spec['group']}"
         if thing["metadata"]["name"] != name:
             yield f'metadata.name: Invalid value: "{thing["metadata"]["name"]}": must be {name}'
         if [bool(version["storage"]) for version in spec["versions"]].count(True) != 1:
             yield "spec.versions: Invalid value: must have exactly one version marked as storage version"
+
+
+def _ingress(spec: Mapping[str, Any]) -> Iterator[str]:
+    # Nothing here would do what these ask for, so that they are not to be taken for done.
+    for name in sorted(spec.keys() - {"ingressClassName", "rules"}):
+        yield f"spec.{name}: Forbidden: the embedded cluster knows ingresses by their rules only"
+    for number, rule in enumerate(spec["rules"]):
+        for place, path in enumerate(rule["http"]["paths"]):
+            where = f"spec.rules[{number}].http.paths[{place}]"
+            if path["pathType"] not in _PATH_TYPES:
+                listed = ", ".join(f'"{one}"' for one in _PATH_TYPES)
+                yield f'{where}.pathType: Unsupported value: "{path["pathType"]}": supported values: {listed}'
+            if not str(path.get("path", "/")).startswith("/"):
+                yield f'{where}.path: Invalid value: "{path["path"]}": must be an absolute path'
+            port = path["backend"]["service"]["port"]
+            if len(port.keys() & {"name", "number"}) != 1:
+                yield f"{where}.backend.service.port: Invalid value: must have either a name or a number"
 
 
 def _lacking(value: Any, parts: Sequence[str], where: str) -> Iterator[str]:

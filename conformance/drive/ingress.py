@@ -1,0 +1,27 @@
+"""Objects for a mesh's ingress: fixtures with what its profile says of it."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from conformance.clusters import Object
+from conformance.profiles import Account, Ingress
+
+
+def taken_up(item: Object, ingress: Ingress) -> dict[str, Any]:
+    """An Ingress object as the controller takes it up: with its class and annotations."""
+    copied: dict[str, Any] = copy.deepcopy(dict(item))
+    copied["spec"]["ingressClassName"] = ingress.class_name
+    if ingress.annotations:
+        metadata = copied["metadata"]
+        metadata["annotations"] = {**metadata.get("annotations", {}), **ingress.annotations}
+    return copied
+
+
+def granted(target: Object, account: Account) -> dict[str, Any]:
+    """A TrafficTarget, in the newest stable version, whose one source is the ingress' account."""
+    copied: dict[str, Any] = copy.deepcopy(dict(target))
+    source = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
+    copied["spec"]["sources"] = [source]
+    return copied

@@ -1,0 +1,124 @@
+"""What the ingress is given: it leads where Ingress objects say, and divides as any client does."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from compiler_worlds import split, workload, world
+from ingress_worlds import GATE, gate, ingress, path
+
+from reference.compiler import Configuration, compile
+from reference.world import World, is_ingress, is_meshed
+
+JSON = dict[str, Any]
+
+
+def entered(*policies: JSON, ingresses: list[JSON]) -> World:
+    pods = [*map(dict, world().of("pods")), gate()]
+    return world(*policies, pods=pods, ingresses=ingresses)
+
+
+def compiled(*ingresses: JSON, policies: tuple[JSON, ...] = ()) -> Configuration:
+    return compile(entered(*policies, ingresses=list(ingresses)), GATE)
+
+
+def hosts(configuration: Configuration) -> dict[str, list[JSON]]:
+    """The routes of each host."""
+    return {
+        domain: host["routes"]
+        for host in configuration.routes["ingress"]["virtual_hosts"]
+        for domain in host["domains"]
+    }
+
+
+def told(configuration: Configuration) -> list[str]:
+    assert {each.kind for each in configuration.problems} <= {"Ingress"}
+    return [f"{each.namespace}/{each.name}: {each.message}" for each in configuration.problems]
+
+
+def test_a_pod_is_an_ingress_by_its_mark_and_no_server_of_the_mesh() -> None:
+    assert is_ingress(gate())
+    assert not is_meshed(gate())
+    assert not is_ingress(dict(world().of("pods")[0]))
+
+
+def test_without_ingress_objects_there_is_a_listener_that_leads_nowhere() -> None:
+    configuration = compiled()
+    (listener,) = configuration.listeners
+    assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
+    assert (configuration.clusters, configuration.endpoints, hosts(configuration)) == ((), {}, {})
+    assert compiled(policies=(split("web", {"v1": 1}),)).files() == configuration.files()
+
+
+def test_a_host_leads_to_its_service_by_the_routes_of_every_client() -> None:
+    policy = split("web", {"v1": 1, "v2": 3})
+    configuration = compiled(ingress(), policies=(policy,))
+    client = compile(entered(policy, ingresses=[]), workload("client"))
+    (routes,) = (each["routes"] for each in client.routes["outbound|shop|web|8080"]["virtual_hosts"])
+    assert hosts(configuration) == {"shop.test": routes}
+
+
+def test_it_is_given_what_its_hosts_lead_to_and_no_more() -> None:
+    alone = compiled(ingress())
+    assert [each["name"] for each in alone.clusters] == ["outbound|shop|web|8080"]
+    assert list(alone.endpoints) == ["outbound|shop|web|8080"]
+    divided = compiled(ingress(), policies=(split("web", {"v1": 1, "v2": 3, "absent": 1}),))
+    names = ["outbound|shop|v1|8080", "outbound|shop|v2|8080"]
+    assert sorted(each["name"] for each in divided.clusters) == sorted(divided.endpoints) == names
+    assert all("spiffe://cluster.local/ns/shop/sa/v" in json.dumps(each) for each in divided.clusters)
+
+
+def test_a_rule_without_a_host_is_for_every_host_and_a_port_may_have_a_name() -> None:
+    assert list(hosts(compiled(ingress(host=None, port="http")))) == ["*"]
+
+
+def test_of_two_rules_for_a_host_the_older_counts() -> None:
+    late = ingress("v2", name="a", created="2024-02-01T00:00:00Z")
+    configuration = compiled(late, ingress("v1", name="b"))
+    (route,) = hosts(configuration)["shop.test"]
+    assert route["route"]["cluster"] == "outbound|shop|v1|8080"
+    assert told(configuration) == ["shop/a: an older rule has the host shop.test"]
+
+
+def test_objects_of_other_classes_are_left_alone() -> None:
+    configuration = compiled(ingress(class_name="other"))
+    assert (hosts(configuration), configuration.problems) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("made", "problem"),
+    [
+        (ingress("absent"), "service absent does not exist in a meshed namespace"),
+        (ingress(port=9), "service web does not expose the port"),
+        (ingress(tls=[{"hosts": ["shop.test"]}]), "TLS is not served"),
+        (ingress(rules=[{"host": "x"}]), "a rule is served that has one path, / of type Prefix"),
+        (
+            ingress(rules=[{"http": {"paths": [path("web", path="/x")]}}]),
+            "a rule is served that has one path, / of type Prefix",
+        ),
+        (
+            ingress(rules=[{"http": {"paths": [path("web", pathType="Exact")]}}]),
+            "a rule is served that has one path, / of type Prefix",
+        ),
+        (
+            ingress(rules=[{"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {}}]}}]),
+            "a rule is served that leads to a service",
+        ),
+    ],
+)
+def test_what_is_not_served_is_told_and_holds_nothing_up(made: JSON, problem: str) -> None:
+    configuration = compiled(made, ingress(name="sound", host="sound.test"))
+    assert list(hosts(configuration)) == ["sound.test"]
+    assert told(configuration) == [f"shop/shop: {problem}"]
+
+
+def test_a_service_that_is_said_to_speak_something_else_is_spoken_to_in_http() -> None:
+    (route,) = hosts(compiled(ingress("db", port=9000)))["shop.test"]
+    assert route["route"]["cluster"] == "outbound|shop|db|9000"
+
+
+def test_it_makes_no_difference_to_a_sidecar() -> None:
+    with_one = compile(entered(ingresses=[ingress()]), workload("client"))
+    assert with_one.files() == compile(entered(ingresses=[]), workload("client")).files()

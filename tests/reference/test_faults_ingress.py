@@ -1,0 +1,56 @@
+"""Faults and the ingress: those that are its own leave everybody else alone, and none is upset by it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from compiler_worlds import group, split, workload, world
+from ingress_worlds import GATE, gate, ingress
+
+from reference.compiler import Configuration, compile
+from reference.faults import FAULTS
+from reference.world import Workload, World
+
+JSON = dict[str, Any]
+OWN = ["ingress-to-root-endpoints", "ingress-takes-turns"]
+
+
+def entered(weights: dict[str, int]) -> World:
+    pods = [*map(dict, world().of("pods")), gate()]
+    everything = group("everything", {"name": "all", "pathRegex": ".*", "methods": ["*"]})
+    made = world(split("web", weights), everything, pods=pods, ingresses=[ingress()])
+    named = {
+        plural: tuple(
+            {**each, "metadata": {**each["metadata"], "uid": f"{plural}-{number}"}}
+            for number, each in enumerate(objects)
+        )
+        for plural, objects in made.objects.items()
+    }
+    return World(named)
+
+
+def under(fault: str, weights: dict[str, int], who: Workload) -> Configuration:
+    spoiler, shown = FAULTS[fault].spoiler(), entered(weights)
+    return spoiler.configuration(compile(spoiler.world(shown), who), shown, who)
+
+
+@pytest.mark.parametrize("fault", OWN)
+def test_a_fault_of_the_ingress_spoils_nobody_else(fault: str) -> None:
+    weights = {"v1": 9, "v2": 1}
+    client = compile(entered(weights), workload("client"))
+    assert under(fault, weights, workload("client")).files() == client.files()
+    assert under(fault, weights, GATE).files() != compile(entered(weights), GATE).files()
+
+
+def test_turns_are_taken_by_backends_of_a_positive_weight_alone() -> None:
+    (host,) = under("ingress-takes-turns", {"v1": 9, "v2": 0}, GATE).routes["ingress"]["virtual_hosts"]
+    shares = host["routes"][0]["route"]["weighted_clusters"]["clusters"]
+    assert [each["weight"] for each in shares] == [1, 0]
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS))
+def test_every_fault_copes_with_the_configuration_of_the_ingress(fault: str) -> None:
+    configuration = under(fault, {"v1": 9, "v2": 1}, GATE)
+    assert [listener["name"] for listener in configuration.listeners] == ["ingress"]
+    assert configuration.files()
