@@ -19,6 +19,7 @@ from conformance.drive.manifests import load
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.evidence import Call, Settling
 from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
 from conformance.profiles import Ingress
 from conformance.verdict import Judgement
 
@@ -37,7 +38,7 @@ class Entered:
     effect: Effect | None
 
 
-@pytest.fixture(scope="module")
+@driven
 def entered(scenario: Scenario) -> Entered:
     ingress = scenario.profile.ingress
     if ingress is None:
