@@ -61,6 +61,7 @@ SLEEPERS = frozenset({"conformance/drive/wait.py", "conformance/drive/probe/ctl.
 """The function that waits, and the probe's client, which waits until there is a socket to wait on."""
 
 MESHES = re.compile(r"\b(osm|open ?service ?mesh|traefik|linkerd|istio|consul)\b", re.IGNORECASE)
+_BY_MODULE = "pytest.fixture(scope='module')"
 _ALTERS = re.compile(r"pytest\.mark\.(parametrize|skip|skipif|xfail|usefixtures|filterwarnings)\b")
 NAMES_MESHES = ("conformance/profiles/", "conformance/lint.py")
 
@@ -126,13 +127,18 @@ def tests(source: Source) -> Iterator[str]:
 
 
 def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """What would let a requirement pass on some of its tests only."""
+    """What would let a requirement pass on some of its tests only, and what does not fit two lanes."""
     for node in module.body:
         if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef) and node.name.lower().startswith("test"):
             yield node.lineno, f"{node.name}: tests are plain functions; others are not counted"
         for decorator in getattr(node, "decorator_list", []):
             if found := _ALTERS.match(ast.unparse(decorator)):
                 yield decorator.lineno, f"{found[0]}: a test judges its requirement once, wherever it runs"
+            if ast.unparse(decorator) == _BY_MODULE:
+                yield (
+                    decorator.lineno,
+                    "what drives a module's scenario is marked @driven, to go beside others",
+                )
 
 
 def _mark(mark: ScenarioMark) -> Iterator[str]:

@@ -112,6 +112,7 @@ class TestTests:
         [
             ("class TestX:\n    pass\n", "TestX: tests are plain functions; others are not counted"),
             ("async def test_y():\n    pass\n", "test_y: tests are plain functions"),
+            ('@pytest.fixture(scope="module")\ndef y(scenario):\n    pass\n', "is marked @driven"),
             ('@pytest.mark.parametrize("a", [1])\n' + GOOD, "pytest.mark.parametrize: a test judges its"),
             ('@pytest.mark.skip(reason="slow")\n' + GOOD, "pytest.mark.skip: a test judges its"),
             ("@pytest.mark.xfail\n" + GOOD, "pytest.mark.xfail: a test judges its"),
