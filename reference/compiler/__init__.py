@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from reference.compiler.bootstrap import XDS_DIRECTORY
-from reference.compiler.configuration import Configuration
-from reference.smi.model import Problem
 
 if TYPE_CHECKING:
+    from reference.compiler.configuration import Configuration
     from reference.world import Workload, World
 
-__all__ = ["XDS_DIRECTORY", "Configuration", "Problem", "compile"]
+__all__ = ["XDS_DIRECTORY", "compile"]
 
 
 def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY) -> Configuration:
@@ -27,6 +26,7 @@ def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY
     """
     # Imported late: the sidecar uses its part of this package (bootstrap, access log) and has to start
     # quickly.
+    from reference.compiler.configuration import Configuration
     from reference.compiler.inbound import inbound_of
     from reference.compiler.ingress import ingress_of
     from reference.compiler.mesh import mesh_of

@@ -14,7 +14,7 @@ from typing import Any
 
 import envoy
 
-from reference.compiler import Configuration
+from reference.compiler.configuration import Configuration
 
 JSON = dict[str, Any]
 

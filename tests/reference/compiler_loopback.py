@@ -29,8 +29,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from reference.compiler import Configuration, compile
+from reference.compiler import compile
 from reference.compiler.bootstrap import bootstrap, identity_files
+from reference.compiler.configuration import Configuration
 from reference.names import spiffe_id
 from reference.spoiler import Faithful, Spoiler
 from reference.world import Workload, World

@@ -28,7 +28,8 @@ from compiler_worlds import (
     world,
 )
 
-from reference.compiler import Configuration, compile
+from reference.compiler import compile
+from reference.compiler.configuration import Configuration
 
 JSON = dict[str, Any]
 

@@ -9,7 +9,8 @@ import pytest
 from compiler_worlds import split, workload, world
 from ingress_worlds import GATE, gate, ingress, path
 
-from reference.compiler import Configuration, compile
+from reference.compiler import compile
+from reference.compiler.configuration import Configuration
 from reference.world import World, is_ingress, is_meshed
 
 JSON = dict[str, Any]

@@ -8,7 +8,8 @@ import pytest
 from compiler_worlds import group, split, workload, world
 from ingress_worlds import GATE, gate, ingress
 
-from reference.compiler import Configuration, compile
+from reference.compiler import compile
+from reference.compiler.configuration import Configuration
 from reference.faults import FAULTS
 from reference.world import Workload, World
 
