@@ -44,7 +44,8 @@ class Traffic:
     timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers' view, read from their
     ledgers: how many distinct requests of the batch each workload saw.
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
-    of those one single server gave all of them. Latencies are in microseconds.
+    of those one single server gave all of them. Latencies are in microseconds. ``stretches`` is there of
+    steady traffic: ``answered`` of each so many requests in a row, in the order in which they ended.
     """
 
     call: Call
@@ -59,6 +60,7 @@ class Traffic:
     fresh: bool = False
     latency_p50_us: int = 0
     latency_p99_us: int = 0
+    stretches: tuple[Mapping[str, int], ...] = ()
 
     @property
     def served(self) -> int:

@@ -7,7 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from conformance.clusters import Cluster, ExecFailed
@@ -18,6 +18,8 @@ from conformance.evidence import Call, Environment, Traffic
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0
 CONCURRENCY = 32
+STRETCH = 60
+"""Requests in a row that are counted by themselves: of steady traffic, a fifth of a second."""
 _EXEC_MARGIN_S = 30.0
 _CONTROL = "control"
 
@@ -174,7 +176,9 @@ class Steady:
         lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
         results = _observations(self.call.client, lines)
         remembered = self.driver._ledgers(ledgers, [self.name])
-        return _traffic(self.call, results[self.name], remembered[self.name], self.manner)
+        rows = results[self.name]
+        whole = _traffic(self.call, rows, remembered[self.name], self.manner)
+        return replace(whole, stretches=_stretches(rows))
 
 
 def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
@@ -251,6 +255,13 @@ def _traffic(
         latency_p50_us=_percentile(latencies, 0.50),
         latency_p99_us=_percentile(latencies, 0.99),
     )
+
+
+def _stretches(rows: Sequence[Sequence[Any]]) -> tuple[Mapping[str, int], ...]:
+    """Who answered each STRETCH requests in a row; what is left of the last stretch is not told."""
+    servers = [row[2] for row in rows if row[2] is not None and row[6] is None]
+    starts = range(0, len(servers) - STRETCH + 1, STRETCH)
+    return tuple(dict(sorted(Counter(servers[start : start + STRETCH]).items())) for start in starts)
 
 
 def _percentile(ordered: Sequence[int], part: float) -> int:

@@ -26,8 +26,10 @@ def stepped(
     swings beyond either is seen. Which moment the change came at is not known, so a count between the two is
     accepted wherever it lies; the sample drawn under the later weights is ``effect``'s affair. Each end is
     the end of the region that ``statistics.regions`` gives for that weight alone, so a mesh whose every draw
-    is by one of the two weights is outside with no more than its α. A claim of preservation: nothing is
-    concluded unless ``effect``, a judgement of the same change, is a pass.
+    is by one of the two weights is outside with no more than its α. The same holds of each stretch of the
+    traffic, which together may err as often as the whole: a swing of a moment shows there, however long the
+    rest is. A claim of preservation: nothing is concluded unless ``effect``, a judgement of the same change,
+    is a pass.
     """
     asked = (
         "every request of the change goes to a backend of either step, within their shares, and none fails"
@@ -60,15 +62,29 @@ def _by_connection(during: Traffic) -> bool:
 
 
 def _beyond(during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int]) -> Iterator[str]:
+    yield from _outside(during.answered, during.sent, earlier, later, 2)
+    stretches = [
+        found
+        for one in during.stretches
+        for found in _outside(one, sum(one.values()), earlier, later, 2 * len(during.stretches))
+    ]
+    if stretches:
+        others = f"; so do {several(len(stretches) - 1, 'other count')}" if stretches[1:] else ""
+        yield f"for a moment {stretches[0]}{others}"
+
+
+def _outside(
+    answered: Mapping[str, int], sent: int, earlier: Mapping[str, int], later: Mapping[str, int], parts: int
+) -> Iterator[str]:
     names = sorted({*earlier, *later})
     ends = [
-        regions(during.sent, {name: weights.get(name, 0) for name in names}) for weights in (earlier, later)
+        regions(sent, {name: weights.get(name, 0) for name in names}, parts) for weights in (earlier, later)
     ]
     for name in names:
         low, high = min(end[name].low for end in ends), max(end[name].high for end in ends)
-        got = during.answered.get(name, 0)
+        got = answered.get(name, 0)
         if not low <= got <= high:
-            total = several(during.sent, "request")
+            total = several(sent, "request")
             yield f"{name} got {got:,} of {total} where {low:,} to {high:,} lie between the two steps"
 
 

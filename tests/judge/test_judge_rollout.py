@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 from judge_evidence import SETTLED, silence, traffic
@@ -30,6 +31,27 @@ def test_a_share_beyond_both_steps_fails() -> None:
     found = judged(traffic({"v1": 500, "fresh": 500}))
     assert found.verdict is Verdict.FAIL
     assert "fresh got 500 of 1,000 requests where 0 to" in found.summary
+
+
+def shares(*fresh: int) -> Traffic:
+    """Steady traffic, of each sixty requests of which so many went to the new version."""
+    stretches = tuple({"v1": 60 - count, "fresh": count} for count in fresh)
+    whole = {name: sum(one[name] for one in stretches) for name in ("v1", "fresh")}
+    return replace(traffic(whole), stretches=stretches)
+
+
+def test_a_swing_of_a_moment_fails_however_long_the_traffic_was() -> None:
+    steady = [0] * 20 + [15] * 200
+    assert judged(shares(*steady)).passed
+    found = judged(shares(*steady[:20], 45, *steady[20:]))
+    assert found.verdict is Verdict.FAIL
+    assert found.summary.startswith("for a moment fresh got 45 of 60 requests where 0 to ")
+
+
+def test_draws_by_one_of_the_two_weights_pass() -> None:
+    random = Random(7)
+    drawn = [sum(random.random() < 0.25 for _ in range(60)) for _ in range(2000)]
+    assert judged(shares(*[0] * 10, *drawn)).passed
 
 
 @pytest.mark.parametrize(
