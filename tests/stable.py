@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from conformance.cli import main as smi_conformance
+from conformance.plugin import UNUSABLE
 from conformance.report import store
 from conformance.report.document import Report
 from tests import arguments
@@ -18,7 +19,7 @@ Said = Mapping[str, str]
 
 
 def main() -> int:
-    """0 when all runs came to the same, 1 when not."""
+    """0 when all runs came to the same, 1 when not, 2 when interrupted."""
     parser = arguments.parser(__doc__)
     parser.add_argument("--runs", type=int, default=10, help="(default: %(default)s)")
     parser.add_argument(
@@ -34,7 +35,10 @@ def main() -> int:
                 command = ["run", *arguments.where(options), "--mesh", "reference", "--reports", folder]
                 smi_conformance(command)
                 (directory,) = Path(folder).iterdir()
-                runs.append(said(store.read(directory)))
+                report = store.read(directory)
+            if report.run.interrupted:
+                return UNUSABLE
+            runs.append(said(report))
             print(f"\nrun {number} of {options.runs} is over", flush=True)
     changes = changing(runs)
     for one, words in changes.items():
