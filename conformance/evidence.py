@@ -143,14 +143,39 @@ class Attempt:
         return self.status == 201
 
 
+Reads = Literal["", "same", "either", "renamed", "changed", "alone"]
+"""How an object reads in another version: with the same meaning, also where nothing had to be converted
+(*either*), as it was written, with another meaning, or not at all for want of another version (*alone*)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """An object as it was ``sent`` in one version of its kind and ``read`` in another, with that HTTP status.
+
+    ``meant`` is the same meaning as the version has it in which it was read. ``read_in`` is empty where no
+    other version is served; then nothing was written.
+    """
+
+    kind: str
+    written_in: str
+    read_in: str = ""
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    meant: Mapping[str, Any] = field(default_factory=dict)
+    read: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """How one reading of an open question looks in traffic.
 
     Exactly the workloads of ``by`` answer; where there are none, every request fails. Beside them requests
     fail if ``failing``. ``refused``: the API server does not take the object, so there is no traffic. An
-    empty ``letter`` is a behaviour that is none of the catalogue's readings. ``finding`` says what is not
-    acceptable about it.
+    empty ``letter`` is a behaviour that is none of the catalogue's readings; several letters are readings
+    that look alike here, of which the first is meant unless another trial tells them apart. ``finding`` says
+    what is not acceptable about it. Where that is part of the look, ``most`` is who answers more than half of
+    what is answered, ``kept`` whether the field in question is there in the object as it was stored, and
+    ``reads`` how an object reads in another version; then there is no traffic.
     """
 
     letter: str
@@ -158,6 +183,9 @@ class Look:
     failing: bool = False
     refused: bool = False
     finding: str = ""
+    most: str = ""
+    kept: bool | None = None
+    reads: Reads = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +194,9 @@ class Question:
 
     ``of`` is the question in the catalogue's words, ``name`` what was tried. ``before`` and ``sample`` are
     the same call without and under the object in question; ``refusal`` is there where the API server did not
-    take it, and there is no sample then.
+    take it, and there is no sample then. Where the question is about a field that the object's version does
+    not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
+    versions, ``conversion`` is what was written and read, and nothing is sent.
     """
 
     name: str
@@ -175,6 +205,9 @@ class Question:
     before: Traffic | None = None
     sample: Traffic | None = None
     refusal: Attempt | None = None
+    stored: Attempt | None = None
+    field: str = ""
+    conversion: Conversion | None = None
 
 
 @dataclass(frozen=True, slots=True)
