@@ -61,6 +61,10 @@ def test_a_definition_is_changed_in_a_copy(fault: str) -> None:
         ("crd-v1alpha2-wants-quantities", "v1alpha4", split("web", {"v1": 50}), True, True),
         ("crd-takes-any-method", "v1alpha4", group("g", {"name": "m", "methods": ["get"]}), False, True),
         ("crd-ports-by-name", "v1alpha4", {"spec": {"matches": {"ports": ["http"]}}}, False, True),
+        ("crd-groups-of-any-shape", "v1alpha4", {"matches": []}, False, True),
+        ("crd-groups-without-spec", "v1alpha3", {"matches": []}, False, True),
+        ("crd-groups-without-spec", "v1alpha2", {"spec": {"matches": []}}, False, False),
+        ("groups-without-spec-are-any", "v1alpha4", {"spec": {}}, False, False),
         ("crd-tcproute-prunes-ports", "v1alpha4", {"spec": {"matches": {"ports": ["http"]}}}, False, True),
     ],
 )
@@ -82,6 +86,14 @@ def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
             for versions in sets(claims, entry.scenario.groups, wish)
         ]
         assert any(holds_for(catalogue.load()[one], versions) for versions in spoken), one
+
+
+def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:
+    bare = group("bare")
+    del bare["spec"]
+    spoiler = FAULTS["groups-without-spec-are-any"].spoiler()
+    groups = policies_of(spoiler.world(world(bare, group("empty")))).groups
+    assert {name: len(one.matches) for (_, name), one in groups.items()} == {"bare": 1, "empty": 0}
 
 
 def test_matches_are_dropped_on_the_way() -> None:
