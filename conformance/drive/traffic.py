@@ -129,7 +129,8 @@ class Driver:
     def _check_ledger(self, address: str, ledger: Mapping[str, Any]) -> None:
         """Raises ExecFailed where requests may be missing: nothing seen must not be nothing remembered."""
         # By pod: a workload that a scenario made anew is another probe, not one that restarted.
-        pod = self.arena.pod(address).name
+        found = self.arena.pod(address)
+        pod = f"{found.namespace}/{found.name}"
         before = self._boots.setdefault(pod, ledger["boot"])
         self._boots[pod] = ledger["boot"]
         if ledger["boot"] != before:
