@@ -33,15 +33,16 @@ def outcome(one: Conversion) -> Reads:
 
 def lost(one: Conversion) -> list[str]:
     """What of the meaning is not there, or is another, where it was read."""
-    meant = _weighed(_body(one.meant), str(one.meant.get("apiVersion")))
-    return list(differences(meant, _weighed(_body(one.read), str(one.read.get("apiVersion")))))
+    version = str(one.meant.get("apiVersion"))
+    meant, read = (_weighed(_body(item), version) for item in (one.meant, one.read))
+    return list(differences(meant, read))
 
 
 def told(one: Conversion) -> str:
     """The outcome in words."""
     match outcome(one):
         case "alone":
-            return "no other version is served"
+            return "there is no other version to compare with"
         case "renamed":
             return "read as it was written, under another apiVersion"
         case "changed" if one.status != 200:

@@ -95,7 +95,7 @@ def test_what_a_server_adds_changes_nothing() -> None:
         ),
         (converted(AT_TOP, BELOW, group("v1alpha4", {})), "spec is gone"),
         (converted(AT_TOP, BELOW, {}, 500), "not read (HTTP 500)"),
-        (Conversion("HTTPRouteGroup", "v1alpha4"), "no other version is served"),
+        (Conversion("HTTPRouteGroup", "v1alpha4"), "there is no other version to compare with"),
     ],
 )
 def test_the_outcome_is_told_in_words(one: Conversion, words: str) -> None:
