@@ -170,12 +170,29 @@ class Steady:
         remembered = self.driver._ledgers([server], [self.name])[self.name]
         return sum(remembered.values())
 
+    def counts(self, servers: Iterable[str]) -> dict[str, int]:
+        """How many of its requests each of these workloads has seen so far, by the workload's name."""
+        return self.driver._ledgers(servers, [self.name])[self.name]
+
     def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
         """Stop it and return what became of all its requests."""
-        lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
-        results = _observations(self.call.client, lines)
+        rows = self._rows()
         remembered = self.driver._ledgers(ledgers, [self.name])
-        return _traffic(self.call, results[self.name], remembered[self.name], self.manner)
+        return _traffic(self.call, rows, remembered[self.name], self.manner)
+
+    def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
+        """Stop it; who gave its answers in the order of the requests, and how many requests had none.
+
+        Answers in a row by one workload are one stretch.
+        """
+        rows = sorted(self._rows(), key=lambda row: int(row[0]))
+        servers = [str(row[2]) for row in rows if row[2] is not None and row[6] is None]
+        stretches = tuple((server, len(list(same))) for server, same in itertools.groupby(servers))
+        return stretches, len(rows) - len(servers)
+
+    def _rows(self) -> list[Any]:
+        lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
+        return _observations(self.call.client, lines)[self.name]
 
 
 def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:

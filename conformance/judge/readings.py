@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance.evidence import Look, Question, Traffic
-from conformance.judge import conversions, seen
+from conformance.judge import conversions, courses, seen
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, sentences
 from conformance.verdict import Judgement, Reading, Verdict
@@ -67,6 +67,8 @@ def _recognised(one: Question) -> Look | None:
 def _fits(one: Question, look: Look) -> bool:
     if one.conversion is not None or look.reads:
         return one.conversion is not None and look.reads == conversions.outcome(one.conversion)
+    if one.course is not None or look.arrives:
+        return one.course is not None and look.arrives == courses.outcome(one.course)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
     if look.refused:
@@ -99,6 +101,8 @@ def _kept(one: Question) -> bool | None:
 def _seen(one: Question) -> str:
     if one.conversion is not None:
         return conversions.told(one.conversion)
+    if one.course is not None:
+        return courses.told(one.course)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
     if one.sample is None or not one.sample.sent:

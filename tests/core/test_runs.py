@@ -24,8 +24,8 @@ ZERO_SUITE = "traffic_split/test_zero_weight.py"
 ZERO, DIRECT = "split-zero-weight-gets-nothing", "split-direct-backend-access"
 WEIGHTS_SUITE = "traffic_split/test_weighted_distribution.py"
 WEIGHTS = "split-weighted-distribution"
-BEYOND = "split_and_ or partial_authorisation or unknown_fields"
-"""Suites of what the fake mesh has not: access control."""
+BEYOND = "split_and_ or partial_authorisation or unknown_fields or convergence"
+"""Suites of what the fake mesh has not: access control, and traffic while something is edited."""
 OWN = """
     import pytest
     from conformance import judge
