@@ -45,7 +45,7 @@ class Traffic:
     ledgers: how many distinct requests of the batch each workload saw.
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
     of those one single server gave all of them. Latencies are in microseconds. ``stretches`` is there of
-    steady traffic: ``answered`` of each so many requests in a row, in the order in which they ended.
+    steady traffic: ``answered`` of each so many requests in a row, in the order in which they were made.
     """
 
     call: Call
@@ -146,13 +146,74 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """An edit under steady traffic: the workload that answers by the old state, and by the new one.
+
+    ``since`` is how many answers there were at most when the API server had accepted the edit, so that the
+    requests of all later ones were sent after it; ``until`` how many requests servers had seen when the next
+    edit was asked for.
+    """
+
+    old: str
+    new: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Steady traffic over several edits: who gave the answers, in the order in which they were asked for.
+
+    ``stretches`` counts answers in a row by one workload; ``unanswered`` requests are not among them.
+    ``rate_per_s`` is how many requests were sent in a second, one after another.
+    """
+
+    call: Call
+    rate_per_s: float
+    stretches: tuple[tuple[str, int], ...]
+    edits: tuple[Edit, ...]
+    unanswered: int = 0
+
+
+Reads = Literal["", "same", "either", "renamed", "changed", "alone"]
+"""How an object reads in another version: with the same meaning, also where nothing had to be converted
+(*either*), as it was written, with another meaning, or not at all for want of another version (*alone*)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """An object as it was ``sent`` in one version of its kind and ``read`` in another, with that HTTP status.
+
+    ``meant`` is the same meaning as the version has it in which it was read. ``read_in`` is empty where no
+    other version is served; then nothing was written.
+    """
+
+    kind: str
+    written_in: str
+    read_in: str = ""
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    meant: Mapping[str, Any] = field(default_factory=dict)
+    read: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 0
+
+
+Arrives = Literal["", "at once", "later", "flapping", "never"]
+"""How edits arrive under steady traffic: before any request that was sent after the API server had accepted
+them, after some, with the old state back after the new one had held, or not all of them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """How one reading of an open question looks in traffic.
 
     Exactly the workloads of ``by`` answer; where there are none, every request fails. Beside them requests
     fail if ``failing``. ``refused``: the API server does not take the object, so there is no traffic. An
-    empty ``letter`` is a behaviour that is none of the catalogue's readings. ``finding`` says what is not
-    acceptable about it.
+    empty ``letter`` is a behaviour that is none of the catalogue's readings; several letters are readings
+    that look alike here, of which the first is meant unless another trial tells them apart. ``finding`` says
+    what is not acceptable about it. Where that is part of the look, ``most`` is who answers more than half of
+    what is answered, and ``kept`` whether the field in question is there in the object as it was stored.
+    ``reads`` is how an object reads in another version, ``arrives`` how edits do; these are looks by
+    themselves.
     """
 
     letter: str
@@ -160,6 +221,10 @@ class Look:
     failing: bool = False
     refused: bool = False
     finding: str = ""
+    most: str = ""
+    kept: bool | None = None
+    reads: Reads = ""
+    arrives: Arrives = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +233,9 @@ class Question:
 
     ``of`` is the question in the catalogue's words, ``name`` what was tried. ``before`` and ``sample`` are
     the same call without and under the object in question; ``refusal`` is there where the API server did not
-    take it, and there is no sample then.
+    take it, and there is no sample then. Where the question is about a field that the object's version does
+    not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
+    versions, ``conversion`` is what was written and read; where it is about time, ``course`` is the traffic.
     """
 
     name: str
@@ -177,6 +244,10 @@ class Question:
     before: Traffic | None = None
     sample: Traffic | None = None
     refusal: Attempt | None = None
+    stored: Attempt | None = None
+    field: str = ""
+    conversion: Conversion | None = None
+    course: Course | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,15 +26,29 @@ class HeadersRefused(Exception):
         self.attempts = attempts
 
 
+FOR_TRIAL: Mapping[str, str] = {"dryRun": "All"}
+"""Options of a request of which nothing is kept."""
+RELAXED: Mapping[str, str] = {"fieldValidation": "Ignore"}
+"""Options of a request that creates an object whatever fields it has, as far as its schema lets it.
+
+Applying refuses fields that the schema does not know, and so do clients that ask for it. Source:
+https://kubernetes.io/docs/reference/using-api/api-concepts § Validation for unrecognized or duplicate fields.
+"""
+
+
 def attempt(
-    cluster: Cluster, item: Object, name: str, expect: Literal["accepted", "refused", "either"] = "accepted"
+    cluster: Cluster,
+    item: Object,
+    name: str,
+    expect: Literal["accepted", "refused", "either"] = "accepted",
+    options: Mapping[str, str] = FOR_TRIAL,
 ) -> Attempt:
-    """Ask the API server whether it would create an object. Nothing is kept.
+    """Ask the API server whether it would create an object. Nothing is kept unless ``options`` say otherwise.
 
     Raises ClusterError when the object's kind is not served.
     """
     path = cluster.path(item["apiVersion"], item["kind"], item["metadata"].get("namespace"))
-    answer = cluster.request("POST", path, item, query={"dryRun": "All"})
+    answer = cluster.request("POST", path, item, query=options)
     body: Mapping[str, Any] = answer.body if isinstance(answer.body, Mapping) else {"message": answer.body}
     answered = Attempt(name, expect, item, answer.status)
     if answered.accepted:

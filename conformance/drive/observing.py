@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from conformance.drive.dry_run import HeadersRefused, attempt
+from conformance.clusters import ClusterError, Object
+from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
 from conformance.drive.manifests import load
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Ask, Division, Effect, Scenario, Table
 from conformance.drive.traffic import Manner
@@ -17,6 +18,9 @@ T = TypeVar("T")
 REQUESTS = 120
 """Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
 
+_REFUSED = frozenset({400, 403, 422})
+"""How the API server, or a webhook that it asks, refuses an object for what it says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -24,7 +28,8 @@ class Trial:
 
     ``about`` is the name of the object in question: where the API server refuses it, nothing is sent.
     ``awaited``: sooner or later somebody else answers than usual. ``manner`` is how the sample is sent, over
-    the profile's stable window unless it is given.
+    the profile's stable window unless it is given. ``field`` is the path of the field in question, where that
+    is one which the object's version does not define.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Trial:
     about: str = ""
     awaited: bool = False
     manner: Manner | None = None
+    field: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +56,25 @@ class Observed(Generic[T]):
         return [self.questions[name] for name in names]
 
 
+Reshape = Callable[[dict[str, Any]], dict[str, Any]]
+"""Makes of an object in its version's shape one that is not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Odd:
     """Trials, the files of the objects in question, and the workloads whose ledgers are read.
 
-    The files of ``late`` are applied when what the mesh makes of the others is there.
+    The files of ``late`` are applied when what the mesh makes of the others is there. ``misshapen`` are files
+    of objects that are brought out of their version's shape, and created with field validation relaxed;
+    ``written`` are objects in question that are written already.
     """
 
     trials: Sequence[Trial]
     files: Sequence[str]
     servers: Sequence[str]
     late: Sequence[str] = ()
+    misshapen: Sequence[tuple[str, Reshape]] = ()
+    written: Sequence[Object] = ()
 
 
 def observe(
@@ -102,12 +116,24 @@ def _tried(scenario: Scenario, odd: Odd, edit: Callable[[], T]) -> tuple[T, dict
     """
     before = scenario.driver.send(_polls(odd.trials), POLL, ledgers=odd.servers)
     refused = _apply(scenario, odd.files)
+    scenario.apply_objects(odd.written)
+    stored = _misshapen(scenario, odd.misshapen)
+    refused |= {name: tried for name, tried in stored.items() if not tried.accepted}
     bystander = edit()
     scenario.apply(*odd.late)
     _until_still(scenario, odd.trials)
     found = _samples(scenario, [one for one in odd.trials if one.about not in refused], odd.servers)
     return bystander, {
-        one.name: Question(one.name, one.of, one.looks, earlier, found.get(one.name), refused.get(one.about))
+        one.name: Question(
+            one.name,
+            one.of,
+            one.looks,
+            earlier,
+            found.get(one.name),
+            refused.get(one.about),
+            stored.get(one.about) if one.field else None,
+            one.field,
+        )
         for one, earlier in zip(odd.trials, before, strict=True)
     }
 
@@ -144,6 +170,31 @@ def _apply(scenario: Scenario, files: Sequence[str]) -> dict[str, Attempt]:
             else:
                 refused[name] = tried
     return refused
+
+
+def _misshapen(scenario: Scenario, misshapen: Sequence[tuple[str, Reshape]]) -> dict[str, Attempt]:
+    """Create objects that are not in their version's shape; what the API server made of each, by name."""
+    tried: dict[str, Attempt] = {}
+    for file, reshape in misshapen:
+        for item in load(f"{scenario.folder}/{file}"):
+            name = item["metadata"]["name"]
+            try:
+                (written,) = scenario.writer.write([item])
+            except HeadersRefused as error:
+                tried[name] = error.attempts[0]
+                continue
+            tried[name] = _created(scenario, reshape(written), name)
+    return tried
+
+
+def _created(scenario: Scenario, item: Object, name: str) -> Attempt:
+    """Raises ClusterError where the object was neither created nor refused for what it says."""
+    made = attempt(scenario.cluster, item, name, "either", RELAXED)
+    if made.accepted:
+        scenario.applied.append(dict(item))
+    elif made.status not in _REFUSED:
+        raise ClusterError(f"{item['kind']} {name} was not created: {made.message} (HTTP {made.status})")
+    return made
 
 
 def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:

@@ -131,7 +131,8 @@ class Driver:
     def _check_ledger(self, address: str, ledger: Mapping[str, Any]) -> None:
         """Raises ExecFailed where requests may be missing: nothing seen must not be nothing remembered."""
         # By pod: a workload that a scenario made anew is another probe, not one that restarted.
-        pod = self.arena.pod(address).name
+        found = self.arena.pod(address)
+        pod = f"{found.namespace}/{found.name}"
         before = self._boots.setdefault(pod, ledger["boot"])
         self._boots[pod] = ledger["boot"]
         if ledger["boot"] != before:
@@ -171,14 +172,31 @@ class Steady:
         remembered = self.driver._ledgers([server], [self.name])[self.name]
         return sum(remembered.values())
 
+    def counts(self, servers: Iterable[str]) -> dict[str, int]:
+        """How many of its requests each of these workloads has seen so far, by the workload's name."""
+        return self.driver._ledgers(servers, [self.name])[self.name]
+
     def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
         """Stop it and return what became of all its requests."""
-        lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
-        results = _observations(self.call.client, lines)
+        rows = self._rows()
         remembered = self.driver._ledgers(ledgers, [self.name])
-        rows = results[self.name]
         whole = _traffic(self.call, rows, remembered[self.name], self.manner)
         return replace(whole, stretches=_stretches(rows))
+
+    def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
+        """Stop it; who gave its answers in the order of the requests, and how many requests had none.
+
+        Answers in a row by one workload are one stretch.
+        """
+        rows = self._rows()
+        servers = _servers(rows)
+        stretches = tuple((server, len(list(same))) for server, same in itertools.groupby(servers))
+        return stretches, len(rows) - len(servers)
+
+    def _rows(self) -> list[Any]:
+        """Stop it; its observations in the order of the requests."""
+        lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
+        return sorted(_observations(self.call.client, lines)[self.name], key=lambda row: int(row[0]))
 
 
 def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
@@ -257,9 +275,14 @@ def _traffic(
     )
 
 
+def _servers(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Who gave each answer."""
+    return [str(row[2]) for row in rows if row[2] is not None and row[6] is None]
+
+
 def _stretches(rows: Sequence[Sequence[Any]]) -> tuple[Mapping[str, int], ...]:
     """Who answered each STRETCH requests in a row; what is left of the last stretch is not told."""
-    servers = [row[2] for row in rows if row[2] is not None and row[6] is None]
+    servers = _servers(rows)
     starts = range(0, len(servers) - STRETCH + 1, STRETCH)
     return tuple(dict(sorted(Counter(servers[start : start + STRETCH]).items())) for start in starts)
 

@@ -85,7 +85,7 @@ def _title(trip: RoundTrip) -> str:
 
 def _findings(trip: RoundTrip) -> list[str]:
     refused = [verb for verb in VERBS if trip.verbs.get(verb) is False]
-    lost = list(_differences(_asked_for(trip.sent), trip.read, ""))
+    lost = list(differences(_asked_for(trip.sent), trip.read, ""))
     return [
         f"{_title(trip)}: {what}"
         for what in (f"did not {listed(refused)}" if refused else "", listed(lost) if lost else "")
@@ -101,16 +101,17 @@ def _asked_for(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {**sent, "metadata": kept}
 
 
-def _differences(sent: Any, read: Any, path: str) -> Iterator[str]:
+def differences(sent: Any, read: Any, path: str = "") -> Iterator[str]:
+    """What of ``sent`` is not in ``read`` or is another there, with its path; more may be there."""
     match sent:
         case None:
             return
         case Mapping() if isinstance(read, Mapping):
             for key, value in sent.items():
-                yield from _differences(value, read.get(key, _ABSENT), f"{path}.{key}".lstrip("."))
+                yield from differences(value, read.get(key, _ABSENT), f"{path}.{key}".lstrip("."))
         case list() | tuple() if isinstance(read, list | tuple) and len(read) == len(sent):
             for index, (value, other) in enumerate(zip(sent, read, strict=True)):
-                yield from _differences(value, other, f"{path}[{index}]")
+                yield from differences(value, other, f"{path}[{index}]")
         case _ if read is _ABSENT:
             yield f"{path} is gone"
         case _ if not _same(sent, read, path):

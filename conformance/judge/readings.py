@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from conformance.evidence import Look, Question, Traffic
-from conformance.judge import seen
+from conformance.judge import conversions, courses, seen
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, sentences
 from conformance.verdict import Judgement, Reading, Verdict
@@ -43,17 +43,21 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
 
 
 def _answer(of: str, trials: Sequence[Question], stopped: str) -> Reading:
-    """The reading that all trials of a question agree on; none where they do not."""
+    """The reading that all trials of a question fit, or the first such one; none where they fit none."""
     looks = [_recognised(one) for one in trials]
-    letters = {look.letter if look else "" for look in looks}
+    letters = [one for one in _letters(looks[0]) if all(one in _letters(look) for look in looks)]
     told = [f"{one.name}: {_seen(one)}" for one in trials]
     findings = [look.finding for look in looks if look and look.finding]
     return Reading(
         of,
-        letters.pop() if len(letters) == 1 else "",
+        letters[0] if letters else "",
         sentences(told),
         sentences(dict.fromkeys([*findings, stopped] if stopped else findings)),
     )
+
+
+def _letters(look: Look | None) -> str:
+    return look.letter if look else ""
 
 
 def _recognised(one: Question) -> Look | None:
@@ -61,9 +65,17 @@ def _recognised(one: Question) -> Look | None:
 
 
 def _fits(one: Question, look: Look) -> bool:
+    if one.conversion is not None or look.reads:
+        return one.conversion is not None and look.reads == conversions.outcome(one.conversion)
+    if one.course is not None or look.arrives:
+        return one.course is not None and look.arrives == courses.outcome(one.course)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
     if look.refused:
+        return False
+    if look.kept is not None and look.kept != _kept(one):
+        return False
+    if look.most and 2 * one.sample.answered.get(look.most, 0) <= one.sample.answers:
         return False
     answering = {name for name in one.sample.answered if one.sample.answered[name]}
     reached = {name for name, count in one.sample.reached.items() if count}
@@ -71,12 +83,32 @@ def _fits(one: Question, look: Look) -> bool:
     return answering | reached == set(look.by) and fails == (look.failing or not look.by)
 
 
+def _kept(one: Question) -> bool | None:
+    """Whether the field in question was stored; None where the question is about none."""
+    if one.stored is None or not one.field:
+        return None
+    value: object = one.stored.returned
+    for part in one.field.split("."):
+        if isinstance(value, Mapping) and part in value:
+            value = value[part]
+        elif isinstance(value, list | tuple) and part.isdigit() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            return False
+    return True
+
+
 def _seen(one: Question) -> str:
+    if one.conversion is not None:
+        return conversions.told(one.conversion)
+    if one.course is not None:
+        return courses.told(one.course)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
     if one.sample is None or not one.sample.sent:
         return "nothing was sent"
-    return _told(one.sample) + _unchanged(one)
+    stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}
+    return stored[_kept(one)] + _told(one.sample) + _unchanged(one)
 
 
 def _told(sample: Traffic) -> str:

@@ -2,7 +2,7 @@
 
 Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees
 it, a configuration after it, an object that is converted between versions, or an answer of the metrics API;
-some change an object of the cluster instead.
+some change an object of the cluster instead, or as well.
 The mesh itself has no branch for any of them.
 """
 
@@ -61,6 +61,7 @@ def _all() -> dict[str, Fault]:
         rollout,
         route_readings,
         routes,
+        shapes,
         splits,
         together,
         versions,
@@ -83,6 +84,7 @@ def _all() -> dict[str, Fault]:
         together,
         metrics,
         cluster,
+        shapes,
         versions,
     )
     for module in modules:

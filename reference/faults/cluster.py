@@ -24,7 +24,7 @@ def _definition(name: str, edit: Callable[[Document], None]) -> Change:
     return Change(f"{_CRDS}/{name}", changed)
 
 
-def _schemas(name: str, edit: Callable[[Document], None], *versions: str) -> Change:
+def schemas(name: str, edit: Callable[[Document], None], *versions: str) -> Change:
     """A change of the schemas of a definition, in these versions or all; ``edit`` gets the whole schema."""
 
     def each(spec: Document) -> None:
@@ -35,7 +35,7 @@ def _schemas(name: str, edit: Callable[[Document], None], *versions: str) -> Cha
     return _definition(name, each)
 
 
-_SPLITS, _GROUPS = "trafficsplits.split.smi-spec.io", "httproutegroups.specs.smi-spec.io"
+_SPLITS, GROUPS = "trafficsplits.split.smi-spec.io", "httproutegroups.specs.smi-spec.io"
 _TCP, _UDP = "tcproutes.specs.smi-spec.io", "udproutes.specs.smi-spec.io"
 
 
@@ -116,34 +116,34 @@ FAULTS = (
                 "split-reject-schema-violations",
             }
         ),
-        change=_schemas(_SPLITS, _without_matches),
+        change=schemas(_SPLITS, _without_matches),
         origins=("split-matches-silently-dropped",),
     ),
     Fault(
         "crd-split-without-schema",
         "The CRD of TrafficSplit has no schema, so that any document is a split.",
         frozenset({"split-reject-schema-violations", "split-reject-wrong-types"}),
-        change=_schemas(_SPLITS, _schemaless, "v1alpha4"),
+        change=schemas(_SPLITS, _schemaless, "v1alpha4"),
         origins=("malformed-weight-slips-through",),
     ),
     Fault(
         "crd-weight-takes-text",
         "Weights are still numbers or text, as when they were quantities.",
         frozenset({"split-reject-wrong-types"}),
-        change=_schemas(_SPLITS, _weight_as_either, "v1alpha2", "v1alpha3", "v1alpha4"),
+        change=schemas(_SPLITS, _weight_as_either, "v1alpha2", "v1alpha3", "v1alpha4"),
     ),
     Fault(
         "crd-weight-takes-any-number",
         "The schema takes any number for a weight.",
         frozenset(),
-        change=_schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4"),
+        change=schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4"),
         shows={"split-weight-fraction-or-negative": "weight of a half: c"},
     ),
     Fault(
         "crd-v1alpha2-wants-quantities",
         "TrafficSplit v1alpha2 is v1alpha1 under another name: it wants weights as text.",
         frozenset({"split-schema-v1alpha2", _CRUD}),
-        change=_schemas(_SPLITS, _weight_as_text, "v1alpha2"),
+        change=schemas(_SPLITS, _weight_as_text, "v1alpha2"),
         versions="split=v1alpha2",
     ),
     Fault(
@@ -165,31 +165,31 @@ FAULTS = (
                 "http-headers-and",
             }
         ),
-        change=_schemas(_GROUPS, _without_headers),
+        change=schemas(GROUPS, _without_headers),
         origins=("header-filter-shape-mismatch",),
     ),
     Fault(
         "crd-takes-any-method",
         "HTTPRouteGroup takes any text for a method, get in small letters too.",
         frozenset({"http-reject-schema-violations"}),
-        change=_schemas(_GROUPS, _any_method),
+        change=schemas(GROUPS, _any_method),
     ),
     Fault(
         "crd-tcproute-prunes-ports",
         "The schema of TCPRoute does not know ports, so the API server drops them.",
         frozenset({_CRUD, "tcp-schema-by-version", "l4-reject-bad-ports"}),
-        change=_schemas(_TCP, _without_ports, "v1alpha4"),
+        change=schemas(_TCP, _without_ports, "v1alpha4"),
     ),
     Fault(
         "crd-udproute-prunes-ports",
         "The schema of UDPRoute does not know ports, so the API server drops them.",
         frozenset({_CRUD, "udp-schema-v1alpha4", "l4-reject-bad-ports"}),
-        change=_schemas(_UDP, _without_ports),
+        change=schemas(_UDP, _without_ports),
     ),
     Fault(
         "crd-ports-by-name",
         "TCPRoute takes the names of ports beside their numbers.",
         frozenset({"l4-reject-bad-ports"}),
-        change=_schemas(_TCP, _ports_by_name, "v1alpha4"),
+        change=schemas(_TCP, _ports_by_name, "v1alpha4"),
     ),
 )

@@ -16,6 +16,10 @@ from reference.world import Object, Workload, World, name_of, namespace_of
 
 _ON_ITS_WAY_S = 0.3
 """How long an edit is on its way."""
+_TURNS = 3
+"""How often a split turns from one service to another until its former state comes back."""
+_HOLDS_S, _BACK_S = 0.15, 0.1
+"""How long the new state holds before the old one comes back, and how long that is there, at least."""
 
 
 class _NeverForgotten(SpoiltWorld):
@@ -111,6 +115,51 @@ class _EditsOnTheirWay(Faithful):
         return world.replacing("trafficsplits", shown)
 
 
+class _OldComesBack(Faithful):
+    """Once a split has turned from one service to another a few times, shows the former state once more."""
+
+    def __init__(self) -> None:
+        self._spec: dict[str, dict[str, Any]] = {}
+        self._former: dict[str, dict[str, Any]] = {}
+        self._turns: dict[str, int] = {}
+        self._since: dict[str, float] = {}
+        self._back: set[str] = set()
+
+    def observe(self, figures: Figures) -> bool:
+        now = time.monotonic()
+        over = [uid for uid in self._back if now - self._since[uid] > _BACK_S]
+        due = [uid for uid in self._since if uid not in self._back and now - self._since[uid] > _HOLDS_S]
+        for uid in over:
+            self._back.remove(uid)
+            del self._since[uid]
+        for uid in due:
+            self._back.add(uid)
+            self._since[uid] = now
+        return bool(over or due)
+
+    def world(self, world: World) -> World:
+        return world.replacing("trafficsplits", [self._shown(split) for split in world.of("trafficsplits")])
+
+    def _shown(self, split: Object) -> Object:
+        uid, spec = split["metadata"]["uid"], split["spec"]
+        before = self._spec.setdefault(uid, spec)
+        if spec != before:
+            self._spec[uid], self._former[uid] = spec, before
+            self._back.discard(uid)
+            self._since.pop(uid, None)
+            if _all_to(before) and _all_to(spec) and _all_to(before) != _all_to(spec):
+                self._turns[uid] = self._turns.get(uid, 0) + 1
+                if self._turns[uid] >= _TURNS:
+                    self._since[uid] = time.monotonic()
+        return {**split, "spec": self._former[uid]} if uid in self._back else split
+
+
+def _all_to(spec: dict[str, Any]) -> str:
+    """The one service that a split names; empty where it names several, or none."""
+    backends = spec.get("backends") or []
+    return str(backends[0]["service"]) if len(backends) == 1 else ""
+
+
 FAULTS = (
     Fault(
         "split-zero-weight-refused",
@@ -174,5 +223,12 @@ FAULTS = (
         "After an edit everything goes to the last backend for a moment.",
         frozenset({"interact-canary-rollout", "split-live-edits"}),
         lambda: _EditsOnTheirWay(_everything_to_the_last),
+    ),
+    Fault(
+        "split-old-state-comes-back",
+        "From the third turn of a split to another service on, its former state comes back once more.",
+        frozenset(),
+        _OldComesBack,
+        shows={"common-convergence-time": "when an edit of a split is in force: unacceptable"},
     ),
 )

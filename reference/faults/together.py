@@ -1,14 +1,27 @@
-"""Faults of several APIs together: splits that grant what only targets may grant."""
+"""Faults of several APIs together: splits that grant what only targets may grant, or go by their grants."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
+from reference.compiler import compile as compile_
+from reference.compiler.configuration import Configuration
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltWorld
-from reference.world import Object, World, account_of, labels_of, name_of, namespace_of
+from reference.spoiler import Faithful
+from reference.world import (
+    Object,
+    Workload,
+    World,
+    account_of,
+    is_permissive,
+    labels_of,
+    name_of,
+    namespace_of,
+)
 
 Account = tuple[str, str]
 
@@ -54,6 +67,64 @@ def _granted_with_the_root(world: World) -> World:
                 copied["spec"]["destination"].update(namespace=namespace, name=name)
                 made.append(copied)
     return world.replacing("traffictargets", [*targets, *made])
+
+
+def _granted_with_one_another(world: World) -> World:
+    """Whoever may call a backend of a split may call its other backends."""
+    targets = list(world.of("traffictargets"))
+    made: list[Object] = []
+    for split, _, backends in _behind(world):
+        for target in targets:
+            for namespace, name in sorted(backends) if _destination(target) in backends else ():
+                copied: dict[str, Any] = copy.deepcopy(dict(target))
+                copied["metadata"]["name"] = f"{name_of(target)}-{name_of(split)}-{name}"
+                copied["spec"]["destination"].update(namespace=namespace, name=name)
+                made.append(copied)
+    return world.replacing("traffictargets", [*targets, *made])
+
+
+Backends = list[dict[str, Any]]
+
+
+class _ByWhatTheCallerMay(Faithful):
+    """Gives a client other backends of a split where it may not call all of them.
+
+    ``left`` makes them of all backends and of those that the client is granted.
+    """
+
+    def __init__(self, left: Callable[[Backends, Backends], Backends]) -> None:
+        self._left = left
+        self._shown = lru_cache(maxsize=64)(self._to)
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+        caller = (workload.namespace, accounts.get((workload.namespace, workload.name), ""))
+        return compile_(self._shown(world, caller), workload)
+
+    def _to(self, world: World, caller: Account) -> World:
+        behind = _accounts(world)
+        granted = {_destination(one) for one in world.of("traffictargets") if caller in set(_sources(one))}
+        open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
+        splits: list[dict[str, Any]] = copy.deepcopy([dict(split) for split in world.of("trafficsplits")])
+        for split in splits:
+            here, backends = namespace_of(split), split["spec"]["backends"]
+            may = [one for one in backends if behind.get((here, one["service"]), set()) <= granted]
+            if here not in open_to_all and len(may) < len(backends):
+                split["spec"]["backends"] = self._left(backends, may)
+        return world.replacing("trafficsplits", splits)
+
+
+def _sources(target: Object) -> Iterator[Account]:
+    for source in target["spec"].get("sources") or ():
+        yield str(source.get("namespace") or namespace_of(target)), str(source["name"])
+
+
+def _none_unless_all(backends: Backends, may: Backends) -> Backends:
+    return [{**one, "weight": 0} for one in backends]
+
+
+def _those_granted(backends: Backends, may: Backends) -> Backends:
+    return may or backends
 
 
 def _granted_by_conditions(world: World) -> World:
@@ -115,6 +186,32 @@ FAULTS = (
             }
         ),
         lambda: SpoiltWorld(_granted_with_the_root),
+        shows={
+            "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
+        },
+    ),
+    Fault(
+        "split-backends-granted-together",
+        "Who may call one of the backends of a split may call all of them.",
+        frozenset(),
+        lambda: SpoiltWorld(_granted_with_one_another),
+        shows={
+            "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
+        },
+    ),
+    Fault(
+        "split-lost-without-all-grants",
+        "A client that may not call all backends of a split gets none of them.",
+        frozenset(),
+        lambda: _ByWhatTheCallerMay(_none_unless_all),
+        shows={"interact-split-partial-authorisation": "split with a backend that is not granted: b"},
+    ),
+    Fault(
+        "split-among-the-granted",
+        "A split is divided among those of its backends that the client may call.",
+        frozenset(),
+        lambda: _ByWhatTheCallerMay(_those_granted),
+        shows={"interact-split-partial-authorisation": "split with a backend that is not granted: c"},
     ),
     Fault(
         "split-conditions-grant",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from reference.conversion import KEPT
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltWorld
 from reference.spoiler import Faithful
 from reference.world import Object, World, annotations_of
 
+_CONSISTENCY = "common-multi-version-consistency"
 _FORGOTTEN = "reference.smi-conformance.dev/forgotten"
 
 
@@ -37,6 +39,26 @@ class _DigitsTaken(Faithful):
             for backend, weight in zip(item["spec"]["backends"], written, strict=True)
         ]
         return {**item, "spec": {**item["spec"], "backends": backends}}
+
+
+class _Renamed(Faithful):
+    """Converts splits by writing another apiVersion over them."""
+
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        if item["kind"] != "TrafficSplit":
+            return item
+        return {**source, "apiVersion": item["apiVersion"]}
+
+
+class _PortsDropped(Faithful):
+    """Loses the port of a target on the way to a version that has none."""
+
+    def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
+        if item["kind"] != "TrafficTarget":
+            return item
+        metadata = item["metadata"]
+        kept = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != KEPT}
+        return {**item, "metadata": {**metadata, "annotations": kept}}
 
 
 def _digits(weight: object) -> int:
@@ -71,13 +93,21 @@ FAULTS = (
         frozenset(
             {
                 "split-schema-v1alpha3-v1alpha4",
+                "split-matches-select-traffic",
+                "split-matches-others-to-root",
+                "split-matches-whole-group",
+                "split-matches-group-update",
+                "interact-split-matches-with-target-routes",
+                "interact-shared-group",
                 "common-version-compat-matrix",
                 "common-crud-with-standard-tools",
+                "common-dynamic-reconfiguration",
             }
         ),
         _MatchesDropped,
         origins=("split-matches-silently-dropped",),
         versions="split=v1alpha3",
+        shows={_CONSISTENCY: "split read in another version: unacceptable"},
     ),
     Fault(
         "conversion-takes-digits",
@@ -85,6 +115,21 @@ FAULTS = (
         frozenset({"split-v1alpha1-quantity-weights", "split-schema-v1alpha1"}),
         _DigitsTaken,
         versions="split=v1alpha1",
+        shows={_CONSISTENCY: "weights of an earlier version in traffic: unacceptable"},
+    ),
+    Fault(
+        "conversion-renames-splits",
+        "A split is converted by writing another apiVersion over it: 500m is no weight there.",
+        frozenset(),
+        _Renamed,
+        shows={_CONSISTENCY: "split read in another version: c"},
+    ),
+    Fault(
+        "conversion-drops-ports",
+        "A target of v1alpha2 loses its port when it is stored in a version that has none.",
+        frozenset(),
+        _PortsDropped,
+        shows={_CONSISTENCY: "port of a target of an earlier version: unacceptable"},
     ),
     Fault(
         "specs-version-resolves-to-nothing",

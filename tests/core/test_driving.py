@@ -291,6 +291,15 @@ class TestTheDriver:
             driver.send([call], ledgers=["main/v1"])
         driver.send([call], ledgers=["main/v1"])
 
+    def test_tells_probes_apart_whose_pods_have_one_name_in_two_namespaces(
+        self, driver: Driver, scenario: Scenario
+    ) -> None:
+        pods = [scenario.arena.pod(f"{part}/server") for part in ("access", "metrics")]
+        assert pods[0].name == pods[1].name
+        call = scenario.call("main/client", "main/going", requests=9)
+        driver.send([call], ledgers=["access/server", "metrics/server"])
+        driver.send([call], ledgers=["access/server", "metrics/server"])
+
     def test_does_not_take_a_full_ledger_for_one_that_holds_everything(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:

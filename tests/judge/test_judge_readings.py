@@ -84,6 +84,61 @@ def test_trials_of_one_question_that_differ_show_no_reading() -> None:
     assert "again: answered by v1 120" in found.seen
 
 
+def test_readings_that_look_alike_in_one_trial_are_told_apart_by_another() -> None:
+    looks = (Look("ab", ("v1",)), Look("c", ("v2",)))
+    alike = replace(asked(traffic({"v1": 60}), "alike"), looks=looks)
+    assert only(read(alike)).letter == "a"
+    assert only(read(alike, asked(silence()))).letter == "a"
+    assert only(read(alike, asked(traffic({"v1": 60})))).letter == "b"
+    assert only(read(alike, asked(traffic({"v2": 60, "v3": 60})))).letter == ""
+
+
+@pytest.mark.parametrize(
+    ("answered", "letter"),
+    [({"v2": 90, "v3": 10}, "a"), ({"v2": 10, "v3": 90}, "b"), ({"v2": 50, "v3": 50}, "")],
+    ids=["v2", "v3", "neither"],
+)
+def test_a_reading_may_be_told_by_who_answers_most(answered: dict[str, int], letter: str) -> None:
+    both = ("v2", "v3")
+    looks = (Look("a", both, most="v2"), Look("b", both, most="v3"))
+    assert only(read(replace(asked(traffic(answered)), looks=looks))).letter == letter
+
+
+class TestAFieldThatItsVersionDoesNotDefine:
+    looks = (Look("a", kept=False), Look("b", refused=True), Look("c", kept=True))
+
+    def asked(self, returned: dict[str, object] | None, field: str = "spec.backends.1.odd") -> Question:
+        one = replace(asked(silence()), looks=self.looks, field=field)
+        if returned is None:
+            return replace(one, sample=None, refusal=REFUSAL, stored=REFUSAL)
+        return replace(one, stored=Attempt("zeros", "either", {}, 201, returned=returned))
+
+    @pytest.mark.parametrize(
+        ("returned", "letter"),
+        [
+            ({"spec": {"backends": [{}, {"odd": None}]}}, "c"),
+            ({"spec": {"backends": [{"odd": 1}, {}]}}, "a"),
+            ({"spec": {"backends": [{"odd": 1}]}}, "a"),
+            ({"spec": {"backends": {"1": {"odd": 1}}}}, "c"),
+            ({"spec": "odd"}, "a"),
+            ({}, "a"),
+            (None, "b"),
+        ],
+        ids=["kept", "in another entry", "no such entry", "no list", "no object", "nothing", "refused"],
+    )
+    def test_is_looked_for_in_what_was_stored(self, returned: dict[str, object] | None, letter: str) -> None:
+        assert only(read(self.asked(returned))).letter == letter
+
+    def test_is_told_in_words(self) -> None:
+        kept = only(read(self.asked({"matches": []}, "matches"))).seen
+        assert kept.startswith("zeros: stored with matches; 10 of 10 requests failed")
+        dropped = only(read(self.asked({}, "matches"))).seen
+        assert dropped.startswith("zeros: stored without matches; 10 of 10")
+
+    def test_is_in_question_only_where_one_is_named(self) -> None:
+        assert only(read(replace(asked(silence()), looks=self.looks))).letter == ""
+
+
 def test_what_no_reading_excuses_is_said_and_does_not_fail() -> None:
     found = read(asked(traffic({"v3": 120})))
     assert found.verdict is Verdict.PASS

@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from compiler_worlds import group, split, tcp_route, world
+from compiler_worlds import group, rule, split, target, tcp_route, world
 
 from conformance import catalogue, profiles, suites_index
 from conformance.drive.version_sets import holds_for, parse_wish, sets
@@ -61,6 +61,10 @@ def test_a_definition_is_changed_in_a_copy(fault: str) -> None:
         ("crd-v1alpha2-wants-quantities", "v1alpha4", split("web", {"v1": 50}), True, True),
         ("crd-takes-any-method", "v1alpha4", group("g", {"name": "m", "methods": ["get"]}), False, True),
         ("crd-ports-by-name", "v1alpha4", {"spec": {"matches": {"ports": ["http"]}}}, False, True),
+        ("crd-groups-of-any-shape", "v1alpha4", {"matches": []}, False, True),
+        ("crd-groups-without-spec", "v1alpha3", {"matches": []}, False, True),
+        ("crd-groups-without-spec", "v1alpha2", {"spec": {"matches": []}}, False, False),
+        ("groups-without-spec-are-any", "v1alpha4", {"spec": {}}, False, False),
         ("crd-tcproute-prunes-ports", "v1alpha4", {"spec": {"matches": {"ports": ["http"]}}}, False, True),
     ],
 )
@@ -84,6 +88,14 @@ def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
         assert any(holds_for(catalogue.load()[one], versions) for versions in spoken), one
 
 
+def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:
+    bare = group("bare")
+    del bare["spec"]
+    spoiler = FAULTS["groups-without-spec-are-any"].spoiler()
+    groups = policies_of(spoiler.world(world(bare, group("empty")))).groups
+    assert {name: len(one.matches) for (_, name), one in groups.items()} == {"bare": 1, "empty": 0}
+
+
 def test_matches_are_dropped_on_the_way() -> None:
     source = convert(split("web", {"v1": 1}, matches=["a"]), "split.smi-spec.io/v1alpha3")
     stored = convert(source, "split.smi-spec.io/v1alpha4")
@@ -100,6 +112,24 @@ def test_the_digits_of_a_quantity_are_taken_for_its_value() -> None:
     assert [entry["weight"] for entry in stored["spec"]["backends"]] == [1, 500]
     back = convert(stored, "split.smi-spec.io/v1alpha1")
     assert [entry["weight"] for entry in back["spec"]["backends"]] != [1, "500m"]
+
+
+def test_a_split_that_is_renamed_keeps_the_words_of_its_version() -> None:
+    old = convert(split("web", {"v1": 1, "v2": 2}), "split.smi-spec.io/v1alpha1")
+    old["spec"]["backends"][0]["weight"] = "500m"
+    stored = convert(old, "split.smi-spec.io/v1alpha4")
+    spoilt = FAULTS["conversion-renames-splits"].spoiler().converted(stored, old)
+    assert spoilt == {**old, "apiVersion": "split.smi-spec.io/v1alpha4"}
+
+
+def test_a_port_is_dropped_on_the_way_and_the_grant_stays() -> None:
+    source = convert(target("v1", ["client"], [rule("HTTPRouteGroup", "g")]), "access.smi-spec.io/v1alpha2")
+    source["spec"]["destination"]["port"] = 8080
+    stored = convert(source, "access.smi-spec.io/v1alpha3")
+    spoilt = FAULTS["conversion-drops-ports"].spoiler().converted(stored, source)
+    found = [policies_of(world(one)).targets["shop", "target"] for one in (source, spoilt)]
+    assert [one.port for one in found] == [8080, None]
+    assert found[0].rules == found[1].rules
 
 
 def test_groups_of_one_version_are_not_found_and_those_of_others_are() -> None:

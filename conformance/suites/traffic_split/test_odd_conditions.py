@@ -22,6 +22,7 @@ SERVERS = ["main/v1", "main/v2", "main/v3"]
 ROOT, TAKEN = ("v1",), ("v2",)
 BETA = {"x-beta": "yes"}
 EVERYBODY = "the split is for everybody"
+AT_TOP = "matches of the A/B example at top level"
 
 TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
     "header on another path": (
@@ -72,9 +73,36 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
         {"headers": {"x-side": "there"}},
         (Look("a", ROOT), Look("b", TAKEN)),
     ),
+    "Firefox": (
+        "ab-example",
+        AT_TOP,
+        {"headers": {"user-agent": "Mozilla Firefox 1"}},
+        (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
+    ),
+    "another browser": (
+        "ab-example",
+        AT_TOP,
+        {"headers": {"user-agent": "Mozilla Chrome 1"}},
+        (Look("ab", ROOT), Look("a", refused=True), Look("", TAKEN, finding=EVERYBODY)),
+    ),
+    "90 to 10": (
+        "canary-example",
+        "shares of the canary example",
+        {},
+        (
+            *(Look("a", by, most="v2") for by in (("v2",), ("v2", "v3"))),
+            *(Look("b", by, most="v3") for by in (("v3",), ("v2", "v3"))),
+        ),
+    ),
 }
 """By trial: the root, the question, what is sent, and how the readings look."""
+EXAMPLES = ("90 to 10", "Firefox", "another browser")
 PATHS = ("header on another path", "path alone", "another path")
+
+
+def at_top(group: dict[str, Any]) -> dict[str, Any]:
+    """A group with its body where specs v1alpha2 had it, as in the specification's example."""
+    return {**{key: value for key, value in group.items() if key != "spec"}, **group["spec"]}
 
 
 @driven
@@ -90,7 +118,13 @@ def seen(scenario: Scenario) -> Observed[Effect]:
         Trial(name, of, call(root, **what), looks, ROOT, about=root, awaited=root == "awaited")
         for name, (root, of, what, looks) in TRIALS.items()
     ]
-    odd = Odd(trials, ["2-odd.yaml"], SERVERS, late=["4-late.yaml"])
+    odd = Odd(
+        trials,
+        ["2-odd.yaml", "2-examples.yaml"],
+        SERVERS,
+        late=["4-late.yaml"],
+        misshapen=[("2-misshapen.yaml", at_top)],
+    )
     return observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
 
 
@@ -121,3 +155,11 @@ def test_in_which_namespaces_a_group_is_looked_up(
 ) -> None:
     effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
     verdict(judge.reading(effect, seen.about("elsewhere", "namesake"), unrelated(seen)))
+
+
+@pytest.mark.requirement("split-example-errata")
+def test_what_becomes_of_the_examples_that_contradict_the_rest(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
+    verdict(judge.reading(effect, seen.about(*EXAMPLES), unrelated(seen)))

@@ -1,0 +1,71 @@
+"""Objects written in one version of their kind and read in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from conformance.catalogue import GROUPS
+from conformance.clusters import Object
+from conformance.drive.reading import served_kinds
+from conformance.drive.scenario import Scenario
+from conformance.evidence import Conversion
+
+Edit = Callable[[dict[str, Any]], dict[str, Any]]
+"""Says the same in other words of the version that an object is written in."""
+_SHORT = {group: short for short, group in GROUPS.items()}
+
+
+def versions_there(scenario: Scenario) -> dict[str, list[str]]:
+    """By kind, the versions that are claimed and served, the oldest first. Raises ClusterError."""
+    claims = scenario.profile.claims.by_group()
+    found: dict[str, list[str]] = {}
+    for group, version, kind in sorted(served_kinds(scenario.cluster)):
+        if version in claims.get(_SHORT[group], ()):
+            found.setdefault(kind, []).append(version)
+    return found
+
+
+def write(scenario: Scenario, items: Iterable[Object], versions: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Those of the objects as a fixture has them for which other versions than the scenario's have words."""
+    spoken = {**scenario.versions, **versions}
+    return replace(scenario.writer, versions=spoken).expressible(items)
+
+
+def conversions(scenario: Scenario, items: Iterable[Object], edit: Edit) -> list[Conversion]:
+    """Each object written in the older and read in the newer of the version spoken and any other.
+
+    Objects of a group that is not spoken are left out. Where no other version of its kind is claimed and
+    served there is one conversion that says so. Raises ClusterError where the API server does not take an
+    object.
+    """
+    there = versions_there(scenario)
+    return [one for item in items for one in _of(scenario, item, there.get(str(item["kind"]), []), edit)]
+
+
+def _of(scenario: Scenario, item: Object, there: list[str], edit: Edit) -> Iterator[Conversion]:
+    kind, group = str(item["kind"]), str(item["apiVersion"]).partition("/")[0]
+    spoken = scenario.versions.get(_SHORT[group])
+    if spoken is None:
+        return
+    others = [version for version in there if version != spoken]
+    if not others:
+        yield Conversion(kind, spoken)
+    for other in others:
+        older, newer = sorted((spoken, other))
+        renamed = {**item, "metadata": {**item["metadata"], "name": f"{item['metadata']['name']}-{older}"}}
+        sent = write(scenario, [renamed], {_SHORT[group]: older})
+        meant = write(scenario, [renamed], {_SHORT[group]: newer})
+        if sent and meant:
+            yield _read(scenario, edit(sent[0]), meant[0])
+
+
+def _read(scenario: Scenario, sent: Object, meant: Object) -> Conversion:
+    scenario.apply_objects([sent])
+    kind, metadata = str(sent["kind"]), sent["metadata"]
+    path = scenario.cluster.path(meant["apiVersion"], kind, metadata["namespace"], metadata["name"])
+    answer = scenario.cluster.request("GET", path)
+    read = answer.body if isinstance(answer.body, Mapping) and answer.status == 200 else {}
+    older, newer = (str(one["apiVersion"]).rpartition("/")[2] for one in (sent, meant))
+    return Conversion(kind, older, newer, sent, meant, read, answer.status)

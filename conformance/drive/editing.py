@@ -1,0 +1,62 @@
+"""Steady traffic over several edits, and which of its answers are known to belong to which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from conformance.drive.scenario import Scenario
+from conformance.drive.traffic import Manner, Steady
+from conformance.evidence import Call, Course, Edit, Settling
+
+RATE_PER_S = 600.0
+"""How many requests are sent in a second, where each is answered before the next is due."""
+SEEN_PER_S = 500.0
+"""How many of them there must have been for each second of the stable window."""
+LONGEST_S = 120.0
+
+
+def course(
+    scenario: Scenario,
+    call: Call,
+    edits: Sequence[tuple[str, str, str]],
+    servers: Sequence[str],
+    manner: Manner,
+) -> Course:
+    """Make edits while a call is made steadily. Each is a file, who answers before it, and who after it.
+
+    Clocks of clients and of this process are not compared. What servers have seen is read once the API server
+    has answered: with one request under way at a time, all but that one of the later ones were sent
+    afterwards. The next edit waits until the new state was seen for as many requests as the profile's stable
+    window has. An edit that is not seen in time is the last.
+    """
+    began = scenario.waiter.clock.now()
+    steady = scenario.driver.start(
+        replace(call, requests=1), manner, rate_per_s=RATE_PER_S, duration_s=LONGEST_S
+    )
+    made: list[Edit] = []
+    for file, old, new in edits:
+        scenario.apply(file)
+        accepted = steady.counts(servers)
+        settling, last = _held(scenario, steady, new, accepted, servers)
+        made.append(Edit(old, new, sum(accepted.values()) + 1, sum(last.values())))
+        if not settling.settled:
+            break
+    took = scenario.waiter.clock.now() - began
+    stretches, unanswered = steady.stop_in_order()
+    sent = sum(count for _, count in stretches) + unanswered
+    return Course(call, round(sent / took, 1) if took else RATE_PER_S, stretches, tuple(made), unanswered)
+
+
+def _held(
+    scenario: Scenario, steady: Steady, new: str, before: dict[str, int], servers: Sequence[str]
+) -> tuple[Settling, dict[str, int]]:
+    """Wait until a workload has answered for the stable window; the counts that were seen last."""
+    window_s = scenario.profile.converge.stable_s
+    last = dict(before)
+
+    def held() -> bool:
+        last.update(steady.counts(servers))
+        return last.get(new, 0) - before.get(new, 0) >= SEEN_PER_S * window_s
+
+    return scenario.until(held, f"{new} answers for {window_s:g} s"), last

@@ -1,0 +1,89 @@
+"""How edits arrive under steady traffic: when the old state was last seen, and whether it came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from conformance.evidence import Arrives, Course, Edit
+from conformance.judge.words import listed, number, sentences, several
+
+HELD_S = 0.1
+"""Seconds of answers by the new state alone after which it holds. Proxies with several threads may take a
+configuration up one thread after another, within milliseconds: answers that alternate so are no flapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What became of one edit, counted in answers to requests that were sent after it had been accepted.
+
+    ``old`` is how many there were up to the last by the old state before the new one held, None where it
+    never held; ``back`` how many were not by the new state afterwards.
+    """
+
+    old: int | None
+    back: int
+
+
+def outcome(course: Course) -> Arrives:
+    """How the edits arrived, all of them together."""
+    found = arrivals(course)
+    if not found or any(one.old is None for one in found):
+        return "never"
+    if any(one.back for one in found):
+        return "flapping"
+    return "later" if any(one.old for one in found) else "at once"
+
+
+def arrivals(course: Course) -> list[Arrival]:
+    """What became of each edit."""
+    return [_arrival(course, one) for one in course.edits]
+
+
+def _arrival(course: Course, edit: Edit) -> Arrival:
+    least = max(1, round(HELD_S * course.rate_per_s))
+    position = old = 0
+    held, back = False, 0
+    for server, count in _within(course, edit):
+        if held:
+            back += count if server != edit.new else 0
+        elif server == edit.new:
+            held = count >= least
+        else:
+            old = position + count
+        position += count
+    return Arrival(old if held else None, back)
+
+
+def _within(course: Course, edit: Edit) -> list[tuple[str, int]]:
+    """The stretches of the answers between an edit and the next."""
+    found: list[tuple[str, int]] = []
+    start = 0
+    # Servers may have seen requests whose answers were lost: so many answers fewer are known to be earlier.
+    until = edit.until - course.unanswered
+    for server, count in course.stretches:
+        first, last = max(start, edit.since), min(start + count, until)
+        if first < last:
+            found.append((server, last - first))
+        start += count
+    return found
+
+
+def told(course: Course) -> str:
+    """The arrivals in words, with the time after which the old state was not seen any more."""
+    found = arrivals(course)
+    if not found:
+        return "no edit was made"
+    delays = [_ms(one.old / course.rate_per_s) for one in found if one.old is not None]
+    back, missing = sum(one.back for one in found), len(found) - len(delays)
+    return sentences(
+        (
+            several(len(found), "edit"),
+            f"the old state seen until {listed(delays)} after they were accepted" if delays else "",
+            f"{several(back, 'answer')} by the old state after the new one had held" if back else "",
+            f"{several(missing, 'edit')} never held" if missing else "",
+        )
+    )
+
+
+def _ms(seconds: float) -> str:
+    return f"{number(round(1000 * seconds))} ms"

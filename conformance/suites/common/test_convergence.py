@@ -1,0 +1,61 @@
+"""How long edits take to be in force, by steady traffic over several of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.editing import course
+from conformance.drive.scenario import Division, Effect, Scenario, sampling
+from conformance.evidence import Course, Look, Question
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("common/convergence", arena=("main",), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3"]
+TURNS = 5
+"""Edits: only where no request after any of them met the old state are they in force when accepted."""
+TIME = "when an edit of a split is in force"
+LOOKS = (
+    Look("a", arrives="later"),
+    Look("b", arrives="at once"),
+    Look("a", arrives="flapping", finding="the old state comes back after the new one had held"),
+)
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The split as it was made, the steady traffic over its edits, and what it was in the end."""
+
+    made: Effect
+    course: Course
+    last: Effect
+
+
+@driven
+def turned(scenario: Scenario) -> Turned:
+    scenario.provide()
+    call = scenario.call("main/client", "main/turning", requests=200)
+
+    def division(server: str) -> Division:
+        return Division(call, frozenset({server}))
+
+    (made,) = scenario.effects([division("v2")], "to-v2.yaml", servers=SERVERS)
+    states = itertools.pairwise(itertools.islice(itertools.cycle(("v2", "v3")), TURNS + 1))
+    edits = [(f"to-{new}.yaml", old, new) for old, new in states]
+    during = course(scenario, call, edits, SERVERS, sampling(made.sample))
+    (last,) = scenario.samples([division("v3")], [made.sample], SERVERS)
+    return Turned(made, during, last)
+
+
+@pytest.mark.requirement("common-convergence-time")
+def test_when_edits_are_in_force(turned: Turned, verdict: Callable[[Judgement], None]) -> None:
+    effect = judge.everything_reaches(*turned.made[:2], "v2", turned.made.settling)
+    last = judge.everything_reaches(*turned.last[:2], "v3", turned.last.settling)
+    question = Question("steady traffic", TIME, LOOKS, course=turned.course)
+    verdict(judge.reading(effect, [question], last))

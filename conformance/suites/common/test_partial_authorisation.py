@@ -1,0 +1,57 @@
+"""What becomes of a split whose caller may reach some of its backends only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.evidence import Look
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "common/partial-authorisation", arena=("access",), groups=("split", "access", "specs")
+)
+
+CLIENT = "access/alpha"
+SERVERS = ["access/server", "access/other", "access/beta"]
+HALVED = "split with a backend that is not granted"
+OPENED = "a backend is reached that the caller is not granted"
+LOOKS = (
+    Look("a", ("server",), failing=True),
+    Look("b"),
+    Look("b", refused=True),
+    Look("c", ("server",)),
+    Look("", ("server", "other"), finding=OPENED),
+    Look("", ("server", "other"), failing=True, finding=OPENED),
+    Look("", ("other",), finding=OPENED),
+    Look("", ("other",), failing=True, finding=OPENED),
+)
+
+
+@driven
+def seen(scenario: Scenario) -> Observed[Effect]:
+    scenario.provide()
+
+    def permitted(server: str) -> Division:
+        call = scenario.call(CLIENT, "access/permitted", requests=200)
+        return Division(call, frozenset({server}), dead_before=True)
+
+    halved = scenario.call(CLIENT, "access/halved", requests=REQUESTS)
+    odd = Odd([Trial("halved", HALVED, halved, LOOKS, usual=(), about="halved")], ["2-halved.yaml"], SERVERS)
+    first, then = permitted("server"), permitted("beta")
+    return observe(scenario, odd, (first, "1-permitted.yaml"), (then, "3-permitted.yaml"))
+
+
+@pytest.mark.requirement("interact-split-partial-authorisation")
+def test_what_becomes_of_the_share_of_a_backend_that_the_caller_is_not_granted(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = seen.effect
+    effect = judge.opened(before, sample, {"server": 1}, settling)
+    edited = judge.everything_reaches(*seen.bystander[:2], "beta", seen.bystander.settling)
+    verdict(judge.reading(effect, seen.about("halved"), edited))

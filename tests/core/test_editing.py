@@ -1,0 +1,110 @@
+"""Steady traffic over edits: which answers are known to belong to which, by what servers had seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from conformance.drive.editing import SEEN_PER_S, course
+from conformance.drive.scenario import Scenario
+from conformance.drive.traffic import Driver, Manner
+from conformance.evidence import Call, Edit
+from conformance.session import Session
+
+from .virtual import VirtualClock
+
+CALL = Call("main/client", "turning", 8080, 200)
+SERVERS = ["main/v2", "main/v3"]
+EDITS = [("to-v3.yaml", "v2", "v3"), ("to-v2.yaml", "v3", "v2")]
+
+
+@dataclass
+class Scripted:
+    """A driver whose steady traffic has been seen by servers as often as the script says."""
+
+    seen: list[dict[str, int]]
+    started: list[tuple[Call, Manner]] = field(default_factory=list)
+
+    def start(self, call: Call, manner: Manner, **how: float) -> Scripted:
+        self.started.append((call, manner))
+        return self
+
+    def counts(self, servers: Iterable[str]) -> dict[str, int]:
+        assert list(servers) == SERVERS
+        return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
+
+    def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
+        return (("v2", 900), ("v3", 100)), 3
+
+
+def counts(v2: int, v3: int) -> dict[str, int]:
+    return {"v2": v2, "v3": v3}
+
+
+@pytest.fixture
+def scenario(session: Session) -> Scenario:
+    session.arena.ready(["main"])
+    made = session.scenario("common/convergence")
+    made.provide()
+    return made
+
+
+def driven(scenario: Scenario, *seen: dict[str, int]) -> tuple[Any, Scripted]:
+    script = Scripted(list(seen))
+    scenario.driver = script  # type: ignore[assignment]
+    return course(scenario, CALL, EDITS, SERVERS, Manner(fresh=True)), script
+
+
+def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenario: Scenario) -> None:
+    least = round(SEEN_PER_S * scenario.profile.converge.stable_s)
+    found, script = driven(
+        scenario,
+        counts(100, 0),
+        counts(110, least - 1),
+        counts(110, least),
+        counts(120, least + 2),
+        counts(120 + least, least + 5),
+    )
+    assert found.edits == (
+        Edit("v2", "v3", 101, 110 + least),
+        Edit("v3", "v2", 123 + least, 125 + 2 * least),
+    )
+    assert (found.stretches, found.unanswered) == ((("v2", 900), ("v3", 100)), 3)
+    # One request under way at a time: that is what makes the order of answers one in time.
+    assert [(call.requests, manner.fresh) for call, manner in script.started] == [(1, True)]
+
+
+def test_the_rate_is_the_one_that_was_reached(scenario: Scenario, clock: VirtualClock) -> None:
+    least, began = round(SEEN_PER_S * scenario.profile.converge.stable_s), clock.now()
+    found, _ = driven(
+        scenario, counts(1, 0), counts(1, 1), counts(1, least), counts(1, least), counts(least + 1, least)
+    )
+    assert found.rate_per_s == round(1003 / (clock.now() - began), 1)
+
+
+def test_an_edit_that_is_not_seen_is_the_last(scenario: Scenario) -> None:
+    found, _ = driven(scenario, counts(100, 0))
+    assert found.edits == (Edit("v2", "v3", 101, 100),)
+
+
+def test_answers_are_put_into_the_order_of_their_requests(
+    session: Session, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        [2, 1, "v3", 8080, 200, 1, None],
+        [0, 1, "v2", 8080, 200, 1, None],
+        [3, 1, None, None, None, 1, "reset"],
+    ]
+    rows += [[1, 1, "v2", 8080, 200, 1, None], [4, 1, "v3", 8080, None, 1, "timeout"]]
+    steady = session.driver.start(
+        scenario.call("main/client", "main/turning"), rate_per_s=500.0, duration_s=1.0
+    )
+    lines = [
+        {"batch": steady.name, "observations": rows},
+        {"kind": "end", "complete": True, "batches": {steady.name: {"observations": 5, "complete": True}}},
+    ]
+    monkeypatch.setattr(Driver, "_ctl", lambda *_, **__: lines)
+    assert steady.stop_in_order() == ((("v2", 2), ("v3", 1)), 2)

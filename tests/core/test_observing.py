@@ -1,0 +1,75 @@
+"""Objects that are not in their version's shape: created, refused, or neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.clusters import Answer, ClusterError
+from conformance.drive.dry_run import RELAXED, attempt
+from conformance.drive.observing import _misshapen
+from conformance.drive.scenario import Scenario
+from conformance.session import Session
+
+from .fake_cluster import FakeCluster
+
+FILE = "2-misshapen.yaml"
+MATCHES = [{"name": "firefox-users", "headers": {"user-agent": ".*Firefox.*"}}]
+
+
+@pytest.fixture
+def scenario(session: Session) -> Scenario:
+    session.arena.ready(["main"])
+    return session.scenario("traffic-split/odd-conditions")
+
+
+def as_it_is(item: dict[str, Any]) -> dict[str, Any]:
+    return item
+
+
+def at_top(item: dict[str, Any]) -> dict[str, Any]:
+    return {**{key: item[key] for key in ("apiVersion", "kind", "metadata")}, **item["spec"]}
+
+
+def test_one_that_is_taken_is_made_and_withdrawn_at_the_end(scenario: Scenario, cluster: FakeCluster) -> None:
+    made = _misshapen(scenario, [(FILE, as_it_is)])["ab-example"]
+    assert made.accepted
+    assert made.returned["spec"]["matches"] == MATCHES
+    key = ("HTTPRouteGroup", "smi-main-r1", "ab-example")
+    assert key in cluster.objects
+    scenario.withdraw()
+    assert key not in cluster.objects
+
+
+def test_one_that_is_refused_is_a_refusal_of_what_was_sent(scenario: Scenario) -> None:
+    refused = _misshapen(scenario, [(FILE, at_top)])["ab-example"]
+    assert (refused.status, refused.sent["matches"]) == (422, MATCHES)
+    assert scenario.applied == []
+
+
+@pytest.mark.parametrize("status", [401, 404, 409, 500])
+def test_trouble_is_no_refusal(scenario: Scenario, cluster: FakeCluster, status: int) -> None:
+    cluster.on_trial = lambda item: (
+        Answer(status, {"message": "no"})
+        if item["metadata"]["name"] == "ab-example"
+        else Answer(201, dict(item))
+    )
+    with pytest.raises(ClusterError, match=f"HTTPRouteGroup ab-example was not created: no .HTTP {status}"):
+        _misshapen(scenario, [(FILE, at_top)])
+
+
+def test_where_header_filters_cannot_be_written_nothing_is_created(
+    scenario: Scenario, cluster: FakeCluster
+) -> None:
+    cluster.on_trial = lambda item: Answer(422, {"message": "no headers"})
+    assert not _misshapen(scenario, [(FILE, as_it_is)])["ab-example"].accepted
+    assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects
+
+
+def test_a_trial_keeps_nothing_and_a_relaxed_request_does(scenario: Scenario, cluster: FakeCluster) -> None:
+    (item,) = scenario.objects(FILE)
+    assert attempt(cluster, item, "for trial").accepted
+    assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects
+    assert attempt(cluster, item, "relaxed", options=RELAXED).accepted
+    assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") in cluster.objects
