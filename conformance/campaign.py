@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,8 +65,7 @@ class Campaign:
 def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator[Outcome]:
     """What becomes of each fault of the campaign whose turn it is, as it ends.
 
-    A fault is taken from ``turn`` when the one before it begins. Raises ClusterError when the cluster or the
-    reference mesh fails.
+    Raises ClusterError when the cluster or the reference mesh fails.
     """
     session = Session(
         campaign.profile.model_copy(update={"converge": CONVERGE}), cluster, image=campaign.image
@@ -80,16 +78,11 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator
     parts = campaign.parts()
     try:
         session.arena.prepare(parts)
-        turns = iter(turn)
-        fault = next(turns, None)
-        while fault is not None:
-            following = next(turns, None)
-            soon = [fault] if following is None else [fault, following]
-            entries = itertools.chain.from_iterable(concerned(one, campaign.also) for one in soon)
-            session.provide(entry.scenario.folder for entry in entries)
+        for fault in turn:
+            # Not those of the next as well: what they say of the pods' ports may hide the fault.
+            session.provide(entry.scenario.folder for entry in concerned(fault, campaign.also))
             session.arena.ready(parts)
             yield _judge(session, fault, campaign.also)
-            fault = following
     finally:
         cluster.delete([SWITCH_OBJECT])
         session.arena.remove()

@@ -31,7 +31,7 @@ class _Counter(Protocol):
 
 def jobs() -> int:
     """How many clusters keep this machine's processors busy without starving each other."""
-    return len(os.sched_getaffinity(0)) + 1
+    return len(os.sched_getaffinity(0))
 
 
 def run(asked: Campaign, jobs: int) -> Iterator[Outcome]:

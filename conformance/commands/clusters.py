@@ -67,7 +67,7 @@ def add(commands: Commands) -> None:
         "--jobs",
         type=_count,
         metavar="N",
-        help="embedded clusters to do it in side by side (default: one more than there are processors)",
+        help="embedded clusters to do it in side by side (default: as many as there are processors)",
     )
     faults.add_argument(
         "--format", choices=("text", "json", "markdown"), default="text", help="(default: %(default)s)"

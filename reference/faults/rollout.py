@@ -14,8 +14,9 @@ from reference.metrics import Figures
 from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, name_of, namespace_of
 
-_ON_ITS_WAY_S = 0.3
-"""How long an edit is on its way."""
+_A_MOMENT_S = 0.3
+_A_WHILE_S = 1.0
+"""How long an edit is on its way; a while is longer than a busy machine takes to poll and draw a sample."""
 _TURNS = 3
 """How often a split turns from one service to another until its former state comes back."""
 _HOLDS_S, _BACK_S = 0.15, 0.1
@@ -93,14 +94,15 @@ def _zero_refused(configuration: Configuration, world: World, workload: Workload
 class _EditsOnTheirWay(Faithful):
     """For a moment after each edit of a split, shows something else in its place."""
 
-    def __init__(self, meanwhile: Callable[[Object], list[Object]]) -> None:
+    def __init__(self, meanwhile: Callable[[Object], list[Object]], seconds: float) -> None:
         self._meanwhile = meanwhile
+        self._seconds = seconds
         self._spec: dict[str, object] = {}
         self._edited_at: dict[str, float] = {}
 
     def observe(self, figures: Figures) -> bool:
         now = time.monotonic()
-        over = [uid for uid, at in self._edited_at.items() if now - at > _ON_ITS_WAY_S]
+        over = [uid for uid, at in self._edited_at.items() if now - at > self._seconds]
         for uid in over:
             del self._edited_at[uid]
         return bool(over)
@@ -216,13 +218,13 @@ FAULTS = (
         "split-edits-remove-first",
         "An edited split is gone for a moment before its new weights hold.",
         frozenset({"interact-canary-rollout"}),
-        lambda: _EditsOnTheirWay(_nothing_at_first),
+        lambda: _EditsOnTheirWay(_nothing_at_first, _A_MOMENT_S),
     ),
     Fault(
         "split-edits-overshoot",
         "After an edit everything goes to the last backend for a moment.",
         frozenset({"interact-canary-rollout", "split-live-edits"}),
-        lambda: _EditsOnTheirWay(_everything_to_the_last),
+        lambda: _EditsOnTheirWay(_everything_to_the_last, _A_WHILE_S),
     ),
     Fault(
         "split-old-state-comes-back",

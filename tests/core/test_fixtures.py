@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from conformance.drive.manifests import (
     folder,
     load,
 )
+from conformance.drive.scenario import SERVICES
 from conformance.drive.versions import NotExpressible, render
 
 ROOT = Path(str(folder()))
@@ -73,6 +75,16 @@ class TestEveryFixture:
     def test_of_a_scenario_belongs_to_a_suite(self) -> None:
         used = {entry.scenario.folder for entry in suites_index.index()} | {"workloads", "permits"}
         assert {str(Path(file).parent) for file in FILES} <= used
+
+    def test_of_services_has_names_that_no_other_has(self) -> None:
+        """Services of scenarios come and go beside each other: one would be taken back with the other."""
+        where = [
+            (item["metadata"]["namespace"], item["metadata"]["name"])
+            for file in FILES
+            if file.endswith(f"/{SERVICES}")
+            for item in load(file)
+        ]
+        assert [one for one, times in Counter(where).items() if times > 1] == []
 
     def test_is_a_copy_that_may_be_changed(self) -> None:
         load("workloads/main.yaml")[0]["metadata"]["name"] = "changed"

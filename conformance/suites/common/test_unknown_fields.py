@@ -96,7 +96,7 @@ def trials(scenario: Scenario) -> list[Trial]:
         Trial(
             name,
             PORT,
-            call("access/gamma", "access/both-ports", path, port),
+            call("access/gamma", "access/either-port", path, port),
             looks,
             usual=(),
             about="with-port",
