@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from conformance.evidence import Settling, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
-from conformance.judge.statistics import LEAST, regions
+from conformance.judge.statistics import LEAST, regions, rotation
 from conformance.judge.words import counted, number, several
 from conformance.verdict import Judgement, Verdict
 
@@ -28,8 +28,8 @@ def stepped(
     the end of the region that ``statistics.regions`` gives for that weight alone, so a mesh whose every draw
     is by one of the two weights is outside with no more than its α. The same holds of each stretch of the
     traffic, which together may err as often as the whole: a swing of a moment shows there, however long the
-    rest is. A claim of preservation: nothing is concluded unless ``effect``, a judgement of the same change,
-    is a pass.
+    rest is. A rotation is within as well, in whichever order it serves the backends of a turn. A claim of
+    preservation: nothing is concluded unless ``effect``, a judgement of the same change, is a pass.
     """
     asked = (
         "every request of the change goes to a backend of either step, within their shares, and none fails"
@@ -77,9 +77,8 @@ def _outside(
     answered: Mapping[str, int], sent: int, earlier: Mapping[str, int], later: Mapping[str, int], parts: int
 ) -> Iterator[str]:
     names = sorted({*earlier, *later})
-    ends = [
-        regions(sent, {name: weights.get(name, 0) for name in names}, parts) for weights in (earlier, later)
-    ]
+    steps = [{name: weights.get(name, 0) for name in names} for weights in (earlier, later)]
+    ends = [end for step in steps for end in (regions(sent, step, parts), rotation(sent, step))]
     for name in names:
         low, high = min(end[name].low for end in ends), max(end[name].high for end in ends)
         got = answered.get(name, 0)

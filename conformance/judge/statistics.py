@@ -84,6 +84,24 @@ def regions(n: int, weights: Mapping[str, int], parts: int = 1) -> dict[str, Reg
     return {server: acceptance(n, share, alpha) for server, share in expected_shares(weights).items()}
 
 
+def rotation(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
+    """The counts of each backend in any ``n`` requests of a rotation, which serves each by its weight.
+
+    That of a rotation which serves the backends one after the other: none scatters more. Over less than a
+    turn, which is as many requests as all weights together, it scatters more than random draws do. Raises
+    ValueError for unusable weights or a negative n.
+    """
+    if n < 0:
+        raise ValueError(f"{n} draws cannot be made")
+    turn = sum(weights.values())
+    expected_shares(weights)
+    turns, rest = divmod(n, turn)
+    return {
+        server: Region(n, turns * weight + max(0, rest - turn + weight), turns * weight + min(weight, rest))
+        for server, weight in weights.items()
+    }
+
+
 def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
     """The part of the traffic that each backend is due; raises ValueError for unusable weights."""
     total = sum(weights.values())

@@ -54,6 +54,17 @@ def test_draws_by_one_of_the_two_weights_pass() -> None:
     assert judged(shares(*[0] * 10, *drawn)).passed
 
 
+def test_a_rotation_that_serves_one_backend_after_the_other_passes() -> None:
+    turn = ["v1"] * 75 + ["fresh"] * 25
+    served = [*(turn * 30), *["fresh"] * 600]
+    pieces = [served[start : start + 60] for start in range(0, len(served), 60)]
+    stretches = tuple({name: piece.count(name) for name in ("v1", "fresh")} for piece in pieces)
+    assert {"v1": 60, "fresh": 0} in stretches
+    whole = traffic({name: served.count(name) for name in ("v1", "fresh")})
+    found = stepped(SEEN, replace(whole, stretches=stretches), QUARTER, {"v1": 0, "fresh": 100}, SETTLED)
+    assert found.passed
+
+
 @pytest.mark.parametrize(
     "during",
     [

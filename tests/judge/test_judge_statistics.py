@@ -42,6 +42,17 @@ def verdict(counts: dict[str, int], weights: dict[str, int]) -> Verdict:
     return judge.shares(before, traffic(counts), weights, SETTLED).verdict
 
 
+@pytest.mark.parametrize("weights", [{"v1": 75, "v2": 25}, {"v1": 3, "v2": 1, "v3": 0}, {"v1": 0, "v2": 7}])
+@pytest.mark.parametrize("n", [0, 1, 4, 60, 101, 250])
+def test_the_counts_of_a_rotation_are_those_of_its_pieces(n: int, weights: dict[str, int]) -> None:
+    turn = [server for server, weight in weights.items() for _ in range(weight)]
+    served = turn * (n // len(turn) + 2)
+    pieces = [served[start : start + n] for start in range(len(turn))]
+    for server, region in statistics.rotation(n, weights).items():
+        counts = [piece.count(server) for piece in pieces]
+        assert (region.n, region.low, region.high) == (n, min(counts), max(counts))
+
+
 @pytest.mark.parametrize("share", [0.005, 0.1, 0.3, 0.5, 0.77, 0.999])
 @pytest.mark.parametrize("n", [1, 7, 135, 1000, 12345])
 def test_a_region_is_the_smallest_of_exact_equal_tails(n: int, share: float) -> None:
