@@ -57,25 +57,22 @@ def _destination(target: Object) -> Account:
 
 def _granted_with_the_root(world: World) -> World:
     """Whoever may call the root may call the backends of its split."""
-    targets = list(world.of("traffictargets"))
-    made: list[Object] = []
-    for split, roots, backends in _behind(world):
-        for target in targets:
-            for namespace, name in sorted(backends) if _destination(target) in roots else ():
-                copied: dict[str, Any] = copy.deepcopy(dict(target))
-                copied["metadata"]["name"] = f"{name_of(target)}-{name_of(split)}-{name}"
-                copied["spec"]["destination"].update(namespace=namespace, name=name)
-                made.append(copied)
-    return world.replacing("traffictargets", [*targets, *made])
+    return _granted_with(world, lambda roots, backends: roots)
 
 
 def _granted_with_one_another(world: World) -> World:
     """Whoever may call a backend of a split may call its other backends."""
+    return _granted_with(world, lambda roots, backends: backends)
+
+
+def _granted_with(world: World, whose: Callable[[set[Account], set[Account]], set[Account]]) -> World:
+    """What is granted at certain accounts of a split is granted at all of its backends."""
     targets = list(world.of("traffictargets"))
     made: list[Object] = []
-    for split, _, backends in _behind(world):
+    for split, roots, backends in _behind(world):
+        granted = whose(roots, backends)
         for target in targets:
-            for namespace, name in sorted(backends) if _destination(target) in backends else ():
+            for namespace, name in sorted(backends) if _destination(target) in granted else ():
                 copied: dict[str, Any] = copy.deepcopy(dict(target))
                 copied["metadata"]["name"] = f"{name_of(target)}-{name_of(split)}-{name}"
                 copied["spec"]["destination"].update(namespace=namespace, name=name)
