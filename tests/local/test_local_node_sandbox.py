@@ -24,8 +24,10 @@ pytestmark = pytest.mark.usefixtures("can_start")
 NOBODY = 65534
 WITHIN_S = 10.0
 RUNNER = """
-import sys
+import signal, sys
 sys.path.insert(0, sys.argv[1])
+# Tests that a shell runs in the background have it ignored, and so has all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from node_client import Node, pod, shell
 node = Node.start()
 left = node.run(pod("left", shell("setsid sleep 24680 & sleep 13579"))).ready()
