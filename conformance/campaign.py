@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 
 import pytest
@@ -170,7 +169,7 @@ def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> No
     """Run these tests on the session's arena. Raises ClusterError when pytest itself breaks down."""
     files = sorted({str(suites_index.SUITES / entry.file) for entry in entries})
     said = io.StringIO()
-    with contextlib.redirect_stdout(said):
+    with redirect_stdout(said):
         code = pytest.main(
             [*files, "--mesh", session.profile.name, "--assert=plain", "-q"],
             plugins=[plugin.Given(session=session)],
@@ -184,8 +183,12 @@ def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> No
 @contextmanager
 def switched_on(session: Session, fault: Fault) -> Iterator[None]:
     """The fault is in force within the block, and gone after it. Raises ClusterError if it does not take."""
-    with _changed(session, fault.change) if fault.change else contextlib.nullcontext():
-        if fault.change and fault.spoiler is Faithful:
+    with ExitStack() as stack:
+        if fault.change:
+            stack.enter_context(_changed(session, fault.change))
+        if fault.adds:
+            stack.enter_context(_added(session, fault.adds))
+        if (fault.change or fault.adds) and fault.spoiler is Faithful:
             yield
             return
         _switch(session, fault.id)
@@ -228,6 +231,15 @@ def _changed(session: Session, change: Change) -> Iterator[None]:
             within=SWITCHED_WITHIN_S,
             because="metrics served",
         )
+
+
+@contextmanager
+def _added(session: Session, objects: Sequence[Object]) -> Iterator[None]:
+    try:
+        session.cluster.apply(objects)
+        yield
+    finally:
+        session.cluster.delete(objects)
 
 
 def _put(cluster: Cluster, path: str, body: Object) -> None:

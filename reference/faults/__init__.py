@@ -2,7 +2,7 @@
 
 Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees
 it, a configuration after it, an object that is converted between versions, or an answer of the metrics API;
-some change an object of the cluster instead, or as well.
+some change an object of the cluster, or add some to it, instead or as well.
 The mesh itself has no branch for any of them.
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reference.spoiler import Faithful, Spoiler
+from reference.world import Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Fault:
     ``shows`` names readings of ambiguous requirements that must be seen under it, unlike without it, as
     "question: letter"; "question: unacceptable" where it brings about what no reading excuses, "question:
     none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
+    ``adds`` are objects that the cluster has under it, and not without it.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Fault:
     breaks: frozenset[str]
     spoiler: Callable[[], Spoiler] = Faithful
     change: Change | None = None
+    adds: tuple[Object, ...] = ()
     origins: tuple[str, ...] = ()
     versions: str = "newest"
     shows: Mapping[str, str] = field(default_factory=dict)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reference.faults import Change, Fault
-from reference.faults.spoilers import OpenToAll, SpoiltMetrics
+from reference.faults.spoilers import EdgesForPeople, SpoiltMetrics
 from reference.metrics import Figures, bucket_value, total
+from reference.names import METRICS_GROUP
 from reference.spoiler import Faithful, MetricsQuery
 
 Document = dict[str, Any]
@@ -131,6 +132,23 @@ def _nowhere(apiservice: Document) -> Document:
     return {**apiservice, "spec": spec}
 
 
+_NAME, _RBAC = "smi-metrics-readers", "rbac.authorization.k8s.io"
+_OPEN_TO_EVERYBODY: tuple[Document, ...] = (
+    {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": _NAME},
+        "rules": [{"apiGroups": [METRICS_GROUP], "resources": ["*"], "verbs": ["get", "list"]}],
+    },
+    {
+        "apiVersion": f"{_RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": _NAME},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": _NAME},
+        "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": "system:authenticated"}],
+    },
+)
+
 FAULTS = (
     Fault(
         "metrics-apiservice-points-nowhere",
@@ -201,8 +219,14 @@ FAULTS = (
     ),
     Fault(
         "metrics-open-to-everybody",
-        "Anybody may read all metrics.",
+        "What the mesh installs lets everybody who is known to the cluster read all metrics.",
         frozenset({"metrics-rbac"}),
-        OpenToAll,
+        adds=_OPEN_TO_EVERYBODY,
+    ),
+    Fault(
+        "metrics-edges-refused-to-accounts",
+        "The metrics API refuses edges to ServiceAccounts, whatever their role says.",
+        frozenset({"metrics-rbac"}),
+        EdgesForPeople,
     ),
 )

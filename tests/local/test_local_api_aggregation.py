@@ -144,6 +144,32 @@ def test_a_request_arrives_under_the_name_of_an_account(served: Served, pod: Htt
     assert "system:serviceaccounts:default" in seen["groups"]
 
 
+def test_what_rbac_refuses_is_not_handed_on(served: Served, pod: HttpsPod) -> None:
+    pod.begin(served)
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": "tea"},
+        "rules": [{"apiGroups": ["tea.example.org"], "resources": ["cups/handles"], "verbs": ["get"]}],
+    }
+    binding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "tea"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "tea"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "default", "name": "default"}],
+    }
+    served.cluster.apply([api_service(pod), role, binding])
+    available(served, "True")
+    cups, account = f"{API}/namespaces/default/cups", Account("default", "default")
+    refused = served.cluster.request("GET", cups, account=account)
+    assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+    assert 'cannot list resource "cups" in API group "tea.example.org"' in refused.body["message"]
+    assert served.cluster.request("GET", f"{cups}/one", account=account).status == 403
+    handed_on = served.cluster.request("GET", f"{cups}/one/handles", account=account)
+    assert handed_on.body["user"] == ["system:serviceaccount:default:default"]
+
+
 def test_an_api_is_discovered_as_long_as_it_is_registered(served: Served, pod: HttpsPod) -> None:
     served.cluster.apply([api_service(pod)])
     group = served.cluster.request("GET", "/apis/tea.example.org").body

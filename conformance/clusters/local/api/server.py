@@ -76,11 +76,12 @@ class ApiServer:
             if target is not None and (one := self._aggregation.find(target.group, target.version)):
                 return await self._hand_on(request, user, one)
             return web.json_response(self._discovery(request.path, target))
+        # First of all, as in Kubernetes: whoever serves an API is not asked for what RBAC refuses.
+        self._authorize(user, target.attributes(request.method, request.query))
         api_service = self._aggregation.find(target.group, target.version)
         if api_service is not None:
             return await self._hand_on(request, user, api_service)
         resource = find(self._resources(), target)
-        self._authorize(user, target.attributes(request.method, request.query))
         if watches(request.query) and request.method == "GET":
             return await self._watching.stream(request, resource, target)
         if target.subresource not in ("", "status"):
