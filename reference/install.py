@@ -26,7 +26,7 @@ from reference.objects import Manifest, certificates, crds, manifests, namespace
 from reference.own_traffic import OwnTraffic
 
 _MANAGER = "smi-reference-installer"
-_POLL_S = 0.25
+_POLL_S = 0.05
 
 # The API server is told of the service when it is there: a connection that it opens to the service's address
 # before the node knows where that leads may end anywhere, and is kept.

@@ -135,6 +135,7 @@ class Arena:
                     partial(self._ready_pods, namespace),
                     within=READY_WITHIN_S,
                     because=f"pods of {namespace} ready",
+                    longest_pause=0.1,
                 )
             except NotSeen as error:
                 raise NotReady(f"{error}; {self._unready(namespace)}") from error

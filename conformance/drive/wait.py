@@ -51,11 +51,14 @@ class Waiter:
     clock: Clock = field(default_factory=SystemClock)
     on_wait: OnWait = lambda because, elapsed, within: None
 
-    def until(self, check: Callable[[], T | None], *, within: float, because: str) -> tuple[T, float]:
+    def until(
+        self, check: Callable[[], T | None], *, within: float, because: str, longest_pause: float = 0.5
+    ) -> tuple[T, float]:
         """Call ``check`` until it returns something other than None or False.
 
         Returns that and the seconds it took. The first call is made at once, the pauses between calls grow
-        from 20 ms to 500 ms. Raises NotSeen after ``within`` seconds; exceptions of ``check`` pass through.
+        from 20 ms to ``longest_pause`` (seconds). Raises NotSeen after ``within`` seconds; exceptions of
+        ``check`` pass through.
         """
         start = self.clock.now()
 
@@ -66,7 +69,7 @@ class Waiter:
 
         retrying = Retrying(
             retry=retry_if_result(lambda result: result is None or result is False),
-            wait=wait_exponential(multiplier=0.02, exp_base=1.6, max=0.5),
+            wait=wait_exponential(multiplier=0.02, exp_base=1.6, max=longest_pause),
             stop=expired,
             sleep=self.clock.pause,
         )

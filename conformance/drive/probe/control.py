@@ -12,11 +12,14 @@ import contextlib
 import itertools
 import json
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from .execute import Execution
 from .ledger import ENTRIES_OF_A_BATCH, Ledger
-from .plan import PlanError, read_plan
+from .plan import Plan, PlanError, read_plan
+
+if TYPE_CHECKING:
+    from .execute import Execution
 
 LINE_LIMIT = 1 << 24
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -31,7 +34,7 @@ class _Background:
 
     def __init__(self, plan: Any) -> None:
         self.lines: list[bytes] = []
-        self.execution = Execution(plan, lambda line: self.lines.append(_line(line)))
+        self.execution = _execution(plan, lambda line: self.lines.append(_line(line)))
         self.task = asyncio.ensure_future(self.execution.run())
 
 
@@ -69,7 +72,7 @@ class Control:
     ) -> None:
         operation = request.get("op")
         if operation == "run":
-            execution = Execution(read_plan(request.get("plan")), lambda line: writer.write(_line(line)))
+            execution = _execution(read_plan(request.get("plan")), lambda line: writer.write(_line(line)))
             await _while_heard(execution, reader)
         elif operation == "start":
             handle = next(self._handles)
@@ -97,6 +100,13 @@ class Control:
         if type(entries) is not int or entries < 0:
             raise RequestError("entries is a number")
         return self._ledger.answer(batches, entries, bool(request.get("indices", False)))
+
+
+def _execution(plan: Plan, write: Callable[[dict[str, Any]], object]) -> Execution:
+    # Imported with the first plan: many workloads only serve, and start sooner without.
+    from .execute import Execution
+
+    return Execution(plan, write)
 
 
 async def _while_heard(execution: Execution, reader: asyncio.StreamReader) -> None:
