@@ -29,7 +29,6 @@ _MANY = 100_000
 _SERVICES: Final = {
     "/v3/discovery:listeners": "lds.json",
     "/v3/discovery:clusters": "cds.json",
-    "/v3/discovery:endpoints": "eds/",
     "/v3/discovery:routes": "rds/",
     "/v3/discovery:secrets": "sds/",
 }

@@ -17,7 +17,7 @@ from types import FrameType
 from reference.agent.counting import Counter
 from reference.agent.envoy import Envoy, EnvoyGone
 from reference.agent.link import Link, LinkError
-from reference.agent.rollout import Rollout, await_admin
+from reference.agent.rollout import Rollout
 from reference.agent.settings import Settings
 from reference.agent.xds import Board
 from reference.compiler.bootstrap import bootstrap
@@ -41,8 +41,9 @@ class Agent:
         document = bootstrap_from_agent(
             bootstrap(settings.node, admin_port=settings.admin_port, mark=settings.mark), str(socket)
         )
+        self._board = Board(socket)
         self._rollout = Rollout(
-            Board(socket),
+            self._board,
             lambda: self._envoy.stats(),
             lambda moment: self._envoy.complaints_since(moment),
         )
@@ -88,11 +89,11 @@ class Agent:
         version = identity = ""
         pause = _FIRST_PAUSE_S
         try:
-            await_admin(self._envoy.stats, lambda: self._envoy.process.poll() is None)
             while not self._stopping.is_set():
                 try:
                     delivery = link.poll(version, identity)
                     if delivery is not None:
+                        self._board.await_envoy()
                         error = self._rollout.apply(delivery.files, delivery.gone, whole=not delivery.base)
                         version, identity = delivery.version, delivery.identity
                         self._tell(version, error)

@@ -15,13 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from reference.agent.envoy import EnvoyGone
 from reference.agent.xds import Fate
 
 LISTENERS = "lds.json"
 CLUSTERS = "cds.json"
 ROOTS = (CLUSTERS, LISTENERS)
-_REFERRED_FROM = {"eds": CLUSTERS, "rds": LISTENERS}
+_REFERRED_FROM = {"rds": LISTENERS}
 _WARMING = "cluster_manager.warming_clusters"
 _OPENED = ("listener_manager.listener_create_success", "listener_manager.listener_create_failure")
 _REASON_S = 0.5
@@ -57,9 +56,8 @@ def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
     steps = [
         Step(changed("sds/", known=True) | changed("sds/", known=False), confirm=False),
         # Not referred to yet; what will refer to them warms up at once when they are there.
-        Step(changed("eds/", known=False) | changed("rds/", known=False), confirm=False),
+        Step(changed("rds/", known=False), confirm=False),
         *clusters.before,
-        Step(changed("eds/", known=True), confirm=True),
         Step(changed("rds/", known=True), confirm=True),
     ]
     if old.get(LISTENERS) != new[LISTENERS]:
@@ -99,7 +97,7 @@ class _ClusterChange:
 def name_in(text: str) -> str | None:
     """The name by which what is in a file is referred to; None if there is nothing in it."""
     resources = json.loads(text)["resources"]
-    name = resources[0].get("cluster_name") or resources[0].get("name") if resources else None
+    name = resources[0].get("name") if resources else None
     return str(name) if name else None
 
 
@@ -199,18 +197,3 @@ class Rollout:
 def _opened(stats: Stats) -> int:
     """How many listeners were opened so far. Envoy's worker opens the first when all else is initialised."""
     return sum(int(stats.get(name, "0")) for name in _OPENED)
-
-
-def await_admin(stats: Callable[[], Stats], alive: Callable[[], bool], within_s: float = 30.0) -> None:
-    """Waits until Envoy answers at all. Raises EnvoyGone when it ended or the time is up."""
-    deadline = time.monotonic() + within_s
-    pause = threading.Event()
-    while True:
-        try:
-            stats()
-        except EnvoyGone:
-            if not alive() or time.monotonic() > deadline:
-                raise
-            pause.wait(_POLL_S)
-        else:
-            return

@@ -13,7 +13,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from reference.agent.envoy import EnvoyGone
 from reference.delivery import path_of
 
 _HOLD_S = 1800.0
@@ -56,9 +58,16 @@ class Board:
         self._taken: dict[str, str] = {}
         self._refused: dict[str, str] = {}
         self._shown: dict[str, dict[str, _Shown]] = {}
+        self._bodies = Bodies()
+        self._asked = threading.Event()
         listening = threading.Event()
         threading.Thread(target=self._run, args=(listening,), daemon=True).start()
         listening.wait()
+
+    def await_envoy(self, within_s: float = 30.0) -> None:
+        """Waits until Envoy asked for the first time. Raises EnvoyGone when it does not."""
+        if not self._asked.wait(within_s):
+            raise EnvoyGone(f"Envoy asked for no configuration within {within_s:g} s")
 
     def publish(self, files: Mapping[str, str]) -> None:
         """Offers files in place of those of the same path."""
@@ -135,7 +144,8 @@ class Board:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                path, have = await _request(reader)
+                path, have = await _request(reader, self._bodies)
+                self._asked.set()
                 if path is not None:
                     self._heard(path, have)
                 gone = asyncio.ensure_future(reader.read(1))
@@ -174,7 +184,35 @@ class Board:
         return _response("200 OK", resource.body)
 
 
-async def _request(reader: asyncio.StreamReader) -> tuple[str | None, str]:
+class Bodies:
+    """Reads the bodies of discovery requests.
+
+    In each of them Envoy describes itself, in some 77 kB that are always the same: what was read once is not
+    read again.
+    """
+
+    def __init__(self) -> None:
+        self._node = ""
+
+    def read(self, body: str) -> dict[str, Any]:
+        """A body without the node. Raises ValueError where it is not JSON or no object."""
+        if not self._node or self._node not in body:
+            self._node = _node_of(body)
+        request = json.loads(body.replace(self._node, '"node":null', 1) if self._node else body)
+        if not isinstance(request, dict):
+            raise ValueError("a discovery request is an object")
+        return {key: value for key, value in request.items() if key != "node"}
+
+
+def _node_of(body: str) -> str:
+    """The member of a body that describes Envoy, key and value; empty where there is none."""
+    _, key, rest = body.partition('"node":')
+    value = rest.lstrip()
+    padding = rest[: len(rest) - len(value)]
+    return key + padding + value[: json.JSONDecoder().raw_decode(value)[1]] if key else ""
+
+
+async def _request(reader: asyncio.StreamReader, bodies: Bodies) -> tuple[str | None, str]:
     """The file that a request is about, None for none that there can be, and the version that Envoy has.
 
     The rest of a request, which describes Envoy at length, is not kept while its answer is awaited: there
@@ -183,7 +221,7 @@ async def _request(reader: asyncio.StreamReader) -> tuple[str | None, str]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     start, *lines = head.split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = json.loads(await reader.readexactly(int(headers["content-length"])))
+    body = bodies.read((await reader.readexactly(int(headers["content-length"]))).decode())
     return path_of(start.split(" ")[1], body.get("resource_names", [])), str(body.get("version_info", ""))
 
 

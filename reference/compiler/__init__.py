@@ -42,7 +42,6 @@ def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY
     return Configuration(
         listeners=(inbound.listener, outbound.listener),
         clusters=(*inbound.clusters, *outbound.clusters),
-        endpoints=outbound.endpoints,
         routes={**inbound.routes, **outbound.routes},
         problems=tuple(sorted({*outbound.problems, *inbound.problems})),
     )

@@ -16,7 +16,6 @@ JSON = dict[str, Any]
 TYPES = {
     "lds": "type.googleapis.com/envoy.config.listener.v3.Listener",
     "cds": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
-    "eds": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
     "rds": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
 }
 
@@ -28,11 +27,10 @@ def file_name(service: str, resource: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Envoy v3 resources, in protobuf's JSON form; `endpoints` and `routes` by resource name."""
+    """Envoy v3 resources, in protobuf's JSON form; `routes` by resource name."""
 
     listeners: tuple[JSON, ...]
     clusters: tuple[JSON, ...]
-    endpoints: Mapping[str, JSON] = field(default_factory=dict)
     routes: Mapping[str, JSON] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
 
@@ -40,10 +38,9 @@ class Configuration:
         """The text of each file, by path relative to the xDS directory.
 
         In the order in which new files have to be in place before Envoy is told of those that refer to them:
-        endpoints, clusters, routes, listeners. The version of a file is a hash of its content.
+        clusters, routes, listeners. The version of a file is a hash of its content.
         """
         return {
-            **_one_each("eds", self.endpoints),
             "cds.json": _response("cds", self.clusters),
             **_one_each("rds", self.routes),
             "lds.json": _response("lds", self.listeners),

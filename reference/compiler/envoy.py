@@ -220,13 +220,19 @@ def original_destination(name: str, **more: object) -> JSON:
     return cluster(name, "ORIGINAL_DST", lb_policy="CLUSTER_PROVIDED", **more)
 
 
-def endpoint_cluster(name: str, xds_path: str, identities: Iterable[str], xds_directory: str) -> JSON:
-    """A cluster of endpoints that come and go; those in the mesh have to hold one of the identities."""
+def service_cluster(
+    name: str, endpoints: Iterable[tuple[str, int, bool]], identities: Iterable[str], xds_directory: str
+) -> JSON:
+    """A cluster of a service's endpoints; those in the mesh have to hold one of the identities.
+
+    The endpoints are part of it: to ask for those of each service by themselves costs Envoy, which describes
+    itself at length in each request, more than to make a cluster anew.
+    """
     exact = [{"exact": identity} for identity in sorted(identities)]
     return cluster(
         name,
-        "EDS",
-        eds_cluster_config={"eds_config": path_source(xds_path), "service_name": name},
+        "STATIC",
+        load_assignment=load_assignment(name, endpoints),
         transport_socket_matches=[
             {
                 "name": MESH_SOCKET,

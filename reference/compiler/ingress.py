@@ -59,7 +59,6 @@ def ingress_of(world: World, xds_directory: str) -> Configuration:
     return Configuration(
         listeners=(_listener(xds_directory),),
         clusters=tuple(each for each in outbound.clusters if each["name"] in wanted),
-        endpoints={name: each for name, each in outbound.endpoints.items() if name in wanted},
         routes={INGRESS: _route_configuration(hosts)},
         problems=tuple(sorted(problems)),
     )

@@ -25,7 +25,6 @@ class Outbound:
 
     listener: JSON
     clusters: tuple[JSON, ...]
-    endpoints: Mapping[str, JSON]
     routes: Mapping[str, JSON]
     problems: tuple[Problem, ...]
 
@@ -38,13 +37,11 @@ def outbound_of(world: World, xds_directory: str) -> Outbound:
     chains: list[JSON] = []
     routes: dict[str, JSON] = {}
     clusters: list[JSON] = []
-    endpoints: dict[str, JSON] = {}
     for service, port in _service_ports(mesh):
         name = outbound_name(service.namespace, service.name, port.number)
         behind = service.endpoints.get(port.name, ())
-        endpoints[name] = envoy.load_assignment(name, [(each.ip, each.port, each.meshed) for each in behind])
-        path = f"{xds_directory}/{file_name('eds', name)}"
-        clusters.append(envoy.endpoint_cluster(name, path, service.identities, xds_directory))
+        endpoints = [(each.ip, each.port, each.meshed) for each in behind]
+        clusters.append(envoy.service_cluster(name, endpoints, service.identities, xds_directory))
         match = _match(service, port)
         if match is None or _is_taken(match, chains):
             continue
@@ -58,7 +55,6 @@ def outbound_of(world: World, xds_directory: str) -> Outbound:
     return Outbound(
         listener=_listener([*chains, *_pod_chains(mesh, _ports_of(chains))]),
         clusters=(*clusters, *_common_clusters(xds_directory)),
-        endpoints=endpoints,
         routes=routes,
         problems=tuple(sorted({*mesh.policies.problems, *problems(mesh)})),
     )

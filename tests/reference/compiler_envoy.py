@@ -21,18 +21,13 @@ JSON = dict[str, Any]
 
 def inlined(configuration: Configuration, secrets: dict[str, JSON]) -> JSON:
     """A static bootstrap with the same listeners, clusters, endpoints, routes and secrets."""
-    clusters = [_inline_cluster(each, configuration) for each in configuration.clusters]
     listeners = [_inline_listener(each, configuration) for each in configuration.listeners]
-    static = {"listeners": listeners, "clusters": clusters, "secrets": list(secrets.values())}
+    static = {
+        "listeners": listeners,
+        "clusters": list(configuration.clusters),
+        "secrets": list(secrets.values()),
+    }
     return _without_secret_sources({"static_resources": static})
-
-
-def _inline_cluster(cluster: JSON, configuration: Configuration) -> JSON:
-    inline = copy.deepcopy(cluster)
-    if inline["type"] == "EDS":
-        del inline["eds_cluster_config"]
-        inline.update(type="STATIC", load_assignment=configuration.endpoints[inline["name"]])
-    return inline
 
 
 def _inline_listener(listener: JSON, configuration: Configuration) -> JSON:

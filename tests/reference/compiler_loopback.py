@@ -88,7 +88,7 @@ class Sidecar:
         self._ip, self._ports = ip, ports
         self._xds = root / "xds"
         self.log = root / "access.log"
-        for name in ("eds", "rds", "sds"):
+        for name in ("rds", "sds"):
             (self._xds / name).mkdir(parents=True)
         self._write(authority.issue(spiffe_id(workload.namespace, workload.name)))
         self._bootstrap = root / "bootstrap.json"

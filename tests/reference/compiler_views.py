@@ -86,7 +86,14 @@ def raw_callers(configuration: Configuration, name: str) -> set[str]:
     return {next(iter(each["matcher"].values())).removeprefix(SPIFFE) for each in names}
 
 
-def addresses(assignment: JSON) -> list[tuple[str, int]]:
-    (locality,) = assignment["endpoints"]
-    found = [each["endpoint"]["address"]["socket_address"] for each in locality["lb_endpoints"]]
+def endpoints(configuration: Configuration, cluster: str) -> list[JSON]:
+    (found,) = (each for each in configuration.clusters if each["name"] == cluster)
+    (locality,) = found["load_assignment"]["endpoints"]
+    listed: list[JSON] = locality["lb_endpoints"]
+    return listed
+
+
+def addresses(configuration: Configuration, cluster: str) -> list[tuple[str, int]]:
+    listed = endpoints(configuration, cluster)
+    found = [each["endpoint"]["address"]["socket_address"] for each in listed]
     return [(each["address"], each["port_value"]) for each in found]

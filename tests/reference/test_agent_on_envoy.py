@@ -27,7 +27,6 @@ TYPES = "type.googleapis.com/envoy"
 LISTENER = f"{TYPES}.config.listener.v3.Listener"
 ROUTES = f"{TYPES}.config.route.v3.RouteConfiguration"
 CLUSTER = f"{TYPES}.config.cluster.v3.Cluster"
-ENDPOINTS = f"{TYPES}.config.endpoint.v3.ClusterLoadAssignment"
 SOURCE = {"api_config_source": agent_source(), "resource_api_version": "V3"}
 
 
@@ -62,32 +61,33 @@ def listener(version: str, port: int, **more: Any) -> str:
         "http_filters": [{"name": "router", "typed_config": router}],
         **more,
     }
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
     filters = [{"name": "http", "typed_config": manager}]
     chains = [{"filters": filters}]
-    return response(version, LISTENER, {"name": "l", "address": address, "filter_chains": chains})
+    return response(version, LISTENER, {"name": "l", "address": here(port), "filter_chains": chains})
 
 
-def clusters(version: str, *names: str) -> str:
+def clusters(version: str, **ports: list[int]) -> str:
+    """Clusters by name, each with the ports where its endpoints listen."""
     return response(
         version,
         CLUSTER,
         *(
             {
                 "name": name,
-                "type": "EDS",
+                "type": "STATIC",
                 "connect_timeout": "1s",
-                "eds_cluster_config": {"eds_config": SOURCE, "service_name": name},
+                "load_assignment": {
+                    "cluster_name": name,
+                    "endpoints": [{"lb_endpoints": [{"endpoint": {"address": here(port)}} for port in each]}],
+                },
             }
-            for name in names
+            for name, each in ports.items()
         ),
     )
 
 
-def endpoints(version: str, name: str, port: int) -> str:
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    lb_endpoints = [{"endpoint": {"address": address}}]
-    return response(version, ENDPOINTS, {"cluster_name": name, "endpoints": [{"lb_endpoints": lb_endpoints}]})
+def here(port: int) -> dict[str, Any]:
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
 class ControlPlane:
@@ -320,8 +320,7 @@ def test_no_request_is_lost_while_clusters_come_and_go(tmp_path: Path) -> None:
                 name = f"c{number}"
                 version = made.plane.offer(
                     {
-                        "cds.json": clusters(str(number + 2), name),
-                        f"eds/{name}.json": endpoints("1", name, port),
+                        "cds.json": clusters(str(number + 2), **{name: [port]}),
                         "rds/r.json": routes(str(number + 2), {"route": {"cluster": name}}),
                     }
                 )
@@ -329,6 +328,59 @@ def test_no_request_is_lost_while_clusters_come_and_go(tmp_path: Path) -> None:
             stopping.set()
             await asyncio.gather(*working)
             assert set(statuses) == {200, 201}
+
+    asyncio.run(scenario())
+
+
+def test_no_request_and_no_connection_is_lost_while_endpoints_change(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            sidecar(tmp_path) as made,
+            aiohttp.ClientSession() as session,
+            backend() as one,
+            backend() as other,
+        ):
+            raw_port = free_port()
+            proxy = {
+                "@type": f"{TYPES}.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+                "stat_prefix": "out",
+                "cluster": "c",
+            }
+            chains = [{"filters": [{"name": "tcp", "typed_config": proxy}]}]
+            raw = {"@type": LISTENER, "name": "raw", "address": here(raw_port), "filter_chains": chains}
+            listeners = json.loads(listener("1", made.port))
+            listeners["resources"].append(raw)
+            version = made.plane.offer(
+                {
+                    "cds.json": clusters("1", c=[one]),
+                    "lds.json": json.dumps(listeners),
+                    "rds/r.json": routes("1", {"route": {"cluster": "c"}}),
+                }
+            )
+            assert (await made.plane.told(version))["accepted"] is True
+            reader, writer = await asyncio.open_connection("127.0.0.1", raw_port)
+            statuses: list[int] = []
+            stopping = asyncio.Event()
+
+            async def load() -> None:
+                while not stopping.is_set():
+                    statuses.append(await made.get(session))
+
+            async def ask_again() -> bytes:
+                writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                head = await reader.readuntil(b"\r\n\r\n")
+                return head.split(b" ")[1] + await reader.readexactly(2)
+
+            working = [asyncio.create_task(load()) for _ in range(3)]
+            for number in range(8):
+                ports = [[other], [one, other], [one]][number % 3]
+                version = made.plane.offer({"cds.json": clusters(str(number + 2), c=ports)})
+                assert (await made.plane.told(version))["accepted"] is True
+                assert await ask_again() == b"200ok"
+            stopping.set()
+            await asyncio.gather(*working)
+            assert set(statuses) == {200}
+            writer.close()
 
     asyncio.run(scenario())
 

@@ -18,15 +18,9 @@ def clusters(version: str, *names: str) -> str:
     return response(version, *({"name": name} for name in names))
 
 
-def endpoints(version: str, name: str) -> str:
-    return response(version, {"cluster_name": name})
-
-
 OLD = {
     "cds.json": clusters("1", "a", "b"),
     "lds.json": response("1", {"name": "l"}),
-    "eds/a.json": endpoints("1", "a"),
-    "eds/b.json": endpoints("1", "b"),
     "rds/r.json": response("1", {"name": "r"}),
     "sds/identity.json": response("1", {"name": "identity"}),
 }
@@ -43,7 +37,7 @@ def test_nothing_changed_is_nothing_to_do() -> None:
 def test_at_first_everything_is_there_before_it_is_referred_to() -> None:
     assert groups({}, OLD) == [
         ["sds/identity.json"],
-        ["eds/a.json", "eds/b.json", "rds/r.json"],
+        ["rds/r.json"],
         ["cds.json"],
         ["lds.json"],
     ]
@@ -54,24 +48,20 @@ def test_a_cluster_is_made_before_it_is_used_and_removed_after() -> None:
         **OLD,
         "cds.json": clusters("2", "a", "c"),
         "lds.json": response("2", {"name": "l"}),
-        "eds/a.json": endpoints("2", "a"),
-        "eds/c.json": endpoints("1", "c"),
         "rds/r.json": response("2", {"name": "r"}),
     }
     steps = plan(OLD, new)
     assert [sorted(step.files) for step in steps] == [
-        ["eds/c.json"],
         ["cds.json"],
-        ["eds/a.json"],
         ["rds/r.json"],
         ["lds.json"],
         ["cds.json"],
     ]
-    between = json.loads(steps[1].files["cds.json"])
+    between = json.loads(steps[0].files["cds.json"])
     assert [cluster["name"] for cluster in between["resources"]] == ["a", "c", "b"]
     assert between["version_info"] not in {"1", "2"}
     assert steps[-1].files["cds.json"] == new["cds.json"]
-    assert [step.confirm for step in steps] == [False, True, True, True, True, True]
+    assert [step.confirm for step in steps] == [True, True, True, True]
 
 
 def test_a_route_alone_touches_nothing_else() -> None:
@@ -80,21 +70,20 @@ def test_a_route_alone_touches_nothing_else() -> None:
 
 def test_clusters_that_only_go_are_removed_after_what_referred_to_them() -> None:
     new = {**OLD, "cds.json": clusters("2", "a"), "lds.json": response("2", {"name": "l"})}
-    del new["eds/b.json"]
     assert groups(OLD, new) == [["lds.json"], ["cds.json"]]
 
 
 def test_clusters_that_only_come_are_made_once() -> None:
-    new = {**OLD, "cds.json": clusters("2", "a", "b", "c"), "eds/c.json": endpoints("1", "c")}
+    new = {**OLD, "cds.json": clusters("2", "a", "b", "c")}
     steps = plan(OLD, new)
-    assert [sorted(step.files) for step in steps] == [["eds/c.json"], ["cds.json"]]
+    assert [sorted(step.files) for step in steps] == [["cds.json"]]
     assert not any(step.rewarms for step in steps)
 
 
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_cluster_that_is_made_anew_warms_beside_the_old_one(gone: bool) -> None:
     others = () if gone else ({"name": "b"},)
-    new = {**OLD, "cds.json": response("2", {"name": "a", "type": "EDS"}, *others)}
+    new = {**OLD, "cds.json": response("2", {"name": "a", "type": "STATIC"}, *others)}
     steps = [step for step in plan(OLD, new) if "cds.json" in step.files]
     assert [step.rewarms for step in steps] == ([True, False] if gone else [True])
 
@@ -102,7 +91,6 @@ def test_a_cluster_that_is_made_anew_warms_beside_the_old_one(gone: bool) -> Non
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        (OLD["eds/a.json"], "a"),
         (OLD["rds/r.json"], "r"),
         (response("1"), None),
     ],
@@ -150,9 +138,9 @@ def rollout(envoy: Envoy) -> Rollout:
 def test_a_change_leaves_what_it_does_not_name() -> None:
     envoy = Envoy()
     made = rollout(envoy)
-    assert made.apply(OLD) == ""
-    assert made.apply({"rds/r.json": response("2", {"name": "r"})}, ("eds/b.json",)) == ""
-    assert set(envoy.offered) == set(OLD) - {"eds/b.json"}
+    assert made.apply({**OLD, "rds/q.json": response("1", {"name": "q"})}) == ""
+    assert made.apply({"rds/r.json": response("2", {"name": "r"})}, ("rds/q.json",)) == ""
+    assert set(envoy.offered) == set(OLD)
     assert json.loads(envoy.offered["rds/r.json"])["version_info"] == "2"
 
 
@@ -181,18 +169,24 @@ WITH_ROUTE = {**OLD, "lds.json": response("1", {"name": "l", "rds": "r"})}
 
 def test_what_is_referred_to_is_waited_for_with_what_refers_to_it() -> None:
     envoy = Envoy()
-    rollout(envoy).apply({**WITH_ROUTE, "eds/c.json": endpoints("1", "c")})
-    # Nothing refers to the endpoints of c, so Envoy does not ask for them.
-    assert envoy.waited_for == [{"cds.json", "eds/a.json", "eds/b.json"}, {"lds.json", "rds/r.json"}]
+    rollout(envoy).apply({**WITH_ROUTE, "rds/q.json": response("1", {"name": "q"})})
+    # Nothing refers to the routes q, so Envoy does not ask for them.
+    assert envoy.waited_for == [{"cds.json"}, {"lds.json", "rds/r.json"}]
 
 
 def test_what_nothing_refers_to_any_more_is_not_waited_for() -> None:
     envoy = Envoy()
     made = rollout(envoy)
-    made.apply(WITH_ROUTE)
-    made.apply({"cds.json": clusters("2", "a"), "eds/b.json": endpoints("2", "b")})
-    made.apply({"eds/b.json": endpoints("3", "b"), "eds/a.json": endpoints("3", "a")})
-    assert envoy.waited_for[-1] == {"eds/a.json"}
+    made.apply(
+        {
+            **WITH_ROUTE,
+            "lds.json": response("1", {"name": "l", "rds": ["q", "r"]}),
+            "rds/q.json": response("1", {"name": "q"}),
+        }
+    )
+    made.apply({"lds.json": WITH_ROUTE["lds.json"].replace('"1"', '"2"')})
+    made.apply({"rds/q.json": response("3", {"name": "q"}), "rds/r.json": response("3", {"name": "r"})})
+    assert envoy.waited_for[-1] == {"rds/r.json"}
 
 
 def test_what_a_refused_listener_refers_to_is_no_problem_of_its_own() -> None:
@@ -227,5 +221,5 @@ def test_a_cluster_made_anew_is_waited_for_until_it_is_warm() -> None:
     made = rollout(envoy)
     made.apply(OLD)
     envoy.warming = ["0", "1", "1"]
-    made.apply({"cds.json": response("2", {"name": "a", "type": "EDS"}, {"name": "b"})})
+    made.apply({"cds.json": response("2", {"name": "a", "type": "STATIC"}, {"name": "b"})})
     assert envoy.warming == ["0"]

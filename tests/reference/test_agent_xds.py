@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from reference.agent.xds import Board, Fate
+from reference.agent.envoy import EnvoyGone
+from reference.agent.xds import Board, Bodies, Fate
 
 
 class Subscription:
@@ -160,15 +161,15 @@ def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> No
 
 def test_a_second_subscription_that_begins_refuses_nothing(socket: Path) -> None:
     board = Board(socket)
-    board.publish({"eds/a.json": text("1")})
+    board.publish({"rds/a.json": text("1")})
 
     async def scenario() -> None:
         old, new = await subscribe(socket), await subscribe(socket)
-        await old.ask("/v3/discovery:endpoints", "", "a")
-        waiting = asyncio.create_task(old.ask("/v3/discovery:endpoints", "1", "a"))
-        assert await asyncio.to_thread(taken, board, **{"eds/a": "1"}) == Fate((), ())
-        await new.ask("/v3/discovery:endpoints", "", "a")
-        assert taken(board, **{"eds/a": "1"}, within_s=0.05).refused == ()
+        await old.ask("/v3/discovery:routes", "", "a")
+        waiting = asyncio.create_task(old.ask("/v3/discovery:routes", "1", "a"))
+        assert await asyncio.to_thread(taken, board, **{"rds/a": "1"}) == Fate((), ())
+        await new.ask("/v3/discovery:routes", "", "a")
+        assert taken(board, **{"rds/a": "1"}, within_s=0.05).refused == ()
         waiting.cancel()
         old.close()
         new.close()
@@ -242,3 +243,38 @@ def test_what_it_has_already_is_taken_although_another_version_was_refused_meanw
         subscription.close()
 
     asyncio.run(scenario())
+
+
+def test_envoy_is_there_once_it_asks(socket: Path) -> None:
+    board = Board(socket)
+    with pytest.raises(EnvoyGone, match="asked for no configuration"):
+        board.await_envoy(0.05)
+
+    async def scenario() -> None:
+        subscription = await subscribe(socket)
+        waiting = asyncio.create_task(subscription.ask("/v3/discovery:clusters"))
+        await asyncio.to_thread(board.await_envoy)
+        waiting.cancel()
+        subscription.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_of_a_request_all_is_read_but_how_envoy_describes_itself(separators: tuple[str, str]) -> None:
+    bodies = Bodies()
+
+    def read(**body: Any) -> dict[str, Any]:
+        return bodies.read(json.dumps(body, separators=separators))
+
+    nodes = [{"id": "x", "extensions": [{"name": '"node":'}]}, {"id": "y"}, {"id": "y"}, {}]
+    for number, node in enumerate(nodes):
+        read_back = read(version_info=str(number), node=node, resource_names=[f"r{number}"])
+        assert read_back == {"version_info": str(number), "resource_names": [f"r{number}"]}
+    assert read(resource_names=["a"]) == {"resource_names": ["a"]}
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"node":', '{"node":{"id":"x"}'])
+def test_what_is_no_request_is_said_to_be_none(body: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - json's own words
+        Bodies().read(body)

@@ -48,7 +48,7 @@ def test_each_file_is_a_discovery_response_with_a_version_of_its_content() -> No
 
 def test_files_come_before_those_that_refer_to_them() -> None:
     order = [path.split("/")[0] for path in compiled().files()]
-    assert list(dict.fromkeys(order)) == ["eds", "cds.json", "rds", "lds.json"]
+    assert list(dict.fromkeys(order)) == ["cds.json", "rds", "lds.json"]
 
 
 def test_every_route_is_asked_for_by_a_listener() -> None:

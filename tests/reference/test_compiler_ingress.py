@@ -49,7 +49,7 @@ def test_without_ingress_objects_there_is_a_listener_that_leads_nowhere() -> Non
     configuration = compiled()
     (listener,) = configuration.listeners
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
-    assert (configuration.clusters, configuration.endpoints, hosts(configuration)) == ((), {}, {})
+    assert (configuration.clusters, hosts(configuration)) == ((), {})
     assert compiled(policies=(split("web", {"v1": 1}),)).files() == configuration.files()
 
 
@@ -64,10 +64,9 @@ def test_a_host_leads_to_its_service_by_the_routes_of_every_client() -> None:
 def test_it_is_given_what_its_hosts_lead_to_and_no_more() -> None:
     alone = compiled(ingress())
     assert [each["name"] for each in alone.clusters] == ["outbound|shop|web|8080"]
-    assert list(alone.endpoints) == ["outbound|shop|web|8080"]
     divided = compiled(ingress(), policies=(split("web", {"v1": 1, "v2": 3, "absent": 1}),))
     names = ["outbound|shop|v1|8080", "outbound|shop|v2|8080"]
-    assert sorted(each["name"] for each in divided.clusters) == sorted(divided.endpoints) == names
+    assert sorted(each["name"] for each in divided.clusters) == names
     assert all("spiffe://cluster.local/ns/shop/sa/v" in json.dumps(each) for each in divided.clusters)
 
 

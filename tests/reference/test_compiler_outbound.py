@@ -12,6 +12,7 @@ from compiler_views import (
     chain,
     chain_names,
     compiled,
+    endpoints,
 )
 from compiler_worlds import (
     endpoint_slice,
@@ -31,19 +32,16 @@ def test_only_ready_endpoints_count() -> None:
     v1 = world().of("pods")[2]
     web = world().of("services")[0]
     made = endpoint_slice(dict(web), dict(v1), ready=False)
-    assert addresses(compiled(endpointslices=[made]).endpoints["outbound|shop|web|8080"]) == []
+    assert addresses(compiled(endpointslices=[made]), "outbound|shop|web|8080") == []
     del made["endpoints"][0]["conditions"]
-    assert addresses(compiled(endpointslices=[made]).endpoints["outbound|shop|web|8080"]) == [
-        ("10.0.0.11", 8080)
-    ]
+    assert addresses(compiled(endpointslices=[made]), "outbound|shop|web|8080") == [("10.0.0.11", 8080)]
 
 
 def test_only_meshed_endpoints_are_marked_for_mesh_tls() -> None:
-    endpoints = compiled().endpoints
+    configuration = compiled()
 
     def marked(name: str) -> bool:
-        (locality,) = endpoints[name]["endpoints"]
-        return all("metadata" in each for each in locality["lb_endpoints"])
+        return all("metadata" in each for each in endpoints(configuration, name))
 
     assert marked("outbound|shop|v1|8080")
     assert not marked("outbound|shop|plain|8080")
@@ -63,8 +61,8 @@ def test_servers_have_to_hold_an_identity_of_the_service() -> None:
 
 def test_a_service_without_selector_entitles_nobody_in_the_mesh() -> None:
     by_hand = service("v1", "10.1.0.11", selector={})
-    endpoints = [endpoint_slice(by_hand, dict(world().of("pods")[2]))]
-    configuration = compiled(services=[by_hand], endpointslices=endpoints)
+    made = [endpoint_slice(by_hand, dict(world().of("pods")[2]))]
+    configuration = compiled(services=[by_hand], endpointslices=made)
     (cluster,) = (each for each in configuration.clusters if each["name"] == "outbound|shop|v1|8080")
     assert "spiffe://nobody" in json.dumps(cluster)
     assert f"{SPIFFE}v1" not in json.dumps(cluster)
@@ -124,5 +122,5 @@ def test_meshed_pods_are_reached_by_their_own_address() -> None:
 def test_the_outbound_half_is_the_same_for_all_workloads() -> None:
     shared = world(split("web", {"v1": 1}))
     one, two = (compile(shared, workload(who)) for who in ("client", "v1"))
-    assert one.endpoints is two.endpoints
+    assert one.routes["outbound|shop|web|8080"] is two.routes["outbound|shop|web|8080"]
     assert one.listeners[1] is two.listeners[1]

@@ -104,9 +104,9 @@ def test_a_split_concerns_its_own_namespace_only() -> None:
 
 
 def test_each_backend_maps_the_port_to_its_own_target() -> None:
-    endpoints = compiled().endpoints
-    assert addresses(endpoints["outbound|shop|v1|8080"]) == [("10.0.0.11", 8080)]
-    assert addresses(endpoints["outbound|shop|v2|8080"]) == [("10.0.0.12", 8081)]
+    configuration = compiled()
+    assert addresses(configuration, "outbound|shop|v1|8080") == [("10.0.0.11", 8080)]
+    assert addresses(configuration, "outbound|shop|v2|8080") == [("10.0.0.12", 8081)]
 
 
 def test_backends_may_be_headless() -> None:
@@ -115,7 +115,7 @@ def test_backends_may_be_headless() -> None:
     configuration = compiled(
         split("web", {"v1": 1}), pods=pods, services=services, endpointslices=slices(services, pods)
     )
-    assert addresses(configuration.endpoints["outbound|shop|v1|8080"]) == [("10.0.0.11", 8080)]
+    assert addresses(configuration, "outbound|shop|v1|8080") == [("10.0.0.11", 8080)]
     assert "outbound|shop|v1|8080" in {each["name"] for each in configuration.clusters}
     assert "outbound|shop|v1|8080" not in configuration.routes
 

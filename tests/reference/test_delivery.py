@@ -10,9 +10,9 @@ from reference.delivery import agent_source, bootstrap_from_agent, from_agent, p
 
 
 def test_files_as_sources_become_the_agent() -> None:
-    text = json.dumps({"resources": [{"eds": path_source("/a/b.json")}, {"rds": path_source("/c.json")}]})
+    text = json.dumps({"resources": [{"sds": path_source("/a/b.json")}, {"rds": path_source("/c.json")}]})
     expected = {"api_config_source": agent_source(), "resource_api_version": "V3"}
-    assert json.loads(from_agent(text)) == {"resources": [{"eds": expected}, {"rds": expected}]}
+    assert json.loads(from_agent(text)) == {"resources": [{"sds": expected}, {"rds": expected}]}
 
 
 def test_text_that_looks_like_a_source_within_a_string_stays() -> None:
@@ -32,8 +32,7 @@ def test_the_bootstrap_asks_the_agent_for_everything() -> None:
     [
         ("/v3/discovery:listeners", [], "lds.json"),
         ("/v3/discovery:clusters", [], "cds.json"),
-        ("/v3/discovery:endpoints", ["outbound|a|b|80"], file_name("eds", "outbound|a|b|80")),
-        ("/v3/discovery:routes", ["inbound|80"], file_name("rds", "inbound|80")),
+        ("/v3/discovery:routes", ["outbound|a|b|80"], file_name("rds", "outbound|a|b|80")),
         ("/v3/discovery:secrets", ["identity"], "sds/identity.json"),
         ("/v3/discovery:routes", [], None),
         ("/v3/discovery:runtime", ["x"], None),
