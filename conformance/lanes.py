@@ -139,6 +139,12 @@ class Lanes:
             following = self._pick() if lane == "second" else next(iter(self._waiting), None)
         return [following] if following else []
 
+    def unfinished(self) -> list[Turn]:
+        """What is under way in either lane, and what is still to come."""
+        with self._changed:
+            under_way = [one for one in (self._first, self._second) if one is not None]
+            return [*under_way, *self._waiting]
+
     def _pick(self) -> Turn | None:
         first = self._first
         return next(

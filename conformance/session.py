@@ -62,7 +62,7 @@ class Session:
     findings: list[Finding] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     interrupted: bool = False
-    provided: dict[str, set[str]] = field(default_factory=dict)
+    provided: set[str] = field(default_factory=set)
     phases: Phases = field(init=False)
     waiter: Waiter = field(init=False)
     arena: Arena = field(init=False)
@@ -120,21 +120,21 @@ class Session:
             seed=self.seed,
         )
 
-    def provide(self, folders: Iterable[str], lane: str = "first") -> None:
-        """Make the services of these scenarios, of those that have any, and take back those of all others.
+    def provide(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:
+        """Make the services of these scenarios, of those that have any, and take back those of others.
 
-        Others are those that no other lane has asked for. Called one scenario ahead, so that the cluster has
-        taken them up when they are used; with no more than that, for a mesh tells every service to all of its
-        proxies.
+        Those of scenarios in ``kept`` stay where they are there already: they are still to be driven, and a
+        service that goes and comes again is one that the cluster has to take up again. Called one scenario
+        ahead, so that it has done so when they are used; with no more than that, for a mesh tells every
+        service to all of its proxies.
         """
         with self._providing:
-            there = set().union(*self.provided.values())
-            self.provided[lane] = {name for name in folders if has(f"{name}/{SERVICES}")}
-            wanted = set().union(*self.provided.values())
-            for name in sorted(wanted - there):
+            wanted = {name for name in folders if has(f"{name}/{SERVICES}")}
+            for name in sorted(wanted - self.provided):
                 self.scenario(name).provide()
-            for name in sorted(there - wanted):
+            for name in sorted(self.provided - wanted - set(kept)):
                 self.scenario(name).take_back()
+            self.provided = wanted | (self.provided & set(kept))
 
     def unclaimed(self, requirement: Requirement, groups: Sequence[str]) -> str | None:
         """Why a requirement is not asked of this mesh, or None when it is."""

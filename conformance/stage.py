@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -91,7 +91,7 @@ class Stage:
             if self._lanes is not None:
                 # One scenario ahead, so that the cluster has taken its services up when they are used.
                 soon = [turn, *self._lanes.following(lane)]
-                session.provide([one.mark.folder for one in soon], lane)
+                session.provide(_folders(soon), kept=_folders(self._lanes.unfinished()))
         spoken = turn.versions or next(iter(session.version_sets(mark.groups)), {})
         one = session.scenario(mark.folder, spoken, driver=driver, waiter=waiter)
         try:
@@ -107,3 +107,7 @@ class Stage:
             self._leftover = f"what {scenario.folder} applied could not be withdrawn: {error}"
             remedy = "nothing after it was judged; run again"
             self._session.findings.append(Finding(severity="error", text=self._leftover, remedy=remedy))
+
+
+def _folders(turns: Iterable[Turn]) -> set[str]:
+    return {one.mark.folder for one in turns}

@@ -208,12 +208,17 @@ class Scenario:
         return Settling(what, within, round(took, 3))
 
     def until_answered(
-        self, calls: Sequence[Call], by: Callable[[int, Traffic], bool], what: Sequence[str]
+        self,
+        calls: Sequence[Call],
+        by: Callable[[int, Traffic], bool],
+        what: Sequence[str],
+        ledgers: Iterable[str] = (),
     ) -> tuple[list[Settling], list[Traffic]]:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
         Failed requests never are. Each call has a settling of its own, which ``what`` says in words: one that
-        never comes about says nothing of the others. Returns the last poll as well.
+        never comes about says nothing of the others. Returns the last poll as well, with what the ledgers of
+        the given workloads hold of it.
         """
         polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
@@ -221,7 +226,7 @@ class Scenario:
         last: list[Traffic] = []
 
         def check() -> bool:
-            last[:] = self.driver.send(polls, POLL)
+            last[:] = self.driver.send(polls, POLL, ledgers=ledgers)
             elapsed = round(self.waiter.clock.now() - start, 3)
             for position, one in enumerate(last):
                 if one.failures or one.answers != one.sent or not by(position, one):
@@ -239,28 +244,35 @@ class Scenario:
         What is waited for is that everybody else goes quiet, which this change alone can bring about: no
         share is looked at before the sample, so waiting cannot make a wrong share right. What an earlier
         scenario withdrew may take a while to go, so somebody else is waited for first; where nobody comes,
-        the null control says so.
+        the null control says so. It is the last that was seen while waiting: of a service made just now a
+        mesh hears before it hears of its endpoints, so what answers once may not a moment later.
         """
-        polls = [replace(one.call, requests=POLL_REQUESTS) for one in wanted]
         ledgers = list(servers)
         alive = [one for one in wanted if not one.dead_before]
-        self.until_answered(
+        _, answered = self.until_answered(
             [one.call for one in alive],
             lambda position, seen: not _settled(alive[position], seen),
             ["the root answers as without the change" for _ in alive],
+            ledgers,
         )
-        self.until_dead([one.call for one in wanted if one.dead_before])
-        before = self.driver.send(polls, POLL, ledgers=ledgers)
+        unanswered = iter(self.until_dead([one.call for one in wanted if one.dead_before], ledgers))
+        others = iter(answered)
+        before = [next(unanswered if one.dead_before else others) for one in wanted]
         self.apply(*names)
         return self.samples(wanted, before, ledgers)
 
-    def until_dead(self, calls: Sequence[Call]) -> None:
-        """Wait until nobody answers these calls."""
+    def until_dead(self, calls: Sequence[Call], ledgers: Iterable[str] = ()) -> list[Traffic]:
+        """Wait until nobody answers these calls. Returns the last poll, as `until_answered` does."""
         polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
+        last: list[Traffic] = []
+
+        def check() -> bool:
+            last[:] = self.driver.send(polls, POLL, ledgers=ledgers)
+            return not any(one.answers for one in last)
+
         if polls:
-            self.until(
-                lambda: not any(one.answers for one in self.driver.send(polls, POLL)), "nobody answers"
-            )
+            self.until(check, "nobody answers")
+        return last
 
     def samples(
         self, wanted: Sequence[Division], before: Sequence[Traffic], servers: Iterable[str]

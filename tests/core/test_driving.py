@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -12,7 +14,7 @@ from conformance.clusters import Account, ClusterError, ExecFailed
 from conformance.drive import arena as arena_module
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_kinds
-from conformance.drive.scenario import Ask, Division, Scenario, sampling
+from conformance.drive.scenario import POLL, Ask, Division, Scenario, sampling
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
 from conformance.evidence import Call, Settling
@@ -315,6 +317,45 @@ class TestAScenario:
         assert effect.before.answered.keys() == {"v1", "v2", "v3", "client-b"}
         assert effect.sample.answered == {"v2": 200}
         assert effect.settling == Settling("only v2 answer", 3.0, 0.0)
+
+    def test_has_what_the_wait_saw_last_for_its_null_control(
+        self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent: list[int] = []
+
+        def send(calls: Sequence[Call], manner: Manner = Manner(), *, ledgers: Iterable[str] = ()) -> Any:  # noqa: B008
+            # Of a service made just now a mesh may know nothing, then the service, then its endpoints.
+            sent.append(len(sent))
+            return {1: [replace(one, answered={}, statuses={"503": one.sent}) for one in seen]}.get(
+                sent[-1], real(calls, manner, ledgers=ledgers)
+            )
+
+        call = scenario.call("main/client", "main/going", requests=200)
+        real = scenario.driver.send
+        seen = real([call], POLL)
+        scenario.driver = cast(Driver, SimpleNamespace(send=send))
+        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
+        assert effect.before.answered.keys() == {"v1", "v2", "v3", "client-b"}
+        assert effect.before.reached.keys() == {"v2"}
+        assert effect.settling.took_s is not None
+
+    @pytest.mark.parametrize("dead", [(0,), (1,), (0, 1), ()])
+    def test_has_a_null_control_of_each_call_in_their_order(
+        self, scenario: Scenario, dead: tuple[int, ...]
+    ) -> None:
+        calls = [
+            scenario.call("main/client", f"main/{'nothing' if position in dead else 'going'}", requests=200)
+            for position in range(2)
+        ]
+        wanted = [
+            Division(call, frozenset({"v2"}), dead_before=position in dead)
+            for position, call in enumerate(calls)
+        ]
+        effects = scenario.effects(wanted, servers=[])
+        assert [bool(effect.before.answers) for effect in effects] == [
+            position not in dead for position in range(2)
+        ]
+        assert [effect.before.call.host for effect in effects] == [call.host for call in calls]
 
     def test_that_never_settles_says_so_and_draws_its_sample_all_the_same(
         self, scenario: Scenario, cluster: FakeCluster

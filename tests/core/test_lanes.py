@@ -16,6 +16,8 @@ from conformance.lanes import Ahead, Closed, Lanes, Turn, bring
 from conformance.session import Session
 from conformance.suites_index import ScenarioMark
 
+from .fake_cluster import FakeCluster
+
 SOON_S = 10.0
 """How long a test waits for what another thread is to do at once."""
 
@@ -190,3 +192,40 @@ def test_what_a_drive_raises_is_kept_for_its_tests(session: Session) -> None:
     assert scenario.brought is not None
     with pytest.raises(pytest.skip.Exception, match="nothing to drive"):
         scenario.brought.result()
+
+
+def test_services_stay_as_long_as_their_scenario_is_to_come(session: Session, cluster: FakeCluster) -> None:
+    def there() -> set[str]:
+        return {name for kind, _, name in cluster.objects if kind == "Service"} & {
+            "moving",
+            "turning",
+            "shop",
+        }
+
+    split, turning, edits = (
+        "traffic-split/weighted-distribution",
+        "common/convergence",
+        "traffic-split/live-edits",
+    )
+    session.provide([turning, split])
+    assert there() == {"turning", "shop"}
+    session.provide([edits], kept=[split, "traffic-split/delete"])
+    assert there() == {"moving", "shop"}
+    session.provide([split], kept=[split])
+    assert there() == {"shop"}
+    session.provide([])
+    assert there() == set()
+
+
+def test_what_is_under_way_and_to_come_is_unfinished(session: Session) -> None:
+    first, last = turn("a", "main"), turn("b", "peer")
+    second = Second(session)
+    with opened([first, last], second) as lanes:
+        second.wait()
+        assert lanes.claim(first) is None
+        assert lanes.unfinished() == [first, last]
+        lanes.release()
+        assert lanes.unfinished() == [last]
+        second.let_go()
+        assert lanes.claim(last) is not None
+        assert lanes.unfinished() == []

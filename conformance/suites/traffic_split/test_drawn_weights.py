@@ -10,7 +10,7 @@ from hypothesis import strategies
 
 from conformance import judge
 from conformance.drive.drawing import Drawn, draw
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.drive.scenario import POLL_REQUESTS, Division, Effect, Scenario
 from conformance.evidence import Call, Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
@@ -61,8 +61,9 @@ def _everything_to_the_fifth(scenario: Scenario, call: Call) -> Traffic:
     """What is seen before a draw: only where it differs can be seen that the next weights are in force."""
     scenario.apply("split.yaml")
     poll = replace(call, requests=POLL_REQUESTS)
-    scenario.until_answered([poll], lambda _, seen: set(seen.answered) == {"fifth"}, ["only fifth answers"])
-    (before,) = scenario.driver.send([poll], POLL, ledgers=SERVERS)
+    _, (before,) = scenario.until_answered(
+        [poll], lambda _, seen: set(seen.answered) == {"fifth"}, ["only fifth answers"], SERVERS
+    )
     return before
 
 
