@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 
 import pytest
 
 from conformance import catalogue, plugin, suites_index
-from conformance.catalogue import CatalogueError
+from conformance.catalogue import GROUPS, CatalogueError
 from conformance.clusters import Cluster, ClusterError, Object
 from conformance.clusters.kubernetes import refusal
 from conformance.doctor import preflight
 from conformance.drive import version_sets
-from conformance.drive.reading import METRICS
+from conformance.drive.reading import METRICS, served_kinds
 from conformance.drive.wait import NotSeen
 from conformance.outcomes import Outcome
 from conformance.profiles import Converge, Profile
@@ -33,6 +33,7 @@ SWITCH_OBJECT = {
     "metadata": {"namespace": "smi-reference", "name": "fault"},
 }
 SWITCHED_WITHIN_S = 30.0
+_DEFINITIONS, _DEFINITION = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
 CONVERGE = Converge(within_s=3.0, stable_s=0.5)
 """Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
@@ -188,6 +189,8 @@ def switched_on(session: Session, fault: Fault) -> Iterator[None]:
             stack.enter_context(_changed(session, fault.change))
         if fault.adds:
             stack.enter_context(_added(session, fault.adds))
+        if fault.without:
+            stack.enter_context(_lacking(session, fault.without))
         if (fault.change or fault.adds) and fault.spoiler is Faithful:
             yield
             return
@@ -226,11 +229,7 @@ def _changed(session: Session, change: Change) -> Iterator[None]:
         now = cluster.request("GET", change.path).body
         _put(cluster, change.path, {**now, "spec": before.body["spec"]})
         # What the API server serves follows its objects after a moment.
-        session.waiter.until(
-            lambda: cluster.request("GET", METRICS).status == 200,
-            within=SWITCHED_WITHIN_S,
-            because="metrics served",
-        )
+        _until(session, lambda: cluster.request("GET", METRICS).status == 200, "metrics served")
 
 
 @contextmanager
@@ -240,6 +239,51 @@ def _added(session: Session, objects: Sequence[Object]) -> Iterator[None]:
         yield
     finally:
         session.cluster.delete(objects)
+
+
+@contextmanager
+def _lacking(session: Session, groups: Sequence[str]) -> Iterator[None]:
+    """The cluster has no definitions of these groups within the block, and the profile claims none."""
+    cluster, profile = session.cluster, session.profile
+    names = {GROUPS[group] for group in groups}
+    served = {one for one in served_kinds(cluster) if one[0] in names}
+    definitions = [
+        {**_as_written(one), "apiVersion": _DEFINITIONS, "kind": _DEFINITION}
+        for one in cluster.list(_DEFINITIONS, _DEFINITION)
+        if one["spec"]["group"] in names
+    ]
+    paths = [
+        f"/apis/{_DEFINITIONS}/customresourcedefinitions/{one['metadata']['name']}" for one in definitions
+    ]
+    claims = profile.claims.model_copy(update=dict.fromkeys(groups, ()))
+    try:
+        cluster.delete(definitions)
+        # One that is on its way out would take what is applied for a change of itself.
+        _until(
+            session,
+            lambda: all(cluster.request("GET", path).status == 404 for path in paths),
+            "definitions gone",
+        )
+        session.profile = profile.model_copy(update={"claims": claims})
+        yield
+    finally:
+        session.profile = profile
+        cluster.apply(definitions)
+        _until(session, lambda: served <= set(served_kinds(cluster)), f"{', '.join(sorted(names))} served")
+
+
+def _as_written(item: Object) -> Object:
+    """An object without what the API server made of it."""
+    metadata = item["metadata"]
+    kept = {key: metadata[key] for key in ("name", "labels", "annotations") if key in metadata}
+    return {**{key: value for key, value in item.items() if key != "status"}, "metadata": kept}
+
+
+def _until(session: Session, check: Callable[[], bool], because: str) -> None:
+    try:
+        session.waiter.until(check, within=SWITCHED_WITHIN_S, because=because)
+    except NotSeen as error:
+        raise ClusterError(str(error)) from error
 
 
 def _put(cluster: Cluster, path: str, body: Object) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -54,22 +54,27 @@ def install(
     image: str | None = None,
     window_s: float = 10.0,
     crds_only: bool = False,
+    groups: Collection[str] | None = None,
     own_traffic: OwnTraffic = "uid",
     within_s: float = 120.0,
 ) -> None:
     """Installs the mesh, or only the CRDs, and waits until it works; not for its ingress, which few need.
 
-    `image` must be known to the nodes (default: the one built from this code), `window_s` is the window of
-    the metrics API in seconds, `own_traffic` how sidecars are told from applications, which matters where all
-    run as one user. Raises InstallError when the mesh does not come up, ApiException when the API
-    server refuses something.
+    `groups` are the API groups whose definitions are installed (default: all), `image` must be known to the
+    nodes (default: the one built from this code), `window_s` is the window of the metrics API in seconds,
+    `own_traffic` how sidecars are told from applications, which matters where all run as one user. Raises
+    InstallError when the mesh does not come up, ApiException when the API server refuses something.
     """
     client = _dynamic(api_client)
-    for document in crds():
+
+    def wanted(documents: Iterable[Manifest]) -> list[Manifest]:
+        return [each for each in documents if groups is None or each["spec"]["group"] in groups]
+
+    for document in wanted(crds()):
         # Definitions that the control plane already converts for stay as they are until it runs anew.
         if crds_only or not _is_converted(_get(client, document)):
             _apply(client, document)
-    _await(lambda: _missing_crds(client), "CRDs are not established", within_s)
+    _await(lambda: _missing_crds(client, wanted(crds())), "CRDs are not established", within_s)
     if crds_only:
         return
     _apply(client, namespace())
@@ -82,10 +87,10 @@ def install(
             _apply(client, document)
     _await(lambda: _not_ready(client), "the control plane is not ready", within_s)
     _await(lambda: _unreachable(api_client), "the control plane's service does not answer", within_s)
-    for document in [*(each for each in documents if each["kind"] in _REGISTRATIONS), *crds(settled)]:
+    for document in [*(each for each in documents if each["kind"] in _REGISTRATIONS), *wanted(crds(settled))]:
         _apply(client, document)
     _await(lambda: _unavailable(client), "the metrics API is not available", within_s)
-    _await(lambda: _unserved(api_client), "versions are not served", within_s)
+    _await(lambda: _unserved(api_client, groups), "versions are not served", within_s)
 
 
 def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
@@ -180,8 +185,8 @@ def _has(document: Manifest | None, condition: str) -> bool:
     return any(each["type"] == condition and each["status"] == "True" for each in conditions)
 
 
-def _missing_crds(client: Any) -> list[str]:
-    return [_title(each) for each in crds() if not _has(_get(client, each), "Established")]
+def _missing_crds(client: Any, wanted: Iterable[Manifest]) -> list[str]:
+    return [_title(each) for each in wanted if not _has(_get(client, each), "Established")]
 
 
 def _is_converted(definition: Manifest | None) -> bool:
@@ -189,10 +194,12 @@ def _is_converted(definition: Manifest | None) -> bool:
     return bool(conversion.get("strategy") == "Webhook")
 
 
-def _unserved(api_client: ApiClient) -> list[str]:
+def _unserved(api_client: ApiClient, groups: Collection[str] | None) -> list[str]:
     """Versions of the definitions that the API server does not serve yet, though it was told of them."""
     problems = []
     for group, version, plural in served():
+        if groups is not None and group not in groups:
+            continue
         try:
             CustomObjectsApi(api_client).list_cluster_custom_object(group, version, plural, limit=1)
         except ApiException as error:

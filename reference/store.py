@@ -14,6 +14,8 @@ from reference.world import KINDS, Kind, Object, World
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
+_NOT_SERVED_PAUSE_S = 1.0
+_NOT_FOUND = 404
 _GONE = 410
 
 OWNERS: tuple[Kind, ...] = (
@@ -61,6 +63,7 @@ class Store:
         self._changed = changed
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
         self._tuples: dict[str, tuple[Object, ...]] = {}
+        self._not_served: set[str] = set()
         self._world: World | None = None
 
     @property
@@ -81,15 +84,26 @@ class Store:
         return self._objects.get(key, {}).get((namespace, name))
 
     def world(self) -> World:
-        """The world of this moment; the same value as long as nothing in it changed."""
+        """The world of this moment; the same value as long as nothing in it changed.
+
+        It has no key for a kind that the API server does not serve.
+        """
         if self._world is None:
-            self._world = World({key: self.of(key) for key in _IN_WORLD})
+            self._world = World({key: self.of(key) for key in _IN_WORLD - self._not_served})
         return self._world
+
+    def lose(self, key: str) -> None:
+        """Forgets the objects of a kind that is not served: a cluster need not have every API."""
+        if key not in self._not_served:
+            self._not_served.add(key)
+            self._objects[key] = {}
+            self._touch(key)
 
     def replace(self, key: str, objects: Iterable[Object]) -> None:
         """Makes these the objects of a kind."""
         fresh = {_place(thing): _slim(thing) for thing in objects}
-        before = self._objects.get(key)
+        before = None if key in self._not_served else self._objects.get(key)
+        self._not_served.discard(key)
         self._objects[key] = fresh
         if before is None or {p: _essence(o) for p, o in before.items()} != {
             p: _essence(o) for p, o in fresh.items()
@@ -131,9 +145,10 @@ class Store:
                 version = await self._watch(api, watched, version)
                 pause = _FIRST_PAUSE_S
             except ApiError as error:
-                if error.status == 404:
-                    # Not served (yet): a cluster need not have every API, and a CRD may come later.
-                    self.replace(watched.key, ())
+                if error.status == _NOT_FOUND:
+                    # Its definition may come later.
+                    self.lose(watched.key)
+                    pause = _NOT_SERVED_PAUSE_S
                 elif error.status != _GONE:
                     _LOG.warning("%s: %s", watched.path, error)
                 if error.status:

@@ -14,15 +14,18 @@ from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
 
 NAME = "embedded"
-MESHES = ("reference", "none")
+MESHES = ("reference", "reference-split", "none")
 """Profiles that it can have the mesh of; others are of meshes that need a real cluster."""
+_SERVED = {"reference-split": ("split.smi-spec.io",)}
+"""The API groups whose definitions are installed, where these are not all."""
 _ELSEWHERE = "--context names a cluster where it is installed"
 
 
 def problem(mesh: str) -> str:
     """Why a mesh cannot be judged in the embedded cluster on this machine; empty when it can."""
     if mesh not in MESHES:
-        return f"the embedded cluster has no mesh but {' and '.join(MESHES)}, not {mesh!r}; {_ELSEWHERE}"
+        there = ", ".join(MESHES)
+        return f"the embedded cluster has the meshes {there}, not {mesh!r}; {_ELSEWHERE}"
     # Imported late, as what it needs is an extra that need not be installed.
     from conformance.clusters.local.node import preconditions
 
@@ -87,7 +90,9 @@ def start(mesh: str) -> Embedded:
     cluster._end, cluster._last_words = running.stop, running.last_words
     cluster._first = running.process.pid
     try:
-        install.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none")
+        install.install(
+            cluster.api_client(), own_traffic="mark", crds_only=mesh == "none", groups=_SERVED.get(mesh)
+        )
     except install.InstallError as error:
         cluster.close()
         raise ClusterError(f"the reference mesh did not come up: {error}") from error

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from conformance.catalogue import GROUPS, OWN_GROUP, Api
 from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.commands import CURRENT, Commands, cluster_options
+
+_DEFINED: tuple[Api, ...] = ("TrafficSplit", "TrafficAccess", "TrafficSpecs")
+"""What CRDs define; TrafficMetrics is served by the mesh itself."""
 
 
 def add(commands: Commands) -> None:
@@ -22,6 +26,13 @@ def add(commands: Commands) -> None:
         "--image", metavar="IMAGE", help="its image (default: smi-conformance/reference:<version>)"
     )
     install.add_argument("--crds-only", action="store_true", help="only the SMI CRDs, no mesh")
+    install.add_argument(
+        "--api",
+        action="append",
+        choices=_DEFINED,
+        help="only the CRDs of this API, of none but TrafficSplit as the profile reference-split wants them; "
+        "may be repeated (default: all)",
+    )
     install.set_defaults(function=_install)
     uninstall = actions.add_parser("uninstall", help="remove it with everything it made")
     cluster_options(uninstall, without=CURRENT)
@@ -32,8 +43,9 @@ def _install(options: argparse.Namespace) -> int:
     from reference import install
 
     client = KubernetesCluster.named(options.context, options.kubeconfig).api_client()
+    groups = None if options.api is None else [GROUPS[OWN_GROUP[api]] for api in options.api]
     try:
-        install.install(client, image=options.image, crds_only=options.crds_only)
+        install.install(client, image=options.image, crds_only=options.crds_only, groups=groups)
     except install.InstallError as error:
         raise ClusterError(str(error)) from error
     print("the SMI CRDs are installed" if options.crds_only else "the reference mesh is installed")

@@ -31,7 +31,8 @@ class Fault:
     ``shows`` names readings of ambiguous requirements that must be seen under it, unlike without it, as
     "question: letter"; "question: unacceptable" where it brings about what no reading excuses, "question:
     none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
-    ``adds`` are objects that the cluster has under it, and not without it.
+    ``adds`` are objects that the cluster has under it, and not without it; ``without`` are groups (short
+    names) of which it has no definitions under it, and which the mesh is not said to implement then.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Fault:
     spoiler: Callable[[], Spoiler] = Faithful
     change: Change | None = None
     adds: tuple[Object, ...] = ()
+    without: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     versions: str = "newest"
     shows: Mapping[str, str] = field(default_factory=dict)

@@ -170,6 +170,11 @@ def _with_headers(group: Object, name: str, conditions: Iterable[Any]) -> Object
     return copied
 
 
+def _none_without_access(world: World) -> World:
+    """As when a control plane waits for all that it watches before it begins."""
+    return world if "traffictargets" in world.objects else world.replacing("trafficsplits", ())
+
+
 FAULTS = (
     Fault(
         "split-opens-its-backends",
@@ -221,5 +226,12 @@ FAULTS = (
         "What is granted at a backend of a split is granted only to requests that the split selects.",
         frozenset({"interact-split-matches-with-target-routes", "common-dynamic-reconfiguration"}),
         lambda: SpoiltWorld(_granted_on_conditions),
+    ),
+    Fault(
+        "split-needs-access-definitions",
+        "Nothing is split in a cluster that has no definitions of TrafficAccess and TrafficSpecs.",
+        frozenset({"common-independent-api-claims"}),
+        lambda: SpoiltWorld(_none_without_access),
+        without=("access", "specs"),
     ),
 )

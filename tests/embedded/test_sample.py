@@ -19,7 +19,12 @@ SAMPLE = {
     "http-method-specific",
     "metrics-rbac",
 }
-FAULTS = ["split-zero-weight-gets-traffic", "methods-crossed-between-paths", "metrics-open-to-everybody"]
+FAULTS = [
+    "split-zero-weight-gets-traffic",
+    "methods-crossed-between-paths",
+    "metrics-open-to-everybody",
+    "split-needs-access-definitions",
+]
 
 
 def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) -> None:
@@ -29,6 +34,15 @@ def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) 
     report = store.read(directory)
     assert {one.id for one in report.requirements if one.outcome == "pass"} == SAMPLE
     assert report.cluster.context == embedded.NAME
+
+
+def test_a_mesh_that_claims_one_api_is_judged_where_the_others_are_not_served(tmp_path: Path) -> None:
+    wanted = ["common-independent-api-claims", "common-api-groups-discoverable", "access-only-listed-sources"]
+    command = ["run", "--mesh", "reference-split", "--reports", str(tmp_path), "--requirement", *wanted]
+    assert cli.main(command) == 0
+    (directory,) = tmp_path.iterdir()
+    outcomes = {one.id: one.outcome for one in store.read(directory).requirements if one.id in wanted}
+    assert outcomes == dict(zip(wanted, ["pass", "pass", "not claimed"], strict=True))
 
 
 def test_without_a_mesh_what_is_about_traffic_fails(tmp_path: Path) -> None:
@@ -42,4 +56,4 @@ def test_without_a_mesh_what_is_about_traffic_fails(tmp_path: Path) -> None:
 
 def test_a_fault_of_each_api_is_caught_and_blamed_rightly(capfd: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["faults", "--jobs", "2", "--fault", *FAULTS]) == 0
-    assert "3 of 3 faults caught" in capfd.readouterr().out
+    assert "4 of 4 faults caught" in capfd.readouterr().out

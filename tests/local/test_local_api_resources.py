@@ -141,7 +141,9 @@ class TestWatches:
         ])  # fmt: skip
         watcher = crds.cluster.request("GET", f"{PODS}/watcher").body
 
-        def follow(path: str, query: dict[str, str], change: Any, count: int) -> list[Any]:
+        def follow(
+            path: str, query: dict[str, str], change: Any, count: int, after_the_first: Any = None
+        ) -> list[Any]:
             async def work() -> list[Any]:
                 api = ApiServer(access(crds.node, watcher, tmp_path))
                 seen: list[Any] = []
@@ -153,6 +155,8 @@ class TestWatches:
                         seen.append((event["type"], event["object"]["metadata"]["name"]))
                         if len(seen) == count:
                             break
+                        if len(seen) == 1 and after_the_first:
+                            await asyncio.to_thread(after_the_first)
                 finally:
                     await api.close()
                 return seen
@@ -196,3 +200,15 @@ class TestWatches:
         }
         seen = crds.cluster.request("GET", path, query=query).body
         assert [event["type"] for event in seen] == ["DELETED", "ADDED"]
+
+    def test_end_with_the_definition_of_their_kind(self, crds: Served, following: Any) -> None:
+        def change() -> None:
+            crds.cluster.apply([split()])
+
+        def undefine() -> None:
+            path = f"{DEFINITIONS}/trafficsplits.split.smi-spec.io"
+            assert crds.cluster.request("DELETE", path).status == 200
+
+        # More are waited for than there are: it ends by itself.
+        seen = following(SPLITS, {}, change, 3, undefine)
+        assert seen == [("ADDED", "one"), ("DELETED", "one")]

@@ -229,6 +229,13 @@ def test_definitions_that_are_converted_for_already_stay_until_the_control_plane
     assert len(cluster.applied) == applied
 
 
+def test_of_some_apis_alone_the_definitions_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = _Cluster("None")
+    monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
+    install.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
+    assert cluster.applied == ["trafficsplits.split.smi-spec.io"]
+
+
 class _Reached(Exception):
     """The definitions are done."""
 

@@ -103,9 +103,21 @@ def test_an_api_that_is_not_served_counts_as_empty_until_it_is() -> None:
         fake.absent.add(SPLITS.path)
         async with following(fake) as (store, _):
             assert store.of("trafficsplits") == ()
+            assert "trafficsplits" not in store.world().objects
             fake.absent.clear()
             fake.put(SPLITS.path, pod("s"))
             await eventually(lambda: store.of("trafficsplits"))
+            assert store.world().objects["trafficsplits"] == store.of("trafficsplits")
+            fake.absent.add(SPLITS.path)
+            fake.expire(SPLITS.path)
+            await eventually(lambda: "trafficsplits" not in store.world().objects)
+            assert store.of("trafficsplits") == ()
+
+
+def test_an_api_that_serves_nothing_yet_is_in_the_world() -> None:
+    async def scenario() -> None:
+        async with following(FakeApiServer()) as (store, _):
+            assert store.world().objects["trafficsplits"] == ()
 
     asyncio.run(scenario())
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from conformance.clusters.local.api.conversion import Conversion
 from conformance.clusters.local.api.errors import Refusal
-from conformance.clusters.local.api.kinds import Resource
+from conformance.clusters.local.api.kinds import DEFINITIONS, Resource
 from conformance.clusters.local.api.store import Event, Happening, Object, Store
 from conformance.clusters.local.api.targets import Filter, Target
 
@@ -32,22 +32,25 @@ class Watching:
         try:
             await response.prepare(request)
             async with asyncio.timeout(float(request.query.get("timeoutSeconds") or _LONGEST_S)):
-                while True:
-                    event = await events.get()
+                # None: the resource is served no longer.
+                while (event := await events.get()) is not None:
                     if _is_at(event.object, target):
                         await self._write(response, resource, chosen, event)
         except (TimeoutError, ConnectionError):
-            return response
+            pass
         except Refusal as refusal:
             # The answer has begun: what goes wrong from here on is an event.
             await response.write(_line("ERROR", refusal.document()))
-            return response
         finally:
             end()
+        return response
 
-    def _follow(self, key: str, version: str) -> tuple[asyncio.Queue[Event], Callable[[], None]]:
-        """The events after a version, as they come; without one, what is there first, as added."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
+    def _follow(self, key: str, version: str) -> tuple[asyncio.Queue[Event | None], Callable[[], None]]:
+        """The events after a version, as they come; without one, what is there first, as added.
+
+        None where the definition of the resource is gone.
+        """
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
         if version in ("", "0"):
             for thing in self._store.list(key):
                 queue.put_nowait(Event("ADDED", key, thing, self._store.version))
@@ -56,7 +59,18 @@ class Watching:
                 queue.put_nowait(event)
         else:
             raise Refusal(400, f"invalid resource version {version!r}")
-        return queue, self._store.listen(lambda event: queue.put_nowait(event) if event.key == key else None)
+
+        def hear(event: Event) -> None:
+            if event.key == key:
+                queue.put_nowait(event)
+            elif (
+                event.key == DEFINITIONS
+                and event.type == "DELETED"
+                and event.object["metadata"]["name"] == key
+            ):
+                queue.put_nowait(None)
+
+        return queue, self._store.listen(hear)
 
     async def _write(
         self, response: web.StreamResponse, resource: Resource, chosen: Filter, event: Event

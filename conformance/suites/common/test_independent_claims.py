@@ -1,0 +1,53 @@
+"""A mesh may implement one API without the others: it works where the cluster does not have those at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.catalogue import GROUPS
+from conformance.drive.reading import served_kinds
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("common/independent-claims", arena=("main",), groups=("split",))
+
+REQUESTS = 200
+
+
+@dataclass(frozen=True)
+class Partly:
+    """The groups that the cluster lacks, and what a split does there; with all of them nothing is driven."""
+
+    absent: tuple[str, ...]
+    effect: Effect | None
+
+
+@driven
+def partly(scenario: Scenario) -> Partly:
+    served = {group for group, _, _ in served_kinds(scenario.cluster)}
+    claims = scenario.profile.claims.by_group()
+    absent = tuple(group for name, group in GROUPS.items() if not claims[name] and group not in served)
+    if not absent:
+        return Partly((), None)
+    scenario.provide()
+    call = scenario.call("main/client", "main/independent", requests=REQUESTS)
+    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=servers)
+    return Partly(absent, effect)
+
+
+@pytest.mark.requirement("common-independent-api-claims")
+def test_a_split_works_where_apis_that_are_not_claimed_are_not_served(
+    partly: Partly, verdict: Callable[[Judgement], None]
+) -> None:
+    if partly.effect is None:
+        reason = "the cluster serves each API that is not claimed: what it does without them cannot be seen"
+        verdict(judge.not_claimed(reason))
+        return
+    before, sample, settling = partly.effect
+    verdict(judge.everything_reaches(before, sample, "v2", settling))
