@@ -25,21 +25,29 @@ def main() -> int:
     parser.add_argument(
         "--load", type=int, default=0, metavar="N", help="keep this many processors busy (default: none)"
     )
+    parser.add_argument(
+        "--reports",
+        default="reports",
+        metavar="DIR",
+        help="where the reports are kept (default: %(default)s)",
+    )
     options = parser.parse_args()
+    Path(options.reports).mkdir(parents=True, exist_ok=True)
+    kept = Path(tempfile.mkdtemp(prefix="stable-", dir=options.reports))
     runs: list[Said] = []
     with ExitStack() as stack:
         if options.load:
             stack.enter_context(load(options.load))
         for number in range(1, options.runs + 1):
-            with tempfile.TemporaryDirectory(prefix="smi-conformance-") as folder:
-                command = ["run", *arguments.where(options), "--mesh", "reference", "--reports", folder]
-                smi_conformance(command)
-                (directory,) = Path(folder).iterdir()
-                report = store.read(directory)
+            folder = kept / str(number)
+            command = ["run", *arguments.where(options), "--mesh", "reference", "--reports", str(folder)]
+            smi_conformance(command)
+            (directory,) = folder.iterdir()
+            report = store.read(directory)
             if report.run.interrupted:
                 return UNUSABLE
             runs.append(said(report))
-            print(f"\nrun {number} of {options.runs} is over", flush=True)
+            print(f"\nrun {number} of {options.runs} is over: {directory}", flush=True)
     changes = changing(runs)
     for one, words in changes.items():
         print(f"{one}: {' | '.join(words)}", file=sys.stderr)
