@@ -101,3 +101,18 @@ def test_new_routes_replace_the_old(node: Node) -> None:
 def test_there_is_no_interface_to_the_machine(node: Node) -> None:
     links = node.ask("run_here", command=["ip", "-brief", "link"]).splitlines()
     assert {line.split()[0].partition("-")[0] for line in links} == {"lo", "pods", "pod"}
+
+
+def test_the_node_stays_where_pods_know_it_whatever_comes_and_goes(client: Pod, node: Node) -> None:
+    def links() -> dict[str, str]:
+        told = node.ask("run_here", command=["ip", "-brief", "link"]).splitlines()
+        return {line.split()[0].partition("@")[0]: line.split()[2] for line in told}
+
+    # The lowest address that there can be beside those that the kernel draws.
+    low = ["low", "address", "02:00:00:00:00:01", "master", "pods", "type", "veth", "peer", "name", "lower"]
+    before = links()
+    node.ask("run_here", command=["ip", "link", "add", *low])
+    between = links()
+    node.ask("run_here", command=["ip", "link", "del", "low"])
+    assert between["low"] == "02:00:00:00:00:01"
+    assert between["pods"] == before["pods"] not in {between[name] for name in between if name != "pods"}

@@ -25,6 +25,11 @@ NODE_ADDRESS = "10.244.0.1"
 POD_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/16")
 
+# A bridge that is not given one takes the lowest of those attached to it, and another as pods come and go.
+# What pods still send to the one before is dropped, for as long as they believe that they know their
+# neighbour: for seconds, or most of a minute.
+_HARDWARE_ADDRESS = "02:00:0a:f4:00:01"
+
 _ON_LINK = 4
 _LOOPBACK = 1
 _SYSCTL = Path("/proc/sys/net")
@@ -81,7 +86,7 @@ class Network:
             _set(_BEFORE)
             await self._routes.setup_endpoint()
             await self._routes.link("set", index=_LOOPBACK, state="up")
-            await self._routes.link("add", ifname=BRIDGE, kind="bridge")
+            await self._routes.link("add", ifname=BRIDGE, kind="bridge", address=_HARDWARE_ADDRESS)
             self._bridge = await _index(self._routes, BRIDGE)
             await self._routes.addr(
                 "add", index=self._bridge, address=NODE_ADDRESS, prefixlen=POD_RANGE.prefixlen
