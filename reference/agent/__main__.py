@@ -19,6 +19,7 @@ from reference.agent.envoy import Envoy, EnvoyGone
 from reference.agent.link import Link, LinkError
 from reference.agent.rollout import Rollout
 from reference.agent.settings import Settings
+from reference.agent.wait import AT_MOST_S, WAIT_PATH
 from reference.agent.xds import Board
 from reference.compiler.bootstrap import bootstrap
 from reference.delivery import SOCKET, bootstrap_from_agent
@@ -138,7 +139,10 @@ class Agent:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self.send_response(200 if self.path == "/ready" and ready.is_set() else 503)
+                if self.path == WAIT_PATH:
+                    ready.wait(AT_MOST_S)
+                good = self.path in ("/ready", WAIT_PATH) and ready.is_set()
+                self.send_response(200 if good else 503)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -208,6 +208,20 @@ def test_init_containers_sidecars_and_hooks_come_in_their_order(node: Node) -> N
     assert ordered.stop() < 2
 
 
+def test_a_container_is_probed_when_its_hook_is_over(node: Node) -> None:
+    mount: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+    hook = {"postStart": {"exec": {"command": ["sh", "-c", "sleep 0.3; echo hook >> /shared/order"]}}}
+    probe = {"exec": {"command": ["sh", "-c", "echo probe >> /shared/order"]}, "periodSeconds": 1}
+    probed = node.run(
+        pod(
+            "hooked-and-probed",
+            shell(FOREVER, lifecycle=hook, readinessProbe=probe, **mount),
+            volumes=[{"name": "shared", "emptyDir": {}}],
+        )
+    ).ready()
+    assert probed.says("cat", "/shared/order").split()[:2] == ["hook", "probe"]
+
+
 def test_a_failing_hook_is_reported_and_its_container_started_again(node: Node) -> None:
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "echo not yet; exit 5"]}}}
     hooked = node.run(pod("hooked", shell(FOREVER, lifecycle=hook)))

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import os
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -165,12 +165,11 @@ class Container:
         self._become(Running(since))
         if self.stopping.is_set():
             child.kill()
-        beside = [asyncio.create_task(work) for work in self._beside(around)]
+        attending = asyncio.create_task(self._attend(around))
         code = await child.exit
         self._child = None
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        attending.cancel()
+        await asyncio.gather(attending, return_exceptions=True)
         self.ready = self.started = False
         self._become(Terminated(code, since, _now()))
         return code
@@ -208,20 +207,17 @@ class Container:
         except NodeError as error:
             raise _Unstartable("CreateContainerConfigError", error) from error
 
-    def _beside(self, around: Surroundings) -> list[Coroutine[Any, Any, None]]:
-        """What is done while it runs."""
+    async def _attend(self, around: Surroundings) -> None:
+        """What is done while it runs: the hook, and once that is over the probe, as the API says."""
         probe = self.spec.get("readinessProbe")
-        work = [self._begin(around.spawner, ready=not probe)]
-        if probe:
+        await self._begin(around.spawner, ready=not probe)
+        if not probe or not self.started:
+            return
 
-            async def execute(command: Sequence[str]) -> int:
-                return (await self._run_to_end(around.spawner, command))[0]
+        async def execute(command: Sequence[str]) -> int:
+            return (await self._run_to_end(around.spawner, command))[0]
 
-            work.append(self._watch(probe, around.address, execute))
-        return work
-
-    async def _watch(self, probe: Mapping[str, Any], address: str, execute: probing.Execute) -> None:
-        async for ready in probing.readiness(probe, self.spec, address, execute, self.stopping):
+        async for ready in probing.readiness(probe, self.spec, around.address, execute, self.stopping):
             self._tell(ready)
 
     def _tell(self, ready: bool) -> None:
