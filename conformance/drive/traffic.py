@@ -18,6 +18,7 @@ from conformance.evidence import Call, Environment, Traffic
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0
 CONCURRENCY = 32
+CONTROL_PER_S = 20.0
 STRETCH = 60
 """Requests in a row that are counted by themselves: of steady traffic, a fifth of a second."""
 _EXEC_MARGIN_S = 30.0
@@ -86,11 +87,16 @@ class Driver:
             "deadline_s": 60,
             "batches": [
                 *[_batch(name, call, manner) for name, call in batches.items()],
-                _batch(_CONTROL, Call(client, "127.0.0.1", 8080, requests=5), Manner(concurrency=1)),
+                self._control(client),
             ],
         }
         lines = self._ctl(client, {"op": "run", "plan": plan}, timeout_s=60 + _EXEC_MARGIN_S)
         return _observations(client, lines)
+
+    def _control(self, client: str) -> dict[str, Any]:
+        """Requests of a probe to itself, as long as the others of a plan last: no mesh has a part in them."""
+        batch = _batch(_CONTROL, Call(client, "127.0.0.1", 8080, 1), Manner(concurrency=1))
+        return {**batch, "rate_per_s": CONTROL_PER_S, "until": "others"}
 
     def _watch(self, control: Sequence[Sequence[Any]]) -> None:
         slowest = max((one[5] for one in control), default=0)

@@ -27,6 +27,8 @@ INGRESS = ("gate", "fake-mesh")
 """Name and namespace of the Service by which the ingress is called."""
 STEADY = 600
 """Requests of traffic that goes on until it is stopped."""
+FEW = 5
+"""Requests of what goes on as long as the others of its plan do."""
 
 
 @dataclass
@@ -83,7 +85,10 @@ class FakeMesh:
         yield {"kind": "start"}
         for batch in batches:
             draw = self._draws(objects, client, batch)
-            rows = [self._request(batch, index, *draw()) for index in range(batch.requests or STEADY)]
+            rows = [
+                self._request(batch, index, *draw())
+                for index in range(batch.requests or (FEW if batch.until_others else STEADY))
+            ]
             totals[batch.id] = {"observations": len(rows), "complete": True}
             yield {"batch": batch.id, "observations": rows}
         yield {"kind": "end", "complete": True, "batches": totals}

@@ -63,13 +63,18 @@ def test_fresh_is_one_request_for_each_connection() -> None:
         ({"rate_per_s": 1000, "duration_s": 1000}, "more than 200000 requests"),
         ({"requests": None}, "batch b has no end"),
         ({"rate_per_s": 5}, "batch b has no end"),
-        ({"until": "dawn"}, "until"),
+        ({"until": "dawn"}, "until is others"),
+        ({"until": "others"}, "a rate, and no number of requests"),
+        ({"until": "others", "requests": None, "rate_per_s": 5}, "no others beside it"),
         ({"retries": 3}, "knows no 'retries'"),
     ],
 )
 def test_a_plan_that_cannot_be_meant_is_refused(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(PlanError, match=complaint):
         read(**changes)
+
+
+FOLLOWING = {**BATCH, "id": "f", "requests": None, "rate_per_s": 5, "until": "others"}
 
 
 @pytest.mark.parametrize(
@@ -82,6 +87,8 @@ def test_a_plan_that_cannot_be_meant_is_refused(changes: dict[str, Any], complai
         ({"batches": [{**BATCH, "id": str(n), "requests": 150_000} for n in range(2)]}, "more than 200000"),
         ({"batches": [BATCH], "deadline_s": 0}, "deadline_s"),
         ({"batches": [BATCH], "retry": True}, "knows no 'retry'"),
+        ({"batches": [BATCH, FOLLOWING]}, "batch f has no others beside it"),
+        ({"batches": [FOLLOWING], "parallel": True}, "batch f has no others beside it"),
     ],
 )
 def test_a_plan_that_is_none_is_refused(plan: Any, complaint: str) -> None:
@@ -92,3 +99,8 @@ def test_a_plan_that_is_none_is_refused(plan: Any, complaint: str) -> None:
 def test_only_traffic_in_the_background_may_be_without_end() -> None:
     (batch,) = read_plan({"batches": [{**BATCH, "rate_per_s": 5}]}, bounded=False).batches
     assert (batch.requests, batch.duration_s) == (None, None)
+
+
+def test_what_follows_others_needs_no_end_of_its_own() -> None:
+    plan = read_plan({"batches": [BATCH, FOLLOWING], "parallel": True})
+    assert [one.until_others for one in plan.batches] == [False, True]

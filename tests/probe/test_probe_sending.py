@@ -407,3 +407,19 @@ def test_a_lost_line_can_be_told(client: Probe, server: Probe) -> None:
     holed = outcome([whole.lines[0], *whole.lines[2:]])
     assert holed.end["lines"] != len(holed.lines) - 1
     assert len(holed.rows["b"]) != holed.totals()["observations"]
+
+
+@pytest.mark.parametrize("following_first", [True, False])
+def test_what_follows_others_is_sent_as_long_as_they_are(
+    client: Probe, server: Probe, following_first: bool
+) -> None:
+    spread = {**batch(server.http[0]), "id": "spread", "requests": 11, "duration_s": 0.5}
+    following = {**batch(server.http[0]), "id": "following", "requests": None}
+    following |= {"rate_per_s": 100, "until": "others"}
+    batches = [following, spread] if following_first else [spread, following]
+    found = client.run(*batches, parallel=True)
+    assert found.end["complete"]
+    assert found.totals("spread")["sent"] == 11
+    last = found.totals("spread")["took_s"]
+    assert 2 <= found.totals("following")["sent"] <= last * 100 + 2
+    assert found.totals("following")["took_s"] >= last

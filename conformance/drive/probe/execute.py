@@ -65,7 +65,10 @@ class Execution:
         if self._plan.parallel:
             for run in self._runs:
                 run.start()
-            for run in self._runs:
+            # First those that end by themselves, then those that follow them.
+            for run in sorted(self._runs, key=lambda run: run.batch.until_others):
+                if run.batch.until_others:
+                    run.stop()
                 await run.done.wait()
             return
         for run in self._runs:

@@ -32,6 +32,7 @@ class Batch(NamedTuple):
     (over HTTP/2, in the manner of gRPC), tcp or udp.
     ``requests`` is None for traffic that goes on until it is stopped or ``duration_s`` seconds are over.
     ``interval_s`` is the time from one request to the next; 0 stands for as fast as the connections allow.
+    With ``until_others`` it ends when all other batches of its plan have.
     ``per_connection`` is how many requests a connection carries, None for any number. With ``single`` all of
     them share one connection, over HTTP/2 side by side; ``concurrency`` is 1 where that cannot be.
     """
@@ -51,6 +52,7 @@ class Batch(NamedTuple):
     timeout_s: float
     duration_s: float | None
     interval_s: float
+    until_others: bool
 
 
 class Plan(NamedTuple):
@@ -75,12 +77,18 @@ def read_plan(document: object, *, bounded: bool = True) -> Plan:
         raise PlanError("two batches of the plan have the same id")
     if sum(one.requests or 0 for one in batches) > REQUESTS:
         raise PlanError(f"more than {REQUESTS} requests in one plan")
-    endless = [one.id for one in batches if one.requests is None and one.duration_s is None]
+    parallel = bool(given.get("parallel", False))
+    following = [one.id for one in batches if one.until_others]
+    if following and (not parallel or len(following) == len(batches)):
+        raise PlanError(f"batch {following[0]} has no others beside it to wait for")
+    endless = [
+        one.id for one in batches if one.requests is None and one.duration_s is None and not one.until_others
+    ]
     if bounded and endless:
         raise PlanError(f"batch {endless[0]} has no end")
     default = DEADLINE_S if bounded else LONGEST_S
     deadline_s = _number(given, "deadline_s", default, 0.001, LONGEST_S, "the plan")
-    return Plan(batches, bool(given.get("parallel", False)), deadline_s)
+    return Plan(batches, parallel, deadline_s)
 
 
 def _batch(document: object) -> Batch:
@@ -92,9 +100,12 @@ def _batch(document: object) -> Batch:
     protocol = given.get("protocol", "http")
     if protocol not in _PROTOCOLS:
         raise PlanError(f"{where}: protocol is one of {', '.join(_PROTOCOLS)}, not {protocol!r}")
-    if given.get("until") is not None:
-        raise PlanError(f"{where}: there is nothing that `until` could wait for")
+    if given.get("until") not in (None, "others"):
+        raise PlanError(f"{where}: until is others, not {given['until']!r}")
     requests, duration_s, interval_s = _amount(given, where)
+    until_others = given.get("until") == "others"
+    if until_others and requests is not None:
+        raise PlanError(f"{where}: what goes on until others end has a rate, and no number of requests")
     return Batch(
         id=name,
         protocol=protocol,
@@ -111,6 +122,7 @@ def _batch(document: object) -> Batch:
         timeout_s=_number(given, "timeout_s", 2.0, 0.001, LONGEST_S, where),
         duration_s=duration_s,
         interval_s=interval_s,
+        until_others=until_others,
     )
 
 
