@@ -32,6 +32,7 @@ SWITCH_OBJECT = {
     "kind": "ConfigMap",
     "metadata": {"namespace": "smi-reference", "name": "fault"},
 }
+HEALTH = "/api/v1/namespaces/smi-reference/services/https:smi-reference:control/proxy/healthz"
 SWITCHED_WITHIN_S = 30.0
 _DEFINITIONS, _DEFINITION = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
 CONVERGE = Converge(within_s=3.0, stable_s=0.5)
@@ -191,7 +192,7 @@ def switched_on(session: Session, fault: Fault) -> Iterator[None]:
             stack.enter_context(_added(session, fault.adds))
         if fault.without:
             stack.enter_context(_lacking(session, fault.without))
-        if (fault.change or fault.adds) and fault.spoiler is Faithful:
+        if fault.spoiler is Faithful:
             yield
             return
         _switch(session, fault.id)
@@ -209,11 +210,8 @@ def _switch(session: Session, fault: str) -> None:
         annotations = read.body["metadata"].get("annotations", {}) if read.status == 200 else {}
         return bool(annotations.get(ACTIVE) == fault)
 
-    try:
-        because = f"fault {fault or '(none)'} in force"
-        session.waiter.until(active, within=SWITCHED_WITHIN_S, because=because)
-    except NotSeen as error:
-        raise ClusterError(f"{error}; see the log of deployment smi-reference") from error
+    because = f"fault {fault or '(none)'} in force; see the log of deployment smi-reference"
+    _until(session, active, because)
 
 
 @contextmanager
@@ -246,12 +244,17 @@ def _lacking(session: Session, groups: Sequence[str]) -> Iterator[None]:
     """The cluster has no definitions of these groups within the block, and the profile claims none."""
     cluster, profile = session.cluster, session.profile
     names = {GROUPS[group] for group in groups}
-    served = {one for one in served_kinds(cluster) if one[0] in names}
+
+    def served() -> set[tuple[str, str, str]]:
+        return {one for one in served_kinds(cluster) if one[0] in names}
+
+    before = served()
     definitions = [
         {**_as_written(one), "apiVersion": _DEFINITIONS, "kind": _DEFINITION}
         for one in cluster.list(_DEFINITIONS, _DEFINITION)
         if one["spec"]["group"] in names
     ]
+    plurals = {one["spec"]["names"]["plural"] for one in definitions}
     paths = [
         f"/apis/{_DEFINITIONS}/customresourcedefinitions/{one['metadata']['name']}" for one in definitions
     ]
@@ -261,15 +264,26 @@ def _lacking(session: Session, groups: Sequence[str]) -> Iterator[None]:
         # One that is on its way out would take what is applied for a change of itself.
         _until(
             session,
-            lambda: all(cluster.request("GET", path).status == 404 for path in paths),
+            lambda: not served() and all(cluster.request("GET", path).status == 404 for path in paths),
             "definitions gone",
         )
+        # The mesh hears of it by itself, and later.
+        _until(session, lambda: plurals <= _missed(cluster), "the mesh without them")
         session.profile = profile.model_copy(update={"claims": claims})
         yield
     finally:
         session.profile = profile
         cluster.apply(definitions)
-        _until(session, lambda: served <= set(served_kinds(cluster)), f"{', '.join(sorted(names))} served")
+        _until(session, lambda: before <= served(), f"{', '.join(sorted(names))} served")
+        _until(session, lambda: plurals.isdisjoint(_missed(cluster)), "the mesh with them")
+
+
+def _missed(cluster: Cluster) -> set[str]:
+    """The kinds (plural) that the control plane of the reference mesh finds not served."""
+    health = cluster.request("GET", HEALTH)
+    if health.status != 200:
+        raise refusal(health)
+    return set(health.body["notServed"])
 
 
 def _as_written(item: Object) -> Object:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from conformance.clusters import Cluster, ClusterError
+from conformance.drive.arena import containers
 from conformance.drive.manifests import RUN_LABEL
 from conformance.report.document import Diagnostic
 
@@ -25,20 +25,15 @@ def gather(cluster: Cluster, run: str, namespaces: Iterable[str], occasion: str)
                 )
             for pod in cluster.list("v1", "Pod", namespace, labels=f"{RUN_LABEL}={run}"):
                 name = pod["metadata"]["name"]
-                for container in _containers(pod["spec"]):
-                    log = cluster.logs(namespace, name, container, tail=LINES).strip()
+                for container in containers(pod):
+                    log = cluster.logs(namespace, name, container["name"], tail=LINES).strip()
                     if log:
                         yield Diagnostic(
-                            name=f"{occasion}: log of {namespace}/{name}, {container}", text=log[-_LONGEST:]
+                            name=f"{occasion}: log of {namespace}/{name}, {container['name']}",
+                            text=log[-_LONGEST:],
                         )
         except ClusterError as error:
             yield Diagnostic(name=f"{occasion}: {namespace}", text=f"could not be read: {error}")
-
-
-def _containers(spec: Mapping[str, Any]) -> Iterator[str]:
-    """Those that go on running: sidecars may be among the init containers (KEP-753)."""
-    helpers = [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
-    yield from (one["name"] for one in [*helpers, *spec["containers"]])
 
 
 def _event(event: dict[str, object]) -> str:

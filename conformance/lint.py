@@ -236,6 +236,10 @@ class _Test:
         if isinstance(value, ast.DictComp):
             # Several judgements that are made alike, as the parts of one.
             value = value.value
+        if isinstance(value, ast.Dict):
+            for part in value.values:
+                yield from self._judged(part, names)
+            return
         if not isinstance(value, ast.Call) or not ast.unparse(value.func).startswith("judge."):
             yield f"hands {ast.unparse(value)} to verdict, which no judge made"
             return

@@ -227,6 +227,7 @@ class ControlPlane:
             "synced": self._store.synced,
             "fault": self._active_fault,
             "faultProblem": self._fault_problem,
+            "notServed": sorted(self._store.not_served),
             "windowSeconds": self._settings.window_s,
             "workloads": len(self._distribution.seats),
             "settled": self._is_settled(),

@@ -55,7 +55,8 @@ _IN_WORLD = frozenset(kind.key for kind in KINDS)
 class Store:
     """The objects of each kind, current to within a watch event.
 
-    `changed` is called with the key of a kind after its objects changed in a way that matters.
+    `changed` is called with the key of a kind after its objects changed in a way that matters. `not_served`
+    are the keys of the kinds that the API server does not have.
     """
 
     def __init__(self, watched: Iterable[Watched], changed: Callable[[str], object]) -> None:
@@ -63,7 +64,7 @@ class Store:
         self._changed = changed
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
         self._tuples: dict[str, tuple[Object, ...]] = {}
-        self._not_served: set[str] = set()
+        self.not_served: set[str] = set()
         self._world: World | None = None
 
     @property
@@ -89,21 +90,21 @@ class Store:
         It has no key for a kind that the API server does not serve.
         """
         if self._world is None:
-            self._world = World({key: self.of(key) for key in _IN_WORLD - self._not_served})
+            self._world = World({key: self.of(key) for key in _IN_WORLD - self.not_served})
         return self._world
 
     def lose(self, key: str) -> None:
         """Forgets the objects of a kind that is not served: a cluster need not have every API."""
-        if key not in self._not_served:
-            self._not_served.add(key)
+        if key not in self.not_served:
+            self.not_served.add(key)
             self._objects[key] = {}
             self._touch(key)
 
     def replace(self, key: str, objects: Iterable[Object]) -> None:
         """Makes these the objects of a kind."""
         fresh = {_place(thing): _slim(thing) for thing in objects}
-        before = None if key in self._not_served else self._objects.get(key)
-        self._not_served.discard(key)
+        before = None if key in self.not_served else self._objects.get(key)
+        self.not_served.discard(key)
         self._objects[key] = fresh
         if before is None or {p: _essence(o) for p, o in before.items()} != {
             p: _essence(o) for p, o in fresh.items()

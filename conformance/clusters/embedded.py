@@ -10,14 +10,14 @@ from typing import Any
 
 import requests
 
+from conformance import profiles
+from conformance.catalogue import GROUPS
 from conformance.clusters import ClusterError
 from conformance.clusters.kubernetes import KubernetesCluster
 
 NAME = "embedded"
 MESHES = ("reference", "reference-split", "none")
 """Profiles that it can have the mesh of; others are of meshes that need a real cluster."""
-_SERVED = {"reference-split": ("split.smi-spec.io",)}
-"""The API groups whose definitions are installed, where these are not all."""
 _ELSEWHERE = "--context names a cluster where it is installed"
 
 
@@ -90,9 +90,10 @@ def start(mesh: str) -> Embedded:
     cluster._end, cluster._last_words = running.stop, running.last_words
     cluster._first = running.process.pid
     try:
-        install.install(
-            cluster.api_client(), own_traffic="mark", crds_only=mesh == "none", groups=_SERVED.get(mesh)
-        )
+        # Of the other groups the cluster has no definitions.
+        claimed = profiles.load(mesh).claims.by_group()
+        groups = [GROUPS[group] for group, versions in claimed.items() if versions]
+        install.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none", groups=groups)
     except install.InstallError as error:
         cluster.close()
         raise ClusterError(f"the reference mesh did not come up: {error}") from error

@@ -30,8 +30,8 @@ def add(commands: Commands) -> None:
         "--api",
         action="append",
         choices=_DEFINED,
-        help="only the CRDs of this API, of none but TrafficSplit as the profile reference-split wants them; "
-        "may be repeated (default: all)",
+        help="only the CRDs of this API; may be repeated (default: all). The profile reference-split is for "
+        "a cluster with those of TrafficSplit alone",
     )
     install.set_defaults(function=_install)
     uninstall = actions.add_parser("uninstall", help="remove it with everything it made")

@@ -165,7 +165,7 @@ class Arena:
     def _check_joined(self, part: str, pods: list[dict[str, Any]]) -> None:
         if not self.profile.join.sidecar or _membership(part) == "outside":
             return
-        alone = [pod["metadata"]["name"] for pod in pods if len(_containers(pod)) < 2]
+        alone = [pod["metadata"]["name"] for pod in pods if len(containers(pod)) < 2]
         if alone:
             raise NotReady(
                 f"pods did not join the mesh {self.profile.name} (no sidecar): {', '.join(alone)}; "
@@ -260,7 +260,8 @@ def _creation_order(item: Object) -> int:
     return order.index(item["kind"]) if item["kind"] in order else 0
 
 
-def _containers(pod: Object) -> list[Any]:
+def containers(pod: Object) -> list[Any]:
+    """Those that go on running: a sidecar may be among the init containers (KEP-753)."""
     spec = pod["spec"]
     native = [one for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
     return [*spec["containers"], *native]

@@ -212,7 +212,7 @@ class Scenario:
         calls: Sequence[Call],
         by: Callable[[int, Traffic], bool],
         what: Sequence[str],
-        ledgers: Iterable[str] = (),
+        ledgers: Sequence[str] = (),
     ) -> tuple[list[Settling], list[Traffic]]:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
@@ -261,7 +261,7 @@ class Scenario:
         self.apply(*names)
         return self.samples(wanted, before, ledgers)
 
-    def until_dead(self, calls: Sequence[Call], ledgers: Iterable[str] = ()) -> list[Traffic]:
+    def until_dead(self, calls: Sequence[Call], ledgers: Sequence[str] = ()) -> list[Traffic]:
         """Wait until nobody answers these calls. Returns the last poll, as `until_answered` does."""
         polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
         last: list[Traffic] = []

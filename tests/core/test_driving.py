@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Account, ClusterError, ExecFailed
+from conformance.diagnostics import gather
 from conformance.drive import arena as arena_module
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_kinds
@@ -123,6 +124,15 @@ class TestTheArena:
         spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
         spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
         session.arena.ready(["peer"])
+
+    def test_is_told_of_with_the_logs_of_all_that_goes_on_running(
+        self, session: Session, cluster: FakeCluster
+    ) -> None:
+        session.arena.prepare(["peer"])
+        spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
+        spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
+        gathered = [one.name for one in gather(cluster, "r1", ["smi-peer-r1"], "here")]
+        assert gathered == [f"here: log of smi-peer-r1/peer, {name}" for name in ("probe", "proxy")]
 
     def test_adopts_a_workload_that_a_scenario_adds(self, session: Session) -> None:
         session.arena.ready(["main"])

@@ -216,6 +216,11 @@ class TestJudgements:
                 "nothing that it judges has a null control",
             ),
             ("verdict(judge.all_of(**{n: each for n, each in effect}))", "hands each to verdict"),
+            ("verdict(judge.all_of(**{n: effect}))", "hands effect to verdict"),
+            (
+                "verdict(judge.all_of(**{n: judge.unharmed(effect)}))",
+                "nothing that it judges has a null control",
+            ),
             ("verdict(judge.all_of(a=effect, b=judge.shares(*effect)))", "hands effect to verdict"),
             ("verdict(judge.inconclusive('never'))", "nothing that it judges has a null control"),
             (
@@ -238,6 +243,7 @@ class TestJudgements:
             "verdict(judge.percentiles(read, {}, before=earlier))",
             "in_force = judge.shares(*effect)\n    verdict(judge.preserved(in_force, direct, 'v1'))",
             "verdict(judge.all_of(a=judge.shares(*effect), b=judge.unharmed(steady)))",
+            "verdict(judge.all_of(**{n: judge.shares(*effect)}))",
             "verdict(judge.rbac(answers, EXPECTED))",
             "if effect:\n        verdict(judge.inconclusive('x'))\n    verdict(judge.shares(*effect))",
         ],

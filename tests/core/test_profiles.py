@@ -28,6 +28,17 @@ def test_profiles_that_come_with_the_suite_load(name: str) -> None:
     assert profiles.load(name).name == name
 
 
+def test_the_reference_mesh_for_one_api_is_the_reference_mesh() -> None:
+    whole, split = (profiles.load(name).model_dump() for name in ("reference", "reference-split"))
+    assert split.pop("claims") == {
+        **dict.fromkeys(whole["claims"], ()),
+        "split": whole.pop("claims")["split"],
+    }
+    differing = {key for key in whole if whole[key] != split[key]}
+    # Metrics are not read where they are not claimed.
+    assert differing == {"name", "description", "metrics"}
+
+
 def test_two_lines_are_a_profile() -> None:
     assert parse(SMALL, "mine").claims.by_group() == {
         "split": ("v1alpha4",),

@@ -246,5 +246,6 @@ def test_the_control_plane_is_healthy_once_it_knows_the_cluster() -> None:
         await setting.poll()
         health = await setting.health()
         assert (health["synced"], health["workloads"], health["windowSeconds"]) == (True, 1, 10)
+        assert health["notServed"] == []
 
     run(scenario)

@@ -104,10 +104,12 @@ def test_an_api_that_is_not_served_counts_as_empty_until_it_is() -> None:
         async with following(fake) as (store, _):
             assert store.of("trafficsplits") == ()
             assert "trafficsplits" not in store.world().objects
+            assert store.not_served == {"trafficsplits"}
             fake.absent.clear()
             fake.put(SPLITS.path, pod("s"))
             await eventually(lambda: store.of("trafficsplits"))
             assert store.world().objects["trafficsplits"] == store.of("trafficsplits")
+            assert store.not_served == set()
             fake.absent.add(SPLITS.path)
             fake.expire(SPLITS.path)
             await eventually(lambda: "trafficsplits" not in store.world().objects)
