@@ -17,8 +17,10 @@ from conformance.doctor import preflight
 from conformance.drive import version_sets
 from conformance.drive.reading import METRICS, served_kinds
 from conformance.drive.wait import NotSeen
+from conformance.near import meant
 from conformance.outcomes import Outcome
 from conformance.profiles import Converge, Profile
+from conformance.record import void
 from conformance.session import Session
 from conformance.verdict import Verdict, merge
 from reference import faults
@@ -89,6 +91,14 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator
         session.arena.remove()
 
 
+def switch_all_off(cluster: Cluster) -> None:
+    """Take away what a campaign leaves in a cluster that it was killed in, but for changed definitions.
+
+    Those are as they should be once the mesh is installed again. Raises ClusterError.
+    """
+    cluster.delete([SWITCH_OBJECT, *(one for fault in faults.FAULTS.values() for one in fault.adds)])
+
+
 def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
     """The faults of these ids, or all; with ``apis``, of those the ones that concern these APIs alone.
 
@@ -96,7 +106,10 @@ def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
     """
     unknown = [one for one in only if one not in faults.FAULTS]
     if unknown:
-        raise CatalogueError(f"unknown fault {unknown[0]!r}; there are: {', '.join(faults.FAULTS)}")
+        hint = meant(unknown[0], faults.FAULTS)
+        raise CatalogueError(
+            f"unknown fault {unknown[0]!r}{hint} (smi-conformance explain names those of a requirement)"
+        )
     known = catalogue.load()
     return [
         fault
@@ -151,7 +164,10 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
         one: tuple(each.summary for each in conclusions if each.verdict is not Verdict.PASS)
         for one, conclusions in session.conclusions.items()
     }
-    return Outcome(fault, verdicts, said, session.clock.now() - start, _readings(session))
+    starved = frozenset(
+        one for one, conclusions in session.conclusions.items() if any(map(void, conclusions))
+    )
+    return Outcome(fault, verdicts, said, session.clock.now() - start, _readings(session), starved)
 
 
 def _readings(session: Session) -> dict[str, frozenset[str]]:

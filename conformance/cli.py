@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib.metadata
 import os
 import sys
@@ -15,6 +14,7 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import ClusterError
 from conformance.commands import EXIT_CODES, clusters, reading, reference, running
 from conformance.drive.version_sets import VersionsError
+from conformance.near import meant
 from conformance.profiles import ProfileError
 
 
@@ -56,8 +56,7 @@ class _Parser(argparse.ArgumentParser):
             known = self._option_string_actions
             long = option.startswith("--") and not any(one.startswith(option) for one in known)
             if long and self._subparsers is None:
-                near = difflib.get_close_matches(option, known, n=1)
-                self.error(f"unknown option {option}" + (f"; did you mean {near[0]}?" if near else ""))
+                self.error(f"unknown option {option}{meant(option, known)}")
         return super().parse_known_args(args, namespace)
 
 

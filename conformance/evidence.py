@@ -46,6 +46,7 @@ class Traffic:
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
     of those one single server gave all of them. Latencies are in microseconds. ``stretches`` is there of
     steady traffic: ``answered`` of each so many requests in a row, in the order in which they were made.
+    ``ended`` of steady traffic says that it was over before it was stopped.
     """
 
     call: Call
@@ -61,6 +62,7 @@ class Traffic:
     latency_p50_us: int = 0
     latency_p99_us: int = 0
     stretches: tuple[Mapping[str, int], ...] = ()
+    ended: bool = False
 
     @property
     def served(self) -> int:

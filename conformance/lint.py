@@ -7,7 +7,6 @@ control, and a fault that it catches; nothing sleeps, swallows errors or knows a
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 import re
 import sys
@@ -15,12 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
-from conformance import catalogue, suites_index
+from conformance import catalogue, suites_index, yaml_text
 from conformance.catalogue import GROUPS, Level
 from conformance.drive.arena import WORKLOADS
 from conformance.judge import JUDGES
+from conformance.near import meant
 from conformance.suites_index import ScenarioMark, TestEntry
 
 CONTROLS = frozenset({"before", "during", "effect", "cells"})
@@ -50,12 +48,6 @@ ASIDE = {
     "all_of": "as good as its parts",
 }
 """Judges that do not carry a test by themselves, and why they need no control of their own."""
-
-UNDIFFERING = {
-    "http-headers-wire-form": "the cluster's CRDs decide it, which no fault of the mesh changes; both forms "
-    "are seen in the unit tests",
-}
-"""Ambiguous requirements with a test whose reading no fault can change, and why."""
 
 SLEEPERS = frozenset({"conformance/drive/wait.py", "conformance/drive/probe/ctl.py"})
 """The function that waits, and the probe's client, which waits until there is a socket to wait on."""
@@ -93,7 +85,7 @@ def requirements(source: Source) -> Iterator[str]:
     for reason, ids in source.untested.items():
         for one in ids:
             if one not in source.known:
-                yield f"untested.yaml: {one}: no such requirement{_near(one, source.known)}"
+                yield f"untested.yaml: {one}: no such requirement{meant(one, source.known)}"
             if one in reasoned:
                 yield f"untested.yaml: {one}: stands there twice"
             if one in tested:
@@ -111,7 +103,7 @@ def tests(source: Source) -> Iterator[str]:
         if not entry.requirement:
             yield f"{entry.nodeid}: no @pytest.mark.requirement(id)"
         elif entry.requirement not in source.known:
-            near = _near(entry.requirement, source.known)
+            near = meant(entry.requirement, source.known)
             yield f"{entry.nodeid}: {entry.requirement}: no such requirement{near}"
         if entry.nodeid in seen:
             yield f"{entry.nodeid}: judges two requirements, or there are two of that name: one each"
@@ -144,10 +136,10 @@ def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
 def _mark(mark: ScenarioMark) -> Iterator[str]:
     for part in mark.arena:
         if part not in WORKLOADS:
-            yield f"no part {part!r} in the arena{_near(part, WORKLOADS)}"
+            yield f"no part {part!r} in the arena{meant(part, WORKLOADS)}"
     for group in mark.groups:
         if group not in GROUPS:
-            yield f"no SMI group {group!r}{_near(group, GROUPS)}"
+            yield f"no SMI group {group!r}{meant(group, GROUPS)}"
 
 
 def faults(source: Source) -> Iterator[str]:
@@ -155,7 +147,7 @@ def faults(source: Source) -> Iterator[str]:
     tested = {entry.requirement for entry in source.entries()}
     broken = {one for ids in source.faults.values() for one in ids}
     for one, level in source.known.items():
-        if one in tested - broken and one not in UNDIFFERING:
+        if one in tested - broken:
             # An ambiguous requirement is observed: nothing to blame, but what is seen must be able to differ.
             what = "changes its reading" if level == "ambiguous" else "breaks it"
             yield f"{one}: has a test, but no fault of the reference mesh {what}"
@@ -169,7 +161,7 @@ def faults(source: Source) -> Iterator[str]:
             if one in source.known and (source.known[one] == "ambiguous") != bool(reading):
                 yield f"fault {fault}: {one}: what is ambiguous is shown, and nothing else is"
             if one not in source.known:
-                yield f"fault {fault}: {one}: no such requirement{_near(one, source.known)}"
+                yield f"fault {fault}: {one}: no such requirement{meant(one, source.known)}"
             elif one not in tested:
                 yield f"fault {fault}: {one}: has no test that could catch it"
 
@@ -245,7 +237,7 @@ class _Test:
             return
         name = ast.unparse(value.func).removeprefix("judge.")
         if name not in self._judges:
-            yield f"judge.{name}: no such judge{_near(name, self._judges)}"
+            yield f"judge.{name}: no such judge{meant(name, self._judges)}"
             return
         names.append(name)
         if name == "all_of":
@@ -298,11 +290,6 @@ def _catches_all(handler: ast.ExceptHandler) -> bool:
     return any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in kinds)
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
 CHECKS = (requirements, tests, faults, judges, judgements, code)
 
 
@@ -323,7 +310,7 @@ def collect() -> Source:
     return Source(
         known={one.id: one.level for one in catalogue.load().values()},
         suites={str(path.relative_to(suites_index.SUITES)): path.read_text("utf-8") for path in suites},
-        untested=yaml.safe_load((suites_index.SUITES / "untested.yaml").read_text("utf-8")),
+        untested=yaml_text.load((suites_index.SUITES / "untested.yaml").read_text("utf-8")),
         faults={fault.id: {*fault.breaks, *fault.shows} for fault in FAULTS.values()},
         shown={fault.id: fault.shows for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},

@@ -22,6 +22,8 @@ class Outcome:
     seconds: float
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
+    starved: frozenset[str] = frozenset()
+    """The requirements of which a failure does not count, as the machine was starved meanwhile."""
 
     @property
     def blamed(self) -> frozenset[str]:
@@ -47,6 +49,18 @@ class Outcome:
         """Exactly what the fault breaks failed, and the readings that it brings about were seen."""
         return not self.missed and not self.wrongly
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it would be caught but for failures that do not count, as the machine was starved."""
+        return bool(self.missed) and not self.wrongly and self.missed <= self.starved - self.unseen
+
+    @property
+    def word(self) -> str:
+        """What the suite made of it, in a word."""
+        if self.caught:
+            return "caught"
+        return "starved" if self.undecided else "missed" if self.missed else "misblamed"
+
     def as_json(self) -> dict[str, Any]:
         return {
             "fault": self.fault.id,
@@ -57,6 +71,7 @@ class Outcome:
             "blamed": sorted(self.blamed),
             "missed": sorted(self.missed),
             "wrongly blamed": sorted(self.wrongly),
+            "starved": sorted(self.starved),
             "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
             "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
             "readings": {one: sorted(seen) for one, seen in sorted(self.readings.items()) if seen},
@@ -66,19 +81,24 @@ class Outcome:
 
 def line(outcome: Outcome) -> str:
     """One fault's outcome as text."""
-    verdict = "caught" if outcome.caught else "MISSED" if outcome.missed else "MISBLAMED"
+    verdict = outcome.word if outcome.caught else outcome.word.upper()
     failed = ", ".join(sorted(outcome.blamed)) or "-"
     text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
     if outcome.missed:
         unfailed = sorted(outcome.missed - outcome.unseen)
-        unseen = [f"{one} ({_word(outcome.verdicts.get(one))})" for one in unfailed]
-        text += f"\n          should have failed: {', '.join(unseen)}" if unseen else ""
+        text += "".join(f"\n          should have failed: {_instead(outcome, one)}" for one in unfailed)
     for one in sorted(outcome.unseen):
         read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
         text += f"\n          should have shown: {one}: {outcome.fault.shows[one]} (seen: {read})"
     for one in sorted(outcome.wrongly):
         text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
     return text
+
+
+def _instead(outcome: Outcome, requirement: str) -> str:
+    """What became of a requirement that should have failed, and what was said of it."""
+    said = "; ".join(outcome.said.get(requirement, ()))
+    return f"{requirement} ({_word(outcome.verdicts.get(requirement))})" + (f": {said}" if said else "")
 
 
 def _word(verdict: Verdict | None) -> str:
@@ -89,6 +109,21 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     """How many were caught."""
     caught = sum(1 for one in outcomes if one.caught)
     return f"{caught} of {len(outcomes)} faults caught, each blamed on what it breaks"
+
+
+def conclusion(outcomes: Sequence[Outcome]) -> str:
+    """How many were caught, after a line for each that was not: it may have scrolled away since."""
+    uncaught = [one for one in outcomes if not one.caught]
+    again = [f"to see these again: --fault {' '.join(one.fault.id for one in uncaught)}"] if uncaught else []
+    return "\n".join(["", *map(line, uncaught), *again, summary(outcomes)])
+
+
+def exit_code(outcomes: Sequence[Outcome]) -> int:
+    """0 when there are some and all are caught, 2 when it takes a machine with more room to tell, else 1."""
+    uncaught = [one for one in outcomes if not one.caught]
+    if uncaught and all(one.undecided for one in uncaught):
+        return 2
+    return 1 if uncaught or not outcomes else 0
 
 
 KILL_TABLE = """\
@@ -114,7 +149,7 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
     return (
         f"`{fault.id}`",
         plain(fault.summary),
-        "caught" if outcome.caught else "**missed**" if outcome.missed else "**misblamed**",
+        outcome.word if outcome.caught else f"**{outcome.word}**",
         "<br>".join(f"`{one}`" for one in sorted(outcome.blamed)),
         "<br>".join(_seen(outcome)),
     )

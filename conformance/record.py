@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from conformance import judge
 from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.printable import printable
 from conformance.report import assemble
 from conformance.report.document import Conclusion
-from conformance.verdict import Basis, Judgement
+from conformance.verdict import Basis, Judgement, Verdict
 
 Seen = Traffic | ApiRead | RoundTrip | Attempt | Environment
 
@@ -72,13 +74,23 @@ def conclude(
     )
 
 
+def void(conclusion: Conclusion) -> bool:
+    """Whether it is a failure that does not count, as the machine was starved meanwhile."""
+    basis = conclusion.basis
+    return (
+        conclusion.verdict is Verdict.INCONCLUSIVE
+        and basis is not None
+        and basis.judge == judge.in_environment.__name__
+    )
+
+
 def render(judgement: Judgement) -> str:
-    """A judgement as lines of text."""
-    lines = [judgement.summary]
+    """A judgement as lines of text; what a mesh answered neither steers a terminal nor begins a line."""
+    lines = [printable(judgement.summary)]
     if judgement.expected:
-        lines.append(f"expected: {judgement.expected}")
+        lines.append(f"expected: {printable(judgement.expected)}")
     if judgement.hint:
-        lines.append(f"look at: {judgement.hint}")
+        lines.append(f"look at: {printable(judgement.hint)}")
     return "\n".join(lines)
 
 

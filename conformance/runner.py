@@ -29,6 +29,7 @@ from conformance.items import (
     why_unspoken,
 )
 from conformance.lanes import Turn
+from conformance.printable import printable
 from conformance.progress import Progress
 from conformance.record import Inconclusive, conclude, sentence
 from conformance.report import pytest_html, store, terminal
@@ -203,11 +204,11 @@ class Runner:
         report.user_properties.append(("verdict", judgement.verdict.value))
         if judgement.verdict is Verdict.INCONCLUSIVE:
             report.outcome = "failed"
-            report.longrepr = judgement.summary
+            report.longrepr = printable(judgement.summary)
         if judgement.verdict is Verdict.NOT_CLAIMED:
             path, line, _ = item.location
             report.outcome = "skipped"
-            report.longrepr = (path, line or 0, judgement.summary)
+            report.longrepr = (path, line or 0, printable(judgement.summary))
         return report
 
     def _conclude(self, item: pytest.Item, requirement: str, judgement: Judgement) -> None:
@@ -261,9 +262,7 @@ class Runner:
             if not self.config.option.collectonly:
                 self._nothing(session)
             return
-        self._stage.close()
-        if not self.config.getoption("keep"):
-            self._remove()
+        self._tidy_up()
         report = self.report()
         store.write(report, self.directory)
         self._written = self.directory
@@ -276,16 +275,23 @@ class Runner:
         )
         session.exitstatus = _EXIT_UNUSABLE
 
-    def _remove(self) -> None:
+    def _tidy_up(self) -> None:
         try:
-            with self.session.phases.phase("cleanup"):
-                self.session.arena.remove()
+            self._stage.close()
+            if not self.config.getoption("keep"):
+                with self.session.phases.phase("cleanup"):
+                    self.session.arena.remove()
         except ClusterError as error:
-            self.session.findings.append(
-                Finding(
-                    severity="error", text=str(error), remedy="smi-conformance clean removes what is left"
-                )
-            )
+            self._left_behind(str(error), "smi-conformance clean removes what is left")
+        except KeyboardInterrupt:
+            # Whoever is in a hurry gives the arena up, not the report.
+            self.session.interrupted = True
+            self._stage.abandon()
+            remedy = f"smi-conformance clean --run {self.session.run_id} removes what is left"
+            self._left_behind("the run was interrupted before its arena was removed", remedy)
+
+    def _left_behind(self, text: str, remedy: str) -> None:
+        self.session.findings.append(Finding(severity="error", text=text, remedy=remedy))
 
     def report(self) -> Report:
         """The report; once drawn, after the arena's removal, it stays as it is."""
@@ -295,17 +301,24 @@ class Runner:
         return self._report
 
     def _account_for_pending(self) -> None:
-        for one in self._pending.values():
-            self.session.absent[one] = ("not reached", "the run ended before its tests")
+        unreached: dict[str, list[str]] = {}
+        for nodeid, one in self._pending.items():
+            unreached.setdefault(one, []).append(nodeid)
         self._pending.clear()
+        for one in unreached:
+            note = "" if one in self.session.conclusions else "the run ended before its tests"
+            self.session.absent[one] = ("not reached", note)
         for one, entries in suites_index.by_requirement().items():
             # What the mesh does not claim is not missing: the rest of the tests say what there is to say.
             ran = {
                 function_of(test.nodeid) for test in self.session.conclusions.get(one, ())
             } | self._unclaimed
-            self.session.missing[one] = [
+            # A test that ran in one set of versions is missing in each that was not reached.
+            partly = [nodeid for nodeid in unreached.get(one, ()) if function_of(nodeid) in ran]
+            never = [
                 entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)
             ]
+            self.session.missing[one] = [*never, *partly]
 
     def pytest_unconfigure(self) -> None:
         if self._owns_arena:

@@ -216,7 +216,8 @@ class Session:
         try:
             version = self.cluster.request("GET", "/version").body.get("gitVersion", "unknown")
             nodes = tuple(_node(item) for item in self.cluster.list("v1", "Node"))
-        except (ClusterError, AttributeError):
+        except (ClusterError, AttributeError, KeyboardInterrupt):
+            # Whoever cannot wait for the answer loses these few words, not the report.
             return ClusterInfo(context=self.cluster.name, kubernetes="unknown", images=(self.image,))
         return ClusterInfo(context=self.cluster.name, kubernetes=version, nodes=nodes, images=(self.image,))
 

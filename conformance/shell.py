@@ -12,12 +12,13 @@ from typing import Any, TextIO
 
 import yaml
 
-from conformance import suites_index
+from conformance import suites_index, yaml_text
 from conformance.clusters import ClusterError
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
 from conformance.drive.manifests import folder, has, load
 from conformance.drive.scenario import Scenario
 from conformance.drive.versions import NotExpressible
+from conformance.near import meant
 from conformance.session import Session
 
 EXEC_WITHIN_S = 60.0
@@ -135,7 +136,8 @@ class Shell(cmd.Cmd):
             raise Unusable(f"usage: {usage}")
         client, service = self._address(words[0]), words[1]
         if service.partition("/")[0] not in WORKLOADS:
-            raise Unusable(f"no part {service.partition('/')[0]!r}; there are: {', '.join(WORKLOADS)}")
+            part = service.partition("/")[0]
+            raise Unusable(f"no part {part!r}{meant(part, WORKLOADS)}")
         call = replace(self._scenario.call(client, service, path=path), requests=int(number))
         servers = self._session.arena.workloads(service.partition("/")[0])
         (traffic,) = self._scenario.send(call, servers=servers)
@@ -155,7 +157,7 @@ class Shell(cmd.Cmd):
     def _address(self, address: str) -> str:
         there = _addresses(self._session)
         if address not in there:
-            raise Unusable(f"no workload {address!r}; there are: {', '.join(there)}")
+            raise Unusable(f"no workload {address!r}{meant(address, there)} (pods lists them)")
         return address
 
     def _pod(self, word: str) -> tuple[Pod, str]:
@@ -182,7 +184,7 @@ class Shell(cmd.Cmd):
     def _objects(self, name: str) -> list[dict[str, Any]]:
         if has(name):
             return self._session.arena.render(load(name))
-        found = list(yaml.safe_load_all(Path(name).read_text(encoding="utf-8")))
+        found = list(yaml_text.load_all(Path(name).read_text(encoding="utf-8")))
         documents = [each for each in found if isinstance(each, dict)]
         items = [one for each in documents for one in each.get("items", [each])]
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):

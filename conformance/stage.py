@@ -26,6 +26,7 @@ class Stage:
         self._session = session
         self._lanes: Lanes | None = None
         self._leftover = ""
+        self._abandoned = False
         self._ahead_s = 0.0
 
     def open(self, turns: Sequence[Turn], *, lanes: int) -> None:
@@ -39,6 +40,10 @@ class Stage:
         """Drive nothing more ahead."""
         if self._lanes is not None:
             self._lanes.close()
+
+    def abandon(self) -> None:
+        """Withdraw nothing more: whoever ends the run leaves the arena behind, and what was applied in it."""
+        self._abandoned = True
 
     @contextmanager
     def scenario(self, turn: Turn) -> Iterator[Scenario]:
@@ -101,6 +106,8 @@ class Stage:
                 self._withdraw(one)
 
     def _withdraw(self, scenario: Scenario) -> None:
+        if self._abandoned:
+            return
         try:
             scenario.withdraw()
         except ClusterError as error:

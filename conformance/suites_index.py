@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from conformance import yaml_text
 
 SUITES = Path(__file__).resolve().parent / "suites"
 
@@ -66,7 +66,7 @@ def by_requirement() -> dict[str, list[TestEntry]]:
 @cache
 def untested() -> Mapping[str, str]:
     """Why a requirement has no test, by its id. Raises ValueError for one that stands under two reasons."""
-    reasons = yaml.safe_load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
+    reasons = yaml_text.load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
     listed = [(one, reason) for reason, ids in reasons.items() for one in ids]
     if len(dict(listed)) < len(listed):
         raise ValueError("untested.yaml: a requirement stands under two reasons")

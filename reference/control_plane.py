@@ -28,11 +28,12 @@ from reference.compiler import compile as compile_configuration
 from reference.distribution import Distribution
 from reference.events import kind_of, warning
 from reference.injector import Sidecar
-from reference.metrics import Figures, Stream, Tally
+from reference.metrics import Figures, Stream
 from reference.own_traffic import OwnTraffic, own_traffic
 from reference.service import Service
 from reference.spoiler import Faithful, Spoiler, load
 from reference.store import OWNERS, WATCHED, Store, Watched
+from reference.tally import Tally
 from reference.traffic_metrics import KINDS, Inventory, Reading
 from reference.world import Workload, World, name_of, namespace_of
 

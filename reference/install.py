@@ -9,14 +9,17 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from kubernetes.client import ApiClient, CoreV1Api, CustomObjectsApi
+from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import new_client_from_config
 from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.discovery import LazyDiscoverer
 from kubernetes.dynamic.exceptions import ConflictError, NotFoundError, ResourceNotFoundError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -35,6 +38,11 @@ _REGISTRATIONS = ("MutatingWebhookConfiguration", "APIService")
 _DEPLOYMENT: Manifest = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
+    "metadata": {"name": names.SERVICE, "namespace": names.NAMESPACE},
+}
+_SECRET: Manifest = {
+    "apiVersion": "v1",
+    "kind": "Secret",
     "metadata": {"name": names.SERVICE, "namespace": names.NAMESPACE},
 }
 _API_SERVICE: Manifest = {
@@ -78,7 +86,7 @@ def install(
     if crds_only:
         return
     _apply(client, namespace())
-    settled = _settled_certificates(client, api_client)
+    settled = _settled_certificates(client)
     documents = manifests(
         image=image or default_image(), window_s=window_s, certificates=settled, own_traffic=own_traffic
     )
@@ -86,11 +94,11 @@ def install(
         if document["kind"] not in _REGISTRATIONS:
             _apply(client, document)
     _await(lambda: _not_ready(client), "the control plane is not ready", within_s)
-    _await(lambda: _unreachable(api_client), "the control plane's service does not answer", within_s)
+    _await(lambda: _unreachable(client), "the control plane's service does not answer", within_s)
     for document in [*(each for each in documents if each["kind"] in _REGISTRATIONS), *wanted(crds(settled))]:
         _apply(client, document)
     _await(lambda: _unavailable(client), "the metrics API is not available", within_s)
-    _await(lambda: _unserved(api_client, groups), "versions are not served", within_s)
+    _await(lambda: _unserved(client, groups), "versions are not served", within_s)
 
 
 def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
@@ -108,8 +116,23 @@ def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
     _await(lambda: [_title(each) for each in doomed if _exists(client, each)], "still there", within_s)
 
 
+class _Discoverer(LazyDiscoverer):
+    """Finds out what the API server serves, and keeps it to itself.
+
+    The library's writes it to a file of a well-known name among the temporary ones, for good, and believes
+    what it finds there.
+    """
+
+    def __init__(self, client: Any, _cache_file: str | None) -> None:
+        super().__init__(client, str(Path(os.devnull, "none")))  # type: ignore[no-untyped-call]
+
+    def _write_cache(self) -> None:
+        """Nothing is written."""
+
+
 def _dynamic(api_client: ApiClient) -> Any:
-    return DynamicClient(api_client)
+    """A client for everything; importing the generated classes for single APIs takes most of a second."""
+    return DynamicClient(api_client, discoverer=_Discoverer)
 
 
 def _title(document: Mapping[str, Any]) -> str:
@@ -153,31 +176,28 @@ def _get(client: Any, document: Mapping[str, Any]) -> Manifest | None:
     return found
 
 
-def _settled_certificates(client: Any, api_client: ApiClient) -> dict[str, str]:
+def _settled_certificates(client: Any) -> dict[str, str]:
     """The certificates to install with.
 
     Of two installations at the same time one makes the authority and the other takes it over: sidecars that
     trust the one would not believe a control plane with the other.
     """
-    existing = _existing_certificates(api_client)
+    existing = _existing_certificates(client)
     if existing is None:
         existing = certificates(None, datetime.now(UTC))
         document = secret(existing)
         try:
             client.create(_resource(client, document), body=document, namespace=names.NAMESPACE)
         except ConflictError:
-            existing = _existing_certificates(api_client)
+            existing = _existing_certificates(client)
     return certificates(existing, datetime.now(UTC))
 
 
-def _existing_certificates(api_client: ApiClient) -> dict[str, str] | None:
-    try:
-        secret = CoreV1Api(api_client).read_namespaced_secret(names.SERVICE, names.NAMESPACE)
-    except ApiException as error:
-        if error.status == 404:
-            return None
-        raise
-    return {key: base64.b64decode(value).decode() for key, value in (secret.data or {}).items()}
+def _existing_certificates(client: Any) -> dict[str, str] | None:
+    found = _get(client, _SECRET)
+    if found is None:
+        return None
+    return {key: base64.b64decode(value).decode() for key, value in (found.get("data") or {}).items()}
 
 
 def _has(document: Manifest | None, condition: str) -> bool:
@@ -194,14 +214,14 @@ def _is_converted(definition: Manifest | None) -> bool:
     return bool(conversion.get("strategy") == "Webhook")
 
 
-def _unserved(api_client: ApiClient, groups: Collection[str] | None) -> list[str]:
+def _unserved(client: Any, groups: Collection[str] | None) -> list[str]:
     """Versions of the definitions that the API server does not serve yet, though it was told of them."""
     problems = []
     for group, version, plural in served():
         if groups is not None and group not in groups:
             continue
         try:
-            CustomObjectsApi(api_client).list_cluster_custom_object(group, version, plural, limit=1)
+            client.request("get", f"/apis/{group}/{version}/{plural}", limit=1, serialize=False)
         except ApiException as error:
             # While the definition changes, requests of its kinds may also be turned away.
             if error.status not in {404, 429, 500, 503}:
@@ -222,12 +242,10 @@ def _not_ready(client: Any) -> list[str]:
     return [json.dumps(status.get("conditions", "no status"))]
 
 
-def _unreachable(api_client: ApiClient) -> list[str]:
-    path = f"https:{names.SERVICE}:control/proxy/healthz"
+def _unreachable(client: Any) -> list[str]:
+    path = f"/api/v1/namespaces/{names.NAMESPACE}/services/https:{names.SERVICE}:control/proxy/healthz"
     try:
-        CoreV1Api(api_client).connect_get_namespaced_service_proxy_with_path(
-            f"https:{names.SERVICE}:control", names.NAMESPACE, "healthz"
-        )
+        client.request("get", path, serialize=False)
     except ApiException as error:
         return [f"{path}: {error.status} {error.reason}"]
     return []

@@ -1,45 +1,53 @@
-"""Names, ports and labels that the parts of the reference mesh agree on."""
+"""Names, ports and labels that the parts of the reference mesh agree on.
+
+Nothing is imported, for each pod's interception starts with this: `typing` alone takes as long as Python.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+NAMESPACE = "smi-reference"
+SERVICE = "smi-reference"
+INGRESS_SERVICE = "smi-reference-ingress"
+SERVICE_HOST = f"{SERVICE}.{NAMESPACE}.svc"
+AUDIENCE = "smi-reference"
+TRUST_DOMAIN = "cluster.local"
 
-NAMESPACE: Final = "smi-reference"
-SERVICE: Final = "smi-reference"
-INGRESS_SERVICE: Final = "smi-reference-ingress"
-SERVICE_HOST: Final = f"{SERVICE}.{NAMESPACE}.svc"
-AUDIENCE: Final = "smi-reference"
-TRUST_DOMAIN: Final = "cluster.local"
+INJECT_LABEL = "reference.smi-conformance.dev/inject"
+STATUS_ANNOTATION = "reference.smi-conformance.dev/status"
+INJECTED = "injected"
+INGRESS = "ingress"
+INGRESS_CLASS = "reference"
+ACTIVE_FAULT_ANNOTATION = "reference.smi-conformance.dev/active-fault"
+PART_OF = {"app.kubernetes.io/part-of": "smi-reference"}
 
-INJECT_LABEL: Final = "reference.smi-conformance.dev/inject"
-STATUS_ANNOTATION: Final = "reference.smi-conformance.dev/status"
-INJECTED: Final = "injected"
-INGRESS: Final = "ingress"
-INGRESS_CLASS: Final = "reference"
-ACTIVE_FAULT_ANNOTATION: Final = "reference.smi-conformance.dev/active-fault"
-PART_OF: Final = {"app.kubernetes.io/part-of": "smi-reference"}
-
-FAULT_CONFIG_MAP: Final = "fault"
+FAULT_CONFIG_MAP = "fault"
 
 # In each meshed pod.
-OUTBOUND_PORT: Final = 15001
-INBOUND_PORT: Final = 15006
-ADMIN_PORT: Final = 15000
-READINESS_PORT: Final = 15021
-SIDECAR_UID: Final = 1337
-INBOUND_PASSTHROUGH_SOURCE: Final = "127.0.0.6"
-DIRECTORY: Final = "/run/smi-reference"
-TOKEN_DIRECTORY: Final = "/var/run/secrets/smi-reference"  # noqa: S105 - a place, not a secret
+OUTBOUND_PORT = 15001
+INBOUND_PORT = 15006
+ADMIN_PORT = 15000
+READINESS_PORT = 15021
+UDP_PORT = 15100
+"""Where the first UDP port that a pod declares is redirected to; each further one to the next."""
+UDP_PORTS = 64
+"""Of a pod that declares more, the others get nothing."""
+UDP_NOWHERE_PORT = UDP_PORT + UDP_PORTS
+"""Where all others are redirected to: nothing listens there."""
+UDP_PORTS_VARIABLE = "SMI_REFERENCE_UDP_PORTS"
+SIDECAR_UID = 1337
+INBOUND_PASSTHROUGH_SOURCE = "127.0.0.6"
+DIRECTORY = "/run/smi-reference"
+TOKEN_DIRECTORY = "/var/run/secrets/smi-reference"  # noqa: S105 - a place, not a secret
 
 # In the ingress' pod, which has the readiness and the admin port as well.
-INGRESS_PORT: Final = 8080
+INGRESS_PORT = 8080
 
 # In the control plane's pod.
-CONTROL_PORT: Final = 8443
-METRICS_API_PORT: Final = 6443
+CONTROL_PORT = 8443
+METRICS_API_PORT = 6443
 
-METRICS_GROUP: Final = "metrics.smi-spec.io"
-METRICS_VERSION: Final = "v1alpha1"
+METRICS_GROUP = "metrics.smi-spec.io"
+METRICS_VERSION = "v1alpha1"
 
 
 def spiffe_id(namespace: str, account: str) -> str:

@@ -6,6 +6,7 @@ import base64
 import copy
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,9 @@ _OF_ONE_SHAPE = {
 }
 # A serving certificate that ends sooner than this is replaced.
 _RENEW_BEFORE = timedelta(days=30)
+
+# The parser in C where there is one: it takes a tenth of the time.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Manifest = dict[str, Any]
 
@@ -90,7 +94,12 @@ def manifests(
     *, image: str, window_s: float, certificates: Mapping[str, str], own_traffic: OwnTraffic = "uid"
 ) -> list[Manifest]:
     """Everything but the CRDs, in the order of application; `certificates` is the Secret's content."""
-    environment = {"SMI_REFERENCE_IMAGE": image, "SMI_REFERENCE_WINDOW_S": f"{window_s:g}"}
+    environment = {
+        "SMI_REFERENCE_IMAGE": image,
+        "SMI_REFERENCE_WINDOW_S": f"{window_s:g}",
+        # It trusts the API server's authority and its own; to read the image's others takes a while, too.
+        "SSL_CERT_FILE": os.devnull,
+    }
     if own_traffic != "uid":
         environment[VARIABLE] = own_traffic
     environments = {
@@ -151,7 +160,7 @@ def _bundle(certificates: Mapping[str, str]) -> str:
 
 
 def _load(path: Path) -> list[Manifest]:
-    return [document for document in yaml.safe_load_all(path.read_text()) if document]
+    return [document for document in yaml.load_all(path.read_text(), Loader=_LOADER) if document]
 
 
 def _file(name: str) -> list[Manifest]:

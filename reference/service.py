@@ -15,7 +15,8 @@ from reference.conversion import review as convert_review
 from reference.distribution import Distribution
 from reference.injector import Sidecar
 from reference.injector import review as injection_review
-from reference.metrics import Stream, Tally
+from reference.metrics import Stream
+from reference.tally import Tally
 from reference.world import Workload
 
 _LOG = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from reference import selectors
-from reference.metrics import Stream, Tally, total
+from reference.metrics import Stream
 from reference.names import METRICS_GROUP, METRICS_VERSION
+from reference.tally import Tally, total
 from reference.world import Object, Workload, labels_of, name_of, namespace_of
 
 API_VERSION: Final = f"{METRICS_GROUP}/{METRICS_VERSION}"

@@ -7,11 +7,11 @@ fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reference.names import INGRESS, INJECT_LABEL, INJECTED, STATUS_ANNOTATION
+from reference.names import INGRESS, INJECT_LABEL, INJECTED, STATUS_ANNOTATION, UDP_PORTS
 
 Object = Mapping[str, Any]
 """A Kubernetes object as plain JSON."""
@@ -127,3 +127,18 @@ def is_permissive(namespace: Object) -> bool:
 def account_of(pod: Object) -> str:
     """The ServiceAccount that a pod runs under."""
     return str(pod.get("spec", {}).get("serviceAccountName") or "default")
+
+
+def container_ports(pod: Object, protocol: str) -> Iterator[tuple[str, int]]:
+    """Names and numbers of the ports of a protocol that the containers of a pod declare, in their order."""
+    containers: list[Mapping[str, Any]] = pod.get("spec", {}).get("containers") or []
+    for container in containers:
+        for port in container.get("ports") or ():
+            if port.get("protocol", "TCP") == protocol:
+                yield port.get("name") or "", int(port["containerPort"])
+
+
+def udp_ports_of(pod: Object) -> tuple[int, ...]:
+    """The UDP ports that a pod declares, as many of them as its sidecar takes."""
+    numbers = dict.fromkeys(number for _, number in container_ports(pod, "UDP"))
+    return tuple(numbers)[:UDP_PORTS]

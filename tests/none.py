@@ -15,9 +15,12 @@ from tests import arguments
 
 
 def by_traffic(record: RequirementRecord) -> bool:
-    """Whether traffic has a part in a verdict: the rest holds wherever the CRDs are installed."""
+    """Whether traffic has a part in a verdict: the rest holds wherever the CRDs are installed.
+
+    A test that was not applicable has no part in it.
+    """
     bases = [test.basis for test in record.tests if test.basis is not None]
-    return not bases or any(_judges(basis) - API_ONLY.keys() for basis in bases)
+    return not bases or any(_judges(basis) - API_ONLY.keys() - {"not_applicable"} for basis in bases)
 
 
 def _judges(basis: BasisRecord) -> set[str]:

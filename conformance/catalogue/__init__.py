@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -10,8 +9,10 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from conformance import yaml_text
+from conformance.near import meant
 
 Api = Literal["Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "TrafficMetrics"]
 Level = Literal["core", "extended", "ambiguous"]
@@ -102,8 +103,7 @@ class Catalogue(Mapping[str, Requirement]):
         try:
             return self._by_id[requirement_id]
         except KeyError:
-            near = difflib.get_close_matches(requirement_id, self._by_id, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = meant(requirement_id, self._by_id)
             raise CatalogueError(
                 f"unknown requirement {requirement_id!r}{hint} (smi-conformance list shows all)"
             ) from None
@@ -120,7 +120,7 @@ class Catalogue(Mapping[str, Requirement]):
 
 def parse(text: str, name: str) -> tuple[Requirement, ...]:
     """Requirements of one catalogue file. Raises CatalogueError that names the file and the entry."""
-    entries = yaml.safe_load(text)
+    entries = yaml_text.load(text)
     if not isinstance(entries, list):
         raise CatalogueError(f"{name}: not a list of requirements")
     found = []

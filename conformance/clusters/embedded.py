@@ -8,12 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import requests
-
 from conformance import profiles
 from conformance.catalogue import GROUPS
 from conformance.clusters import ClusterError
-from conformance.clusters.kubernetes import KubernetesCluster
+from conformance.clusters.kubernetes import KubernetesCluster, Received
 
 NAME = "embedded"
 MESHES = ("reference", "reference-split", "none")
@@ -44,7 +42,7 @@ class Embedded(KubernetesCluster):
         super().close()
         self._end()
 
-    def _send(self, *args: Any, **options: Any) -> requests.Response:
+    def _send(self, *args: Any, **options: Any) -> Received:
         try:
             return super()._send(*args, **options)
         except ClusterError as error:
@@ -75,11 +73,12 @@ def start(mesh: str) -> Embedded:
     """A new embedded cluster with a mesh. Raises ClusterError."""
     if reason := problem(mesh):
         raise ClusterError(reason)
-    from conformance.clusters.local.node import sandbox
+    from conformance.clusters.local.node import images, sandbox
 
     with ThreadPoolExecutor(max_workers=1) as beside:
-        # What takes as long to import as the cluster takes to start.
+        # What takes as long to import as the cluster takes to start; what containers of the mesh start with.
         beside.submit(importlib.import_module, "reference.install")
+        beside.submit(images.prepare)
         try:
             running = sandbox.start()
         except sandbox.SandboxError as error:

@@ -10,7 +10,7 @@ import shlex
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import quote
 
 import kubernetes
@@ -30,11 +30,26 @@ from conformance.clusters import (
     channel,
 )
 from conformance.clusters.channel import Channel, authorization, root_cause
+from conformance.near import meant
+from conformance.printable import printable
 
 MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)
 _TOKEN_LIFETIME_S = 600
 _CONNECTIONS = 16
+LARGEST = 32 * 2**20
+"""Bytes of an answer that are read: far more than a run asks for, and no more than the memory holds."""
+_PART = 2**16
+_SHOWN = 10_000
+"""Characters that are kept of an answer that cannot be read."""
+
+
+class Received(NamedTuple):
+    """An answer as it came: its HTTP status, its text, and whether that is the whole of it."""
+
+    status: int
+    text: str
+    whole: bool
 
 
 class KubernetesCluster:
@@ -87,14 +102,14 @@ class KubernetesCluster:
 
     def _send(
         self, method: str, path: str, data: str | None, headers: dict[str, str], *, own_rights: bool
-    ) -> requests.Response:
+    ) -> Received:
         configuration = self._configuration
         verify: str | bool = configuration.ssl_ca_cert or True if configuration.verify_ssl else False
         certificate = (str(configuration.cert_file), str(configuration.key_file))
         if own_rights and (token := authorization(configuration)):
             headers["Authorization"] = token
         try:
-            return self._session.request(
+            with self._session.request(
                 method,
                 configuration.host + path,
                 data=data,
@@ -103,7 +118,9 @@ class KubernetesCluster:
                 cert=certificate if own_rights and configuration.cert_file else None,
                 timeout=_TIMEOUT_S,
                 proxies={"https": configuration.proxy} if configuration.proxy else None,
-            )
+                stream=True,
+            ) as response:
+                return Received(response.status_code, *_read(response))
         except requests.RequestException as error:
             raise ClusterError(
                 f"cluster {self.name} cannot be reached at {configuration.host}: {root_cause(error)}; "
@@ -127,8 +144,8 @@ class KubernetesCluster:
         if query:
             path += "?" + "&".join(f"{quote(key)}={quote(value)}" for key, value in query.items())
         data = None if body is None else json.dumps(body)
-        response = self._send(method, path, data, headers, own_rights=account is None)
-        return Answer(response.status_code, _decoded(response.text))
+        status, text, whole = self._send(method, path, data, headers, own_rights=account is None)
+        return Answer(status, _decoded(text) if whole else text[:_SHOWN])
 
     def _token(self, account: Account) -> str:
         token, expires = self._tokens.get(account, ("", 0.0))
@@ -193,6 +210,9 @@ class KubernetesCluster:
 
     def delete(self, objects: Iterable[Object]) -> None:
         for item in objects:
+            if item["kind"] == "ServiceAccount":
+                # One that is made anew under that name is another, and its predecessor's token is refused.
+                self._tokens.pop(Account(item["metadata"]["namespace"], item["metadata"]["name"]), None)
             try:
                 self._checked("DELETE", self._path_of(item), {"propagationPolicy": "Background"})
             except Refused as error:
@@ -204,6 +224,8 @@ class KubernetesCluster:
     ) -> list[dict[str, Any]]:
         query = {"labelSelector": labels} if labels else None
         answer = self._checked("GET", self.path(api_version, kind, namespace), query=query)
+        if not isinstance(answer, dict):
+            raise ClusterError(f"the list of {kind} cannot be read: no JSON, or more than {LARGEST:,} bytes")
         return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
 
     def ask(
@@ -230,21 +252,35 @@ class KubernetesCluster:
         return self._send("GET", path, None, {}, own_rights=True).text
 
 
+def _read(response: requests.Response) -> tuple[str, bool]:
+    """The text of an answer, as far as it is read, and whether that is all. Raises RequestException."""
+    content = bytearray()
+    for part in response.iter_content(_PART):
+        content += part
+        if len(content) > LARGEST:
+            return content[:LARGEST].decode("utf-8", "replace"), False
+    return content.decode("utf-8", "replace"), True
+
+
 def _decoded(text: str) -> Any:
-    """JSON, or a list of it where a watch answered line by line; anything else stays text."""
+    """JSON, or a list of it where a watch answered line by line; anything else stays text.
+
+    So does what Python refuses although it is JSON: integers of thousands of digits, and deep nesting.
+    """
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         try:
             return [json.loads(line) for line in text.splitlines()]
-        except json.JSONDecodeError:
-            return text[:10_000]
+        except (ValueError, RecursionError):
+            return text[:_SHOWN]
 
 
 def refusal(answer: Answer) -> Refused:
     """The error that an answer of the API server states."""
     body = answer.body if isinstance(answer.body, dict) else {"message": str(answer.body)}
-    return Refused(answer.status, body.get("reason", ""), str(body.get("message", "no message"))[:500])
+    message = printable(str(body.get("message", "no message"))[:500])
+    return Refused(answer.status, printable(str(body.get("reason", ""))), message)
 
 
 def _root(api_version: str) -> str:
@@ -264,5 +300,6 @@ def _config_problem(context: str | None, kubeconfig: str | None, error: Exceptio
             "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
             f" ({' '.join(str(error).split())})"
         )
-    there = ", ".join(entry["name"] for entry in contexts) or "none"
-    return f"no context {context!r} in the kubeconfig; there are: {there}"
+    there = [entry["name"] for entry in contexts]
+    hint = meant(str(context), there) if there else ", nor any other"
+    return f"no context {context!r} in the kubeconfig{hint}"

@@ -7,8 +7,9 @@ import json
 import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from conformance import plugin, profiles, shell
 from conformance.catalogue import APIS
@@ -40,8 +41,10 @@ def add(commands: Commands) -> None:
         description="Switches each fault of the reference mesh on in turn, runs the scenarios concerned, and "
         "compares the requirements that failed with those that the fault breaks. The reference mesh must be "
         "installed.",
-        epilog="exit code:\n  0  all caught, none blamed wrongly\n  1  a fault missed or misblamed\n"
-        "  2  inconclusive, or input that cannot be used\n",
+        epilog="A failure on a machine that was starved meanwhile does not count: such a fault is judged\n"
+        "once more in the end, one at a time.\n\n"
+        "exit code:\n  0  all caught, none blamed wrongly\n  1  a fault missed or misblamed\n"
+        "  2  starved the second time as well, or input that cannot be used\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     cluster_options(faults)
@@ -67,7 +70,8 @@ def add(commands: Commands) -> None:
         "--jobs",
         type=_count,
         metavar="N",
-        help="embedded clusters to do it in side by side (default: as many as there are processors)",
+        help="embedded clusters to do it in side by side (default: three for two processors, as "
+        "far as the memory goes)",
     )
     faults.add_argument(
         "--format", choices=("text", "json", "markdown"), default="text", help="(default: %(default)s)"
@@ -86,7 +90,7 @@ def add(commands: Commands) -> None:
     clean = commands.add_parser(
         "clean",
         help="remove what runs left behind, for instance after kill -9",
-        description=f"Removes everything in the cluster that carries the label {RUN_LABEL}. Embedded "
+        description=f"Removes the namespaces that carry the label {RUN_LABEL}, with all in them. Embedded "
         "clusters need no cleaning: the kernel takes them down with the run.",
     )
     cluster_options(clean, without=CURRENT)
@@ -127,12 +131,12 @@ def _faults(options: argparse.Namespace) -> int:
     asked = campaign.Campaign(chosen, profiles.load(options.mesh), options.image, options.also)
     # What is for a program or a page has standard output to itself.
     progress = sys.stdout if options.format == "text" else sys.stderr
-    by_id = {}
-    with closing(_outcomes(options, asked)) as found:
-        for number, outcome in enumerate(found, 1):
-            print(f"[{number}/{len(chosen)}] {outcomes.line(outcome)}", file=progress, flush=True)
-            by_id[outcome.fault.id] = outcome
-    ordered = [by_id[fault.id] for fault in chosen]
+    found = _told(_outcomes(options, asked, options.jobs), asked, progress)
+    again = replace(asked, chosen=[one.fault for one in found.values() if one.undecided])
+    if again.chosen:
+        print("what the machine was starved under is judged again, one at a time:", file=progress, flush=True)
+        found |= _told(_outcomes(options, again, 1), again, progress)
+    ordered = [found[fault.id] for fault in chosen]
     as_json = json.dumps([one.as_json() for one in ordered], indent=1)
     if options.json is not None:
         options.json.write_text(as_json + "\n", encoding="utf-8")
@@ -142,16 +146,32 @@ def _faults(options: argparse.Namespace) -> int:
         case "markdown":
             print(outcomes.kill_table(ordered), end="")
         case _:
-            print(outcomes.summary(ordered))
-    return 0 if ordered and all(one.caught for one in ordered) else 1
+            print(outcomes.conclusion(ordered))
+    return outcomes.exit_code(ordered)
 
 
-def _outcomes(options: argparse.Namespace, asked: Campaign) -> Generator[Outcome, None, None]:
+def _told(found: Generator[Outcome, None, None], asked: Campaign, progress: TextIO) -> dict[str, Outcome]:
+    """The outcomes of a campaign by the ids of their faults; each is told as it comes."""
+    from conformance import outcomes
+
+    by_id = {}
+    with closing(found):
+        for number, outcome in enumerate(found, 1):
+            print(f"[{number}/{len(asked.chosen)}] {outcomes.line(outcome)}", file=progress, flush=True)
+            by_id[outcome.fault.id] = outcome
+    return by_id
+
+
+def _outcomes(
+    options: argparse.Namespace, asked: Campaign, jobs: int | None
+) -> Generator[Outcome, None, None]:
     """The outcomes of a campaign as they come. Raises ClusterError."""
     from conformance import campaign, side_by_side
 
     alone = opening.is_embedded(options.context, options.kubeconfig)
-    jobs = options.jobs or (side_by_side.jobs() if alone else 1)
+    if alone:
+        opening.check(None, None, options.mesh)
+    jobs = jobs or (side_by_side.jobs() if alone else 1)
     if jobs > 1 and not alone:
         raise ClusterError("--jobs: a cluster has one mesh, which one fault at a time is switched on in")
     if jobs > 1:

@@ -40,9 +40,12 @@ def add(commands: Commands) -> None:
 
 
 def _install(options: argparse.Namespace) -> int:
+    from conformance import campaign
     from reference import install
 
-    client = KubernetesCluster.named(options.context, options.kubeconfig).api_client()
+    cluster = KubernetesCluster.named(options.context, options.kubeconfig)
+    campaign.switch_all_off(cluster)
+    client = cluster.api_client()
     groups = None if options.api is None else [GROUPS[OWN_GROUP[api]] for api in options.api]
     try:
         install.install(client, image=options.image, crds_only=options.crds_only, groups=groups)

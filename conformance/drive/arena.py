@@ -28,6 +28,7 @@ OUTSIDE = "outside"
 """The part of the arena that is not in the mesh."""
 WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", OUTSIDE, "metrics")}
 """Parts of the arena with the namespaces that their fixtures name; each is a file of fixtures/workloads."""
+_PODS = ("Pod", "Deployment")
 READY_WITHIN_S = 180.0
 GONE_WITHIN_S = 120.0
 
@@ -68,10 +69,13 @@ class Arena:
         missing = [part for part in parts if part not in self._prepared]
         self._prepared.update(missing)
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="arena") as pool:
-            for done in [pool.submit(self._make, part) for part in missing]:
-                done.result()
+            # Pods come last, of all parts: a sidecar that starts when all services are there is told of them
+            # once, and not of one after the other.
+            pods = list(pool.map(self._make, missing))
+            list(pool.map(self.cluster.apply, pods))
 
-    def _make(self, part: str) -> None:
+    def _make(self, part: str) -> list[Object]:
+        """Makes all of a part but its pods, and returns what these come from."""
         objects = self.placement.place(load(f"workloads/{part}.yaml"), WORKLOADS.values())
         (namespace,) = [item for item in objects if item["kind"] == "Namespace"]
         membership = _membership(part)
@@ -80,13 +84,29 @@ class Arena:
             _mark(namespace, one.namespace)
             for item in objects:
                 _mark_pods(item, one.pod)
-            extra += fill_namespace(one.objects, self.namespace(part))
+            extra += self._filled(one.objects, self.namespace(part))
         if membership == "open" and self.profile.needs_permits:
             extra += self.render(load(f"permits/{part}.yaml"))
-        workloads = [item for item in objects if item["kind"] != "Namespace"]
+        pods: list[Object] = [item for item in objects if item["kind"] in _PODS]
+        others = [item for item in objects if item["kind"] not in {"Namespace", *_PODS}]
         self.cluster.apply([namespace])
         self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
-        self.cluster.apply([self._probe(part), *sorted(workloads, key=_creation_order)])
+        self.cluster.apply([self._probe(part), *others])
+        return pods
+
+    def _filled(self, objects: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
+        filled = fill_namespace(objects, namespace)
+        for item in filled:
+            version, kind = item["apiVersion"], item["kind"]
+            # What lies in no namespace is served at one place, whichever is asked for. It would not go with
+            # the arena, and what was there before is not the run's to delete.
+            if self.cluster.path(version, kind, namespace) == self.cluster.path(version, kind):
+                what = f"{kind} {item['metadata']['name']}"
+                raise ClusterError(
+                    f"profile {self.profile.name}: {what} lies in no namespace, and would be left behind; "
+                    "install it with the mesh"
+                )
+        return filled
 
     def groups(self, parts: Iterable[str]) -> tuple[str, ...]:
         """SMI groups (short names) whose objects these parts themselves need."""
@@ -156,7 +176,7 @@ class Arena:
         """Names of the workloads that the fixtures put into a namespace of this run."""
         (part,) = [part for part in WORKLOADS if self.namespace(part) == namespace]
         items = load(f"workloads/{part}.yaml")
-        return {item["metadata"]["name"] for item in items if item["kind"] in {"Pod", "Deployment"}}
+        return {item["metadata"]["name"] for item in items if item["kind"] in _PODS}
 
     def _unready(self, namespace: str) -> str:
         problems = [_problem(pod) for pod in self._all_pods(namespace) if not _is_ready(pod)]
@@ -209,7 +229,7 @@ class Arena:
         return [f"{part}/{workload}" for workload in self._pods[part]]
 
     def remove(self) -> None:
-        """Delete everything that carries the run's label and wait until it is gone."""
+        """Delete the run's namespaces, and so all that it made, and wait until they are gone."""
         remove(self.cluster, self.waiter, f"{RUN_LABEL}={self.placement.run}")
         self._pods.clear()
         self._prepared.clear()
@@ -253,11 +273,6 @@ def _mark_pods(item: dict[str, Any], marks: Marks) -> None:
         _mark(item, marks)
     elif item["kind"] == "Deployment":
         _mark(item["spec"]["template"], marks)
-
-
-def _creation_order(item: Object) -> int:
-    order = ["ServiceAccount", "Service", "Pod", "Deployment"]
-    return order.index(item["kind"]) if item["kind"] in order else 0
 
 
 def containers(pod: Object) -> list[Any]:

@@ -11,9 +11,8 @@ from conformance.evidence import Call, Course, Edit, Settling
 
 RATE_PER_S = 600.0
 """How many requests are sent in a second, where each is answered before the next is due."""
-SEEN_PER_S = 500.0
-"""How many of them there must have been for each second of the stable window."""
-LONGEST_S = 120.0
+SEEN = 5 / 6
+"""What part of them there must have been, of those that are due in the stable window."""
 
 
 def course(
@@ -31,19 +30,19 @@ def course(
     window has. An edit that is not seen in time is the last.
     """
     began = scenario.waiter.clock.now()
-    steady = scenario.driver.start(
-        replace(call, requests=1), manner, rate_per_s=RATE_PER_S, duration_s=LONGEST_S
-    )
-    made: list[Edit] = []
-    for file, old, new in edits:
-        scenario.apply(file)
-        accepted = steady.counts(servers)
-        settling, last = _held(scenario, steady, new, accepted, servers)
-        made.append(Edit(old, new, sum(accepted.values()) + 1, sum(last.values())))
-        if not settling.settled:
-            break
-    took = scenario.waiter.clock.now() - began
-    stretches, unanswered = steady.stop_in_order()
+    with scenario.driver.start(
+        replace(call, requests=1), manner, rate_per_s=RATE_PER_S, duration_s=scenario.lasting_s(len(edits))
+    ) as steady:
+        made: list[Edit] = []
+        for file, old, new in edits:
+            scenario.apply(file)
+            accepted = steady.counts(servers)
+            settling, last = _held(scenario, steady, new, accepted, servers)
+            made.append(Edit(old, new, sum(accepted.values()) + 1, sum(last.values())))
+            if not settling.settled:
+                break
+        took = scenario.waiter.clock.now() - began
+        stretches, unanswered = steady.stop_in_order()
     sent = sum(count for _, count in stretches) + unanswered
     return Course(call, round(sent / took, 1) if took else RATE_PER_S, stretches, tuple(made), unanswered)
 
@@ -57,6 +56,6 @@ def _held(
 
     def held() -> bool:
         last.update(steady.counts(servers))
-        return last.get(new, 0) - before.get(new, 0) >= SEEN_PER_S * window_s
+        return last.get(new, 0) - before.get(new, 0) >= SEEN * steady.rate_per_s * window_s
 
     return scenario.until(held, f"{new} answers for {window_s:g} s"), last

@@ -11,16 +11,13 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from conformance import yaml_text
 from conformance.clusters import Object
 
 RUN_LABEL = "smi-conformance.dev/run"
 WORKLOAD_ANNOTATION = "smi-conformance.dev/workload"
 STOCK_IMAGE = "python:3.11-slim"
 """The image that the fixtures name; --image puts another in its place."""
-
-_CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
 
 
 def folder() -> Traversable:
@@ -50,7 +47,7 @@ def _parsed(name: str) -> tuple[dict[str, Any], ...]:
     for part in name.split("/"):
         entry = entry / part
     objects: list[dict[str, Any]] = []
-    for document in yaml.safe_load_all(entry.read_text(encoding="utf-8")):
+    for document in yaml_text.load_all(entry.read_text(encoding="utf-8")):
         if document is None:
             continue
         objects += document["items"] if document["kind"] == "List" else [document]
@@ -122,7 +119,6 @@ def fill_namespace(objects: Iterable[Object], namespace: str) -> list[dict[str, 
     filled = []
     for item in objects:
         copied = fill(item)
-        if copied["kind"] not in _CLUSTER_SCOPED:
-            copied["metadata"].setdefault("namespace", namespace)
+        copied["metadata"].setdefault("namespace", namespace)
         filled.append(copied)
     return filled

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from conformance.clusters import ClusterError, Object
+from conformance.clusters import ClusterError, Object, Refused
 from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
 from conformance.drive.manifests import load
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Ask, Division, Effect, Scenario, Table
@@ -19,28 +19,30 @@ REQUESTS = 120
 """Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
 
 _REFUSED = frozenset({400, 403, 422})
-"""How the API server, or a webhook that it asks, refuses an object for what it says."""
+"""How the API server, or a webhook that it asks, refuses an object for what it says (`judge.admission`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One trial of an open question: a call, what each reading makes of it, and who answers it otherwise.
 
-    ``about`` is the name of the object in question: where the API server refuses it, nothing is sent.
-    ``awaited``: sooner or later somebody else answers than usual. ``manner`` is how the sample is sent, over
-    the profile's stable window unless it is given. ``field`` is the path of the field in question, where that
-    is one which the object's version does not define.
+    ``usual`` are those who answer without the object in question, nobody where there are none; None where it
+    is open who would. ``about`` is the name of that object: where the API server refuses it, nothing is sent.
+    ``awaited`` are those who answer sooner or later. ``manner`` is how the sample is sent, over the profile's
+    stable window unless it is given. ``field`` is the path of the field in question, where that is one which
+    the object's version does not define. ``early``: the sample is drawn before the late files are applied.
     """
 
     name: str
     of: str
     call: Call
     looks: tuple[Look, ...]
-    usual: tuple[str, ...]
+    usual: tuple[str, ...] | None
     about: str = ""
-    awaited: bool = False
+    awaited: tuple[str, ...] = ()
     manner: Manner | None = None
     field: str = ""
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,17 @@ Reshape = Callable[[dict[str, Any]], dict[str, Any]]
 class Odd:
     """Trials, the files of the objects in question, and the workloads whose ledgers are read.
 
-    The files of ``late`` are applied when what the mesh makes of the others is there. ``misshapen`` are files
-    of objects that are brought out of their version's shape, and created with field validation relaxed;
-    ``written`` are objects in question that are written already.
+    The files of ``late`` are applied when what the mesh makes of the others is there. ``prior`` is what else
+    is to be seen in force before, where objects in question are edits. ``misshapen`` are files of objects
+    that are brought out of their version's shape, and created with field validation relaxed; ``written`` are
+    objects in question that are written already.
     """
 
     trials: Sequence[Trial]
     files: Sequence[str]
     servers: Sequence[str]
     late: Sequence[str] = ()
+    prior: Sequence[Division] = ()
     misshapen: Sequence[tuple[str, Reshape]] = ()
     written: Sequence[Object] = ()
 
@@ -85,14 +89,14 @@ def observe(
     ``first`` and ``then`` are what is to be seen of the split, and the file that brings it about.
     """
     _as_usual(scenario, odd.trials)
-    (effect,) = scenario.effects([first[0]], first[1], servers=odd.servers)
+    effect, *prior = scenario.effects([first[0], *odd.prior], first[1], servers=odd.servers)
 
     def edit() -> Effect:
         scenario.apply(then[1])
         (found,) = scenario.samples([then[0]], [effect.sample], odd.servers)
         return found
 
-    return Observed(effect, *_tried(scenario, odd, edit))
+    return Observed(effect, *_tried(scenario, odd, edit, [one.before for one in prior]))
 
 
 def observe_access(
@@ -108,21 +112,31 @@ def observe_access(
     return Observed(effect, *_tried(scenario, odd, edit))
 
 
-def _tried(scenario: Scenario, odd: Odd, edit: Callable[[], T]) -> tuple[T, dict[str, Question]]:
+def _tried(
+    scenario: Scenario, odd: Odd, edit: Callable[[], T], earlier: Sequence[Traffic] = ()
+) -> tuple[T, dict[str, Question]]:
     """Apply the odd objects and look at each trial.
 
-    The unrelated edit is made last and waited for: what a client's mesh makes of the odd objects is there
-    by then, whatever it is. Each trial is spread over the profile's stable window.
+    ``earlier`` is the traffic without what objects in question are edits of. The unrelated edit is made last
+    and waited for: what a client's mesh makes of the odd objects is there by then, whatever it is. Each trial
+    is spread over the profile's stable window.
     """
-    before = scenario.driver.send(_polls(odd.trials), POLL, ledgers=odd.servers)
+    polled = scenario.driver.send(_polls(odd.trials), POLL, ledgers=odd.servers)
+    before = [next((one for one in earlier if one.call == now.call), now) for now in polled]
     refused = _apply(scenario, odd.files)
     scenario.apply_objects(odd.written)
     stored = _misshapen(scenario, odd.misshapen)
     refused |= {name: tried for name, tried in stored.items() if not tried.accepted}
     bystander = edit()
-    scenario.apply(*odd.late)
-    _until_still(scenario, odd.trials)
-    found = _samples(scenario, [one for one in odd.trials if one.about not in refused], odd.servers)
+    sent = [one for one in odd.trials if one.about not in refused]
+    found: dict[str, Traffic] = {}
+    for late in (False, True):
+        if late:
+            scenario.apply(*odd.late)
+        drawn = [one for one in sent if one.early is not late]
+        if drawn:
+            _until_still(scenario, drawn)
+            found |= _samples(scenario, drawn, odd.servers)
     return bystander, {
         one.name: Question(
             one.name,
@@ -147,10 +161,10 @@ def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
     alive = [one for one in trials if one.usual]
     scenario.until_answered(
         [one.call for one in alive],
-        lambda position, seen: set(seen.answered) == set(alive[position].usual),
+        lambda position, seen: set(seen.answered) == set(alive[position].usual or ()),
         ["the root answers as without the object" for _ in alive],
     )
-    scenario.until_dead([one.call for one in trials if not one.usual])
+    scenario.until_dead([one.call for one in trials if one.usual == ()])
 
 
 def _apply(scenario: Scenario, files: Sequence[str]) -> dict[str, Attempt]:
@@ -164,12 +178,30 @@ def _apply(scenario: Scenario, files: Sequence[str]) -> dict[str, Attempt]:
             refused[name] = error.attempts[0]
             continue
         for one in written:
-            tried = attempt(scenario.cluster, one, name, "either")
-            if tried.accepted:
-                scenario.apply_objects([one])
-            else:
-                refused[name] = tried
+            known = scenario.has_applied(one)
+            refusal = _edited(scenario, one) if known else _applied(scenario, one)
+            if refusal is not None:
+                refused[name] = refusal
     return refused
+
+
+def _applied(scenario: Scenario, item: Object) -> Attempt | None:
+    tried = attempt(scenario.cluster, item, item["metadata"]["name"], "either")
+    if not tried.accepted:
+        return tried
+    scenario.apply_objects([item])
+    return None
+
+
+def _edited(scenario: Scenario, item: Object) -> Attempt | None:
+    """Raises ClusterError where an edit was neither made nor refused for what it says."""
+    try:
+        scenario.apply_objects([item])
+    except Refused as error:
+        if error.status not in _REFUSED:
+            raise
+        return Attempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
+    return None
 
 
 def _misshapen(scenario: Scenario, misshapen: Sequence[tuple[str, Reshape]]) -> dict[str, Attempt]:
@@ -209,7 +241,7 @@ def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
         waiting = [
             one
             for one, traffic in zip(trials, sent, strict=True)
-            if one.awaited and set(traffic.answered) <= set(one.usual)
+            if not set(one.awaited) <= set(traffic.answered)
         ]
         return same and not waiting
 

@@ -139,7 +139,10 @@ def _gone(cluster: Cluster, waiter: Waiter, path: str, within_s: float) -> bool:
 
 
 def served_kinds(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
-    """Every (group, version, kind) of SMI's groups in discovery; one that does not answer lists nothing."""
+    """Every (group, version, kind) of SMI's groups in discovery.
+
+    One that does not answer lists nothing, nor does one whose answer cannot be read: a mesh may give it.
+    """
     answer = cluster.request("GET", "/apis")
     if answer.status != 200:
         raise ClusterError(f"the API server does not list its groups (HTTP {answer.status})")
@@ -148,9 +151,14 @@ def served_kinds(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
             continue
         for version in group["versions"]:
             resources = cluster.request("GET", f"/apis/{version['groupVersion']}")
-            entries = resources.body.get("resources", []) if resources.status == 200 else []
-            for kind in dict.fromkeys(entry["kind"] for entry in entries):
+            for kind in _kinds_in(resources.body) if resources.status == 200 else ():
                 yield group["name"], version["version"], kind
+
+
+def _kinds_in(body: Any) -> list[str]:
+    listed = body.get("resources") if isinstance(body, dict) else None
+    entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return list(dict.fromkeys(one["kind"] for one in entries if isinstance(one.get("kind"), str)))
 
 
 def claimed_kinds(claims: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:

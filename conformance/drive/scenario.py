@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
@@ -13,7 +14,7 @@ from conformance.drive.dry_run import Change, attempt, changed
 from conformance.drive.manifests import load
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader, round_trips
-from conformance.drive.traffic import Driver, Manner
+from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.drive.writing import Writer
 from conformance.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traffic
@@ -23,9 +24,12 @@ POLL = Manner(per_connection=3, concurrency=20)
 """Polling while waiting: sixty requests on twenty connections."""
 POLL_REQUESTS = 60
 
-
 SERVICES = "services.yaml"
 """The file of a scenario's folder with the services that it adds to the arena."""
+DRIVING_S = 60.0
+"""What is done between the waits of a scenario, such as drawing a sample, may take so long in all."""
+TWIN = "outside/outsider"
+"""The server outside the mesh that is asked the same where a denial has no other positive control."""
 ASKS = 10
 """Requests for each ask of an access scenario, spread over the stable window."""
 
@@ -159,9 +163,12 @@ class Scenario:
         for item in objects:
             with self.phases.phase("setup"):
                 self.cluster.apply([item])
-            known = [_identity(one) for one in self.applied]
-            if _identity(item) not in known:
+            if not self.has_applied(item):
                 self.applied.append(dict(item))
+
+    def has_applied(self, item: Object) -> bool:
+        """Whether an object of this kind and name is applied, so that applying it is an edit."""
+        return _identity(item) in [_identity(one) for one in self.applied]
 
     def delete(self, *names: str) -> None:
         """Delete the objects of these files."""
@@ -188,6 +195,16 @@ class Scenario:
         host = self.profile.ordinary_host if outside else self.profile.host
         return Call(client, host(name, self.arena.namespace(part)), port, requests=requests, **what)
 
+    def ask(
+        self, name: str, client: str, service: str, *, granted: bool, server: str = "", **what: Any
+    ) -> Ask:
+        """An ask with its twin: the same call to the server outside the mesh.
+
+        ``server`` is the workload that is to answer, or would; that of the service's name unless given.
+        """
+        call, twin = (self.call(client, one, **what) for one in (service, TWIN))
+        return Ask(name, "granted" if granted else "denied", call, server or service.partition("/")[2], twin)
+
     def send(
         self,
         *calls: Call,
@@ -206,6 +223,29 @@ class Scenario:
         except NotSeen:
             return Settling(what, within, None)
         return Settling(what, within, round(took, 3))
+
+    def lasting_s(self, waits: int, more_s: float = 0.0) -> float:
+        """How long steady traffic has to last that is stopped after so many waits, in seconds.
+
+        Each may take what the profile allows; ``more_s`` is what other waits may take. What has ended before
+        a change shows has seen nothing of it.
+        """
+        return waits * self.profile.converge.within_s + more_s + DRIVING_S
+
+    @contextmanager
+    def steadily(self, call: Call, *, rate_per_s: float, duration_s: float) -> Iterator[list[Steady]]:
+        """Steady traffic on kept connections, and as much on new ones.
+
+        What a change does to connections shows on those that were there before it; what it does for a moment
+        shows, where a mesh chooses once for each connection, on those alone that are made meanwhile.
+        """
+        with ExitStack() as stack:
+            yield [
+                stack.enter_context(
+                    self.driver.start(call, Manner(fresh=fresh), rate_per_s=rate_per_s, duration_s=duration_s)
+                )
+                for fresh in (False, True)
+            ]
 
     def until_answered(
         self,

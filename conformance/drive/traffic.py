@@ -7,20 +7,26 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from conformance.clusters import Cluster, ExecFailed
+from conformance.clusters import Cluster, ClusterError, ExecFailed
 from conformance.drive.arena import CONTAINER, Arena
 from conformance.drive.phases import Phases
 from conformance.evidence import Call, Environment, Traffic
 
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0
+DATAGRAM_TIMEOUT_S = 1.0
+"""A lost datagram is not sent again, as a lost segment is after a second (RFC 6298, section 2): nothing comes
+late for that. It is twice what shows a machine to be starved (`judge.environment`)."""
 CONCURRENCY = 32
 CONTROL_PER_S = 20.0
 STRETCH = 60
 """Requests in a row that are counted by themselves: of steady traffic, a fifth of a second."""
+STEADY_REQUESTS = 180_000
+"""Requests of steady traffic, at most: a plan that comes to the most that the probe takes is cut short."""
 _EXEC_MARGIN_S = 30.0
 _CONTROL = "control"
 
@@ -154,24 +160,41 @@ class Driver:
         rate_per_s: float,
         duration_s: float,
     ) -> Steady:
-        """Start steady traffic that goes on until it is stopped, or for ``duration_s`` seconds."""
+        """Start steady traffic that goes on until it is stopped, or for ``duration_s`` seconds.
+
+        The rate is lower than ``rate_per_s`` where that would come to more than STEADY_REQUESTS.
+        """
         name = f"{self.arena.placement.run}-{next(self._batches)}"
-        plan = {
-            "batches": [{**_batch(name, call, manner), "rate_per_s": rate_per_s, "duration_s": duration_s}]
-        }
+        rate = min(rate_per_s, STEADY_REQUESTS / duration_s)
+        steady = {**_batch(name, call, manner), "rate_per_s": rate, "duration_s": duration_s}
+        plan = {"parallel": True, "batches": [steady, self._control(call.client)]}
         (answer,) = self._ctl(call.client, {"op": "start", "plan": plan})
-        return Steady(self, call, manner, name, answer["handle"])
+        return Steady(self, call, manner, name, answer["handle"], rate, duration_s)
 
 
 @dataclass(frozen=True, slots=True)
 class Steady:
-    """Steady traffic under way."""
+    """Steady traffic under way, for ``duration_s`` seconds; ``rate_per_s`` requests are due in each.
+
+    As a context it ends with an error within, so that it does not go on beside the scenarios that follow.
+    """
 
     driver: Driver
     call: Call
     manner: Manner
     name: str
     handle: str
+    rate_per_s: float
+    duration_s: float
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, Exception):
+            # That it cannot be stopped either, or has been already, is not what went wrong.
+            with suppress(ClusterError):
+                self._lines()
 
     def reached(self, server: str) -> int:
         """How many of its requests a workload has seen so far."""
@@ -184,25 +207,32 @@ class Steady:
 
     def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
         """Stop it and return what became of all its requests."""
-        rows = self._rows()
+        lines = self._lines()
+        rows = self._rows(lines)
         remembered = self.driver._ledgers(ledgers, [self.name])
         whole = _traffic(self.call, rows, remembered[self.name], self.manner)
-        return replace(whole, stretches=_stretches(rows))
+        ended = lines[-1]["batches"][self.name]["took_s"] >= self.duration_s
+        return replace(whole, stretches=_stretches(rows), ended=ended)
 
     def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
         """Stop it; who gave its answers in the order of the requests, and how many requests had none.
 
         Answers in a row by one workload are one stretch.
         """
-        rows = self._rows()
+        rows = self._rows(self._lines())
         servers = _servers(rows)
         stretches = tuple((server, len(list(same))) for server, same in itertools.groupby(servers))
         return stretches, len(rows) - len(servers)
 
-    def _rows(self) -> list[Any]:
-        """Stop it; its observations in the order of the requests."""
-        lines = self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
-        return sorted(_observations(self.call.client, lines)[self.name], key=lambda row: int(row[0]))
+    def _lines(self) -> list[Any]:
+        """Stop it; all that its probe tells of it."""
+        return self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
+
+    def _rows(self, lines: Iterable[Any]) -> list[Any]:
+        """The observations among them, in the order of the requests."""
+        observed = _observations(self.call.client, lines)
+        self.driver._watch(observed[_CONTROL])
+        return sorted(observed[self.name], key=lambda row: int(row[0]))
 
 
 def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
@@ -219,7 +249,7 @@ def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
         "per_connection": manner.per_connection,
         "duration_s": manner.duration_s,
         "concurrency": min(manner.concurrency, call.requests),
-        "timeout_s": REQUEST_TIMEOUT_S,
+        "timeout_s": DATAGRAM_TIMEOUT_S if call.protocol == "udp" else REQUEST_TIMEOUT_S,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from conformance.judge.admission import header_form, headers_refused, refusals
 from conformance.judge.division import opened, shares
 from conformance.judge.environment import in_environment, starved
+from conformance.judge.error_rates import error_rates
 from conformance.judge.events import told_at
 from conformance.judge.grants import access
 from conformance.judge.metrics import counts, percentiles
@@ -28,6 +29,7 @@ __all__ = [
     "counts",
     "discovery",
     "edges",
+    "error_rates",
     "everything_reaches",
     "groups_served",
     "header_form",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from conformance.evidence import ApiRead
+from conformance.evidence import ApiRead, Traffic
+from conformance.judge import seen
 from conformance.judge.figures import (
     FAILURES,
     PERCENTILES,
     SUCCESSES,
     Figures,
+    Malformed,
     either,
     one,
 )
 from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.registry import judge
-from conformance.judge.words import number, percent
+from conformance.judge.words import counted, number, percent, sentences, several
 from conformance.verdict import Judgement, Verdict
 
 TOLERANCE = 0.10
@@ -40,28 +42,42 @@ LEAST_COUNT = 10
 @judge
 @malformed_fails
 def counts(
-    before: ApiRead, read: ApiRead, later: ApiRead | None, succeeded: int, failed: int, seconds: float
+    before: ApiRead,
+    read: ApiRead,
+    later: ApiRead | None,
+    succeeded: Traffic,
+    failed: Traffic,
+    seconds: float,
+    again: Sequence[ApiRead] = (),
 ) -> Judgement:
     """Counts are the requests of the window, and their ratio is the one sent.
 
-    ``succeeded`` and ``failed`` requests were sent at a constant rate over ``seconds``, which the window of
-    ``read`` covers, or lies within: of a shorter window only its part is due. A claim of effect: ``before``
-    must not show them. ``later``, read when window and collector have had time to forget, must have fallen to
-    nothing.
+    The requests of ``succeeded`` were all to be answered with 200, those of ``failed`` with 500; where they
+    were not, nobody knows what is due. They were sent at a constant rate over ``seconds``, which the window
+    of ``read`` covers, or lies within: of a shorter window only its part is due. ``again`` are reads after
+    it whose windows hold the load as well: each must show the same. A claim of effect:
+    ``before`` must not show them. ``later``, read when window and collector have had time to forget, must
+    have fallen to nothing.
     """
-    sent = succeeded + failed
-    if sent <= 0 or seconds <= 0:
+    if succeeded.sent + failed.sent <= 0 or seconds <= 0:
         return Judgement(Verdict.INCONCLUSIVE, "no traffic was driven for the metrics to count")
     figures = one(read)
     part = min(1.0, figures.window_s / seconds)
-    due = {SUCCESSES: succeeded * part, FAILURES: failed * part}
+    due = {SUCCESSES: succeeded.sent * part, FAILURES: failed.sent * part}
     expected = (
         f"success_count {number(due[SUCCESSES])} and failure_count {number(due[FAILURES])} in a window of "
         f"{number(figures.window_s)} s, each within {percent(TOLERANCE)} or {SLACK} requests"
     )
+    if lost := sentences((_otherwise(succeeded, "200"), _otherwise(failed, "500"))):
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"what is to be counted is not known: {lost}",
+            expected=expected,
+            hint="where the way to the server loses requests, the metrics have no part in it",
+        )
     fallen = _not_fallen(later, figures, sum(due.values()))
     judged = verdict_of(
-        [*_off(figures, due), fallen],
+        [*_off(figures, due), _off_again(again, due), fallen],
         expected,
         f"success_count {number(figures.successes)} of {number(due[SUCCESSES])}, failure_count "
         f"{number(figures.failures)} of {number(due[FAILURES])} in a window of {number(figures.window_s)} s",
@@ -71,6 +87,13 @@ def counts(
         return judged
     reason = _vague(due, later, figures, seconds) or _indistinct(before, due)
     return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected) if reason else judged
+
+
+def _otherwise(traffic: Traffic, status: str) -> str:
+    """How requests fared that were not all answered with a status; empty where they were."""
+    other = {code: count for code, count in traffic.statuses.items() if count and code != status}
+    wrong = f"{traffic.call}: answered with {counted(other)}, not {status}" if other else ""
+    return seen.failed(traffic) or seen.disagreement(traffic) or wrong
 
 
 def _near(value: float, due: float) -> bool:
@@ -84,6 +107,13 @@ def _off(figures: Figures, due: Mapping[str, float]) -> list[str]:
         for name in due
         if not _near(shown[name], due[name])
     ]
+
+
+def _off_again(again: Sequence[ApiRead], due: Mapping[str, float]) -> str:
+    wrong = [found for found in (_off(one(read), due) for read in again) if found]
+    if not wrong:
+        return ""
+    return f"{len(wrong)} of {several(len(again), 'read')} afterwards are off: {', '.join(wrong[0])}"
 
 
 def _not_fallen(later: ApiRead | None, figures: Figures, due: float) -> str:
@@ -103,6 +133,22 @@ def shown_total(read: ApiRead | None) -> float:
     error of the server are the same here.
     """
     return sum(figures.total for figures in _shown(read))
+
+
+def shown_so_far(read: ApiRead) -> float:
+    """The same for those who wait; none where the answer cannot be read, so that waiting goes on."""
+    try:
+        return shown_total(read)
+    except Malformed:
+        return 0.0
+
+
+def shown_window_s(read: ApiRead) -> float:
+    """The window of an answer, for how long to wait; if it has none 30 s, as the specification shows."""
+    try:
+        return one(read).window_s
+    except Malformed:
+        return 30.0
 
 
 def _shown(read: ApiRead | None) -> tuple[Figures, ...]:

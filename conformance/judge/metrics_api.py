@@ -14,9 +14,14 @@ from conformance.judge.words import listed, sentences, several, short
 from conformance.verdict import Judgement, Verdict
 
 GROUP, VERSION = "metrics.smi-spec.io", "v1alpha1"
+_KIND = re.compile(r"[a-z0-9-]{1,63}")
 _NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
 CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
 REFUSED = frozenset({401, 403})
+LEAST = ("deployments", "namespaces", "pods")
+"""Kinds without which the API does not count as implemented: metrics-discovery-kinds in the catalogue."""
+_BUSY = frozenset({*LEAST, "nodes", "replicasets", "services"})
+"""Kinds of which there are objects with traffic wherever a deployment behind a service has some."""
 
 
 @judge
@@ -72,24 +77,45 @@ def _availability(conditions: Any) -> str:
 def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
     """Discovery lists TrafficMetrics resources with get and list, scoped as the kinds are.
 
-    ``offered`` are lists of the resources so advertised: each must answer. Sub-resources such as
-    ``pods/edges`` may be listed or not.
+    ``offered`` are lists of the resources so advertised: each must answer. What a list is answered with of
+    which no object has traffic is left open, and may be an error of the server, but not that there is no such
+    resource. Sub-resources such as ``pods/edges`` may be listed or not.
     """
     resources = answered(read, "APIResourceList").get("resources")
     if not isinstance(resources, list) or not resources:
         raise Malformed(f"{read.path} lists no resources: {short(resources)}")
     findings = [_resource(entry, index) for index, entry in enumerate(resources)]
-    findings += [
-        f"{each.path} is advertised but answered {each.status}" for each in offered if each.status != 200
-    ]
-    names = [str(_mapping(entry).get("name")) for entry in resources]
-    kinds = sorted({name for name in names if "/" not in name})
-    return verdict_of(
-        findings,
+    findings += [_unanswered(each) for each in offered]
+    kinds = advertised(read)
+    if missing := [kind for kind in LEAST if kind not in kinds]:
+        findings.append(f"{listed(missing)} not offered")
+    expected = (
         "each entry has kind TrafficMetrics, verbs get and list, and namespaced true except for "
-        "cluster-scoped kinds",
-        f"{several(len(kinds), 'kind')} offered: {listed(kinds)}",
+        "cluster-scoped kinds, and answers"
     )
+    judged = verdict_of(findings, expected, f"{several(len(kinds), 'kind')} offered: {listed(kinds)}")
+    untried = sorted({*kinds} - {_kind_listed(each) for each in offered})
+    if judged.passed and untried:
+        return Judgement(Verdict.INCONCLUSIVE, f"not tried: {listed(untried)}", expected=expected)
+    return judged
+
+
+def advertised(read: ApiRead) -> list[str]:
+    """The kinds that a discovery document names, each once and in order; none where it cannot be read."""
+    entries = _mapping(read.body).get("resources")
+    names = [_mapping(entry).get("name") for entry in (entries if isinstance(entries, list) else [])]
+    return sorted({name for name in names if isinstance(name, str) and _KIND.fullmatch(name)})
+
+
+def _kind_listed(read: ApiRead) -> str:
+    return read.path.rpartition("/")[2]
+
+
+def _unanswered(read: ApiRead) -> str:
+    without_traffic = read.status >= 500 and _kind_listed(read) not in _BUSY
+    if read.status == 200 or without_traffic:
+        return ""
+    return f"{read.path} is advertised but answered {read.status}"
 
 
 def _resource(entry: Any, index: int) -> str:

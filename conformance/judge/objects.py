@@ -85,7 +85,8 @@ def _title(trip: RoundTrip) -> str:
 
 def _findings(trip: RoundTrip) -> list[str]:
     refused = [verb for verb in VERBS if trip.verbs.get(verb) is False]
-    lost = list(differences(_asked_for(trip.sent), trip.read, ""))
+    quantities = trip.api_version.endswith("/v1alpha1")
+    lost = list(differences(_asked_for(trip.sent), trip.read, quantities=quantities))
     return [
         f"{_title(trip)}: {what}"
         for what in (f"did not {listed(refused)}" if refused else "", listed(lost) if lost else "")
@@ -101,31 +102,35 @@ def _asked_for(sent: Mapping[str, Any]) -> dict[str, Any]:
     return {**sent, "metadata": kept}
 
 
-def differences(sent: Any, read: Any, path: str = "") -> Iterator[str]:
-    """What of ``sent`` is not in ``read`` or is another there, with its path; more may be there."""
+def differences(sent: Any, read: Any, path: str = "", *, quantities: bool = False) -> Iterator[str]:
+    """What of ``sent`` is not in ``read`` or is another there, with its path; more may be there.
+
+    ``quantities``: weights are such as Kubernetes has them, so '1', 1 and '1000m' are one weight, as in
+    TrafficSplit v1alpha1. In later versions they are whole numbers.
+    """
     match sent:
         case None:
             return
         case Mapping() if isinstance(read, Mapping):
             for key, value in sent.items():
-                yield from differences(value, read.get(key, _ABSENT), f"{path}.{key}".lstrip("."))
+                inner = f"{path}.{key}".lstrip(".")
+                yield from differences(value, read.get(key, _ABSENT), inner, quantities=quantities)
         case list() | tuple() if isinstance(read, list | tuple) and len(read) == len(sent):
             for index, (value, other) in enumerate(zip(sent, read, strict=True)):
-                yield from differences(value, other, f"{path}[{index}]")
+                yield from differences(value, other, f"{path}[{index}]", quantities=quantities)
         case _ if read is _ABSENT:
             yield f"{path} is gone"
-        case _ if not _same(sent, read, path):
+        case _ if not _same(sent, read, quantity=quantities and path.endswith(".weight")):
             yield f"{path} was {short(sent)}, came back as {short(read)}"
 
 
-def _same(sent: Any, read: Any, path: str) -> bool:
+def _same(sent: Any, read: Any, *, quantity: bool) -> bool:
     if isinstance(sent, bool) or isinstance(read, bool):
         return sent is read
     if sent == read:
         return True
-    if not path.endswith(".weight"):
+    if not quantity:
         return False
-    # Weights are quantities in v1alpha1: '1', 1 and '1000m' are one weight.
     try:
         return parse_quantity(sent) == parse_quantity(read)
     except ValueError:

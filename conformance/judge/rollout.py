@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.evidence import Settling, Traffic
 from conformance.judge import seen
@@ -15,7 +16,7 @@ from conformance.verdict import Judgement, Verdict
 @judge
 def stepped(
     effect: Judgement,
-    during: Traffic,
+    during: Traffic | Sequence[Traffic],
     earlier: Mapping[str, int],
     later: Mapping[str, int],
     settling: Settling,
@@ -28,8 +29,10 @@ def stepped(
     the end of the region that ``statistics.regions`` gives for that weight alone, so a mesh whose every draw
     is by one of the two weights is outside with no more than its α. The same holds of each stretch of the
     traffic, which together may err as often as the whole: a swing of a moment shows there, however long the
-    rest is. A rotation is within as well, in whichever order it serves the backends of a turn. A claim of
-    preservation: nothing is concluded unless ``effect``, a judgement of the same change, is a pass.
+    rest is. Several batches at once, on kept connections and on new ones, share what one may err. A rotation
+    is within as well, in whichever order it serves the backends of a turn. A claim of preservation: nothing
+    is concluded unless ``effect``, a judgement of the same change, is a pass, nor from traffic that was over
+    before it was stopped, which is when that effect had been measured.
     """
     asked = (
         "every request of the change goes to a backend of either step, within their shares, and none fails"
@@ -37,18 +40,33 @@ def stepped(
     if not effect.passed:
         reason = f"cannot be told from no mesh: no effect was seen in force ({effect.summary})"
         return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
-    return (
-        seen.wrong(
-            seen.strays(during, _listed(earlier, later)),
-            seen.failed(during),
-            *([] if _by_connection(during) else _beyond(during, earlier, later)),
-            expected=asked,
-            hint="a mesh that removes the old configuration before it has the new one shows it here",
-        )
-        or seen.contradictory(during)
-        or seen.too_few(during, LEAST, "a leak of 5 points")
-        or Judgement(Verdict.PASS, _told(during, settling), expected=asked)
+    batches = [during] if isinstance(during, Traffic) else list(during)
+    if not batches:
+        return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=asked)
+    wrong = seen.wrong(
+        *(found for one in batches for found in _disturbed(one, earlier, later, len(batches))),
+        expected=asked,
+        hint="a mesh that removes the old configuration before it has the new one shows it here",
     )
+    unsound = (seen.ended(one) or seen.contradictory(one) or _too_few(one) for one in batches)
+    return (
+        wrong
+        or next(filter(None, unsound), None)
+        or Judgement(Verdict.PASS, _told(batches, settling), expected=asked)
+    )
+
+
+def _disturbed(
+    during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
+) -> Iterator[str]:
+    yield seen.strays(during, _listed(earlier, later))
+    yield seen.failed(during)
+    if not _by_connection(during):
+        yield from _beyond(during, earlier, later, batches)
+
+
+def _too_few(during: Traffic) -> Judgement | None:
+    return seen.too_few(during, LEAST, "a leak of 5 points")
 
 
 def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:
@@ -61,12 +79,14 @@ def _by_connection(during: Traffic) -> bool:
     return bool(not during.fresh and during.connections and during.uniform_connections == during.connections)
 
 
-def _beyond(during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int]) -> Iterator[str]:
-    yield from _outside(during.answered, during.sent, earlier, later, 2)
+def _beyond(
+    during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
+) -> Iterator[str]:
+    yield from _outside(during.answered, during.sent, earlier, later, 2 * batches)
     stretches = [
         found
         for one in during.stretches
-        for found in _outside(one, sum(one.values()), earlier, later, 2 * len(during.stretches))
+        for found in _outside(one, sum(one.values()), earlier, later, 2 * batches * len(during.stretches))
     ]
     if stretches:
         others = f"; so do {several(len(stretches) - 1, 'other count')}" if stretches[1:] else ""
@@ -87,7 +107,8 @@ def _outside(
             yield f"{name} got {got:,} of {total} where {low:,} to {high:,} lie between the two steps"
 
 
-def _told(during: Traffic, settling: Settling) -> str:
+def _told(batches: Sequence[Traffic], settling: Settling) -> str:
     took = "" if settling.took_s is None else f"arrived after {number(settling.took_s)} s; "
-    total = several(during.sent, "request")
-    return f"{took}none of {total} failed meanwhile ({counted(during.answered)})"
+    total = several(sum(one.sent for one in batches), "request")
+    answered = sum((Counter(one.answered) for one in batches), Counter[str]())
+    return f"{took}none of {total} failed meanwhile ({counted(answered)})"

@@ -192,11 +192,15 @@ def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: st
 def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None:
     if not batch.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=asked)
-    return seen.wrong(
-        *(f"{batch.call}: {what}" for what in (seen.strays(batch, {server}), seen.failed(batch)) if what),
-        expected=asked,
-        hint="only traffic addressed to the root service is divided",
-    ) or seen.contradictory(batch)
+    return (
+        seen.wrong(
+            *(f"{batch.call}: {what}" for what in (seen.strays(batch, {server}), seen.failed(batch)) if what),
+            expected=asked,
+            hint="only traffic addressed to the root service is divided",
+        )
+        or seen.ended(batch)
+        or seen.contradictory(batch)
+    )
 
 
 @judge
@@ -209,6 +213,7 @@ def unharmed(sample: Traffic) -> Judgement:
         seen.wrong(
             seen.failed(sample), expected=asked, hint="see at which moment of the change requests failed"
         )
+        or seen.ended(sample)
         # Steady traffic may come without ledgers: who answered is enough to know that nothing failed.
         or (seen.contradictory(sample) if sample.reached else None)
         or Judgement(Verdict.PASS, f"none of {several(sample.sent, 'request')} failed", expected=asked)

@@ -128,6 +128,17 @@ def contradictory(traffic: Traffic) -> Judgement | None:
     )
 
 
+def ended(traffic: Traffic) -> Judgement | None:
+    """Inconclusive when steady traffic was over before what it was to be there for."""
+    if not traffic.ended:
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"the steady traffic was over after {several(traffic.sent, 'request')}: what came then was not seen",
+        hint="the change, or the driving of it, took longer than the profile's converge.within_s allows for",
+    )
+
+
 def unsound(before: Traffic, sample: Traffic) -> Judgement | None:
     """Inconclusive when nothing was sent, or the null control shows nothing to compare with."""
     if not sample.sent:

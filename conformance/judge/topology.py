@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from conformance.evidence import ApiRead
@@ -11,6 +12,9 @@ from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, several
 from conformance.verdict import Judgement, Verdict
+
+_KIND = "Deployment"
+_PEERS = frozenset({_KIND, "Service", "Pod"})
 
 
 class _Edge(NamedTuple):
@@ -22,34 +26,56 @@ class _Edge(NamedTuple):
         return f"{self.resource} {self.direction} {self.peer}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Arena:
+    """The workloads that take part: their namespace, their names, and these by the names of their pods."""
+
+    namespace: str
+    names: Set[str]
+    pods: Mapping[str, str]
+
+    def workload(self, peer: Reference) -> str:
+        """The workload that a peer stands for; empty where it stands for none."""
+        name = self.pods.get(peer.name, "") if peer.kind == "Pod" else peer.name
+        known = peer.kind in _PEERS and peer.namespace == self.namespace and name in self.names
+        return name if known else ""
+
+
 @judge
 @malformed_fails
 def edges(
     before: Mapping[str, ApiRead],
     reads: Mapping[str, ApiRead],
     calls: Sequence[tuple[str, str]] | Set[tuple[str, str]],
+    namespace: str,
     bystanders: Sequence[str] | Set[str] = (),
     aliases: Mapping[str, str] | None = None,
     addressed: ApiRead | None = None,
 ) -> Judgement:
     """Each object's edges are the calls it made ('to') and got ('from'), and no others of the arena.
 
-    ``reads`` maps the name of an object to the list of its edges, ``calls`` are pairs of caller and callee by
-    those names; ``bystanders`` got and made no calls. ``aliases`` maps other names (pods) to them. A peer
-    that is none of these is somebody else's traffic and left alone, and so is one that is general: that names
-    a kind or a namespace only. ``addressed`` is an attempt to get a
-    single edge, which must not exist. A claim of effect: ``before`` must not show the same edges.
+    ``reads`` maps the name of a deployment in ``namespace`` to the list of its edges, ``calls`` are pairs of
+    caller and callee by those names; ``bystanders`` got and made no calls. ``aliases`` maps the names of pods
+    to them. The kind of a peer is left open: it may be such a deployment, the service of that name, or a pod,
+    in this namespace. A peer that is none of these is somebody else's traffic and left alone, and so is one
+    that is general: that names a kind or a namespace only. ``addressed`` is an attempt to get a
+    single edge, which must not exist. A claim of effect: ``before`` must not show any of the same edges.
     """
-    names = dict(aliases or {})
-    known = {*reads, *bystanders, *names.values(), *(name for pair in calls for name in pair)}
+    pods = dict(aliases or {})
+    arena = _Arena(
+        namespace,
+        frozenset({*reads, *bystanders, *pods.values(), *(name for pair in calls for name in pair)}),
+        pods,
+    )
     due = _due(reads, calls)
     answers = {name: many(read) for name, read in reads.items()}
-    shown = _shown(answers, known, names)
+    shown = _shown(answers, arena)
+    missing = _list_of("edges are missing", due - shown)
     expected = f"exactly the edges {listed(sorted(map(str, due)))}"
     judged = verdict_of(
         [
-            *(finding for name, answer in answers.items() for finding in _misnamed(name, answer, names)),
-            _list_of("edges are missing", due - shown),
+            *(finding for name, answer in answers.items() for finding in _misnamed(name, answer, namespace)),
+            missing and missing + _namesakes(answers, arena),
             _list_of("edges are shown that nobody used", shown - due),
             _single_edge(addressed),
         ],
@@ -59,7 +85,7 @@ def edges(
     )
     if not due:
         return Judgement(Verdict.INCONCLUSIVE, "no call was made that an edge could show", expected=expected)
-    found = _there_already(before, due, known, names) if judged.passed else None
+    found = _there_already(before, due, arena) if judged.passed else None
     return found or judged
 
 
@@ -69,23 +95,29 @@ def _due(reads: Mapping[str, ApiRead], calls: Iterable[tuple[str, str]]) -> set[
     return made | got
 
 
-def _shown(
-    answers: Mapping[str, FiguresList], known: Collection[str], names: Mapping[str, str]
-) -> set[_Edge]:
+def _shown(answers: Mapping[str, FiguresList], arena: _Arena) -> set[_Edge]:
     return {
         _Edge(name, figures.direction, peer)
         for name, answer in answers.items()
         for figures in answer.items
-        if (peer := names.get(figures.peer.name, figures.peer.name)) in known
+        if (peer := arena.workload(figures.peer))
     }
 
 
-def _misnamed(name: str, answer: FiguresList, names: Mapping[str, str]) -> list[str]:
+def _namesakes(answers: Mapping[str, FiguresList], arena: _Arena) -> str:
+    """Peers that are called as a workload, but are of another kind or namespace."""
+    peers = {figures.peer for answer in answers.values() for figures in answer.items}
+    others = [str(peer) for peer in peers if not arena.workload(peer) and peer.name in arena.names]
+    return f" (of another kind or namespace: {listed(sorted(others))})" if others else ""
+
+
+def _misnamed(name: str, answer: FiguresList, namespace: str) -> list[str]:
     findings = []
-    if answer.resource.name != name:
-        findings.append(f"the list of {name}'s edges has resource {answer.resource}")
+    due = Reference(_KIND, name, namespace)
+    if answer.resource != due:
+        findings.append(f"the list of {name}'s edges has resource {answer.resource}, not {due}")
     for index, figures in enumerate(answer.items):
-        if figures.resource != answer.resource:
+        if figures.resource != due:
             findings.append(
                 f"items[{index}] of {name} has resource {figures.resource}{_swapped(figures, name)}"
             )
@@ -108,18 +140,17 @@ def _single_edge(addressed: ApiRead | None) -> str:
     return f"{addressed.path} answered {addressed.status}: single edges cannot be addressed"
 
 
-def _there_already(
-    before: Mapping[str, ApiRead], due: set[_Edge], known: Collection[str], names: Mapping[str, str]
-) -> Judgement | None:
+def _there_already(before: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
     if not before:
         reason = "the edges were not read before the calls: there is no null control"
         return Judgement(Verdict.INCONCLUSIVE, reason)
     # What an object without traffic gives is left open: nothing, 404, or an error of the server.
     answers = {name: many(read) for name, read in before.items() if read.status == 200}
-    if not due <= _shown(answers, known, names):
+    early = due & _shown(answers, arena)
+    if not early:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        "cannot be told from configuration: the same edges were shown before any call",
+        f"cannot be told from configuration: shown before any call: {listed(sorted(map(str, early)))}",
         hint="edges come from traffic seen; earlier traffic must have left the window",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -10,11 +9,16 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from conformance import catalogue
+from conformance import catalogue, yaml_text
+from conformance.near import meant
 
 Version = Literal["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]
 _NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 ORDINARY_HOST = "{service}.{namespace}.svc.cluster.local"
+OWN_NAMESPACE = "$namespace"
+"""In the objects of a profile: the namespace that they are made in."""
+_IN_NO_NAMESPACE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+"""Kinds that are known for it; of others only a cluster can tell."""
 
 
 class ProfileError(ValueError):
@@ -36,7 +40,8 @@ class Membership(_Strict):
     """What makes pods of a namespace part of the mesh, or keeps them out of it.
 
     ``objects`` are made in the namespace before its pods, for example a permission without which pods
-    do not get ready; ``$namespace`` in any of their strings stands for the namespace's name.
+    do not get ready; ``$namespace`` in any of their strings stands for the namespace's name. They go with the
+    namespace, so none lies elsewhere.
     """
 
     namespace: Marks = Marks()
@@ -56,10 +61,13 @@ class Access(_Strict):
     ``open`` absent means that no namespace can be: then scenarios that are not about access apply
     TrafficTargets for their own calls, and what needs a namespace without access control is not asked of the
     mesh.
+
+    ``udp``: datagrams are governed as well, by UDPRoutes; where they are not, nothing is asked about them.
     """
 
     default: Literal["deny", "allow"] = "deny"
     open: Membership | None = None
+    udp: bool = False
 
 
 class Hosts(_Strict):
@@ -173,9 +181,7 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         known = _keys(Profile, first["loc"][:-1])
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(sorted(known))}"
-        return f"unknown key {where!r}; {hint}"
+        return f"unknown key {where!r}{meant(str(first['loc'][-1]), sorted(known))}"
     return f"{where}: {first['msg']}"
 
 
@@ -190,10 +196,36 @@ def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
+def _misplaced(profile: Profile) -> str | None:
+    """What is wrong with an object that is to be made in the namespaces of a run; None where nothing is.
+
+    A run deletes its namespaces alone: what lies elsewhere may have been there before, and be somebody's.
+    """
+    opened = profile.access.open or Membership()
+    for key, one in (("join", profile.join), ("outside", profile.outside), ("access.open", opened)):
+        for index, item in enumerate(one.objects):
+            if problem := _problem(item):
+                return f"{key}.objects.{index}: {problem}"
+    return None
+
+
+def _problem(item: dict[str, Any]) -> str | None:
+    metadata, kind = item.get("metadata"), item.get("kind")
+    named = isinstance(metadata, dict) and metadata.get("name")
+    if not isinstance(metadata, dict) or not isinstance(kind, str) or not (named and item.get("apiVersion")):
+        return "no object with apiVersion, kind and metadata.name"
+    if kind in _IN_NO_NAMESPACE:
+        return f"a {kind} lies in no namespace, and would be left behind; install it with the mesh"
+    namespace = metadata.get("namespace", OWN_NAMESPACE)
+    if namespace != OWN_NAMESPACE:
+        return f"what lies in {namespace!r} would be left behind; install it with the mesh"
+    return None
+
+
 def parse(text: str, name: str) -> Profile:
     """A profile from YAML. Raises ProfileError with one line that names the key and the remedy."""
     try:
-        document = yaml.safe_load(text)
+        document = yaml_text.load(text)
     except yaml.YAMLError as error:
         raise ProfileError(f"profile {name}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
@@ -202,11 +234,12 @@ def parse(text: str, name: str) -> Profile:
         profile = Profile.model_validate(document)
     except ValidationError as error:
         raise ProfileError(f"profile {name}: {_explain(error)}") from error
+    if problem := _misplaced(profile):
+        raise ProfileError(f"profile {name}: {problem}")
     known = catalogue.load()
     for requirement_id in profile.disclaims:
         if requirement_id not in known:
-            near = difflib.get_close_matches(requirement_id, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = meant(requirement_id, known)
             raise ProfileError(f"profile {name}: disclaims: unknown requirement {requirement_id!r}{hint}")
     try:
         host = profile.host("shop", "smi")
@@ -238,6 +271,5 @@ def load(mesh: str) -> Profile:
             return parse(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ProfileError(f"profile {mesh}: {getattr(error, 'strerror', None) or error}") from error
-    near = difflib.get_close_matches(mesh, names(), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names())}"
-    raise ProfileError(f"unknown mesh {mesh!r}; {hint} (or give the path of a profile, ./my-mesh.yaml)")
+    hint = meant(mesh, names())
+    raise ProfileError(f"unknown mesh {mesh!r}{hint} (or give the path of a profile, ./my-mesh.yaml)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from conformance.printable import printable
 from conformance.report.document import OUTCOMES, Outcome, Report
 from conformance.report.figures import SYMBOLS, seconds, slices
 from conformance.report.store import HTML
@@ -18,7 +19,7 @@ def closing(report: Report, directory: Path | None = None) -> list[str]:
     verdict = report.headline.verdict
     return [
         f"{SYMBOLS[_word(verdict.value)]} {verdict.value.upper()}: {report.headline.reason}"
-        f" ({report.mesh.profile} on Kubernetes {_printable(report.cluster.kubernetes)})",
+        f" ({report.mesh.profile} on Kubernetes {printable(report.cluster.kubernetes)})",
         *_problems(report, "fail"),
         *_problems(report, "inconclusive"),
         *_findings(report),
@@ -39,8 +40,8 @@ def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
         yield f"  {SYMBOLS[outcome]} {record.id}{level}"
         for test in record.tests:
             if test.verdict is record.verdict:
-                yield f"      {_printable(test.summary)}"
-                yield from (f"      look at: {_printable(hint)}" for hint in (test.hint,) if hint)
+                yield f"      {printable(test.summary)}"
+                yield from (f"      look at: {printable(hint)}" for hint in (test.hint,) if hint)
     if len(records) > MOST:
         yield f"  {SYMBOLS[outcome]} and {len(records) - MOST} more"
 
@@ -48,15 +49,10 @@ def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
 def _findings(report: Report) -> Iterator[str]:
     for finding in report.findings:
         if finding.severity != "info":
-            remedy = f" ({_printable(finding.remedy)})" if finding.remedy else ""
-            yield f"  {finding.severity}: {_printable(finding.text)}{remedy}"
+            remedy = f" ({printable(finding.remedy)})" if finding.remedy else ""
+            yield f"  {finding.severity}: {printable(finding.text)}{remedy}"
 
 
 def _times(report: Report) -> str:
     parts = ", ".join(f"{part.name} {seconds(part.seconds)}" for part in slices(report.timing))
     return seconds(report.timing.total_s) + (f" ({parts})" if parts else "")
-
-
-def _printable(words: str) -> str:
-    """One line without control characters, so that what a mesh answered cannot steer a terminal."""
-    return " ".join("".join(c if c.isprintable() else " " for c in words).split())

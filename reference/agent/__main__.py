@@ -11,15 +11,15 @@ import select
 import signal
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from types import FrameType
 
+from reference import gate
 from reference.agent.counting import Counter
 from reference.agent.envoy import Envoy, EnvoyGone
 from reference.agent.link import Link, LinkError
 from reference.agent.rollout import Rollout
 from reference.agent.settings import Settings
-from reference.agent.wait import AT_MOST_S, WAIT_PATH
 from reference.agent.xds import Board
 from reference.compiler.bootstrap import bootstrap
 from reference.delivery import SOCKET, bootstrap_from_agent
@@ -27,6 +27,7 @@ from reference.delivery import SOCKET, bootstrap_from_agent
 _REPORT_EVERY_S = 0.25
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
+_LONGEST_LINE = 64 * 1024
 
 
 class Agent:
@@ -117,6 +118,8 @@ class Agent:
         if self._rollout.is_open and not self._ready.is_set():
             _say(f"configuration {version} is in force")
             self._ready.set()
+            directory = str(self._settings.directory)
+            threading.Thread(target=gate.open_to_one, args=(directory,), daemon=True).start()
 
     def _report_metrics(self) -> None:
         link = self._link()
@@ -137,20 +140,23 @@ class Agent:
     def _serve_readiness(self) -> None:
         ready = self._ready
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                if self.path == WAIT_PATH:
-                    ready.wait(AT_MOST_S)
-                good = self.path in ("/ready", WAIT_PATH) and ready.is_set()
-                self.send_response(200 if good else 503)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+        class Handler(StreamRequestHandler):
+            def handle(self) -> None:
+                asked = self.rfile.readline(_LONGEST_LINE)
+                # What is left unread when a connection is closed resets it.
+                while self.rfile.readline(_LONGEST_LINE).strip():
+                    pass
+                good = ready.is_set() and asked.startswith(b"GET /ready ")
+                status = b"200 OK" if good else b"503 Service Unavailable"
+                self.wfile.write(b"HTTP/1.0 %s\r\nContent-Length: 0\r\n\r\n" % status)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Probes come every second; they are not worth a line."""
-
-        with ThreadingHTTPServer(("", self._settings.readiness_port), Handler) as server:
+        with _Server(("", self._settings.readiness_port), Handler) as server:
             server.serve_forever()
+
+
+class _Server(ThreadingTCPServer):
+    allow_reuse_address = True
+    daemon_threads = True
 
 
 def _say(text: str) -> None:

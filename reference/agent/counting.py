@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reference.compiler.access_log import parse_line
-from reference.metrics import Tally
+from reference.tally import Tally
 
 # While the control plane cannot be reached, only this much is kept for it.
 _KEEP_INTERVALS = 240

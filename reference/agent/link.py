@@ -6,9 +6,8 @@ import http.client
 import json
 import socket
 import ssl
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 # The control plane answers a poll after 25 s at the latest.
@@ -28,8 +27,7 @@ class LinkError(Exception):
     """The control plane cannot be reached, or does not answer as agreed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A change of configuration since the version `base`: files to write, files no longer part of it.
 
     Without a base the files are the whole configuration.
@@ -38,7 +36,7 @@ class Delivery:
     version: str
     base: str
     identity: str
-    files: dict[str, str] = field(repr=False)
+    files: dict[str, str]
     gone: tuple[str, ...]
 
 

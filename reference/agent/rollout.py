@@ -7,13 +7,11 @@ Envoy's description of the xDS protocol).
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol
 
 from reference.agent.xds import Fate
 
@@ -30,8 +28,7 @@ _POLL_S = 0.01
 Stats = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """Files to offer together; with `confirm` Envoy takes (or refuses) them before the next step.
 
     `rewarms`: a cluster that Envoy has is made anew, which it does beside the old one.
@@ -52,46 +49,39 @@ def plan(old: Mapping[str, str], new: Mapping[str, str]) -> list[Step]:
             if path.startswith(folder) and old.get(path) != text and (path in old) is known
         }
 
-    clusters = _ClusterChange.between(old.get(CLUSTERS), new[CLUSTERS])
+    before, after = _cluster_steps(old.get(CLUSTERS), new[CLUSTERS])
     steps = [
         Step(changed("sds/", known=True) | changed("sds/", known=False), confirm=False),
         # Not referred to yet; what will refer to them warms up at once when they are there.
         Step(changed("rds/", known=False), confirm=False),
-        *clusters.before,
+        *before,
         Step(changed("rds/", known=True), confirm=True),
     ]
     if old.get(LISTENERS) != new[LISTENERS]:
         steps.append(Step({LISTENERS: new[LISTENERS]}, confirm=True))
-    steps += clusters.after
+    steps += after
     return [step for step in steps if step.files]
 
 
-@dataclass(frozen=True, slots=True)
-class _ClusterChange:
+def _cluster_steps(old: str | None, new: str) -> tuple[list[Step], list[Step]]:
     """The steps with clusters before and after that with what refers to them."""
-
-    before: tuple[Step, ...] = ()
-    after: tuple[Step, ...] = ()
-
-    @classmethod
-    def between(cls, old: str | None, new: str) -> Self:
-        if old == new:
-            return cls()
-        last = Step({CLUSTERS: new}, confirm=True)
-        if old is None:
-            return cls(before=(last,))
-        had = {cluster["name"]: cluster for cluster in json.loads(old)["resources"]}
-        after = json.loads(new)
-        wanted = {cluster["name"]: cluster for cluster in after["resources"]}
-        leaving = [cluster for name, cluster in had.items() if name not in wanted]
-        rewarms = any(name in had and had[name] != cluster for name, cluster in wanted.items())
-        if not rewarms and wanted.keys() <= had.keys():
-            return cls(after=(last,))
-        if not leaving:
-            return cls(before=(dataclasses.replace(last, rewarms=rewarms),))
-        version = f"{after['version_info']}+{json.loads(old)['version_info']}"
-        both = {**after, "resources": [*after["resources"], *leaving], "version_info": version}
-        return cls(before=(Step({CLUSTERS: json.dumps(both)}, confirm=True, rewarms=rewarms),), after=(last,))
+    if old == new:
+        return [], []
+    last = Step({CLUSTERS: new}, confirm=True)
+    if old is None:
+        return [last], []
+    had = {cluster["name"]: cluster for cluster in json.loads(old)["resources"]}
+    after = json.loads(new)
+    wanted = {cluster["name"]: cluster for cluster in after["resources"]}
+    leaving = [cluster for name, cluster in had.items() if name not in wanted]
+    rewarms = any(name in had and had[name] != cluster for name, cluster in wanted.items())
+    if not rewarms and wanted.keys() <= had.keys():
+        return [], [last]
+    if not leaving:
+        return [last._replace(rewarms=rewarms)], []
+    version = f"{after['version_info']}+{json.loads(old)['version_info']}"
+    both = {**after, "resources": [*after["resources"], *leaving], "version_info": version}
+    return [Step({CLUSTERS: json.dumps(both)}, confirm=True, rewarms=rewarms)], [last]
 
 
 def name_in(text: str) -> str | None:

@@ -6,14 +6,18 @@ request that follows an answer tells whether Envoy took it: it names the new ver
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
+import select
+import socket
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from socketserver import StreamRequestHandler, ThreadingUnixStreamServer
+from typing import Any, NamedTuple
 
 from reference.agent.envoy import EnvoyGone
 from reference.delivery import path_of
@@ -21,23 +25,23 @@ from reference.delivery import path_of
 _HOLD_S = 1800.0
 # Envoy asks again at once for what it refused; the same answer is not given to it more often than this.
 _SAME_AGAIN_S = 0.2
-_LARGEST_HEAD = 64 * 1024
+# How many subscriptions may begin at the same moment.
+_BACKLOG = 1024
+_NODE = '"node":'
+_LONGEST_LINE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class _Resource:
+class _Resource(NamedTuple):
     version: str
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Shown:
+class _Shown(NamedTuple):
     version: str
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fate:
+class Fate(NamedTuple):
     """What became of files on offer: the paths of those that Envoy refused, and of those not taken yet."""
 
     refused: tuple[str, ...]
@@ -45,24 +49,26 @@ class Fate:
 
 
 class Board:
-    """The resources on offer, by file path, and the server for them. Any thread may call its methods."""
+    """The resources on offer, by file path, and the server for them. Any thread may call its methods.
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
-        self._resources: dict[str, _Resource] = {}
-        self._loop = asyncio.new_event_loop()
-        self._changed: dict[str, asyncio.Event] = {}
-        # By path: the version that Envoy named last, the one that it refused, and what whoever had a version
-        # was answered since.
+    Each subscription has a connection and a thread: there are some hundreds, which sleep until there is
+    something for them.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # For all that follows. By path: what is on offer, the version that Envoy named last, the one that it
+        # refused, and what whoever had a version was answered since; whom to wake when it changes.
         self._news = threading.Condition()
+        self._resources: dict[str, _Resource] = {}
         self._taken: dict[str, str] = {}
         self._refused: dict[str, str] = {}
         self._shown: dict[str, dict[str, _Shown]] = {}
+        self._sleeping: dict[str, set[int]] = {}
         self._bodies = Bodies()
         self._asked = threading.Event()
-        listening = threading.Event()
-        threading.Thread(target=self._run, args=(listening,), daemon=True).start()
-        listening.wait()
+        path.unlink(missing_ok=True)
+        server = _Server(str(path), self._converse)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
 
     def await_envoy(self, within_s: float = 30.0) -> None:
         """Waits until Envoy asked for the first time. Raises EnvoyGone when it does not."""
@@ -75,11 +81,24 @@ class Board:
             path: _Resource(str(json.loads(text)["version_info"]), text.encode())
             for path, text in files.items()
         }
-        self._loop.call_soon_threadsafe(self._publish, resources)
+        with self._news:
+            self._resources.update(resources)
+            self._forget(resources)
+            for path in resources:
+                for wake in self._sleeping.get(path, ()):
+                    os.eventfd_write(wake, 1)
 
     def withdraw(self, paths: Iterable[str]) -> None:
         """Offers some files no longer; who asks for them waits."""
-        self._loop.call_soon_threadsafe(self._withdraw, tuple(paths))
+        with self._news:
+            for path in paths:
+                self._resources.pop(path, None)
+                self._forget((path,))
+
+    def _forget(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._refused.pop(path, None)
+            self._shown.pop(path, None)
 
     def fate(self, versions: Mapping[str, str], roots: Iterable[str], within_s: float) -> Fate:
         """Waits until Envoy took or refused these versions, by path, or refused one of the roots.
@@ -103,8 +122,8 @@ class Board:
     def _heard(self, path: str, have: str) -> None:
         with self._news:
             shown = self._shown.get(path, {}).get(have)
+            self._taken[path] = have
             if shown is None or shown.version == have:
-                self._taken[path] = have
                 self._shown.pop(path, None)
             else:
                 self._refused[path] = shown.version
@@ -114,74 +133,76 @@ class Board:
         with self._news:
             self._taken.pop(path, None)
 
-    def _publish(self, resources: Mapping[str, _Resource]) -> None:
-        self._resources.update(resources)
-        with self._news:
-            for path in resources:
-                self._refused.pop(path, None)
-                self._shown.pop(path, None)
-        for path in resources:
-            if event := self._changed.pop(path, None):
-                event.set()
-
-    def _withdraw(self, paths: tuple[str, ...]) -> None:
-        for path in paths:
-            self._resources.pop(path, None)
-        with self._news:
-            for path in paths:
-                self._refused.pop(path, None)
-                self._shown.pop(path, None)
-
-    def _run(self, listening: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._socket.unlink(missing_ok=True)
-        server = asyncio.start_unix_server(self._converse, str(self._socket), limit=_LARGEST_HEAD)
-        # Held on to: a server that nobody refers to is closed.
-        self._server = self._loop.run_until_complete(server)
-        listening.set()
-        self._loop.run_forever()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _converse(self, connection: socket.socket, stream: BufferedIOBase) -> None:
+        """Serves one subscription until Envoy hangs up, or says what is no request."""
+        wake = os.eventfd(0, os.EFD_CLOEXEC)
         try:
-            while True:
-                path, have = await _request(reader, self._bodies)
+            while (request := _request(stream, self._bodies)) is not None:
                 self._asked.set()
-                if path is not None:
-                    self._heard(path, have)
-                gone = asyncio.ensure_future(reader.read(1))
-                answer = asyncio.ensure_future(self._answer(path, have))
-                await asyncio.wait((gone, answer), return_when=asyncio.FIRST_COMPLETED)
-                if not answer.done():
-                    # Nothing is sent while an answer is awaited: Envoy hung up, for it needs this no more. Of
-                    # routes that it needs until a listener is drained it goes on to have the version.
-                    answer.cancel()
-                    if path is not None:
-                        self._left(path)
+                path, have = request
+                if path is None:
+                    connection.sendall(_response("404 Not Found", b""))
+                    continue
+                self._heard(path, have)
+                answer = self._answer(connection, wake, path, have)
+                if answer is None:
+                    # Envoy needs this no more. Of routes that it needs until a listener is drained it goes on
+                    # to have the version.
+                    self._left(path)
                     return
-                gone.cancel()
-                await asyncio.wait((gone,))
-                writer.write(answer.result())
-                await writer.drain()
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            return
+                connection.sendall(answer)
         finally:
-            writer.close()
+            os.close(wake)
 
-    async def _answer(self, path: str | None, have: str) -> bytes:
-        if path is None:
-            return _response("404 Not Found", b"")
+    def _answer(self, connection: socket.socket, wake: int, path: str, have: str) -> bytes | None:
+        """What is on offer, once it is another version than Envoy has; None when it hung up meanwhile."""
+        end = time.monotonic() + _HOLD_S
+        watched = select.poll()
+        # Nothing is sent while an answer is awaited, so what can be read is the end.
+        watched.register(connection, select.POLLIN)
+        watched.register(wake, select.POLLIN)
+        with self._news:
+            self._sleeping.setdefault(path, set()).add(wake)
         try:
-            async with asyncio.timeout(_HOLD_S):
-                while (resource := self._resources.get(path)) is None or resource.version == have:
-                    await self._changed.setdefault(path, asyncio.Event()).wait()
-        except TimeoutError:
-            return _response("304 Not Modified", b"")
+            while (now := time.monotonic()) < end:
+                with self._news:
+                    resource, due = self._due(path, have, now)
+                    if resource is not None and due <= now:
+                        self._shown.setdefault(path, {})[have] = _Shown(resource.version, now)
+                        return _response("200 OK", resource.body)
+                ready = dict(watched.poll((min(due, end) - now) * 1000))
+                if connection.fileno() in ready:
+                    return None
+                if wake in ready:
+                    os.eventfd_read(wake)
+        finally:
+            with self._news:
+                self._sleeping[path].discard(wake)
+        return _response("304 Not Modified", b"")
+
+    def _due(self, path: str, have: str, now: float) -> tuple[_Resource | None, float]:
+        """What to answer whoever has a version, and when; nothing, ever, as long as that is on offer."""
+        resource = self._resources.get(path)
+        if resource is None or resource.version == have:
+            return None, float("inf")
         shown = self._shown.get(path, {}).get(have)
-        if shown is not None and (early := shown.at + _SAME_AGAIN_S - time.monotonic()) > 0:
-            await asyncio.sleep(early)
-            resource = self._resources.get(path, resource)
-        self._shown.setdefault(path, {})[have] = _Shown(resource.version, time.monotonic())
-        return _response("200 OK", resource.body)
+        return resource, now if shown is None else shown.at + _SAME_AGAIN_S
+
+
+class _Server(ThreadingUnixStreamServer):
+    """Has a function serve each connection, in a thread of its own."""
+
+    daemon_threads = True
+    request_queue_size = _BACKLOG
+
+    def __init__(self, path: str, converse: Callable[[socket.socket, BufferedIOBase], None]) -> None:
+        class Handler(StreamRequestHandler):
+            def handle(self) -> None:
+                # Connections that break, and requests that are none, end with what they were about.
+                with suppress(OSError, ValueError):
+                    converse(self.request, self.rfile)
+
+        super().__init__(path, Handler)
 
 
 class Bodies:
@@ -196,33 +217,42 @@ class Bodies:
 
     def read(self, body: str) -> dict[str, Any]:
         """A body without the node. Raises ValueError where it is not JSON or no object."""
-        if not self._node or self._node not in body:
-            self._node = _node_of(body)
-        request = json.loads(body.replace(self._node, '"node":null', 1) if self._node else body)
+        start = body.find(_NODE)
+        if start >= 0:
+            if not self._node or not body.startswith(self._node, start):
+                self._node = _node_at(body, start)
+            body = f"{body[:start]}{_NODE}null{body[start + len(self._node) :]}"
+        request = json.loads(body)
         if not isinstance(request, dict):
             raise ValueError("a discovery request is an object")
         return {key: value for key, value in request.items() if key != "node"}
 
 
-def _node_of(body: str) -> str:
-    """The member of a body that describes Envoy, key and value; empty where there is none."""
-    _, key, rest = body.partition('"node":')
-    value = rest.lstrip()
-    padding = rest[: len(rest) - len(value)]
-    return key + padding + value[: json.JSONDecoder().raw_decode(value)[1]] if key else ""
+def _node_at(body: str, start: int) -> str:
+    """The member of a body that describes Envoy, key and value, which begins there."""
+    value = start + len(_NODE)
+    while body[value : value + 1].isspace():
+        value += 1
+    return body[start : json.JSONDecoder().raw_decode(body, value)[1]]
 
 
-async def _request(reader: asyncio.StreamReader, bodies: Bodies) -> tuple[str | None, str]:
+def _request(stream: BufferedIOBase, bodies: Bodies) -> tuple[str | None, str] | None:
     """The file that a request is about, None for none that there can be, and the version that Envoy has.
 
-    The rest of a request, which describes Envoy at length, is not kept while its answer is awaited: there
-    are hundreds of them. Raises ValueError, asyncio.IncompleteReadError at the end of the stream.
+    None at the end of the stream. The rest of a request, which describes Envoy at length, is not kept while
+    its answer is awaited: there are hundreds of them. Raises ValueError.
     """
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    start, *lines = head.split("\r\n")
-    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    body = bodies.read((await reader.readexactly(int(headers["content-length"]))).decode())
-    return path_of(start.split(" ")[1], body.get("resource_names", [])), str(body.get("version_info", ""))
+    start = stream.readline(_LONGEST_LINE).decode("latin-1")
+    if not start:
+        return None
+    length = 0
+    while line := stream.readline(_LONGEST_LINE).strip():
+        name, _, value = line.decode("latin-1").partition(":")
+        if name.lower() == "content-length":
+            length = int(value)
+    body = bodies.read(stream.read(length).decode())
+    url = start.partition(" ")[2].partition(" ")[0]
+    return path_of(url, body.get("resource_names", [])), str(body.get("version_info", ""))
 
 
 def _response(status: str, body: bytes) -> bytes:

@@ -40,7 +40,7 @@ def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY
     outbound = outbound_of(world, xds_directory)
     inbound = inbound_of(mesh, workload, xds_directory)
     return Configuration(
-        listeners=(inbound.listener, outbound.listener),
+        listeners=(*inbound.listeners, outbound.listener),
         clusters=(*inbound.clusters, *outbound.clusters),
         routes={**inbound.routes, **outbound.routes},
         problems=tuple(sorted({*outbound.problems, *inbound.problems})),

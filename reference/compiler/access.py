@@ -2,24 +2,25 @@
 
 Requests are judged one by one, by RBAC rules in the route configuration. Connections of raw TCP are judged in
 the TLS handshake, by the identities that it accepts: network RBAC would wait for the caller's first byte, and
-by then a server that speaks first has spoken.
+by then a server that speaks first has spoken. Datagrams are judged by the address that they come from.
 
 Where the specification is silent: ports are those that the pod listens on; a TCPRoute alone opens its ports
 to HTTP as well; an HTTPRouteGroup alone is open on every port; together, the HTTP routes are open on the
-TCPRoute's ports and raw TCP is not, for it could carry any request.
+TCPRoute's ports and raw TCP is not, for it could carry any request. UDP is opened by UDPRoutes and by nothing
+else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON
-from reference.compiler.mesh import Mesh, addresses_of, identity_of, selects
+from reference.compiler.mesh import Mesh, Name, addresses_of, identity_of, selects
 from reference.compiler.requests import permission
 from reference.names import spiffe_id
-from reference.smi.model import Binding, Match, Problem, Rule, Subject, Target
+from reference.smi.model import Binding, Match, PortRoute, Problem, Rule, Subject, Target
 from reference.world import Object, account_of, is_meshed, namespace_of
 
 _ANY: JSON = {"any": True}
@@ -62,13 +63,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one target opens of a workload: HTTP requests that match on some ports, raw TCP on some ports."""
+    """What one target opens of a workload: HTTP requests that match, raw TCP and UDP, each on some ports."""
 
     name: str
     callers: tuple[Caller, ...]
     matches: tuple[Match, ...]
     http: Ports
     raw: Ports
+    datagrams: Ports
 
     def http_permissions(self, port: int) -> list[JSON]:
         """What requests on a port need to be, one of these."""
@@ -88,10 +90,11 @@ def grants(mesh: Mesh, pod: Object) -> tuple[Grant, ...]:
 
 
 def _grant(mesh: Mesh, target: Target) -> Grant:
-    tcp = [rule for rule in target.rules if rule.kind == "TCPRoute"]
-    http = [rule for rule in target.rules if rule.kind == "HTTPRouteGroup"]
-    routes = [mesh.policies.tcp_routes.get((target.namespace, rule.name)) for rule in tcp]
-    listed = Ports(tuple(route.ports for route in routes if route is not None)).within(target.port)
+    tcp, udp, http = (
+        [rule for rule in target.rules if rule.kind == kind]
+        for kind in ("TCPRoute", "UDPRoute", "HTTPRouteGroup")
+    )
+    listed = _ports(target, tcp, mesh.policies.tcp_routes)
     everywhere = Ports((None,)).within(target.port)
     return Grant(
         name=f"{target.namespace}/{target.name}",
@@ -99,7 +102,13 @@ def _grant(mesh: Mesh, target: Target) -> Grant:
         matches=tuple(match for rule in http for match in _matches(mesh, target, rule)),
         http=listed if tcp else everywhere,
         raw=Ports(()) if http else listed,
+        datagrams=_ports(target, udp, mesh.policies.udp_routes),
     )
+
+
+def _ports(target: Target, rules: Iterable[Rule], routes: Mapping[Name, PortRoute]) -> Ports:
+    found = (routes.get((target.namespace, rule.name)) for rule in rules)
+    return Ports(tuple(route.ports for route in found if route is not None)).within(target.port)
 
 
 def _matches(mesh: Mesh, target: Target, rule: Rule) -> Iterator[Match]:
@@ -160,6 +169,19 @@ def http_rules(granted: Iterable[Grant], port: int) -> JSON:
 def raw_callers(granted: Iterable[Grant], port: int | None) -> frozenset[Caller]:
     """Who may open a connection to a port; to ports of which nothing is known, for None."""
     return frozenset(caller for grant in granted if port in grant.raw for caller in grant.callers)
+
+
+def datagram_addresses(mesh: Mesh, granted: Iterable[Grant], port: int) -> frozenset[str]:
+    """The addresses from which datagrams may come to a port: those of the pods that may call it."""
+    callers = {caller for grant in granted if port in grant.datagrams for caller in grant.callers}
+    anywhere = {caller.identity for caller in callers if caller.ip is None}
+    found = {
+        ip
+        for pod in mesh.pods.values()
+        if is_meshed(pod) and identity_of(pod) in anywhere
+        for ip in addresses_of(pod)
+    }
+    return frozenset(found | {caller.ip for caller in callers if caller.ip is not None})
 
 
 ANYONE: JSON = {"action": "ALLOW", "policies": {"anyone": {"permissions": [_ANY], "principals": [_ANY]}}}

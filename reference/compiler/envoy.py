@@ -44,6 +44,11 @@ def address(ip: str, port: int) -> JSON:
     return {"socket_address": {"address": ip, "port_value": port}}
 
 
+def udp_address(ip: str, port: int) -> JSON:
+    """An IP address and UDP port."""
+    return {"socket_address": {"protocol": "UDP", "address": ip, "port_value": port}}
+
+
 def exactly(ip: str) -> JSON:
     """The range that has one address."""
     return {"address_prefix": ip, "prefix_len": ipaddress.ip_address(ip).max_prefixlen}
@@ -89,6 +94,33 @@ def tcp_proxy(stat_prefix: str, clusters: Mapping[str, int], **more: object) -> 
         idle_timeout="0s",
         **destination,
         **more,
+    )
+
+
+def udp_proxy(stat_prefix: str, cluster: str, sources: Iterable[str] | None) -> JSON:
+    """Forwards datagrams to a cluster: those from these addresses (at least one), or all where it is None."""
+    action = {
+        "action": named("route", "envoy.extensions.filters.udp.udp_proxy.v3.Route", cluster=cluster),
+    }
+    source = named(
+        "envoy.matching.inputs.source_ip",
+        "envoy.extensions.matching.common_inputs.network.v3.SourceIPInput",
+    )
+    matcher: JSON = (
+        {"on_no_match": action}
+        if sources is None
+        else {
+            "matcher_tree": {
+                "input": source,
+                "exact_match_map": {"map": dict.fromkeys(sorted(sources), action)},
+            }
+        }
+    )
+    return named(
+        "envoy.filters.udp_listener.udp_proxy",
+        "envoy.extensions.filters.udp.udp_proxy.v3.UdpProxyConfig",
+        stat_prefix=stat_prefix,
+        matcher=matcher,
     )
 
 

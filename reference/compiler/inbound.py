@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from reference.compiler import access, envoy
 from reference.compiler.configuration import JSON, file_name
+from reference.compiler.datagrams import datagrams_of
 from reference.compiler.mesh import Mesh, Protocol, protocol_of
 from reference.compiler.outbound import BLACKHOLE
 from reference.names import ADMIN_PORT, INBOUND_PASSTHROUGH_SOURCE, INBOUND_PORT, OUTBOUND_PORT
 from reference.smi.model import Problem
-from reference.world import Object, Workload, namespace_of
+from reference.world import Object, Workload, container_ports, namespace_of
 
 INBOUND_PASSTHROUGH = "inbound|passthrough"
-SIDECAR = "smi-sidecar"
 OWN_PORTS = (ADMIN_PORT, OUTBOUND_PORT, INBOUND_PORT)
 
 
@@ -23,7 +22,7 @@ OWN_PORTS = (ADMIN_PORT, OUTBOUND_PORT, INBOUND_PORT)
 class Inbound:
     """The parts of a configuration that concern calls which a workload gets."""
 
-    listener: JSON
+    listeners: tuple[JSON, ...]
     clusters: tuple[JSON, ...]
     routes: Mapping[str, JSON]
     problems: tuple[Problem, ...]
@@ -42,9 +41,13 @@ def inbound_of(mesh: Mesh, workload: Workload, xds_directory: str) -> Inbound:
     ports = {} if pod is None else listening_ports(mesh, pod)
     writer = _Writer(xds_directory, None if permissive else granted)
     clusters = [envoy.static_cluster(inbound_name(port), ("127.0.0.1", port)) for port in ports]
+    datagrams = [] if pod is None else list(datagrams_of(mesh, pod, None if permissive else granted))
     return Inbound(
-        listener=_listener([*writer.declared(ports), *writer.undeclared(ports)]),
-        clusters=(*clusters, _through()),
+        listeners=(
+            _listener([*writer.declared(ports), *writer.undeclared(ports)]),
+            *(each.listener for each in datagrams),
+        ),
+        clusters=(*clusters, *(each.cluster for each in datagrams), _through()),
         routes={
             inbound_name(port): writer.routes(port) for port, spoken in ports.items() if spoken == "http"
         },
@@ -58,8 +61,8 @@ def listening_ports(mesh: Mesh, pod: Object) -> dict[int, Protocol]:
     A service's word on the protocol counts for more than the name of a container port, and HTTP for more than
     TCP where services disagree.
     """
-    declared = {number: protocol_of(name) for name, number in _container_ports(pod)}
-    numbers = dict(_container_ports(pod))
+    numbers = dict(container_ports(pod, "TCP"))
+    declared = {number: protocol_of(name) for name, number in container_ports(pod, "TCP")}
     told: dict[int, Protocol] = {}
     for service in mesh.selecting.get((namespace_of(pod), str(pod["metadata"]["name"])), ()):
         for port in service.ports:
@@ -68,15 +71,6 @@ def listening_ports(mesh: Mesh, pod: Object) -> dict[int, Protocol]:
                 told[target] = port.protocol
     found = {**declared, **told}
     return {number: found[number] for number in sorted(found) if number not in OWN_PORTS}
-
-
-def _container_ports(pod: Object) -> Iterator[tuple[str, int]]:
-    containers: list[Mapping[str, Any]] = pod.get("spec", {}).get("containers") or []
-    for container in containers:
-        if container.get("name") != SIDECAR:
-            for port in container.get("ports") or ():
-                if port.get("protocol", "TCP") == "TCP":
-                    yield port.get("name") or "", int(port["containerPort"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,25 @@ def _ports_by_name(world: World) -> World:
     return world.replacing("services", services.values())
 
 
+def _any_port_suffices(world: World) -> World:
+    """A backend that has one port of its root takes part on all of them, and leads nowhere on the others."""
+    services = {
+        (namespace_of(service), name_of(service)): copy.deepcopy(dict(service))
+        for service in world.of("services")
+    }
+    for split in world.of("trafficsplits"):
+        root = services.get(root_of(split))
+        for backend in backends_of(split):
+            if root is None or backend not in services:
+                continue
+            ports = services[backend]["spec"]["ports"]
+            there = {port["port"] for port in ports}
+            lacking = [port for port in root["spec"]["ports"] if port["port"] not in there]
+            if len(lacking) < len(root["spec"]["ports"]):
+                ports += [{**port, "name": f"lacking-{port['port']}"} for port in lacking]
+    return world.replacing("services", services.values())
+
+
 def _first_port_of_backends(world: World) -> World:
     backends = {backend for split in world.of("trafficsplits") for backend in backends_of(split)}
 
@@ -266,6 +285,12 @@ FAULTS = (
         frozenset({"split-port-mismatch-excluded"}),
         lambda: SpoiltWorld(_ports_by_name),
         origins=("port-mismatched-backend-gets-traffic",),
+    ),
+    Fault(
+        "split-any-port-suffices",
+        "A backend that has one of the root's ports gets its share on all of them, where it leads nowhere.",
+        frozenset({"split-port-mismatch-excluded"}),
+        lambda: SpoiltWorld(_any_port_suffices),
     ),
     Fault(
         "split-first-port-of-backends",

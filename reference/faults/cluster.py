@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reference.faults import Change, Fault
+from reference.faults.spoilers import SpoiltObjects
 
 Document = dict[str, Any]
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -81,6 +82,13 @@ def _without_headers(schema: Document) -> None:
     _match(schema)["properties"].pop("headers", None)
 
 
+def _headers_as_list(schema: Document) -> None:
+    fields = _match(schema)["properties"]
+    if "headers" in fields:
+        one = {"type": "object", "additionalProperties": {"type": "string"}}
+        fields["headers"] = {"type": "array", "items": one}
+
+
 def _any_method(schema: Document) -> None:
     _match(schema)["properties"]["methods"]["items"] = {"type": "string"}
 
@@ -92,6 +100,16 @@ def _without_ports(schema: Document) -> None:
 def _ports_by_name(schema: Document) -> None:
     ports = schema["properties"]["spec"]["properties"]["matches"]["properties"]["ports"]
     ports["items"] = {"x-kubernetes-int-or-string": True}
+
+
+def _ports_of_any_number(schema: Document) -> None:
+    ports = schema["properties"]["spec"]["properties"]["matches"]["properties"]["ports"]
+    ports["items"] = {"type": "integer"}
+
+
+def _in_sixteen_bits(route: Document) -> None:
+    matches = (route.get("spec") or {}).get("matches") or {}
+    matches["ports"] = [port % 2**16 for port in matches.get("ports") or ()]
 
 
 def _without_columns(spec: Document) -> None:
@@ -163,10 +181,19 @@ FAULTS = (
                 "http-header-filter",
                 "http-header-name-case-insensitive",
                 "http-headers-and",
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
             }
         ),
         change=schemas(GROUPS, _without_headers),
         origins=("header-filter-shape-mismatch",),
+    ),
+    Fault(
+        "crd-headers-as-list",
+        "The schema of HTTPRouteGroup takes header filters as a list of maps, and in no other form.",
+        frozenset(),
+        change=schemas(GROUPS, _headers_as_list),
+        shows={"http-headers-wire-form": "form of header filters: b"},
     ),
     Fault(
         "crd-takes-any-method",
@@ -179,6 +206,13 @@ FAULTS = (
         "The schema of TCPRoute does not know ports, so the API server drops them.",
         frozenset({_CRUD, "tcp-schema-by-version", "l4-reject-bad-ports"}),
         change=schemas(_TCP, _without_ports, "v1alpha4"),
+    ),
+    Fault(
+        "tcp-ports-of-sixteen-bits",
+        "Any number is taken for a port of a TCPRoute, and cut down to sixteen bits: 74536 opens 9000.",
+        frozenset({"l4-reject-bad-ports"}),
+        lambda: SpoiltObjects("tcproutes", _in_sixteen_bits),
+        change=schemas(_TCP, _ports_of_any_number, "v1alpha4"),
     ),
     Fault(
         "crd-udproute-prunes-ports",

@@ -21,6 +21,16 @@ def _no_conditions(split: dict[str, Any]) -> None:
     split["spec"].pop("matches", None)
 
 
+def _conditions_by_name(world: World) -> World:
+    groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
+    splits = copied_splits(world)
+    for split in splits:
+        spec = split.get("spec") or {}
+        if not spec.get("matches") and (namespace_of(split), spec.get("service")) in groups:
+            spec["matches"] = [{"kind": "HTTPRouteGroup", "name": spec["service"]}]
+    return world.replacing("trafficsplits", splits)
+
+
 def _first_group_only(split: dict[str, Any]) -> None:
     if split["spec"].get("matches"):
         split["spec"]["matches"] = split["spec"]["matches"][:1]
@@ -64,7 +74,26 @@ def _no_route_for_others(configuration: Configuration, world: World, workload: W
     return with_routes(configuration, "outbound|", drop)
 
 
+def _methods_of_splits_ignored(
+    configuration: Configuration, world: World, workload: Workload
+) -> Configuration:
+    def edit(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            for route in host["routes"]:
+                if route["name"].startswith("split/") and "headers" in route["match"]:
+                    asked = route["match"]["headers"]
+                    route["match"]["headers"] = [one for one in asked if one["name"] != ":method"]
+
+    return with_routes(configuration, "outbound|", edit)
+
+
 FAULTS = (
+    Fault(
+        "split-takes-the-group-of-its-root",
+        "A split without conditions takes the route group that is called like its root for one.",
+        frozenset({"http-group-inert-alone"}),
+        lambda: SpoiltWorld(_conditions_by_name),
+    ),
     Fault(
         "split-conditions-dropped",
         "The conditions of a split are not looked at: it holds for everybody.",
@@ -74,10 +103,12 @@ FAULTS = (
                 "split-matches-others-to-root",
                 "split-matches-whole-group",
                 "split-matches-group-update",
+                "split-matches-multiple-groups",
             }
         ),
         lambda: SpoiltObjects("trafficsplits", _no_conditions),
         origins=("split-matches-silently-dropped",),
+        shows={"split-unit-of-division": "raw TCP to a root whose split has matches: b"},
     ),
     Fault(
         "split-first-group-only",
@@ -92,6 +123,7 @@ FAULTS = (
             {
                 "split-matches-select-traffic",
                 "split-matches-others-to-root",
+                "split-matches-multiple-groups",
                 "split-matches-whole-group",
                 "split-matches-group-update",
             }
@@ -113,6 +145,13 @@ FAULTS = (
         shows={
             "split-matches-path-and-method": "what a match without headers does not match: unacceptable",
         },
+    ),
+    Fault(
+        "split-methods-not-looked-at",
+        "The methods of the matches of a split's groups are not looked at.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_methods_of_splits_ignored),
+        shows={"split-matches-path-and-method": "methods of a match without headers: b"},
     ),
     Fault(
         "split-dangling-group-dropped",

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
+from reference.compiler.configuration import Configuration
+from reference.compiler.datagrams import datagrams_of
+from reference.compiler.mesh import mesh_of
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltObjects, SpoiltWorld
-from reference.world import Object, World, account_of, name_of, namespace_of
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld
+from reference.world import Object, Workload, World, account_of, name_of, namespace_of
 
 Match = dict[str, Any]
 _NOWHERE = 1
@@ -95,6 +99,10 @@ def _tcp_granted_by_name(world: World) -> World:
     return _granted_by_name(world, world.of("tcproutes"), "TCPRoute", port=_RAW)
 
 
+def _udp_granted_by_name(world: World) -> World:
+    return _granted_by_name(world, world.of("udproutes"), "UDPRoute")
+
+
 def _ports(route: Object) -> list[int]:
     listed: list[int] = ((route.get("spec") or {}).get("matches") or {}).get("ports") or []
     return listed
@@ -105,17 +113,66 @@ def _no_ports_are_none(route: dict[str, Any]) -> None:
         route["spec"] = {"matches": {"ports": [_NOWHERE]}}
 
 
-def _listed_ports_only(world: World) -> World:
-    """The ports of all routes of a target are collected into one list, where 'all' adds nothing."""
-    listed = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of("tcproutes")}
+def _listed_udp_ports_only(world: World) -> World:
+    return _listed_ports_only(world, "udproutes", "UDPRoute")
+
+
+def _all_ports(route: dict[str, Any]) -> None:
+    route["spec"] = {"matches": {"ports": []}}
+
+
+def _udp_by_tcp_routes(world: World) -> World:
+    """A grant of raw TCP is one of UDP on the same ports."""
+    routes = [
+        {**route, "kind": "UDPRoute", "metadata": {**route["metadata"], "name": f"tcp-{name_of(route)}"}}
+        for route in world.of("tcproutes")
+    ]
     targets = []
     for target in world.of("traffictargets"):
         copied: dict[str, Any] = copy.deepcopy(dict(target))
         rules = copied["spec"].get("rules") or []
-        tcp = [rule for rule in rules if rule["kind"] == "TCPRoute"]
-        limited = [rule for rule in tcp if listed.get((namespace_of(target), rule["name"]))]
+        rules += [
+            {"kind": "UDPRoute", "name": f"tcp-{rule['name']}"}
+            for rule in rules
+            if rule["kind"] == "TCPRoute"
+        ]
+        targets.append(copied)
+    return world.replacing("udproutes", [*world.of("udproutes"), *routes]).replacing(
+        "traffictargets", targets
+    )
+
+
+def _udp_let_through(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    mesh = mesh_of(world)
+    pod = mesh.pods.get((workload.namespace, workload.name))
+    if pod is None:
+        return configuration
+    datagrams = list(datagrams_of(mesh, pod, None))
+    names = {each.cluster["name"] for each in datagrams}
+    return replace(
+        configuration,
+        listeners=(
+            *(one for one in configuration.listeners if one["name"] not in names),
+            *(each.listener for each in datagrams),
+        ),
+        clusters=(
+            *(one for one in configuration.clusters if one["name"] not in names),
+            *(each.cluster for each in datagrams),
+        ),
+    )
+
+
+def _listed_ports_only(world: World, plural: str = "tcproutes", kind: str = "TCPRoute") -> World:
+    """The ports of all routes of a target are collected into one list, where 'all' adds nothing."""
+    listed = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of(plural)}
+    targets = []
+    for target in world.of("traffictargets"):
+        copied: dict[str, Any] = copy.deepcopy(dict(target))
+        rules = copied["spec"].get("rules") or []
+        raw = [rule for rule in rules if rule["kind"] == kind]
+        limited = [rule for rule in raw if listed.get((namespace_of(target), rule["name"]))]
         if limited:
-            copied["spec"]["rules"] = [rule for rule in rules if rule not in tcp or rule in limited]
+            copied["spec"]["rules"] = [rule for rule in rules if rule not in raw or rule in limited]
         targets.append(copied)
     return world.replacing("traffictargets", targets)
 
@@ -215,6 +272,42 @@ FAULTS = (
         "Next to a TCPRoute that lists ports, one that stands for all of them adds nothing.",
         frozenset({"l4-empty-ports-match-all"}),
         lambda: SpoiltWorld(_listed_ports_only),
+    ),
+    Fault(
+        "udp-let-through",
+        "Only TCP is intercepted: UDP goes through, whatever targets say.",
+        frozenset({"access-udproute-ports", "http-group-inert-alone", "l4-empty-ports-match-all"}),
+        lambda: SpoiltConfiguration(_udp_let_through),
+    ),
+    Fault(
+        "udp-opened-by-tcp-routes",
+        "A TCPRoute opens its ports to UDP as well.",
+        frozenset({"access-udproute-ports"}),
+        lambda: SpoiltWorld(_udp_by_tcp_routes),
+    ),
+    Fault(
+        "udp-ports-ignored",
+        "A UDPRoute opens all ports, whichever it lists.",
+        frozenset({"access-udproute-ports"}),
+        lambda: SpoiltObjects("udproutes", _all_ports),
+    ),
+    Fault(
+        "udp-no-ports-are-none",
+        "A UDPRoute without ports matches nothing.",
+        frozenset({"l4-empty-ports-match-all"}),
+        lambda: SpoiltObjects("udproutes", _no_ports_are_none),
+    ),
+    Fault(
+        "udp-listed-ports-hide-all",
+        "Next to a UDPRoute that lists ports, one that stands for all of them adds nothing.",
+        frozenset({"l4-empty-ports-match-all"}),
+        lambda: SpoiltWorld(_listed_udp_ports_only),
+    ),
+    Fault(
+        "udp-routes-grant-by-name",
+        "A UDPRoute opens the account of its name to UDP of all callers of the namespace.",
+        frozenset({"http-group-inert-alone"}),
+        lambda: SpoiltWorld(_udp_granted_by_name),
     ),
     Fault(
         "tcp-portless-is-none",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from reference.faults import Change, Fault
 from reference.faults.spoilers import EdgesForPeople, SpoiltMetrics
-from reference.metrics import Figures, bucket_value, total
+from reference.metrics import Figures
 from reference.names import METRICS_GROUP
 from reference.spoiler import Faithful, MetricsQuery
+from reference.tally import bucket_value, total
 
 Document = dict[str, Any]
 
@@ -46,6 +48,11 @@ def _namespaces_in_namespaces(document: Document, query: MetricsQuery) -> None:
             resource["namespaced"] = True
 
 
+def _cronjobs_too(document: Document, query: MetricsQuery) -> None:
+    if document.get("kind") == "APIResourceList":
+        document["resources"].append({**document["resources"][-1], "name": "cronjobs", "namespaced": True})
+
+
 def _lists_without_window(document: Document, query: MetricsQuery) -> None:
     if not query.name:
         for item in document.get("items") or ():
@@ -65,10 +72,41 @@ def _at_both_ends(one: Document) -> None:
             metric["value"] = str(2 * int(metric["value"]))
 
 
+class _HalfEverySecondTime(Faithful):
+    """Answers every second get of an object with half the counts, as two servers do that share them."""
+
+    def __init__(self) -> None:
+        self._gets: Counter[str] = Counter()
+
+    def metrics(self, document: Document, query: MetricsQuery) -> Document:
+        copied = copy.deepcopy(document)
+        if query.name and not query.edges:
+            self._gets[query.path] += 1
+            if self._gets[query.path] % 2 == 0:
+                for one in _objects(copied):
+                    _half(one)
+        return copied
+
+
+def _half(one: Document) -> None:
+    for metric in one["metrics"]:
+        if metric["name"].endswith("_count"):
+            metric["value"] = str(int(metric["value"]) // 2)
+
+
 def _all_succeeded(one: Document) -> None:
     counts = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_count")}
     total = sum(int(metric["value"]) for metric in counts.values())
     counts["success_count"]["value"], counts["failure_count"]["value"] = str(total), "0"
+
+
+def _without_outliers(one: Document) -> None:
+    """What fails in a third of its requests or more is left out of the figures."""
+    counts = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_count")}
+    failed, total = int(counts["failure_count"]["value"]), sum(int(each["value"]) for each in counts.values())
+    if failed * 3 >= total:
+        for metric in counts.values():
+            metric["value"] = "0"
 
 
 def _swapped(document: Document, query: MetricsQuery) -> None:
@@ -81,6 +119,12 @@ def _turned_round(document: Document, query: MetricsQuery) -> None:
     if query.edges:
         for item in document.get("items") or ():
             item["edge"]["direction"] = {"to": "from", "from": "to"}[item["edge"]["direction"]]
+
+
+def _peers_elsewhere(document: Document, query: MetricsQuery) -> None:
+    if query.edges:
+        for item in document.get("items") or ():
+            item["edge"]["resource"]["namespace"] = "kube-system"
 
 
 def _median_for_all(one: Document) -> None:
@@ -153,7 +197,7 @@ FAULTS = (
     Fault(
         "metrics-apiservice-points-nowhere",
         "The APIService names a service that does not exist.",
-        _ALL_OF_CHAIN | {"metrics-apiservice", "metrics-rbac"},
+        _ALL_OF_CHAIN | {"metrics-apiservice", "metrics-rbac", "interact-canary-rollout"},
         change=Change("/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.metrics.smi-spec.io", _nowhere),
     ),
     Fault(
@@ -161,6 +205,12 @@ FAULTS = (
         "Discovery says of all kinds, namespaces among them, that they live in namespaces.",
         frozenset({"metrics-discovery"}),
         lambda: SpoiltMetrics(_namespaces_in_namespaces),
+    ),
+    Fault(
+        "metrics-discovery-of-more",
+        "Discovery offers a kind that nothing answers for.",
+        frozenset({"metrics-discovery"}),
+        lambda: SpoiltMetrics(_cronjobs_too),
     ),
     Fault(
         "metrics-lists-without-window",
@@ -181,10 +231,22 @@ FAULTS = (
         _each(_at_both_ends),
     ),
     Fault(
+        "metrics-counts-half-every-second-time",
+        "Every second answer shows half of the requests, as where two servers share them.",
+        frozenset({"metrics-counts"}),
+        _HalfEverySecondTime,
+    ),
+    Fault(
         "metrics-everything-succeeded",
         "Whatever was answered counts as success.",
-        frozenset({"metrics-counts"}),
+        frozenset({"metrics-counts", "interact-canary-rollout"}),
         _each(_all_succeeded),
+    ),
+    Fault(
+        "metrics-without-outliers",
+        "A workload that fails in a third of its requests or more is left out of the figures.",
+        frozenset({"interact-canary-rollout"}),
+        _each(_without_outliers),
     ),
     Fault(
         "metrics-edges-swapped",
@@ -197,6 +259,12 @@ FAULTS = (
         "Edges point from the callee to the caller.",
         frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
         lambda: SpoiltMetrics(_turned_round),
+    ),
+    Fault(
+        "metrics-edges-in-another-namespace",
+        "The peers of edges are said to be in another namespace.",
+        frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
+        lambda: SpoiltMetrics(_peers_elsewhere),
     ),
     Fault(
         "metrics-median-for-all-percentiles",

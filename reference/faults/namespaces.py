@@ -21,6 +21,23 @@ def _last_of_each_name(plural: str) -> Callable[[World], World]:
     return spoil
 
 
+class _DeletedByName(SpoiltWorld):
+    """Forgets a target when one of its name is deleted in another namespace."""
+
+    def __init__(self) -> None:
+        super().__init__(self._left)
+        self._names: dict[str, str] = {}
+        self._gone: set[str] = set()
+
+    def _left(self, world: World) -> World:
+        targets = {one["metadata"]["uid"]: one for one in world.of("traffictargets")}
+        deleted = {self._names[uid] for uid in self._names.keys() - targets.keys()}
+        self._names = {uid: name_of(one) for uid, one in targets.items()}
+        self._gone |= {uid for uid, name in self._names.items() if name in deleted}
+        kept = [one for uid, one in targets.items() if uid not in self._gone]
+        return world.replacing("traffictargets", kept)
+
+
 def _in_every_namespace(world: World) -> World:
     """Gives every split to the namespaces that have a service of its root's name, unless one is there."""
     splits = list(world.of("trafficsplits"))
@@ -86,5 +103,17 @@ FAULTS = (
         "Of several route groups of one name, whatever their namespaces, only one is kept.",
         frozenset({"common-crds-are-namespaced"}),
         lambda: SpoiltWorld(_last_of_each_name("httproutegroups")),
+    ),
+    Fault(
+        "targets-by-bare-name",
+        "Of several targets of one name, whatever their namespaces, only one is kept.",
+        frozenset({"common-crds-are-namespaced"}),
+        lambda: SpoiltWorld(_last_of_each_name("traffictargets")),
+    ),
+    Fault(
+        "targets-deleted-by-bare-name",
+        "When a target is deleted, those of its name in other namespaces go as well.",
+        frozenset({"common-crds-are-namespaced"}),
+        _DeletedByName,
     ),
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
-from reference.world import Workload, World
+from reference.world import Workload, World, name_of, namespace_of
+
+_H2C = "kubernetes.io/h2c"
 
 
 def _protocol(operator: str) -> JSON:
@@ -71,6 +75,56 @@ def _http1_only(configuration: Configuration, world: World, workload: Workload) 
     return with_listeners(configuration, close)
 
 
+def _http2_ports(world: World) -> set[str]:
+    """The names of the routes of all service ports that are said to speak HTTP/2."""
+    return {
+        f"outbound|{namespace_of(service)}|{name_of(service)}|{port['port']}"
+        for service in world.of("services")
+        for port in service["spec"].get("ports") or ()
+        if port.get("appProtocol") == _H2C
+    }
+
+
+def _http1_divided_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    ports = _http2_ports(world)
+
+    def undivided(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"] if name in ports else ():
+            host["routes"] = [envoy.route("undivided", envoy.ANYTHING, envoy.to_cluster(name))]
+
+    return with_routes(configuration, "outbound|", undivided)
+
+
+def _http2_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    ports = _http2_ports(world)
+
+    return with_routes(
+        configuration, "outbound|", lambda name, routes: _level(routes) if name in ports else None
+    )
+
+
+def _grpc_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """In front of each route stands one for gRPC, by the type of its messages."""
+    is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+
+    def level(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            apart = copy.deepcopy(host["routes"])
+            for route in apart:
+                route["match"].setdefault("headers", []).append(is_grpc)
+                route["name"] += "|grpc"
+                _level(route)
+            host["routes"] = [*apart, *host["routes"]]
+
+    return with_routes(configuration, "outbound|", level)
+
+
+def _level(value: JSON) -> None:
+    for divided in every(value, "weighted_clusters"):
+        for cluster in divided["weighted_clusters"]["clusters"]:
+            cluster["weight"] = min(cluster["weight"], 1)
+
+
 def _grpc_as_tcp(service: dict[str, Any]) -> None:
     for port in service["spec"].get("ports") or ():
         if port.get("appProtocol") == "grpc":
@@ -78,6 +132,25 @@ def _grpc_as_tcp(service: dict[str, Any]) -> None:
 
 
 FAULTS = (
+    Fault(
+        "split-http1-only",
+        "Splits hold for HTTP/1.1 only: over HTTP/2 the root is as it was.",
+        frozenset({"http-both-protocol-versions"}),
+        lambda: SpoiltConfiguration(_http1_divided_only),
+        shows={"split-unit-of-division": "one connection of HTTP/2: unacceptable"},
+    ),
+    Fault(
+        "split-http2-in-equal-parts",
+        "Over HTTP/2 each backend of a split that has a weight gets the same share.",
+        frozenset({"http-both-protocol-versions"}),
+        lambda: SpoiltConfiguration(_http2_in_equal_parts),
+    ),
+    Fault(
+        "split-grpc-in-equal-parts",
+        "Of gRPC calls each backend of a split that has a weight gets the same share.",
+        frozenset({"http-grpc-through-routes"}),
+        lambda: SpoiltConfiguration(_grpc_in_equal_parts),
+    ),
     Fault(
         "http2-passes-by-the-rules",
         "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from reference.compiler import envoy
@@ -9,6 +11,7 @@ from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
+from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, name_of, namespace_of
 
 
@@ -98,6 +101,72 @@ class _RootsLookedUpOnce(SpoiltWorld):
         return world.replacing("trafficsplits", kept)
 
 
+def _lone_one_whatever_its_weight(split: dict[str, Any]) -> None:
+    if len(_backends(split)) == 1:
+        _backends(split)[0]["weight"] = 1
+
+
+class _RoutesRefusedWhole(Faithful):
+    """Leaves a workload the routes that it has while there is a split whose weights are all zero.
+
+    As when all routes travel together, and the proxy refuses a total weight of zero.
+    """
+
+    def __init__(self) -> None:
+        self._taken: dict[tuple[str, str], Mapping[str, JSON]] = {}
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        name = (workload.namespace, workload.name)
+        if any(
+            _backends(split) and not any(backend["weight"] for backend in _backends(split))
+            for split in world.of("trafficsplits")
+        ):
+            return replace(configuration, routes={**configuration.routes, **self._taken.get(name, {})})
+        self._taken[name] = configuration.routes
+        return configuration
+
+
+def _one_by_count_of_edits(world: World) -> World:
+    """Of the splits of a root without conditions the first or the last, changing with each edit of any."""
+    splits = [split for split in world.of("trafficsplits") if _backends(split)]
+    edits = sum(split["metadata"].get("generation", 1) for split in splits)
+    rivals: dict[tuple[str, str], list[Object]] = {}
+    for split in splits:
+        if not split["spec"].get("matches"):
+            rivals.setdefault(root_of(split), []).append(split)
+    lost: list[Object] = []
+    for each in rivals.values():
+        lost += each[1:] if edits % 2 else each[:-1]
+    return world.replacing(
+        "trafficsplits", [split for split in world.of("trafficsplits") if split not in lost]
+    )
+
+
+class _BackendsLookedUpOnce(SpoiltWorld):
+    """Leaves out for ever the backends that were not there when their split was first seen."""
+
+    def __init__(self) -> None:
+        super().__init__(self._spoilt)
+        self._found: dict[tuple[str, tuple[str, str]], bool] = {}
+
+    def _spoilt(self, world: World) -> World:
+        services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+        splits = copied_splits(world)
+        for split in splits:
+            if _backends(split):
+                split["spec"]["backends"] = [
+                    one
+                    for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
+                    if self._found.setdefault((split["metadata"]["uid"], name), name in services)
+                ]
+        return world.replacing("trafficsplits", splits)
+
+
+def _called_like_its_root(split: dict[str, Any]) -> None:
+    if _backends(split) and not split["spec"].get("service"):
+        split["spec"]["service"] = name_of(split)
+
+
 class _StalledByAnOddOne(SpoiltWorld):
     """Keeps the splits as they were for as long as there is one without backends."""
 
@@ -128,6 +197,21 @@ def _short_names_go_past(configuration: Configuration, world: World, workload: W
     return with_routes(configuration, "outbound|", edit)
 
 
+def _addresses_go_past(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def edit(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            for route in host["routes"]:
+                if route["name"].startswith("split/"):
+                    name_given = {
+                        "name": ":authority",
+                        "string_match": {"safe_regex": {"regex": ".*[a-z].*"}},
+                    }
+                    route["match"]["headers"] = [*route["match"].get("headers", ()), name_given]
+            host["routes"].append(envoy.route("past", envoy.ANYTHING, envoy.to_cluster(name)))
+
+    return with_routes(configuration, "outbound|", edit)
+
+
 def _all_raw(service: dict[str, Any]) -> None:
     for port in service["spec"].get("ports") or ():
         port["appProtocol"] = "tcp"
@@ -140,6 +224,22 @@ FAULTS = (
         frozenset(),
         lambda: SpoiltObjects("trafficsplits", _equal_where_all_zero),
         shows={"split-all-weights-zero": "all weights zero: c"},
+    ),
+    Fault(
+        "split-lone-backend-whatever-its-weight",
+        "The only backend of a split gets everything, even at weight 0.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _lone_one_whatever_its_weight),
+        origins=("lone-zero-weight-backend-gets-everything",),
+        shows={"split-all-weights-zero": "a lone backend of weight zero: c"},
+    ),
+    Fault(
+        "split-all-zero-freezes-routes",
+        "While there is a split whose weights are all zero, no route of any client changes.",
+        frozenset(),
+        _RoutesRefusedWhole,
+        origins=("all-zero-weights-freeze-proxy-config",),
+        shows={"split-all-weights-zero": "all weights zero: unacceptable"},
     ),
     Fault(
         "split-dead-backends-left-out",
@@ -170,6 +270,16 @@ FAULTS = (
         shows={"split-two-splits-one-root": "two splits of one root: b"},
     ),
     Fault(
+        "split-winner-changes-with-edits",
+        "Which of several splits of a root counts changes with every edit of any split.",
+        frozenset(),
+        lambda: SpoiltWorld(_one_by_count_of_edits),
+        origins=("several-splits-on-one-root-unstable",),
+        shows={
+            "split-two-splits-one-root": "two splits of one root, after an unrelated edit: unacceptable",
+        },
+    ),
+    Fault(
         "split-backend-cut-at-dot",
         "Of a backend's name only what stands before the first dot is read.",
         frozenset(),
@@ -191,6 +301,20 @@ FAULTS = (
         shows={"split-root-service-missing": "root that is made after its split: unacceptable"},
     ),
     Fault(
+        "split-backends-looked-up-once",
+        "A backend that does not exist when its split is made is left out for ever.",
+        frozenset(),
+        _BackendsLookedUpOnce,
+        shows={"split-unavailable-backend": "backend whose service is made later: unacceptable"},
+    ),
+    Fault(
+        "split-called-like-its-root",
+        "A split that names no root is taken for one of the service of its own name.",
+        frozenset(),
+        lambda: SpoiltObjects("trafficsplits", _called_like_its_root),
+        shows={"split-degenerate-spec": "no root: unacceptable"},
+    ),
+    Fault(
         "split-odd-one-stalls-all",
         "While there is a split without backends, no other is looked at.",
         frozenset(),
@@ -203,6 +327,7 @@ FAULTS = (
         "A root that is named with its namespace is not found.",
         frozenset(),
         lambda: SpoiltObjects("trafficsplits", _bare_roots_only),
+        origins=("root-given-as-qualified-name-ignored",),
         shows={"split-root-name-form": "root with its namespace: a"},
     ),
     Fault(
@@ -211,6 +336,13 @@ FAULTS = (
         frozenset(),
         lambda: SpoiltConfiguration(_short_names_go_past),
         shows={"split-addressing-forms": "short name: b"},
+    ),
+    Fault(
+        "split-addresses-go-past",
+        "Calls by a root's address go past its split.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_addresses_go_past),
+        shows={"split-addressing-forms": "address of the root: b"},
     ),
     Fault(
         "split-everything-raw",

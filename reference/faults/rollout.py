@@ -36,6 +36,43 @@ class _NeverForgotten(SpoiltWorld):
         return world.replacing("trafficsplits", self._seen.values())
 
 
+class _FormerRootsKept(SpoiltWorld):
+    """Leaves a root divided that a split was moved away from, until the split itself goes."""
+
+    def __init__(self) -> None:
+        super().__init__(self._all)
+        self._seen: dict[str, dict[str, Object]] = {}
+
+    def _all(self, world: World) -> World:
+        there: dict[str, dict[str, Object]] = {}
+        for split in world.of("trafficsplits"):
+            uid, root = split["metadata"]["uid"], split["spec"]["service"]
+            # Kept under a name of its own: of several objects of one name the compiler takes the last.
+            kept = {**split, "metadata": {**split["metadata"], "name": f"{name_of(split)}-{root}"}}
+            there[uid] = {**self._seen.get(uid, {}), root: kept}
+        self._seen = there
+        return world.replacing("trafficsplits", [one for roots in there.values() for one in roots.values()])
+
+
+class _GoesWithAnother(SpoiltWorld):
+    """Takes all splits of a root away when one of them is deleted."""
+
+    def __init__(self) -> None:
+        super().__init__(self._rest)
+        self._roots: dict[str, tuple[str, str]] = {}
+        self._wiped: dict[tuple[str, str], set[str]] = {}
+
+    def _rest(self, world: World) -> World:
+        splits = {one["metadata"]["uid"]: one for one in world.of("trafficsplits")}
+        roots = {uid: (namespace_of(one), one["spec"]["service"]) for uid, one in splits.items()}
+        for uid in self._roots.keys() - splits.keys():
+            root = self._roots[uid]
+            self._wiped.setdefault(root, set()).update(other for other in roots if roots[other] == root)
+        self._roots = roots
+        kept = [one for uid, one in splits.items() if uid not in self._wiped.get(roots[uid], ())]
+        return world.replacing("trafficsplits", kept)
+
+
 class _FallsWithFormerBackends(SpoiltWorld):
     """Drops a split when a service is deleted that it once named, though it does so no longer."""
 
@@ -199,6 +236,19 @@ FAULTS = (
             {"split-delete-restores-root", "interact-canary-rollout", "common-dynamic-reconfiguration"}
         ),
         _NeverForgotten,
+    ),
+    Fault(
+        "split-former-roots-kept",
+        "A root that a split was moved away from stays divided.",
+        frozenset({"common-dynamic-reconfiguration"}),
+        _FormerRootsKept,
+        origins=("moved-or-twin-split-leaves-stale-override",),
+    ),
+    Fault(
+        "split-goes-with-another",
+        "When one of two splits of a root is deleted, the other goes as well.",
+        frozenset({"common-dynamic-reconfiguration"}),
+        _GoesWithAnother,
         origins=("moved-or-twin-split-leaves-stale-override",),
     ),
     Fault(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
 from reference.smi.reading import Unreadable, regex
 from reference.world import Workload, World
 
@@ -62,12 +63,31 @@ def _broken_is_any(group: dict[str, Any]) -> None:
             del match["pathRegex"]
 
 
+def _look_aheads_left_out(group: dict[str, Any]) -> None:
+    for match in _matches(group):
+        if match.get("pathRegex"):
+            match["pathRegex"] = re.sub(r"\(\?[=!][^)]*\)", "", match["pathRegex"])
+
+
 def _paths_as_sent(configuration: Configuration, world: World, workload: Workload) -> Configuration:
     def edit(listener: JSON) -> None:
         for settings in every(listener, "normalize_path"):
             settings["normalize_path"] = settings["merge_slashes"] = False
 
     return with_listeners(configuration, edit)
+
+
+def _hosts_without_port(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Conditions on the host are those of virtual hosts that are named without a port."""
+    bare = {"name": ":authority", "string_match": {"safe_regex": {"regex": "[^:]*"}}}
+
+    def edit(part: JSON) -> None:
+        for holder in every(part, "and_rules"):
+            rules = holder["and_rules"]["rules"]
+            if any(rule.get("header", {}).get("name") == ":authority" for rule in rules):
+                rules.append({"header": bare})
+
+    return with_listeners(with_routes(configuration, "inbound|", lambda _, routes: edit(routes)), edit)
 
 
 FAULTS = (
@@ -86,10 +106,19 @@ FAULTS = (
         shows={"http-header-regex-details": "end of an expression for a header: a"},
     ),
     Fault(
+        "host-condition-fails-on-port",
+        "A condition on the Host header matches nothing where the header has a port.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_hosts_without_port),
+        origins=("host-header-match-fails-on-port-suffix",),
+        shows={"http-header-regex-details": "a Host header with a port: unacceptable"},
+    ),
+    Fault(
         "paths-compared-as-sent",
         "Rules are applied to paths as they were sent, dots and all.",
         frozenset(),
         lambda: SpoiltConfiguration(_paths_as_sent),
+        origins=("path-normalisation-bypasses-rule",),
         shows={"http-path-query-and-normalisation": "dots in a path: unacceptable"},
     ),
     Fault(
@@ -128,5 +157,12 @@ FAULTS = (
         frozenset(),
         lambda: SpoiltObjects("httproutegroups", _broken_is_any),
         shows={"http-regex-dialect-and-invalid": "an expression that does not compile: unacceptable"},
+    ),
+    Fault(
+        "look-aheads-left-out",
+        "What an expression says of what follows is left out of it.",
+        frozenset(),
+        lambda: SpoiltObjects("httproutegroups", _look_aheads_left_out),
+        shows={"http-regex-dialect-and-invalid": "what a look-ahead excludes: unacceptable"},
     ),
 )

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from reference.compiler import compile as compile_
+from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
 from reference.faults.spoilers import (
@@ -144,7 +145,7 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
     }
 
     def divert(listener: JSON) -> None:
-        for chain in listener["filter_chains"]:
+        for chain in listener.get("filter_chains", ()):
             port, _, kind = chain.get("name", "").rpartition("|")
             if listener["name"] != "inbound" or kind != "plaintext" or port not in configuration.routes:
                 continue
@@ -159,6 +160,47 @@ def _split_at_the_server(configuration: Configuration, world: World, workload: W
                 manager["route_config"] = diverted
 
     return with_listeners(configuration, divert)
+
+
+_FIRST = "x-first-of-connection"
+_MARK_THE_FIRST = f"""
+local known = {{}}
+function envoy_on_request(handle)
+  local caller = handle:streamInfo():downstreamDirectRemoteAddress()
+  if not known[caller] then
+    known[caller] = true
+    handle:headers():add("{_FIRST}", "yes")
+  end
+end
+"""
+
+
+def _rotations_begin_anew(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """The first request of each connection gets to the first backend, as if each rotated by itself."""
+
+    def mark(listener: JSON) -> None:
+        for manager in every(listener, "http_filters") if listener["name"] == "outbound" else ():
+            script = {"inline_string": _MARK_THE_FIRST}
+            lua = "envoy.extensions.filters.http.lua.v3.Lua"
+            manager["http_filters"] = [
+                envoy.named("envoy.filters.http.lua", lua, default_source_code=script),
+                *manager["http_filters"],
+            ]
+
+    def prefer(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            firsts = []
+            for route in host["routes"]:
+                clusters = route.get("route", {}).get("weighted_clusters", {}).get("clusters", ())
+                positive = [cluster["name"] for cluster in clusters if cluster["weight"]]
+                if positive:
+                    is_first = {"name": _FIRST, "present_match": True}
+                    match = {**route["match"], "headers": [*route["match"].get("headers", ()), is_first]}
+                    firsts.append(envoy.route(f"{route['name']}|first", match, envoy.to_cluster(positive[0])))
+            host["routes"] = [*firsts, *host["routes"]]
+            host["request_headers_to_remove"] = [_FIRST]
+
+    return with_listeners(with_routes(configuration, "outbound|", prefer), mark)
 
 
 _BUSY = 150
@@ -216,6 +258,12 @@ FAULTS = (
             }
         ),
         lambda: SpoiltObjects("trafficsplits", _equal_weights),
+    ),
+    Fault(
+        "split-rotations-begin-anew",
+        "Each connection has a rotation of its own: its first request always gets to the first backend.",
+        frozenset({"split-weighted-distribution"}),
+        lambda: SpoiltConfiguration(_rotations_begin_anew),
     ),
     Fault(
         "split-small-share-erased",

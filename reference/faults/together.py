@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Any
 
 from reference.compiler import compile as compile_
-from reference.compiler.configuration import Configuration
+from reference.compiler import envoy
+from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltWorld
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, with_routes
 from reference.spoiler import Faithful
 from reference.world import (
     Object,
@@ -78,6 +79,20 @@ def _granted_with(world: World, whose: Callable[[set[Account], set[Account]], se
                 copied["spec"]["destination"].update(namespace=namespace, name=name)
                 made.append(copied)
     return world.replacing("traffictargets", [*targets, *made])
+
+
+def _granted_to_everybody(world: World) -> World:
+    """What is granted to somebody at a backend of a split is granted to every account of its namespace."""
+    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in world.of("traffictargets")])
+    for split, _, backends in _behind(world):
+        here = namespace_of(split)
+        accounts = sorted({account_of(pod) for pod in world.of("pods") if namespace_of(pod) == here})
+        for target in targets:
+            if _destination(target) in backends:
+                target["spec"]["sources"] = [
+                    {"kind": "ServiceAccount", "name": one, "namespace": here} for one in accounts
+                ]
+    return world.replacing("traffictargets", targets)
 
 
 Backends = list[dict[str, Any]]
@@ -170,6 +185,39 @@ def _with_headers(group: Object, name: str, conditions: Iterable[Any]) -> Object
     return copied
 
 
+def _granted_paths(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Each path that a client is granted leads to the one backend of a split that it was first granted at."""
+    accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+    caller = (workload.namespace, accounts.get((workload.namespace, workload.name), ""))
+    groups = {(namespace_of(group), name_of(group)): group for group in world.of("httproutegroups")}
+    paths: dict[str, list[Account]] = {}
+    for target in sorted(world.of("traffictargets"), key=name_of):
+        for rule in target["spec"].get("rules") or () if caller in set(_sources(target)) else ():
+            group = groups.get((namespace_of(target), rule["name"])) or {}
+            for match in (group.get("spec") or {}).get("matches") or ():
+                paths.setdefault(match.get("pathRegex") or ".*", []).append(_destination(target))
+    behind = _accounts(world)
+
+    def bound(route: JSON) -> Iterator[JSON]:
+        shares = route.get("route", {}).get("weighted_clusters", {}).get("clusters", ())
+        owners: dict[Account, str] = {}
+        for cluster in (share["name"] for share in shares):
+            _, namespace, service, _ = cluster.split("|")
+            owners.update((account, cluster) for account in behind.get((namespace, service), ()))
+        for path, destinations in paths.items() if len(owners) > 1 else ():
+            first = next((owners[account] for account in destinations if account in owners), None)
+            if first:
+                match = {"safe_regex": {"regex": path}, "headers": route["match"].get("headers", [])}
+                yield envoy.route(route["name"], match, envoy.to_cluster(first))
+        yield route
+
+    def edit(name: str, routes: JSON) -> None:
+        for host in routes["virtual_hosts"]:
+            host["routes"] = [one for route in host["routes"] for one in bound(route)]
+
+    return with_routes(configuration, "outbound|", edit)
+
+
 def _none_without_access(world: World) -> World:
     """As when a control plane waits for all that it watches before it begins."""
     return world if "traffictargets" in world.objects else world.replacing("trafficsplits", ())
@@ -193,6 +241,12 @@ FAULTS = (
         },
     ),
     Fault(
+        "split-backends-granted-to-everybody",
+        "Once somebody may call a backend of a split, every account of the namespace may.",
+        frozenset({"interact-split-access-on-backend-identity"}),
+        lambda: SpoiltWorld(_granted_to_everybody),
+    ),
+    Fault(
         "split-backends-granted-together",
         "Who may call one of the backends of a split may call all of them.",
         frozenset(),
@@ -213,6 +267,14 @@ FAULTS = (
         "A split is divided among those of its backends that the client may call.",
         frozenset(),
         lambda: _ByWhatTheCallerMay(_those_granted),
+        shows={"interact-split-partial-authorisation": "split with a backend that is not granted: c"},
+    ),
+    Fault(
+        "split-decided-by-granted-path",
+        "A client's routes come from its grants, so that each path leads to one of a split's backends.",
+        frozenset({"interact-split-access-on-backend-identity"}),
+        lambda: SpoiltConfiguration(_granted_paths),
+        origins=("split-decided-per-access-route",),
         shows={"interact-split-partial-authorisation": "split with a backend that is not granted: c"},
     ),
     Fault(

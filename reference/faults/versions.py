@@ -95,6 +95,7 @@ FAULTS = (
                 "split-schema-v1alpha3-v1alpha4",
                 "split-matches-select-traffic",
                 "split-matches-others-to-root",
+                "split-matches-multiple-groups",
                 "split-matches-whole-group",
                 "split-matches-group-update",
                 "interact-split-matches-with-target-routes",

@@ -148,6 +148,10 @@ class FakeCluster:
                 "conditions": [ready],
                 "phase": "Running",
             }
+        if stored["kind"] == "Service":
+            before = self.objects.get(key, {}).get("spec", {}).get("clusterIP")
+            address = before or f"10.1.{len(self.events) // 250}.{len(self.events) % 250 + 1}"
+            stored["spec"].setdefault("clusterIP", address)
         self.objects[key] = stored
         return stored
 

@@ -26,9 +26,24 @@ End = tuple[dict[str, Any] | None, int]
 INGRESS = ("gate", "fake-mesh")
 """Name and namespace of the Service by which the ingress is called."""
 STEADY = 600
-"""Requests of traffic that goes on until it is stopped."""
+"""Requests of traffic that goes on until it is stopped, before anybody looks."""
+MORE = 100
+"""Requests of it whenever a ledger is looked at."""
 FEW = 5
 """Requests of what goes on as long as the others of its plan do."""
+
+
+@dataclass
+class Steady:
+    """Traffic that goes on until it is stopped: its client, what it sends, and what it has observed.
+
+    ``beside`` is what goes on as long as it does.
+    """
+
+    client: dict[str, Any]
+    batch: Batch
+    beside: list[Batch]
+    rows: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -36,31 +51,44 @@ class FakeMesh:
     """Answers what is asked of a pod's probe."""
 
     splits: bool = True
+    strict: bool = False
+    """Whether those in the mesh refuse a client outside of it, as where they take nothing but mutual TLS."""
     ingress: Literal["divides", "balances", "sleeps"] = "divides"
     """Whether the ingress follows splits, goes by the root's own endpoints, or does not answer at all."""
     latency_us: int = 900
     ledgers: dict[str, Ledger] = field(default_factory=lambda: defaultdict(Ledger))
-    background: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    lasted_s: float = 1.0
+    """What steady traffic took."""
+    endures: bool = True
+    """Whether it goes on while it is looked at."""
+    background: dict[str, Steady] = field(default_factory=dict)
 
     def answer(
         self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """The lines that the probe of a pod answers."""
         if request["op"] == "ledger":
+            for steady in self.background.values() if self.endures else ():
+                self._go_on(objects, steady, MORE)
             ledger = self.ledgers[pod["status"]["podIP"]]
             return [ledger.answer(request["batches"], request.get("entries", 200))]
         if request["op"] == "stop":
-            return self.background.pop(request["handle"])
+            steady = self.background.pop(request["handle"], None)
+            if steady is None:
+                return [{"error": f"no traffic has the handle {request['handle']!r}"}]
+            beside = self._rows(objects, pod, steady.beside)
+            return list(self._told({steady.batch.id: steady.rows, **beside}))
         started = request["op"] == "start"
         try:
             plan = read_plan(request["plan"], bounded=not started)
         except PlanError as error:
             return [{"error": str(error)}]
-        lines = list(self._run(objects, pod, plan.batches))
         if not started:
-            return lines
+            return list(self._told(self._rows(objects, pod, plan.batches)))
+        (batch,) = (one for one in plan.batches if not one.until_others)
         handle = f"h{len(self.background) + 1}"
-        self.background[handle] = lines
+        self.background[handle] = Steady(pod, batch, [one for one in plan.batches if one.until_others])
+        self._go_on(objects, self.background[handle], STEADY)
         return [{"handle": handle}]
 
     def events(self, objects: Objects, namespace: str) -> list[dict[str, Any]]:
@@ -78,19 +106,27 @@ class FakeMesh:
                         told.append({"metadata": {"name": name}, "involvedObject": about, "message": message})
         return told
 
-    def _run(
+    def _rows(
         self, objects: Objects, client: dict[str, Any], batches: Iterable[Batch]
-    ) -> Iterator[dict[str, Any]]:
-        totals = {}
-        yield {"kind": "start"}
+    ) -> dict[str, list[list[Any]]]:
+        rows = {}
         for batch in batches:
             draw = self._draws(objects, client, batch)
-            rows = [
-                self._request(batch, index, *draw())
-                for index in range(batch.requests or (FEW if batch.until_others else STEADY))
-            ]
-            totals[batch.id] = {"observations": len(rows), "complete": True}
-            yield {"batch": batch.id, "observations": rows}
+            count = batch.requests or (FEW if batch.until_others else STEADY)
+            rows[batch.id] = [self._request(batch, index, *draw()) for index in range(count)]
+        return rows
+
+    def _go_on(self, objects: Objects, steady: Steady, count: int) -> None:
+        first = len(steady.rows)
+        draw = self._draws(objects, steady.client, steady.batch, first)
+        steady.rows += [self._request(steady.batch, first + index, *draw()) for index in range(count)]
+
+    def _told(self, found: Mapping[str, list[list[Any]]]) -> Iterator[dict[str, Any]]:
+        totals = {}
+        yield {"kind": "start"}
+        for name, rows in found.items():
+            totals[name] = {"observations": len(rows), "complete": True, "took_s": self.lasted_s}
+            yield {"batch": name, "observations": rows}
         yield {"kind": "end", "complete": True, "batches": totals}
 
     def _request(self, batch: Batch, index: int, server: dict[str, Any] | None, port: int) -> list[Any]:
@@ -103,15 +139,22 @@ class FakeMesh:
         status = None if batch.protocol in ("tcp", "udp") else 200
         return [index, connection, workload, port, status, self.latency_us, None]
 
-    def _draws(self, objects: Objects, client: dict[str, Any], batch: Batch) -> Callable[[], End]:
-        """Draws where a request of the batch gets to; the same for the same batch in every run."""
+    def _draws(
+        self, objects: Objects, client: dict[str, Any], batch: Batch, first: int = 0
+    ) -> Callable[[], End]:
+        """Draws where requests of the batch get to, from ``first`` on; the same in every run."""
         if batch.host == "127.0.0.1":
             return lambda: (client, batch.port)
         for (kind, _, _), pod in objects.items():
             if kind == "Pod" and pod["status"]["podIP"] == batch.host:
                 return lambda: (pod, batch.port)
+        if self.strict and _is_outside(objects, client):
+            return lambda: (None, batch.port)
         name, _, rest = batch.host.partition(".")
         namespace = rest.partition(".")[0] or client["metadata"]["namespace"]
+        for (kind, space, called), service in objects.items():
+            if kind == "Service" and service["spec"].get("clusterIP") == batch.host:
+                name, namespace = called, space
         port, divided = batch.port, self.splits and not _is_outside(objects, client)
         if (name, namespace) == INGRESS and (entered := self._entered(objects, batch)):
             namespace, name, port = entered
@@ -123,7 +166,7 @@ class FakeMesh:
         totals = list(accumulate(weights.values()))
         if not totals or totals[-1] <= 0:
             return lambda: (None, batch.port)
-        chance = random.Random(batch.id)
+        chance = random.Random(f"{batch.id}.{first}" if first else batch.id)
         return lambda: chance.choice(ends[chance.choices(list(ends), cum_weights=totals)[0]])
 
     def _entered(self, objects: Objects, batch: Batch) -> tuple[str, str, int] | None:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from conformance.outcomes import Outcome, kill_table, line, summary
-from conformance.verdict import Verdict
-from reference.faults import Fault
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from conformance import campaign, cli, judge
+from conformance.commands import clusters
+from conformance.evidence import Environment
+from conformance.outcomes import Outcome, conclusion, exit_code, kill_table, line, summary
+from conformance.record import conclude, void
+from conformance.report.document import Conclusion
+from conformance.verdict import Judgement, Verdict
+from reference.faults import FAULTS, Fault
 
 ZERO = "split-all-weights-zero"
 EQUAL = Fault("all-equal", "All alike.", frozenset(), shows={ZERO: "all weights zero: c"})
@@ -43,6 +54,92 @@ def test_a_fault_that_only_shows_a_reading_must_not_fail_anything() -> None:
     assert (found.caught, found.wrongly) == (False, {"split-live-edits"})
 
 
+def test_what_was_said_of_a_requirement_that_should_have_failed_is_told() -> None:
+    said = {"split-live-edits": ["the control request took 0.6 s"]}
+    late = Outcome(SHARES, {"split-live-edits": Verdict.INCONCLUSIVE}, said, 1.0)
+    wanted = "should have failed: split-live-edits (inconclusive): the control request took 0.6 s"
+    assert line(late).splitlines()[1].strip() == wanted
+
+
+def starved(*what: str, **verdicts: Verdict) -> Outcome:
+    return replace(outcome(SHARES, **verdicts), starved=frozenset(what))
+
+
+def test_a_fault_is_undecided_when_only_failures_that_do_not_count_are_lacking() -> None:
+    late = starved("split-live-edits", split_live_edits=Verdict.INCONCLUSIVE)
+    assert (late.undecided, late.caught) == (True, False)
+    assert line(late).startswith("STARVED")
+    other = starved("split-single-backend", split_live_edits=Verdict.INCONCLUSIVE)
+    assert (other.undecided, other.word) == (False, "missed")
+    blaming = starved(
+        "split-live-edits", split_live_edits=Verdict.INCONCLUSIVE, split_single_backend=Verdict.FAIL
+    )
+    assert not blaming.undecided
+    assert not starved("split-live-edits", split_live_edits=Verdict.FAIL).undecided
+    unseen = replace(outcome(EQUAL, split_all_weights_zero=Verdict.INCONCLUSIVE), starved=frozenset({ZERO}))
+    assert not unseen.undecided
+
+
+def test_the_exit_code_tells_what_is_undecided_from_what_was_missed() -> None:
+    caught = outcome(SHARES, split_live_edits=Verdict.FAIL)
+    late = starved("split-live-edits", split_live_edits=Verdict.INCONCLUSIVE)
+    missed = outcome(SHARES, split_live_edits=Verdict.PASS)
+    assert [exit_code(one) for one in ([], [caught], [caught, late], [late, missed], [missed])] == [
+        1,
+        0,
+        2,
+        1,
+        1,
+    ]
+
+
+@pytest.mark.parametrize(("second", "code"), [(Verdict.FAIL, 0), (Verdict.PASS, 1)])
+def test_what_the_machine_was_starved_under_is_judged_once_more_by_itself(
+    second: Verdict, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    late, other = (FAULTS[one] for one in ("split-weights-ignored", "split-edits-ignored"))
+    asked: list[tuple[list[str], int | None]] = []
+
+    def outcomes(_: object, campaign: campaign.Campaign, jobs: int | None) -> Iterator[Outcome]:
+        asked.append(([one.id for one in campaign.chosen], jobs))
+        for fault in campaign.chosen:
+            void = fault is late and len(asked) == 1
+            verdict = Verdict.INCONCLUSIVE if void else second if fault is late else Verdict.FAIL
+            verdicts = dict.fromkeys(fault.breaks, verdict)
+            yield Outcome(fault, verdicts, {}, 1.0, starved=fault.breaks if void else frozenset())
+
+    monkeypatch.setattr(clusters, "_outcomes", outcomes)
+    assert cli.main(["faults", "--jobs", "3", "--fault", late.id, other.id]) == code
+    assert [(set(ids), jobs) for ids, jobs in asked] == [({late.id, other.id}, 3), ({late.id}, 1)]
+    shown = capsys.readouterr().out
+    assert f"STARVED   {late.id}" in shown
+    assert f"{2 - code} of 2 faults caught" in shown
+
+
+def test_only_a_failure_on_a_starved_machine_is_void() -> None:
+    failed = Judgement(Verdict.FAIL, "7 of 10 requests failed")
+    late, quiet = Environment(control_p99_us=600_000), Environment()
+
+    def concluded(judgement: Judgement) -> Conclusion:
+        return conclude("test", "A title", judgement, 0.1)
+
+    assert void(concluded(judge.in_environment(failed, late)))
+    assert not void(concluded(judge.in_environment(failed, quiet)))
+    assert not void(concluded(replace(failed, verdict=Verdict.INCONCLUSIVE)))
+
+
+def test_the_end_names_again_what_was_not_caught() -> None:
+    caught = outcome(SHARES, split_live_edits=Verdict.FAIL)
+    missed = outcome(SHARES, split_live_edits=Verdict.PASS)
+    shown = conclusion([caught, missed, caught]).splitlines()
+    assert shown[1:] == [
+        *line(missed).splitlines(),
+        "to see these again: --fault ignored",
+        summary([caught, missed, caught]),
+    ]
+    assert conclusion([caught]).splitlines() == ["", summary([caught])]
+
+
 def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> None:
     found = [
         outcome(SHARES, split_live_edits=Verdict.FAIL),
@@ -60,3 +157,21 @@ def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> N
     ]
     assert summary(found) in page
     assert summary(found) == "2 of 4 faults caught, each blamed on what it breaks"
+
+
+class _Emptied:
+    """A cluster of which only what is deleted matters."""
+
+    def __init__(self) -> None:
+        self.gone: list[Any] = []
+
+    def delete(self, objects: Any) -> None:
+        self.gone += objects
+
+
+def test_installing_anew_takes_away_what_a_killed_campaign_left() -> None:
+    cluster = _Emptied()
+    campaign.switch_all_off(cluster)  # type: ignore[arg-type]
+    added = [one for fault in FAULTS.values() for one in fault.adds]
+    assert added
+    assert cluster.gone == [campaign.SWITCH_OBJECT, *added]

@@ -49,19 +49,20 @@ class TestUnusableInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["run", "--mesh", "referense"], "error: unknown mesh 'referense'; did you mean 'reference'?"),
+            (["run", "--mesh", "referense"], "error: unknown mesh 'referense'; did you mean reference?"),
             (
                 ["run", "--mesh", "none", "--requirement", "split-live-edit"],
                 "error: unknown requirement 'split-live-edit'; did you mean split-live-edits?",
             ),
-            (["run", "--mesh", "{misspelt}"], "unknown key 'converg'; did you mean 'converge'?"),
-            ([*RUN, "--context", "there"], "no context 'there' in the kubeconfig; there are: here"),
+            (["run", "--mesh", "{misspelt}"], "unknown key 'converg'; did you mean converge?"),
+            ([*RUN, "--context", "prod"], "no context 'prod' in the kubeconfig; there are: here"),
             ([*RUN, "--kubeconfig", "{absent}"], "error: no usable kubeconfig: set KUBECONFIG"),
             ([*RUN, "--kubeconfig", "{misspelt}"], "error: no usable kubeconfig: set KUBECONFIG"),
             ([*RUN, "--kubeconfig", "{garbage}"], "error: no usable kubeconfig: set KUBECONFIG"),
             (RUN, "error: cluster here cannot be reached at https://127.0.0.1:{port}: "),
             (["clean"], "error: cluster here cannot be reached at https://127.0.0.1:{port}: "),
-            (["faults", "--fault", "no-such"], "error: unknown fault 'no-such'; there are: "),
+            (["faults", "--fault", "no-such"], "error: unknown fault 'no-such' (smi-conformance explain"),
+            (["faults", "--fault", "split-weight-ignored"], "did you mean split-weights-ignored? (smi-"),
             (["faults"], "error: cluster here cannot be reached"),
             (["faults", "--jobs", "2"], "error: --jobs: a cluster has one mesh, "),
             (["doctor", "--mesh", "{misspelt}"], "unknown key 'converg'"),
@@ -125,7 +126,7 @@ class TestUnusableInput:
             (["run", "--mseh", "none"], "run", "unknown option --mseh; did you mean --mesh?"),
             (["run", "--mesh=none", "--lvel=core"], "run", "unknown option --lvel; did you mean --level?"),
             (["reference", "install", "--cotnext", "x"], "reference install", "did you mean --context?"),
-            (["list", "--zzz"], "list", "error: unknown option --zzz\n"),
+            (["list", "--zzz"], "list", "error: unknown option --zzz; there are: -h, --help, --format\n"),
         ],
     )
     def test_with_a_misspelt_option_says_which_may_be_meant(

@@ -18,10 +18,11 @@ from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_
 from conformance.drive.scenario import POLL, Ask, Division, Scenario, sampling
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
-from conformance.evidence import Call, Settling
+from conformance.evidence import Call, Settling, Traffic
 from conformance.session import Session
 
 from .fake_cluster import INJECT, FakeCluster
+from .fake_mesh import MORE, STEADY
 from .virtual import VirtualClock
 
 ROOT = "going.smi-main-r1.svc.cluster.local"
@@ -246,8 +247,49 @@ class TestTheDriver:
         steady = driver.start(scenario.call("main/client", "main/going"), rate_per_s=50, duration_s=60)
         assert steady.reached("main/v1") > 0
         traffic = steady.stop(ledgers=["main/v1"])
-        assert traffic.sent == traffic.answers == 600
+        assert traffic.sent == traffic.answers == STEADY + MORE
         assert traffic.reached["v1"] == traffic.answered["v1"]
+
+    def test_watches_a_control_request_beside_steady_traffic(
+        self, driver: Driver, scenario: Scenario
+    ) -> None:
+        steady = driver.start(scenario.call("main/client", "main/going"), rate_per_s=50, duration_s=60)
+        assert driver.environment.control_p99_us == 0
+        steady.stop()
+        assert driver.environment.control_p99_us == 900
+
+    def test_says_whether_steady_traffic_was_over_before_it_was_stopped(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        def traffic() -> Traffic:
+            call = scenario.call("main/client", "main/going")
+            return driver.start(call, rate_per_s=50, duration_s=60).stop()
+
+        assert not traffic().ended
+        cluster.mesh.lasted_s = 60.0
+        assert traffic().ended
+
+    def test_ends_steady_traffic_beside_which_something_breaks(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        call = scenario.call("main/client", "main/going")
+        with driver.start(call, rate_per_s=50, duration_s=60) as steady:
+            assert cluster.mesh.background
+        with pytest.raises(KeyError), steady:
+            raise KeyError
+        assert not cluster.mesh.background
+        # Stopped already, which is not told in place of what broke.
+        with pytest.raises(KeyError), steady:
+            raise KeyError
+
+    def test_slows_steady_traffic_that_would_be_more_than_a_plan_may_have(
+        self, driver: Driver, scenario: Scenario
+    ) -> None:
+        call = scenario.call("main/client", "main/going")
+        slow = driver.start(call, rate_per_s=600, duration_s=3_000)
+        assert slow.rate_per_s == 60
+        assert slow.stop().answers == STEADY
+        assert driver.start(call, rate_per_s=600, duration_s=60).rate_per_s == 600
 
     def test_says_what_the_probe_refuses(self, driver: Driver) -> None:
         with pytest.raises(
@@ -418,6 +460,14 @@ class TestAScenario:
         (spread,) = scenario.send(scenario.call("main/client", "main/going", requests=600), servers=[])
         assert not sampling(spread).fresh
 
+    def test_drives_steadily_on_kept_connections_and_on_new_ones(self, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going", requests=60)
+        with scenario.steadily(call, rate_per_s=50, duration_s=60) as steady:
+            kept, fresh = [one.stop() for one in steady]
+        assert (kept.fresh, fresh.fresh) == (False, True)
+        assert kept.connections > 0
+        assert kept.answers == fresh.answers == STEADY
+
     def test_drives_an_ask_and_its_twin_at_the_same_moment(self, session: Session) -> None:
         session.arena.ready(["access", "outside"])
         scenario = session.scenario("traffic-access/default-deny")
@@ -461,6 +511,21 @@ class TestReading:
     def test_lists_the_kinds_that_are_served(self, cluster: FakeCluster) -> None:
         assert ("specs.smi-spec.io", "v1alpha4", "UDPRoute") in set(served_kinds(cluster))
         assert not any(group == "apps" for group, _, _ in served_kinds(cluster))
+
+    @pytest.mark.parametrize(
+        "body", ["no JSON", [], {}, {"resources": "x"}, {"resources": [1, {}, {"kind": 2}]}]
+    )
+    def test_lists_nothing_of_a_group_whose_answer_cannot_be_read(
+        self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, body: Any
+    ) -> None:
+        honest = cluster.request
+
+        def request(method: str, path: str, *rest: Any, **options: Any) -> Any:
+            answer = honest(method, path, *rest, **options)
+            return type(answer)(200, body) if path.startswith("/apis/split") else answer
+
+        monkeypatch.setattr(cluster, "request", request)
+        assert {group for group, _, _ in served_kinds(cluster)} == {"access.smi-spec.io", "specs.smi-spec.io"}
 
     def test_spells_claims_out(self) -> None:
         claims: dict[str, tuple[str, ...]] = {

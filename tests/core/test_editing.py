@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.editing import SEEN_PER_S, course
+from conformance.drive.editing import RATE_PER_S, SEEN, course
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
 from conformance.evidence import Call, Edit
@@ -27,10 +27,18 @@ class Scripted:
 
     seen: list[dict[str, int]]
     started: list[tuple[Call, Manner]] = field(default_factory=list)
+    rate_per_s: float = 0.0
+    duration_s: float = 0.0
 
-    def start(self, call: Call, manner: Manner, **how: float) -> Scripted:
+    def start(self, call: Call, manner: Manner, *, rate_per_s: float, duration_s: float) -> Scripted:
         self.started.append((call, manner))
+        self.rate_per_s, self.duration_s = rate_per_s, duration_s
         return self
+
+    def __enter__(self) -> Scripted:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
 
     def counts(self, servers: Iterable[str]) -> dict[str, int]:
         assert list(servers) == SERVERS
@@ -59,7 +67,7 @@ def driven(scenario: Scenario, *seen: dict[str, int]) -> tuple[Any, Scripted]:
 
 
 def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenario: Scenario) -> None:
-    least = round(SEEN_PER_S * scenario.profile.converge.stable_s)
+    least = round(SEEN * RATE_PER_S * scenario.profile.converge.stable_s)
     found, script = driven(
         scenario,
         counts(100, 0),
@@ -78,7 +86,7 @@ def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenar
 
 
 def test_the_rate_is_the_one_that_was_reached(scenario: Scenario, clock: VirtualClock) -> None:
-    least, began = round(SEEN_PER_S * scenario.profile.converge.stable_s), clock.now()
+    least, began = round(SEEN * RATE_PER_S * scenario.profile.converge.stable_s), clock.now()
     found, _ = driven(
         scenario, counts(1, 0), counts(1, 1), counts(1, least), counts(1, least), counts(least + 1, least)
     )
@@ -88,6 +96,11 @@ def test_the_rate_is_the_one_that_was_reached(scenario: Scenario, clock: Virtual
 def test_an_edit_that_is_not_seen_is_the_last(scenario: Scenario) -> None:
     found, _ = driven(scenario, counts(100, 0))
     assert found.edits == (Edit("v2", "v3", 101, 100),)
+
+
+def test_it_lasts_until_the_last_of_the_edits_may_be_seen(scenario: Scenario) -> None:
+    _, script = driven(scenario, counts(100, 0))
+    assert script.duration_s > len(EDITS) * scenario.profile.converge.within_s
 
 
 def test_answers_are_put_into_the_order_of_their_requests(
@@ -102,9 +115,10 @@ def test_answers_are_put_into_the_order_of_their_requests(
     steady = session.driver.start(
         scenario.call("main/client", "main/turning"), rate_per_s=500.0, duration_s=1.0
     )
+    totals = {steady.name: {"observations": 5, "complete": True}, "control": {"observations": 0}}
     lines = [
         {"batch": steady.name, "observations": rows},
-        {"kind": "end", "complete": True, "batches": {steady.name: {"observations": 5, "complete": True}}},
+        {"kind": "end", "complete": True, "batches": totals},
     ]
     monkeypatch.setattr(Driver, "_ctl", lambda *_, **__: lines)
     assert steady.stop_in_order() == ((("v2", 2), ("v3", 1)), 2)

@@ -86,6 +86,28 @@ class TestEveryFixture:
         ]
         assert [one for one, times in Counter(where).items() if times > 1] == []
 
+    def test_of_permits_is_for_every_account_behind_a_service_that_splits_are_about(self) -> None:
+        """A mesh that denies by default would rightly deny the others: it would fail for it."""
+        items = [item for file in FILES for item in load(file)]
+        behind: set[tuple[str, str]] = set()
+        for service in (item for item in items if item["kind"] == "Service"):
+            wanted = (service["spec"].get("selector") or {}).items()
+            for item in items:
+                template = item["spec"]["template"] if item["kind"] == "Deployment" else item
+                namespace = item["metadata"].get("namespace")
+                if item["kind"] not in {"Pod", "Deployment"} or namespace != service["metadata"]["namespace"]:
+                    continue
+                if wanted and wanted <= template["metadata"]["labels"].items():
+                    behind.add((namespace, template["spec"]["serviceAccountName"]))
+        opened = ("main", "peer")
+        permitted = {
+            (item["spec"]["destination"]["namespace"], item["spec"]["destination"]["name"])
+            for part in opened
+            for item in load(f"permits/{part}.yaml")
+            if item["kind"] == "TrafficTarget"
+        }
+        assert permitted == {one for one in behind if one[0] in {WORKLOADS[part] for part in opened}}
+
     def test_is_a_copy_that_may_be_changed(self) -> None:
         load("workloads/main.yaml")[0]["metadata"]["name"] = "changed"
         assert load("workloads/main.yaml")[0]["metadata"]["name"] == "smi-main"
@@ -172,7 +194,9 @@ class TestWorkloads:
         for file in FILES:
             for item in load(file):
                 if item["kind"] == "Service":
-                    assert all(port["appProtocol"] for port in item["spec"]["ports"]), file
+                    for port in item["spec"]["ports"]:
+                        # Of what is spoken over UDP no appProtocol tells.
+                        assert port.get("protocol") == "UDP" or port["appProtocol"], file
 
 
 class TestVersions:

@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance.clusters import Account, Answer, ClusterError, Completed, ExecFailed, Refused
+from conformance import judge
+from conformance.clusters import Account, Answer, ClusterError, Completed, ExecFailed, Refused, kubernetes
 from conformance.clusters.kubernetes import KubernetesCluster, refusal
+from conformance.drive.reading import Reader
+from conformance.evidence import Call, Traffic
+from conformance.verdict import Verdict
 
 from .fake_api_server import ERROR, STDERR, STDOUT, Server
+from .virtual import VirtualClock
 
 SPLITS = "/apis/split.smi-spec.io/v1alpha4"
 SPLIT = {
@@ -23,6 +28,12 @@ SPLIT = {
 }
 EXEC = "GET /api/v1/namespaces/ns/pods/client/exec"
 QUESTION = ("ns", "client", "probe", ("python3", "/probe/probe.pyz"))
+
+
+def answered(number: int, status: str) -> Traffic:
+    """Requests to mid, each answered with this status."""
+    call = Call("metrics/client", "mid", 8080, number)
+    return Traffic(call, number, {"mid": number}, {"mid:8080": number}, {status: number}, {}, {"mid": number})
 
 
 @pytest.fixture
@@ -78,6 +89,35 @@ class TestRequests:
         server.answers["GET /watch"] = (200, "")
         assert cluster.request("GET", "/watch").body == []
 
+    @pytest.mark.parametrize(
+        "text",
+        ['{"items": ' + "9" * 5_000 + "}", "[" * 100_000 + "]" * 100_000, '{"a": 1}\n' + "9" * 5_000],
+        ids=["an integer of many digits", "deep nesting", "one line of two"],
+    )
+    def test_bring_back_as_text_what_cannot_be_read_and_the_mesh_fails_for_it(
+        self, cluster: KubernetesCluster, server: Server, text: str
+    ) -> None:
+        server.answers["GET /hostile"] = (200, text)
+        read = Reader(cluster, VirtualClock()).read("/hostile")
+        assert read.body == text[:10_000]
+        verdicts = (
+            judge.discovery(read),
+            judge.object_fields([read]),
+            judge.counts(read, read, read, answered(3, "200"), answered(1, "500"), 2),
+        )
+        assert {one.verdict for one in verdicts} == {Verdict.FAIL}
+        assert all("/hostile answered '" in one.summary for one in verdicts)
+
+    def test_read_no_more_of_an_answer_than_fits(
+        self, cluster: KubernetesCluster, server: Server, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(kubernetes, "LARGEST", 20)
+        server.answers["GET /fits"] = (200, '{"a": "34567890123"}')
+        server.answers["GET /larger"] = (200, '{"a": "345678901234"}')
+        assert cluster.request("GET", "/fits").body == {"a": "34567890123"}
+        assert cluster.request("GET", "/larger") == Answer(200, '{"a": "345678901234"')
+        assert cluster.request("GET", "/fits").body == {"a": "34567890123"}
+
     def test_with_the_rights_of_an_account_ask_for_its_token_once(
         self, cluster: KubernetesCluster, server: Server
     ) -> None:
@@ -91,6 +131,24 @@ class TestRequests:
             ("GET", "/x", "Bearer theirs"),
         ]
         assert server.asked[0].body["spec"] == {"expirationSeconds": 600}
+
+    def test_with_the_rights_of_an_account_that_was_made_anew_ask_for_another_token(
+        self, cluster: KubernetesCluster, server: Server
+    ) -> None:
+        path = "/api/v1/namespaces/ns/serviceaccounts/reader"
+        server.answers[f"POST {path}/token"] = (201, {"status": {"token": "theirs"}})
+        server.answers[f"DELETE {path}"] = (200, {})
+        kind = {"name": "serviceaccounts", "kind": "ServiceAccount", "namespaced": True}
+        server.answers["GET /api/v1"] = (200, {"resources": [kind]})
+        account = {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {"namespace": "ns", "name": "reader"},
+        }
+        cluster.request("GET", "/x", account=Account("ns", "reader"))
+        cluster.delete([account])
+        cluster.request("GET", "/x", account=Account("ns", "reader"))
+        assert [one.path for one in server.asked].count(f"{path}/token") == 2
 
     def test_that_nobody_takes_say_where(self, cluster: KubernetesCluster, tmp_path: Path) -> None:
         text = (tmp_path / "kubeconfig").read_text(encoding="utf-8")
@@ -151,9 +209,20 @@ class TestObjects:
         assert found == {**SPLIT, "metadata": {"name": "web"}}
         assert server.asked[-1].path.endswith("?labelSelector=app%3Dweb")
 
+    def test_of_which_there_is_no_list_that_can_be_read_are_an_error(
+        self, cluster: KubernetesCluster, server: Server
+    ) -> None:
+        server.answers["GET /api/v1/namespaces"] = (200, "no JSON")
+        with pytest.raises(ClusterError, match=r"^the list of Namespace cannot be read: no JSON, or more"):
+            cluster.list("v1", "Namespace")
+
     @pytest.mark.parametrize("body", ["<html>Bad gateway</html>", {"kind": "Status"}, ["odd"]])
     def test_refusals_of_any_form_can_be_told(self, body: Any) -> None:
         assert "HTTP 502" in str(refusal(Answer(502, body)))
+
+    def test_refusals_are_told_in_one_line(self) -> None:
+        told = str(refusal(Answer(403, {"reason": "No\n", "message": "denied\n::error::by \x1b[2J"})))
+        assert told == "denied ::error::by [2J (HTTP 403 No)"
 
     def test_logs_are_text(self, cluster: KubernetesCluster, server: Server) -> None:
         server.answers["GET /api/v1/namespaces/ns/pods/web/log"] = (200, "one\ntwo\n")

@@ -1,14 +1,15 @@
-"""Objects that are not in their version's shape: created, refused, or neither."""
+"""Objects in question that are edits, or not in their version's shape: made, refused, or neither."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from conformance.clusters import Answer, ClusterError
+from conformance.clusters import Answer, ClusterError, Object, Refused
 from conformance.drive.dry_run import RELAXED, attempt
-from conformance.drive.observing import _misshapen
+from conformance.drive.observing import _apply, _misshapen
 from conformance.drive.scenario import Scenario
 from conformance.session import Session
 
@@ -73,3 +74,37 @@ def test_a_trial_keeps_nothing_and_a_relaxed_request_does(scenario: Scenario, cl
     assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects
     assert attempt(cluster, item, "relaxed", options=RELAXED).accepted
     assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") in cluster.objects
+
+
+def refusing(status: int) -> Callable[[Object], None]:
+    def on_apply(item: Object) -> None:
+        raise Refused(status, "Invalid", "weights add up to nothing")
+
+    return on_apply
+
+
+class TestAnEdit:
+    """An object that is there already cannot be tried by creating it."""
+
+    def test_is_made_where_it_is_taken(self, scenario: Scenario, cluster: FakeCluster) -> None:
+        scenario.apply("1-steady.yaml")
+        # Created for trial it would be in conflict with itself.
+        cluster.on_trial = lambda item: Answer(409, {"message": "exists"})
+        assert _apply(scenario, ["3-steady.yaml"]) == {}
+        split = cluster.objects["TrafficSplit", "smi-main-r1", "conditioned"]
+        assert split["spec"]["backends"] == [{"service": "v3", "weight": 100}]
+
+    def test_that_is_refused_is_a_refusal_of_what_was_sent(
+        self, scenario: Scenario, cluster: FakeCluster
+    ) -> None:
+        scenario.apply("1-steady.yaml")
+        cluster.on_apply = refusing(422)
+        refused = _apply(scenario, ["3-steady.yaml"])["conditioned"]
+        assert (refused.status, refused.sent["spec"]["service"]) == (422, "conditioned")
+        assert "weights add up to nothing" in refused.message
+
+    def test_in_trouble_is_no_refusal(self, scenario: Scenario, cluster: FakeCluster) -> None:
+        scenario.apply("1-steady.yaml")
+        cluster.on_apply = refusing(500)
+        with pytest.raises(Refused):
+            _apply(scenario, ["3-steady.yaml"])

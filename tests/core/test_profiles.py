@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from conformance import catalogue, profiles
+from conformance.clusters import ClusterError
 from conformance.drive.manifests import folder as fixtures
 from conformance.profiles import ProfileError, parse
 from conformance.session import Session
 
+from . import fake_cluster
 from .fake_cluster import SERVES, FakeCluster
 from .virtual import VirtualClock
 
@@ -52,12 +54,12 @@ class TestAMisspeltProfile:
     @pytest.mark.parametrize(
         ("more", "message"),
         [
-            ("converg: {}", "unknown key 'converg'; did you mean 'converge'?"),
-            ("converge: {witin_s: 3}", "unknown key 'converge.witin_s'; did you mean 'within_s'?"),
-            ("access: {open: {names: {}}}", "unknown key 'access.open.names'; did you mean 'namespace'?"),
-            ("join: {pod: {label: {}}}", "unknown key 'join.pod.label'; did you mean 'labels'?"),
-            ("metrics: {zzz: 1}", "unknown key 'metrics.zzz'; known keys: delay_s, sampled"),
-            ("claims: {splits: [v1alpha4]}", "unknown key 'claims.splits'; did you mean 'split'?"),
+            ("converg: {}", "unknown key 'converg'; did you mean converge?"),
+            ("converge: {witin_s: 3}", "unknown key 'converge.witin_s'; did you mean within_s?"),
+            ("access: {open: {names: {}}}", "unknown key 'access.open.names'; did you mean namespace?"),
+            ("join: {pod: {label: {}}}", "unknown key 'join.pod.label'; did you mean labels?"),
+            ("metrics: {zzz: 1}", "unknown key 'metrics.zzz'; there are: delay_s, sampled"),
+            ("claims: {splits: [v1alpha4]}", "unknown key 'claims.splits'; did you mean split?"),
             ("name: My Mesh", "name: String should match pattern"),
             ("converge: {within_s: 0}", "converge.within_s: Input should be greater than 0"),
             ("claims: {split: [v1alpha9]}", "claims.split.0: Input should be 'v1alpha1', 'v1alpha2', "),
@@ -70,10 +72,10 @@ class TestAMisspeltProfile:
             ("hosts: {service: '{service.x}'}", "hosts.service: only {service} and {namespace} may"),
             ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} does not stand in it"),
             ("ingress: {class_name: x}", "ingress.service: Field required"),
-            ("ingress: {clas_name: x}", "unknown key 'ingress.clas_name'; did you mean 'class_name'?"),
+            ("ingress: {clas_name: x}", "unknown key 'ingress.clas_name'; did you mean class_name?"),
             (
                 "ingress: {class_name: x, service: {namespace: x, nam: y}}",
-                "unknown key 'ingress.service.nam'; did you mean 'name'?",
+                "unknown key 'ingress.service.nam'; did you mean name?",
             ),
             (
                 "ingress: {class_name: x, service: {namespace: x, name: y, port: 0}}",
@@ -102,7 +104,7 @@ class TestAMisspeltProfile:
 
     def test_is_told_by_its_name_as_well(self, tmp_path: Path) -> None:
         with pytest.raises(
-            ProfileError, match=r"unknown mesh 'referense'; did you mean 'reference'\? \(or give"
+            ProfileError, match=r"unknown mesh 'referense'; did you mean reference\? \(or give"
         ):
             profiles.load("referense")
         with pytest.raises(ProfileError, match="unknown mesh 'zzz'; there are: none, reference"):
@@ -256,6 +258,43 @@ def test_objects_of_a_profile_are_made_before_the_pods_in_their_namespace(clock:
     assert made["metadata"]["labels"] == {"smi-conformance.dev/run": "r1"}
     order = cluster.created
     assert order.index("ConfigMap/smi-access-r1/joins") < order.index("Pod/smi-access-r1/alpha")
+
+
+RBAC = "apiVersion: rbac.authorization.k8s.io/v1, kind:"
+
+
+@pytest.mark.parametrize(
+    ("item", "problem"),
+    [
+        (f"{RBAC} ClusterRoleBinding, metadata: {{name: a}}", "a ClusterRoleBinding lies in no namespace"),
+        ("apiVersion: v1, kind: Namespace, metadata: {name: mesh}", "a Namespace lies in no namespace"),
+        (f"{RBAC} Role, metadata: {{name: a, namespace: mesh}}", "what lies in 'mesh' would be left behind"),
+        ("apiVersion: v1, kind: List, items: []", "no object with apiVersion, kind and metadata.name"),
+        ("apiVersion: v1, kind: [], metadata: {name: a}", "no object with apiVersion, kind and metadata"),
+    ],
+)
+@pytest.mark.parametrize("key", ["join", "outside", "access.open"])
+def test_objects_of_a_profile_that_a_run_would_leave_behind_are_refused(
+    key: str, item: str, problem: str
+) -> None:
+    sound = f"{{{RBAC} Role, metadata: {{name: a, namespace: $namespace}}}}"
+    objects = f"{{objects: [{sound}, {{{item}}}]}}"
+    section = f"access: {{open: {objects}}}" if key == "access.open" else f"{key}: {objects}"
+    with pytest.raises(ProfileError) as caught:
+        parse(SMALL + section, "mine.yaml")
+    assert str(caught.value).startswith(f"profile mine.yaml: {key}.objects.1: {problem}")
+
+
+def test_objects_of_a_profile_that_lie_in_no_namespace_are_not_made(
+    clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = SMALL + "join: {objects: [{apiVersion: m.example/v1, kind: Zone, metadata: {name: z}}]}\n"
+    monkeypatch.setattr(fake_cluster, "CLUSTER_SCOPED", {*fake_cluster.CLUSTER_SCOPED, "Zone"})
+    cluster = FakeCluster(serves={**SERVES, "m.example/v1": ("Zone",)})
+    session = Session(parse(text, "mine"), cluster, clock=clock, run_id="r1")
+    with pytest.raises(ClusterError, match="profile mine: Zone z lies in no namespace"):
+        session.arena.prepare(["access"])
+    assert cluster.objects == {}
 
 
 def test_pods_are_marked_in_the_templates_that_make_them(clock: VirtualClock) -> None:

@@ -58,6 +58,15 @@ class TestARecord:
     def test_is_rendered_with_what_was_expected_and_where_to_look(self) -> None:
         judgement = Judgement(Verdict.FAIL, "v2 got 5", expected="nothing", hint="its filters")
         assert render(judgement) == "v2 got 5\nexpected: nothing\nlook at: its filters"
+
+    def test_is_rendered_without_what_steers_a_terminal_or_begins_a_line(self) -> None:
+        name = "v2\x1b[2J\n::error::gone\u202e"
+        judgement = Judgement(Verdict.FAIL, f"{name} got 5", expected=f"not {name}", hint=f"see {name}")
+        assert render(judgement).splitlines() == [
+            "v2 [2J ::error::gone got 5",
+            "expected: not v2 [2J ::error::gone",
+            "look at: see v2 [2J ::error::gone",
+        ]
         assert render(Judgement(Verdict.PASS, "fine")) == "fine"
 
     def test_is_titled_by_the_sentence_that_the_test_is(self) -> None:

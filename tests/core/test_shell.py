@@ -87,7 +87,7 @@ def test_commands_logs_and_what_a_proxy_has_are_shown(session: Session) -> None:
     [
         ("send main/client", "usage: send main/client main/root"),
         ("send main/client main/v1 many", "usage: send"),
-        ("send main/nobody main/v1", "no workload 'main/nobody'; there are: main/client"),
+        ("send main/nobody main/v1", "no workload 'main/nobody' (pods lists them)"),
         ("send main/client shop/v1", "no part 'shop'"),
         ("config main/client", "does not say how to look"),
         ("apply no-such-file.yaml", "No such file"),

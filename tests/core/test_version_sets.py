@@ -43,7 +43,7 @@ class TestAWish:
             ("split", "'split' is not understood; give newest, all, or a list such as split=v1alpha2"),
             ("", "'' is not understood"),
             ("split=2", "'split=2' is not understood"),
-            ("splits=v1alpha2", "no group 'splits'; there are: split, access, specs, metrics"),
+            ("splits=v1alpha2", "no group 'splits'; did you mean split?"),
             ("split=v1alpha9", "split v1alpha9 is not claimed; claimed: v1alpha1, v1alpha2"),
             ("access=v1alpha2", "access v1alpha2 is not claimed; claimed: nothing"),
         ],

@@ -25,9 +25,9 @@ def form(name: str, sent: dict[str, Any], status: int, returned: dict[str, Any] 
 
 class TestRefusals:
     def test_of_every_violation_beside_an_accepted_document_are_a_pass(self) -> None:
-        found = judge.refusals([WHOLE], [violation(422), violation(400)])
+        found = judge.refusals([WHOLE], [violation(422), violation(400), violation(403)])
         assert found.passed
-        assert found.summary == "all 2 violations are refused"
+        assert found.summary == "all 3 violations are refused"
 
     def test_that_do_not_come_are_named(self) -> None:
         found = judge.refusals([WHOLE], [violation(422), violation(201, name="no service")])
@@ -43,8 +43,11 @@ class TestRefusals:
         found = judge.refusals([Attempt("whole", "accepted", {}, 422)], [violation(422)])
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "documents without a violation are refused as well: whole" in found.summary
+        # As where nobody gave the right to create any.
+        forbidden = judge.refusals([Attempt("whole", "accepted", {}, 403)], [violation(403)])
+        assert forbidden.verdict is Verdict.INCONCLUSIVE
 
-    @pytest.mark.parametrize("status", [403, 404, 500, 503])
+    @pytest.mark.parametrize("status", [401, 404, 500, 503])
     def test_for_another_reason_than_the_document_are_no_conclusion(self, status: int) -> None:
         found = judge.refusals([WHOLE], [violation(status)])
         assert found.verdict is Verdict.INCONCLUSIVE

@@ -7,12 +7,13 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import pytest
-from judge_evidence import HOSTILE, metrics, metrics_list, read, reference
+from judge_evidence import HOSTILE, metrics, metrics_list, read, reference, traffic
 
 from conformance import judge
-from conformance.evidence import ApiRead
+from conformance.evidence import ApiRead, Traffic
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import TOLERANCE
+from conformance.judge.metrics_api import advertised
 from conformance.suites.traffic_metrics import test_chain
 from conformance.verdict import Judgement, Verdict
 
@@ -34,6 +35,7 @@ RESOURCES = {
     "resources": [
         {"name": "namespaces", "namespaced": False, "kind": "TrafficMetrics", "verbs": ["get", "list"]},
         {"name": "pods", "namespaced": True, "kind": "TrafficMetrics", "verbs": ["get", "list"]},
+        {"name": "deployments", "namespaced": True, "kind": "TrafficMetrics", "verbs": ["get", "list"]},
         {"name": "pods/edges", "namespaced": True, "kind": "TrafficMetricsList", "verbs": ["get"]},
     ],
 }
@@ -43,6 +45,14 @@ def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy of a document with another value at a path of field names."""
     first, _, rest = path.partition(".")
     return {**document, first: changed(document[first], rest, value) if rest else value}
+
+
+def counts(
+    before: ApiRead, shown: ApiRead, later: ApiRead | None, succeeded: int, failed: int, seconds: float
+) -> Judgement:
+    """What is said of counts where all requests were answered as they should be."""
+    load = traffic({"mid": succeeded}), traffic({"mid": failed}, statuses={"500": failed})
+    return judge.counts(before, shown, later, *load, seconds)
 
 
 class TestApiService:
@@ -89,10 +99,22 @@ class TestApiService:
 
 
 class TestDiscovery:
+    @staticmethod
+    def answered(*more: ApiRead) -> list[ApiRead]:
+        return [
+            *(read(metrics_list(), path=f"/{kind}") for kind in ("deployments", "namespaces", "pods")),
+            *more,
+        ]
+
+    @staticmethod
+    def offering(kind: str) -> ApiRead:
+        entry = {"name": kind, "namespaced": True, "kind": "TrafficMetrics", "verbs": ["get", "list"]}
+        return read({**RESOURCES, "resources": [*RESOURCES["resources"], entry]})  # type: ignore[misc]
+
     def test_truthful_discovery_passes(self) -> None:
-        found = judge.discovery(read(RESOURCES), [read(metrics_list())])
+        found = judge.discovery(read(RESOURCES), self.answered())
         assert found.verdict is Verdict.PASS
-        assert found.summary == "2 kinds offered: namespaces, pods"
+        assert found.summary == "3 kinds offered: deployments, namespaces, pods"
 
     @pytest.mark.parametrize(
         ("entry", "said"),
@@ -109,7 +131,7 @@ class TestDiscovery:
         ],
     )
     def test_what_is_wrong_with_an_entry_is_said(self, entry: dict[str, Any], said: str) -> None:
-        resources = [{**RESOURCES["resources"][1], **entry}]  # type: ignore[dict-item]
+        resources = [{**RESOURCES["resources"][1], **entry}, *RESOURCES["resources"]]  # type: ignore[dict-item]
         found = judge.discovery(read({**RESOURCES, "resources": resources}))
         assert (found.verdict, found.summary) == (Verdict.FAIL, said)
 
@@ -125,6 +147,34 @@ class TestDiscovery:
             Verdict.FAIL,
             "/apis/x/pods is advertised but answered 404",
         )
+
+    @pytest.mark.parametrize(
+        ("kind", "status", "verdict"),
+        [
+            ("jobs", 404, Verdict.FAIL),
+            ("jobs", 500, Verdict.PASS),
+            ("services", 500, Verdict.FAIL),
+            ("jobs", 200, Verdict.PASS),
+        ],
+    )
+    def test_a_kind_without_traffic_may_be_answered_with_an_error_but_is_there(
+        self, kind: str, status: int, verdict: Verdict
+    ) -> None:
+        answers = self.answered(read({}, status, f"/apis/x/{kind}"))
+        assert judge.discovery(self.offering(kind), answers).verdict is verdict
+
+    def test_a_kind_that_was_not_tried_is_inconclusive(self) -> None:
+        found = judge.discovery(self.offering("jobs"), self.answered())
+        assert (found.verdict, found.summary) == (Verdict.INCONCLUSIVE, "not tried: jobs")
+
+    def test_an_api_without_the_least_of_kinds_fails(self) -> None:
+        fewer = {**RESOURCES, "resources": RESOURCES["resources"][1:2]}
+        found = judge.discovery(read(fewer), [read(metrics_list(), path="/pods")])
+        assert (found.verdict, found.summary) == (Verdict.FAIL, "deployments, namespaces not offered")
+
+    def test_what_is_advertised_is_read_from_any_document(self) -> None:
+        assert advertised(self.offering("jobs")) == ["deployments", "jobs", "namespaces", "pods"]
+        assert {kind for body in HOSTILE for kind in advertised(read(body))} == {"pods"}
 
 
 class TestObjectFields:
@@ -191,7 +241,7 @@ class TestCounts:
 
     @staticmethod
     def judged(body: Any, *, before: ApiRead = NOTHING, later: ApiRead | None = GONE) -> Judgement:
-        return judge.counts(before, read(body), later, succeeded=240, failed=60, seconds=30)
+        return counts(before, read(body), later, succeeded=240, failed=60, seconds=30)
 
     def test_counts_of_the_window_pass(self) -> None:
         found = self.judged(metrics())
@@ -248,7 +298,7 @@ class TestCounts:
 
     def test_a_window_longer_than_the_load_holds_all_of_it(self) -> None:
         shown = read(metrics(window="30s"))
-        assert judge.counts(NOTHING, shown, GONE, succeeded=80, failed=20, seconds=10).passed
+        assert counts(NOTHING, shown, GONE, succeeded=80, failed=20, seconds=10).passed
 
     @pytest.mark.parametrize(
         ("successes", "failures", "verdict"),
@@ -267,27 +317,27 @@ class TestCounts:
         self, successes: int, failures: int, verdict: Verdict
     ) -> None:
         shown = read(metrics(successes=str(successes), failures=str(failures)))
-        assert judge.counts(NOTHING, shown, GONE, 300, 100, seconds=2).verdict is verdict
+        assert counts(NOTHING, shown, GONE, 300, 100, seconds=2).verdict is verdict
 
     def test_requests_that_are_counted_twice_are_told_so(self) -> None:
-        found = judge.counts(NOTHING, read(metrics(successes="600", failures="200")), GONE, 300, 100, 2)
+        found = counts(NOTHING, read(metrics(successes="600", failures="200")), GONE, 300, 100, 2)
         assert found.hint == (
             "the requests look to be counted twice: at both their ends, or on their way in and out"
         )
 
     def test_of_a_load_that_is_longer_than_the_window_its_part_is_due(self) -> None:
         shown = read(metrics(successes="150", failures="50", window="1s"))
-        assert judge.counts(NOTHING, shown, GONE, 300, 100, seconds=2).passed
+        assert counts(NOTHING, shown, GONE, 300, 100, seconds=2).passed
 
     def test_traffic_without_failures_shows_none(self) -> None:
         shown = read(metrics(successes="100", failures="0"))
-        assert judge.counts(NOTHING, shown, GONE, succeeded=100, failed=0, seconds=10).passed
+        assert counts(NOTHING, shown, GONE, succeeded=100, failed=0, seconds=10).passed
         some = read(metrics(successes="97", failures="3"))
-        assert not judge.counts(NOTHING, some, GONE, succeeded=100, failed=0, seconds=10).passed
+        assert not counts(NOTHING, some, GONE, succeeded=100, failed=0, seconds=10).passed
 
     def test_too_few_failures_to_mean_something_are_inconclusive(self) -> None:
         shown = read(metrics(successes="97", failures="3"))
-        found = judge.counts(NOTHING, shown, GONE, succeeded=97, failed=3, seconds=10)
+        found = counts(NOTHING, shown, GONE, succeeded=97, failed=3, seconds=10)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
             "too few requests for a window of 10 s to be judged by (success_count 97, failure_count 3)"
@@ -316,10 +366,10 @@ class TestCounts:
     def test_a_load_that_does_not_outlast_the_window_is_inconclusive_when_nothing_was_read_after_it(
         self,
     ) -> None:
-        found = judge.counts(NOTHING, read(metrics()), None, succeeded=80, failed=20, seconds=10)
+        found = counts(NOTHING, read(metrics()), None, succeeded=80, failed=20, seconds=10)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary.startswith("cannot be told from totals")
-        assert judge.counts(NOTHING, read(metrics()), GONE, succeeded=80, failed=20, seconds=10).passed
+        assert counts(NOTHING, read(metrics()), GONE, succeeded=80, failed=20, seconds=10).passed
 
     def test_a_window_too_short_to_hold_requests_is_inconclusive(self) -> None:
         found = self.judged(metrics(successes="0", failures="0", window="1ms"))
@@ -328,8 +378,56 @@ class TestCounts:
 
     @pytest.mark.parametrize(("succeeded", "seconds"), [(0, 10.0), (100, 0.0)])
     def test_no_traffic_is_inconclusive(self, succeeded: int, seconds: float) -> None:
-        found = judge.counts(NOTHING, read(metrics()), GONE, succeeded, 0, seconds)
+        found = counts(NOTHING, read(metrics()), GONE, succeeded, 0, seconds)
         assert found.verdict is Verdict.INCONCLUSIVE
+
+    def test_counts_that_are_shown_now_and_then_fail(self) -> None:
+        load = traffic({"mid": 300}), traffic({"mid": 100}, statuses={"500": 100})
+        whole = read(metrics(successes="300", failures="100"))
+        half = read(metrics(successes="150", failures="50"))
+        assert judge.counts(NOTHING, whole, GONE, *load, 2, [whole, whole]).passed
+        found = judge.counts(NOTHING, whole, GONE, *load, 2, [whole, half, whole, half])
+        assert (found.verdict, found.summary) == (
+            Verdict.FAIL,
+            "2 of 4 reads afterwards are off: success_count is 150 where 300 were sent in the window, "
+            "failure_count is 50 where 100 were sent in the window",
+        )
+        for broken in (ERROR, read(metrics_list()), read(metrics(successes="NaN"))):
+            assert judge.counts(NOTHING, whole, GONE, *load, 2, [whole, broken]).verdict is Verdict.FAIL
+
+    @pytest.mark.parametrize(
+        ("succeeded", "failed", "said"),
+        [
+            (
+                traffic({"mid": 240}, failures={"reset": 60}),
+                traffic({"mid": 100}, statuses={"500": 100}),
+                "60 of 300 requests failed (reset 60)",
+            ),
+            (
+                traffic({"mid": 300}),
+                traffic({}, sent=100, statuses={"503": 100}),
+                "100 of 100 requests failed (answered by no sample workload 100; status 503 100)",
+            ),
+            (
+                traffic({"mid": 300}),
+                traffic({"mid": 100}),
+                "client-a → root:8080 GET /: answered with 200 100, not 500",
+            ),
+            (
+                traffic({"mid": 300}, reached={"mid": 299}),
+                traffic({"mid": 100}, statuses={"500": 100}),
+                "mid answered 300 of them, but its ledger holds 299",
+            ),
+        ],
+        ids=["lost on the way", "answered by the mesh", "of another status", "ledger"],
+    )
+    def test_requests_that_fared_otherwise_than_asked_are_inconclusive(
+        self, succeeded: Traffic, failed: Traffic, said: str
+    ) -> None:
+        for shown in (metrics(successes="300", failures="100"), metrics(successes="240", failures="0")):
+            found = judge.counts(NOTHING, read(shown), GONE, succeeded, failed, seconds=2)
+            assert found.verdict is Verdict.INCONCLUSIVE
+            assert found.summary == f"what is to be counted is not known: {said}"
 
     def test_a_list_in_place_of_an_object_fails(self) -> None:
         found = self.judged(metrics_list(metrics()))
@@ -337,7 +435,7 @@ class TestCounts:
         assert "answered an object of kind 'TrafficMetricsList', not TrafficMetrics" in found.summary
 
     def test_a_server_error_fails_with_its_message(self) -> None:
-        found = judge.counts(NOTHING, read({"message": "no series"}, 500), None, 1, 1, 1.0)
+        found = counts(NOTHING, read({"message": "no series"}, 500), None, 1, 1, 1.0)
         assert found.summary == "/apis/metrics.smi-spec.io/v1alpha1/x answered 500 ('no series')"
 
 
@@ -406,7 +504,7 @@ class TestCountsThatAreExtrapolated:
 
     def test_a_burst_does_not_show_its_counts(self) -> None:
         shown = self.shown(24, lambda moment: 1000 + 400 * min(max(moment - 3, 0) / 2, 1))
-        found = judge.counts(NOTHING, shown, GONE, 300, 100, seconds=2)
+        found = counts(NOTHING, shown, GONE, 300, 100, seconds=2)
         assert found.verdict is Verdict.FAIL
         assert found.summary.startswith("success_count is 450 where 300 were sent in the window")
 
@@ -416,10 +514,10 @@ class TestCountsThatAreExtrapolated:
             return 1000 + 40 * max(moment, 0)
 
         load = {"succeeded": round(30 * at), "failed": round(10 * at), "seconds": at}
-        assert judge.counts(NOTHING, self.shown(at, steady), GONE, **load).passed  # type: ignore[arg-type]
+        assert counts(NOTHING, self.shown(at, steady), GONE, **load).passed  # type: ignore[arg-type]
         for times in (0, 0.5, 1 / 30, 1.5, 2):
             wrong = self.shown(at, steady, times)
-            found = judge.counts(NOTHING, wrong, GONE, **load)  # type: ignore[arg-type]
+            found = counts(NOTHING, wrong, GONE, **load)  # type: ignore[arg-type]
             assert found.verdict is Verdict.FAIL
 
 
@@ -510,7 +608,7 @@ class TestEdges:
 
     def judged(self, reads: dict[str, ApiRead], **more: Any) -> Judgement:
         before = more.pop("before", {"client": NOTHING, "mid": NOTHING, "server": NOTHING})
-        return judge.edges(before, reads, self.calls, bystanders=["idle"], **more)
+        return judge.edges(before, reads, self.calls, "arena", bystanders=["idle"], **more)
 
     def test_the_chain_passes(self) -> None:
         found = self.judged(self.reads(), addressed=NOTHING)
@@ -545,10 +643,36 @@ class TestEdges:
         assert self.judged({**self.reads(), "server": more}).passed
 
     def test_peers_may_be_pods(self) -> None:
-        pods = self.edges("server", metrics("server", direction="from", peer="mid-7d4f-x2x"))
+        pod = reference("mid-7d4f-x2x", "Pod")
+        pods = self.edges("server", changed(metrics("server"), "edge.resource", pod))
         reads = {**self.reads(), "server": pods}
         assert self.judged(reads, aliases={"mid-7d4f-x2x": "mid"}).passed
         assert not self.judged(reads).passed
+
+    def test_peers_may_be_services(self) -> None:
+        service = changed(metrics("server"), "edge.resource", reference("mid", "Service"))
+        assert self.judged({**self.reads(), "server": self.edges("server", service)}).passed
+
+    @pytest.mark.parametrize(
+        ("kind", "namespace"),
+        [("ConfigMap", "arena"), ("Deployment", "elsewhere"), ("Deployment", ""), ("", "arena")],
+    )
+    def test_a_peer_of_another_kind_or_namespace_is_not_the_one_that_is_due(
+        self, kind: str, namespace: str
+    ) -> None:
+        foreign = changed(metrics("server"), "edge.resource", reference("mid", kind, namespace))
+        found = self.judged({**self.reads(), "server": self.edges("server", foreign)})
+        assert found.verdict is Verdict.FAIL
+        said = "edges are missing: server from mid (of another kind or namespace: "
+        assert found.summary.startswith(said)
+
+    @pytest.mark.parametrize(("kind", "namespace"), [("Node", "arena"), ("Deployment", "elsewhere")])
+    def test_a_resource_of_another_kind_or_namespace_fails(self, kind: str, namespace: str) -> None:
+        other = reference("server", kind, namespace)
+        item = changed(metrics("server", direction="from", peer="mid"), "resource", other)
+        found = self.judged({**self.reads(), "server": read(metrics_list(item, resource=other))})
+        assert found.verdict is Verdict.FAIL
+        assert f"the list of server's edges has resource {kind} {namespace}/server, not" in found.summary
 
     def test_a_swapped_resource_fails(self) -> None:
         swapped = self.edges("server", metrics("mid", direction="from", peer="server"))
@@ -589,12 +713,17 @@ class TestEdges:
         assert found.verdict is Verdict.INCONCLUSIVE
         assert self.judged(self.reads(), before={}).verdict is Verdict.INCONCLUSIVE
 
+    def test_one_edge_that_was_there_before_any_call_is_inconclusive(self) -> None:
+        found = self.judged(self.reads(), before={"client": self.reads()["client"], "mid": NOTHING})
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == ("cannot be told from configuration: shown before any call: client to mid")
+
     @pytest.mark.parametrize("idle", [NOTHING, ERROR], ids=["404", "500"])
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
         assert self.judged(self.reads(), before={"client": idle, "mid": idle, "server": idle}).passed
 
     def test_no_call_is_inconclusive(self) -> None:
-        assert judge.edges({}, {}, []).verdict is Verdict.INCONCLUSIVE
+        assert judge.edges({}, {}, [], "arena").verdict is Verdict.INCONCLUSIVE
 
 
 class TestRbac:
@@ -655,10 +784,12 @@ JUDGED: dict[str, Callable[[ApiRead], Judgement]] = {
     "apiservice": lambda hostile: judge.apiservice(hostile, hostile),
     "discovery": lambda hostile: judge.discovery(hostile, [hostile]),
     "object_fields": lambda hostile: judge.object_fields([hostile]),
-    "counts": lambda hostile: judge.counts(hostile, hostile, hostile, 80, 20, 30.0),
-    "counts before": lambda hostile: judge.counts(hostile, read(metrics()), GONE, 80, 20, 10.0),
+    "counts": lambda hostile: counts(hostile, hostile, hostile, 80, 20, 30.0),
+    "counts before": lambda hostile: counts(hostile, read(metrics()), GONE, 80, 20, 10.0),
     "percentiles": lambda hostile: judge.percentiles(hostile, {"p50": (0, 1)}, hostile),
-    "edges": lambda hostile: judge.edges({"a": hostile}, {"a": hostile}, [("a", "b")], (), {}, hostile),
+    "edges": lambda hostile: judge.edges(
+        {"a": hostile}, {"a": hostile}, [("a", "b")], "arena", (), {}, hostile
+    ),
 }
 
 

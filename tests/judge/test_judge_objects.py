@@ -79,12 +79,24 @@ class TestRoundTrips:
         assert found.verdict is Verdict.FAIL
         assert found.summary == f"split.smi-spec.io/v1alpha4 TrafficSplit: {said}".replace(": was", ":  was")
 
-    def test_weights_are_compared_as_quantities(self) -> None:
+    @staticmethod
+    def in_version(version: str, sent: dict[str, Any], read: dict[str, Any]) -> bool:
+        api_version = f"split.smi-spec.io/{version}"
+        return judge.round_trips([RoundTrip(api_version, "TrafficSplit", sent, read, ALL_VERBS)]).passed
+
+    def test_weights_are_compared_as_quantities_where_they_are_such(self) -> None:
         sent = {"spec": {"backends": [{"weight": "1"}, {"weight": "500m"}]}}
         same = {"spec": {"backends": [{"weight": 1}, {"weight": "0.5"}]}}
         other = {"spec": {"backends": [{"weight": 1}, {"weight": 500}]}}
-        assert judge.round_trips([trip(same, sent)]).passed
-        assert judge.round_trips([trip(other, sent)]).verdict is Verdict.FAIL
+        assert self.in_version("v1alpha1", sent, same)
+        assert not self.in_version("v1alpha1", sent, other)
+
+    @pytest.mark.parametrize("read", ["50", "50000m", 50.5])
+    def test_weights_of_later_versions_are_whole_numbers(self, read: Any) -> None:
+        sent, back = ({"spec": {"backends": [{"weight": weight}]}} for weight in (50, read))
+        for version in ("v1alpha2", "v1alpha3", "v1alpha4"):
+            assert not self.in_version(version, sent, back)
+            assert self.in_version(version, sent, sent)
 
     def test_numbers_are_no_truths(self) -> None:
         assert not judge.round_trips([trip({"spec": {"a": True}}, {"spec": {"a": 1}})]).passed

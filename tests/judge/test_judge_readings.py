@@ -9,6 +9,8 @@ from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
 from conformance.evidence import Attempt, Look, Question, Traffic
+from conformance.suites.traffic_split import test_odd_conditions as odd_conditions
+from conformance.suites.traffic_split.test_odd_splits import TRIALS
 from conformance.verdict import Judgement, Reading, Verdict
 
 ALL = traffic({"v1": 100, "v2": 100})
@@ -161,3 +163,49 @@ def test_nothing_is_observed_where_no_effect_is_in_force() -> None:
 def test_nothing_that_was_not_tried_is_observed() -> None:
     assert read().summary == "not observed: nothing was tried"
     assert only(read(asked(None))).letter == ""
+
+
+@pytest.mark.parametrize(
+    ("trial", "sample", "letter", "unacceptable"),
+    [
+        ("before its service", silence(), "a", False),
+        ("before its service", traffic({"v2": 120}), "b", False),
+        ("late", traffic({"v2": 120}), "a", False),
+        ("late", traffic({"v1": 120}), "b", True),
+        ("zeros edited", traffic({"v3": 120}), "a", False),
+        ("zeros edited", traffic({"v2": 120}), "b", True),
+        ("specless", traffic({"v1": 120}), "a", False),
+        ("specless", silence(), "b", True),
+        ("nameless", traffic({"v2": 120}), "", True),
+        ("nobody filled", traffic({"v2": 60, "v3": 60}), "a", False),
+        ("nobody filled", traffic({"v2": 60}, failures={"reset": 60}), "b", True),
+    ],
+)
+def test_the_trials_of_odd_splits_can_come_out_either_way(
+    trial: str, sample: Traffic, letter: str, unacceptable: bool
+) -> None:
+    of, looks = TRIALS[trial]
+    seen = only(read(Question(trial, of, looks, silence(), sample)))
+    assert (seen.letter, bool(seen.finding)) == (letter, unacceptable)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "letter"),
+    [
+        ({"v2": 120}, {"v3": 120}, "c"),
+        ({"v2": 120}, {"v1": 120}, "a"),
+        ({"v1": 120}, {"v3": 120}, "e"),
+        ({"v2": 60, "v3": 60}, {"v2": 60, "v3": 60}, "b"),
+        ({"v1": 120}, {"v1": 120}, ""),
+    ],
+    ids=["both", "the first", "the second", "merged", "neither"],
+)
+def test_two_splits_for_different_users_are_told_apart(
+    first: dict[str, int], second: dict[str, int], letter: str
+) -> None:
+    asked_of = [
+        Question(name, of, looks, silence(), traffic(answered))
+        for name, answered in (("users of the first", first), ("users of the second", second))
+        for _, of, _, looks in [odd_conditions.TRIALS[name]]
+    ]
+    assert only(read(*asked_of)).letter == letter

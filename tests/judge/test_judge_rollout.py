@@ -27,6 +27,19 @@ def test_a_share_between_the_two_steps_passes_and_the_time_is_told(fresh: int) -
     assert found.summary.startswith("arrived after 1.25 s; none of 1,000 requests failed")
 
 
+def test_kept_and_new_connections_are_judged_together_and_one_of_them_suffices_to_fail() -> None:
+    kept, new = traffic({"v1": 900, "fresh": 100}), traffic({"v1": 800, "fresh": 200})
+    found = stepped(SEEN, [kept, new], OLD, QUARTER, SETTLED)
+    assert found.passed
+    assert "none of 2,000 requests failed meanwhile (v1 1,700, fresh 300)" in found.summary
+    swung = traffic({"v1": 500, "fresh": 500})
+    for pair in ([swung, new], [kept, swung]):
+        assert stepped(SEEN, pair, OLD, QUARTER, SETTLED).verdict is Verdict.FAIL
+    ended = replace(kept, ended=True)
+    assert stepped(SEEN, [new, ended], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
+    assert stepped(SEEN, [], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_share_beyond_both_steps_fails() -> None:
     found = judged(traffic({"v1": 500, "fresh": 500}))
     assert found.verdict is Verdict.FAIL
@@ -89,6 +102,18 @@ def test_without_the_effect_nothing_is_concluded_not_even_from_a_loss() -> None:
 
 def test_too_little_traffic_is_inconclusive() -> None:
     assert judged(traffic({"v1": 20})).verdict is Verdict.INCONCLUSIVE
+
+
+def test_traffic_that_was_over_before_the_change_was_measured_is_inconclusive() -> None:
+    over = replace(traffic({"v1": 1000}), ended=True)
+    found = judged(over)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary.startswith("the steady traffic was over after 1,000 requests")
+    assert judged(replace(over, ended=False)).passed
+
+
+def test_what_went_wrong_before_the_traffic_was_over_fails_all_the_same() -> None:
+    assert judged(replace(traffic({"v1": 999, "v3": 1}), ended=True)).verdict is Verdict.FAIL
 
 
 def test_where_each_connection_is_one_draw_shares_are_not_judged() -> None:

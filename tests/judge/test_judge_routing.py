@@ -233,6 +233,11 @@ class TestPreserved:
         found = judge.preserved(self.effect, traffic({"v2": 300}, reached={"v2": 3}), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
 
+    def test_steady_traffic_that_was_over_too_soon_is_inconclusive(self) -> None:
+        over = traffic({"v2": 300}, ended=True)
+        assert judge.preserved(self.effect, [over, ONLY_V2], "v2").verdict is Verdict.INCONCLUSIVE
+        assert judge.preserved(self.effect, [over, ONLY_V1], "v2").verdict is Verdict.FAIL
+
 
 class TestUnharmed:
     def test_answers_of_nobody_and_failures_are_told_apart(self) -> None:
@@ -257,6 +262,9 @@ class TestUnharmed:
         found = judge.unharmed(traffic({"v1": 299}, failures={"refused": 1}))
         assert found.verdict is Verdict.FAIL
         assert found.summary == "1 of 300 requests failed (refused 1)"
+
+    def test_what_was_over_too_soon_is_inconclusive(self) -> None:
+        assert judge.unharmed(traffic({"v1": 5}, ended=True)).verdict is Verdict.INCONCLUSIVE
 
     def test_nothing_sent_is_inconclusive(self) -> None:
         assert judge.unharmed(traffic({})).verdict is Verdict.INCONCLUSIVE

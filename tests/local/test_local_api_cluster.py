@@ -190,7 +190,10 @@ class TestRights:
         served.cluster.apply([*self.role("configmaps", "list")])
         account, path = Account("shop", "reader"), "/api/v1/namespaces/shop/configmaps"
         assert served.cluster.request("GET", path, account=account).status == 200
-        served.cluster.delete([thing("v1", "ServiceAccount", "reader")])
+        # Not by the client's own delete, which would not use the token of one that is gone.
+        assert (
+            served.cluster.request("DELETE", "/api/v1/namespaces/shop/serviceaccounts/reader").status == 200
+        )
         assert served.cluster.request("GET", path, account=account).status == 401
 
     def test_may_be_asked_for_by_everybody(self, served: Served) -> None:

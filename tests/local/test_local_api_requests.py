@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,9 +219,11 @@ class TestNames:
 
 
 class TestDiscovery:
-    def test_by_the_official_client_finds_resources_and_their_subresources(self, served: Served) -> None:
+    def test_by_the_official_client_finds_resources_and_their_subresources(
+        self, served: Served, tmp_path: Path
+    ) -> None:
         with served.cluster.api_client() as client:
-            dynamic = DynamicClient(client)
+            dynamic = DynamicClient(client, cache_file=str(tmp_path / "discovery.json"))
             for api_version, kind, plural in (
                 ("v1", "Pod", "pods"),
                 ("apps/v1", "Deployment", "deployments"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from conformance.clusters.local.node.environment import command_of, expanded, field_of
 from conformance.clusters.local.node.hosts import hosts
 from conformance.clusters.local.node.images import environment_of
+from conformance.clusters.local.node.machine import Machine
 from conformance.clusters.local.node.network import Addresses, interface_of
 from conformance.clusters.local.node.preconditions import namespace_problem, package_problems, tool_problems
 from conformance.clusters.local.node.services import chain, rules
@@ -319,6 +321,30 @@ def test_a_pod_is_ready_with_all_its_containers_and_sidecars_and_says_since_when
     )
     assert (second["Ready"]["status"], second["Ready"]["lastTransitionTime"]) == ("True", "20")
     assert second["Initialized"]["lastTransitionTime"] == "10"
+
+
+class _Knowing:
+    """A pod that counts how often it was told names."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def know(self, names: Any) -> None:
+        self.told.append(names)
+
+
+def test_pods_are_told_names_when_these_change_and_not_whenever_a_service_leads_elsewhere() -> None:
+    machine, pod = Machine(), _Knowing()
+    machine._pods["shop", "a"] = pod  # type: ignore[assignment]
+    machine._firewall._written = rules(())
+    name = HostName("shop", "10.96.0.7")
+
+    async def scenario() -> None:
+        for names in ([name], [name], [name, HostName("more", "10.96.0.8")]):
+            await machine.route([], names)
+
+    asyncio.run(scenario())
+    assert [len(names) for names in pod.told] == [1, 2]
 
 
 def test_an_address_is_not_given_out_again_soon() -> None:

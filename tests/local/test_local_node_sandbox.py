@@ -31,8 +31,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from node_client import Node, pod, shell
 node = Node.start()
 left = node.run(pod("left", shell("setsid sleep 24680 & sleep 13579"))).ready()
-print("running", flush=True)
 try:
+    # Said within: an interrupt can follow before the next line has begun.
+    print("running", flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
     left.says("true")

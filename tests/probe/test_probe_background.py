@@ -50,6 +50,34 @@ def test_steady_traffic_ends_by_itself_after_its_duration(client: Probe, server:
     assert found.totals(name)["sent"] <= 20
 
 
+@pytest.mark.parametrize("duration_s", [0.2, 60])
+def test_what_goes_on_until_others_end_does_so_beside_steady_traffic(
+    client: Probe, server: Probe, duration_s: float
+) -> None:
+    name, beside = next(_names), next(_names)
+    batch = {"host": "127.0.0.1", "port": server.http[0], "rate_per_s": 100, "requests": 1}
+    batches = [
+        {**batch, "id": name, "duration_s": duration_s},
+        {**batch, "id": beside, "until": "others"},
+    ]
+    (answer,) = client.ask({"op": "start", "plan": {"parallel": True, "batches": batches}})
+    assert reached(server, name, 15)
+    found = stop(client, answer["handle"])
+    assert found.end["complete"]
+    assert set(found.column("failure", beside)) == {None}
+    assert found.totals(beside)["observations"] == found.totals(beside)["sent"] > 10
+
+
+def test_the_time_that_it_took_tells_whether_it_was_stopped(client: Probe, server: Probe) -> None:
+    lasting: dict[str, Any] = {"port": server.http[0], "rate_per_s": 100}
+    name, handle = start(client, **lasting, duration_s=60)
+    assert reached(server, name, 2)
+    assert stop(client, handle).totals(name)["took_s"] < 60
+    batch = {"id": "whole", "host": "127.0.0.1", "duration_s": 0.2, **lasting}
+    whole = outcome(client.ask({"op": "run", "plan": {"batches": [batch]}}))
+    assert whole.totals("whole")["took_s"] >= 0.2
+
+
 def test_a_flood_goes_on_until_it_is_stopped(client: Probe, server: Probe) -> None:
     name, handle = start(client, port=server.http[0])
     assert reached(server, name, 1000)

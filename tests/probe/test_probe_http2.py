@@ -46,6 +46,15 @@ def test_both_versions_are_served_on_the_same_port(client: Probe, server: Probe)
     assert [found.column("server", one["id"]) for one in versions] == [["v1"], ["v1"]]
 
 
+def test_a_server_heeds_what_is_told_to_it_alone_over_http2_too(client: Probe, server: Probe) -> None:
+    ones = [
+        batch(server.http[0], id=at, headers={"x-probe-status": "500", "x-probe-at": at})
+        for at in ("v1", "v2")
+    ]
+    found = client.run(*ones)
+    assert [found.column("status", at) for at in ("v1", "v2")] == [[500], [200]]
+
+
 def test_requests_on_one_connection_do_not_wait_for_each_other(client: Probe, server: Probe) -> None:
     one = batch(server.http[0], connections="one", concurrency=20, requests=40)
     found = client.run({**one, "headers": {"x-probe-delay-ms": "100"}})

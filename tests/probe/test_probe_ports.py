@@ -6,11 +6,12 @@ import errno
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from conformance.drive.probe import resolve
-from conformance.drive.probe.resolve import FIRST_PORT, LAST_PORT, Target, connect
+from conformance.drive.probe.resolve import FIRST_PORT, Target, connect, source_ports
 
 
 @pytest.fixture
@@ -25,7 +26,25 @@ def test_connections_to_different_servers_never_share_a_source_port(listeners: l
         made = [stack.enter_context(connect(listeners[turn % 2], datagrams=False)) for turn in range(200)]
         found = [one.getsockname()[1] for one in made]
     assert len(set(found)) == 200
-    assert all(FIRST_PORT <= port <= LAST_PORT for port in found)
+    assert set(found) <= set(source_ports())
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ("32768\t60999\n", {*range(FIRST_PORT, 32_768), *range(61_000, 65_536)}),
+        ("15000 65535", set(range(FIRST_PORT, 65_536))),
+        ("1024 40000", set(range(40_001, 65_536))),
+        ("nonsense", {*range(FIRST_PORT, 32_768), *range(61_000, 65_536)}),
+    ],
+)
+def test_source_ports_are_none_that_the_kernel_gives_to_a_proxy_beside_us(
+    said: str, wanted: set[int], tmp_path: Path
+) -> None:
+    (tmp_path / "range").write_text(said)
+    found = source_ports(str(tmp_path / "range"))
+    assert len(found) == len(wanted)
+    assert set(found) == wanted
 
 
 def test_a_connection_is_ended_by_a_reset() -> None:
@@ -41,7 +60,7 @@ def test_a_connection_is_ended_by_a_reset() -> None:
 
 def test_a_port_in_use_is_passed_over(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
     taken = listeners[0].address[1]
-    free = next(port for port in range(LAST_PORT, FIRST_PORT, -1) if _is_free(port))
+    free = next(port for port in reversed(source_ports()) if _is_free(port))
     monkeypatch.setattr(resolve, "_next_port", iter([taken, free]))
     with connect(listeners[1], datagrams=False) as made:
         assert made.getsockname()[1] == free

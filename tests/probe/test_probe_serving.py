@@ -70,6 +70,12 @@ def test_a_server_fails_as_it_is_told(server: Probe, told: int, answered: int) -
     assert said(answer)["server"] == "v1"
 
 
+@pytest.mark.parametrize(("at", "answered"), [("v1", 500), ("v2", 200)])
+def test_a_server_heeds_what_is_told_to_it_alone(server: Probe, at: str, answered: int) -> None:
+    told = f"X-Probe-Status: 500\r\nX-Probe-At: {at}"
+    assert get(server.http[0], f"GET / HTTP/1.1\r\nHost: v1\r\n{told}")[0].startswith(f"HTTP/1.1 {answered} ")
+
+
 def test_an_answer_without_content_has_no_body(server: Probe) -> None:
     fields, body = get(server.http[0], "GET / HTTP/1.1\r\nHost: v1\r\nx-probe-status: 204")
     assert (fields.split("\r\n")[0], body) == ("HTTP/1.1 204 No Content", b"")

@@ -32,6 +32,7 @@ from tenacity import retry, stop_after_delay, wait_fixed
 from reference.compiler import compile
 from reference.compiler.bootstrap import bootstrap, identity_files
 from reference.compiler.configuration import Configuration
+from reference.compiler.envoy import udp_address
 from reference.names import spiffe_id
 from reference.spoiler import Faithful, Spoiler
 from reference.world import Workload, World
@@ -124,6 +125,9 @@ class Sidecar:
             }
         if listener["name"] == "ingress":
             return {**listener, "address": _address("127.0.0.1", self.outbound)}
+        if listener["name"].startswith("datagrams|"):
+            port = int(listener["name"].partition("|")[2])
+            return {**listener, "address": udp_address(self._ip, port)}
         first, *others = self._ports or (free_port(),)
         return {
             **listener,
@@ -254,7 +258,22 @@ def tcp_application(name: str, port: int) -> Iterator[list[str]]:
 
 
 @contextmanager
-def _serving(server: socketserver.ThreadingTCPServer) -> Iterator[None]:
+def udp_application(name: str, port: int) -> Iterator[list[str]]:
+    """A UDP server that answers by its name and what it was sent; gives what reached it."""
+    datagrams: list[str] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            data, answering = self.request
+            datagrams.append(data.decode())
+            answering.sendto(name.encode() + b" " + data, self.client_address)
+
+    with _serving(socketserver.ThreadingUDPServer(("127.0.0.1", port), Handler)):
+        yield datagrams
+
+
+@contextmanager
+def _serving(server: socketserver.ThreadingTCPServer | socketserver.ThreadingUDPServer) -> Iterator[None]:
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -294,4 +313,4 @@ class Loopback:
         self._stack.close()
 
 
-__all__ = ["Configuration", "Loopback", "Sidecar", "http_application", "tcp_application"]
+__all__ = ["Configuration", "Loopback", "Sidecar", "http_application", "tcp_application", "udp_application"]

@@ -27,6 +27,7 @@ def pod(
     account: str | None = None,
     labels: Mapping[str, str] | None = None,
     ports: Mapping[str, int] | None = None,
+    udp: Iterable[int] = (),
     meshed: bool = True,
 ) -> JSON:
     container = {
@@ -34,7 +35,8 @@ def pod(
         "ports": [
             {"name": key, "containerPort": number}
             for key, number in ({"http": 8080} if ports is None else ports).items()
-        ],
+        ]
+        + [{"name": f"udp-{number}", "containerPort": number, "protocol": "UDP"} for number in udp],
     }
     sidecar = {"name": "smi-sidecar", "ports": [{"containerPort": 15021}]}
     return {
@@ -46,7 +48,8 @@ def pod(
         },
         "spec": {
             "serviceAccountName": account or name,
-            "containers": [container, sidecar] if meshed else [container],
+            "containers": [container],
+            **({"initContainers": [sidecar]} if meshed else {}),
         },
         "status": {"phase": "Running", "podIP": ip},
     }
@@ -104,7 +107,16 @@ def endpoint_slice(of: JSON, behind: JSON, *, ready: bool = True) -> JSON:
         },
         "addressType": "IPv4",
         "ports": ports,
-        "endpoints": [{"addresses": [behind["status"]["podIP"]], "conditions": {"ready": ready}}],
+        "endpoints": [
+            {
+                "addresses": [behind["status"]["podIP"]],
+                "conditions": {"ready": ready},
+                "targetRef": {
+                    "kind": "Pod",
+                    **{key: behind["metadata"][key] for key in ("namespace", "name")},
+                },
+            }
+        ],
     }
 
 
@@ -126,6 +138,10 @@ def group(name: str, *matches: Mapping[str, Any]) -> JSON:
 
 def tcp_route(name: str, *ports: int) -> JSON:
     return _smi("specs", "TCPRoute", name, {"matches": {"ports": list(ports)}})
+
+
+def udp_route(name: str, *ports: int) -> JSON:
+    return _smi("specs", "UDPRoute", name, {"matches": {"ports": list(ports)}})
 
 
 def rule(kind: str, name: str, *matches: str) -> JSON:

@@ -19,6 +19,7 @@ from aiohttp import web
 from fake_api_server import eventually
 from loopback_ports import free_port
 
+from reference import gate
 from reference.ca import Authority
 from reference.compiler.access_log import ACCESS_LOG_FORMAT
 from reference.delivery import agent_source
@@ -206,6 +207,8 @@ async def sidecar(tmp_path: Path) -> AsyncIterator[Sidecar]:
         "SMI_REFERENCE_ADMIN_PORT": str(free_port()),
         "SMI_REFERENCE_READINESS_PORT": str(readiness_port),
     }
+    (tmp_path / "run").mkdir()
+    gate.make(str(tmp_path / "run"))
     with (tmp_path / "agent.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "reference.agent", env=environment, stderr=log
@@ -236,12 +239,7 @@ def test_a_sidecar_becomes_ready_and_follows_changes_on_open_connections(tmp_pat
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
             assert not await made.is_ready(session)
-            waiting = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "reference.agent.wait",
-                env={**os.environ, "SMI_REFERENCE_READINESS_PORT": str(made.readiness_port)},
-            )
+            waiting = await asyncio.create_subprocess_exec(*gate.wait_command(str(made.directory)))
             assert (await made.plane.told(start(made)))["accepted"] is True
             async with asyncio.timeout(5):
                 assert await waiting.wait() == 0

@@ -68,6 +68,21 @@ def test_the_sidecar_has_no_rights_and_the_redirection_only_two() -> None:
     assert sidecar["restartPolicy"] == "Always"
 
 
+def test_interception_is_told_the_udp_ports_that_the_pod_declares() -> None:
+    def told(*ports: dict[str, Any]) -> str:
+        pod = {"metadata": {}, "spec": {"containers": [{"name": "main", "ports": list(ports)}]}}
+        (value,) = (
+            one["value"] for one in applied(pod)["spec"]["initContainers"][0]["env"] if "UDP" in one["name"]
+        )
+        assert isinstance(value, str)
+        return value
+
+    tcp = {"containerPort": 9000}
+    assert told(tcp) == ""
+    udp = [{"containerPort": port, "protocol": "UDP"} for port in (9001, 9000)]
+    assert told(tcp, *udp) == "9001 9000"
+
+
 def test_on_kubernetes_the_sidecar_is_known_by_its_user_and_nothing_is_said_of_it() -> None:
     assert "SMI_REFERENCE_OWN_TRAFFIC" not in json.dumps(applied(BARE))
 

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
 import base64
+import json
+import subprocess
+import sys
+import tempfile
+import threading
 import tomllib
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.dynamic import DynamicClient
+from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from conformance import profiles
 from conformance.clusters.local.api.pod_security import violations
@@ -55,6 +64,7 @@ def test_image_and_window_reach_the_control_plane(documents: list[dict[str, Any]
     assert {entry["name"]: entry["value"] for entry in container["env"]} == {
         "SMI_REFERENCE_IMAGE": "mesh:1",
         "SMI_REFERENCE_WINDOW_S": "5",
+        "SSL_CERT_FILE": "/dev/null",
     }
 
 
@@ -234,6 +244,41 @@ def test_of_some_apis_alone_the_definitions_are_installed(monkeypatch: pytest.Mo
     monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
     install.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
     assert cluster.applied == ["trafficsplits.split.smi-spec.io"]
+
+
+class _Nothing(BaseHTTPRequestHandler):
+    """An API server that serves no API."""
+
+    def do_GET(self) -> None:
+        body = json.dumps({"kind": "APIGroupList", "groups": [], "resources": []}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Not worth a line."""
+
+
+def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), _Nothing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = ApiClient(Configuration(host=f"http://127.0.0.1:{server.server_port}"))
+        with pytest.raises(ResourceNotFoundError):
+            install._dynamic(client).resources.get(api_version="v1", kind="Poem")
+        assert not list(tmp_path.iterdir())
+        DynamicClient(client)
+        assert list(tmp_path.iterdir()), "the library itself writes none any more: no need for our own class"
+        server.shutdown()
+
+
+def test_installing_imports_none_of_the_generated_apis() -> None:
+    said = "import sys, reference.install; print(*(name for name in sys.modules if '.client.api.' in name))"
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert not done.stdout.split()
 
 
 class _Reached(Exception):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reference.metrics import Figures, Stream, Tally, bucket, bucket_value, is_failure, total
+from reference.metrics import Figures, Stream
+from reference.tally import Tally, bucket, bucket_value, is_failure, total
 from reference.world import Workload
 
 STREAM = Stream(Workload("ns", "server"), "in", Workload("ns", "client"), "root", "inbound")

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from reference.metrics import Stream, Tally
+from reference.metrics import Stream
+from reference.tally import Tally
 from reference.traffic_metrics import KINDS, Inventory, NotFound, Reading, Reference, discovery
 from reference.world import Workload
 

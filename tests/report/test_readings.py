@@ -56,7 +56,8 @@ def test_what_is_none_of_the_readings_is_a_row_as_well() -> None:
 
 def test_a_question_that_could_not_be_observed_keeps_its_row() -> None:
     unseen = conclusion("a.py::test_it", "It", Judgement(Verdict.INCONCLUSIVE, "not observed: no effect"))
-    (row,) = readings_of(record(unseen))
+    row, *others = readings_of(record(unseen))
+    assert {one.answer for one in others} == {"not observed"}
     assert (row.question, row.answer, row.seen) == (QUESTION, "not observed", "not observed: no effect")
 
 

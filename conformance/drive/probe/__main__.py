@@ -22,6 +22,8 @@ def main(arguments: list[str]) -> int:
 
             return ctl.run(options["--control"], rest[0] if rest else None)
         if command == "serve" and not rest:
+            # To asyncio this is a Python without OpenSSL: of no use to the probe, and loaded in every pod.
+            sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
             from . import serve
 
             ports = {name[2:]: [int(port) for port in options.get(name, "").split()] for name in _PORTS}

@@ -106,7 +106,7 @@ class Http2Connection:
             fields[name] = fields[name] + b", " + value if name in fields else value
         try:
             method, path = fields.get(b":method", b""), fields.get(b":path", b"")
-            request = Request(method, path, fields, last=False)
+            request = Request(method, path, fields, self._server.identity.name, last=False)
         except Malformed:
             self._server.ledger.other += 1
             self._h2.send_headers(number, [(b":status", b"400")], end_stream=True)

@@ -174,7 +174,7 @@ class _Connection:
         self._buffer = self._buffer[end + 4 :]
         if not raw:
             return True
-        self._head = request = _read(raw)
+        self._head = request = _read(raw, self._server.identity.name)
         self._server.record(request, self._serial, self._remote, lambda: spelled(_lines(raw)))
         body = stated_body(request.fields)
         self._body = None if isinstance(body, Sized) and body.empty else body
@@ -217,11 +217,16 @@ class _Connection:
 
 
 class Request:
-    """The head of a request, with what it tells the server to do. Raises Malformed for what is no number."""
+    """The head of a request, with what it tells the server to do. Raises Malformed for what is no number.
+
+    What it tells is for one server alone where it names one (``x-probe-at``); ``server`` is who reads it.
+    """
 
     __slots__ = ("delay_s", "fields", "last", "method", "nonce", "path", "status")
 
-    def __init__(self, method: bytes, path: bytes, fields: dict[bytes, bytes], *, last: bool) -> None:
+    def __init__(
+        self, method: bytes, path: bytes, fields: dict[bytes, bytes], server: str, *, last: bool
+    ) -> None:
         self.method = method.decode("latin-1")
         self.path = path.decode("latin-1")
         self.fields = fields
@@ -229,19 +234,21 @@ class Request:
         self.last = last
         self.status = 200
         self.delay_s = 0.0
+        if fields.get(b"x-probe-at", server.encode()) != server.encode():
+            return
         if b"x-probe-status" in fields:
             self.status = min(max(_number(fields[b"x-probe-status"]), 200), 599)
         if b"x-probe-delay-ms" in fields:
             self.delay_s = min(_number(fields[b"x-probe-delay-ms"]) / 1000, _LONGEST_DELAY_S)
 
 
-def _read(raw: bytes) -> Request:
+def _read(raw: bytes, server: str) -> Request:
     """The request that a head of HTTP/1.1 is. Raises Malformed for what is none."""
     first, fields = split_head(raw)
     words = first.split(b" ")
     if len(words) != 3 or words[2] not in (b"HTTP/1.1", b"HTTP/1.0") or not words[0] or not words[1]:
         raise Malformed("not a request line of HTTP/1.1")
-    return Request(words[0], words[1], fields, last=closes(words[2], fields))
+    return Request(words[0], words[1], fields, server, last=closes(words[2], fields))
 
 
 def _number(value: bytes) -> int:

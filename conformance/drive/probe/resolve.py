@@ -20,16 +20,37 @@ _FAILURES = {
 }
 
 
-FIRST_PORT, LAST_PORT = 10_000, 60_999
-"""Source ports of connections.
+FIRST_PORT = 10_000
+_EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
+_FEWEST_PORTS = 10_000
 
-Interception leads connections to different services to one address, where two from the same source port
-cannot be told apart: of those that come within the minutes that the kernel remembers a connection, some are
-lost. The kernel picks ports for each destination by itself and so takes the same ones again and again; here
-they go round. Connections are ended by a reset, for the kernel remembers one that ended in order for two
-minutes (nf_conntrack_tcp_timeout_time_wait), one that was reset for ten seconds. What was asked has been
-answered by then; and in two minutes the failing half of a suite makes more connections than there are ports.
-"""
+
+def source_ports(ephemeral: str = _EPHEMERAL) -> list[int]:
+    """Source ports of connections, none that the kernel gives to anybody; ``ephemeral`` says which it does.
+
+    Interception leads connections to different services to one address, where two from the same source port
+    cannot be told apart: of those that come within the minutes that the kernel remembers a connection, some
+    are lost. The kernel picks ports for each destination by itself and so takes the same ones again and
+    again; here they go round.
+
+    A proxy in the same pod has its ports from the kernel. Where it passed a connection through to the address
+    of a service, the kernel remembers that connection as one that is not to be redirected; one of ours from
+    the same port would be taken for it, and go past the proxy (nf_conntrack: a SYN reopens a connection that
+    the other end has reset). Where the kernel leaves hardly any ports we take from all of them.
+
+    Connections are ended by a reset, for the kernel remembers one that ended in order for two minutes
+    (nf_conntrack_tcp_timeout_time_wait), one that was reset for ten seconds. What was asked has been answered
+    by then; and in two minutes the failing half of a suite makes more connections than there are ports.
+    """
+    try:
+        with open(ephemeral, encoding="ascii") as stream:
+            lowest, highest = map(int, stream.read().split())
+    except (OSError, ValueError):
+        lowest, highest = 32_768, 60_999
+    ours = [*range(FIRST_PORT, lowest), *range(highest + 1, 65_536)]
+    return ours if len(ours) >= _FEWEST_PORTS else list(range(FIRST_PORT, 65_536))
+
+
 _RESET = struct.pack("ii", 1, 0)
 _MOST_TRIES = 64
 
@@ -76,7 +97,7 @@ def connect(target: Target, *, datagrams: bool) -> socket.socket:
     return made
 
 
-_ports = list(range(FIRST_PORT, LAST_PORT + 1))
+_ports = source_ports()
 # A probe that was started again is not to begin with the ports of its predecessor.
 _start = random.randrange(len(_ports))  # noqa: S311 - no secret
 _next_port = itertools.cycle(_ports[_start:] + _ports[:_start])

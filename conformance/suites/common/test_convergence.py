@@ -10,7 +10,8 @@ import pytest
 
 from conformance import judge
 from conformance.drive.editing import course
-from conformance.drive.scenario import Division, Effect, Scenario, sampling
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.drive.traffic import Manner
 from conformance.evidence import Course, Look, Question
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -48,7 +49,8 @@ def turned(scenario: Scenario) -> Turned:
     (made,) = scenario.effects([division("v2")], "to-v2.yaml", servers=SERVERS)
     states = itertools.pairwise(itertools.islice(itertools.cycle(("v2", "v3")), TURNS + 1))
     edits = [(f"to-{new}.yaml", old, new) for old, new in states]
-    during = course(scenario, call, edits, SERVERS, sampling(made.sample))
+    # On new connections, for one that is kept may rightly stay with the backend that it was made to.
+    during = course(scenario, call, edits, SERVERS, Manner(fresh=True))
     (last,) = scenario.samples([division("v3")], [made.sample], SERVERS)
     return Turned(made, during, last)
 

@@ -24,9 +24,13 @@ SERVERS = ["access/server", "access/other", "access/beta", "outside/outsider"]
 
 @dataclass(frozen=True)
 class Identities:
-    """A split whose backends' accounts alone are granted, then one whose root's account alone is."""
+    """A split whose backends' accounts alone are granted, then one whose root's account alone is.
+
+    ``stranger`` is another account than the granted one, which calls the first of them.
+    """
 
     backends: Effect
+    stranger: Table
     root: Table
 
 
@@ -35,14 +39,19 @@ def identities(scenario: Scenario) -> Identities:
     scenario.provide()
     front = scenario.call(CLIENT, "access/front", requests=sample_size(WEIGHTS))
     wanted = Division(front, frozenset(WEIGHTS), dead_before=True)
+    through = "another account through the split"
+    stranger = [scenario.ask(through, "access/gamma", "access/front", granted=False, server="server")]
+    earlier = scenario.before(stranger, SERVERS)
     (backends,) = scenario.effects([wanted], "1-backends.yaml", servers=SERVERS)
-    closed, twin = (scenario.call(CLIENT, one) for one in ("access/closed", "outside/outsider"))
+    denied = scenario.table(stranger, earlier, SERVERS)
     asks = [
         Ask("the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-beta"), "beta"),
-        Ask("the backend through the split", "denied", closed, "server", twin),
+        scenario.ask(
+            "the backend through the split", CLIENT, "access/closed", granted=False, server="server"
+        ),
     ]
     scenario.delete("1-backends.yaml")
-    return Identities(backends, scenario.access(asks, "2-root.yaml", servers=SERVERS))
+    return Identities(backends, denied, scenario.access(asks, "2-root.yaml", servers=SERVERS))
 
 
 @pytest.mark.requirement("interact-split-access-on-backend-identity")
@@ -53,6 +62,7 @@ def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
     verdict(
         judge.all_of(
             backends_granted=judge.opened(before, sample, WEIGHTS, settling),
+            another_account=judge.access(*identities.stranger.pick()),
             root_granted=judge.access(*identities.root.pick()),
         )
     )

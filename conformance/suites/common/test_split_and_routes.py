@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import pytest
 
@@ -66,15 +65,18 @@ class Steps:
 
 def asks(scenario: Scenario, rows: dict[str, Row]) -> list[Ask]:
     """The calls of a table; what nobody is to answer would be answered by other."""
-    made = []
-    for name, (service, path, headers, server) in rows.items():
-        call, twin = (
-            scenario.call(CLIENT, one, path=path, headers=headers)
-            for one in (f"access/{service}", "outside/outsider")
+    return [
+        scenario.ask(
+            name,
+            CLIENT,
+            f"access/{service}",
+            granted=bool(server),
+            server=server or "other",
+            path=path,
+            headers=headers,
         )
-        expect: Literal["granted", "denied"] = "granted" if server else "denied"
-        made.append(Ask(name, expect, call, server or "other", twin))
-    return made
+        for name, (service, path, headers, server) in rows.items()
+    ]
 
 
 @driven

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.drive.scenario import Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
@@ -21,10 +21,10 @@ EXPECTED = {"peer/peer": "granted", "access/alpha": "denied", "main/client": "de
 
 @driven
 def namespaces(scenario: Scenario) -> Table:
-    asks = []
-    for client, expect in EXPECTED.items():
-        call, twin = (scenario.call(client, host) for host in ("access/server", "outside/outsider"))
-        asks.append(Ask(client, "granted" if expect == "granted" else "denied", call, "server", twin))
+    asks = [
+        scenario.ask(client, client, "access/server", granted=expect == "granted")
+        for client, expect in EXPECTED.items()
+    ]
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 

@@ -30,14 +30,10 @@ NARROWED = ("alpha", "gamma", "the first rule", "the first match name")
 
 def asks(scenario: Scenario, *granted: str) -> list[Ask]:
     """Every call, some of them granted; the twin shows that the others could be made at all."""
-    made = []
-    for name, (client, server, path) in CALLS.items():
-        call, twin = (
-            scenario.call(f"access/{client}", host, path=path)
-            for host in (f"access/{server}", "outside/outsider")
-        )
-        made.append(Ask(name, "granted" if name in granted else "denied", call, server, twin))
-    return made
+    return [
+        scenario.ask(name, f"access/{client}", f"access/{server}", granted=name in granted, path=path)
+        for name, (client, server, path) in CALLS.items()
+    ]
 
 
 @driven

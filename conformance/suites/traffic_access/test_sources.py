@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.drive.scenario import Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
@@ -21,10 +21,10 @@ EXPECTED = {"alpha": "granted", "alpha-relabelled": "granted", "beta": "denied",
 
 @driven
 def sources(scenario: Scenario) -> Table:
-    asks = []
-    for name, expect in EXPECTED.items():
-        call, twin = (scenario.call(f"access/{name}", host) for host in ("access/server", "outside/outsider"))
-        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server", twin))
+    asks = [
+        scenario.ask(name, f"access/{name}", "access/server", granted=expect == "granted")
+        for name, expect in EXPECTED.items()
+    ]
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 

@@ -11,10 +11,10 @@ from conformance import judge
 from conformance.drive.reading import METRICS
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Manner
-from conformance.evidence import ApiRead, Call
-from conformance.judge.figures import Malformed, one
+from conformance.evidence import ApiRead, Call, Traffic
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
-from conformance.judge.metrics import shown_total
+from conformance.judge.metrics import shown_so_far, shown_window_s
+from conformance.judge.metrics_api import CLUSTER_SCOPED, advertised
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
@@ -27,6 +27,8 @@ SENT = {"mid": SUCCEEDED + FAILED, "server": AT_ONCE + DELAYED + SLOW}
 CONCURRENCY = 16
 BURST_S = 2.0
 """Seconds over which these are spread: short against any window."""
+CERTAIN = 0.9
+"""The part of a window for which it surely holds a burst: its edge is as sharp as the collector's beat."""
 SUSTAINED_S = 10.0
 """Seconds over which they are spread under a steady load: thirty successes a second."""
 LONGEST_S = 300.0
@@ -38,10 +40,10 @@ CALLS = (("client", "mid"), ("mid", "server"))
 
 @dataclass(frozen=True)
 class Load:
-    """What mid was sent, at a constant rate, and over how many seconds."""
+    """What became of what mid was sent, at a constant rate, and over how many seconds."""
 
-    succeeded: int
-    failed: int
+    succeeded: Traffic
+    failed: Traffic
     seconds: float
 
 
@@ -52,10 +54,13 @@ class Shown:
     load: Load
     reads: dict[str, ApiRead]
     edges: dict[str, ApiRead]
+    again: tuple[ApiRead, ...] = ()
+    """Of mid, afterwards."""
 
 
 @dataclass(frozen=True)
 class Chain:
+    namespace: str
     before: dict[str, ApiRead]
     edges_before: dict[str, ApiRead]
     shown: Shown
@@ -74,22 +79,26 @@ def chain(scenario: Scenario) -> Chain:
     limit = scenario.profile.metrics.delay_s
     # Traffic of an earlier run on these workloads would be counted with ours.
     scenario.until(
-        lambda: not any(total(one) for one in totals(scenario).values()),
+        lambda: not any(shown_so_far(one) for one in totals(scenario).values()),
         "earlier traffic has left the window",
-        within_s=window_s(totals(scenario)["mid"]) + limit,
+        within_s=shown_window_s(totals(scenario)["mid"]) + limit,
     )
     before, edges_before = totals(scenario), edges(scenario)
     discovery = reader.read(METRICS)
     shown = sustained(scenario) if scenario.profile.metrics.sampled else burst(scenario)
-    offered = [reader.metrics(namespace, kind) for kind in ("pods", "deployments")]
+    offered = [
+        reader.read(f"{METRICS}/{kind}") if kind in CLUSTER_SCOPED else reader.metrics(namespace, kind)
+        for kind in advertised(discovery)
+    ]
     listed = reader.metrics(namespace, "deployments")
     single_edge = reader.read(f"{METRICS}/namespaces/{namespace}/deployments/mid/edges/server")
     scenario.until(
-        lambda: total(reader.metrics(namespace, "deployments", "mid")) == 0,
+        lambda: shown_so_far(reader.metrics(namespace, "deployments", "mid")) == 0,
         "the window has passed and the counts with it",
-        within_s=window_s(shown.reads["mid"]) + limit,
+        within_s=shown_window_s(shown.reads["mid"]) + limit,
     )
     return Chain(
+        namespace=namespace,
         before=before,
         edges_before=edges_before,
         shown=shown,
@@ -103,33 +112,62 @@ def chain(scenario: Scenario) -> Chain:
 
 
 def burst(scenario: Scenario) -> Shown:
-    """Drive a short load, and read each object when most of it is shown and no more comes.
+    """Drive a short load, read each object when most of it is shown and no more comes, and go on reading.
 
-    The most, because a window slides, and because what is counted too often shows there plainest.
+    The most, because a window slides, and because what is counted too often shows there plainest. The reads
+    after that, because it is to be shown as long as the window holds it, and not now and then.
     """
     manner = Manner(concurrency=CONCURRENCY, duration_s=BURST_S)
-    sent = scenario.send(*calls(scenario), servers=["metrics/mid", "metrics/server"], manner=manner)
     now, stable_s = scenario.waiter.clock.now, scenario.profile.converge.stable_s
+    began = now()
+    sent = scenario.send(*calls(scenario), servers=["metrics/mid", "metrics/server"], manner=manner)
+    due_at = now() + scenario.profile.metrics.delay_s
     most = totals(scenario)
-    grown_at = now()
+    since = now()
+
+    def certain_until() -> float:
+        return began + CERTAIN * shown_window_s(most["mid"])
 
     def all_shown() -> bool:
-        nonlocal grown_at
+        nonlocal since
         for name, read in totals(scenario).items():
-            if total(read) > total(most[name]):
-                most[name], grown_at = read, now()
-        return (
-            all(0.99 * count <= total(most[name]) for name, count in SENT.items())
-            and now() - grown_at >= stable_s
-        )
+            short = shown_so_far(read) < 0.99 * SENT[name] and now() <= certain_until()
+            if short or shown_so_far(read) > shown_so_far(most[name]):
+                since = now()
+            most[name] = max(most[name], read, key=shown_so_far)
+        shown = all(0.99 * count <= shown_so_far(most[name]) for name, count in SENT.items())
+        return shown and now() - since >= stable_s
 
     scenario.until(
         all_shown,
         "the traffic shows in TrafficMetrics",
         within_s=scenario.profile.metrics.delay_s + stable_s,
     )
+    shown = edges(scenario)
+    again = held(scenario, due_at, certain_until())
     succeeded, failed, *_ = sent
-    return Shown(Load(succeeded.sent, failed.sent, BURST_S), most, edges(scenario))
+    return Shown(Load(succeeded, failed, BURST_S), most, shown, again)
+
+
+def held(scenario: Scenario, due_at: float, until: float) -> tuple[ApiRead, ...]:
+    """What mid shows over the stable window, as long as its window is certain to hold all of the load.
+
+    Where that is long enough, not before everything is due: until then one of several servers may be behind.
+    """
+    now, stable_s = scenario.waiter.clock.now, scenario.profile.converge.stable_s
+    if due_at + stable_s <= until:
+        scenario.until(lambda: now() >= due_at, "everything is due to be shown", within_s=until - now())
+    end = now() + stable_s
+    reads: list[ApiRead] = []
+
+    def over() -> bool:
+        read = scenario.reader.metrics(scenario.arena.namespace("metrics"), "deployments", "mid")
+        if now() <= until:
+            reads.append(read)
+        return now() >= end
+
+    scenario.until(over, "what is shown stays", within_s=2 * stable_s)
+    return tuple(reads)
 
 
 def sustained(scenario: Scenario) -> Shown:
@@ -151,16 +189,18 @@ def sustained(scenario: Scenario) -> Shown:
         for call in calls(scenario)
     ]
     scenario.until(
-        lambda: total(totals(scenario)["mid"]) > 0, "the traffic shows in TrafficMetrics", within_s=limit
+        lambda: shown_so_far(totals(scenario)["mid"]) > 0,
+        "the traffic shows in TrafficMetrics",
+        within_s=limit,
     )
-    filled_s = window_s(totals(scenario)["mid"]) + limit
+    filled_s = shown_window_s(totals(scenario)["mid"]) + limit
     scenario.until(
         lambda: clock.now() - start >= filled_s, "a steady load has filled the window", within_s=filled_s
     )
     reads, shown = totals(scenario), edges(scenario)
     seconds = clock.now() - start
-    succeeded, failed, *_ = [load.stop() for load in loads]
-    return Shown(Load(succeeded.sent, failed.sent, seconds), reads, shown)
+    succeeded, failed, *_ = [load.stop(ledgers=["metrics/mid"]) for load in loads]
+    return Shown(Load(succeeded, failed, seconds), reads, shown)
 
 
 def calls(scenario: Scenario) -> list[Call]:
@@ -189,22 +229,6 @@ def edges(scenario: Scenario) -> dict[str, ApiRead]:
     return {name: read(namespace, "deployments", name, edges=True) for name in CHAIN}
 
 
-def total(read: ApiRead) -> float:
-    """Requests that an answer shows; none where it cannot be read, so that waiting goes on."""
-    try:
-        return shown_total(read)
-    except Malformed:
-        return 0.0
-
-
-def window_s(read: ApiRead) -> float:
-    """The window of an answer, for how long to wait; if it has none 30 s, as the specification shows."""
-    try:
-        return one(read).window_s
-    except Malformed:
-        return 30.0
-
-
 @pytest.mark.requirement("metrics-discovery")
 def test_discovery_lists_the_kinds_with_verbs_and_scope(
     chain: Chain, verdict: Callable[[Judgement], None]
@@ -230,6 +254,7 @@ def test_the_edges_of_an_object_name_it_and_its_peers(
             {"mid": chain.edges_before["mid"]},
             {"mid": chain.shown.edges["mid"]},
             CALLS,
+            chain.namespace,
             aliases=chain.aliases,
             addressed=chain.single_edge,
         )
@@ -238,13 +263,27 @@ def test_the_edges_of_an_object_name_it_and_its_peers(
 
 @pytest.mark.requirement("metrics-edge-direction")
 def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Callable[[Judgement], None]) -> None:
-    verdict(judge.edges(chain.edges_before, chain.shown.edges, CALLS, ["idle"], chain.aliases))
+    verdict(
+        judge.edges(
+            chain.edges_before, chain.shown.edges, CALLS, chain.namespace, ["idle"], aliases=chain.aliases
+        )
+    )
 
 
 @pytest.mark.requirement("metrics-counts")
 def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Callable[[Judgement], None]) -> None:
-    load, read = chain.shown.load, chain.shown.reads["mid"]
-    verdict(judge.counts(chain.before["mid"], read, chain.later, load.succeeded, load.failed, load.seconds))
+    shown, load = chain.shown, chain.shown.load
+    verdict(
+        judge.counts(
+            chain.before["mid"],
+            shown.reads["mid"],
+            chain.later,
+            load.succeeded,
+            load.failed,
+            load.seconds,
+            shown.again,
+        )
+    )
 
 
 @pytest.mark.requirement("metrics-latency-percentiles")

@@ -16,28 +16,34 @@ pytestmark = pytest.mark.scenario(
 )
 
 SERVERS = ("access/server", "access/other", "outside/outsider")
-PORTS = {"http": 8080, "tcp": 9000}
+PORTS = {"http": 8080, "tcp": 9000, "udp": 9000}
 
 
 @driven
 def inert(scenario: Scenario) -> Table:
     def ask(client: str, server: str, protocol: str) -> Ask:
-        call, twin = (
-            scenario.call(client, one, port=PORTS[protocol], protocol=protocol)
-            for one in (f"access/{server}", "outside/outsider")
-        )
         granted = (client, server, protocol) == ("access/alpha", "other", "http")
         name = f"{client} to {server} by {protocol}"
-        return Ask(name, "granted" if granted else "denied", call, server, twin)
+        return scenario.ask(
+            name,
+            client,
+            f"access/{server}",
+            granted=granted,
+            port=PORTS[protocol],
+            protocol=protocol,
+        )
 
+    routes = scenario.expressible("1-routes.yaml")
+    udp = scenario.profile.access.udp and any(one["kind"] == "UDPRoute" for one in routes)
     asks = [
         ask(client, server, protocol)
         for protocol in PORTS
+        if udp or protocol != "udp"
         for server in ("other", "server")
         for client in ("access/alpha", "access/beta")
     ]
     before = scenario.before(asks, SERVERS)
-    scenario.apply_objects(scenario.expressible("1-routes.yaml"))
+    scenario.apply_objects(routes)
     # The grant that comes after them, of other routes, shows that the mesh has seen them.
     return scenario.access(asks, "2-target.yaml", servers=SERVERS, before=before)
 

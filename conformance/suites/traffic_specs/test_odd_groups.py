@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,8 +19,9 @@ pytestmark = pytest.mark.scenario(
     "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs"), alone=True
 )
 
-SERVERS = ("access/server", "access/other")
+SERVERS = ("access/server", "access/other", "access/beta")
 REQUESTS = 10
+PORT_COUNTS = "a condition that covers a host with and without its port does not match it with its port"
 TOO_MUCH = "an application that resolves the dots would serve what was not granted"
 
 
@@ -31,6 +33,10 @@ GRANTED_OR_DENIED = (granted("a"), Look("b"))
 DENIED_OR_GRANTED = (Look("a"), granted("b"))
 VALID_OR_NOT = (granted("a"), Look("b"), Look("b", refused=True))
 
+THIRD = ("beta",)
+OPENED = "it opens something"
+STAYS_CLOSED = (Look("a"), Look("a", refused=True), Look("b", THIRD, finding=OPENED))
+
 TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "/ends/x": ("end of a path expression", {"path": "/ends/x"}, GRANTED_OR_DENIED, "ends"),
     "/endsfoo": ("end of a path expression", {"path": "/endsfoo"}, GRANTED_OR_DENIED, "ends"),
@@ -41,6 +47,7 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
         (granted("a", finding=TOO_MUCH), Look("b")),
         "forms",
     ),
+    "/./plain": ("a single dot in a path", {"path": "/./plain"}, DENIED_OR_GRANTED, "forms"),
     "/pl%61in": ("encoded letters in a path", {"path": "/pl%61in"}, DENIED_OR_GRANTED, "forms"),
     "//plain": ("slashes in a path", {"path": "//plain"}, DENIED_OR_GRANTED, "forms"),
     "/PLAIN": ("case of a path", {"path": "/PLAIN"}, DENIED_OR_GRANTED, "forms"),
@@ -82,20 +89,38 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     ),
     "beside the broken": (
         "a match beside an expression that does not compile",
-        {"path": "/beside-broken"},
-        (Look("a", refused=True), granted("b"), Look("c")),
+        {"server": "third", "path": "/beside-broken"},
+        (Look("a", refused=True), Look("b", THIRD), Look("c")),
         "broken",
     ),
     "the broken": (
         "an expression that does not compile",
-        {"path": "/broken("},
-        (Look("a", refused=True), Look("b"), granted("c", finding="it opens something")),
+        {"server": "third", "path": "/broken("},
+        (Look("a", refused=True), Look("b"), Look("c", THIRD, finding=OPENED)),
+        "broken",
+    ),
+    "away from the broken": (
+        "what an expression that does not compile is not about",
+        {"server": "third", "path": "/unrelated"},
+        STAYS_CLOSED,
         "broken",
     ),
     "look-ahead": (
         "an expression with a look-ahead",
-        {"path": "/ahead/y"},
-        (Look("a", refused=True), Look("b"), granted("c")),
+        {"client": "gamma", "server": "third", "path": "/ahead/y"},
+        (Look("a", refused=True), Look("b"), Look("c", THIRD)),
+        "ahead",
+    ),
+    "what the look-ahead excludes": (
+        "what a look-ahead excludes",
+        {"client": "gamma", "server": "third", "path": "/ahead/x"},
+        STAYS_CLOSED,
+        "ahead",
+    ),
+    "away from the look-ahead": (
+        "what an expression with a look-ahead is not about",
+        {"client": "gamma", "server": "third", "path": "/unrelated"},
+        STAYS_CLOSED,
         "ahead",
     ),
     "inside a value": (
@@ -122,6 +147,18 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
         (granted("a"), Look("b"), Look("b", refused=True)),
         "absent",
     ),
+    "host and port": (
+        "a Host header with a port",
+        {"path": "/host"},
+        (granted("a"), Look("b", finding=PORT_COUNTS), Look("b", refused=True)),
+        "hosts",
+    ),
+    "host alone": (
+        "a Host header with a port",
+        {"path": "/host", "portless": True},
+        (granted("ab"), Look("", finding="a condition on the Host header matches nothing")),
+        "hosts",
+    ),
     "spec: {}": ("an empty spec", {"client": "gamma", "tcp": True}, VALID_OR_NOT, "spec-empty"),
     "matches: {}": ("empty matches", {"client": "peer/peer", "tcp": True}, VALID_OR_NOT, "matches-empty"),
     "no spec": (
@@ -132,6 +169,14 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     ),
 }
 """By trial: the question, the call, how its readings look, and the object that it is about."""
+EXPRESSIONS = (
+    "the broken",
+    "away from the broken",
+    "beside the broken",
+    "look-ahead",
+    "what the look-ahead excludes",
+    "away from the look-ahead",
+)
 
 
 def trial(
@@ -141,12 +186,15 @@ def trial(
     client: str = "alpha",
     server: str = "server",
     tcp: bool = False,
+    portless: bool = False,
     **what: Any,
 ) -> Trial:
     of, _, looks, about = TRIALS[name]
     what |= {"protocol": "tcp", "port": 9000} if tcp else {}
     sender = client if "/" in client else f"access/{client}"
     call = scenario.call(sender, f"access/{server}", requests=REQUESTS, **what)
+    if portless:
+        call = replace(call, headers={"host": call.host})
     return Trial(name, of, call, looks, usual=(), about=about)
 
 
@@ -158,6 +206,7 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
         return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
 
+    scenario.provide()
     trials = [trial(scenario, name, **call) for name, (_, call, _, _) in TRIALS.items()]
     odd = Odd(trials, ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"], SERVERS)
     first, second = steady("first", "second"), steady("second", "first")
@@ -184,7 +233,7 @@ def test_what_of_a_request_a_path_is_compared_with(
     verdict(
         judge.reading(
             effect,
-            seen.about("/query?x=1", "/public/../admin", "/pl%61in", "//plain", "/PLAIN"),
+            seen.about("/query?x=1", "/public/../admin", "/./plain", "/pl%61in", "//plain", "/PLAIN"),
             unrelated(seen),
         )
     )
@@ -219,9 +268,7 @@ def test_what_becomes_of_an_expression_that_does_not_compile(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.access(*seen.effect.pick())
-    verdict(
-        judge.reading(effect, seen.about("the broken", "beside the broken", "look-ahead"), unrelated(seen))
-    )
+    verdict(judge.reading(effect, seen.about(*EXPRESSIONS), unrelated(seen)))
 
 
 @pytest.mark.requirement("http-header-regex-details")
@@ -232,7 +279,14 @@ def test_how_an_expression_for_a_header_is_read(
     verdict(
         judge.reading(
             effect,
-            seen.about("inside a value", "sent twice, first", "sent twice, last", "not sent"),
+            seen.about(
+                "inside a value",
+                "sent twice, first",
+                "sent twice, last",
+                "not sent",
+                "host and port",
+                "host alone",
+            ),
             unrelated(seen),
         )
     )

@@ -1,7 +1,7 @@
 """The specification's canary workflow, from a new version that is not there yet to the old one's retirement.
 
-Each step is made under steady traffic. Success counts by backend, which the workflow looks at where a mesh
-has metrics, are the affair of the metrics suites.
+Each step is made under steady traffic. Counts by backend, which the workflow looks at where a mesh has
+metrics, are looked at in `test_canary_metrics.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from conformance import judge
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario, sampling
+from conformance.drive.arena import READY_WITHIN_S
+from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.evidence import Settling, Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
@@ -31,7 +32,7 @@ class Step:
     """The effect of a step, and the steady traffic from before it was made until after it was measured."""
 
     effect: Effect
-    during: Traffic
+    during: list[Traffic]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Rollout:
     whole: Step
     retired: Step
     deleted: tuple[Traffic, Settling]
-    steady: Traffic
+    steady: list[Traffic]
 
 
 @driven
@@ -55,19 +56,25 @@ def rollout(scenario: Scenario) -> Rollout:
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
     root = scenario.call("main/client", "main/canary", requests=ALL_OF_IT)
 
-    def step(change: Callable[[], None], last: Effect, among: set[str], requests: int) -> Step:
-        steady = scenario.driver.start(root, sampling(last.sample), rate_per_s=STEADY_PER_S, duration_s=60.0)
-        change()
-        division = Division(
-            replace(root, requests=requests), frozenset(among), frozenset(among) - set(last.sample.answered)
-        )
-        (effect,) = scenario.samples([division], [last.sample], servers)
-        # Where all this takes but a moment, too few requests were sent meanwhile to say anything by.
-        scenario.until(
-            lambda: sum(steady.reached(server) for server in servers) > LEAST,
-            "enough steady traffic was seen",
-        )
-        return Step(effect, steady.stop(ledgers=servers))
+    def step(
+        change: Callable[[], None], last: Effect, among: set[str], requests: int, *, more_s: float = 0.0
+    ) -> Step:
+        # For the new version under its own name, for the effect, and for enough steady traffic.
+        lasting_s = scenario.lasting_s(3, more_s)
+        with scenario.steadily(root, rate_per_s=STEADY_PER_S, duration_s=lasting_s) as steady:
+            change()
+            division = Division(
+                replace(root, requests=requests),
+                frozenset(among),
+                frozenset(among) - set(last.sample.answered),
+            )
+            (effect,) = scenario.samples([division], [last.sample], servers)
+            # Where all this takes but a moment, too few requests were sent meanwhile to say anything by.
+            scenario.until(
+                lambda: all(sum(one.counts(servers).values()) > LEAST for one in steady),
+                "enough steady traffic was seen",
+            )
+            return Step(effect, [one.stop(ledgers=servers) for one in steady])
 
     def create() -> None:
         scenario.apply("2-fresh.yaml")
@@ -79,7 +86,7 @@ def rollout(scenario: Scenario) -> Rollout:
     (reserved,) = scenario.effects(
         [Division(root, frozenset({"v1"}))], "1-before-fresh.yaml", servers=servers
     )
-    created = step(create, reserved, {"v1"}, ALL_OF_IT)
+    created = step(create, reserved, {"v1"}, ALL_OF_IT, more_s=READY_WITHIN_S)
     (direct,) = scenario.send(by_name, servers=servers)
     quarter = step(
         lambda: scenario.apply("3-quarter.yaml"), created.effect, {"v1", "fresh"}, sample_size(QUARTER)
@@ -92,9 +99,9 @@ def rollout(scenario: Scenario) -> Rollout:
 
     # The old version's last share is the null control: nothing new is to be seen in its retirement.
     retired = step(retire, whole.effect, {"fresh"}, ALL_OF_IT)
-    steady = scenario.driver.start(root, rate_per_s=STEADY_PER_S, duration_s=60.0)
-    deleted = _deletion(scenario, servers)
-    over = steady.stop(ledgers=servers)
+    with scenario.steadily(root, rate_per_s=STEADY_PER_S, duration_s=scenario.lasting_s(1)) as steady:
+        deleted = _deletion(scenario, servers)
+        over = [one.stop(ledgers=servers) for one in steady]
     # Other roots select pods by that label as well: the next scenario is not to meet this one.
     scenario.delete("2-fresh.yaml")
     scenario.until(lambda: _gone(scenario), "the new version is gone", within_s=30.0)
@@ -150,6 +157,7 @@ def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
     divided = judge.shares(*quarter.effect[:2], QUARTER, quarter.effect.settling)
     everything = judge.everything_reaches(*whole.effect[:2], "fresh", whole.effect.settling)
     after, settling = rollout.deleted
+    kept, new = rollout.steady
     verdict(
         judge.all_of(
             reserved=judge.everything_reaches(*reserved[:2], "v1", reserved.settling),
@@ -159,8 +167,12 @@ def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
             ),
             whole=everything,
             on_the_way_to_all=judge.stepped(everything, whole.during, QUARTER, NEW, whole.effect.settling),
-            retirement=judge.preserved(everything, [retired.during, retired.effect.sample], "fresh"),
+            retirement=judge.preserved(everything, [*retired.during, retired.effect.sample], "fresh"),
+            only_the_new_version=judge.everything_reaches(
+                whole.effect.before, retired.effect.sample, "fresh", retired.effect.settling
+            ),
             deletion=judge.restored(retired.effect.sample, after, sorted(EVERYBODY), settling),
-            meanwhile=judge.unharmed(rollout.steady),
+            meanwhile_on_kept_connections=judge.unharmed(kept),
+            meanwhile_on_new_connections=judge.unharmed(new),
         )
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from conformance import judge
+from conformance.clusters import ClusterError
 from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
@@ -28,14 +29,28 @@ FORMS = {
     "name up to svc": "{service}.{namespace}.svc",
     "full name": "{service}.{namespace}.svc.cluster.local",
 }
+AS_ITSELF, AS_ANOTHER = "address of the root", "address of the root with the host of another"
 UNDERSTOOD = (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN))
 DIVIDED = (Look("a", ("v2", "v3")), Look("b", ("v2",)), Look("b", ("v3",)))
+NOT_DIVIDED = (
+    Look("", ROOT, finding="HTTP/2 goes past the split"),
+    Look("", (), finding="HTTP/2 gets nowhere"),
+)
 UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
     "one kept connection": ({}, DIVIDED, Manner(single=True)),
-    "one connection of HTTP/2": ({"protocol": "http2", "port": 8081}, DIVIDED, Manner(single=True)),
+    "one connection of HTTP/2": (
+        {"protocol": "http2", "port": 8081},
+        DIVIDED + NOT_DIVIDED,
+        Manner(single=True),
+    ),
     "connections of raw TCP": (
         {"protocol": "tcp", "port": 9000},
         (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="raw TCP gets nowhere")),
+        Manner(fresh=True),
+    ),
+    "flows of UDP": (
+        {"protocol": "udp", "port": 9000},
+        (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="UDP gets nowhere")),
         Manner(fresh=True),
     ),
 }
@@ -60,6 +75,29 @@ def called(scenario: Scenario) -> list[Trial]:
     ]
 
 
+def by_address(scenario: Scenario) -> list[Trial]:
+    """The root called by its address, as itself and as the host of another root, whose split is for v3.
+
+    A mesh may know no such calls at all, so nobody is waited for.
+    """
+    namespace = scenario.arena.namespace("main")
+    path = scenario.cluster.path("v1", "Service", namespace, "named")
+    read = scenario.cluster.request("GET", path)
+    if read.status != 200:
+        raise ClusterError(f"the address of service named could not be read (HTTP {read.status})")
+    address = str(read.body["spec"]["clusterIP"])
+
+    def trial(name: str, looks: tuple[Look, ...], **what: Any) -> Trial:
+        call = Call("main/client", address, 8080, REQUESTS, **what)
+        return Trial(name, name, call, looks, usual=None, about="named")
+
+    another = {"host": scenario.profile.host("usual", namespace)}
+    return [
+        trial(AS_ITSELF, (Look("a", TAKEN), Look("b", ROOT))),
+        trial(AS_ANOTHER, (Look("c", ("v3",)), Look("d", TAKEN)), headers=another),
+    ]
+
+
 def named(scenario: Scenario) -> list[Trial]:
     def trial(root: str, of: str, looks: tuple[Look, ...]) -> Trial:
         call = scenario.call("main/client", f"main/{root}", requests=REQUESTS)
@@ -79,6 +117,8 @@ def seen(scenario: Scenario) -> Observed[Effect]:
         return Division(scenario.call("main/client", "main/usual", requests=200), frozenset({server}))
 
     scenario.provide()
+    if scenario.profile.needs_permits and scenario.profile.access.udp:
+        scenario.apply_objects(scenario.expressible("permits.yaml"))
     units = [
         Trial(
             name,
@@ -91,7 +131,8 @@ def seen(scenario: Scenario) -> Observed[Effect]:
         )
         for name, (what, looks, manner) in UNITS.items()
     ]
-    odd = Odd([*called(scenario), *named(scenario), *units], ["2-odd.yaml"], SERVERS)
+    trials = [*called(scenario), *by_address(scenario), *named(scenario), *units]
+    odd = Odd(trials, ["2-odd.yaml"], SERVERS)
     return observe(scenario, odd, (usual("v2"), "1-steady.yaml"), (usual("v3"), "3-steady.yaml"))
 
 
@@ -113,7 +154,7 @@ def test_which_forms_of_address_a_split_is_for(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about(*FORMS), unrelated(seen)))
+    verdict(judge.reading(effect, seen.about(*FORMS, AS_ITSELF, AS_ANOTHER), unrelated(seen)))
 
 
 @pytest.mark.requirement("split-unit-of-division")

@@ -9,6 +9,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.drive.traffic import CONCURRENCY
 from conformance.evidence import Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
@@ -20,6 +21,7 @@ MOST_TO_V1 = {"v1": 75, "v2": 25}
 SOME_TO_OLD = {"v2": 60, "old": 40}
 ALL_OF_IT = 1000
 STEADY_PER_S = 300.0
+GONE_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Steps:
     all_to_v2: Effect
     some_to_old: Effect
     only_v2: Effect
-    steady: Traffic
+    steady: list[Traffic]
     after: Traffic
 
 
@@ -54,14 +56,19 @@ def steps(scenario: Scenario) -> Steps:
     some_to_old = step("3-some-to-old.yaml", SOME_TO_OLD, seen=frozenset({"old"}))
     only_v2 = step("4-only-v2.yaml", {"v2": 1}, requests=ALL_OF_IT)
     # The old version is out of the list: its workload and service go while the root is called steadily.
-    call = scenario.call("main/client", "main/moving")
-    steady = scenario.driver.start(call, rate_per_s=STEADY_PER_S, duration_s=60.0)
-    scenario.delete("old.yaml")
-    servers.remove("main/old")
-    scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=30.0)
-    (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
-    scenario.until(lambda: steady.reached("main/v2") > LEAST, "enough steady traffic was seen")
-    return Steps(most_to_v1, all_to_v2, some_to_old, only_v2, steady.stop(ledgers=servers), after)
+    call = scenario.call("main/client", "main/moving", requests=CONCURRENCY)
+    with scenario.steadily(
+        call, rate_per_s=STEADY_PER_S, duration_s=scenario.lasting_s(1, GONE_WITHIN_S)
+    ) as steady:
+        scenario.delete("old.yaml")
+        servers.remove("main/old")
+        scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=GONE_WITHIN_S)
+        (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
+        scenario.until(
+            lambda: all(one.reached("main/v2") > LEAST for one in steady), "enough steady traffic was seen"
+        )
+        during = [one.stop(ledgers=servers) for one in steady]
+    return Steps(most_to_v1, all_to_v2, some_to_old, only_v2, during, after)
 
 
 def _gone(scenario: Scenario) -> bool:
@@ -80,6 +87,6 @@ def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
             all_to_v2=judge.everything_reaches(*steps.all_to_v2[:2], "v2", steps.all_to_v2.settling),
             some_to_old=judge.shares(*steps.some_to_old[:2], SOME_TO_OLD, steps.some_to_old.settling),
             only_v2=only_v2,
-            retirement=judge.preserved(only_v2, [steps.steady, steps.after], "v2"),
+            retirement=judge.preserved(only_v2, [*steps.steady, steps.after], "v2"),
         )
     )

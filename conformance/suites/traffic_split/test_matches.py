@@ -23,6 +23,7 @@ SELECTED: Mapping[str, Mapping[str, str]] = {
     "firefox": {"user-agent": "Mozilla Firefox 1"},
     "both headers": {"x-team": "red", "x-beta": "yes"},
     "staff": {"x-staff": "yes"},
+    "both groups": {"user-agent": "Mozilla Firefox 1", "x-staff": "yes"},
 }
 OTHERS: Mapping[str, Mapping[str, str]] = {
     "no header": {},
@@ -98,10 +99,14 @@ def test_a_request_is_selected_by_any_of_several_groups(
     matches: Matches, verdict: Callable[[Judgement], None]
 ) -> None:
     firefox, staff = matches.selected["firefox"], matches.selected["staff"]
+    both = matches.selected["both groups"]
+    first_group = judge.nothing_reaches(*firefox[:2], "v1", firefox.settling)
     verdict(
         judge.all_of(
-            first_group=judge.nothing_reaches(*firefox[:2], "v1", firefox.settling),
+            first_group=first_group,
             second_group=judge.nothing_reaches(*staff[:2], "v1", staff.settling),
+            both_groups=judge.nothing_reaches(*both[:2], "v1", both.settling),
+            neither=judge.preserved(first_group, matches.got("no header"), "v1"),
         )
     )
 

@@ -22,6 +22,8 @@ SERVERS = ["main/v1", "main/v2", "main/v3"]
 ROOT, TAKEN = ("v1",), ("v2",)
 BETA = {"x-beta": "yes"}
 EVERYBODY = "the split is for everybody"
+APART = "two splits of one root with disjoint matches"
+SWAPPED = "a split takes the users of the other"
 AT_TOP = "matches of the A/B example at top level"
 
 TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
@@ -29,6 +31,12 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
         "whole-match",
         "path of a match with headers",
         {"path": "/other", "headers": BETA},
+        (Look("a", ROOT), Look("b", TAKEN)),
+    ),
+    "method that is not listed": (
+        "whole-match",
+        "methods of a match with headers",
+        {"path": "/beta/x", "method": "POST", "headers": BETA},
         (Look("a", ROOT), Look("b", TAKEN)),
     ),
     "path alone": (
@@ -42,6 +50,12 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
         "what a match without headers does not match",
         {"path": "/other"},
         (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN, finding=EVERYBODY)),
+    ),
+    "another method": (
+        "path-match",
+        "methods of a match without headers",
+        {"path": "/beta/x", "method": "POST"},
+        (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
     ),
     "dangling": (
         "dangling",
@@ -73,6 +87,46 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
         {"headers": {"x-side": "there"}},
         (Look("a", ROOT), Look("b", TAKEN)),
     ),
+    "users of the first": (
+        "apart",
+        APART,
+        {"headers": {"x-users": "first"}},
+        (
+            Look("ca", TAKEN),
+            Look("e", ROOT),
+            Look("b", ("v2", "v3")),
+            Look("d", refused=True),
+            Look("", ("v3",), finding=SWAPPED),
+        ),
+    ),
+    "users of the second": (
+        "apart",
+        APART,
+        {"headers": {"x-users": "second"}},
+        (
+            Look("ce", ("v3",)),
+            Look("a", ROOT),
+            Look("b", ("v2", "v3")),
+            Look("d", refused=True),
+            Look("", TAKEN, finding=SWAPPED),
+        ),
+    ),
+    "users of neither": (
+        "apart",
+        "users of neither of two splits",
+        {},
+        (
+            Look("a", ROOT),
+            Look("a", refused=True),
+            *(Look("b", by, finding=EVERYBODY) for by in (TAKEN, ("v3",), ("v2", "v3"))),
+        ),
+    ),
+    "raw TCP": (
+        "raw",
+        "raw TCP to a root whose split has matches",
+        {"protocol": "tcp", "port": 9000},
+        (Look("a", ROOT), Look("b", TAKEN), Look("", (), finding="raw TCP gets nowhere")),
+    ),
     "Firefox": (
         "ab-example",
         AT_TOP,
@@ -97,7 +151,14 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
 }
 """By trial: the root, the question, what is sent, and how the readings look."""
 EXAMPLES = ("90 to 10", "Firefox", "another browser")
-PATHS = ("header on another path", "path alone", "another path")
+ABOUT = {"apart": "apart-2"}
+PATHS = (
+    "header on another path",
+    "method that is not listed",
+    "path alone",
+    "another path",
+    "another method",
+)
 
 
 def at_top(group: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +176,15 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
     scenario.provide()
     trials = [
-        Trial(name, of, call(root, **what), looks, ROOT, about=root, awaited=root == "awaited")
+        Trial(
+            name,
+            of,
+            call(root, **what),
+            looks,
+            ROOT,
+            ABOUT.get(root, root),
+            TAKEN if root == "awaited" else (),
+        )
         for name, (root, of, what, looks) in TRIALS.items()
     ]
     odd = Odd(
@@ -163,3 +232,20 @@ def test_what_becomes_of_the_examples_that_contradict_the_rest(
 ) -> None:
     effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
     verdict(judge.reading(effect, seen.about(*EXAMPLES), unrelated(seen)))
+
+
+@pytest.mark.requirement("split-two-splits-one-root")
+def test_what_becomes_of_two_splits_for_different_users(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
+    users = seen.about("users of the first", "users of the second", "users of neither")
+    verdict(judge.reading(effect, users, unrelated(seen)))
+
+
+@pytest.mark.requirement("split-unit-of-division")
+def test_where_raw_tcp_goes_that_has_nothing_to_match(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
+    verdict(judge.reading(effect, seen.about("raw TCP"), unrelated(seen)))

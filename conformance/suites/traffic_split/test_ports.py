@@ -33,6 +33,11 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
         "twin 8080": call("twin", size),
         "twin 9090": call("twin", size, 9090),
         "hollow": call("hollow", size),
+        "halved 9090": Division(
+            scenario.call("main/client", "main/halved", requests=1000, port=9090), frozenset({"v1"})
+        ),
+        # Which of its ports a backend takes part on shows where it has some of them.
+        "halved 8080": Division(scenario.call("main/client", "main/halved", requests=1000), both),
     }
     servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
     found = scenario.effects(list(divisions.values()), "split.yaml", servers=servers)
@@ -43,8 +48,14 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything(
     effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    before, sample, settling = effects["number"]
-    verdict(judge.everything_reaches(before, sample, "v2", settling))
+    number, lacking, shared = (effects[name] for name in ("number", "halved 9090", "halved 8080"))
+    verdict(
+        judge.all_of(
+            no_port_shared=judge.everything_reaches(*number[:2], "v2", number.settling),
+            the_port_that_one_lacks=judge.everything_reaches(*lacking[:2], "v1", lacking.settling),
+            the_port_of_both=judge.nothing_reaches(*shared[:2], "v3", shared.settling),
+        )
+    )
 
 
 @pytest.mark.requirement("split-multi-port")

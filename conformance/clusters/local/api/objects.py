@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from conformance import yaml_text
 from conformance.clusters.local.api.admission import Admission
 from conformance.clusters.local.api.authority import RBAC
 from conformance.clusters.local.api.conversion import Conversion
@@ -199,7 +200,7 @@ def _decoded(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return yaml.safe_load(text)
+        return yaml_text.load(text)
     except yaml.YAMLError as error:
         raise Refusal(400, f"the body is neither JSON nor YAML: {error}") from error
 

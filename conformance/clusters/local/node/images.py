@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import sys
 from collections.abc import Mapping
@@ -36,6 +37,14 @@ def environment_of(image: str) -> Mapping[str, str]:
 def code() -> Path:
     """The directory that holds the package of the reference mesh."""
     return Path(reference.__path__[0]).resolve().parent
+
+
+def prepare() -> None:
+    """Compile what containers import, as the image's build does: they cannot, for their code is read-only.
+
+    Where nobody may write beside the code it is compiled at each start of a container.
+    """
+    compileall.compile_dir(str(code() / reference.__name__), quiet=2)
 
 
 def needed() -> list[Path]:

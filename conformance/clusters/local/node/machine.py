@@ -41,7 +41,7 @@ class Machine:
         self._network = Network()
         self._firewall = Firewall()
         self._pods: dict[tuple[str, str], Pod] = {}
-        self._names: Sequence[HostName] = ()
+        self._names: tuple[HostName, ...] = ()
 
     async def start(self) -> None:
         """Make the bridge, and what pods are made from. Raises NodeError when the machine cannot."""
@@ -96,7 +96,7 @@ class Machine:
 
     async def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
         """Let these addresses and names lead where they say. Raises NodeError."""
-        if names != self._names:
+        if tuple(names) != self._names:
             self._names = tuple(names)
             for pod in self._pods.values():
                 pod.know(self._names)

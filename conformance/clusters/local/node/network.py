@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import os
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/16")
 # neighbour: for seconds, or most of a minute.
 _HARDWARE_ADDRESS = "02:00:0a:f4:00:01"
 
+_MOST_PODS = 4096
 _ON_LINK = 4
 _LOOPBACK = 1
 _SYSCTL = Path("/proc/sys/net")
@@ -57,7 +59,8 @@ class Addresses:
     """Addresses of pods; one that was given back is the last to be given out again."""
 
     def __init__(self) -> None:
-        self._free = [str(address) for address in POD_RANGE.hosts() if str(address) != NODE_ADDRESS][:4096]
+        usable = (str(address) for address in POD_RANGE.hosts())
+        self._free = list(islice((address for address in usable if address != NODE_ADDRESS), _MOST_PODS))
         self._free.reverse()
 
     def take(self) -> str:

@@ -1,0 +1,17 @@
+"""What may have been meant by a name that is not known: for messages about typing errors."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+_FEW = 12
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest that is known, or all if there are few."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; there are: {', '.join(names)}" if 0 < len(names) <= _FEW else ""

@@ -1,0 +1,71 @@
+"""Targets and route groups of one name in two namespaces are two of each: what is granted here stays so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "common/twin-targets", arena=("access", "peer", "outside"), groups=("access", "specs")
+)
+
+SERVERS = ("access/server", "outside/outsider")
+CALLS = {
+    "granted here": ("alpha", "/here"),
+    "granted there": ("alpha", "/there"),
+    "third": ("beta", "/third"),
+    "fourth": ("gamma", "/fourth"),
+}
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What may be called with both, when theirs are the newest, and when theirs are gone."""
+
+    both: Table
+    edited: Table
+    deleted: Table
+
+
+def asks(scenario: Scenario, *granted: str) -> list[Ask]:
+    """Every call, some of them granted; the twin shows that the others could be made at all."""
+    return [
+        scenario.ask(name, f"access/{client}", "access/server", granted=name in granted, path=path)
+        for name, (client, path) in CALLS.items()
+    ]
+
+
+@driven
+def steps(scenario: Scenario) -> Steps:
+    # Asked as granted, so that the grants of an earlier scenario are waited out.
+    before = scenario.before(asks(scenario, *CALLS), SERVERS)
+    scenario.apply("1-theirs.yaml")
+    wanted = ["granted here"]
+    both = scenario.access(asks(scenario, *wanted), "2-ours.yaml", servers=SERVERS, before=before)
+    # Each of the later grants shows that what was done to theirs has been taken up.
+    wanted.append("third")
+    edited = scenario.access(asks(scenario, *wanted), "3-theirs-edited.yaml", servers=SERVERS, before=before)
+    scenario.delete("1-theirs.yaml")
+    wanted.append("fourth")
+    deleted = scenario.access(asks(scenario, *wanted), "4-after.yaml", servers=SERVERS, before=before)
+    return Steps(both, edited, deleted)
+
+
+@pytest.mark.requirement("common-crds-are-namespaced")
+def test_targets_of_one_name_in_two_namespaces_hold_side_by_side(
+    steps: Steps, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(
+        judge.all_of(
+            both=judge.access(*steps.both.pick()),
+            edited=judge.access(*steps.edited.pick()),
+            deleted=judge.access(*steps.deleted.pick()),
+        )
+    )

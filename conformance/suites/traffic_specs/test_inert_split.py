@@ -1,0 +1,54 @@
+"""A split without conditions is for all requests, whatever route groups are called like it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-specs/inert-split", arena=("main",), groups=("split", "specs"))
+
+SERVERS = ["main/v1", "main/v2", "main/v3"]
+FEW = 200
+
+
+@dataclass(frozen=True)
+class Taken:
+    """By the split without conditions before and beside the groups, and by one that shows they were seen."""
+
+    alone: Effect
+    seen: Effect
+    beside: Effect
+
+
+@driven
+def taken(scenario: Scenario) -> Taken:
+    scenario.provide()
+    all_requests, some = (
+        Division(scenario.call("main/client", f"main/{root}", requests=FEW), frozenset({server}))
+        for root, server in (("for-all", "v2"), ("on-condition", "v3"))
+    )
+    (alone,) = scenario.effects([all_requests], "1-split.yaml", servers=SERVERS)
+    (seen,) = scenario.effects([some], "2-groups.yaml", servers=SERVERS)
+    (beside,) = scenario.samples([all_requests], [alone.before], SERVERS)
+    return Taken(alone, seen, beside)
+
+
+@pytest.mark.requirement("http-group-inert-alone")
+def test_groups_that_no_split_refers_to_change_no_distribution(
+    taken: Taken, verdict: Callable[[Judgement], None]
+) -> None:
+    alone = judge.everything_reaches(*taken.alone[:2], "v2", taken.alone.settling)
+    seen = judge.everything_reaches(*taken.seen[:2], "v3", taken.seen.settling)
+    if not (alone.passed and seen.passed):
+        # Splits that do not hold at all are for the requirements of splits to fail.
+        verdict(judge.inconclusive(f"no distribution to change: {alone.summary}; {seen.summary}"))
+        return
+    beside = judge.everything_reaches(*taken.beside[:2], "v2", taken.beside.settling)
+    verdict(judge.all_of(alone=alone, seen=seen, beside=beside))

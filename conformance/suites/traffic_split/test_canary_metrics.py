@@ -1,0 +1,90 @@
+"""Half-way through a rollout the counts of each backend tell that the new version fails, the old one not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Scenario
+from conformance.drive.traffic import Manner
+from conformance.evidence import ApiRead, Traffic
+from conformance.judge.metrics import shown_so_far, shown_window_s
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-split/canary-metrics", arena=("metrics",), groups=("metrics", "split")
+)
+
+OLD, NEW = "mid", "server"
+SERVERS = [f"metrics/{OLD}", f"metrics/{NEW}"]
+RATES = {OLD: 0.0, NEW: 0.5}
+"""Each second request is to fail where the new version answers it."""
+FAILING = {"x-probe-status": "500", "x-probe-at": NEW}
+RATE_PER_S = 150.0
+ENOUGH = 400
+"""Requests shown of each backend: the rate of so many is off by ten points once in 15,000 times."""
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """What each backend showed before and under traffic of which half was to fail at the new version."""
+
+    before: dict[str, ApiRead]
+    reads: dict[str, ApiRead]
+    traffic: list[Traffic]
+
+
+@driven
+def rolled(scenario: Scenario) -> Rolled:
+    scenario.provide()
+    delay_s = scenario.profile.metrics.delay_s
+    seen = reads(scenario)
+    window_s = max(shown_window_s(one) for one in seen.values())
+    scenario.until(
+        lambda: not any(shown_so_far(one) for one in reads(scenario).values()),
+        "earlier traffic has left the window",
+        within_s=window_s + delay_s,
+    )
+    before = reads(scenario)
+    scenario.apply("split.yaml")
+    # Until it is in force the old version answers all, and fails in nothing: the rates are the same.
+    within_s = scenario.profile.converge.within_s + window_s + delay_s
+    calls = [
+        scenario.call("metrics/client", "metrics/rolled", headers=headers, requests=ENOUGH)
+        for headers in ({}, FAILING)
+    ]
+    with ExitStack() as stack:
+        loads = [
+            stack.enter_context(
+                scenario.driver.start(
+                    call, Manner(), rate_per_s=RATE_PER_S, duration_s=scenario.lasting_s(0, within_s)
+                )
+            )
+            for call in calls
+        ]
+
+        def enough() -> bool:
+            nonlocal seen
+            seen = reads(scenario)
+            return all(shown_so_far(one) >= ENOUGH for one in seen.values())
+
+        scenario.until(enough, "the traffic of both backends shows in TrafficMetrics", within_s=within_s)
+        traffic = [load.stop(ledgers=SERVERS) for load in loads]
+    return Rolled(before, seen, traffic)
+
+
+def reads(scenario: Scenario) -> dict[str, ApiRead]:
+    namespace = scenario.arena.namespace("metrics")
+    return {name: scenario.reader.metrics(namespace, "deployments", name) for name in (OLD, NEW)}
+
+
+@pytest.mark.requirement("interact-canary-rollout")
+def test_the_counts_of_each_backend_tell_that_the_new_version_fails(
+    rolled: Rolled, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.error_rates(rolled.before, rolled.reads, RATES, rolled.traffic))

@@ -1,0 +1,77 @@
+"""A split that is given another root leaves its former one, and one of two on a root outlives the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/moved", arena=("main",), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3"]
+FEW = 300
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What each step brings about.
+
+    ``taken`` says when the second split of the root was taken up, ``deleted`` when the end of the first was:
+    where the second one won at once, nothing changes at the root itself.
+    """
+
+    made: Effect
+    reached: Effect
+    left: Effect
+    taken: Effect
+    deleted: Effect
+    outlived: Effect
+
+
+@driven
+def moves(scenario: Scenario) -> Moves:
+    scenario.provide()
+
+    def to(root: str, server: str) -> Division:
+        return Division(scenario.call("main/client", f"main/{root}", requests=FEW), frozenset({server}))
+
+    (made,) = scenario.effects([to("left", "v2")], "1-left.yaml", servers=SERVERS)
+    reached, left = scenario.effects(
+        [to("reached", "v2"), to("left", "v1")], "2-reached.yaml", servers=SERVERS
+    )
+    # What becomes of a root with two splits is open; what is left when one of them goes is not.
+    (taken,) = scenario.effects([to("beside", "v2")], "3-twin.yaml", servers=SERVERS)
+    scenario.delete("2-reached.yaml")
+    (deleted,) = scenario.effects([to("left", "v3")], "4-after.yaml", servers=SERVERS)
+    (outlived,) = scenario.samples([to("reached", "v3")], [reached.sample], SERVERS)
+    return Moves(made, reached, left, taken, deleted, outlived)
+
+
+@pytest.mark.requirement("common-dynamic-reconfiguration")
+def test_a_split_that_is_given_another_root_leaves_the_former_one(
+    moves: Moves, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(
+        judge.all_of(
+            made=judge.everything_reaches(*moves.made[:2], "v2", moves.made.settling),
+            reached=judge.everything_reaches(*moves.reached[:2], "v2", moves.reached.settling),
+            left=judge.everything_reaches(*moves.left[:2], "v1", moves.left.settling),
+        )
+    )
+
+
+@pytest.mark.requirement("common-dynamic-reconfiguration")
+def test_a_split_outlives_another_one_of_its_root(moves: Moves, verdict: Callable[[Judgement], None]) -> None:
+    verdict(
+        judge.all_of(
+            taken=judge.everything_reaches(*moves.taken[:2], "v2", moves.taken.settling),
+            deleted=judge.everything_reaches(*moves.deleted[:2], "v3", moves.deleted.settling),
+            outlived=judge.everything_reaches(*moves.outlived[:2], "v3", moves.outlived.settling),
+        )
+    )

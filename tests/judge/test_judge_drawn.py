@@ -1,0 +1,35 @@
+"""Whatever weights are drawn, what was seen before them is told from what they ask for."""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+from judge_evidence import traffic
+
+from conformance import judge
+from conformance.evidence import Settling
+from conformance.judge.statistics import LEAST, sample_size
+from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
+
+UNTOLD = "cannot be told from no mesh"
+
+
+def judged(weights: dict[str, int], first: str) -> str:
+    before = traffic({first: 60}, connections=20, uniform_connections=20, fresh=False)
+    size = max(sample_size(weights, TRIALS), LEAST)
+    total = sum(weights.values())
+    seen = {name: round(size * weight / total) for name, weight in weights.items() if weight}
+    sample = traffic(seen, connections=20, fresh=False)
+    return judge.shares(before, sample, weights, Settling("shares", 8.0, 0.1), parts=TRIALS).summary
+
+
+@given(vectors())
+@example({"v1": 0, "v2": 0, "v3": 1, "client-b": 0, "fifth": 5})
+@example({"v1": 5, "v2": 0, "v3": 0, "client-b": 0, "fifth": 5})
+@example({"v1": 0, "v2": 0, "v3": 0, "client-b": 0, "fifth": 1})
+@example({"v1": 1})
+def test_all_that_are_drawn_can_be_told(weights: dict[str, int]) -> None:
+    assert UNTOLD not in judged(weights, holder(weights))
+
+
+def test_hardly_anything_for_others_could_not_be_told() -> None:
+    assert UNTOLD in judged({"v3": 1, "fifth": 5}, "fifth")
