@@ -58,7 +58,8 @@ class Arena:
     api_versions: Mapping[str, str]
     """SMI group (short name) → version that the arena's own objects are written in."""
     _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
-    _prepared: set[str] = field(default_factory=set)
+    _prepared: dict[str, float] = field(default_factory=dict)
+    """Part → when it was made, on the waiter's clock."""
 
     def namespace(self, part: str) -> str:
         """The namespace of a part (``main``) in this run."""
@@ -67,7 +68,7 @@ class Arena:
     def prepare(self, parts: Iterable[str]) -> None:
         """Create the parts that are not there yet, without waiting for their pods."""
         missing = [part for part in parts if part not in self._prepared]
-        self._prepared.update(missing)
+        self._prepared.update(dict.fromkeys(missing, self.waiter.clock.now()))
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix="arena") as pool:
             # Pods come last, of all parts: a sidecar that starts when all services are there is told of them
             # once, and not of one after the other.
@@ -143,22 +144,27 @@ class Arena:
     def ready(self, parts: Iterable[str]) -> None:
         """Wait until the pods of these parts are ready, and make sure that those who should have joined did.
 
-        Raises NotReady with what is known about the pods that are not.
+        Pods have three minutes from when they were made. What was not ready by then is looked at once more
+        by each scenario that needs it, and not waited for again. Raises NotReady with what is known about the
+        pods that are not.
         """
         for part in parts:
             if part in self._pods:
                 continue
             self.prepare([part])
             namespace = self.namespace(part)
+            because = f"pods of {namespace} ready"
+            gone = self.waiter.clock.now() - self._prepared[part]
             try:
                 pods, _ = self.waiter.until(
                     partial(self._ready_pods, namespace),
-                    within=READY_WITHIN_S,
-                    because=f"pods of {namespace} ready",
+                    within=max(READY_WITHIN_S - gone, 0.0),
+                    because=because,
                     longest_pause=0.1,
                 )
             except NotSeen as error:
-                raise NotReady(f"{error}; {self._unready(namespace)}") from error
+                late = NotSeen(because, READY_WITHIN_S)
+                raise NotReady(f"{late}; {self._unready(namespace)}") from error
             self._check_joined(part, pods)
             self._pods[part] = {pod.workload: pod for pod in map(_pod, pods)}
 
@@ -302,4 +308,8 @@ def _problem(pod: Object) -> str:
             return f"pod {pod['metadata']['name']}: {one['name']}: {waiting.get('reason')}{message}"
         if not one.get("ready") and "running" in one.get("state", {}):
             return f"pod {pod['metadata']['name']}: {one['name']} runs but is not ready"
-    return f"pod {pod['metadata']['name']}: {status.get('phase', 'unknown')}"
+    # Such as that no node takes the pod, and why.
+    conditions = status.get("conditions", [])
+    told = [one["message"] for one in conditions if one["status"] == "False" and one.get("message")]
+    why = f" ({told[0][:200]})" if told else ""
+    return f"pod {pod['metadata']['name']}: {status.get('phase', 'unknown')}{why}"

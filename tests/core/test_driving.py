@@ -78,12 +78,19 @@ class TestTheArena:
     @pytest.mark.parametrize(
         ("status", "message"),
         [
-            ({"phase": "Pending"}, "pod peer: Pending"),
+            ({"phase": "Pending"}, "pod peer: Pending$"),
+            (
+                {
+                    "phase": "Pending",
+                    "conditions": [{"type": "PodScheduled", "status": "False", "message": "0/1 nodes"}],
+                },
+                r"pod peer: Pending \(0/1 nodes\)",
+            ),
             (containers({"waiting": {"reason": "ErrImagePull"}}), "pod peer: probe: ErrImagePull"),
             (containers({"terminated": {"reason": "Error", "message": "no"}}), r"probe: Error \(no\)"),
             (containers({"running": {}}), "pod peer: probe runs but is not ready"),
         ],
-        ids=["pending", "waiting", "terminated", "unready"],
+        ids=["pending", "unscheduled", "waiting", "terminated", "unready"],
     )
     def test_says_why_a_pod_is_not_ready(
         self,
@@ -98,6 +105,21 @@ class TestTheArena:
         cluster.objects["Pod", "smi-peer-r1", "peer"]["status"] = status
         with pytest.raises(NotReady, match=message):
             arena.ready(["peer"])
+
+    def test_looks_once_more_at_pods_that_were_late_and_waits_no_longer(
+        self, arena: Arena, cluster: FakeCluster, session: Session
+    ) -> None:
+        begun = session.clock.now()
+        arena.prepare(["peer"])
+        pod = cluster.objects["Pod", "smi-peer-r1", "peer"]
+        ready, pod["status"] = pod["status"], {"phase": "Pending"}
+        for _ in range(2):
+            with pytest.raises(NotReady, match="not seen within 180 s"):
+                arena.ready(["peer"])
+            assert 180 <= session.clock.now() - begun < 182
+        pod["status"] = ready
+        arena.ready(["peer"])
+        assert session.clock.now() - begun < 182
 
     def test_says_where_to_look_when_there_are_no_pods(
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch

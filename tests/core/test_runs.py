@@ -63,6 +63,9 @@ class TestAWholeRun:
         for record in observed:
             readings = [one for test in record.tests for one in test.readings]
             assert sorted(one.question for one in readings) == sorted(record.readings), record.id
+            for test in record.tests:
+                asked = [one.question for one in test.readings]
+                assert asked == [one for one in record.readings if one in asked], test.title
             assert not any(one.finding for one in readings), record.id
         zeros = next(one for one in observed if one.id == "split-all-weights-zero")
         assert [one.letter for one in zeros.tests[0].readings] == ["a", "a", "a"]
@@ -424,6 +427,14 @@ class TestAClusterThatIsNotReady:
         summary = bench.record(ZERO).tests[0].summary
         assert summary.startswith("NotReady: not seen within 2 s: pods of smi-main-r1 ready; pod ")
         assert bench.cluster.objects == {}
+
+    def test_waits_once_for_pods_that_do_not_get_ready(
+        self, bench: Bench, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arena, "READY_WITHIN_S", 100.0)
+        bench.cluster.ready = False
+        assert bench.run("-k", "zero_weight or weighted_distribution or single_backend") == 2
+        assert 100 <= bench.report.timing.total_s < 110
 
     def test_has_pods_that_do_not_join(self, bench: Bench) -> None:
         bench.profile.write_text(bench.profile.read_text().replace("sidecar: false", "sidecar: true"))
