@@ -146,6 +146,16 @@ class Attempt:
     def accepted(self) -> bool:
         return self.status == 201
 
+    @property
+    def refused(self) -> bool:
+        """Whether the document was refused for what it says.
+
+        400 and 422 are the API server's own judgement (Kubernetes API conventions, HTTP status codes), 403 is
+        what an admission webhook may choose. That a client may not create such objects at all is 403 too;
+        documents that are accepted rule it out.
+        """
+        return self.status in {400, 403, 422}
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

@@ -18,9 +18,6 @@ T = TypeVar("T")
 REQUESTS = 120
 """Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
 
-_REFUSED = frozenset({400, 403, 422})
-"""How the API server, or a webhook that it asks, refuses an object for what it says (`judge.admission`)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -198,9 +195,10 @@ def _edited(scenario: Scenario, item: Object) -> Attempt | None:
     try:
         scenario.apply_objects([item])
     except Refused as error:
-        if error.status not in _REFUSED:
+        tried = Attempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
+        if not tried.refused:
             raise
-        return Attempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
+        return tried
     return None
 
 
@@ -224,7 +222,7 @@ def _created(scenario: Scenario, item: Object, name: str) -> Attempt:
     made = attempt(scenario.cluster, item, name, "either", RELAXED)
     if made.accepted:
         scenario.applied.append(dict(item))
-    elif made.status not in _REFUSED:
+    elif not made.refused:
         raise ClusterError(f"{item['kind']} {name} was not created: {made.message} (HTTP {made.status})")
     return made
 

@@ -9,11 +9,6 @@ from conformance.judge.registry import judge
 from conformance.judge.words import listed, sentences, several
 from conformance.verdict import Judgement, Reading, Verdict
 
-REFUSED = frozenset({400, 403, 422})
-"""How the API server refuses a document for what it says: 400 and 422 by its own judgement (Kubernetes API
-conventions, HTTP status codes), 403 where an admission webhook chooses that. That a client may not create
-such objects at all is 403 too; documents that are accepted rule it out."""
-
 FORMS = "form of header filters"
 """The question that `header_form` is about, in the catalogue's words."""
 
@@ -38,7 +33,7 @@ def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judg
             hint="compare the schema of the CRD with the reference CRD of the specification",
         )
     unsound = [one.name for one in repaired if not one.accepted]
-    odd = [f"{_named(one)} (HTTP {one.status})" for one in required if one.status not in REFUSED]
+    odd = [f"{_named(one)} (HTTP {one.status})" for one in required if not one.refused]
     if not required or not repaired or unsound or odd:
         return Judgement(
             Verdict.INCONCLUSIVE,

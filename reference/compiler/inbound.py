@@ -36,12 +36,12 @@ def inbound_name(port: int) -> str:
 def inbound_of(mesh: Mesh, workload: Workload, xds_directory: str) -> Inbound:
     """Compile the inbound half of a workload; of one that the mesh does not know all ports are closed."""
     pod = mesh.pods.get((workload.namespace, workload.name))
-    permissive = workload.namespace in mesh.permissive
     granted = () if pod is None else access.grants(mesh, pod)
+    enforced = None if workload.namespace in mesh.permissive else granted
     ports = {} if pod is None else listening_ports(mesh, pod)
-    writer = _Writer(xds_directory, None if permissive else granted)
+    writer = _Writer(xds_directory, enforced)
     clusters = [envoy.static_cluster(inbound_name(port), ("127.0.0.1", port)) for port in ports]
-    datagrams = [] if pod is None else list(datagrams_of(mesh, pod, None if permissive else granted))
+    datagrams = [] if pod is None else list(datagrams_of(mesh, pod, enforced))
     return Inbound(
         listeners=(
             _listener([*writer.declared(ports), *writer.undeclared(ports)]),

@@ -102,11 +102,15 @@ def _cluster_addresses_only(world: World) -> World:
     return with_slices(world, empty)
 
 
-def _ports_by_name(world: World) -> World:
-    services = {
+def _copied_services(world: World) -> dict[Name, dict[str, Any]]:
+    return {
         (namespace_of(service), name_of(service)): copy.deepcopy(dict(service))
         for service in world.of("services")
     }
+
+
+def _ports_by_name(world: World) -> World:
+    services = _copied_services(world)
     for split in world.of("trafficsplits"):
         root = services.get(root_of(split))
         numbers = {port.get("name"): port["port"] for port in root["spec"]["ports"]} if root else {}
@@ -118,10 +122,7 @@ def _ports_by_name(world: World) -> World:
 
 def _any_port_suffices(world: World) -> World:
     """A backend that has one port of its root takes part on all of them, and leads nowhere on the others."""
-    services = {
-        (namespace_of(service), name_of(service)): copy.deepcopy(dict(service))
-        for service in world.of("services")
-    }
+    services = _copied_services(world)
     for split in world.of("trafficsplits"):
         root = services.get(root_of(split))
         for backend in backends_of(split):
