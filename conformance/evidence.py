@@ -11,8 +11,8 @@ from typing import Any, Literal
 class Call:
     """What a client was told to send: one kind of request, as often as ``requests`` says.
 
-    ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge), grpc, tcp or udp. Calls of
-    gRPC are always made by POST.
+    ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge), grpc, tcp, udp, or greeting
+    (tcp, where the server speaks first). Calls of gRPC are always made by POST.
     """
 
     client: str
@@ -29,6 +29,7 @@ class Call:
             "http": f"{self.method} {self.path}",
             "http2": f"HTTP/2 {self.method} {self.path}",
             "grpc": f"gRPC {self.path}",
+            "greeting": "tcp, server first",
         }.get(self.protocol, self.protocol)
         headers = "".join(f" {name}: {value}" for name, value in self.headers.items())
         return f"{self.client} → {self.host}:{self.port} {what}{headers}"

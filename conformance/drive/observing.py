@@ -9,7 +9,16 @@ from typing import Any, Generic, TypeVar
 from conformance.clusters import ClusterError, Object, Refused
 from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
 from conformance.drive.manifests import load
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Ask, Division, Effect, Scenario, Table
+from conformance.drive.scenario import (
+    PEEK_REQUESTS,
+    POLL,
+    POLL_REQUESTS,
+    Ask,
+    Division,
+    Effect,
+    Scenario,
+    Table,
+)
 from conformance.drive.traffic import Manner
 from conformance.evidence import Attempt, Call, Look, Question, Traffic
 
@@ -25,9 +34,10 @@ class Trial:
 
     ``usual`` are those who answer without the object in question, nobody where there are none; None where it
     is open who would. ``about`` is the name of that object: where the API server refuses it, nothing is sent.
-    ``awaited`` are those who answer sooner or later. ``manner`` is how the sample is sent, over the profile's
-    stable window unless it is given. ``field`` is the path of the field in question, where that is one which
-    the object's version does not define. ``early``: the sample is drawn before the late files are applied.
+    ``awaited`` are those who answer sooner or later, ``leaving`` those who cease to. ``manner`` is how the
+    sample is sent, over the profile's stable window unless it is given. ``field`` is the path of the field in
+    question, where that is one which the object's version does not define. ``early``: the sample is drawn
+    before the late files are applied.
     """
 
     name: str
@@ -37,6 +47,7 @@ class Trial:
     usual: tuple[str, ...] | None
     about: str = ""
     awaited: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
     manner: Manner | None = None
     field: str = ""
     early: bool = False
@@ -118,7 +129,8 @@ def _tried(
     and waited for: what a client's mesh makes of the odd objects is there by then, whatever it is. Each trial
     is spread over the profile's stable window.
     """
-    polled = scenario.driver.send(_polls(odd.trials), POLL, ledgers=odd.servers)
+    calls = [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in odd.trials]
+    polled = scenario.driver.send(calls, POLL, ledgers=odd.servers)
     before = [next((one for one in earlier if one.call == now.call), now) for now in polled]
     refused = _apply(scenario, odd.files)
     scenario.apply_objects(odd.written)
@@ -147,10 +159,6 @@ def _tried(
         )
         for one, earlier in zip(odd.trials, before, strict=True)
     }
-
-
-def _polls(trials: Sequence[Trial]) -> list[Call]:
-    return [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in trials]
 
 
 def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
@@ -228,8 +236,8 @@ def _created(scenario: Scenario, item: Object, name: str) -> Attempt:
 
 
 def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
-    """Wait until two polls in a row look the same, and what is awaited has come."""
-    calls = _polls(trials)
+    """Wait until two polls in a row look the same, and those who are to come and to go have done so."""
+    calls = [replace(one.call, requests=min(PEEK_REQUESTS, one.call.requests)) for one in trials]
     last: list[tuple[frozenset[str], bool]] = []
 
     def still() -> bool:
@@ -239,7 +247,7 @@ def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
         waiting = [
             one
             for one, traffic in zip(trials, sent, strict=True)
-            if not set(one.awaited) <= set(traffic.answered)
+            if not set(one.awaited) <= set(traffic.answered) or set(one.leaving) & set(traffic.answered)
         ]
         return same and not waiting
 

@@ -21,8 +21,12 @@ from conformance.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traff
 from conformance.profiles import Profile
 
 POLL = Manner(per_connection=3, concurrency=20)
-"""Polling while waiting: sixty requests on twenty connections."""
+"""Polling while waiting: sixty requests on twenty connections, or as many in proportion."""
 POLL_REQUESTS = 60
+PEEK_REQUESTS = 15
+"""Of a poll that is to show no more than that something is not there yet."""
+LATE_REQUESTS = 500
+"""Of what did not come about in time, which fails whatever its shares are: enough to show what is there."""
 
 SERVICES = "services.yaml"
 """The file of a scenario's folder with the services that it adds to the arena."""
@@ -257,25 +261,35 @@ class Scenario:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
         Failed requests never are. Each call has a settling of its own, which ``what`` says in words: one that
-        never comes about says nothing of the others. Returns the last poll as well, with what the ledgers of
-        the given workloads hold of it.
+        never comes about says nothing of the others. Once a poll showed that something is not there yet the
+        next ones are small, until one shows nothing of that kind; what is seen then counts if a whole poll
+        shows it as well. Returns the last whole poll, too, with what the ledgers of the given workloads hold
+        of it.
         """
-        polls = [replace(call, requests=POLL_REQUESTS) for call in calls]
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
         since: list[float | None] = [None for _ in calls]
         last: list[Traffic] = []
+        whole, held = False, True
 
         def check() -> bool:
-            last[:] = self.driver.send(polls, POLL, ledgers=ledgers)
+            nonlocal whole, held
+            whole = held
+            requests = POLL_REQUESTS if whole else PEEK_REQUESTS
+            polls = [replace(call, requests=requests) for call in calls]
+            last[:] = self.driver.send(polls, POLL, ledgers=ledgers if whole else ())
             elapsed = round(self.waiter.clock.now() - start, 3)
             for position, one in enumerate(last):
                 if one.failures or one.answers != one.sent or not by(position, one):
                     since[position] = None
                 elif since[position] is None:
                     since[position] = elapsed
-            return None not in since
+            held = None not in since
+            return whole and held
 
         self.until(check, "; ".join(dict.fromkeys(what)))
+        if not whole:
+            held = True
+            check()
         return [Settling(words, within, took) for words, took in zip(what, since, strict=True)], last
 
     def effects(self, wanted: Sequence[Division], *names: str, servers: Iterable[str]) -> list[Effect]:
@@ -317,7 +331,10 @@ class Scenario:
     def samples(
         self, wanted: Sequence[Division], before: Sequence[Traffic], servers: Iterable[str]
     ) -> list[Effect]:
-        """The second half of `effects`, for a change that has been made already."""
+        """The second half of `effects`, for a change that has been made already.
+
+        Where it does not show in time the sample is a small one.
+        """
         ledgers = list(servers)
         settlings, last = self.until_answered(
             [one.call for one in wanted],
@@ -326,8 +343,10 @@ class Scenario:
         )
         drawn: list[Traffic] = []
         # One batch after the other: two at once would share a processor and a client's connections.
-        for one, poll in zip(wanted, last, strict=True):
-            drawn += self.driver.send([one.call], sampling(poll), ledgers=ledgers)
+        for one, poll, settling in zip(wanted, last, settlings, strict=True):
+            most = one.call.requests if settling.settled else LATE_REQUESTS
+            call = replace(one.call, requests=min(one.call.requests, most))
+            drawn += self.driver.send([call], sampling(poll), ledgers=ledgers)
         return [Effect(*each) for each in zip(before, drawn, settlings, strict=True)]
 
     def until_access(self, asks: Sequence[Ask]) -> dict[str, Settling]:

@@ -10,7 +10,14 @@ from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, with_routes
+from reference.faults.spoilers import (
+    SpoiltConfiguration,
+    SpoiltObjects,
+    SpoiltWorld,
+    service_of,
+    with_listeners,
+    with_routes,
+)
 from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, name_of, namespace_of
 
@@ -162,6 +169,31 @@ class _BackendsLookedUpOnce(SpoiltWorld):
         return world.replacing("trafficsplits", splits)
 
 
+class _EndpointsKept(SpoiltWorld):
+    """Keeps a backend as it was when it still had endpoints: those, and the service that selected them."""
+
+    def __init__(self) -> None:
+        super().__init__(self._spoilt)
+        self._last: dict[tuple[str, str], tuple[Object, list[Object]]] = {}
+
+    def _spoilt(self, world: World) -> World:
+        alive = addresses_by_service(world)
+        backends = {
+            name for split in world.of("trafficsplits") if _backends(split) for name in backends_of(split)
+        }
+        services = {(namespace_of(service), name_of(service)): service for service in world.of("services")}
+        slices: dict[tuple[str, str], list[Object]] = {}
+        for item in world.of("endpointslices"):
+            slices.setdefault(service_of(item), []).append(item)
+        for name in backends & services.keys():
+            if alive.get(name):
+                self._last[name] = (services[name], slices[name])
+            elif name in self._last:
+                services[name], slices[name] = self._last[name]
+        kept = world.replacing("services", services.values())
+        return kept.replacing("endpointslices", [one for each in slices.values() for one in each])
+
+
 def _called_like_its_root(split: dict[str, Any]) -> None:
     if _backends(split) and not split["spec"].get("service"):
         split["spec"]["service"] = name_of(split)
@@ -210,6 +242,16 @@ def _addresses_go_past(configuration: Configuration, world: World, workload: Wor
             host["routes"].append(envoy.route("past", envoy.ANYTHING, envoy.to_cluster(name)))
 
     return with_routes(configuration, "outbound|", edit)
+
+
+def _client_speaks_first(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Waits for a client's first bytes to tell what it speaks, before it connects to anybody."""
+
+    def edit(listener: JSON) -> None:
+        if listener["name"] == "outbound":
+            listener["listener_filters"].append(envoy.listener_filter_tls_inspector())
+
+    return with_listeners(configuration, edit)
 
 
 def _all_raw(service: dict[str, Any]) -> None:
@@ -308,6 +350,13 @@ FAULTS = (
         shows={"split-unavailable-backend": "backend whose service is made later: unacceptable"},
     ),
     Fault(
+        "split-endpoints-kept",
+        "A backend that loses all its endpoints keeps those that it had.",
+        frozenset(),
+        _EndpointsKept,
+        shows={"split-unavailable-backend": "backend whose endpoints go: unacceptable"},
+    ),
+    Fault(
         "split-called-like-its-root",
         "A split that names no root is taken for one of the service of its own name.",
         frozenset(),
@@ -350,5 +399,12 @@ FAULTS = (
         frozenset(),
         lambda: SpoiltObjects("services", _all_raw),
         shows={"split-unit-of-division": "one kept connection: b"},
+    ),
+    Fault(
+        "split-client-speaks-first",
+        "What a client says first is waited for, also where the server would.",
+        frozenset(),
+        lambda: SpoiltConfiguration(_client_speaks_first),
+        shows={"split-unit-of-division": "connections to a server that speaks first: unacceptable"},
     ),
 )

@@ -121,6 +121,14 @@ class TestTheArena:
         arena.ready(["peer"])
         assert session.clock.now() - begun < 182
 
+    def test_keeps_the_parts_that_are_still_needed_and_deletes_the_others(
+        self, arena: Arena, cluster: FakeCluster
+    ) -> None:
+        arena.ready(["main", "peer"])
+        arena.keep(["peer", "access"])
+        assert {name for kind, _, name in cluster.objects if kind == "Namespace"} == {"smi-peer-r1"}
+        assert arena.workloads("peer") == ["peer/peer"]
+
     def test_says_where_to_look_when_there_are_no_pods(
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -413,6 +421,57 @@ class TestAScenario:
         assert effect.before.reached.keys() == {"v2"}
         assert effect.settling.took_s is not None
 
+    @pytest.mark.parametrize(
+        ("shown", "sizes"),
+        [
+            ([True], [60]),
+            ([False, False, True, True], [60, 15, 15, 60]),
+            # What a small poll did not show, a whole one does.
+            ([False, True, False, False, True, True], [60, 15, 60, 15, 15, 60]),
+        ],
+    )
+    def test_looks_at_little_until_what_it_waits_for_shows_and_then_at_all(
+        self, scenario: Scenario, shown: list[bool], sizes: list[int]
+    ) -> None:
+        sent: list[tuple[int, bool]] = []
+
+        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+            sent.append((calls[0].requests, bool(ledgers)))
+            answered = {"v2": calls[0].requests} if shown[len(sent) - 1] else {"v1": calls[0].requests}
+            return [Traffic(one, one.requests, answered, {}, {}, {}, {}) for one in calls]
+
+        scenario.driver = cast(Driver, SimpleNamespace(send=send))
+        call = scenario.call("main/client", "main/going")
+        (settling,), (last,) = scenario.until_answered(
+            [call], lambda _, seen: set(seen.answered) == {"v2"}, ["v2"], ["main/v2"]
+        )
+        assert [size for size, _ in sent] == sizes
+        assert [ledgers for _, ledgers in sent] == [size == 60 for size in sizes]
+        assert last.sent == 60
+        assert settling.settled
+
+    @pytest.mark.parametrize("shows_late", [True, False])
+    def test_looks_at_all_once_more_where_nothing_came_in_time(
+        self, scenario: Scenario, shows_late: bool
+    ) -> None:
+        sent: list[int] = []
+
+        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+            sent.append(calls[0].requests)
+            there = shows_late and scenario.waiter.clock.now() - begun > 3
+            answered = {"v2" if there else "v1": calls[0].requests}
+            return [Traffic(one, one.requests, answered, {}, {}, {}, {}) for one in calls]
+
+        begun = scenario.waiter.clock.now()
+        scenario.driver = cast(Driver, SimpleNamespace(send=send))
+        call = scenario.call("main/client", "main/going")
+        (settling,), (last,) = scenario.until_answered(
+            [call], lambda _, seen: set(seen.answered) == {"v2"}, ["v2"]
+        )
+        assert (sent[0], *set(sent[1:-1]), sent[-1]) == (60, 15, 60)
+        assert last.answered == {"v2" if shows_late else "v1": 60}
+        assert settling.settled == shows_late
+
     @pytest.mark.parametrize("dead", [(0,), (1,), (0, 1), ()])
     def test_has_a_null_control_of_each_call_in_their_order(
         self, scenario: Scenario, dead: tuple[int, ...]
@@ -439,6 +498,15 @@ class TestAScenario:
         (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
         assert effect.settling == Settling("only v2 answer", 3.0, None)
         assert effect.sample.sent == 200
+
+    @pytest.mark.parametrize(("splits", "sent"), [(True, 2_000), (False, 500)])
+    def test_draws_no_large_sample_of_what_never_settled(
+        self, scenario: Scenario, cluster: FakeCluster, splits: bool, sent: int
+    ) -> None:
+        cluster.mesh.splits = splits
+        call = scenario.call("main/client", "main/going", requests=2_000)
+        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
+        assert effect.sample.sent == sent
 
     def test_waits_for_a_workload_that_must_show(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=10)

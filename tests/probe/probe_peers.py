@@ -26,6 +26,7 @@ class Probe:
     http: list[int]
     tcp: list[int]
     udp: list[int]
+    greeting: list[int]
 
     def open(self, request: dict[str, Any] | bytes) -> socket.socket:
         channel = socket.socket(socket.AF_UNIX)
@@ -71,7 +72,7 @@ def outcome(lines: list[dict[str, Any]]) -> Outcome:
 
 def start_probe(directory: Path, program: Path, name: str) -> Probe:
     control = str(directory / f"{name}.sock")
-    ports = [part for one in ("--http", "--http", "--tcp", "--udp") for part in (one, "0")]
+    ports = [part for one in ("--http", "--http", "--tcp", "--udp", "--greeting") for part in (one, "0")]
     with (directory / f"{name}.stderr").open("wb") as errors:
         process = subprocess.Popen(
             [*PYTHON, str(program), "serve", "--name", name, "--control", control, *ports],
@@ -80,7 +81,7 @@ def start_probe(directory: Path, program: Path, name: str) -> Probe:
         )
     assert process.stdout is not None
     said = json.loads(process.stdout.readline())
-    return Probe(name, process, control, said["http"], said["tcp"], said["udp"])
+    return Probe(name, process, control, *(said[each] for each in ("http", "tcp", "udp", "greeting")))
 
 
 def stop_probe(probe: Probe) -> int:

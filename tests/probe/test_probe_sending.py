@@ -23,7 +23,8 @@ def named(port: int, **changes: Any) -> tuple[str, dict[str, Any]]:
 
 
 def ports(server: Probe, protocol: str) -> int:
-    return {"tcp": server.tcp, "udp": server.udp}.get(protocol, server.http)[0]
+    raw = {"tcp": server.tcp, "udp": server.udp, "greeting": server.greeting}
+    return raw.get(protocol, server.http)[0]
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp", "udp"])
@@ -43,6 +44,42 @@ def test_each_request_is_observed_once_and_is_in_the_ledger(
     ledger = server.ledger(name, indices=True)["batches"][name]
     assert (ledger["count"], ledger["hits"], ledger["indices"]) == (450, 450, [[0, 449]])
     assert len(ledger["entries"]) == 200
+
+
+def test_a_server_that_speaks_first_is_listened_to_first(client: Probe, server: Probe) -> None:
+    name, one = named(server.greeting[0], protocol="greeting", concurrency=8)
+    found = client.run({**one, "requests": 450})
+    assert found.end["complete"]
+    assert Counter(found.column("server", name)) == {"v1": 450}
+    assert Counter(found.column("failure", name)) == {None: 450}
+    assert len(set(found.column("connection", name))) == 450
+    ledger = server.ledger(name, indices=True)["batches"][name]
+    assert (ledger["count"], ledger["hits"], ledger["indices"]) == (450, 450, [[0, 449]])
+
+
+@pytest.mark.parametrize(
+    ("greeting", "failure"),
+    [
+        (b"", "timeout"),
+        (b'{"server":"v1",', "timeout"),
+        (b"220 mail.example.org ESMTP\r\n", "protocol"),
+        (b'{"server":"v1","port":1,"nonce":""}\nand more', "protocol"),
+        (b"x" * 100_000, "protocol"),
+        (b"\x15\x03\x03\x00\x02\x02\x28\n", "tls"),
+        (b'{"server":"v1","port":1,"nonce":""}\n', "timeout"),
+    ],
+    ids=["none", "half", "another", "more", "endless", "TLS", "silence after it"],
+)
+def test_a_greeting_that_is_none_is_a_failure(client: Probe, greeting: bytes, failure: str) -> None:
+    def greet(made: socket.socket, seen: Peer) -> None:
+        made.sendall(greeting)
+        while read := made.recv(65536):
+            seen.heads.append(read.decode())
+
+    with peer(greet) as seen:
+        found = client.run(batch(seen.port, protocol="greeting", timeout_s=0.2))
+    assert found.column("failure") == [failure]
+    assert seen.heads == (["b.0\n"] if greeting.endswith(b"}\n") else [])
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2"])

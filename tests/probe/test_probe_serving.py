@@ -195,6 +195,18 @@ def test_tcp_lines_are_answered_by_who_answers_and_an_echo(server: Probe) -> Non
     assert server.ledger("echo")["batches"]["echo"]["count"] == 2
 
 
+def test_whoever_connects_to_a_server_that_speaks_first_is_greeted_and_then_answered(server: Probe) -> None:
+    with connect(server.greeting[0]) as made:
+        lines = made.makefile("rb")
+        greeted = json.loads(lines.readline())
+        made.sendall(b"greeted.0 hello\n")
+        answered, echo = json.loads(lines.readline()), lines.readline()
+    assert {"server": "v1", "port": server.greeting[0], "nonce": ""}.items() <= greeted.items()
+    assert answered == {**greeted, "nonce": "greeted.0"}
+    assert echo == b"greeted.0 hello\n"
+    assert server.ledger("greeted")["batches"]["greeted"]["count"] == 1
+
+
 def test_udp_datagrams_are_answered_by_who_answers_and_an_echo(server: Probe) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
         made.settimeout(5)

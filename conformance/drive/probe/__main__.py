@@ -6,10 +6,11 @@ import sys
 
 USAGE = """\
 usage: probe serve --name NAME --control SOCKET [--http PORT]... [--tcp PORT]... [--udp PORT]...
+             [--greeting PORT]...
        probe ctl --control SOCKET [REQUEST]   (a line of JSON; read from standard input if not given)
 """
 _ONCE = ("--name", "--control")
-_PORTS = ("--http", "--tcp", "--udp")
+_PORTS = ("--http", "--tcp", "--udp", "--greeting")
 
 
 def main(arguments: list[str]) -> int:

@@ -28,11 +28,14 @@ class Answer(NamedTuple):
 
 
 class Dialogue(Protocol):
-    """A connection's talk: ``request``, then ``feed`` until it gives the answer; ``end`` if the peer goes."""
+    """A connection's talk: ``request``, then ``feed`` until it gives the answer; ``end`` if the peer goes.
+
+    The bytes that ``feed`` may give instead are to be said then.
+    """
 
     def request(self, index: int, *, last: bool) -> bytes: ...
 
-    def feed(self, data: bytes) -> Answer | None: ...
+    def feed(self, data: bytes) -> Answer | bytes | None: ...
 
     def end(self) -> Answer | None: ...
 
@@ -45,6 +48,8 @@ def dialogue(batch: Batch) -> Dialogue:
     """A fresh dialogue of the batch's protocol."""
     if batch.protocol == "http":
         return HttpDialogue(batch)
+    if batch.protocol == "greeting":
+        return GreetedDialogue(batch, b"\n")
     return LineDialogue(batch, b"" if batch.protocol == "udp" else b"\n")
 
 
@@ -138,7 +143,7 @@ class LineDialogue:
         self._buffer = b""
         return self._sent
 
-    def feed(self, data: bytes) -> Answer | None:
+    def feed(self, data: bytes) -> Answer | bytes | None:
         self._buffer += data
         line, newline, echo = self._buffer.partition(b"\n")
         if _is_tls(self._buffer):
@@ -155,6 +160,30 @@ class LineDialogue:
 
     def end(self) -> Answer | None:
         return None
+
+
+class GreetedDialogue(LineDialogue):
+    """The echo of a server that speaks first: nothing is sent before its greeting is there."""
+
+    def __init__(self, batch: Batch, end: bytes) -> None:
+        super().__init__(batch, end)
+        self._unsaid = b""
+        self._greeting = b""
+
+    def request(self, index: int, *, last: bool) -> bytes:
+        self._greeting = b""
+        self._unsaid = super().request(index, last=last)
+        return b""
+
+    def feed(self, data: bytes) -> Answer | bytes | None:
+        if not self._unsaid:
+            return super().feed(data)
+        self._greeting += data
+        line, newline, rest = self._greeting.partition(b"\n")
+        if newline and not rest and _said(line) is not None:
+            line, self._unsaid = self._unsaid, b""
+            return line
+        return strange(self._greeting) if newline or len(line) > HEAD_LIMIT else None
 
 
 def host_of(batch: Batch) -> str:

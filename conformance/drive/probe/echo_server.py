@@ -1,7 +1,8 @@
 """Serves TCP and UDP: answers each line or datagram by a line of JSON that says who answered, and an echo.
 
 The first word of a line or datagram is its nonce. For example ``b1.7 hello`` is answered by
-``{"server":"v1","port":9000,"nonce":"b1.7","pod":"v1-0"}``, a newline, and ``b1.7 hello``.
+``{"server":"v1","port":9000,"nonce":"b1.7","pod":"v1-0"}``, a newline, and ``b1.7 hello``. One that greets
+says who it is as soon as a connection is made, in such a line with an empty nonce.
 """
 
 from __future__ import annotations
@@ -23,12 +24,19 @@ class EchoServer:
     """One port that speaks lines over TCP, or datagrams over UDP."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, identity: Identity, port: int, ledger: Ledger
+        self,
+        loop: asyncio.AbstractEventLoop,
+        identity: Identity,
+        port: int,
+        ledger: Ledger,
+        *,
+        greets: bool = False,
     ) -> None:
         self.loop = loop
         self.identity = identity
         self.port = port
         self.ledger = ledger
+        self.greets = greets
         self._serials = itertools.count(1)
 
     def accepted(self, made: socket.socket, remote: str) -> None:
@@ -51,6 +59,10 @@ class EchoServer:
         """Enter a line into the ledger and say who did."""
         nonce = line.partition(b" ")[0].strip().decode("latin-1")
         self.ledger.record(nonce, self.port, lambda: Entry(self.port, None, None, {}, connection, remote))
+        return self.said(nonce)
+
+    def said(self, nonce: str) -> bytes:
+        """The words that say who answered."""
         said = {"server": self.identity.name, "port": self.port, "nonce": nonce, "pod": self.identity.pod}
         return _encode(said).encode()
 
@@ -64,6 +76,8 @@ class _Connection:
         self._remote = remote
         self._buffer = b""
         self._stream = Stream(server.loop, made, self._received, self._lost)
+        if server.greets:
+            self._stream.write(server.said("") + b"\n")
 
     def _received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")

@@ -96,7 +96,9 @@ class DialogueLane(Lane):
                 return failure_of(error)
             self._stream = Stream(run.loop, made, self._received, self._lost)
         self._used += 1
-        self._stream.write(self._dialogue.request(index, last=self._used == run.batch.per_connection))
+        said = self._dialogue.request(index, last=self._used == run.batch.per_connection)
+        if said:
+            self._stream.write(said)
         return None
 
     def _received(self, data: bytes) -> None:
@@ -105,7 +107,10 @@ class DialogueLane(Lane):
             self.close()
             return
         answer = self._dialogue.feed(data)
-        if answer is not None:
+        if isinstance(answer, bytes):
+            if self._stream is not None:
+                self._stream.write(answer)
+        elif answer is not None:
             self._finish(answer)
 
     def _lost(self, error: OSError | None) -> None:

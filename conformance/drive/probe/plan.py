@@ -10,7 +10,8 @@ REQUESTS = 200_000
 CONCURRENCY = 1_024
 DEADLINE_S = 60.0
 LONGEST_S = 3_600.0
-_PROTOCOLS = ("http", "http2", "grpc", "tcp", "udp")
+_PROTOCOLS = ("http", "http2", "grpc", "tcp", "udp", "greeting")
+_LINES = frozenset({"tcp", "udp", "greeting"})
 OVER_HTTP2 = frozenset({"http2", "grpc"})
 _BATCH_KEYS = frozenset(
     {
@@ -29,7 +30,8 @@ class Batch(NamedTuple):
     """Requests of one kind to one address.
 
     ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge: RFC 9113, section 3.3), grpc
-    (over HTTP/2, in the manner of gRPC), tcp or udp.
+    (over HTTP/2, in the manner of gRPC), tcp, udp, or greeting (tcp, where the server speaks first; a
+    connection carries one request).
     ``requests`` is None for traffic that goes on until it is stopped or ``duration_s`` seconds are over.
     ``interval_s`` is the time from one request to the next; 0 stands for as fast as the connections allow.
     With ``until_others`` it ends when all other batches of its plan have.
@@ -113,7 +115,7 @@ def _batch(document: object) -> Batch:
         port=_count(given, "port", None, 65_535, where),
         requests=requests,
         concurrency=_concurrency(given, protocol, where),
-        per_connection=_per_connection(given, where),
+        per_connection=1 if protocol == "greeting" else _per_connection(given, where),
         single=given.get("connections") == "one",
         method=_method(given, protocol, where),
         path=_text(given, "path", "/", where, forbidden="\r\n \0"),
@@ -185,7 +187,7 @@ def _body(given: dict[str, Any], protocol: str, where: str) -> bytes:
     text = given.get("body")
     if text is not None and not isinstance(text, str):
         raise PlanError(f"{where}: body is a string")
-    if text and protocol in ("tcp", "udp") and "\n" in text:
+    if text and protocol in _LINES and "\n" in text:
         raise PlanError(f"{where}: the body of {protocol} is one line")
     return (text or "").encode()
 

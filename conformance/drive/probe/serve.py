@@ -21,7 +21,7 @@ from .listen import accept, listen
 
 
 def run(name: str, control: str, ports: Mapping[str, Sequence[int]]) -> int:
-    """Serve until SIGTERM. ``ports`` holds the ports of http, tcp and udp; 0 takes a free one.
+    """Serve until SIGTERM. ``ports`` holds the ports of http, tcp, udp and greeting; 0 takes a free one.
 
     Prints a line of JSON with the ports once it serves. Raises OSError when a port cannot be had.
     """
@@ -65,7 +65,7 @@ def open_ports(
                 for one in sockets:
                     accept(loop, one, http.accepted)
                 continue
-            echo = EchoServer(loop, identity, taken, ledger)
+            echo = EchoServer(loop, identity, taken, ledger, greets=protocol == "greeting")
             for one in sockets:
                 if protocol == "udp":
                     echo.datagrams(one)

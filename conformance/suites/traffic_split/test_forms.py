@@ -48,6 +48,18 @@ UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
         (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="raw TCP gets nowhere")),
         Manner(fresh=True),
     ),
+    "connections to a server that speaks first": (
+        {"protocol": "greeting", "port": 9010},
+        (
+            Look("a", ("v2", "v3")),
+            Look("b", ROOT),
+            Look("", (), finding="connections to a server that speaks first get nowhere"),
+            Look(
+                "", ("v2", "v3"), failing=True, finding="connections to a server that speaks first get lost"
+            ),
+        ),
+        Manner(fresh=True),
+    ),
     "flows of UDP": (
         {"protocol": "udp", "port": 9000},
         (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="UDP gets nowhere")),
@@ -117,15 +129,18 @@ def seen(scenario: Scenario) -> Observed[Effect]:
         return Division(scenario.call("main/client", "main/usual", requests=200), frozenset({server}))
 
     scenario.provide()
-    if scenario.profile.needs_permits and scenario.profile.access.udp:
-        scenario.apply_objects(scenario.expressible("permits.yaml"))
+    if scenario.profile.needs_permits:
+        scenario.apply_objects(scenario.expressible("permits-tcp.yaml"))
+        if scenario.profile.access.udp:
+            scenario.apply_objects(scenario.expressible("permits-udp.yaml"))
     units = [
         Trial(
             name,
             name,
             scenario.call("main/client", "main/units", requests=REQUESTS, **what),
             looks,
-            ROOT,
+            # A mesh that waits for the client to speak first may do so without a split, too.
+            None if what.get("protocol") == "greeting" else ROOT,
             about="units",
             manner=manner,
         )

@@ -68,6 +68,14 @@ TRIALS = {
     "ghost made": ("backend whose service is made later", back("a backend that is made later")),
     "hollow-backed": (NOBODY, ABSENT_BACKEND),
     "nobody filled": ("backend that gets endpoints later", back("a backend that gets endpoints later")),
+    "leaving": (
+        "backend whose endpoints go",
+        (
+            *ABSENT_BACKEND,
+            Look("", ("v2", "v3"), finding="endpoints that are gone get their share still"),
+        ),
+    ),
+    "leaver back": ("backend whose endpoints come back", back("a backend whose endpoints come back")),
     "bare": ("no backends", (Look("a", ROOT), Look("b"), Look("c", refused=True))),
     "specless": (
         "no spec",
@@ -154,11 +162,19 @@ ROOTS = {
     "zeros edited": "zeros",
     "ghost made": "ghostly",
     "nobody filled": "hollow-backed",
+    "leaver back": "leaving",
     "before its service": "late",
 }
-EARLY = frozenset({"zeros", "ghostly", "hollow-backed", "before its service"})
+EARLY = frozenset({"zeros", "ghostly", "hollow-backed", "leaving", "before its service"})
 """The trials of what the late file puts an end to."""
-AWAITED = {"zeros edited": ("v3",), "ghost made": ("v3",), "nobody filled": ("v3",), "late": ("v2",)}
+AWAITED = {
+    "zeros edited": ("v3",),
+    "ghost made": ("v3",),
+    "nobody filled": ("v3",),
+    "leaver back": ("v3",),
+    "late": ("v2",),
+}
+LEAVING = {"leaving": ("v3",)}
 ABOUT = {"twice": "twice-2", "zeros edited": ""}
 LATER = "twice, after an edit"
 CHANGED = "what counts of two splits of one root changes with an edit of a third one"
@@ -200,13 +216,18 @@ def seen(scenario: Scenario) -> Observed[Effect]:
             usual=() if root == "late" else ROOT,
             about=ABOUT.get(name, root),
             awaited=AWAITED.get(name, ()),
+            leaving=LEAVING.get(name, ()),
             early=name in EARLY,
         )
 
     scenario.provide()
     trials = [trial(name, of, looks) for name, (of, looks) in TRIALS.items()]
-    prior = [Division(call("zeros"), frozenset({"v2"}))]
-    odd = Odd(trials, ["2-odd.yaml"], SERVERS, late=["4-late.yaml"], prior=prior)
+    prior = [
+        Division(call("zeros"), frozenset({"v2"})),
+        Division(call("leaving"), frozenset({"v2", "v3"}), among_seen=frozenset({"v2", "v3"})),
+    ]
+    emptied = scenario.objects("2-emptied.yaml")
+    odd = Odd(trials, ["2-odd.yaml"], SERVERS, late=["4-late.yaml"], prior=prior, written=emptied)
     found = observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
     # Of the first of its file alone, which nothing else that is asked about goes by.
     scenario.apply_objects(scenario.objects("1-steady.yaml")[:1])
@@ -233,11 +254,10 @@ def test_what_becomes_of_the_share_of_a_backend_that_nobody_answers_for(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(
-        judge.reading(
-            effect, seen.about("ghostly", "hollow-backed", "ghost made", "nobody filled"), unrelated(seen)
-        )
+    questions = seen.about(
+        "ghostly", "hollow-backed", "ghost made", "nobody filled", "leaving", "leaver back"
     )
+    verdict(judge.reading(effect, questions, unrelated(seen)))
 
 
 @pytest.mark.requirement("split-degenerate-spec")
