@@ -40,6 +40,9 @@ _DEFINITIONS, _DEFINITION = "apiextensions.k8s.io/v1", "CustomResourceDefinition
 CONVERGE = Converge(within_s=3.0, stable_s=0.5)
 """Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
+PATIENCE_S = 1.5
+"""How long it is waited at least: of what was changed a moment ago the mesh may not have heard yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
@@ -53,16 +56,10 @@ class Campaign:
     image: str
     also: str | None = None
 
-    def parts(self) -> list[str]:
-        """The parts of the arena that its scenarios need."""
-        return sorted(
-            {
-                part
-                for fault in self.chosen
-                for entry in concerned(fault, self.also)
-                for part in entry.scenario.arena
-            }
-        )
+    def parts_from(self, fault: Fault) -> set[str]:
+        """The parts of the arena that a fault and those after it need."""
+        left = self.chosen[self.chosen.index(fault) :]
+        return {part for each in left for part in parts_of(each, self.also)}
 
 
 def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator[Outcome]:
@@ -73,17 +70,20 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator
     session = Session(
         campaign.profile.model_copy(update={"converge": CONVERGE}), cluster, image=campaign.image
     )
+    session.hopeless = lambda waited_s: waited_s >= PATIENCE_S and _is_settled(cluster)
     problem = preflight(session, _spoken(session, campaign))
     if problem is not None:
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
-    parts = campaign.parts()
     try:
-        session.arena.prepare(parts)
         for fault in turn:
+            entries, parts = concerned(fault, campaign.also), parts_of(fault, campaign.also)
+            # Each sidecar that is there is told of each change, whether it is needed or not.
+            session.arena.keep(campaign.parts_from(fault))
+            session.arena.prepare(parts)
             # Not those of the next as well: what they say of the pods' ports may hide the fault.
-            session.provide(entry.scenario.folder for entry in concerned(fault, campaign.also))
+            session.provide(entry.scenario.folder for entry in entries)
             session.arena.ready(parts)
             yield _judge(session, fault, campaign.also)
     finally:
@@ -146,6 +146,11 @@ def concerned(fault: Fault, also: str | None = None) -> list[suites_index.TestEn
         if entry.requirement in {*fault.breaks, *fault.shows} or (also is not None and also in entry.file)
     }
     return [entry for entry in suites_index.index() if entry.file in files]
+
+
+def parts_of(fault: Fault, also: str | None = None) -> list[str]:
+    """The parts of the arena that the scenarios of a fault need."""
+    return sorted({part for entry in concerned(fault, also) for part in entry.scenario.arena})
 
 
 def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
@@ -300,6 +305,12 @@ def _missed(cluster: Cluster) -> set[str]:
     if health.status != 200:
         raise refusal(health)
     return set(health.body["notServed"])
+
+
+def _is_settled(cluster: Cluster) -> bool:
+    """Whether every sidecar of the reference mesh has taken all that there is for it."""
+    health = cluster.request("GET", HEALTH)
+    return health.status == 200 and health.body["settled"] is True
 
 
 def _as_written(item: Object) -> Object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import secrets
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from conformance.drive.dry_run import HeaderForms
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
-from conformance.drive.scenario import SERVICES, Scenario
+from conformance.drive.scenario import SERVICES, Scenario, all_may_come
 from conformance.drive.traffic import Driver
 from conformance.drive.version_sets import VersionSet, Wish
 from conformance.drive.versions import pick
@@ -63,6 +63,7 @@ class Session:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     interrupted: bool = False
     provided: set[str] = field(default_factory=set)
+    hopeless: Callable[[float], bool] = all_may_come
     phases: Phases = field(init=False)
     waiter: Waiter = field(init=False)
     arena: Arena = field(init=False)
@@ -118,6 +119,7 @@ class Session:
             reader=Reader(self.cluster, self.clock),
             writer=Writer(folder, self.arena, spoken, self.header_forms),
             seed=self.seed,
+            hopeless=self.hopeless,
         )
 
     def provide(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from conformance import campaign
-from conformance.campaign import Campaign, concerned
+from conformance.campaign import Campaign, concerned, parts_of
 from conformance.clusters import ClusterError, embedded
+from conformance.drive.arena import OUTSIDE
 from conformance.outcomes import Outcome
 from reference.faults import Fault
 
@@ -25,6 +26,8 @@ from reference.faults import Fault
 _JOBS_OF_A_PROCESSOR = 1.5
 _MIB_OF_A_CLUSTER = 1536
 _MEMORY = Path("/proc/meminfo")
+_PARTS = ("main", "metrics", "peer", "access")
+"""The parts of the arena that are in the mesh, in the order in which faults need them."""
 _ENDS_WITHIN_S = 10.0
 """How long a process may take to end by itself, with its cluster."""
 
@@ -48,11 +51,20 @@ def _available_mib() -> int:
     return int(found[1]) // 1024 if found else 0
 
 
-def longest_first(asked: Campaign) -> Campaign:
-    """The same campaign; what has most to judge comes first, or all would wait for it in the end."""
-    return replace(
-        asked, chosen=sorted(asked.chosen, key=lambda one: len(concerned(one, asked.also)), reverse=True)
-    )
+def in_turn(asked: Campaign) -> Campaign:
+    """The same campaign, its faults in the order in which they take least time.
+
+    An arena has the parts that its faults need: those come first that the first parts will do for, and those
+    last that need none of these any more. In between it is what has most to judge, or all would wait for it
+    in the end; and faults of the same scenarios follow each other, so that the services of these stay.
+    """
+
+    def key(fault: Fault) -> tuple[int, int, int, list[str]]:
+        entries = concerned(fault, asked.also)
+        parts = [_PARTS.index(part) for part in parts_of(fault, asked.also) if part != OUTSIDE] or [0]
+        return max(parts), min(parts), -len(entries), sorted({entry.file for entry in entries})
+
+    return replace(asked, chosen=sorted(asked.chosen, key=key))
 
 
 def run(asked: Campaign, jobs: int) -> Iterator[Outcome]:
@@ -61,7 +73,7 @@ def run(asked: Campaign, jobs: int) -> Iterator[Outcome]:
     Faults wait more than they work, so several clusters take little more than the machine has. Each takes
     the next fault when it is done with one. Raises ClusterError when one of the clusters fails.
     """
-    asked = longest_first(asked)
+    asked = in_turn(asked)
     context = multiprocessing.get_context("spawn")
     taken: _Counter = context.Value("i", 0)
     workers: dict[Connection, SpawnProcess] = {}

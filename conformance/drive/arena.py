@@ -234,6 +234,17 @@ class Arena:
         self.ready([part])
         return [f"{part}/{workload}" for workload in self._pods[part]]
 
+    def keep(self, parts: Iterable[str]) -> None:
+        """Delete the namespaces of all other parts. They are not waited for, and may not be made again."""
+        others = self._prepared.keys() - set(parts)
+        self.cluster.delete(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace(part)}}
+            for part in sorted(others)
+        )
+        for part in others:
+            del self._prepared[part]
+            self._pods.pop(part, None)
+
     def remove(self) -> None:
         """Delete the run's namespaces, and so all that it made, and wait until they are gone."""
         remove(self.cluster, self.waiter, f"{RUN_LABEL}={self.placement.run}")

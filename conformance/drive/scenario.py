@@ -85,6 +85,15 @@ class Table:
         return picked, _last([self.settlings[cell.name] for cell in picked])
 
 
+def all_may_come(_waited_s: float) -> bool:
+    """Of what a mesh may change yet nothing is known."""
+    return False
+
+
+class _NothingMore(Exception):
+    """What is waited for cannot come any more."""
+
+
 class Effect(NamedTuple):
     """The traffic before and under a change, and how long the change took to show."""
 
@@ -98,7 +107,8 @@ class Scenario:
     """What a scenario's fixture works with. Everything it applies is withdrawn at its end.
 
     ``seed`` is the run's, for whatever is drawn at random; the report tells it. ``brought`` is what came of
-    driving it where that was done ahead of its tests.
+    driving it where that was done ahead of its tests. ``hopeless`` says, of the seconds that something was
+    waited for, whether the mesh is known to change nothing more; of a mesh under test that is not known.
     """
 
     folder: str
@@ -113,6 +123,7 @@ class Scenario:
     seed: int
     applied: list[dict[str, Any]] = field(default_factory=list)
     brought: Future[Any] | None = None
+    hopeless: Callable[[float], bool] = all_may_come
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -221,10 +232,19 @@ class Scenario:
     def until(self, check: Callable[[], bool], what: str, *, within_s: float | None = None) -> Settling:
         """Wait until ``check`` holds. Not seeing it is evidence as well, so this does not raise."""
         within = self.profile.converge.within_s if within_s is None else within_s
+        start = self.waiter.clock.now()
+
+        def look() -> bool:
+            if check():
+                return True
+            if within_s is None and self.hopeless(self.waiter.clock.now() - start):
+                raise _NothingMore
+            return False
+
         try:
             with self.phases.phase("waiting"):
-                _, took = self.waiter.until(check, within=within, because=what)
-        except NotSeen:
+                _, took = self.waiter.until(look, within=within, because=what)
+        except (NotSeen, _NothingMore):
             return Settling(what, within, None)
         return Settling(what, within, round(took, 3))
 

@@ -499,6 +499,19 @@ class TestAScenario:
         assert effect.settling == Settling("only v2 answer", 3.0, None)
         assert effect.sample.sent == 200
 
+    @pytest.mark.parametrize(("known_after_s", "gave_up_at_s"), [(1.0, 1.2), (9.0, 3.2)])
+    def test_does_not_wait_for_what_is_known_not_to_come(
+        self, scenario: Scenario, known_after_s: float, gave_up_at_s: float
+    ) -> None:
+        begun = scenario.waiter.clock.now()
+        scenario.hopeless = lambda waited_s: waited_s >= known_after_s
+        assert not scenario.until(lambda: False, "what never comes").settled
+        assert gave_up_at_s - 0.7 < scenario.waiter.clock.now() - begun < gave_up_at_s + 0.4
+        assert scenario.until(lambda: True, "what is there").took_s == 0.0
+        # A wait with a time of its own is for something else than the mesh.
+        assert not scenario.until(lambda: False, "pods that go", within_s=20.0).settled
+        assert scenario.waiter.clock.now() - begun > 20
+
     @pytest.mark.parametrize(("splits", "sent"), [(True, 2_000), (False, 500)])
     def test_draws_no_large_sample_of_what_never_settled(
         self, scenario: Scenario, cluster: FakeCluster, splits: bool, sent: int

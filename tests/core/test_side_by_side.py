@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from conformance import campaign, profiles, side_by_side
-from conformance.campaign import Campaign, concerned
-from conformance.side_by_side import jobs, longest_first
+from conformance.campaign import Campaign, concerned, parts_of
+from conformance.drive.arena import WORKLOADS
+from conformance.side_by_side import in_turn, jobs
 
 
 @pytest.mark.parametrize(
@@ -23,10 +24,17 @@ def test_as_many_clusters_as_processors_and_memory_bear(
     assert jobs() == clusters
 
 
-def test_what_has_most_to_judge_begins_first_and_nothing_is_lost() -> None:
+def test_faults_that_few_pods_do_for_begin_and_of_these_those_with_most_to_judge() -> None:
     asked = Campaign(campaign.choose([]), profiles.load("reference"), "image")
-    ordered = longest_first(asked)
-    sizes = [len(concerned(fault)) for fault in ordered.chosen]
+    ordered = in_turn(asked)
+    grown = [len({part for each in ordered.chosen[: n + 1] for part in parts_of(each)}) for n in range(60)]
+    assert grown[0] == 1
+    assert grown[-1] < len(WORKLOADS)
+    needed = [ordered.parts_from(each) for each in ordered.chosen]
+    assert all(set(parts_of(one)) <= parts for one, parts in zip(ordered.chosen, needed, strict=True))
+    assert needed[0] == WORKLOADS.keys()
+    assert not needed[-1] & {"main", "metrics"}
+    sizes = [len(concerned(fault)) for fault in ordered.chosen if parts_of(fault) == ["main"]]
     assert sizes == sorted(sizes, reverse=True)
     assert {fault.id for fault in ordered.chosen} == {fault.id for fault in asked.chosen}
     assert len(ordered.chosen) == len(asked.chosen)
