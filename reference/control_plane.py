@@ -40,6 +40,7 @@ from reference.world import Workload, World, name_of, namespace_of
 _LOG = logging.getLogger("reference.control_plane")
 # Changes come in groups (a manifest of several objects, a pod with its endpoints): one compilation for each.
 _DEBOUNCE_S = 0.02
+_OBSERVED_EVERY_S = 0.05
 _FAULT = "fault"
 _NOT_COMPILED = frozenset(kind.key for kind in OWNERS)
 _FAULT_PATH = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
@@ -111,6 +112,7 @@ class ControlPlane:
             group.create_task(self._store.follow(self._api))
             group.create_task(self._compile())
             group.create_task(self._announce_fault())
+            group.create_task(self._observe())
             group.create_task(self._announce_problems())
 
     def _on_change(self, key: str) -> None:
@@ -173,8 +175,13 @@ class ControlPlane:
     def _record(self, entries: list[tuple[Stream, Tally, float]]) -> None:
         for stream, tally, age_s in entries:
             self._figures.record(stream, tally, age_s)
-        if self._spoiler.observe(self._figures):
-            self._dirty.set()
+
+    async def _observe(self) -> None:
+        """Has the fault look at the mesh; how often does not hang on how many sidecars report."""
+        while True:
+            await asyncio.sleep(_OBSERVED_EVERY_S)
+            if self._spoiler.observe(self._figures, settled=self._is_settled()):
+                self._dirty.set()
 
     def _peer(self, address: str) -> Workload | None:
         pods = self._store.of("pods")

@@ -54,8 +54,11 @@ class Spoiler(Protocol):
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         """What the API server is given in place of an object that was converted from ``source``."""
 
-    def observe(self, figures: Figures) -> bool:
-        """Called after each report of a sidecar; whether configurations are to be compiled anew."""
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        """Called many times a second; whether configurations are to be compiled anew.
+
+        ``settled``: whether every sidecar has taken what there is for it.
+        """
 
 
 class Faithful:
@@ -76,7 +79,7 @@ class Faithful:
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         return item
 
-    def observe(self, figures: Figures) -> bool:
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
         return False
 
 

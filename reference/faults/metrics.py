@@ -139,7 +139,7 @@ class _MeansForPercentiles(Faithful):
     def __init__(self) -> None:
         self._figures = Figures()
 
-    def observe(self, figures: Figures) -> bool:
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
         self._figures = figures
         return False
 

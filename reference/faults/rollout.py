@@ -20,7 +20,7 @@ _A_WHILE_S = 1.0
 _TURNS = 3
 """How often a split turns from one service to another until its former state comes back."""
 _HOLDS_S, _BACK_S = 0.15, 0.1
-"""How long the new state holds before the old one comes back, and how long that is there, at least."""
+"""How long the new state holds before the old one comes back, and how long that does, once taken by all."""
 
 
 class _NeverForgotten(SpoiltWorld):
@@ -137,7 +137,7 @@ class _EditsOnTheirWay(Faithful):
         self._spec: dict[str, object] = {}
         self._edited_at: dict[str, float] = {}
 
-    def observe(self, figures: Figures) -> bool:
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
         now = time.monotonic()
         over = [uid for uid, at in self._edited_at.items() if now - at > self._seconds]
         for uid in over:
@@ -161,20 +161,26 @@ class _OldComesBack(Faithful):
         self._spec: dict[str, dict[str, Any]] = {}
         self._former: dict[str, dict[str, Any]] = {}
         self._turns: dict[str, int] = {}
-        self._since: dict[str, float] = {}
+        # None until every sidecar has what it was shown last.
+        self._since: dict[str, float | None] = {}
         self._back: set[str] = set()
 
-    def observe(self, figures: Figures) -> bool:
-        now = time.monotonic()
-        over = [uid for uid in self._back if now - self._since[uid] > _BACK_S]
-        due = [uid for uid in self._since if uid not in self._back and now - self._since[uid] > _HOLDS_S]
-        for uid in over:
-            self._back.remove(uid)
-            del self._since[uid]
-        for uid in due:
-            self._back.add(uid)
-            self._since[uid] = now
-        return bool(over or due)
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        if not settled:
+            return False
+        now, again = time.monotonic(), False
+        for uid, since in list(self._since.items()):
+            if since is None:
+                self._since[uid] = now
+            elif uid in self._back and now - since >= _BACK_S:
+                self._back.remove(uid)
+                del self._since[uid]
+                again = True
+            elif uid not in self._back and now - since >= _HOLDS_S:
+                self._back.add(uid)
+                self._since[uid] = None
+                again = True
+        return again
 
     def world(self, world: World) -> World:
         return world.replacing("trafficsplits", [self._shown(split) for split in world.of("trafficsplits")])
@@ -189,7 +195,7 @@ class _OldComesBack(Faithful):
             if _all_to(before) and _all_to(spec) and _all_to(before) != _all_to(spec):
                 self._turns[uid] = self._turns.get(uid, 0) + 1
                 if self._turns[uid] >= _TURNS:
-                    self._since[uid] = time.monotonic()
+                    self._since[uid] = None
         return {**split, "spec": self._former[uid]} if uid in self._back else split
 
 

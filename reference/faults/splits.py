@@ -215,7 +215,7 @@ class _BalancedGlobally(Faithful):
         self._busy: frozenset[tuple[str, str]] = frozenset()
         self._since = time.monotonic()
 
-    def observe(self, figures: Figures) -> bool:
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
         # What was sent before this fault was switched on belongs to an earlier scenario.
         seen_s = min(_LAST_S, time.monotonic() - self._since)
         direct: dict[tuple[str, str], int] = {}

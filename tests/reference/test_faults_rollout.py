@@ -35,38 +35,66 @@ def shown(spoiler: Spoiler, *services: str) -> str:
     return " ".join(backend["service"] for backend in seen["spec"]["backends"])
 
 
-def test_an_old_state_comes_back_from_the_third_turn_on_and_goes_again(clock: Clock) -> None:
-    spoiler, figures = load("split-old-state-comes-back"), Figures()
-    for service in ("v2", "v3", "v2"):
-        assert shown(spoiler, service) == service
-        clock.now += 1
-        assert not spoiler.observe(figures)
-    assert shown(spoiler, "v3") == "v3"
-    clock.now += 0.1
-    assert not spoiler.observe(figures)
-    clock.now += 0.1
-    assert spoiler.observe(figures)
-    assert shown(spoiler, "v3") == "v2"
-    assert not spoiler.observe(figures)
-    clock.now += 0.2
-    assert spoiler.observe(figures)
-    assert shown(spoiler, "v3") == "v3"
-    clock.now += 1
-    assert not spoiler.observe(figures)
+class Mesh:
+    """The fault in a control plane that has it look at the mesh, and sidecars that take what there is."""
+
+    def __init__(self, clock: Clock, fault: str) -> None:
+        self._clock, self._figures = clock, Figures()
+        self.spoiler = load(fault)
+
+    def seen_again(self, after_s: float, *, settled: bool = True) -> bool:
+        """Whether, when time has gone by, configurations are to be compiled anew."""
+        self._clock.now += after_s
+        return self.spoiler.observe(self._figures, settled=settled)
 
 
-def test_an_edit_meanwhile_is_shown_at_once(clock: Clock) -> None:
-    spoiler, figures = load("split-old-state-comes-back"), Figures()
-    for service in ("v2", "v3", "v2", "v3"):
-        shown(spoiler, service)
-    clock.now += 0.2
-    assert spoiler.observe(figures)
-    assert (shown(spoiler, "v3"), shown(spoiler, "v1")) == ("v2", "v1")
+@pytest.fixture
+def old_comes_back(clock: Clock) -> Mesh:
+    return Mesh(clock, "split-old-state-comes-back")
 
 
-def test_edits_of_shares_are_no_turns(clock: Clock) -> None:
-    spoiler, figures = load("split-old-state-comes-back"), Figures()
+def turn(mesh: Mesh, *services: str) -> None:
+    """The split is turned to each service, which holds for long."""
+    for service in services:
+        assert shown(mesh.spoiler, service) == service
+        assert not mesh.seen_again(0.01)
+        assert not mesh.seen_again(0.1)
+
+
+def test_an_old_state_comes_back_from_the_third_turn_on_and_goes_again(old_comes_back: Mesh) -> None:
+    turn(old_comes_back, "v2", "v3", "v2", "v3")
+    assert old_comes_back.seen_again(0.1)
+    assert shown(old_comes_back.spoiler, "v3") == "v2"
+    assert not old_comes_back.seen_again(0.01)
+    assert old_comes_back.seen_again(0.2)
+    assert shown(old_comes_back.spoiler, "v3") == "v3"
+    assert not old_comes_back.seen_again(0.01)
+    assert not old_comes_back.seen_again(1)
+
+
+def test_an_old_state_comes_back_and_goes_once_every_sidecar_had_what_was_before(
+    old_comes_back: Mesh,
+) -> None:
+    turn(old_comes_back, "v2", "v3", "v2")
+    assert shown(old_comes_back.spoiler, "v3") == "v3"
+    assert not old_comes_back.seen_again(5, settled=False)
+    assert not old_comes_back.seen_again(0.01)
+    assert old_comes_back.seen_again(0.2)
+    assert not old_comes_back.seen_again(5, settled=False)
+    assert shown(old_comes_back.spoiler, "v3") == "v2"
+    assert not old_comes_back.seen_again(0.01)
+    assert old_comes_back.seen_again(0.2)
+    assert shown(old_comes_back.spoiler, "v3") == "v3"
+
+
+def test_an_edit_meanwhile_is_shown_at_once(old_comes_back: Mesh) -> None:
+    turn(old_comes_back, "v2", "v3", "v2", "v3")
+    assert old_comes_back.seen_again(0.2)
+    assert (shown(old_comes_back.spoiler, "v3"), shown(old_comes_back.spoiler, "v1")) == ("v2", "v1")
+
+
+def test_edits_of_shares_are_no_turns(old_comes_back: Mesh) -> None:
     for services in ("v1", "v2"), ("v2",), ("v2", "v3"), ("v3",), ("v1", "v2", "v3"), ("v1",):
-        assert shown(spoiler, *services) == " ".join(services)
-        clock.now += 1
-        assert not spoiler.observe(figures)
+        assert shown(old_comes_back.spoiler, *services) == " ".join(services)
+        assert not old_comes_back.seen_again(1)
+        assert not old_comes_back.seen_again(1)
