@@ -230,7 +230,7 @@ class Scenario:
         return self.driver.send(calls, manner, ledgers=servers)
 
     def until(self, check: Callable[[], bool], what: str, *, within_s: float | None = None) -> Settling:
-        """Wait until ``check`` holds. Not seeing it is evidence as well, so this does not raise."""
+        """Wait until ``check`` holds. Not seeing it in time is evidence as well, so this does not raise."""
         within = self.profile.converge.within_s if within_s is None else within_s
         start = self.waiter.clock.now()
 
@@ -246,7 +246,7 @@ class Scenario:
                 _, took = self.waiter.until(look, within=within, because=what)
         except (NotSeen, _NothingMore):
             return Settling(what, within, None)
-        return Settling(what, within, round(took, 3))
+        return _in_time(what, within, took)
 
     def lasting_s(self, waits: int, more_s: float = 0.0) -> float:
         """How long steady traffic has to last that is stopped after so many waits, in seconds.
@@ -283,8 +283,8 @@ class Scenario:
         Failed requests never are. Each call has a settling of its own, which ``what`` says in words: one that
         never comes about says nothing of the others. Once a poll showed that something is not there yet the
         next ones are small, until one shows nothing of that kind; what is seen then counts if a whole poll
-        shows it as well. Returns the last whole poll, too, with what the ledgers of the given workloads hold
-        of it.
+        shows it as well. What is seen after the profile's time only has not settled. Returns the last whole
+        poll, too, with what the ledgers of the given workloads hold of it.
         """
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
         since: list[float | None] = [None for _ in calls]
@@ -297,7 +297,7 @@ class Scenario:
             requests = POLL_REQUESTS if whole else PEEK_REQUESTS
             polls = [replace(call, requests=requests) for call in calls]
             last[:] = self.driver.send(polls, POLL, ledgers=ledgers if whole else ())
-            elapsed = round(self.waiter.clock.now() - start, 3)
+            elapsed = self.waiter.clock.now() - start
             for position, one in enumerate(last):
                 if one.failures or one.answers != one.sent or not by(position, one):
                     since[position] = None
@@ -310,7 +310,7 @@ class Scenario:
         if not whole:
             held = True
             check()
-        return [Settling(words, within, took) for words, took in zip(what, since, strict=True)], last
+        return [_in_time(words, within, took) for words, took in zip(what, since, strict=True)], last
 
     def effects(self, wanted: Sequence[Division], *names: str, servers: Iterable[str]) -> list[Effect]:
         """Drive, apply these files, wait until only the wanted workloads answer, and draw one sample of each.
@@ -381,7 +381,7 @@ class Scenario:
         def check() -> bool:
             polls = [replace(ask.call, requests=2) for ask in asks]
             seen = self.driver.send(polls, Manner(fresh=True))
-            elapsed = round(self.waiter.clock.now() - start, 3)
+            elapsed = self.waiter.clock.now() - start
             for ask, one in zip(asks, seen, strict=True):
                 as_expected = one.answered == ({ask.server: one.sent} if ask.expect == "granted" else {})
                 if not as_expected:
@@ -392,7 +392,7 @@ class Scenario:
 
         granted = [ask.name for ask in asks if ask.expect == "granted"]
         self.until(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
-        return {ask.name: Settling(f"{ask.name} {ask.expect}", within, since[ask.name]) for ask in asks}
+        return {ask.name: _in_time(f"{ask.name} {ask.expect}", within, since[ask.name]) for ask in asks}
 
     def before(self, asks: Sequence[Ask], servers: Iterable[str]) -> list[Traffic]:
         """The null control: drive the asks before the resources that they are about are applied.
@@ -459,6 +459,13 @@ def sampling(poll: Traffic) -> Manner:
 
 def _settled(wanted: Division, seen: Traffic) -> bool:
     return set(seen.answered) <= wanted.among and wanted.among_seen <= set(seen.answered)
+
+
+def _in_time(what: str, within_s: float, took_s: float | None) -> Settling:
+    """The last look may end after the time that is allowed: what came about by then only came too late."""
+    if took_s is None or took_s > within_s:
+        return Settling(what, within_s, None)
+    return Settling(what, within_s, round(took_s, 3))
 
 
 def _last(settlings: Sequence[Settling]) -> Settling:

@@ -470,7 +470,27 @@ class TestAScenario:
         )
         assert (sent[0], *set(sent[1:-1]), sent[-1]) == (60, 15, 60)
         assert last.answered == {"v2" if shows_late else "v1": 60}
-        assert settling.settled == shows_late
+        assert not settling.settled
+
+    @pytest.mark.parametrize(("took_s", "settled"), [(2.9, True), (3.0, True), (3.1, False)])
+    def test_takes_what_a_look_shows_that_ended_too_late_for_late(
+        self, scenario: Scenario, took_s: float, settled: bool
+    ) -> None:
+        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+            scenario.waiter.clock.pause(took_s)
+            return [Traffic(one, one.requests, {"v2": one.requests}, {}, {}, {}, {}) for one in calls]
+
+        def check() -> bool:
+            scenario.waiter.clock.pause(took_s)
+            return True
+
+        scenario.driver = cast(Driver, SimpleNamespace(send=send))
+        call = scenario.call("main/client", "main/going")
+        assert scenario.until(check, "a look").settled == settled
+        (answered,), _ = scenario.until_answered([call], lambda *_: True, ["v2"])
+        assert answered.settled == settled
+        granted = scenario.until_access([Ask("all", "granted", call, "v2")])["all"]
+        assert granted.settled == settled
 
     @pytest.mark.parametrize("dead", [(0,), (1,), (0, 1), ()])
     def test_has_a_null_control_of_each_call_in_their_order(
