@@ -56,10 +56,14 @@ class Campaign:
     image: str
     also: str | None = None
 
-    def parts_from(self, fault: Fault) -> set[str]:
-        """The parts of the arena that a fault and those after it need."""
-        left = self.chosen[self.chosen.index(fault) :]
-        return {part for each in left for part in parts_of(each, self.also)}
+    def parts_left(self) -> dict[str, set[str]]:
+        """By fault: the parts of the arena that it and those after it need."""
+        needed: dict[str, set[str]] = {}
+        left: set[str] = set()
+        for fault in reversed(self.chosen):
+            left = left.union(parts_of(fault, self.also))
+            needed[fault.id] = left
+        return needed
 
 
 def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator[Outcome]:
@@ -76,11 +80,12 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
+    parts_left = campaign.parts_left()
     try:
         for fault in turn:
             entries, parts = concerned(fault, campaign.also), parts_of(fault, campaign.also)
             # Each sidecar that is there is told of each change, whether it is needed or not.
-            session.arena.keep(campaign.parts_from(fault))
+            session.arena.keep(parts_left[fault.id])
             session.arena.prepare(parts)
             # Not those of the next as well: what they say of the pods' ports may hide the fault.
             session.provide(entry.scenario.folder for entry in entries)

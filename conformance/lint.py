@@ -45,6 +45,7 @@ ASIDE = {
     "headers_refused": "never passes",
     "unavailable": "never passes",
     "in_environment": "takes a pass from the judgement that it is given",
+    "given": "takes a pass from the judgement that it is given",
     "all_of": "as good as its parts",
 }
 """Judges that do not carry a test by themselves, and why they need no control of their own."""
@@ -185,27 +186,33 @@ def judges(source: Source) -> Iterator[str]:
 def judgements(source: Source) -> Iterator[str]:
     """Every test hands ``verdict`` what a judge made of evidence and null control, and nothing else."""
     for file, text in source.suites.items():
-        for node in ast.parse(text, file).body:
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                where = f"{file}:{node.lineno}: {node.name}"
-                yield from (f"{where}: {problem}" for problem in _Test(node, source.judges).problems())
+        functions = {
+            node.name: node for node in ast.parse(text, file).body if isinstance(node, ast.FunctionDef)
+        }
+        for name, node in functions.items():
+            if name.startswith("test_"):
+                where = f"{file}:{node.lineno}: {name}"
+                test = _Test(node, functions, source.judges)
+                yield from (f"{where}: {problem}" for problem in test.problems())
 
 
 class _Test:
-    """A test function, read for what it hands to ``verdict``."""
+    """A test function, read for what it hands to ``verdict``, also by other functions of its module."""
 
-    def __init__(self, function: ast.FunctionDef, judges: Mapping[str, Callable[..., object]]) -> None:
+    def __init__(
+        self,
+        function: ast.FunctionDef,
+        functions: Mapping[str, ast.FunctionDef],
+        judges: Mapping[str, Callable[..., object]],
+    ) -> None:
+        self._functions = functions
         self._judges = judges
-        nodes = list(ast.walk(function))
         self._verdicts = [
-            node for node in nodes if isinstance(node, ast.Call) and ast.unparse(node.func) == "verdict"
+            node
+            for node in ast.walk(function)
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "verdict"
         ]
-        self._made = {
-            ast.unparse(target): node.value
-            for node in nodes
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-        }
+        self._made = _assigned(function)
 
     def problems(self) -> Iterator[str]:
         if not self._verdicts:
@@ -232,6 +239,9 @@ class _Test:
             for part in value.values:
                 yield from self._judged(part, names)
             return
+        if isinstance(value, ast.Call) and ast.unparse(value.func) in self._functions:
+            yield from self._returned(self._functions[ast.unparse(value.func)], names)
+            return
         if not isinstance(value, ast.Call) or not ast.unparse(value.func).startswith("judge."):
             yield f"hands {ast.unparse(value)} to verdict, which no judge made"
             return
@@ -243,8 +253,29 @@ class _Test:
         if name == "all_of":
             for part in [*value.args, *(keyword.value for keyword in value.keywords)]:
                 yield from self._judged(part, names)
+        elif name == "given":
+            for part in value.args[:2]:
+                yield from self._judged(part, names)
         elif not _controlled(value, self._judges[name]):
             yield f"judge.{name} is called without its null control"
+
+    def _returned(self, function: ast.FunctionDef, names: list[str]) -> Iterator[str]:
+        """Problems with what a function of the module returns; it is read as if its lines stood here."""
+        others = {name: one for name, one in self._functions.items() if name != function.name}
+        within = _Test(function, others, self._judges)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Return) and node.value is not None:
+                yield from within._judged(node.value, names)
+
+
+def _assigned(function: ast.FunctionDef) -> dict[str, ast.expr]:
+    """What a function gives names to."""
+    return {
+        ast.unparse(target): node.value
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
 
 
 def _controlled(call: ast.Call, judge: Callable[..., object]) -> bool:

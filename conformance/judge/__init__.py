@@ -12,7 +12,7 @@ from conformance.judge.metrics import counts, percentiles
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
 from conformance.judge.names import names_and_columns
 from conformance.judge.objects import groups_served, round_trips
-from conformance.judge.plain import all_of, inconclusive, not_applicable, not_claimed, unavailable
+from conformance.judge.plain import all_of, given, inconclusive, not_applicable, not_claimed, unavailable
 from conformance.judge.ports import lands_on
 from conformance.judge.readings import reading
 from conformance.judge.registry import JUDGES, recall
@@ -31,6 +31,7 @@ __all__ = [
     "edges",
     "error_rates",
     "everything_reaches",
+    "given",
     "groups_served",
     "header_form",
     "headers_refused",

@@ -35,6 +35,17 @@ def not_applicable(reason: str) -> Judgement:
     return Judgement(Verdict.NOT_CLAIMED, f"not applicable: {reason}")
 
 
+@judge
+def given(control: Judgement, judgement: Judgement, lacking: str) -> Judgement:
+    """The judgement, where its control passed; ``lacking`` says in words what there is not without it.
+
+    What the control is about is for requirements of its own to fail.
+    """
+    if control.passed:
+        return judgement
+    return Judgement(Verdict.INCONCLUSIVE, f"{lacking}: {control.summary}", hint=control.hint)
+
+
 @register
 def all_of(**parts: Judgement) -> Judgement:
     """Several judgements as one: the worst verdict, with the words of the parts that brought it about.

@@ -200,6 +200,19 @@ class TestJudges:
         assert not lint.API_ONLY.keys() & lint.ASIDE.keys()
 
 
+HELPERS = """def as_given(effect):
+    return effect
+def by_itself():
+    return by_itself()
+def steady(effect):
+    return judge.unharmed(effect)
+def divided(effect):
+    found = judge.shares(*effect)
+    return judge.all_of(found=found, others=judge.preserved(found, effect, 'v1'))
+
+"""
+
+
 class TestJudgements:
     @pytest.mark.parametrize(
         ("body", "message"),
@@ -228,12 +241,17 @@ class TestJudgements:
                 "judge.percentiles is called without its null control",
             ),
             ("x = effect\n    verdict(x)", "which no judge made"),
+            ("verdict(judge.given(judge.shares(*effect), effect, 'x'))", "hands effect to verdict"),
+            ("verdict(judge.given(effect, judge.shares(*effect), 'x'))", "hands effect to verdict"),
+            ("verdict(as_given(effect))", "hands effect to verdict"),
+            ("verdict(by_itself())", "hands by_itself() to verdict"),
+            ("verdict(steady(effect))", "nothing that it judges has a null control"),
         ],
     )
     def test_that_could_not_have_failed_are_found(self, body: str, message: str) -> None:
-        text = MARK + f"def test_it(effect, verdict):\n    {body}\n"
+        text = MARK + HELPERS + f"def test_it(effect, verdict):\n    {body}\n"
         (line,) = found(lint.judgements, suites=suite(text))
-        assert line.startswith("traffic_split/test_x.py:5: test_it: ")
+        assert line.startswith("traffic_split/test_x.py:15: test_it: ")
         assert message in line
 
     @pytest.mark.parametrize(
@@ -246,12 +264,13 @@ class TestJudgements:
             "verdict(judge.all_of(**{n: judge.shares(*effect)}))",
             "verdict(judge.rbac(answers, EXPECTED))",
             "if effect:\n        verdict(judge.inconclusive('x'))\n    verdict(judge.shares(*effect))",
+            "verdict(judge.given(judge.shares(*effect), judge.unharmed(effect), 'x'))",
+            "verdict(judge.given(divided(effect), divided(effect), 'x'))",
         ],
     )
     def test_that_could_have_failed_are_left_alone(self, body: str) -> None:
-        assert (
-            found(lint.judgements, suites=suite(MARK + f"def test_it(effect, verdict):\n    {body}\n")) == []
-        )
+        text = MARK + HELPERS + f"def test_it(effect, verdict):\n    {body}\n"
+        assert found(lint.judgements, suites=suite(text)) == []
 
 
 class TestCode:

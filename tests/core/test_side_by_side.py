@@ -30,7 +30,8 @@ def test_faults_that_few_pods_do_for_begin_and_of_these_those_with_most_to_judge
     grown = [len({part for each in ordered.chosen[: n + 1] for part in parts_of(each)}) for n in range(60)]
     assert grown[0] == 1
     assert grown[-1] < len(WORKLOADS)
-    needed = [ordered.parts_from(each) for each in ordered.chosen]
+    left = ordered.parts_left()
+    needed = [left[each.id] for each in ordered.chosen]
     assert all(set(parts_of(one)) <= parts for one, parts in zip(ordered.chosen, needed, strict=True))
     assert needed[0] == WORKLOADS.keys()
     assert not needed[-1] & {"main", "metrics"}

@@ -56,6 +56,7 @@ EXAMPLES: dict[str, Judgement] = {
     ),
     "error_rates": judge.error_rates({}, {"v1": read(metrics("v1"))}, {"v1": 0.2}, [V1]),
     "everything_reaches": EFFECT,
+    "given": judge.given(EFFECT, judge.preserved(EFFECT, V1, "v1"), "nothing to compare with"),
     "groups_served": judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]),
     "lands_on": judge.lands_on(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), {"v1": 8081}, SETTLED),
     "header_form": judge.header_form([Attempt("map", "either", {"spec": {}}, 422, "no")]),

@@ -11,7 +11,7 @@ from conformance.evidence import ApiRead, Settling
 from conformance.judge.division import shares
 from conformance.judge.grants import access
 from conformance.judge.objects import groups_served
-from conformance.judge.plain import all_of, inconclusive
+from conformance.judge.plain import all_of, given, inconclusive
 from conformance.judge.routing import nothing_reaches, preserved, unharmed
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
@@ -38,6 +38,7 @@ LIVE: dict[str, Callable[[], Judgement]] = {
     "inconclusive": lambda: inconclusive("the exec was cut off"),
     "several": lambda: all_of(weights=divided(), harm=unharmed(GOOD)),
     "nested": lambda: all_of(outer=all_of(inner=divided()), after=preserved(divided(), [GOOD], "v1")),
+    "given": lambda: given(divided(), preserved(divided(), [GOOD], "v1"), "nothing to compare with"),
     "a judgement as argument": lambda: preserved(divided(), traffic("client", "v1", {"v1": 9}), "v1"),
     "nothing reaches": lambda: nothing_reaches(GOOD, BEFORE, "v2", SETTLED),
     "sets": lambda: groups_served({("split", "v1", "A")}, {("split", "v1", "B")}),

@@ -57,30 +57,28 @@ def spoken(scenario: Scenario) -> Spoken:
     return Spoken(dict(zip(PORTS, selected, strict=True)), others)
 
 
+def as_wanted(spoken: Spoken, protocol: str) -> Judgement:
+    """What is selected is divided, and the others stay where they were."""
+    effect = spoken.selected[protocol]
+    divided = judge.shares(*effect[:2], WEIGHTS, effect.settling)
+    return judge.all_of(
+        **{protocol: divided, "others": judge.preserved(divided, spoken.others[protocol], "v1")}
+    )
+
+
 @pytest.mark.requirement("http-both-protocol-versions")
 def test_what_a_group_selects_for_a_split_is_divided_alike_in_both_versions(
     spoken: Spoken, verdict: Callable[[Judgement], None]
 ) -> None:
-    http = judge.shares(*spoken.selected["http"][:2], WEIGHTS, spoken.selected["http"].settling)
-    others = judge.preserved(http, spoken.others["http"], "v1")
-    if not (http.passed and others.passed):
-        # Conditions that do not hold at all are for the requirements of splits to fail.
-        verdict(judge.inconclusive(f"nothing to compare HTTP/2 with: {http.summary}; {others.summary}"))
-        return
-    http2 = judge.shares(*spoken.selected["http2"][:2], WEIGHTS, spoken.selected["http2"].settling)
-    others_http2 = judge.preserved(http2, spoken.others["http2"], "v1")
-    verdict(judge.all_of(http=http, others=others, http2=http2, others_http2=others_http2))
+    verdict(
+        judge.given(as_wanted(spoken, "http"), as_wanted(spoken, "http2"), "nothing to compare HTTP/2 with")
+    )
 
 
 @pytest.mark.requirement("http-grpc-through-routes")
 def test_what_a_group_selects_for_a_split_is_divided_alike_where_it_is_grpc(
     spoken: Spoken, verdict: Callable[[Judgement], None]
 ) -> None:
-    http2 = judge.shares(*spoken.selected["http2"][:2], WEIGHTS, spoken.selected["http2"].settling)
-    others = judge.preserved(http2, spoken.others["http2"], "v1")
-    if not (http2.passed and others.passed):
-        verdict(judge.inconclusive(f"nothing to compare gRPC with: {http2.summary}; {others.summary}"))
-        return
-    grpc = judge.shares(*spoken.selected["grpc"][:2], WEIGHTS, spoken.selected["grpc"].settling)
-    others_grpc = judge.preserved(grpc, spoken.others["grpc"], "v1")
-    verdict(judge.all_of(http2=http2, others=others, grpc=grpc, others_grpc=others_grpc))
+    verdict(
+        judge.given(as_wanted(spoken, "http2"), as_wanted(spoken, "grpc"), "nothing to compare gRPC with")
+    )
