@@ -170,8 +170,11 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in session.conclusions.items()
     }
+    concerned_by_it = {*fault.breaks, *fault.shows}
     said = {
-        one: tuple(each.summary for each in conclusions if each.verdict is not Verdict.PASS)
+        one: tuple(
+            each.summary for each in conclusions if one in concerned_by_it or each.verdict is not Verdict.PASS
+        )
         for one, conclusions in session.conclusions.items()
     }
     starved = frozenset(

@@ -18,7 +18,7 @@ class Outcome:
     fault: Fault
     verdicts: Mapping[str, Verdict]
     said: Mapping[str, Sequence[str]]
-    """What was said of each requirement that did not pass, a summary for each of its tests."""
+    """What each test said of a requirement that did not pass or that the fault is about."""
     seconds: float
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
@@ -90,6 +90,7 @@ def line(outcome: Outcome) -> str:
     for one in sorted(outcome.unseen):
         read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
         text += f"\n          should have shown: {one}: {outcome.fault.shows[one]} (seen: {read})"
+        text += _words(outcome, one)
     for one in sorted(outcome.wrongly):
         text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
     return text
@@ -97,8 +98,12 @@ def line(outcome: Outcome) -> str:
 
 def _instead(outcome: Outcome, requirement: str) -> str:
     """What became of a requirement that should have failed, and what was said of it."""
+    return f"{requirement} ({_word(outcome.verdicts.get(requirement))}){_words(outcome, requirement)}"
+
+
+def _words(outcome: Outcome, requirement: str) -> str:
     said = "; ".join(outcome.said.get(requirement, ()))
-    return f"{requirement} ({_word(outcome.verdicts.get(requirement))})" + (f": {said}" if said else "")
+    return f": {said}" if said else ""
 
 
 def _word(verdict: Verdict | None) -> str:

@@ -30,6 +30,8 @@ LATE_REQUESTS = 500
 
 SERVICES = "services.yaml"
 """The file of a scenario's folder with the services that it adds to the arena."""
+ENOUGH_WITHIN_S = 20.0
+"""So long steady traffic has to amount to something, however slow it is on a busy machine."""
 DRIVING_S = 60.0
 """What is done between the waits of a scenario, such as drawing a sample, may take so long in all."""
 TWIN = "outside/outsider"
@@ -232,21 +234,32 @@ class Scenario:
     def until(self, check: Callable[[], bool], what: str, *, within_s: float | None = None) -> Settling:
         """Wait until ``check`` holds. Not seeing it in time is evidence as well, so this does not raise."""
         within = self.profile.converge.within_s if within_s is None else within_s
+        try:
+            with self.phases.phase("waiting"):
+                _, took = self.waiter.until(check, within=within, because=what)
+        except (NotSeen, _NothingMore):
+            return Settling(what, within, None)
+        return _in_time(what, within, took)
+
+    def until_changed(self, check: Callable[[], bool], what: str) -> Settling:
+        """Wait until what the mesh makes of objects is such that ``check`` holds, as `until` does.
+
+        Not where it is known to change nothing more: what is waited for must hang on nothing else.
+        """
         start = self.waiter.clock.now()
 
         def look() -> bool:
             if check():
                 return True
-            if within_s is None and self.hopeless(self.waiter.clock.now() - start):
+            if self.hopeless(self.waiter.clock.now() - start):
                 raise _NothingMore
             return False
 
-        try:
-            with self.phases.phase("waiting"):
-                _, took = self.waiter.until(look, within=within, because=what)
-        except (NotSeen, _NothingMore):
-            return Settling(what, within, None)
-        return _in_time(what, within, took)
+        return self.until(look, what)
+
+    def until_enough(self, check: Callable[[], bool], what: str) -> Settling:
+        """Wait until steady traffic amounts to what ``check`` asks for, as `until` does."""
+        return self.until(check, what, within_s=ENOUGH_WITHIN_S)
 
     def lasting_s(self, waits: int, more_s: float = 0.0) -> float:
         """How long steady traffic has to last that is stopped after so many waits, in seconds.
@@ -306,7 +319,7 @@ class Scenario:
             held = None not in since
             return whole and held
 
-        self.until(check, "; ".join(dict.fromkeys(what)))
+        self.until_changed(check, "; ".join(dict.fromkeys(what)))
         if not whole:
             held = True
             check()
@@ -345,7 +358,7 @@ class Scenario:
             return not any(one.answers for one in last)
 
         if polls:
-            self.until(check, "nobody answers")
+            self.until_changed(check, "nobody answers")
         return last
 
     def samples(
@@ -391,7 +404,7 @@ class Scenario:
             return None not in since.values()
 
         granted = [ask.name for ask in asks if ask.expect == "granted"]
-        self.until(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
+        self.until_changed(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
         return {ask.name: _in_time(f"{ask.name} {ask.expect}", within, since[ask.name]) for ask in asks}
 
     def before(self, asks: Sequence[Ask], servers: Iterable[str]) -> list[Traffic]:
@@ -402,7 +415,7 @@ class Scenario:
         """
         polls = [replace(ask.call, requests=2) for ask in asks if ask.expect == "granted"]
         if polls:
-            self.until(
+            self.until_changed(
                 lambda: not any(one.answers for one in self.driver.send(polls, Manner(fresh=True))),
                 "earlier grants are gone",
             )

@@ -15,7 +15,7 @@ from conformance.diagnostics import gather
 from conformance.drive import arena as arena_module
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_kinds
-from conformance.drive.scenario import POLL, Ask, Division, Scenario, sampling
+from conformance.drive.scenario import ENOUGH_WITHIN_S, POLL, Ask, Division, Scenario, sampling
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
 from conformance.evidence import Call, Settling, Traffic
@@ -525,12 +525,19 @@ class TestAScenario:
     ) -> None:
         begun = scenario.waiter.clock.now()
         scenario.hopeless = lambda waited_s: waited_s >= known_after_s
-        assert not scenario.until(lambda: False, "what never comes").settled
+        assert not scenario.until_changed(lambda: False, "what never comes").settled
         assert gave_up_at_s - 0.7 < scenario.waiter.clock.now() - begun < gave_up_at_s + 0.4
-        assert scenario.until(lambda: True, "what is there").took_s == 0.0
-        # A wait with a time of its own is for something else than the mesh.
-        assert not scenario.until(lambda: False, "pods that go", within_s=20.0).settled
-        assert scenario.waiter.clock.now() - begun > 20
+        assert scenario.until_changed(lambda: True, "what is there").took_s == 0.0
+
+    def test_waits_for_what_hangs_on_more_than_the_mesh(self, scenario: Scenario) -> None:
+        scenario.hopeless = lambda _: True
+        for wait, within_s in (
+            (scenario.until, scenario.profile.converge.within_s),
+            (scenario.until_enough, ENOUGH_WITHIN_S),
+        ):
+            begun = scenario.waiter.clock.now()
+            assert not wait(lambda: False, "pods that go, or traffic that adds up").settled
+            assert scenario.waiter.clock.now() - begun >= within_s
 
     @pytest.mark.parametrize(("splits", "sent"), [(True, 2_000), (False, 500)])
     def test_draws_no_large_sample_of_what_never_settled(

@@ -87,10 +87,20 @@ def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenar
 
 def test_the_rate_is_the_one_that_was_reached(scenario: Scenario, clock: VirtualClock) -> None:
     least, began = round(SEEN * RATE_PER_S * scenario.profile.converge.stable_s), clock.now()
-    found, _ = driven(
-        scenario, counts(1, 0), counts(1, 1), counts(1, least), counts(1, least), counts(least + 1, least)
-    )
+    seen = [counts(1, each) for each in (0, 1, 1, least, least)]
+    found, _ = driven(scenario, *seen, counts(least + 1, least))
     assert found.rate_per_s == round(1003 / (clock.now() - began), 1)
+
+
+def test_slow_traffic_is_waited_for_when_the_mesh_has_nothing_more_to_do(
+    scenario: Scenario, clock: VirtualClock
+) -> None:
+    least, began = round(SEEN * RATE_PER_S * scenario.profile.converge.stable_s), clock.now()
+    scenario.hopeless = lambda _: True
+    slow = [counts(0, count) for count in range(1, least, least // 20)]
+    found, _ = driven(scenario, counts(0, 0), *slow, counts(0, least))
+    assert found.edits[0] == Edit("v2", "v3", 1, least)
+    assert clock.now() - began > scenario.profile.converge.within_s
 
 
 def test_an_edit_that_is_not_seen_is_the_last(scenario: Scenario) -> None:

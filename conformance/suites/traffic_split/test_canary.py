@@ -70,7 +70,7 @@ def rollout(scenario: Scenario) -> Rollout:
             )
             (effect,) = scenario.samples([division], [last.sample], servers)
             # Where all this takes but a moment, too few requests were sent meanwhile to say anything by.
-            scenario.until(
+            scenario.until_enough(
                 lambda: all(sum(one.counts(servers).values()) > LEAST for one in steady),
                 "enough steady traffic was seen",
             )

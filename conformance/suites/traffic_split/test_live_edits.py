@@ -64,7 +64,7 @@ def steps(scenario: Scenario) -> Steps:
         servers.remove("main/old")
         scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=GONE_WITHIN_S)
         (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
-        scenario.until(
+        scenario.until_enough(
             lambda: all(one.reached("main/v2") > LEAST for one in steady), "enough steady traffic was seen"
         )
         during = [one.stop(ledgers=servers) for one in steady]
