@@ -178,7 +178,8 @@ class Course:
     """Steady traffic over several edits: who gave the answers, in the order in which they were asked for.
 
     ``stretches`` counts answers in a row by one workload; ``unanswered`` requests are not among them.
-    ``rate_per_s`` is how many requests were sent in a second, one after another.
+    ``rate_per_s`` is how many requests were sent in a second, one after another. ``cut_short``: the last edit
+    was not seen for as long as it should, so no more were made.
     """
 
     call: Call
@@ -186,6 +187,7 @@ class Course:
     stretches: tuple[tuple[str, int], ...]
     edits: tuple[Edit, ...]
     unanswered: int = 0
+    cut_short: bool = False
 
 
 Reads = Literal["", "same", "either", "renamed", "changed", "alone"]

@@ -34,17 +34,20 @@ def course(
         replace(call, requests=1), manner, rate_per_s=RATE_PER_S, duration_s=scenario.lasting_s(len(edits))
     ) as steady:
         made: list[Edit] = []
+        cut_short = False
         for file, old, new in edits:
             scenario.apply(file)
             accepted = steady.counts(servers)
             settling, last = _held(scenario, steady, new, accepted, servers)
             made.append(Edit(old, new, sum(accepted.values()) + 1, sum(last.values())))
-            if not settling.settled:
+            cut_short = not settling.settled
+            if cut_short:
                 break
         took = scenario.waiter.clock.now() - began
         stretches, unanswered = steady.stop_in_order()
     sent = sum(count for _, count in stretches) + unanswered
-    return Course(call, round(sent / took, 1) if took else RATE_PER_S, stretches, tuple(made), unanswered)
+    rate_per_s = round(sent / took, 1) if took else RATE_PER_S
+    return Course(call, rate_per_s, stretches, tuple(made), unanswered, cut_short)
 
 
 def _held(

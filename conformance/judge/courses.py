@@ -31,6 +31,8 @@ def outcome(course: Course) -> Arrives:
         return "never"
     if any(one.back for one in found):
         return "flapping"
+    if course.cut_short:
+        return "never"
     return "later" if any(one.old for one in found) else "at once"
 
 
@@ -81,6 +83,7 @@ def told(course: Course) -> str:
             f"the old state seen until {listed(delays)} after they were accepted" if delays else "",
             f"{several(back, 'answer')} by the old state after the new one had held" if back else "",
             f"{several(missing, 'edit')} never held" if missing else "",
+            "the last was not seen for long enough" if course.cut_short and not missing else "",
         )
     )
 

@@ -81,6 +81,7 @@ def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenar
         Edit("v3", "v2", 123 + least, 125 + 2 * least),
     )
     assert (found.stretches, found.unanswered) == ((("v2", 900), ("v3", 100)), 3)
+    assert not found.cut_short
     # One request under way at a time: that is what makes the order of answers one in time.
     assert [(call.requests, manner.fresh) for call, manner in script.started] == [(1, True)]
 
@@ -106,6 +107,13 @@ def test_slow_traffic_is_waited_for_when_the_mesh_has_nothing_more_to_do(
 def test_an_edit_that_is_not_seen_is_the_last(scenario: Scenario) -> None:
     found, _ = driven(scenario, counts(100, 0))
     assert found.edits == (Edit("v2", "v3", 101, 100),)
+    assert found.cut_short
+
+
+def test_an_edit_that_is_not_seen_for_long_enough_is_the_last(scenario: Scenario) -> None:
+    found, _ = driven(scenario, counts(100, 0), counts(110, 20))
+    assert found.edits == (Edit("v2", "v3", 101, 130),)
+    assert found.cut_short
 
 
 def test_it_lasts_until_the_last_of_the_edits_may_be_seen(scenario: Scenario) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from judge_evidence import SETTLED, traffic
@@ -60,6 +61,17 @@ def test_one_edit_of_several_that_comes_later_or_not_at_all_decides() -> None:
     assert outcome(course(("v2", 100), ("v3", 301), ("v2", 299), edits=(TO_V3, back))) == "at once"
     assert outcome(course(("v2", 100), ("v3", 302), ("v2", 298), edits=(TO_V3, back))) == "later"
     assert outcome(course(("v2", 100), ("v3", 600), edits=(TO_V3, back))) == "never"
+
+
+def test_edits_that_were_not_all_made_are_neither_at_once_nor_later() -> None:
+    for first in (100, 150):
+        cut_short = replace(course(("v2", first), ("v3", 300)), cut_short=True)
+        assert outcome(cut_short) == "never"
+        assert told(cut_short).endswith("after they were accepted; the last was not seen for long enough")
+    never = replace(course(("v2", 400)), cut_short=True)
+    assert (outcome(never), told(never)) == ("never", "1 edit; 1 edit never held")
+    back = replace(course(("v2", 100), ("v3", 60), ("v2", 240)), cut_short=True)
+    assert outcome(back) == "flapping"
 
 
 def test_arrivals_are_counted_in_requests_after_the_answer_of_the_api_server() -> None:
