@@ -32,7 +32,10 @@ class ScenarioMark:
 
 @dataclass(frozen=True, slots=True)
 class TestEntry:
-    """One test function: where it stands, what it judges and works with, and which judges it calls."""
+    """One test function: where it stands, what it judges and works with, and which judges it calls.
+
+    Itself or by functions of its module.
+    """
 
     __test__ = False
     requirement: str
@@ -78,6 +81,7 @@ def read(source: str, file: str) -> list[TestEntry]:
     module = ast.parse(source, file)
     marks = [_scenario(node) for node in module.body]
     scenario = next((mark for mark in marks if mark is not None), None)
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
     entries = []
     for node in module.body:
         if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
@@ -85,7 +89,7 @@ def read(source: str, file: str) -> list[TestEntry]:
         if scenario is None:
             raise ValueError(f"{file}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)")
         requirements = [one for decorator in node.decorator_list for one in _requirement(decorator)]
-        judges = tuple(_judges(node))
+        judges = tuple(_judges(node, functions))
         entries += [TestEntry(one, file, node.name, scenario, judges) for one in requirements or [""]]
     return entries
 
@@ -122,10 +126,15 @@ def _scenario(node: ast.stmt) -> ScenarioMark | None:
     return scenario_mark(ast.literal_eval(call.args[0]), named)
 
 
-def _judges(function: ast.FunctionDef) -> list[str]:
-    calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
-    return [
-        call.func.attr
-        for call in calls
-        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "judge"
-    ]
+def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> list[str]:
+    """The judges that a function calls, itself and by other functions of its module."""
+    found: list[str] = []
+    others = {name: one for name, one in functions.items() if name != function.name}
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "judge":
+            found.append(node.func.attr)
+        elif isinstance(node.func, ast.Name) and node.func.id in others:
+            found += _judges(others[node.func.id], others)
+    return found
