@@ -185,7 +185,16 @@ class Arena:
         return {item["metadata"]["name"] for item in items if item["kind"] in _PODS}
 
     def _unready(self, namespace: str) -> str:
-        problems = [_problem(pod) for pod in self._all_pods(namespace) if not _is_ready(pod)]
+        names: dict[str, list[str]] = {}
+        for pod in self._all_pods(namespace):
+            if not _is_ready(pod):
+                names.setdefault(_problem(pod), []).append(pod["metadata"]["name"])
+        problems = [
+            f"{'pods' if len(pods) > 1 else 'pod'} {', '.join(pods)}: {problem}"
+            for problem, pods in names.items()
+        ]
+        if any("ImagePull" in problem for problem in names):
+            problems.append("--image names another image for the workloads")
         return "; ".join(problems) or "no pods were created: see `kubectl get events -n " + namespace + "`"
 
     def _check_joined(self, part: str, pods: list[dict[str, Any]]) -> None:
@@ -311,16 +320,17 @@ def _pod(pod: Object) -> Pod:
 
 
 def _problem(pod: Object) -> str:
+    """Why a pod is not ready, in words that are the same for all that have the same trouble."""
     status = pod.get("status", {})
     for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
         waiting = one.get("state", {}).get("waiting") or one.get("state", {}).get("terminated")
         if waiting and waiting.get("reason") != "Completed":
             message = f" ({waiting['message'][:200]})" if waiting.get("message") else ""
-            return f"pod {pod['metadata']['name']}: {one['name']}: {waiting.get('reason')}{message}"
+            return f"{one['name']}: {waiting.get('reason')}{message}"
         if not one.get("ready") and "running" in one.get("state", {}):
-            return f"pod {pod['metadata']['name']}: {one['name']} runs but is not ready"
+            return f"{one['name']} runs but is not ready"
     # Such as that no node takes the pod, and why.
     conditions = status.get("conditions", [])
     told = [one["message"] for one in conditions if one["status"] == "False" and one.get("message")]
     why = f" ({told[0][:200]})" if told else ""
-    return f"pod {pod['metadata']['name']}: {status.get('phase', 'unknown')}{why}"
+    return f"{status.get('phase', 'unknown')}{why}"

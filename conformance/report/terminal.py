@@ -35,13 +35,17 @@ def _word(value: str) -> Outcome:
 
 def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
     records = [record for record in report.requirements if record.outcome == outcome]
+    first: dict[tuple[str, str], str] = {}
     for record in records[:MOST]:
         level = "" if record.level == "core" else f" ({record.level})"
         yield f"  {SYMBOLS[outcome]} {record.id}{level}"
-        for test in record.tests:
-            if test.verdict is record.verdict:
-                yield f"      {printable(test.summary)}"
-                yield from (f"      look at: {printable(hint)}" for hint in (test.hint,) if hint)
+        tests = [(test.summary, test.hint) for test in record.tests if test.verdict is record.verdict]
+        for summary, hint in dict.fromkeys(tests):
+            # What stops many, such as a pod that is not ready, is told once.
+            told = first.setdefault((summary, hint), record.id)
+            yield f"      {printable(summary) if told == record.id else f'as for {told}'}"
+            if hint and told == record.id:
+                yield f"      look at: {printable(hint)}"
     if len(records) > MOST:
         yield f"  {SYMBOLS[outcome]} and {len(records) - MOST} more"
 

@@ -106,6 +106,18 @@ class TestTheArena:
         with pytest.raises(NotReady, match=message):
             arena.ready(["peer"])
 
+    def test_tells_the_trouble_of_several_pods_once_and_the_remedy(
+        self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
+        arena.prepare(["outside"])
+        for name in ("outsider", "stranger"):
+            status = containers({"waiting": {"reason": "ImagePullBackOff"}})
+            cluster.objects["Pod", "smi-outside-r1", name]["status"] = status
+        wanted = r"pods outsider, stranger: probe: ImagePullBackOff; --image names another image"
+        with pytest.raises(NotReady, match=wanted):
+            arena.ready(["outside"])
+
     def test_looks_once_more_at_pods_that_were_late_and_waits_no_longer(
         self, arena: Arena, cluster: FakeCluster, session: Session
     ) -> None:

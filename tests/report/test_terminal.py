@@ -50,6 +50,26 @@ def test_what_a_mesh_answered_cannot_steer_the_terminal() -> None:
     assert all(line.isprintable() for line in lines)
 
 
+def test_what_is_the_same_of_several_requirements_is_told_once() -> None:
+    stopped = conclusion("t", "t", Judgement(Verdict.INCONCLUSIVE, "no pod is ready", hint="see the pods"))
+    other = conclusion("u", "u", Judgement(Verdict.INCONCLUSIVE, "nothing was sent"))
+    first, second = (catalogue.load()[one] for one in ("split-single-backend", "split-live-edits"))
+    report = sample(
+        [
+            requirement_record(first, [stopped, stopped], otherwise="untested"),
+            requirement_record(second, [stopped, other], otherwise="untested"),
+        ]
+    )
+    assert closing(report)[1:7] == [
+        "  ? split-single-backend",
+        "      no pod is ready",
+        "      look at: see the pods",
+        "  ? split-live-edits",
+        "      as for split-single-backend",
+        "      nothing was sent",
+    ]
+
+
 def test_a_long_list_is_cut_off_with_its_number() -> None:
     failed = conclusion("t", "t", Judgement(Verdict.FAIL, "seen"))
     entries = [e for e in catalogue.load().values() if e.level == "core"][: MOST + 3]
