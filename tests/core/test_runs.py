@@ -425,7 +425,7 @@ class TestAClusterThatIsNotReady:
         bench.cluster.ready = False
         assert bench.suite(ZERO_SUITE) == 2
         summary = bench.record(ZERO).tests[0].summary
-        assert summary.startswith("NotReady: not seen within 2 s: pods of smi-main-r1 ready; pod ")
+        assert summary.startswith("NotReady: not seen within 2 s: pods of smi-main-r1 ready; pods client, ")
         assert bench.cluster.objects == {}
 
     def test_waits_once_for_pods_that_do_not_get_ready(

@@ -213,44 +213,34 @@ def seen(scenario: Scenario) -> Observed[Table]:
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
 
 
-def unrelated(seen: Observed[Table]) -> Judgement:
-    return judge.access(*seen.bystander.pick())
+def reading(seen: Observed[Table], *names: str) -> Judgement:
+    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    effect = judge.access(*seen.effect.pick())
+    bystander = judge.access(*seen.bystander.pick())
+    return judge.reading(effect, seen.about(*names), bystander)
 
 
 @pytest.mark.requirement("http-path-regex-end")
 def test_where_an_expression_for_a_path_ends(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    verdict(judge.reading(effect, seen.about("/ends/x", "/endsfoo"), unrelated(seen)))
+    verdict(reading(seen, "/ends/x", "/endsfoo"))
 
 
 @pytest.mark.requirement("http-path-query-and-normalisation")
 def test_what_of_a_request_a_path_is_compared_with(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    verdict(
-        judge.reading(
-            effect,
-            seen.about("/query?x=1", "/public/../admin", "/./plain", "/pl%61in", "//plain", "/PLAIN"),
-            unrelated(seen),
-        )
-    )
+    verdict(reading(seen, "/query?x=1", "/public/../admin", "/./plain", "/pl%61in", "//plain", "/PLAIN"))
 
 
 @pytest.mark.requirement("http-required-fields-contradiction")
 def test_what_a_match_that_lacks_a_field_matches(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
     verdict(
-        judge.reading(
-            effect,
-            seen.about(
-                "path alone", "no methods", "methods alone", "POST where GET alone is listed", "name alone"
-            ),
-            unrelated(seen),
+        reading(
+            seen, "path alone", "no methods", "methods alone", "POST where GET alone is listed", "name alone"
         )
     )
 
@@ -259,35 +249,29 @@ def test_what_a_match_that_lacks_a_field_matches(
 def test_what_two_matches_of_one_name_and_none_at_all_open(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    verdict(judge.reading(effect, seen.about("first twin", "last twin", "no match"), unrelated(seen)))
+    verdict(reading(seen, "first twin", "last twin", "no match"))
 
 
 @pytest.mark.requirement("http-regex-dialect-and-invalid")
 def test_what_becomes_of_an_expression_that_does_not_compile(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    verdict(judge.reading(effect, seen.about(*EXPRESSIONS), unrelated(seen)))
+    verdict(reading(seen, *EXPRESSIONS))
 
 
 @pytest.mark.requirement("http-header-regex-details")
 def test_how_an_expression_for_a_header_is_read(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
     verdict(
-        judge.reading(
-            effect,
-            seen.about(
-                "inside a value",
-                "sent twice, first",
-                "sent twice, last",
-                "not sent",
-                "host and port",
-                "host alone",
-            ),
-            unrelated(seen),
+        reading(
+            seen,
+            "inside a value",
+            "sent twice, first",
+            "sent twice, last",
+            "not sent",
+            "host and port",
+            "host alone",
         )
     )
 
@@ -296,5 +280,4 @@ def test_how_an_expression_for_a_header_is_read(
 def test_which_ports_a_tcp_route_without_any_opens(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    verdict(judge.reading(effect, seen.about("spec: {}", "matches: {}", "no spec"), unrelated(seen)))
+    verdict(reading(seen, "spec: {}", "matches: {}", "no spec"))

@@ -151,30 +151,30 @@ def seen(scenario: Scenario) -> Observed[Effect]:
     return observe(scenario, odd, (usual("v2"), "1-steady.yaml"), (usual("v3"), "3-steady.yaml"))
 
 
-def unrelated(seen: Observed[Effect]) -> Judgement:
+def reading(seen: Observed[Effect], *names: str) -> Judgement:
+    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     before, sample, settling = seen.bystander
-    return judge.everything_reaches(before, sample, "v3", settling)
+    bystander = judge.everything_reaches(before, sample, "v3", settling)
+    return judge.reading(effect, seen.about(*names), bystander)
 
 
 @pytest.mark.requirement("split-root-name-form")
 def test_which_forms_of_a_roots_name_are_understood(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("dotted", "qualified", "victim"), unrelated(seen)))
+    verdict(reading(seen, "dotted", "qualified", "victim"))
 
 
 @pytest.mark.requirement("split-addressing-forms")
 def test_which_forms_of_address_a_split_is_for(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about(*FORMS, AS_ITSELF, AS_ANOTHER), unrelated(seen)))
+    verdict(reading(seen, *FORMS, AS_ITSELF, AS_ANOTHER))
 
 
 @pytest.mark.requirement("split-unit-of-division")
 def test_whether_requests_or_connections_are_divided(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about(*UNITS), unrelated(seen)))
+    verdict(reading(seen, *UNITS))

@@ -197,55 +197,51 @@ def seen(scenario: Scenario) -> Observed[Effect]:
     return observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
 
 
-def unrelated(seen: Observed[Effect]) -> Judgement:
+def reading(seen: Observed[Effect], *names: str) -> Judgement:
+    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
     before, sample, settling = seen.bystander
-    return judge.nothing_reaches(before, sample, "v2", settling)
+    bystander = judge.nothing_reaches(before, sample, "v2", settling)
+    return judge.reading(effect, seen.about(*names), bystander)
 
 
 @pytest.mark.requirement("split-matches-path-and-method")
 def test_what_of_a_match_a_split_looks_at(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about(*PATHS), unrelated(seen)))
+    verdict(reading(seen, *PATHS))
 
 
 @pytest.mark.requirement("split-matches-missing-or-empty")
 def test_what_becomes_of_a_split_without_a_group_that_there_is(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("dangling", "no matches", "awaited"), unrelated(seen)))
+    verdict(reading(seen, "dangling", "no matches", "awaited"))
 
 
 @pytest.mark.requirement("split-matches-group-namespace")
 def test_in_which_namespaces_a_group_is_looked_up(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("elsewhere", "namesake"), unrelated(seen)))
+    verdict(reading(seen, "elsewhere", "namesake"))
 
 
 @pytest.mark.requirement("split-example-errata")
 def test_what_becomes_of_the_examples_that_contradict_the_rest(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about(*EXAMPLES), unrelated(seen)))
+    verdict(reading(seen, *EXAMPLES))
 
 
 @pytest.mark.requirement("split-two-splits-one-root")
 def test_what_becomes_of_two_splits_for_different_users(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    users = seen.about("users of the first", "users of the second", "users of neither")
-    verdict(judge.reading(effect, users, unrelated(seen)))
+    verdict(reading(seen, "users of the first", "users of the second", "users of neither"))
 
 
 @pytest.mark.requirement("split-unit-of-division")
 def test_where_raw_tcp_goes_that_has_nothing_to_match(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("raw TCP"), unrelated(seen)))
+    verdict(reading(seen, "raw TCP"))

@@ -236,81 +236,74 @@ def seen(scenario: Scenario) -> Observed[Effect]:
     return replace(found, questions={**found.questions, LATER: again})
 
 
-def unrelated(seen: Observed[Effect]) -> Judgement:
+def reading(seen: Observed[Effect], *names: str) -> Judgement:
+    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     before, sample, settling = seen.bystander
-    return judge.everything_reaches(before, sample, "v3", settling)
+    bystander = judge.everything_reaches(before, sample, "v3", settling)
+    return judge.reading(effect, seen.about(*names), bystander)
 
 
 @pytest.mark.requirement("split-all-weights-zero")
 def test_what_becomes_of_a_split_whose_weights_are_all_zero(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("zeros", "weightless", "zeros edited"), unrelated(seen)))
+    verdict(reading(seen, "zeros", "weightless", "zeros edited"))
 
 
 @pytest.mark.requirement("split-unavailable-backend")
 def test_what_becomes_of_the_share_of_a_backend_that_nobody_answers_for(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    questions = seen.about(
-        "ghostly", "hollow-backed", "ghost made", "nobody filled", "leaving", "leaver back"
+    verdict(
+        reading(seen, "ghostly", "hollow-backed", "ghost made", "nobody filled", "leaving", "leaver back")
     )
-    verdict(judge.reading(effect, questions, unrelated(seen)))
 
 
 @pytest.mark.requirement("split-degenerate-spec")
 def test_what_becomes_of_splits_that_say_too_little_or_one_thing_twice(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("bare", "specless", "nameless", "doubled"), unrelated(seen)))
+    verdict(reading(seen, "bare", "specless", "nameless", "doubled"))
 
 
 @pytest.mark.requirement("split-self-reference")
 def test_what_becomes_of_a_split_that_lists_its_own_root(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("own"), unrelated(seen)))
+    verdict(reading(seen, "own"))
 
 
 @pytest.mark.requirement("split-two-splits-one-root")
 def test_what_becomes_of_two_splits_of_one_root(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("twice", LATER), unrelated(seen)))
+    verdict(reading(seen, "twice", LATER))
 
 
 @pytest.mark.requirement("split-weight-fraction-or-negative")
 def test_what_becomes_of_weights_that_are_no_whole_numbers_or_negative(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("halves", "minus"), unrelated(seen)))
+    verdict(reading(seen, "halves", "minus"))
 
 
 @pytest.mark.requirement("split-cross-namespace-backends")
 def test_where_the_share_of_a_backend_of_another_namespace_goes(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("abroad"), unrelated(seen)))
+    verdict(reading(seen, "abroad"))
 
 
 @pytest.mark.requirement("split-port-matching-details")
 def test_which_backends_take_part_where_ports_match_in_part(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("renamed", "partial"), unrelated(seen)))
+    verdict(reading(seen, "renamed", "partial"))
 
 
 @pytest.mark.requirement("split-root-service-missing")
 def test_what_becomes_of_a_split_that_is_older_than_its_root(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    verdict(judge.reading(effect, seen.about("before its service", "late"), unrelated(seen)))
+    verdict(reading(seen, "before its service", "late"))
