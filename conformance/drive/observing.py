@@ -19,6 +19,7 @@ from conformance.drive.scenario import (
     Scenario,
     Table,
 )
+from conformance.drive.sight import sight
 from conformance.drive.traffic import Manner
 from conformance.evidence import Attempt, Call, Look, Question, Traffic
 
@@ -164,9 +165,10 @@ def _tried(
 def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
     """Wait until what an earlier scenario of the same names withdrew is gone."""
     alive = [one for one in trials if one.usual]
+    usual = [frozenset(one.usual or ()) for one in alive]
     scenario.until_answered(
         [one.call for one in alive],
-        lambda position, seen: set(seen.answered) == set(alive[position].usual or ()),
+        lambda position, seen: sight(seen, only=usual[position], all_of=usual[position]),
         ["the root answers as without the object" for _ in alive],
     )
     scenario.until_dead([one.call for one in trials if one.usual == ()])

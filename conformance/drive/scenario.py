@@ -14,6 +14,7 @@ from conformance.drive.dry_run import Change, attempt, changed
 from conformance.drive.manifests import load
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader, round_trips
+from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.drive.writing import Writer
@@ -287,41 +288,42 @@ class Scenario:
     def until_answered(
         self,
         calls: Sequence[Call],
-        by: Callable[[int, Traffic], bool],
+        by: Callable[[int, Traffic], Sight],
         what: Sequence[str],
         ledgers: Sequence[str] = (),
     ) -> tuple[list[Settling], list[Traffic]]:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
-        Failed requests never are. Each call has a settling of its own, which ``what`` says in words: one that
-        never comes about says nothing of the others. Once a poll showed that something is not there yet the
-        next ones are small, until one shows nothing of that kind; what is seen then counts if a whole poll
-        shows it as well. What is seen after the profile's time only has not settled. Returns the last whole
-        poll, too, with what the ledgers of the given workloads hold of it.
+        Each call has a settling of its own, which ``what`` says in words: one that never comes about says
+        nothing of the others. Once a poll showed that something is not there yet the next ones are small,
+        until one shows nothing of that kind; what is there then counts if a whole poll shows it as well. What
+        is seen after the profile's time only has not settled. Returns the last whole poll, too, with what the
+        ledgers of the given workloads hold of it.
         """
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
         since: list[float | None] = [None for _ in calls]
         last: list[Traffic] = []
-        whole, held = False, True
+        whole, worth_it = False, True
 
         def check() -> bool:
-            nonlocal whole, held
-            whole = held
+            nonlocal whole, worth_it
+            whole = worth_it
             requests = POLL_REQUESTS if whole else PEEK_REQUESTS
             polls = [replace(call, requests=requests) for call in calls]
             last[:] = self.driver.send(polls, POLL, ledgers=ledgers if whole else ())
             elapsed = self.waiter.clock.now() - start
-            for position, one in enumerate(last):
-                if one.failures or one.answers != one.sent or not by(position, one):
+            sights = [by(position, one) for position, one in enumerate(last)]
+            for position, one in enumerate(sights):
+                if one is not Sight.THERE:
                     since[position] = None
                 elif since[position] is None:
                     since[position] = elapsed
-            held = None not in since
-            return whole and held
+            worth_it = Sight.AGAINST not in sights
+            return whole and None not in since
 
         self.until_changed(check, "; ".join(dict.fromkeys(what)))
         if not whole:
-            held = True
+            worth_it = True
             check()
         return [_in_time(words, within, took) for words, took in zip(what, since, strict=True)], last
 
@@ -338,7 +340,7 @@ class Scenario:
         alive = [one for one in wanted if not one.dead_before]
         _, answered = self.until_answered(
             [one.call for one in alive],
-            lambda position, seen: not _settled(alive[position], seen),
+            lambda position, seen: _unsettled(alive[position], seen),
             ["the root answers as without the change" for _ in alive],
             ledgers,
         )
@@ -470,8 +472,15 @@ def sampling(poll: Traffic) -> Manner:
     return Manner(fresh=bool(poll.connections) and poll.connections == poll.uniform_connections)
 
 
-def _settled(wanted: Division, seen: Traffic) -> bool:
-    return set(seen.answered) <= wanted.among and wanted.among_seen <= set(seen.answered)
+def _settled(wanted: Division, seen: Traffic) -> Sight:
+    return sight(seen, only=wanted.among, all_of=wanted.among_seen)
+
+
+def _unsettled(wanted: Division, seen: Traffic) -> Sight:
+    """Of what is answered as without a change: whether it is not as with it."""
+    if _settled(wanted, seen) is Sight.THERE:
+        return Sight.AGAINST
+    return sight(seen)
 
 
 def _in_time(what: str, within_s: float, took_s: float | None) -> Settling:

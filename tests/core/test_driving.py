@@ -16,6 +16,7 @@ from conformance.drive import arena as arena_module
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_kinds
 from conformance.drive.scenario import ENOUGH_WITHIN_S, POLL, Ask, Division, Scenario, sampling
+from conformance.drive.sight import sight
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
 from conformance.evidence import Call, Settling, Traffic
@@ -455,12 +456,33 @@ class TestAScenario:
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
         (settling,), (last,) = scenario.until_answered(
-            [call], lambda _, seen: set(seen.answered) == {"v2"}, ["v2"], ["main/v2"]
+            [call], lambda _, seen: sight(seen, only={"v2"}), ["v2"], ["main/v2"]
         )
         assert [size for size, _ in sent] == sizes
         assert [ledgers for _, ledgers in sent] == [size == 60 for size in sizes]
         assert last.sent == 60
         assert settling.settled
+
+    def test_looks_at_all_where_nothing_speaks_against_it_but_somebody_was_not_seen(
+        self, scenario: Scenario
+    ) -> None:
+        """As of a mesh that chooses once for each connection: few connections show few backends."""
+        everybody, sent = ("v1", "v2", "v3", "client-b", "fresh"), []
+
+        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+            sent.append(calls[0].requests)
+            # Of twenty connections all five are seen, of five never.
+            seen = ("old",) if len(sent) < 3 else everybody if calls[0].requests == 60 else everybody[:3]
+            answered = dict.fromkeys(seen, calls[0].requests // len(seen))
+            return [Traffic(one, one.requests, answered, {}, {}, {}, {}) for one in calls]
+
+        scenario.driver = cast(Driver, SimpleNamespace(send=send))
+        call = scenario.call("main/client", "main/going")
+        (settling,), _ = scenario.until_answered(
+            [call], lambda _, seen: sight(seen, only={*everybody}, all_of={*everybody}), ["all"]
+        )
+        assert settling.settled
+        assert sent == [60, 15, 15, 60]
 
     @pytest.mark.parametrize("shows_late", [True, False])
     def test_looks_at_all_once_more_where_nothing_came_in_time(
@@ -478,7 +500,7 @@ class TestAScenario:
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
         (settling,), (last,) = scenario.until_answered(
-            [call], lambda _, seen: set(seen.answered) == {"v2"}, ["v2"]
+            [call], lambda _, seen: sight(seen, only={"v2"}), ["v2"]
         )
         assert (sent[0], *set(sent[1:-1]), sent[-1]) == (60, 15, 60)
         assert last.answered == {"v2" if shows_late else "v1": 60}
@@ -499,7 +521,7 @@ class TestAScenario:
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
         assert scenario.until(check, "a look").settled == settled
-        (answered,), _ = scenario.until_answered([call], lambda *_: True, ["v2"])
+        (answered,), _ = scenario.until_answered([call], lambda _, seen: sight(seen), ["v2"])
         assert answered.settled == settled
         granted = scenario.until_access([Ask("all", "granted", call, "v2")])["all"]
         assert granted.settled == settled

@@ -14,6 +14,7 @@ import pytest
 from conformance import judge
 from conformance.drive.arena import READY_WITHIN_S
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.drive.sight import sight
 from conformance.evidence import Settling, Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
@@ -80,7 +81,9 @@ def rollout(scenario: Scenario) -> Rollout:
         scenario.apply("2-fresh.yaml")
         scenario.arena.adopt("main/fresh")
         servers.append("main/fresh")
-        scenario.until_answered([by_name], lambda _, seen: True, ["the new version answers to its own name"])
+        scenario.until_answered(
+            [by_name], lambda _, seen: sight(seen), ["the new version answers to its own name"]
+        )
 
     by_name = scenario.call("main/client", "main/fresh", requests=200)
     (reserved,) = scenario.effects(
@@ -118,7 +121,7 @@ def _deletion(scenario: Scenario, servers: list[str]) -> tuple[Traffic, Settling
     scenario.delete("5-only-fresh.yaml")
     (settling,), _ = scenario.until_answered(
         [replace(root, requests=POLL_REQUESTS)],
-        lambda _, seen: set(seen.answered) >= EVERYBODY,
+        lambda _, seen: sight(seen, all_of=EVERYBODY),
         ["all pods of the root answer again"],
     )
     (after,) = scenario.driver.send([root], POLL, ledgers=servers)

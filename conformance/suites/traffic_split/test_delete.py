@@ -9,6 +9,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
+from conformance.drive.sight import sight
 from conformance.evidence import Settling, Traffic
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -34,7 +35,7 @@ def deletion(scenario: Scenario) -> Deletion:
     scenario.delete("split.yaml")
     polled = scenario.call("main/client", "main/going", requests=POLL_REQUESTS)
     settlings, _ = scenario.until_answered(
-        [polled], lambda _, seen: set(seen.answered) >= EVERYBODY, ["all pods of the root answer again"]
+        [polled], lambda _, seen: sight(seen, all_of=EVERYBODY), ["all pods of the root answer again"]
     )
     (after,) = scenario.driver.send([root], POLL, ledgers=servers)
     return Deletion(split, after, settlings[0])

@@ -11,6 +11,7 @@ from hypothesis import strategies
 from conformance import judge
 from conformance.drive.drawing import Drawn, draw
 from conformance.drive.scenario import POLL_REQUESTS, Division, Effect, Scenario
+from conformance.drive.sight import sight
 from conformance.evidence import Call, Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
@@ -67,7 +68,7 @@ def _everything_to(first: str, scenario: Scenario, call: Call) -> Traffic:
     _divide(scenario, {first: 1})
     poll = replace(call, requests=POLL_REQUESTS)
     _, (before,) = scenario.until_answered(
-        [poll], lambda _, seen: set(seen.answered) == {first}, [f"only {first} answers"], SERVERS
+        [poll], lambda _, seen: sight(seen, only={first}), [f"only {first} answers"], SERVERS
     )
     return before
 
