@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from conformance.clusters import Answer, ClusterError, Object, Refused
 from conformance.drive.dry_run import RELAXED, attempt
-from conformance.drive.observing import _apply, _misshapen
+from conformance.drive.observing import Trial, _apply, _misshapen, _until_still
 from conformance.drive.scenario import Scenario
+from conformance.drive.traffic import Driver, Manner
+from conformance.evidence import Call, Traffic
 from conformance.session import Session
 
 from .fake_cluster import FakeCluster
@@ -108,3 +111,45 @@ class TestAnEdit:
         cluster.on_apply = refusing(500)
         with pytest.raises(Refused):
             _apply(scenario, ["3-steady.yaml"])
+
+
+def sees(scenario: Scenario, *polls: set[str]) -> list[Manner]:
+    """From now on who answers is as these polls say, the last of them for good; returns how each was sent."""
+    manners: list[Manner] = []
+
+    def send(calls: Sequence[Call], manner: Manner) -> list[Traffic]:
+        manners.append(manner)
+        answered = dict.fromkeys(polls[min(len(manners), len(polls)) - 1], 15 // 3)
+        return [Traffic(one, sum(answered.values()), answered, {}, {}, {}, {}) for one in calls]
+
+    scenario.driver = cast(Driver, SimpleNamespace(send=send))
+    return manners
+
+
+@pytest.mark.parametrize(
+    ("polls", "awaited", "leaving", "looks"),
+    [
+        ([{"v1"}], (), (), 2),
+        ([{"v1"}, {"v1", "v2"}, {"v2"}], (), (), 4),
+        ([{"v1"}, {"v1"}, {"v1"}, {"v1", "v2"}], ("v2",), (), 5),
+        ([{"v1", "v3"}, {"v1", "v3"}, {"v1"}], (), ("v3",), 4),
+    ],
+    ids=["at once", "until it does not change", "until one has come", "until one has gone"],
+)
+def test_a_trial_is_looked_at_when_nothing_changes_any_more(
+    scenario: Scenario, polls: list[set[str]], awaited: tuple[str, ...], leaving: tuple[str, ...], looks: int
+) -> None:
+    manners = sees(scenario, *polls)
+    call = scenario.call("main/client", "main/odd", requests=120)
+    _until_still(scenario, [Trial("odd", "question", call, (), None, awaited=awaited, leaving=leaving)])
+    assert len(manners) == looks
+    # Where a mesh chooses once for each connection, a few of them would look another way each time.
+    assert {one.per_connection for one in manners} == {1}
+
+
+def test_what_is_awaited_is_given_up_when_the_mesh_changes_nothing_more(scenario: Scenario) -> None:
+    scenario.hopeless = lambda _: True
+    manners = sees(scenario, {"v1"})
+    call = scenario.call("main/client", "main/odd", requests=120)
+    _until_still(scenario, [Trial("odd", "question", call, (), None, awaited=("v2",))])
+    assert len(manners) == 1
