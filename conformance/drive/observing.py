@@ -10,6 +10,7 @@ from conformance.clusters import ClusterError, Object, Refused
 from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
 from conformance.drive.manifests import load
 from conformance.drive.scenario import (
+    APART,
     PEEK_REQUESTS,
     POLL,
     POLL_REQUESTS,
@@ -238,16 +239,12 @@ def _created(scenario: Scenario, item: Object, name: str) -> Attempt:
 
 
 def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
-    """Wait until two polls in a row look the same, and those who are to come and to go have done so.
-
-    Each request on a connection of its own: where a mesh chooses once for each connection, a few would look
-    another way each time.
-    """
+    """Wait until two polls in a row look the same, and those who are to come and to go have done so."""
     calls = [replace(one.call, requests=min(PEEK_REQUESTS, one.call.requests)) for one in trials]
     last: list[tuple[frozenset[str], bool]] = []
 
     def still() -> bool:
-        sent = scenario.driver.send(calls, replace(POLL, per_connection=1))
+        sent = scenario.driver.send(calls, APART)
         now = [(frozenset(one.answered), one.answers == one.sent) for one in sent]
         same, last[:] = now == last, now
         waiting = [

@@ -23,6 +23,9 @@ from conformance.profiles import Profile
 
 POLL = Manner(per_connection=3, concurrency=20)
 """Polling while waiting: sixty requests on twenty connections, or as many in proportion."""
+APART = replace(POLL, per_connection=1)
+"""Polling on a connection for each request: where a mesh, or the network without it, chooses once for each
+connection, twenty of them miss one of four pods once in three hundred times, sixty never."""
 POLL_REQUESTS = 60
 PEEK_REQUESTS = 15
 """Of a poll that is to show no more than that something is not there yet."""
@@ -291,6 +294,7 @@ class Scenario:
         by: Callable[[int, Traffic], Sight],
         what: Sequence[str],
         ledgers: Sequence[str] = (),
+        manner: Manner = POLL,
     ) -> tuple[list[Settling], list[Traffic]]:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
@@ -310,7 +314,7 @@ class Scenario:
             whole = worth_it
             requests = POLL_REQUESTS if whole else PEEK_REQUESTS
             polls = [replace(call, requests=requests) for call in calls]
-            last[:] = self.driver.send(polls, POLL, ledgers=ledgers if whole else ())
+            last[:] = self.driver.send(polls, manner, ledgers=ledgers if whole else ())
             elapsed = self.waiter.clock.now() - start
             sights = [by(position, one) for position, one in enumerate(last)]
             for position, one in enumerate(sights):
@@ -334,7 +338,8 @@ class Scenario:
         share is looked at before the sample, so waiting cannot make a wrong share right. What an earlier
         scenario withdrew may take a while to go, so somebody else is waited for first; where nobody comes,
         the null control says so. It is the last that was seen while waiting: of a service made just now a
-        mesh hears before it hears of its endpoints, so what answers once may not a moment later.
+        mesh hears before it hears of its endpoints, so what answers once may not a moment later. Everybody
+        who is to go quiet has to be seen there, so each request has a connection of its own.
         """
         ledgers = list(servers)
         alive = [one for one in wanted if not one.dead_before]
@@ -343,6 +348,7 @@ class Scenario:
             lambda position, seen: _unsettled(alive[position], seen),
             ["the root answers as without the change" for _ in alive],
             ledgers,
+            APART,
         )
         unanswered = iter(self.until_dead([one.call for one in wanted if one.dead_before], ledgers))
         others = iter(answered)

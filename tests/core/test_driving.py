@@ -484,6 +484,22 @@ class TestAScenario:
         assert settling.settled
         assert sent == [60, 15, 15, 60]
 
+    def test_sends_each_request_of_the_null_control_on_a_connection_of_its_own(
+        self, scenario: Scenario
+    ) -> None:
+        sent: list[tuple[int, int | None]] = []
+        real = scenario.driver.send
+
+        def send(calls: Sequence[Call], manner: Manner = Manner(), *, ledgers: Iterable[str] = ()) -> Any:  # noqa: B008
+            sent.append((calls[0].requests, manner.per_connection))
+            return real(calls, manner, ledgers=ledgers)
+
+        call = scenario.call("main/client", "main/going", requests=200)
+        scenario.driver = cast(Driver, SimpleNamespace(send=send))
+        scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
+        # That of the effect shows whether all requests of a connection go the same way.
+        assert sent == [(60, 1), (60, 3), (200, None)]
+
     @pytest.mark.parametrize("shows_late", [True, False])
     def test_looks_at_all_once_more_where_nothing_came_in_time(
         self, scenario: Scenario, shows_late: bool
