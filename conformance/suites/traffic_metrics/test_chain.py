@@ -77,9 +77,10 @@ def chain(scenario: Scenario) -> Chain:
     namespace = scenario.arena.namespace("metrics")
     reader = scenario.reader
     limit = scenario.profile.metrics.delay_s
-    # Traffic of an earlier run on these workloads would be counted with ours.
+    # Traffic of an earlier run on these workloads would be counted with ours. Edges may be told by the other
+    # end of a call, whose window goes on a moment longer.
     scenario.until(
-        lambda: not any(shown_so_far(one) for one in totals(scenario).values()),
+        lambda: not any(shown_so_far(one) for read in (totals, edges) for one in read(scenario).values()),
         "earlier traffic has left the window",
         within_s=shown_window_s(totals(scenario)["mid"]) + limit,
     )
