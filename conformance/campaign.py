@@ -120,7 +120,7 @@ def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
         fault
         for fault in faults.FAULTS.values()
         if (not only or fault.id in only)
-        and (not apis or {known[one].api for one in {*fault.breaks, *fault.shows}} <= set(apis))
+        and (not apis or {known[one].api for one in fault.concerns} <= set(apis))
     ]
 
 
@@ -148,7 +148,7 @@ def concerned(fault: Fault, also: str | None = None) -> list[suites_index.TestEn
     files = {
         entry.file
         for entry in suites_index.index()
-        if entry.requirement in {*fault.breaks, *fault.shows} or (also is not None and also in entry.file)
+        if entry.requirement in fault.concerns or (also is not None and also in entry.file)
     }
     return [entry for entry in suites_index.index() if entry.file in files]
 
@@ -170,10 +170,9 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in session.conclusions.items()
     }
-    concerned_by_it = {*fault.breaks, *fault.shows}
     said = {
         one: tuple(
-            each.summary for each in conclusions if one in concerned_by_it or each.verdict is not Verdict.PASS
+            each.summary for each in conclusions if one in fault.concerns or each.verdict is not Verdict.PASS
         )
         for one, conclusions in session.conclusions.items()
     }

@@ -263,9 +263,15 @@ class _Test:
         """Problems with what a function of the module returns; it is read as if its lines stood here."""
         others = {name: one for name, one in self._functions.items() if name != function.name}
         within = _Test(function, others, self._judges)
-        for node in ast.walk(function):
-            if isinstance(node, ast.Return) and node.value is not None:
-                yield from within._judged(node.value, names)
+        returned = [
+            node.value
+            for node in ast.walk(function)
+            if isinstance(node, ast.Return) and node.value is not None
+        ]
+        if not returned:
+            yield f"hands {function.name}() to verdict, which returns nothing"
+        for value in returned:
+            yield from within._judged(value, names)
 
 
 def _assigned(function: ast.FunctionDef) -> dict[str, ast.expr]:
@@ -342,7 +348,7 @@ def collect() -> Source:
         known={one.id: one.level for one in catalogue.load().values()},
         suites={str(path.relative_to(suites_index.SUITES)): path.read_text("utf-8") for path in suites},
         untested=yaml_text.load((suites_index.SUITES / "untested.yaml").read_text("utf-8")),
-        faults={fault.id: {*fault.breaks, *fault.shows} for fault in FAULTS.values()},
+        faults={fault.id: fault.concerns for fault in FAULTS.values()},
         shown={fault.id: fault.shows for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},
         code={str(path.relative_to(root)): path.read_text("utf-8") for path in sorted(looked_at)},

@@ -339,7 +339,7 @@ def faults_by_requirement() -> dict[str, list[str]]:
 
     found: dict[str, list[str]] = {}
     for fault in faults.FAULTS.values():
-        for one in (*fault.breaks, *fault.shows):
+        for one in fault.concerns:
             found.setdefault(one, []).append(fault.id)
     return found
 

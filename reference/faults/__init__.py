@@ -46,6 +46,11 @@ class Fault:
     versions: str = "newest"
     shows: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def concerns(self) -> frozenset[str]:
+        """The requirements that it breaks or whose reading it changes."""
+        return self.breaks.union(self.shows)
+
     def __reduce__(self) -> tuple[Callable[[str], Fault], tuple[str]]:
         # Its functions cannot be sent to another process, which has them anyway.
         return known, (self.id,)

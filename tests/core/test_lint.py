@@ -204,6 +204,7 @@ HELPERS = """def as_given(effect):
     return effect
 def by_itself():
     return by_itself()
+def empty(effect): judge.shares(*effect)
 def steady(effect):
     return judge.unharmed(effect)
 def divided(effect):
@@ -245,13 +246,14 @@ class TestJudgements:
             ("verdict(judge.given(effect, judge.shares(*effect), 'x'))", "hands effect to verdict"),
             ("verdict(as_given(effect))", "hands effect to verdict"),
             ("verdict(by_itself())", "hands by_itself() to verdict"),
+            ("verdict(empty(effect))", "hands empty() to verdict, which returns nothing"),
             ("verdict(steady(effect))", "nothing that it judges has a null control"),
         ],
     )
     def test_that_could_not_have_failed_are_found(self, body: str, message: str) -> None:
         text = MARK + HELPERS + f"def test_it(effect, verdict):\n    {body}\n"
         (line,) = found(lint.judgements, suites=suite(text))
-        assert line.startswith("traffic_split/test_x.py:15: test_it: ")
+        assert line.startswith("traffic_split/test_x.py:16: test_it: ")
         assert message in line
 
     @pytest.mark.parametrize(
