@@ -241,7 +241,7 @@ class Scenario:
         try:
             with self.phases.phase("waiting"):
                 _, took = self.waiter.until(check, within=within, because=what)
-        except (NotSeen, _NothingMore):
+        except NotSeen:
             return Settling(what, within, None)
         return _in_time(what, within, took)
 
@@ -259,7 +259,10 @@ class Scenario:
                 raise _NothingMore
             return False
 
-        return self.until(look, what)
+        try:
+            return self.until(look, what)
+        except _NothingMore:
+            return Settling(what, self.profile.converge.within_s, None)
 
     def until_enough(self, check: Callable[[], bool], what: str) -> Settling:
         """Wait until steady traffic amounts to what ``check`` asks for, as `until` does."""
