@@ -78,11 +78,16 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """How long a change took to show: ``took_s`` is None when it did not within ``within_s`` seconds."""
+    """How long a change took to show: ``took_s`` is None when it did not within ``within_s`` seconds.
+
+    ``rested_s``: seconds of it in which the clients sent nothing, as the change had not shown while they did;
+    none where it showed under calls.
+    """
 
     what: str
     within_s: float
     took_s: float | None
+    rested_s: float = 0.0
 
     @property
     def settled(self) -> bool:

@@ -35,6 +35,12 @@ def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
     return scenario_mark(marker.args[0], marker.kwargs)
 
 
+def scenario_folder(node: pytest.Item) -> str:
+    """The fixtures' folder of a test's scenario; empty for tests of other projects."""
+    marker = node.get_closest_marker("scenario")
+    return str(marker.args[0]) if marker else ""
+
+
 def named_versions(session: Session, mark: ScenarioMark) -> list[dict[str, str]]:
     """The sets of versions to go through, which show in the ids of tests; none for the default one."""
     if session.wish.kind == "newest" and not mark.every_version:

@@ -85,11 +85,17 @@ class Lanes:
     """Which scenario is whose. ``drive`` drives one for the second lane; what it gets ends it as it waits.
 
     Where ``drive`` returns None the machine is too slow for two: that scenario is left to the first lane, and
-    so are all that follow.
+    so are all that follow. ``may_begin`` says of a scenario whether the second lane may take it yet.
     """
 
-    def __init__(self, turns: Sequence[Turn], drive: Callable[[Turn, OnWait], Ahead | None]) -> None:
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        drive: Callable[[Turn, OnWait], Ahead | None],
+        may_begin: Callable[[Turn], bool] = lambda turn: True,
+    ) -> None:
         self._turns = tuple(turns)
+        self._may_begin = may_begin
         self._waiting = list(turns)
         self._drive = drive
         self._ahead: dict[Turn, Ahead] = {}
@@ -151,7 +157,10 @@ class Lanes:
             (
                 turn
                 for turn in reversed(self._waiting)
-                if turn.drive and not turn.mark.alone and (first is None or turn.beside(first))
+                if turn.drive
+                and not turn.mark.alone
+                and (first is None or turn.beside(first))
+                and self._may_begin(turn)
             ),
             None,
         )

@@ -42,6 +42,8 @@ ASIDE = {
     "inconclusive": "never passes",
     "not_claimed": "never passes",
     "not_applicable": "never passes",
+    "stands_on": "never passes",
+    "taken_up_under_calls": "never passes",
     "headers_refused": "never passes",
     "unavailable": "never passes",
     "in_environment": "takes a pass from the judgement that it is given",

@@ -98,9 +98,10 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        "scenario(folder, arena, groups, every_version=False, alone=False): a module's fixtures, the arena's "
-        "parts and the SMI groups it needs; whether it is run in every claimed version by default, and "
-        "whether no other may be driven beside it",
+        "scenario(folder, arena, groups, every_version=False, alone=False, stands_on=…): a module's "
+        "fixtures, the arena's parts and the SMI groups it needs; whether it is run in every claimed version "
+        "by default, whether no other may be driven beside it, and the basic requirements that it stands on "
+        "if these are not those of its groups",
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return

@@ -21,6 +21,14 @@ class Inconclusive(Exception):
     """The test could not tell; the message says why."""
 
 
+class Concluded(Exception):
+    """The scenario is not driven, as the judgement of all that it is about is known."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.summary)
+        self.judgement = judgement
+
+
 def evidence(value: Any, name: str = "") -> Iterator[tuple[str, Seen | Settling]]:
     """Every piece of evidence in the arguments of a judge, with the name of the argument it stands under."""
     if isinstance(value, Seen | Settling):

@@ -23,6 +23,7 @@ from conformance.items import (
     function_of,
     key_of,
     requirement_of,
+    scenario_folder,
     scenario_of,
     spoken_by,
     turn_of,
@@ -31,7 +32,7 @@ from conformance.items import (
 from conformance.lanes import Turn
 from conformance.printable import printable
 from conformance.progress import Progress
-from conformance.record import Inconclusive, conclude, sentence
+from conformance.record import Concluded, Inconclusive, conclude, sentence
 from conformance.report import pytest_html, store, terminal
 from conformance.report.document import Finding, Report
 from conformance.session import Session
@@ -58,6 +59,7 @@ class Runner:
         self._written: Path | None = None
         self._progress = Progress()
         self._impossible = False
+        self._rest_concluded = False
         self._turns: dict[str, Turn] = {}
         self._stage = Stage(session)
         self._scenario: Scenario | None = None
@@ -74,23 +76,40 @@ class Runner:
 
     # --- planning -----------------------------------------------------------------------------
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> Generator[None, None, None]:
         levels, wanted = config.getoption("level"), config.getoption("requirement")
         known = catalogue.load()
-        left_out = [
+        spoken = [
             item
             for item in items
-            if (one := requirement_of(item)) is not None
-            and (
-                (levels and known[one].level not in levels)
-                or (wanted and one not in wanted)
-                or self._leaves_out(item, known[one])
-            )
+            if (one := requirement_of(item)) is None or not self._leaves_out(item, known[one])
         ]
+        chosen = [
+            item
+            for item in spoken
+            if (one := requirement_of(item)) is None
+            or not ((levels and known[one].level not in levels) or (wanted and one not in wanted))
+        ]
+        left_out = [item for item in items if item not in chosen]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
-            items[:] = [item for item in items if item not in left_out]
+            items[:] = chosen
+        yield
+        # Whatever was selected stands on these, so they are judged as well, and first.
+        basics = [item for item in spoken if self._is_basic_for(item, items)]
+        items[:] = [*basics, *(item for item in items if item not in basics)]
+
+    def _is_basic_for(self, basic: pytest.Item, items: list[pytest.Item]) -> bool:
+        """Whether a test is one of those on which others stand, and is selected or needed."""
+        if not scenario_folder(basic).startswith(suites_index.BASIC_SUITES):
+            return False
+        one = requirement_of(basic)
+        return basic in items or any(
+            one in self.session.stands_on(scenario_of(item)) for item in items if requirement_of(item)
+        )
 
     def _leaves_out(self, item: pytest.Item, requirement: Requirement) -> bool:
         """Whether a requirement is about other versions than the item's scenario speaks; notes the reason."""
@@ -152,7 +171,9 @@ class Runner:
                 )
                 self.session.arena.prepare(parts)
                 self._stage.open(
-                    list(self._turns.values()), lanes=1 if self.config.getoption("one_by_one") else 2
+                    list(self._turns.values()),
+                    lanes=1 if self.config.getoption("one_by_one") else 2,
+                    basics=set(self._pending.values()) & set(suites_index.BASIC.values()),
                 )
         except ClusterError as error:
             self.session.arena.remove()
@@ -221,11 +242,24 @@ class Runner:
             versions=spoken_by(self.session, item) or {},
         )
         self.session.conclude(requirement, conclusion)
+        self._conclude_rests(item)
         module = item.nodeid.partition("::")[0]
         unsound = judgement.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}
         if unsound and self._owns_arena and module not in self._diagnosed:
             self._diagnosed.add(module)
             self._gather(item)
+
+    def _conclude_rests(self, item: pytest.Item) -> None:
+        """That a change showed only after a rest is one finding of one requirement, once in a run."""
+        rested = self._scenario.rested if self._scenario else []
+        one = suites_index.UNDER_CALLS
+        if not rested or self._rest_concluded or self.session.unclaimed(catalogue.load()[one], ()):
+            return
+        self._rest_concluded = True
+        judgement = judge.taken_up_under_calls(rested[0])
+        self.session.absent.pop(one, None)
+        title = "A change takes effect while its service is called"
+        self.session.conclude(one, conclude(item.nodeid, title, judgement, 0.0))
 
     def _gather(self, item: pytest.Item) -> None:
         mark = scenario_of(item)
@@ -358,6 +392,8 @@ def _judged(item: pytest.Item, call: pytest.CallInfo[None]) -> Judgement | None:
         error, Inconclusive | pytest.fail.Exception | pytest.skip.Exception
     ):
         return item.stash[_JUDGEMENT]
+    if isinstance(error, Concluded):
+        return error.judgement
     if isinstance(error, NotExpressible):
         return judge.not_applicable(str(error))
     if isinstance(error, HeadersRefused):

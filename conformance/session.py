@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from conformance import catalogue, suites_index
+from conformance import catalogue, judge, suites_index
 from conformance.catalogue import GROUPS, Requirement
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive import version_sets
@@ -19,6 +19,7 @@ from conformance.drive.dry_run import HeaderForms
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
+from conformance.drive.rests import Rests
 from conformance.drive.scenario import SERVICES, Scenario, all_may_come
 from conformance.drive.traffic import Driver
 from conformance.drive.version_sets import VersionSet, Wish
@@ -39,6 +40,7 @@ from conformance.report.document import (
     Run,
     Timing,
 )
+from conformance.verdict import Judgement, Verdict
 
 Absent = Literal["not claimed", "not selected", "not reached", "untested"]
 
@@ -69,6 +71,7 @@ class Session:
     arena: Arena = field(init=False)
     driver: Driver = field(init=False)
     header_forms: HeaderForms = field(init=False)
+    rests: Rests = field(init=False)
     _providing: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -78,6 +81,7 @@ class Session:
         self.arena = Arena(self.cluster, self.profile, placement, self.waiter, self.api_versions())
         self.driver = Driver(self.cluster, self.arena, self.phases)
         self.header_forms = HeaderForms(self.cluster)
+        self.rests = Rests(self.profile.converge.quiet_s)
 
     def api_versions(self) -> dict[str, str]:
         """The version of each claimed group that the arena's own objects are written in."""
@@ -120,6 +124,7 @@ class Session:
             writer=Writer(folder, self.arena, spoken, self.header_forms),
             seed=self.seed,
             hopeless=self.hopeless,
+            rests=self.rests,
         )
 
     def provide(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:
@@ -167,6 +172,27 @@ class Session:
             f"it is about {', '.join(requirement.versions)}, and this run speaks "
             f"{version_sets.in_words(versions)}; --versions tells it which to speak"
         )
+
+    def stands_on(self, mark: suites_index.ScenarioMark) -> tuple[str, ...]:
+        """The basic requirements that a scenario stands on, with this mesh.
+
+        Where nothing goes through without a grant and no namespace is taken out of that, everything stands on
+        grants.
+        """
+        granted = [suites_index.GRANT] if self.arena.groups(mark.arena) else []
+        return tuple(dict.fromkeys([*granted, *mark.stands_on]))
+
+    def failure_of(self, basic: str) -> str:
+        """What was said of a basic requirement that failed; empty where it did not, or was not judged."""
+        own = [one for one in self.conclusions.get(basic, ()) if suites_index.BASIC_SUITES in one.nodeid]
+        return next((one.summary for one in own if one.verdict is Verdict.FAIL), "")
+
+    def unfounded(self, mark: suites_index.ScenarioMark) -> Judgement | None:
+        """The judgement of all that a scenario is about where something that it stands on failed."""
+        for basic in self.stands_on(mark):
+            if failure := self.failure_of(basic):
+                return judge.stands_on(basic, failure)
+        return None
 
     def conclude(self, requirement_id: str, conclusion: Conclusion) -> None:
         """Record what a test concluded about a requirement."""

@@ -6,17 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from conformance import judge
+from conformance import judge, suites_index
 from conformance.clusters import ClusterError
+from conformance.drive.canary import FOLDERS, PARTS, RECOVERS_WITHIN_S, Canary
 from conformance.drive.phases import Phases
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver
 from conformance.drive.wait import OnWait, Waiter
-from conformance.evidence import Environment
+from conformance.evidence import Environment, Settling
 from conformance.lanes import Ahead, Lane, Lanes, Turn, bring
-from conformance.record import Inconclusive
+from conformance.record import Concluded, Inconclusive
 from conformance.report.document import Finding
 from conformance.session import Session
+from conformance.verdict import Verdict
+
+CANARIES = {"split": suites_index.SPLIT, "grant": suites_index.GRANT}
+"""The basic requirement that shows that a canary can be seen at all."""
 
 
 class Stage:
@@ -28,13 +33,28 @@ class Stage:
         self._leftover = ""
         self._abandoned = False
         self._ahead_s = 0.0
+        self._basics: frozenset[str] = frozenset()
+        self._canaries = [Canary("split"), Canary("grant")]
+        self._stopped = ""
 
-    def open(self, turns: Sequence[Turn], *, lanes: int) -> None:
-        """Have the services of scenarios come and go with them; with two ``lanes`` drive some ahead."""
-        self._lanes = Lanes(turns, self._drive_ahead)
+    def open(self, turns: Sequence[Turn], *, lanes: int, basics: Iterable[str] = ()) -> None:
+        """Have the services of scenarios come and go with them; with two ``lanes`` drive some ahead.
+
+        ``basics`` are the basic requirements that the run judges: what stands on them is not driven before.
+        """
+        self._basics = frozenset(basics)
+        self._lanes = Lanes(turns, self._drive_ahead, self._may_begin)
         self._session.provide([turns[0].mark.folder])
         if lanes > 1:
             self._lanes.start()
+
+    def _may_begin(self, turn: Turn) -> bool:
+        """Whether all that a scenario stands on has been judged, and holds: what failed is not driven on."""
+        awaited = self._basics.difference(self._session.conclusions)
+        return (
+            awaited.isdisjoint(self._session.stands_on(turn.mark))
+            and self._session.unfounded(turn.mark) is None
+        )
 
     def close(self) -> None:
         """Drive nothing more ahead."""
@@ -49,7 +69,8 @@ class Stage:
     def scenario(self, turn: Turn) -> Iterator[Scenario]:
         """The scenario whose turn it is; what was driven ahead brings what came of it, and is over.
 
-        Raises Inconclusive when what an earlier scenario applied is still there.
+        Raises Inconclusive when what an earlier scenario applied is still there, or has stopped the mesh, and
+        Concluded where something that the scenario stands on failed.
         """
         session = self._session
         with session.phases.phase("waiting"):
@@ -58,6 +79,10 @@ class Stage:
             self._ahead_s = ahead.seconds
             yield ahead.scenario
             return
+        if (unfounded := session.unfounded(turn.mark)) is not None:
+            if self._lanes is not None:
+                self._lanes.release()
+            raise Concluded(unfounded)
         # Starved once is not starved for good: only what happens under this scenario counts for it.
         session.driver.environment = Environment()
         try:
@@ -91,6 +116,8 @@ class Stage:
         if self._leftover:
             raise Inconclusive(self._leftover)
         session, mark = self._session, turn.mark
+        if self._stopped and not self._recovered(driver, waiter):
+            raise Inconclusive(self._stopped)
         with driver.phases.phase("setup"):
             session.arena.ready(mark.arena)
             if self._lanes is not None:
@@ -104,6 +131,49 @@ class Stage:
         finally:
             with driver.phases.phase("cleanup"):
                 self._withdraw(one)
+            # A change that came shows that the mesh took it; only what may have stopped it is looked after.
+            if (mark.alone or one.unsettled) and not (self._leftover or self._abandoned):
+                self._look_after(one, turn)
+
+    def _look_after(self, scenario: Scenario, turn: Turn) -> None:
+        """See that the mesh takes changes again once a scenario is over; what follows waits for that.
+
+        Where it does not in the time that the profile allows, that is a finding about the scenario's objects.
+        """
+        within_s = self._session.profile.converge.within_s
+        for canary in self._canaries:
+            if PARTS[canary.kind] not in turn.mark.arena or not self._holds(CANARIES[canary.kind]):
+                continue
+            own = self._canary_scenario(canary, scenario.driver, scenario.waiter)
+            if canary.look(own, within_s).settled:
+                continue
+            self._tell(scenario, within_s, canary.look(own, RECOVERS_WITHIN_S))
+
+    def _tell(self, scenario: Scenario, within_s: float, later: Settling) -> None:
+        about = f"{scenario.folder} ({', '.join(dict.fromkeys(scenario.touched))})"
+        if later.took_s is None:
+            self._stopped = f"the mesh takes no changes any more since {about} was driven"
+            remedy = "restart the mesh's control plane; its log may say what stopped it"
+            self._session.findings.append(Finding(severity="error", text=self._stopped, remedy=remedy))
+            return
+        text = f"the mesh took no change for {within_s + later.took_s:.0f} s after {about} was over"
+        remedy = "an object that a mesh cannot read must not stop it; see the log of its control plane"
+        self._session.findings.append(Finding(severity="warning", text=text, remedy=remedy))
+
+    def _recovered(self, driver: Driver, waiter: Waiter) -> bool:
+        """Whether a mesh that had stopped takes changes now: one look at the canaries that are out."""
+        waiting = [canary for canary in self._canaries if canary.waits]
+        looks = [canary.look(self._canary_scenario(canary, driver, waiter), 0.0) for canary in waiting]
+        if all(look.settled for look in looks):
+            self._stopped = ""
+        return not self._stopped
+
+    def _canary_scenario(self, canary: Canary, driver: Driver, waiter: Waiter) -> Scenario:
+        return self._session.scenario(FOLDERS[canary.kind], driver=driver, waiter=waiter)
+
+    def _holds(self, basic: str) -> bool:
+        found = self._session.conclusions.get(basic, ())
+        return any(one.verdict is Verdict.PASS for one in found)
 
     def _withdraw(self, scenario: Scenario) -> None:
         if self._abandoned:

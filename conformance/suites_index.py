@@ -12,6 +12,15 @@ from typing import Any
 from conformance import yaml_text
 
 SUITES = Path(__file__).resolve().parent / "suites"
+OUTSIDE = "outside"
+"""The part of the arena that is not in the mesh: what needs no other drives no traffic through the mesh."""
+GRANT, SPLIT = "access-named-match-opens", "split-single-service-followed"
+BASIC = {"access": GRANT, "split": SPLIT}
+"""The requirements on which others stand, by the group whose objects these apply. They are judged first."""
+UNDER_CALLS = "common-dynamic-reconfiguration"
+"""The requirement that fails where a change shows only when its service is not called."""
+BASIC_SUITES = "basic/"
+"""The folder of their tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +29,8 @@ class ScenarioMark:
 
     ``every_version``: its requirement is about how versions work together, so it is run in all that are
     claimed unless others are asked for. ``alone``: what it applies may stop a mesh altogether, so nothing is
-    driven beside it.
+    driven beside it. ``stands_on``: the basic requirements without which nothing follows from what is seen of
+    it; those of its groups unless they are named.
     """
 
     folder: str
@@ -28,6 +38,7 @@ class ScenarioMark:
     groups: tuple[str, ...]
     every_version: bool = False
     alone: bool = False
+    stands_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +107,20 @@ def read(source: str, file: str) -> list[TestEntry]:
 
 def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
     """The marker with these arguments. Raises KeyError where one is missing."""
+    arena, groups = tuple(named["arena"]), tuple(named["groups"])
     return ScenarioMark(
         folder,
-        tuple(named["arena"]),
-        tuple(named["groups"]),
+        arena,
+        groups,
         every_version=bool(named.get("every_version", False)),
         alone=bool(named.get("alone", False)),
+        stands_on=tuple(named.get("stands_on", _standing(folder, arena, groups))),
     )
+
+
+def _standing(folder: str, arena: tuple[str, ...], groups: tuple[str, ...]) -> tuple[str, ...]:
+    driven = not folder.startswith(BASIC_SUITES) and any(part != OUTSIDE for part in arena)
+    return tuple(basic for group, basic in BASIC.items() if driven and group in groups)
 
 
 def _marker(node: ast.expr, name: str) -> ast.Call | None:

@@ -63,7 +63,7 @@ def _held(
 
     # The mesh has its time until it sends something there at all; how fast that is followed by more is the
     # machine's affair.
-    settling = scenario.until_changed(lambda: answered(1), f"{new} answers")
+    settling = scenario.until_changed(lambda: answered(1), f"{new} answers", may_rest=False)
     if settling.settled:
         enough = SEEN * steady.rate_per_s * window_s
         settling = scenario.until_enough(lambda: answered(enough), f"{new} answers for {window_s:g} s")

@@ -14,6 +14,7 @@ from conformance.drive.dry_run import Change, attempt, changed
 from conformance.drive.manifests import load
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader, round_trips
+from conformance.drive.rests import Rests
 from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
@@ -38,6 +39,8 @@ ENOUGH_WITHIN_S = 20.0
 """So long steady traffic has to amount to something, however slow it is on a busy machine."""
 DRIVING_S = 60.0
 """What is done between the waits of a scenario, such as drawing a sample, may take so long in all."""
+LOOK_AGAIN_S = 2.0
+"""What shows after a rest of the clients is there at the first look; the looks themselves take a moment."""
 TWIN = "outside/outsider"
 """The server outside the mesh that is asked the same where a denial has no other positive control."""
 ASKS = 10
@@ -115,6 +118,8 @@ class Scenario:
     ``seed`` is the run's, for whatever is drawn at random; the report tells it. ``brought`` is what came of
     driving it where that was done ahead of its tests. ``hopeless`` says, of the seconds that something was
     waited for, whether the mesh is known to change nothing more; of a mesh under test that is not known.
+    ``touched`` names all that was applied. ``unsettled``: a change was waited for in vain. ``rested`` are the
+    waits at whose end a change showed only as the clients had rested.
     """
 
     folder: str
@@ -128,8 +133,13 @@ class Scenario:
     writer: Writer
     seed: int
     applied: list[dict[str, Any]] = field(default_factory=list)
+    touched: list[str] = field(default_factory=list)
     brought: Future[Any] | None = None
     hopeless: Callable[[float], bool] = all_may_come
+    rests: Rests = field(default_factory=lambda: Rests(quiet_s=10.0))
+    unsettled: bool = False
+    rested: list[Settling] = field(default_factory=list)
+    _changed: bool = False
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -184,6 +194,8 @@ class Scenario:
         for item in objects:
             with self.phases.phase("setup"):
                 self.cluster.apply([item])
+            self._changed = True
+            self.touched.append(f"{item['kind']} {item['metadata']['name']}")
             if not self.has_applied(item):
                 self.applied.append(dict(item))
 
@@ -198,6 +210,7 @@ class Scenario:
     def delete_objects(self, objects: Iterable[Object]) -> None:
         gone = list(objects)
         self.cluster.delete(gone)
+        self._changed = True
         identities = [_identity(item) for item in gone]
         self.applied = [item for item in self.applied if _identity(item) not in identities]
 
@@ -245,12 +258,14 @@ class Scenario:
             return Settling(what, within, None)
         return _in_time(what, within, took)
 
-    def until_changed(self, check: Callable[[], bool], what: str) -> Settling:
+    def until_changed(self, check: Callable[[], bool], what: str, *, may_rest: bool = True) -> Settling:
         """Wait until what the mesh makes of objects is such that ``check`` holds, as `until` does.
 
-        Not where it is known to change nothing more: what is waited for must hang on nothing else.
+        Not where it is known to change nothing more: what is waited for must hang on nothing else. What does
+        not show in time is looked at once more after a rest of the clients, unless other traffic goes on that
+        ``check`` looks at (``may_rest``).
         """
-        start = self.waiter.clock.now()
+        within, start = self.profile.converge.within_s, self.waiter.clock.now()
 
         def look() -> bool:
             if check():
@@ -259,10 +274,43 @@ class Scenario:
                 raise _NothingMore
             return False
 
+        may_rest = may_rest and (self._changed or self.rests.needed)
+        rested_s = self._rest(what) if may_rest and self.rests.needed else 0.0
         try:
-            return self.until(look, what)
+            settling = self.until(look, what)
+            if not (settling.settled or rested_s) and may_rest and self.rests.worth_trying:
+                rested_s = self._rest(what)
+                settling = self.until(check, what, within_s=LOOK_AGAIN_S)
+                self.rests.tell(settled=settling.settled)
         except _NothingMore:
-            return Settling(what, self.profile.converge.within_s, None)
+            settling = Settling(what, within, None)
+        self.unsettled |= self._changed and not settling.settled
+        if not settling.settled or not rested_s:
+            return replace(settling, within_s=within, rested_s=rested_s)
+        return self._after_rest(Settling(what, within, round(self.waiter.clock.now() - start, 3), rested_s))
+
+    def _after_rest(self, settling: Settling) -> Settling:
+        self.rests.needed = True
+        self.rested.append(settling)
+        return settling
+
+    def _each(self, whole: Settling, what: Iterable[str], since: Iterable[float | None]) -> list[Settling]:
+        """The settlings of the parts of one wait; each showed after so many seconds, or not at all."""
+        parts = [
+            _in_time(words, whole.within_s, took_s, whole.rested_s)
+            for words, took_s in zip(what, since, strict=True)
+        ]
+        if not whole.settled:
+            for part in parts:
+                if part.settled and part.rested_s and (part.took_s or 0.0) > whole.within_s:
+                    self._after_rest(part)
+        return parts
+
+    def _rest(self, what: str) -> float:
+        """Have the clients rest; returns the seconds."""
+        with self.phases.phase("waiting"):
+            self.waiter.rest(self.rests.quiet_s, because=f"clients rest: {what}")
+        return self.rests.quiet_s
 
     def until_enough(self, check: Callable[[], bool], what: str) -> Settling:
         """Wait until steady traffic amounts to what ``check`` asks for, as `until` does."""
@@ -307,7 +355,7 @@ class Scenario:
         is seen after the profile's time only has not settled. Returns the last whole poll, too, with what the
         ledgers of the given workloads hold of it.
         """
-        within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        start = self.waiter.clock.now()
         since: list[float | None] = [None for _ in calls]
         last: list[Traffic] = []
         whole, worth_it = False, True
@@ -328,11 +376,11 @@ class Scenario:
             worth_it = Sight.AGAINST not in sights
             return whole and None not in since
 
-        self.until_changed(check, "; ".join(dict.fromkeys(what)))
+        settling = self.until_changed(check, "; ".join(dict.fromkeys(what)))
         if not whole:
             worth_it = True
             check()
-        return [_in_time(words, within, took) for words, took in zip(what, since, strict=True)], last
+        return self._each(settling, what, since), last
 
     def effects(self, wanted: Sequence[Division], *names: str, servers: Iterable[str]) -> list[Effect]:
         """Drive, apply these files, wait until only the wanted workloads answer, and draw one sample of each.
@@ -399,7 +447,7 @@ class Scenario:
         Each ask has a settling of its own, the time since which it has been as expected: one that never
         comes about says nothing of the others.
         """
-        within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        start = self.waiter.clock.now()
         since: dict[str, float | None] = {ask.name: None for ask in asks}
 
         def check() -> bool:
@@ -415,8 +463,9 @@ class Scenario:
             return None not in since.values()
 
         granted = [ask.name for ask in asks if ask.expect == "granted"]
-        self.until_changed(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
-        return {ask.name: _in_time(f"{ask.name} {ask.expect}", within, since[ask.name]) for ask in asks}
+        settling = self.until_changed(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
+        each = self._each(settling, [f"{ask.name} {ask.expect}" for ask in asks], since.values())
+        return dict(zip(since, each, strict=True))
 
     def before(self, asks: Sequence[Ask], servers: Iterable[str]) -> list[Traffic]:
         """The null control: drive the asks before the resources that they are about are applied.
@@ -492,11 +541,14 @@ def _unsettled(wanted: Division, seen: Traffic) -> Sight:
     return sight(seen)
 
 
-def _in_time(what: str, within_s: float, took_s: float | None) -> Settling:
-    """The last look may end after the time that is allowed: what came about by then only came too late."""
-    if took_s is None or took_s > within_s:
+def _in_time(what: str, within_s: float, took_s: float | None, rested_s: float = 0.0) -> Settling:
+    """The last look may end after the time that is allowed: what came about by then only came too late.
+
+    What showed after a rest of the clients did so at the first look, whenever that was.
+    """
+    if took_s is None or (took_s > within_s and not rested_s):
         return Settling(what, within_s, None)
-    return Settling(what, within_s, round(took_s, 3))
+    return Settling(what, within_s, round(took_s, 3), rested_s)
 
 
 def _last(settlings: Sequence[Settling]) -> Settling:

@@ -79,3 +79,14 @@ class Waiter:
             raise NotSeen(because, within) from error
         assert result is not None  # noqa: S101 - the retry condition has seen to it
         return result, self.clock.now() - start
+
+    def rest(self, seconds: float, *, because: str, step_s: float = 0.5) -> None:
+        """Let time pass in which nothing is asked and nothing is sent.
+
+        For what cannot be waited for, as each look at it would put it off. ``because`` is told every
+        ``step_s`` seconds, as `until` tells what it waits for.
+        """
+        start = self.clock.now()
+        while (elapsed := self.clock.now() - start) < seconds:
+            self.on_wait(because, elapsed, seconds)
+            self.clock.pause(min(step_s, seconds - elapsed))

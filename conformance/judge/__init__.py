@@ -12,7 +12,16 @@ from conformance.judge.metrics import counts, percentiles
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
 from conformance.judge.names import names_and_columns
 from conformance.judge.objects import groups_served, round_trips
-from conformance.judge.plain import all_of, given, inconclusive, not_applicable, not_claimed, unavailable
+from conformance.judge.plain import (
+    all_of,
+    given,
+    inconclusive,
+    not_applicable,
+    not_claimed,
+    stands_on,
+    taken_up_under_calls,
+    unavailable,
+)
 from conformance.judge.ports import lands_on
 from conformance.judge.readings import reading
 from conformance.judge.registry import JUDGES, recall
@@ -55,8 +64,10 @@ __all__ = [
     "round_trips",
     "sample_size",
     "shares",
+    "stands_on",
     "starved",
     "stepped",
+    "taken_up_under_calls",
     "told_at",
     "unavailable",
     "unharmed",

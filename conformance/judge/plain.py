@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from conformance.evidence import Settling
 from conformance.judge.registry import judge, register
 from conformance.judge.statistics import SAMPLES
-from conformance.judge.words import sentences
+from conformance.judge.words import number, sentences
 from conformance.verdict import Basis, Judgement, Share, Verdict, merge
 
 
@@ -21,6 +22,38 @@ def inconclusive(reason: str, hint: str = "") -> Judgement:
 def unavailable(what: str, hint: str = "") -> Judgement:
     """Something that the requirement is about could not be observed at all."""
     return Judgement(Verdict.INCONCLUSIVE, f"could not be observed: {what}", hint=hint)
+
+
+@judge
+def stands_on(basic: str, failure: str) -> Judgement:
+    """Nothing was looked at: the requirement stands on a basic one, which failed in the same run.
+
+    ``failure`` is what was said of that one.
+    """
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"stands on {basic}, which failed",
+        hint=f"mend that first: {failure}",
+    )
+
+
+@judge
+def taken_up_under_calls(change: Settling) -> Judgement:
+    """A change shows while its service is called.
+
+    ``change`` is one that a basic or any other scenario waited for; it fails where the clients had to rest.
+    """
+    asked = "a change takes effect while the service that it is about is called"
+    if not change.rested_s or not change.settled:
+        return Judgement(Verdict.INCONCLUSIVE, "no change was seen that needed a rest", expected=asked)
+    return Judgement(
+        Verdict.FAIL,
+        f"{change.what}: not seen within {number(change.within_s)} s of steady calls, and there at once when "
+        f"the clients had rested for {number(change.rested_s)} s",
+        expected=asked,
+        hint="a proxy that looks for changes only when it routes anew, such as after an idle time; all other "
+        "requirements were judged after rests",
+    )
 
 
 @judge

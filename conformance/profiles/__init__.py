@@ -89,10 +89,15 @@ class Claims(_Strict):
 
 
 class Converge(_Strict):
-    """Seconds a change may take to show, and how long a denial must hold to count."""
+    """Seconds a change may take to show, and how long a denial must hold to count.
+
+    ``quiet_s``: what does not show in time is looked at once more after clients sent nothing for so long, as
+    some meshes take a change up only when a service is not called.
+    """
 
     within_s: float = Field(default=30.0, gt=0, le=600)
     stable_s: float = Field(default=1.0, gt=0, le=60)
+    quiet_s: float = Field(default=10.0, gt=0, le=120)
 
 
 class Metrics(_Strict):

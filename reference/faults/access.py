@@ -209,6 +209,12 @@ def _plaintext_admitted(configuration: Configuration, world: World, workload: Wo
 
 FAULTS = (
     Fault(
+        id="targets-never-taken-up",
+        summary="No TrafficTarget has any effect",
+        breaks=frozenset({"access-named-match-opens"}),
+        spoiler=lambda: SpoiltWorld(lambda world: world.replacing("traffictargets", [])),
+    ),
+    Fault(
         "access-open-until-first-target",
         "A workload that no target names is open to every meshed client.",
         frozenset({"access-default-deny"}),

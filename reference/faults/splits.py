@@ -243,6 +243,12 @@ class _BalancedGlobally(Faithful):
 
 FAULTS = (
     Fault(
+        id="splits-never-taken-up",
+        summary="No TrafficSplit has any effect",
+        breaks=frozenset({"split-single-service-followed"}),
+        spoiler=lambda: SpoiltWorld(lambda world: world.replacing("trafficsplits", [])),
+    ),
+    Fault(
         "split-weights-ignored",
         "All backends of a positive weight get the same share.",
         frozenset(

@@ -1,0 +1,47 @@
+"""The plainest grant opens a closed server, and its edit is followed; all of access stands on this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("basic/grant", arena=("access",), groups=("access", "specs"))
+
+SERVERS = ("access/server",)
+
+
+@dataclass(frozen=True)
+class Steps:
+    made: Table
+    edited: Table
+
+
+@driven
+def steps(scenario: Scenario) -> Steps:
+    def ask(path: str) -> Ask:
+        return Ask(path, "granted", scenario.call("access/alpha", "access/server", path=path), "server")
+
+    closed = scenario.before([ask("/edited")], SERVERS)
+    made = scenario.access([ask("/plain")], "1-target.yaml", servers=SERVERS)
+    edited = scenario.access([ask("/edited")], "2-edited.yaml", servers=SERVERS, before=closed)
+    return Steps(made, edited)
+
+
+@pytest.mark.requirement("access-named-match-opens")
+def test_a_target_that_names_a_match_opens_a_closed_server(
+    steps: Steps, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(*steps.made.pick()))
+
+
+@pytest.mark.requirement("common-dynamic-reconfiguration")
+def test_an_edit_of_a_route_group_is_followed(steps: Steps, verdict: Callable[[Judgement], None]) -> None:
+    made, edited = judge.access(*steps.made.pick()), judge.access(*steps.edited.pick())
+    verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))

@@ -1,0 +1,47 @@
+"""The plainest split is followed, and so is its edit; all of traffic splitting stands on this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("basic/split", arena=("main",), groups=("split",))
+
+SERVERS = ("main/v1", "main/v2", "main/v3")
+
+
+@dataclass(frozen=True)
+class Steps:
+    made: Effect
+    edited: Effect
+
+
+@driven
+def steps(scenario: Scenario) -> Steps:
+    scenario.provide()
+    call = scenario.call("main/client", "main/plain", requests=200)
+    (made,) = scenario.effects([Division(call, frozenset({"v2"}))], "1-split.yaml", servers=SERVERS)
+    scenario.apply("2-edited.yaml")
+    (edited,) = scenario.samples([Division(call, frozenset({"v3"}))], [made.sample], SERVERS)
+    return Steps(made, edited)
+
+
+@pytest.mark.requirement("split-single-service-followed")
+def test_all_requests_of_the_root_go_to_the_service_that_its_split_names(
+    steps: Steps, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.everything_reaches(*steps.made[:2], "v2", steps.made.settling))
+
+
+@pytest.mark.requirement("common-dynamic-reconfiguration")
+def test_an_edit_of_a_split_is_followed(steps: Steps, verdict: Callable[[Judgement], None]) -> None:
+    made = judge.everything_reaches(*steps.made[:2], "v2", steps.made.settling)
+    edited = judge.everything_reaches(*steps.edited[:2], "v3", steps.edited.settling)
+    verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))
