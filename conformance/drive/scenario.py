@@ -266,9 +266,12 @@ class Scenario:
         ``check`` looks at (``may_rest``).
         """
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        came = False
 
         def look() -> bool:
-            if check():
+            nonlocal came
+            came = check()
+            if came:
                 return True
             if self.hopeless(self.waiter.clock.now() - start):
                 raise _NothingMore
@@ -278,7 +281,8 @@ class Scenario:
         rested_s = self._rest(what) if may_rest and self.rests.needed else 0.0
         try:
             settling = self.until(look, what)
-            if not (settling.settled or rested_s) and may_rest and self.rests.worth_trying:
+            # What came too late came under calls: no rest was needed for it.
+            if not (settling.settled or came or rested_s) and may_rest and self.rests.worth_trying:
                 rested_s = self._rest(what)
                 settling = self.until(check, what, within_s=LOOK_AGAIN_S)
                 self.rests.tell(settled=settling.settled)

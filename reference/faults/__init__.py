@@ -33,6 +33,7 @@ class Fault:
     none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
     ``adds`` are objects that the cluster has under it, and not without it; ``without`` are groups (short
     names) of which it has no definitions under it, and which the mesh is not said to implement then.
+    ``patient``: changes come late under it, so that nothing is given up as not coming any more.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Fault:
     origins: tuple[str, ...] = ()
     versions: str = "newest"
     shows: Mapping[str, str] = field(default_factory=dict)
+    patient: bool = False
 
     @property
     def concerns(self) -> frozenset[str]:

@@ -17,6 +17,8 @@ from reference.world import Object, Workload, World, name_of, namespace_of
 _A_MOMENT_S = 0.3
 _A_WHILE_S = 1.0
 """How long an edit is on its way; a while is longer than a busy machine takes to poll and draw a sample."""
+_QUIET_S = 1.5
+"""How long nobody calls; longer than a poll's pause and the time until a sidecar reports its requests."""
 _TURNS = 3
 """How often a split turns from one service to another until its former state comes back."""
 _HOLDS_S, _BACK_S = 0.15, 0.1
@@ -52,6 +54,34 @@ class _FormerRootsKept(SpoiltWorld):
             there[uid] = {**self._seen.get(uid, {}), root: kept}
         self._seen = there
         return world.replacing("trafficsplits", [one for roots in there.values() for one in roots.values()])
+
+
+class _TakenUpWhenQuiet(Faithful):
+    """Takes changes of splits up only once no pod of their namespaces has called anybody for a while."""
+
+    def __init__(self) -> None:
+        self._shown: tuple[Object, ...] | None = None
+        self._wanted: tuple[Object, ...] = ()
+        self._worlds: tuple[object, object, World] | None = None
+
+    def world(self, world: World) -> World:
+        self._wanted = tuple(world.of("trafficsplits"))
+        if self._shown is None:
+            self._shown = self._wanted
+        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        if self._worlds is None or self._worlds[0] is not world or self._worlds[1] is not self._shown:
+            self._worlds = (world, self._shown, world.replacing("trafficsplits", self._shown))
+        return self._worlds[2]
+
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        if self._shown == self._wanted:
+            return False
+        spaces = {namespace_of(split) for split in (*self._wanted, *(self._shown or ()))}
+        called = figures.totals(_QUIET_S)
+        if any(stream.direction == "out" and stream.pod.namespace in spaces for stream in called):
+            return False
+        self._shown = self._wanted
+        return True
 
 
 class _GoesWithAnother(SpoiltWorld):
@@ -206,6 +236,13 @@ def _all_to(spec: dict[str, Any]) -> str:
 
 
 FAULTS = (
+    Fault(
+        id="split-changes-wait-for-quiet",
+        summary="A split is taken up or changed only once nobody has called for a while",
+        breaks=frozenset({"common-dynamic-reconfiguration"}),
+        spoiler=_TakenUpWhenQuiet,
+        patient=True,
+    ),
     Fault(
         "split-zero-weight-refused",
         "The routes of a split with a weight of 0 are such that its clients refuse them.",

@@ -44,7 +44,7 @@ def driver(session: Session) -> Driver:
 def scenario(session: Session) -> Scenario:
     session.arena.ready(["main"])
     made = session.scenario("traffic-split/delete")
-    made.apply("services.yaml")
+    made.provide()
     return made
 
 
@@ -616,7 +616,7 @@ class TestAScenario:
                 delete([item])
 
         cluster.delete = note  # type: ignore[method-assign]
-        scenario.apply("split.yaml")
+        scenario.apply("services.yaml", "split.yaml")
         scenario.withdraw()
         assert gone == ["TrafficSplit", "Service"]
         scenario.withdraw()
@@ -629,7 +629,7 @@ class TestAScenario:
         assert len(scenario.applied) == 1
 
     def test_forgets_what_it_deleted_itself(self, scenario: Scenario) -> None:
-        scenario.apply("split.yaml")
+        scenario.apply("services.yaml", "split.yaml")
         scenario.delete("split.yaml")
         assert [item["kind"] for item in scenario.applied] == ["Service"]
 
