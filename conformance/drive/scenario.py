@@ -40,6 +40,8 @@ DRIVING_S = 60.0
 """What is done between the waits of a scenario, such as drawing a sample, may take so long in all."""
 TWIN = "outside/outsider"
 """The server outside the mesh that is asked the same where a denial has no other positive control."""
+TWINS = {"tcp": f"{TWIN}-tcp", "udp": f"{TWIN}-udp"}
+"""Its services for other protocols than HTTP."""
 ASKS = 10
 """Requests for each ask of an access scenario, spread over the stable window."""
 
@@ -223,7 +225,8 @@ class Scenario:
 
         ``server`` is the workload that is to answer, or would; that of the service's name unless given.
         """
-        call, twin = (self.call(client, one, **what) for one in (service, TWIN))
+        outside = TWINS.get(what.get("protocol", ""), TWIN)
+        call, twin = (self.call(client, one, **what) for one in (service, outside))
         return Ask(name, "granted" if granted else "denied", call, server or service.partition("/")[2], twin)
 
     def send(
