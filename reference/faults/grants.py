@@ -243,7 +243,6 @@ FAULTS = (
                 "split-matches-whole-group",
                 "common-crds-are-namespaced",
                 "common-dynamic-reconfiguration",
-                "interact-shared-group",
                 "interact-split-matches-with-target-routes",
             }
         ),
