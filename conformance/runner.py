@@ -128,7 +128,7 @@ class Runner:
             if one is None:
                 continue
             mark = scenario_of(item)
-            reason = self.session.unclaimed(known[one], mark.groups)
+            reason = self.session.unclaimed(known[one], mark.groups, mark.arena)
             if reason:
                 self.session.absent[one] = ("not claimed", reason)
                 self._unclaimed.add(function_of(item.nodeid))

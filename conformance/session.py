@@ -14,7 +14,7 @@ from conformance import catalogue, judge, suites_index
 from conformance.catalogue import GROUPS, Requirement
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive import version_sets
-from conformance.drive.arena import Arena
+from conformance.drive.arena import UDP, Arena
 from conformance.drive.dry_run import HeaderForms
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
@@ -143,8 +143,10 @@ class Session:
                 self.scenario(name).take_back()
             self.provided = wanted | (self.provided & set(kept))
 
-    def unclaimed(self, requirement: Requirement, groups: Sequence[str]) -> str | None:
-        """Why a requirement is not asked of this mesh, or None when it is."""
+    def unclaimed(
+        self, requirement: Requirement, groups: Sequence[str], parts: Iterable[str] = ()
+    ) -> str | None:
+        """Why a requirement is not asked of this mesh, by a test of these parts; None when it is."""
         if reason := self.profile.disclaims.get(requirement.id):
             return f"the profile disclaims it: {reason}"
         claims = self.profile.claims.by_group()
@@ -157,6 +159,8 @@ class Session:
             )
         if groups and not version_sets.sets(claims, groups):
             return f"no claimed versions of {' and '.join(groups)} are said to work together"
+        if UDP in parts and not self.profile.access.udp:
+            return "the profile does not say that UDP is governed (access.udp)"
         return None
 
     def unspoken(self, requirement: Requirement, versions: VersionSet | None) -> str | None:

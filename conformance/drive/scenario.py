@@ -43,6 +43,8 @@ LOOK_AGAIN_S = 2.0
 """What shows after a rest of the clients is there at the first look; the looks themselves take a moment."""
 TWIN = "outside/outsider"
 """The server outside the mesh that is asked the same where a denial has no other positive control."""
+TWINS = {"tcp": f"{TWIN}-tcp", "udp": f"{TWIN}-udp"}
+"""Its services for other protocols than HTTP."""
 ASKS = 10
 """Requests for each ask of an access scenario, spread over the stable window."""
 
@@ -236,7 +238,8 @@ class Scenario:
 
         ``server`` is the workload that is to answer, or would; that of the service's name unless given.
         """
-        call, twin = (self.call(client, one, **what) for one in (service, TWIN))
+        outside = TWINS.get(what.get("protocol", ""), TWIN)
+        call, twin = (self.call(client, one, **what) for one in (service, outside))
         return Ask(name, "granted" if granted else "denied", call, server or service.partition("/")[2], twin)
 
     def send(

@@ -269,13 +269,6 @@ FAULTS = (
         frozenset(
             {
                 "access-matches-omitted-means-all",
-                "http-path-regex-anchored-at-start",
-                "http-method-specific",
-                "http-method-wildcard",
-                "http-header-name-case-insensitive",
-                "http-headers-and",
-                "http-matches-or",
-                "http-both-protocol-versions",
             }
         ),
         lambda: SpoiltWorld(_first_match_only),

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.scenario(
 )
 
 CLIENT = "access/alpha"
-SERVERS = ["access/server", "access/other", "access/beta"]
+SERVERS = ["access/server", "access/other", "access/third", "access/beta"]
 HALVED = "split with a backend that is not granted"
 OPENED = "a backend is reached that the caller is not granted"
 LOOKS = (

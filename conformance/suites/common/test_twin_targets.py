@@ -18,8 +18,8 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server", "outside/outsider")
 CALLS = {
-    "granted here": ("alpha", "/here"),
-    "granted there": ("alpha", "/there"),
+    "granted here": ("alpha", "/home"),
+    "granted there": ("alpha", "/abroad"),
     "third": ("beta", "/third"),
     "fourth": ("gamma", "/fourth"),
 }

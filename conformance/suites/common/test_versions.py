@@ -61,16 +61,16 @@ def weights(scenario: Scenario, there: Mapping[str, list[str]]) -> tuple[list[Tr
     objects: list[Object] = [
         in_quantities(one) for one in write(scenario, file, {"split": there["TrafficSplit"][0]})
     ]
-    both = ("v1", "v2")
+    both = ("v2", "v3")
     looks = (
-        Look("a", both, most="v1"),
-        Look("", both, most="v2", finding="the weights are others than were written"),
-        Look("", ("v3",), finding="the split is lost"),
-        Look("", ("v1",), finding="the weights are others than were written"),
+        Look("a", both, most="v2"),
+        Look("", both, most="v3", finding="the weights are others than were written"),
+        Look("", ("v1",), finding="the split is lost"),
         Look("", ("v2",), finding="the weights are others than were written"),
+        Look("", ("v3",), finding="the weights are others than were written"),
     )
     call = scenario.call("main/client", "main/earlier", requests=DRAWS)
-    return [Trial("2 to 1", WEIGHTS, call, looks, ("v3",), manner=Manner(fresh=True))], objects
+    return [Trial("2 to 1", WEIGHTS, call, looks, ("v1",), manner=Manner(fresh=True))], objects
 
 
 def port(scenario: Scenario, there: Mapping[str, list[str]]) -> tuple[list[Trial], list[Object]]:

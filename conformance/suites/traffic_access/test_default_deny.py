@@ -25,7 +25,7 @@ def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
     alpha, twin = "access/alpha", "outside/outsider"
     http, http_other, http_twin = (scenario.call(alpha, name) for name in (*MESHED, twin))
     raw, raw_other, raw_twin = (
-        scenario.call(alpha, name, port=RAW, protocol="tcp") for name in (*MESHED, twin)
+        scenario.call(alpha, f"{name}-tcp", port=RAW, protocol="tcp") for name in (*MESHED, twin)
     )
     return [
         Ask("HTTP to server", "granted" if granted else "denied", http, "server", http_twin),

@@ -44,9 +44,7 @@ def headers(scenario: Scenario) -> Table:
         call = scenario.call("access/alpha", "access/server", path=path, headers=sent)
         asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
     for name, (expect, path, sent) in OVER_HTTP2.items():
-        call = scenario.call(
-            "access/alpha", "access/headers", port=8081, protocol="http2", path=path, headers=sent
-        )
+        call = scenario.call("access/alpha", "access/other", protocol="http2", path=path, headers=sent)
         asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "other"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.scenario(
     "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs"), alone=True
 )
 
-SERVERS = ("access/server", "access/other", "access/beta")
+SERVERS = ("access/server", "access/other", "access/third")
 REQUESTS = 10
 PORT_COUNTS = "a condition that covers a host with and without its port does not match it with its port"
 TOO_MUCH = "an application that resolves the dots would serve what was not granted"
@@ -33,7 +33,7 @@ GRANTED_OR_DENIED = (granted("a"), Look("b"))
 DENIED_OR_GRANTED = (Look("a"), granted("b"))
 VALID_OR_NOT = (granted("a"), Look("b"), Look("b", refused=True))
 
-THIRD = ("beta",)
+THIRD = ("third",)
 OPENED = "it opens something"
 STAYS_CLOSED = (Look("a"), Look("a", refused=True), Look("b", THIRD, finding=OPENED))
 
@@ -190,7 +190,8 @@ def trial(
     **what: Any,
 ) -> Trial:
     of, _, looks, about = TRIALS[name]
-    what |= {"protocol": "tcp", "port": 9000} if tcp else {}
+    if tcp:
+        server, what = f"{server}-tcp", {**what, "protocol": "tcp", "port": 9000}
     sender = client if "/" in client else f"access/{client}"
     call = scenario.call(sender, f"access/{server}", requests=REQUESTS, **what)
     if portless:
@@ -206,7 +207,6 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
         return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
 
-    scenario.provide()
     trials = [trial(scenario, name, **call) for name, (_, call, _, _) in TRIALS.items()]
     odd = Odd(trials, ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"], SERVERS)
     first, second = steady("first", "second"), steady("second", "first")

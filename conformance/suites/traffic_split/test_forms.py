@@ -36,19 +36,22 @@ NOT_DIVIDED = (
     Look("", ROOT, finding="HTTP/2 goes past the split"),
     Look("", (), finding="HTTP/2 gets nowhere"),
 )
-UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
-    "one kept connection": ({}, DIVIDED, Manner(single=True)),
+UNITS: dict[str, tuple[str, dict[str, Any], tuple[Look, ...], Manner]] = {
+    "one kept connection": ("units", {}, DIVIDED, Manner(single=True)),
     "one connection of HTTP/2": (
-        {"protocol": "http2", "port": 8081},
+        "units",
+        {"protocol": "http2"},
         DIVIDED + NOT_DIVIDED,
         Manner(single=True),
     ),
     "connections of raw TCP": (
+        "units-tcp",
         {"protocol": "tcp", "port": 9000},
         (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="raw TCP gets nowhere")),
         Manner(fresh=True),
     ),
     "connections to a server that speaks first": (
+        "units-greeting",
         {"protocol": "greeting", "port": 9010},
         (
             Look("a", ("v2", "v3")),
@@ -58,11 +61,6 @@ UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
                 "", ("v2", "v3"), failing=True, finding="connections to a server that speaks first get lost"
             ),
         ),
-        Manner(fresh=True),
-    ),
-    "flows of UDP": (
-        {"protocol": "udp", "port": 9000},
-        (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="UDP gets nowhere")),
         Manner(fresh=True),
     ),
 }
@@ -131,20 +129,18 @@ def seen(scenario: Scenario) -> Observed[Effect]:
     scenario.provide()
     if scenario.profile.needs_permits:
         scenario.apply_objects(scenario.expressible("permits-tcp.yaml"))
-        if scenario.profile.access.udp:
-            scenario.apply_objects(scenario.expressible("permits-udp.yaml"))
     units = [
         Trial(
             name,
             name,
-            scenario.call("main/client", "main/units", requests=REQUESTS, **what),
+            scenario.call("main/client", f"main/{root}", requests=REQUESTS, **what),
             looks,
             # A mesh that waits for the client to speak first may do so without a split, too.
             None if what.get("protocol") == "greeting" else ROOT,
-            about="units",
+            about=root,
             manner=manner,
         )
-        for name, (what, looks, manner) in UNITS.items()
+        for name, (root, what, looks, manner) in UNITS.items()
     ]
     trials = [*called(scenario), *by_address(scenario), *named(scenario), *units]
     odd = Odd(trials, ["2-odd.yaml"], SERVERS)

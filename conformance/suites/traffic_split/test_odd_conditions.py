@@ -78,13 +78,13 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
     "elsewhere": (
         "foreign",
         "group of another namespace",
-        {"headers": {"x-side": "there"}},
+        {"headers": {"x-side": "far"}},
         (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
     ),
     "namesake": (
         "namesakes",
         "namesake of a group in another namespace",
-        {"headers": {"x-side": "there"}},
+        {"headers": {"x-side": "far"}},
         (Look("a", ROOT), Look("b", TAKEN)),
     ),
     "users of the first": (

@@ -19,8 +19,9 @@ pytestmark = pytest.mark.scenario(
     "traffic-split/odd-splits", arena=("main", "metrics"), groups=("split",), alone=True
 )
 
-SERVERS = ["main/v1", "main/v2", "main/v3", "metrics/server"]
-ROOT = ("v1",)
+SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4", "metrics/server"]
+ROOT, OWN = ("v1",), ("v4",)
+"""Who stands behind a root, and behind the one that its split lists among its backends."""
 GHOST = "backend whose service does not exist"
 NOBODY = "backend without endpoints"
 BROKEN = "what can be served is lost as well: every request fails"
@@ -99,8 +100,8 @@ TRIALS = {
         (
             Look("a", refused=True),
             Look("b", ("v3",)),
-            Look("b", ROOT),
-            Look("c", ("v1", "v3")),
+            Look("b", OWN),
+            Look("c", ("v3", "v4")),
             Look("", (), finding="requests of the root do not finish"),
             Look("", ("v3",), failing=True, finding="the root's own share does not finish"),
         ),
@@ -213,7 +214,7 @@ def seen(scenario: Scenario) -> Observed[Effect]:
             of,
             call(root),
             looks,
-            usual=() if root == "late" else ROOT,
+            usual={"late": (), "own": OWN}.get(root, ROOT),
             about=ABOUT.get(name, root),
             awaited=AWAITED.get(name, ()),
             leaving=LEAVING.get(name, ()),
