@@ -93,7 +93,8 @@ class Settling:
 class Cell:
     """One entry of an access table: who calls whom, and whether that call is to go through.
 
-    ``before`` is the same call without the grants; ``server`` the workload that is called. ``control`` is
+    ``before`` is the same call without the grants; ``server`` the workload that is called. ``settling`` is
+    since when this call alone is granted or denied as expected, whatever becomes of others. ``control`` is
     what the same client could do at the same moment where nothing is enforced, such as the same call to a
     twin server outside the mesh; it is needed for a denial where the table grants that client nothing there.
     """
@@ -103,6 +104,7 @@ class Cell:
     before: Traffic | None
     traffic: Traffic
     server: str
+    settling: Settling
     control: Traffic | None = None
 
 

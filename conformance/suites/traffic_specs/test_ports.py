@@ -67,14 +67,14 @@ def test_an_empty_list_of_ports_opens_all_of_them_to_the_listed_source(
 ) -> None:
     # What a list of UDP ports leaves closed is asked below, by itself.
     wanted = [*of(ports, "tcp", LISTED, ALL, STRANGER, BESIDE), *of(ports, "udp", ALL, STRANGER, BESIDE)]
-    verdict(judge.access(*ports.pick(*wanted)))
+    verdict(judge.access(ports.pick(*wanted)))
 
 
 @pytest.mark.requirement("tcp-portless-covers-all")
 def test_a_route_of_a_version_without_ports_is_limited_by_the_target_alone(
     ports: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*ports.pick(*of(ports, "tcp", LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(ports.pick(*of(ports, "tcp", LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("l4-reject-bad-ports")
@@ -84,7 +84,7 @@ def test_a_port_above_the_last_opens_no_other(ports: Table, verdict: Callable[[J
         verdict(judge.not_applicable("the API server refuses a port above 65535"))
         return
     # Beside a grant that is in force: before it is, nothing is open that the port could open.
-    verdict(judge.access(*ports.pick(f"{LISTED}: tcp 9000", *odd)))
+    verdict(judge.access(ports.pick(f"{LISTED}: tcp 9000", *odd)))
 
 
 @pytest.mark.requirement("access-udproute-ports")
@@ -95,4 +95,4 @@ def test_udp_is_open_on_the_ports_of_udp_routes_alone(
     if not listed:
         verdict(judge.not_claimed("the mesh's profile does not say that UDP is governed (access.udp)"))
         return
-    verdict(judge.access(*ports.pick(*listed)))
+    verdict(judge.access(ports.pick(*listed)))
