@@ -253,6 +253,8 @@ class Question:
     take it, and there is no sample then. Where the question is about a field that the object's version does
     not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
     versions, ``conversion`` is what was written and read; where it is about time, ``course`` is the traffic.
+    ``bystander`` is an edit of an unrelated object, made while this one was applied, and whether it showed;
+    None where several objects share one, which is judged apart.
     """
 
     name: str
@@ -265,6 +267,7 @@ class Question:
     field: str = ""
     conversion: Conversion | None = None
     course: Course | None = None
+    bystander: Settling | None = None
 
 
 @dataclass(frozen=True, slots=True)
