@@ -196,7 +196,7 @@ def _readings(session: Session) -> dict[str, frozenset[str]]:
             f"{reading.question}: {word}"
             for conclusion in conclusions
             for reading in conclusion.readings
-            for word in (reading.letter or "none", *(["unacceptable"] if reading.finding else []))
+            for word in (reading.word, *(["unacceptable"] if reading.finding else []))
         )
         for one, conclusions in session.conclusions.items()
     }

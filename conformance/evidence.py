@@ -98,7 +98,8 @@ class Settling:
 class Cell:
     """One entry of an access table: who calls whom, and whether that call is to go through.
 
-    ``before`` is the same call without the grants; ``server`` the workload that is called. ``control`` is
+    ``before`` is the same call without the grants; ``server`` the workload that is called. ``settling`` is
+    since when this call alone is granted or denied as expected, whatever becomes of others. ``control`` is
     what the same client could do at the same moment where nothing is enforced, such as the same call to a
     twin server outside the mesh; it is needed for a denial where the table grants that client nothing there.
     """
@@ -108,6 +109,7 @@ class Cell:
     before: Traffic | None
     traffic: Traffic
     server: str
+    settling: Settling
     control: Traffic | None = None
 
 
@@ -256,6 +258,8 @@ class Question:
     take it, and there is no sample then. Where the question is about a field that the object's version does
     not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
     versions, ``conversion`` is what was written and read; where it is about time, ``course`` is the traffic.
+    ``bystander`` is an edit of an unrelated object, made while this one was applied, and whether it showed;
+    None where several objects share one, which is judged apart.
     """
 
     name: str
@@ -268,6 +272,7 @@ class Question:
     field: str = ""
     conversion: Conversion | None = None
     course: Course | None = None
+    bystander: Settling | None = None
 
 
 @dataclass(frozen=True, slots=True)

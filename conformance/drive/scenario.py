@@ -81,19 +81,14 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The cells of an access scenario, and how long each took to settle."""
+    """The cells of an access scenario."""
 
     cells: tuple[Cell, ...]
-    settlings: Mapping[str, Settling]
 
-    def pick(self, *names: str) -> tuple[tuple[Cell, ...], Settling]:
-        """The cells of these names, or all, and when the last of them had settled.
-
-        Raises KeyError for a name that is not there.
-        """
+    def pick(self, *names: str) -> tuple[Cell, ...]:
+        """The cells of these names, or all. Raises KeyError for a name that is not there."""
         by_name = {cell.name: cell for cell in self.cells}
-        picked = tuple(by_name[name] for name in names or by_name)
-        return picked, _last([self.settlings[cell.name] for cell in picked])
+        return tuple(by_name[name] for name in names or by_name)
 
 
 def all_may_come(_waited_s: float) -> bool:
@@ -508,10 +503,14 @@ class Scenario:
     def table(self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]) -> Table:
         """The second half of `access`, for a change that has been made already."""
         settlings = self.until_access(asks)
-        return Table(self.cells(asks, before, servers), settlings)
+        return Table(self.cells(asks, before, servers, settlings))
 
     def cells(
-        self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]
+        self,
+        asks: Sequence[Ask],
+        before: Sequence[Traffic],
+        servers: Iterable[str],
+        settlings: Mapping[str, Settling],
     ) -> tuple[Cell, ...]:
         """Drive every ask on fresh connections over the profile's stable window, all at the same moment."""
         calls = [replace(ask.call, requests=ASKS) for ask in asks]
@@ -526,6 +525,7 @@ class Scenario:
                 before=earlier,
                 traffic=seen,
                 server=ask.server,
+                settling=settlings[ask.name],
                 control=next(twins) if ask.twin is not None else None,
             )
             for ask, earlier, seen in zip(asks, before, traffic, strict=False)
@@ -556,12 +556,6 @@ def _in_time(what: str, within_s: float, took_s: float | None, rested_s: float =
     if took_s is None or (took_s > within_s and not rested_s):
         return Settling(what, within_s, None)
     return Settling(what, within_s, round(took_s, 3), rested_s)
-
-
-def _last(settlings: Sequence[Settling]) -> Settling:
-    """The settling that all of these come to: the last of them, or the first that never came."""
-    late = [one for one in settlings if one.took_s is None]
-    return late[0] if late else max(settlings, key=lambda one: one.took_s or 0.0)
 
 
 def _identity(item: Object) -> tuple[str, str, str, str]:

@@ -127,15 +127,10 @@ FAULTS = (
     Fault(
         "crd-prunes-matches",
         "The schema of TrafficSplit does not know spec.matches, so the API server drops it.",
-        frozenset(
-            {
-                _CRUD,
-                "split-schema-v1alpha3-v1alpha4",
-                "split-reject-schema-violations",
-            }
-        ),
+        frozenset({_CRUD, "split-schema-v1alpha3-v1alpha4"}),
         change=schemas(_SPLITS, _without_matches),
         origins=("split-matches-silently-dropped",),
+        drags=frozenset({"split-reject-schema-violations"}),
     ),
     Fault(
         "crd-split-without-schema",
@@ -160,9 +155,10 @@ FAULTS = (
     Fault(
         "crd-v1alpha2-wants-quantities",
         "TrafficSplit v1alpha2 is v1alpha1 under another name: it wants weights as text.",
-        frozenset({"split-schema-v1alpha2", _CRUD}),
+        frozenset({"split-schema-v1alpha2"}),
         change=schemas(_SPLITS, _weight_as_text, "v1alpha2"),
         versions="split=v1alpha2",
+        drags=frozenset({_CRUD}),
     ),
     Fault(
         "crd-without-service-column",
@@ -173,20 +169,19 @@ FAULTS = (
     Fault(
         "crd-prunes-headers",
         "The schema of HTTPRouteGroup does not know headers, so the API server drops them.",
-        frozenset(
+        frozenset({_CRUD, "http-schema-by-version"}),
+        change=schemas(GROUPS, _without_headers),
+        origins=("header-filter-shape-mismatch",),
+        drags=frozenset(
             {
-                _CRUD,
                 "common-version-compat-matrix",
-                "http-schema-by-version",
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
                 "http-header-filter",
                 "http-header-name-case-insensitive",
                 "http-headers-and",
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
             }
         ),
-        change=schemas(GROUPS, _without_headers),
-        origins=("header-filter-shape-mismatch",),
     ),
     Fault(
         "crd-headers-as-list",
@@ -204,8 +199,9 @@ FAULTS = (
     Fault(
         "crd-tcproute-prunes-ports",
         "The schema of TCPRoute does not know ports, so the API server drops them.",
-        frozenset({_CRUD, "tcp-schema-by-version", "l4-reject-bad-ports"}),
+        frozenset({_CRUD, "tcp-schema-by-version"}),
         change=schemas(_TCP, _without_ports, "v1alpha4"),
+        drags=frozenset({"l4-reject-bad-ports"}),
     ),
     Fault(
         "tcp-ports-of-sixteen-bits",
@@ -217,8 +213,9 @@ FAULTS = (
     Fault(
         "crd-udproute-prunes-ports",
         "The schema of UDPRoute does not know ports, so the API server drops them.",
-        frozenset({_CRUD, "udp-schema-v1alpha4", "l4-reject-bad-ports"}),
+        frozenset({_CRUD, "udp-schema-v1alpha4"}),
         change=schemas(_UDP, _without_ports),
+        drags=frozenset({"l4-reject-bad-ports"}),
     ),
     Fault(
         "crd-ports-by-name",

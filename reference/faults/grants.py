@@ -234,36 +234,36 @@ FAULTS = (
     Fault(
         "headers-only-match-lost",
         "A match of headers alone is lost, for lack of a path.",
-        frozenset(
+        frozenset({"http-omitted-path-and-methods"}),
+        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
+        origins=("headers-only-match-rejected",),
+        drags=frozenset(
             {
-                "http-omitted-path-and-methods",
+                "common-crds-are-namespaced",
+                "common-dynamic-reconfiguration",
+                "interact-split-matches-with-target-routes",
                 "split-matches-group-update",
                 "split-matches-multiple-groups",
                 "split-matches-select-traffic",
                 "split-matches-whole-group",
-                "common-crds-are-namespaced",
-                "common-dynamic-reconfiguration",
-                "interact-split-matches-with-target-routes",
             }
         ),
-        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
-        origins=("headers-only-match-rejected",),
     ),
     Fault(
         "header-filters-by-themselves",
         "The header filters of a match suffice, whatever the path and the method.",
-        frozenset(
+        frozenset({"http-path-method-header-conjunction"}),
+        lambda: SpoiltObjects("httproutegroups", _headers_apart),
+        drags=frozenset(
             {
-                "http-path-method-header-conjunction",
+                "common-version-compat-matrix",
+                "http-both-protocol-versions",
                 "http-header-filter",
                 "http-header-name-case-insensitive",
                 "http-headers-and",
-                "http-both-protocol-versions",
                 "http-schema-by-version",
-                "common-version-compat-matrix",
             }
         ),
-        lambda: SpoiltObjects("httproutegroups", _headers_apart),
     ),
     Fault(
         "wildcard-alternative-lost",
@@ -319,8 +319,9 @@ FAULTS = (
     Fault(
         "udp-let-through",
         "Only TCP is intercepted: UDP goes through, whatever targets say.",
-        frozenset({"access-udproute-ports", "http-group-inert-alone", "l4-empty-ports-match-all"}),
+        frozenset({"access-udproute-ports"}),
         lambda: SpoiltConfiguration(_udp_let_through),
+        drags=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
     ),
     Fault(
         "udp-opened-by-tcp-routes",

@@ -246,39 +246,31 @@ FAULTS = (
     Fault(
         "split-zero-weight-refused",
         "The routes of a split with a weight of 0 are such that its clients refuse them.",
-        frozenset(
-            {
-                "split-overlapping-selectors",
-                "split-live-edits",
-                "split-backend-precreated-zero",
-                "interact-canary-rollout",
-                "split-zero-weight-gets-nothing",
-                "common-crds-are-namespaced",
-            }
-        ),
+        frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
         lambda: SpoiltConfiguration(_zero_refused),
         origins=("zero-weight-backend-rejects-route-config",),
+        drags=frozenset(
+            {
+                "common-crds-are-namespaced",
+                "interact-canary-rollout",
+                "split-live-edits",
+                "split-overlapping-selectors",
+            }
+        ),
     ),
     Fault(
         "split-edits-ignored",
         "A split stays as it was when it was created.",
-        frozenset(
-            {
-                "split-live-edits",
-                "split-overlapping-selectors",
-                "interact-canary-rollout",
-                "common-dynamic-reconfiguration",
-            }
-        ),
+        frozenset({"common-dynamic-reconfiguration", "split-live-edits"}),
         lambda: AsFirstSeen("trafficsplits"),
+        drags=frozenset({"interact-canary-rollout", "split-overlapping-selectors"}),
     ),
     Fault(
         "split-deletion-ignored",
         "A deleted split stays in force.",
-        frozenset(
-            {"split-delete-restores-root", "interact-canary-rollout", "common-dynamic-reconfiguration"}
-        ),
+        frozenset({"common-dynamic-reconfiguration", "split-delete-restores-root"}),
         _NeverForgotten,
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-former-roots-kept",
@@ -297,15 +289,17 @@ FAULTS = (
     Fault(
         "split-dropped-for-a-missing-backend",
         "A split one of whose backends does not exist yet has no effect.",
-        frozenset({"split-backend-precreated-zero", "interact-canary-rollout"}),
+        frozenset({"split-backend-precreated-zero"}),
         lambda: SpoiltWorld(_only_if_complete),
         origins=("one-odd-object-stalls-everything",),
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-falls-with-a-former-backend",
         "A split is dropped when a service goes that it named once and names no longer.",
-        frozenset({"split-live-edits", "interact-canary-rollout"}),
+        frozenset({"split-live-edits"}),
         _FallsWithFormerBackends,
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-edits-remove-first",
@@ -316,8 +310,9 @@ FAULTS = (
     Fault(
         "split-edits-overshoot",
         "After an edit everything goes to the last backend for a moment.",
-        frozenset({"interact-canary-rollout", "split-live-edits"}),
+        frozenset({"split-live-edits"}),
         lambda: _EditsOnTheirWay(_everything_to_the_last, _A_WHILE_S),
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-old-state-comes-back",

@@ -64,7 +64,7 @@ def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
     verdict(
         judge.all_of(
             backends_granted=judge.opened(before, sample, WEIGHTS, settling),
-            another_account=judge.access(*identities.stranger.pick()),
-            root_granted=judge.access(*identities.root.pick()),
+            another_account=judge.access(identities.stranger.pick()),
+            root_granted=judge.access(identities.root.pick()),
         )
     )

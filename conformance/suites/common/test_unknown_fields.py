@@ -128,6 +128,6 @@ def seen(scenario: Scenario) -> Observed[Table]:
 def test_what_becomes_of_fields_that_the_version_does_not_define(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    edited = judge.access(*seen.bystander.pick())
+    effect = judge.access(seen.effect.pick())
+    edited = judge.access(seen.bystander.pick())
     verdict(judge.reading(effect, seen.about(*seen.questions), edited))

@@ -51,7 +51,7 @@ def test_only_a_target_for_the_destination_itself_opens_it(
     nothing, one = steps
     verdict(
         judge.all_of(
-            without_targets=judge.access(*nothing.pick()),
-            with_one=judge.access(*one.pick()),
+            without_targets=judge.access(nothing.pick()),
+            with_one=judge.access(one.pick()),
         )
     )

@@ -33,4 +33,4 @@ def named(scenario: Scenario) -> Table:
 def test_a_target_opens_a_server_behind_a_named_target_port(
     named: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*named.pick()))
+    verdict(judge.access(named.pick()))

@@ -64,4 +64,4 @@ def test_path_method_and_headers_decide_in_both_versions(
         both.pick(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])
         for protocol in PROTOCOLS
     )
-    verdict(judge.all_of(http=judge.access(*first), http2=judge.access(*second)))
+    verdict(judge.all_of(http=judge.access(first), http2=judge.access(second)))

@@ -68,7 +68,7 @@ def of(ports: Table, *names: str) -> list[str]:
 def test_a_route_of_udp_that_no_target_refers_to_grants_nothing(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*steps.inert.pick()))
+    verdict(judge.access(steps.inert.pick()))
 
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
@@ -76,11 +76,11 @@ def test_an_empty_list_of_udp_ports_opens_all_of_them_to_the_listed_source(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
     # What a list of ports leaves closed is asked below, by itself.
-    verdict(judge.access(*steps.ports.pick(*of(steps.ports, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(steps.ports.pick(*of(steps.ports, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("access-udproute-ports")
 def test_udp_is_open_on_the_ports_of_udp_routes_alone(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*steps.ports.pick(*of(steps.ports, LISTED))))
+    verdict(judge.access(steps.ports.pick(*of(steps.ports, LISTED))))

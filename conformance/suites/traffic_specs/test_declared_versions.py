@@ -73,6 +73,6 @@ def seen(scenario: Scenario) -> Observed[Table]:
 def test_whether_routes_hold_for_ports_that_declare_the_version_of_http(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    edited = judge.access(*seen.bystander.pick())
+    effect = judge.access(seen.effect.pick())
+    edited = judge.access(seen.bystander.pick())
     verdict(judge.reading(effect, seen.about(*seen.questions), edited))

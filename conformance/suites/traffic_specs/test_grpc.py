@@ -30,4 +30,4 @@ def calls(scenario: Scenario) -> Table:
 def test_a_method_is_granted_by_its_path_and_another_is_not(
     calls: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*calls.pick()))
+    verdict(judge.access(calls.pick()))

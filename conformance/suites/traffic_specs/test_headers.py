@@ -53,7 +53,7 @@ def headers(scenario: Scenario) -> Table:
 def test_a_header_must_be_there_with_a_value_that_matches(
     headers: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*headers.pick(*USER)))
+    verdict(judge.access(headers.pick(*USER)))
 
 
 @pytest.mark.requirement("http-header-name-case-insensitive")
@@ -62,12 +62,12 @@ def test_the_case_of_a_header_name_does_not_matter(
 ) -> None:
     verdict(
         judge.all_of(
-            http=judge.access(*headers.pick(*CASE)),
-            http2=judge.access(*headers.pick(*OVER_HTTP2)),
+            http=judge.access(headers.pick(*CASE)),
+            http2=judge.access(headers.pick(*OVER_HTTP2)),
         )
     )
 
 
 @pytest.mark.requirement("http-headers-and")
 def test_all_headers_of_a_match_must_hold(headers: Table, verdict: Callable[[Judgement], None]) -> None:
-    verdict(judge.access(*headers.pick(*BOTH)))
+    verdict(judge.access(headers.pick(*BOTH)))

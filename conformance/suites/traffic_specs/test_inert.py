@@ -51,4 +51,4 @@ def inert(scenario: Scenario) -> Table:
 def test_routes_that_no_target_refers_to_grant_nothing(
     inert: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*inert.pick()))
+    verdict(judge.access(inert.pick()))

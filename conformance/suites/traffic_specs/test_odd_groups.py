@@ -215,8 +215,8 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
 def reading(seen: Observed[Table], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force and its edit."""
-    effect = judge.access(*seen.effect.pick())
-    bystander = judge.access(*seen.bystander.pick())
+    effect = judge.access(seen.effect.pick())
+    bystander = judge.access(seen.bystander.pick())
     return judge.reading(effect, seen.about(*names), bystander)
 
 

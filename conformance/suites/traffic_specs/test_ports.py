@@ -56,14 +56,14 @@ def of(ports: Table, *names: str) -> list[str]:
 def test_an_empty_list_of_ports_opens_all_of_them_to_the_listed_source(
     ports: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("tcp-portless-covers-all")
 def test_a_route_of_a_version_without_ports_is_limited_by_the_target_alone(
     ports: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("l4-reject-bad-ports")
@@ -73,4 +73,4 @@ def test_a_port_above_the_last_opens_no_other(ports: Table, verdict: Callable[[J
         verdict(judge.not_applicable("the API server refuses a port above 65535"))
         return
     # Beside a grant that is in force: before it is, nothing is open that the port could open.
-    verdict(judge.access(*ports.pick(f"{LISTED}: 9000", *odd)))
+    verdict(judge.access(ports.pick(f"{LISTED}: 9000", *odd)))
