@@ -51,6 +51,8 @@ def _granted(cell: Cell, settling: Settling) -> tuple[Verdict, str] | None:
     traffic = cell.traffic
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
+    if seen.excused(None, traffic, seen.strays(traffic, {cell.server})):
+        return Verdict.INCONCLUSIVE, f"is granted, but {seen.unsent(traffic)}"
     shortfall = sentences((seen.strays(traffic, {cell.server}), seen.failed(traffic), _refused(traffic)))
     if shortfall:
         return Verdict.FAIL, f"is granted, but {shortfall}"

@@ -71,7 +71,7 @@ def _fits(one: Question, look: Look) -> bool:
         return one.course is not None and look.arrives == courses.outcome(one.course)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
-    if look.refused:
+    if look.refused or seen.unsent(one.sample):
         return False
     if look.kept is not None and look.kept != _kept(one):
         return False
@@ -117,7 +117,7 @@ def _told(sample: Traffic) -> str:
         (
             f"answered by {counted(sample.answered)}" if sample.answers else "",
             f"reached {counted(unanswered)}, unanswered" if any(unanswered.values()) else "",
-            seen.failed(sample),
+            seen.unsent(sample) or seen.failed(sample),
         )
     )
 
