@@ -299,7 +299,7 @@ def _foreign(samples: Iterable[Sequence[Any]]) -> dict[str, int]:
 
 def _shown(said: str) -> str:
     """Bytes that are no text stand as their numbers; line ends become spaces."""
-    text = (c if c.isprintable() or c.isspace() else f"\\x{ord(c):02x}" for c in said)
+    text = (c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode() for c in said)
     return printable("".join(text))[:_LONGEST_SAMPLE]
 
 
