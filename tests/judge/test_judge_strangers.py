@@ -129,6 +129,12 @@ def test_a_reading_is_not_seen_where_the_name_does_not_resolve() -> None:
     assert "the name root did not resolve" in found.seen
 
 
+def test_a_service_that_is_not_there_has_no_name_and_may_be_what_a_trial_is_about() -> None:
+    asked = Question("missing", "a root that does not exist", (Look("a"),), nameless(60), nameless(60))
+    (found,) = judge.reading(PASSED, [asked], PASSED).readings
+    assert found.letter == "a"
+
+
 @pytest.mark.parametrize(
     ("protocol", "said", "told"),
     [
