@@ -43,7 +43,11 @@ class Traffic:
     "workload:port". ``statuses`` counts HTTP status codes, and "grpc-7" and the like for calls of gRPC that
     failed with that code; ``failures`` counts what failed without a usable answer (closed, refused, reset,
     timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers' view, read from their
-    ledgers: how many distinct requests of the batch each workload saw.
+    ledgers: how many distinct requests of the batch each workload saw. ``foreign`` has a few samples of what
+    came instead of a workload's answer, with the number of requests that came to exactly that: the beginning
+    of an answer by somebody else ("HTTP/1.1 403 Forbidden …"), the first bytes of what is not of the
+    protocol, the words of the resolver or the kernel ("resolver: …"). Strangers said it: here it is
+    bounded and printable.
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
     of those one single server gave all of them. Latencies are in microseconds. ``stretches`` is there of
     steady traffic: ``answered`` of each so many requests in a row, in the order in which they were made.
@@ -64,6 +68,7 @@ class Traffic:
     latency_p99_us: int = 0
     stretches: tuple[Mapping[str, int], ...] = ()
     ended: bool = False
+    foreign: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def served(self) -> int:

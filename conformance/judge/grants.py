@@ -51,8 +51,8 @@ def _granted(cell: Cell) -> tuple[Verdict, str] | None:
     traffic = cell.traffic
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
-    if (unsent := seen.unsent(traffic)) and not _of_the_mesh(cell):
-        return Verdict.INCONCLUSIVE, f"is granted, but {unsent}"
+    if seen.excused(None, traffic, seen.strays(traffic, {cell.server}), _refused(traffic)):
+        return Verdict.INCONCLUSIVE, f"is granted, but {seen.unsent(traffic)}"
     if _shortfall(cell):
         return Verdict.FAIL, _fell_short(cell)
     if how := seen.disagreement(traffic):
@@ -76,12 +76,6 @@ def _shortfall(cell: Cell) -> str:
     """What is missing of a grant; empty when every request was served."""
     traffic = cell.traffic
     return sentences((seen.strays(traffic, {cell.server}), seen.failed(traffic), _refused(traffic)))
-
-
-def _of_the_mesh(cell: Cell) -> bool:
-    """Whether something else became of the requests than that their client found no address."""
-    strayed = seen.strays(cell.traffic, {cell.server}) or _refused(cell.traffic)
-    return bool(strayed or cell.traffic.sent > cell.traffic.answers + cell.traffic.failures.get("dns", 0))
 
 
 def _fell_short(cell: Cell) -> str:

@@ -132,7 +132,7 @@ def _fits(one: Question, look: Look) -> bool:
         return one.course is not None and look.arrives == courses.outcome(one.course)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
-    if look.refused:
+    if look.refused or _nameless(one):
         return False
     if look.kept is not None and look.kept != _kept(one):
         return False
@@ -169,16 +169,26 @@ def _seen(one: Question) -> str:
     if one.sample is None or not one.sample.sent:
         return "nothing was sent"
     stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}
-    return stored[_kept(one)] + _told(one.sample) + _unchanged(one)
+    return stored[_kept(one)] + _told(one.sample, _nameless(one)) + _unchanged(one)
 
 
-def _told(sample: Traffic) -> str:
+def _nameless(one: Question) -> str:
+    """Requests that found no address, which shows no reading.
+
+    Where there was none before either the trial may be about a service that is not there.
+    """
+    if one.sample is None or (one.before is not None and seen.unsent(one.before)):
+        return ""
+    return seen.unsent(one.sample)
+
+
+def _told(sample: Traffic, nameless: str) -> str:
     unanswered = {name: count for name, count in sample.reached.items() if not sample.answered.get(name)}
     return sentences(
         (
             f"answered by {counted(sample.answered)}" if sample.answers else "",
             f"reached {counted(unanswered)}, unanswered" if any(unanswered.values()) else "",
-            seen.failed(sample),
+            nameless or seen.failed(sample),
         )
     )
 

@@ -388,6 +388,27 @@ class TestTheDriver:
         with pytest.raises(ExecFailed, match=message):
             driver.send([scenario.call("main/client", "main/going", requests=3)])
 
+    def test_keeps_what_strangers_say_printable_and_short(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        honest = cluster.ask
+        said = ["HTTP/1.1 403\r\n\r\n\x1b[2Jno", "\u202e" + "x" * 5000, "a", "b"]
+
+        def ask(*question: Any) -> str:
+            lines = [json.loads(line) for line in honest(*question).splitlines()]
+            if lines[-1].get("kind") == "end":
+                for total in lines[-1]["batches"].values():
+                    total["samples"] = [[one, 9 - place] for place, one in enumerate(said)]
+            return "".join(json.dumps(line) + "\n" for line in lines)
+
+        monkeypatch.setattr(cluster, "ask", ask)
+        (traffic,) = driver.send([scenario.call("main/client", "main/going", requests=3)])
+        assert traffic.foreign == {
+            "HTTP/1.1 403 \\x1b[2Jno": 9,
+            ("\\u202e" + "x" * 5000)[:200]: 8,
+            "a": 7,
+        }
+
     def test_does_not_take_noise_for_an_answer(self, driver: Driver, cluster: FakeCluster) -> None:
         cluster.ask = lambda *question: "bash: python3: not found\n"  # type: ignore[method-assign]
         with pytest.raises(ExecFailed, match="answered something other than JSON"):

@@ -283,7 +283,8 @@ def test_a_denial_whose_name_did_not_resolve_is_inconclusive(lost: int, reset: i
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
         f"1 of 1 cell not as expected: 'GET /other' is denied, but "
-        f"{lost} of 10 requests never left the client: the name root did not resolve (environment)"
+        f"{lost} of 10 requests never left the client: the name root did not resolve "
+        "(environment or profile: hosts.service, cluster_domain)"
     )
 
 
@@ -299,7 +300,8 @@ def test_a_grant_whose_name_did_not_resolve_before_is_inconclusive() -> None:
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
         "1 of 1 cell not as expected: 'GET /allowed' has no null control: without the grant "
-        "1 of 3 requests never left the client: the name root did not resolve (environment)"
+        "1 of 3 requests never left the client: the name root did not resolve "
+        "(environment or profile: hosts.service, cluster_domain)"
     )
 
 
