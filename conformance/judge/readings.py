@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance.evidence import Look, Question, Traffic
-from conformance.judge import conversions, courses, seen
+from conformance.judge import conversions, courses, seen, stops
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, sentences
 from conformance.verdict import Judgement, Reading, Verdict
@@ -18,7 +18,7 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
     ``effect`` is a judgement of the same scenario: an effect in force in the same client, without which what
     is seen cannot be told from no mesh. ``bystander`` is one of an unrelated object that was edited after the
     objects in question, or ``effect`` itself; where it fails they have stopped what they have nothing to do
-    with, which no reading excuses.
+    with, which no reading excuses. A question may have an edit of its own, and be told by that.
     """
     if not effect.passed or not questions:
         why = (
@@ -34,6 +34,12 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
     for one in questions:
         by_question.setdefault(one.of, []).append(one)
     found = tuple(_answer(of, trials, stopped) for of, trials in by_question.items())
+    if all(one.unasked for one in questions):
+        return Judgement(
+            Verdict.INCONCLUSIVE,
+            f"not observed: {sentences(dict.fromkeys(one.unasked for one in questions))}",
+            readings=found,
+        )
     return Judgement(
         Verdict.PASS,
         sentences(f"{one.question}: {f'({one.letter}), ' if one.letter else ''}{one.seen}" for one in found),
@@ -48,6 +54,7 @@ def _answer(of: str, trials: Sequence[Question], stopped: str) -> Reading:
     letters = [one for one in _letters(looks[0]) if all(one in _letters(look) for look in looks)]
     told = [f"{one.name}: {_seen(one)}" for one in trials]
     findings = [look.finding for look in looks if look and look.finding]
+    findings += [stop for one in trials if (stop := stops.finding(one))]
     return Reading(
         of,
         letters[0] if letters else "",
@@ -61,6 +68,10 @@ def _letters(look: Look | None) -> str:
 
 
 def _recognised(one: Question) -> Look | None:
+    """How it looks; nothing is told by what was there before and could not change."""
+    stopped = one.bystander is not None and not one.bystander.settled
+    if one.unasked or (stopped and _unchanged(one)):
+        return None
     return next((look for look in one.looks if _fits(one, look)), None)
 
 
@@ -105,6 +116,8 @@ def _seen(one: Question) -> str:
         return courses.told(one.course)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
+    if one.unasked:
+        return f"not observed, {one.unasked}"
     if one.sample is None or not one.sample.sent:
         return "nothing was sent"
     stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}
