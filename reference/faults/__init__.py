@@ -73,6 +73,7 @@ def _all() -> dict[str, Fault]:
         routes,
         shapes,
         splits,
+        stops,
         together,
         versions,
     )
@@ -95,6 +96,7 @@ def _all() -> dict[str, Fault]:
         metrics,
         cluster,
         shapes,
+        stops,
         versions,
     )
     for module in modules:

@@ -40,7 +40,7 @@ STAYS_CLOSED = (Look("a"), Look("a", refused=True), Look("b", THIRD, finding=OPE
 ELSE_GRANTED = (
     Look("a", THIRD),
     Look("a", refused=True),
-    Look("", (), finding="what else is granted at that account no longer takes effect"),
+    Look("b", finding="what else is granted at that account no longer takes effect"),
 )
 
 TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
