@@ -190,6 +190,8 @@ class _Asking:
             if not early:
                 late = self._items(subject, self.odd.late)
                 self.scenario.apply_objects(self.scenario.writer.write(late))
+                # What comes later may be what the mesh goes on by.
+                bystander = bystander if self.canary.seen or not late else self.canary.look()
             if drawn and bystander.settled and not (rest := until_still(self.scenario, drawn)).come:
                 bystander, doubtful = self.canary.edit(), doubtful or not rest.alike
             if subject.several and not bystander.settled:

@@ -1,4 +1,4 @@
-"""What an object in question did to the rest of the mesh: whether that took changes meanwhile, and after it."""
+"""What an object in question did to the rest of the mesh: whether that took changes while it was there."""
 
 from __future__ import annotations
 

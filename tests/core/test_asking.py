@@ -29,10 +29,10 @@ from .virtual import VirtualClock
 
 @dataclass
 class StoppedMesh(FakeMesh):
-    """Looks at no split any more while one of ``by`` is there, nor for so many seconds after that."""
+    """Looks at no split any more while one is odd, nor for so many seconds after that."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
-    by: str = ""
+    odd: Callable[[dict[str, Any]], bool] = lambda _: False
     lasts_s: float = 0.0
     back_at_s: float = -math.inf
     taken: Objects = field(default_factory=dict)
@@ -41,7 +41,7 @@ class StoppedMesh(FakeMesh):
         self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         splits = {key: one for key, one in objects.items() if key[0] == "TrafficSplit"}
-        if any(name == self.by for _, _, name in splits):
+        if any(self.odd(one) for one in splits.values()):
             self.back_at_s = self.clock.now() + self.lasts_s
         elif self.clock.now() >= self.back_at_s:
             self.taken = copy.deepcopy(splits)
@@ -62,9 +62,19 @@ def left() -> list[tuple[str, str]]:
 def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: list[tuple[str, str]]) -> Drive:
     """Drives odd-splits on a mesh that takes any object, and that one of them may stop."""
 
-    def on(by: str = "", lasts_s: float = 0.0, *, splits: bool = True) -> Observed[Effect]:
+    def on(
+        by: str = "",
+        lasts_s: float = 0.0,
+        *,
+        splits: bool = True,
+        only: Callable[[dict[str, Any]], bool] = lambda _: True,
+    ) -> Observed[Effect]:
         ledgers = cluster.mesh.ledgers
-        cluster.mesh = StoppedMesh(clock=clock, by=by, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
+
+        def odd(split: dict[str, Any]) -> bool:
+            return split["metadata"]["name"] == by and only(split)
+
+        cluster.mesh = StoppedMesh(clock=clock, odd=odd, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
         session.arena.ready(["main", "metrics"])
         driven = drive_of(odd_splits.__name__)
@@ -153,6 +163,16 @@ def test_where_nothing_of_several_is_ever_taken_again_nobody_is_blamed(drive: Dr
     assert stops(readings) == {}
     why = "not observed: the mesh took no change in the 60 s after these objects were deleted"
     assert read(seen).summary == why
+
+
+def test_an_edit_by_which_a_mesh_goes_on_is_waited_for(drive: Drive) -> None:
+    def all_zero(split: dict[str, Any]) -> bool:
+        return not any(one["weight"] for one in split["spec"]["backends"])
+
+    sound, readings = told(drive()), told(drive("zeros", 1.0, only=all_zero))
+    assert letters(readings) == {**letters(sound), "all weights zero": ""}
+    assert letters(readings)["weights after all were zero"] == "a"
+    assert stops(readings) == {"all weights zero": "the mesh took no change while 'zeros' was there"}
 
 
 def test_without_any_effect_nothing_is_asked(drive: Drive, clock: VirtualClock) -> None:
