@@ -11,7 +11,7 @@ import pytest
 from conformance.clusters import Answer, ClusterError, Object, Refused
 from conformance.drive import odd_objects
 from conformance.drive.dry_run import RELAXED, attempt
-from conformance.drive.looking import until_still
+from conformance.drive.looking import UNUSUAL, as_usual, until_still
 from conformance.drive.manifests import load
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
@@ -129,7 +129,7 @@ def sees(scenario: Scenario, *polls: set[str]) -> list[Manner]:
     """From now on who answers is as these polls say, the last of them for good; returns how each was sent."""
     manners: list[Manner] = []
 
-    def send(calls: Sequence[Call], manner: Manner) -> list[Traffic]:
+    def send(calls: Sequence[Call], manner: Manner, ledgers: Sequence[str] = ()) -> list[Traffic]:
         manners.append(manner)
         answered = dict.fromkeys(polls[min(len(manners), len(polls)) - 1], 15 // 3)
         return [Traffic(one, sum(answered.values()), answered, {}, {}, {}, {}) for one in calls]
@@ -165,3 +165,19 @@ def test_what_is_awaited_is_given_up_when_the_mesh_changes_nothing_more(scenario
     call = scenario.call("main/client", "main/odd", requests=120)
     until_still(scenario, [Trial("odd", "question", call, (), None, awaited=("v2",))])
     assert len(manners) == 1
+
+
+@pytest.mark.parametrize(
+    ("usual", "why"),
+    [(("v1",), ""), (("v2",), UNUSUAL), ((), UNUSUAL), (None, "")],
+    ids=["as usual", "somebody else", "somebody where nobody should", "open"],
+)
+def test_what_is_not_as_usual_without_its_object_is_not_asked_about(
+    scenario: Scenario, usual: tuple[str, ...] | None, why: str
+) -> None:
+    sees(scenario, {"v1"})
+    call = scenario.call("main/client", "main/odd", requests=120)
+    found = as_usual(scenario, [Trial("odd", "question", call, (), usual)], [])["odd"]
+    assert found.unasked == why
+    assert found.traffic is not None
+    assert found.traffic.answered == {"v1": 5}
