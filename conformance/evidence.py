@@ -263,8 +263,9 @@ class Question:
     take it, and there is no sample then. Where the question is about a field that the object's version does
     not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
     versions, ``conversion`` is what was written and read; where it is about time, ``course`` is the traffic.
-    ``bystander`` is an edit of an unrelated object, made while this one was applied, and whether it showed;
-    None where several objects share one, which is judged apart.
+    ``about`` is the name of the object, and ``bystander`` how long an unrelated edit took to show that was
+    made while it was there. ``recovery`` is there where the next one did not show in time once the object was
+    deleted: how long that took. ``unasked`` says why nothing was tried, or could be told.
     """
 
     name: str
@@ -278,6 +279,9 @@ class Question:
     conversion: Conversion | None = None
     course: Course | None = None
     bystander: Settling | None = None
+    about: str = ""
+    recovery: Settling | None = None
+    unasked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance.evidence import Look, Question, Traffic
-from conformance.judge import conversions, courses, seen
+from conformance.judge import conversions, courses, seen, stops
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, sentences
 from conformance.verdict import Judgement, Reading, Verdict
@@ -85,11 +85,7 @@ def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Readin
         for one, why in zip(trials, untold, strict=True)
     ]
     findings = [look.finding for look in looks if look and look.finding]
-    findings += [
-        f"{_STOPPED} ({seen.late(one.bystander)})"
-        for one in trials
-        if one.bystander is not None and not one.bystander.settled
-    ]
+    findings += [stop for one in trials if (stop := stops.finding(one))]
     return Reading(
         of,
         letters[0] if letters else "",
@@ -101,6 +97,8 @@ def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Readin
 
 def _untold(one: Question, bystander: Judgement) -> str:
     """Why a trial tells no reading from another; empty where it does."""
+    if one.unasked:
+        return one.unasked
     if one.conversion is not None or one.refusal is not None:
         return ""
     if one.course is not None:
@@ -166,6 +164,8 @@ def _seen(one: Question) -> str:
         return courses.told(one.course)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
+    if one.unasked:
+        return f"not observed, {one.unasked}"
     if one.sample is None or not one.sample.sent:
         return "nothing was sent"
     stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}

@@ -85,6 +85,7 @@ def _all() -> dict[str, Fault]:
         routes,
         shapes,
         splits,
+        stops,
         together,
         versions,
     )
@@ -107,6 +108,7 @@ def _all() -> dict[str, Fault]:
         metrics,
         cluster,
         shapes,
+        stops,
         versions,
     )
     for module in modules:

@@ -71,6 +71,10 @@ def _weight_as_any_number(schema: Document) -> None:
     _backend(schema)["weight"] = {"type": "number"}
 
 
+ANY_NUMBER = schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4")
+"""Weights may be fractions, or negative."""
+
+
 def _match(schema: Document) -> Document:
     # Before v1alpha3 the matches stand at top level.
     body = schema["properties"].get("spec", schema)
@@ -149,7 +153,7 @@ FAULTS = (
         "crd-weight-takes-any-number",
         "The schema takes any number for a weight.",
         frozenset(),
-        change=schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4"),
+        change=ANY_NUMBER,
         shows={"split-weight-fraction-or-negative": "weight of a half: c"},
     ),
     Fault(

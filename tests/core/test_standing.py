@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance import suites_index
-from conformance.drive.canary import Canary
+from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
 from conformance.drive.scenario import Division, Scenario
 from conformance.session import Session
@@ -193,7 +193,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
 
 class TestACanary:
     def test_is_seen_and_gone_again(self, session: Session, cluster: FakeCluster) -> None:
-        canary = Canary("split")
+        canary = RecoveryCheck("split")
         for _ in range(3):
             assert canary.look(session.scenario("canary/split"), 3.0).settled
             assert not canary.waits
@@ -202,7 +202,7 @@ class TestACanary:
     def test_stays_out_until_it_is_seen(
         self, session: Session, cluster: FakeCluster, clock: VirtualClock
     ) -> None:
-        canary = Canary("split")
+        canary = RecoveryCheck("split")
         cluster.mesh.splits = False
         assert not canary.look(session.scenario("canary/split"), 3.0).settled
         assert canary.waits == "a"

@@ -9,9 +9,10 @@ import pytest
 
 from conformance import judge
 from conformance.clusters import ClusterError
-from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Call, Look
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -148,11 +149,9 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 
 def reading(seen: Observed[Effect], *names: str) -> Judgement:
-    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    """Which readings the trials of these names show, beside the effect that was in force."""
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    before, sample, settling = seen.bystander
-    bystander = judge.everything_reaches(before, sample, "v3", settling)
-    return judge.reading(effect, seen.about(*names), bystander)
+    return judge.reading(effect, seen.about(*names), effect)
 
 
 @pytest.mark.requirement("split-root-name-form")
