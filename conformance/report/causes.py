@@ -29,7 +29,8 @@ class Cause:
     @property
     def sentence(self) -> str:
         """The cause and its extent in one line."""
-        return f"{self.text} ({self.basic}): 1 failure, {len(self.standing)} requirements stand on it"
+        extent = f"; {len(self.standing)} requirements stand on it" if self.standing else ""
+        return f"{self.text} ({self.basic}){extent}"
 
 
 def causes(report: Report) -> list[Cause]:

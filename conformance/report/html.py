@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from conformance.catalogue import APIS, LEVELS
 from conformance.report import figures, readings
+from conformance.report.causes import causes, founded_on
 from conformance.report.document import Report, RequirementRecord
 from conformance.verdict import Verdict
 
@@ -74,6 +75,8 @@ def _environment() -> Environment:
             "ranges": figures.ranges,
             "source": figures.source,
             "plot": figures.plot,
+            "causes": causes,
+            "founded_on": founded_on,
             "readings": readings.rows,
             "readings_of": readings.readings_of,
             "seen_readings": readings.seen_readings,

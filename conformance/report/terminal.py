@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from conformance.judge.words import listed
 from conformance.printable import printable
+from conformance.report.causes import causes, founded_on
 from conformance.report.document import OUTCOMES, Outcome, Report
 from conformance.report.figures import SYMBOLS, seconds, slices
 from conformance.report.readings import unseen
@@ -21,6 +23,7 @@ def closing(report: Report, directory: Path | None = None) -> list[str]:
     return [
         f"{SYMBOLS[_word(verdict.value)]} {verdict.value.upper()}: {report.headline.reason}"
         f" ({report.mesh.profile} on Kubernetes {printable(report.cluster.kubernetes)})",
+        *_causes(report),
         *_problems(report, "fail"),
         *_problems(report, "inconclusive"),
         *_problems(report, "not observed"),
@@ -36,8 +39,16 @@ def _word(value: str) -> Outcome:
     return next(outcome for outcome in OUTCOMES if outcome == value)
 
 
+def _causes(report: Report) -> Iterator[str]:
+    """What everything else came of, before the list of all that did."""
+    for cause in causes(report):
+        yield f"  {SYMBOLS['fail']} {cause.sentence}"
+        if cause.standing:
+            yield f"      {listed(cause.standing)}"
+
+
 def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
-    records = [record for record in report.requirements if record.outcome == outcome]
+    records = [one for one in report.requirements if one.outcome == outcome and not founded_on(one)]
     first: dict[tuple[str, str], str] = {}
     for record in records[:MOST]:
         level = "" if record.level == "core" else f" ({record.level})"

@@ -1,0 +1,55 @@
+"""Causes come before symptoms, in every view of a report."""
+
+from __future__ import annotations
+
+from conformance import catalogue, judge
+from conformance.record import conclude
+from conformance.report import assemble, html, terminal
+from conformance.report.causes import causes
+from conformance.report.document import Report
+from conformance.suites_index import GRANT, SPLIT
+from conformance.verdict import Basis, Judgement, Verdict
+
+from .sample import sample
+
+STANDING = ("access-match-subset", "access-only-listed-sources")
+
+
+def with_cause() -> Report:
+    """The sample report, in which no grant took effect, and two requirements stand on that."""
+    failed = Judgement(Verdict.FAIL, "'/plain' is granted, but refused", basis=Basis("access", {"cells": []}))
+    found = {GRANT: failed} | {one: judge.stands_on(GRANT, failed.summary) for one in STANDING}
+    records = [
+        assemble.requirement_record(
+            catalogue.load()[one], [conclude(f"{one}.py::test", one, judgement, 1.0)], otherwise="untested"
+        )
+        for one, judgement in found.items()
+    ]
+    return sample(records)
+
+
+def test_a_cause_names_what_stands_on_it() -> None:
+    (cause,) = causes(with_cause())
+    assert (cause.basic, cause.standing) == (GRANT, STANDING)
+    assert cause.sentence == (
+        f"no TrafficTarget was seen to take effect ({GRANT}); 2 requirements stand on it"
+    )
+
+
+def test_a_report_without_such_a_failure_has_no_cause() -> None:
+    assert causes(sample()) == []
+    assert SPLIT not in {one.basic for one in causes(with_cause())}
+
+
+def test_the_terminal_tells_the_cause_first_and_what_stands_on_it_once() -> None:
+    lines = terminal.closing(with_cause())
+    assert lines[1].startswith("  ✗ no TrafficTarget was seen to take effect")
+    assert lines[2].strip() == ", ".join(STANDING)
+    assert sum(STANDING[0] in line for line in lines) == 1
+
+
+def test_the_page_tells_the_cause_first() -> None:
+    page = html.page(with_cause())
+    assert page.index("Causes</h2>") < page.index("Failed</h2>")
+    cause = page[page.index("Causes</h2>") : page.index("Failed</h2>")]
+    assert all(f'href="#{one}"' in cause for one in (GRANT, *STANDING))
