@@ -77,6 +77,7 @@ def why_unspoken(session: Session, item: pytest.Item, requirement: Requirement) 
 
     What the mesh does not claim at all is none of these: that is told as such.
     """
-    if session.unclaimed(requirement, scenario_of(item).groups):
+    mark = scenario_of(item)
+    if session.unclaimed(requirement, mark.groups, mark):
         return None
     return session.unspoken(requirement, spoken_by(session, item))

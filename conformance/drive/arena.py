@@ -18,9 +18,10 @@ from conformance.drive.manifests import (
     fill_namespace,
     load,
 )
+from conformance.drive.tailoring import NotClaimed, lacking, marked, tailored
 from conformance.drive.versions import Wire, render
 from conformance.drive.wait import NotSeen, Waiter
-from conformance.profiles import Marks, Membership, Profile
+from conformance.profiles import Membership, Profile
 
 MEMBERSHIP_LABEL = "smi-conformance.dev/membership"
 CONTAINER = "probe"
@@ -82,18 +83,33 @@ class Arena:
         membership = _membership(part)
         extra: list[Object] = []
         for one in self._memberships(membership):
-            _mark(namespace, one.namespace)
-            for item in objects:
-                _mark_pods(item, one.pod)
+            namespace = marked(namespace, one.namespace)
             extra += self._filled(one.objects, self.namespace(part))
+        objects = self._tailored(objects)
         if membership == "open" and self.profile.needs_permits:
-            extra += self.render(load(f"permits/{part}.yaml"))
+            # What a mesh does not claim it cannot be permitted by; nor is it called by that.
+            permits = load(f"permits/{part}.yaml")
+            extra += self.render(
+                one for one in permits if not lacking(self.profile, self.api_versions, [one])
+            )
         pods: list[Object] = [item for item in objects if item["kind"] in _PODS]
         others = [item for item in objects if item["kind"] not in {"Namespace", *_PODS}]
         self.cluster.apply([namespace])
         self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
         self.cluster.apply([self._probe(part), *others])
         return pods
+
+    def _tailored(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
+        """Placed objects as the profile asks for them, each in its namespace."""
+        parts = {self.namespace(part): part for part in WORKLOADS}
+        made: list[dict[str, Any]] = []
+        for item in objects:
+            part = parts.get(item["metadata"].get("namespace", ""))
+            memberships = self._memberships(_membership(part)) if part else []
+            inside = part is not None and _membership(part) != "outside"
+            one = tailored(self.profile, memberships, item, inside=inside)
+            made += [] if one is None else [one]
+        return made
 
     def _filled(self, objects: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
         filled = fill_namespace(objects, namespace)
@@ -135,10 +151,12 @@ class Arena:
     def render(self, objects: Iterable[Object], wire: Wire | None = None) -> list[dict[str, Any]]:
         """Fixture objects as this run writes them: placed, and in the versions of a scenario or of the arena.
 
-        Raises NotExpressible.
+        Raises NotExpressible, and NotClaimed where one is of a kind that is not claimed, or refers to it.
         """
         how = wire or Wire(self.api_versions)
-        placed = self.placement.place(objects, WORKLOADS.values())
+        placed = self._tailored(self.placement.place(objects, WORKLOADS.values()))
+        if reason := lacking(self.profile, how.versions, placed):
+            raise NotClaimed(reason)
         return [render(item, how.versions, how.listed, how.headers) for item in placed]
 
     def ready(self, parts: Iterable[str]) -> None:
@@ -286,19 +304,6 @@ def _membership(part: str) -> str:
     items = load(f"workloads/{part}.yaml")
     (namespace,) = [item for item in items if item["kind"] == "Namespace"]
     return str(namespace["metadata"]["labels"][MEMBERSHIP_LABEL])
-
-
-def _mark(item: dict[str, Any], marks: Marks) -> None:
-    for key, values in (("labels", marks.labels), ("annotations", marks.annotations)):
-        if values:
-            item["metadata"][key] = {**item["metadata"].get(key, {}), **values}
-
-
-def _mark_pods(item: dict[str, Any], marks: Marks) -> None:
-    if item["kind"] == "Pod":
-        _mark(item, marks)
-    elif item["kind"] == "Deployment":
-        _mark(item["spec"]["template"], marks)
 
 
 def containers(pod: Object) -> list[Any]:

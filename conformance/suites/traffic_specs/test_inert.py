@@ -34,11 +34,11 @@ def inert(scenario: Scenario) -> Table:
         )
 
     routes = scenario.expressible("1-routes.yaml")
-    udp = scenario.profile.access.udp and any(one["kind"] == "UDPRoute" for one in routes)
+    governed = scenario.profile.access.udp and any(one["kind"] == "UDPRoute" for one in routes)
     asks = [
         ask(client, server, protocol)
         for protocol in PORTS
-        if udp or protocol != "udp"
+        if scenario.carries(protocol) and (governed or protocol != "udp")
         for server in ("other", "server")
         for client in ("access/alpha", "access/beta")
     ]

@@ -207,7 +207,11 @@ def seen(scenario: Scenario) -> Observed[Table]:
         return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
 
     scenario.provide()
-    trials = [trial(scenario, name, **call) for name, (_, call, _, _) in TRIALS.items()]
+    trials = [
+        trial(scenario, name, **call)
+        for name, (_, call, _, _) in TRIALS.items()
+        if scenario.carries("tcp" if "tcp" in call else "http")
+    ]
     odd = Odd(trials, ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"], SERVERS)
     first, second = steady("first", "second"), steady("second", "first")
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
