@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive.arena import containers
 from conformance.drive.manifests import RUN_LABEL
+from conformance.drive.podstates import containers
 from conformance.report.document import Diagnostic
 
 LINES = 20

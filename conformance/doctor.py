@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from conformance import rights
+from conformance import rights, smoke
 from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive.arena import NotReady
 from conformance.drive.version_sets import CONFIGURATION
-from conformance.evidence import Call
 from conformance.session import Session
+from conformance.smoke import Check
 
 UNTESTED = {"IdentityBinding"}
 """Kinds that no test of this edition writes, so that a run goes without them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding: ``ok`` or not, what was looked at, what was seen, and what to do about it."""
-
-    ok: bool
-    what: str
-    seen: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return "; ".join(part for part in (self.seen, self.remedy) if part)
 
 
 def reachable(cluster: Cluster) -> Check:
@@ -135,7 +120,10 @@ def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | 
 
 
 def examine(session: Session) -> Iterator[Check]:
-    """All checks, the last ones with pods that are removed again: do they join, does a call go through?"""
+    """All checks, the last ones with pods that are removed again.
+
+    Do they join, do calls go through, does a target open a server, does a split divide?
+    """
     groups = [group for group, claimed in session.profile.claims.by_group().items() if claimed]
     first = reachable(session.cluster)
     yield first
@@ -144,43 +132,29 @@ def examine(session: Session) -> Iterator[Check]:
     allowed = permitted(session, groups)
     yield allowed
     claims = session.profile.claims.by_group()
-    yield from served(session, [(group, one) for group, versions in claims.items() for one in versions])
+    there = list(served(session, [(group, one) for group, versions in claims.items() for one in versions]))
+    yield from there
     yield metrics(session)
     yield ingress(session)
-    if allowed.ok:
+    if allowed.ok and all(check.ok for check in there):
         yield from _alive(session)
 
 
 def _alive(session: Session) -> Iterator[Check]:
     try:
+        parts = smoke.parts(session)
         try:
-            session.arena.prepare(["peer", "outside"])
-            session.arena.ready(["peer", "outside"])
-        except NotReady as error:
-            yield Check(
-                False,
-                "joined",
-                str(error),
-                "see the profile's join section and the mesh's own installation check",
-            )
+            session.arena.prepare(parts)
+            session.arena.ready(parts)
+        except ClusterError as error:
+            yield smoke.trouble(error, session)
             return
         joined = "with a sidecar" if session.profile.join.sidecar else "no sidecar is expected"
-        yield Check(True, "joined", f"a sample pod is ready, {joined}")
-        host = session.profile.ordinary_host("outsider", session.arena.namespace("outside"))
-        (traffic,) = session.driver.send([Call("peer/peer", host, 8080, requests=20)])
-        if traffic.answers == traffic.sent:
-            yield Check(
-                True,
-                "reachable",
-                f"{traffic.answers} of {traffic.sent} calls from a joined pod were answered",
-            )
-        else:
-            yield Check(
-                False,
-                "reachable",
-                f"{traffic.answers} of {traffic.sent} calls to {host} were answered; "
-                f"failures: {dict(traffic.failures)}",
-                "check the cluster's DNS and whether the mesh lets calls leave it",
-            )
+        yield Check(True, "joined", f"the sample pods are ready, {joined}")
+        try:
+            yield from smoke.checks(session)
+        except ClusterError as error:
+            remedy = "trouble of the cluster or the suite, not of the mesh; see `kubectl get events`"
+            yield Check(False, "traffic", str(error), remedy)
     finally:
         session.arena.remove()
