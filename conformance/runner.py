@@ -265,7 +265,13 @@ class Runner:
     def _gather(self, item: pytest.Item) -> None:
         mark = scenario_of(item)
         namespaces = [self.session.arena.namespace(part) for part in mark.arena]
-        self.session.diagnostics += gather(self.session.cluster, self.session.run_id, namespaces, mark.folder)
+        self.session.diagnostics += gather(
+            self.session.cluster,
+            self.session.run_id,
+            namespaces,
+            mark.folder,
+            self.session.profile.control_plane,
+        )
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport | pytest.CollectReport

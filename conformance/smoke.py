@@ -21,8 +21,8 @@ from conformance.verdict import Verdict
 CALLS = {
     "http": ("over-http", 8080, "http", "v1"),
     "h2c": ("over-h2c", 8081, "http2", "v2"),
-    "grpc": ("over-grpc", 8081, "grpc", "v4"),
-    "tcp": ("over-tcp", 9000, "tcp", "v3"),
+    "grpc": ("over-grpc", 8081, "grpc", "v3"),
+    "tcp": ("over-tcp", 9000, "tcp", "v1"),
 }
 """By protocol: the Service that is called, its port, how it is called, and the workload behind it."""
 REQUESTS = 20
@@ -131,7 +131,7 @@ def _remedy(session: Session, protocol: str, traffic: Traffic, *, alone: bool) -
         )
     if not profile.claims.access or profile.access.default == "allow":
         return (
-            "without a TrafficTarget nothing seems to go through: if the mesh denies by default, claim access "
+            "without a target nothing seems to go through: if the mesh denies by default, claim access "
             "and say access: {default: deny}; else see its log, and whether hosts.service is the name to call"
         )
     if profile.access.open is not None:
