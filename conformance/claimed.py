@@ -78,5 +78,5 @@ def _protocols(requirement: Requirement, mark: ScenarioMark | None) -> set[str |
     """What a requirement is about, and what all ports speak that its scenario adds."""
     name = f"{mark.folder}/{SERVICES}" if mark else ""
     added = services(name).values() if name and has(name) else ()
-    spoken = {one for service in added for one in protocols_of(service).values()}
+    spoken = {one for service in added for one in protocols_of(service)}
     return {*requirement.protocols, *(spoken if len(spoken) == 1 else ())}

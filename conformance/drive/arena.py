@@ -89,10 +89,10 @@ class Arena:
         (namespace,) = [item for item in objects if item["kind"] == "Namespace"]
         membership = _membership(part)
         extra: list[Object] = []
-        for one in self._memberships(membership):
+        for one in _memberships(self.profile, membership):
             namespace = marked(namespace, one.namespace)
             extra += self._filled(one.objects, self.namespace(part))
-        objects = self._tailored(objects)
+        objects = _tailored(self.profile, self.placement, objects)
         if membership == "open" and self.profile.needs_permits:
             # What a mesh does not claim it cannot be permitted by; nor is it called by that.
             permits = load(f"permits/{part}.yaml")
@@ -105,18 +105,6 @@ class Arena:
         self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
         self.cluster.apply([self._probe(part), *others])
         return pods
-
-    def _tailored(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
-        """Placed objects as the profile asks for them, each in its namespace."""
-        parts = {self.namespace(part): part for part in WORKLOADS}
-        made: list[dict[str, Any]] = []
-        for item in objects:
-            part = parts.get(item["metadata"].get("namespace", ""))
-            memberships = self._memberships(_membership(part)) if part else []
-            inside = part is not None and _membership(part) != "outside"
-            one = tailored(self.profile, memberships, item, inside=inside)
-            made += [] if one is None else [one]
-        return made
 
     def _filled(self, objects: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
         filled = fill_namespace(objects, namespace)
@@ -137,12 +125,6 @@ class Arena:
         opened = any(_membership(part) == "open" for part in parts)
         return ("access", "specs") if opened and self.profile.needs_permits else ()
 
-    def _memberships(self, membership: str) -> list[Membership]:
-        if membership == "outside":
-            return [self.profile.outside]
-        opened = self.profile.access.open
-        return [self.profile.join, *([opened] if membership == "open" and opened else [])]
-
     def _probe(self, part: str) -> Object:
         return {
             "apiVersion": "v1",
@@ -160,11 +142,7 @@ class Arena:
 
         Raises NotExpressible, and NotClaimed where one is of a kind that is not claimed, or refers to it.
         """
-        how = wire or Wire(self.api_versions)
-        placed = self._tailored(self.placement.place(objects, WORKLOADS.values()))
-        if reason := lacking(self.profile, how.versions, placed):
-            raise NotClaimed(reason)
-        return [render(item, how.versions, how.listed, how.headers) for item in placed]
+        return written(self.profile, self.placement, objects, wire or Wire(self.api_versions))
 
     def ready(self, parts: Iterable[str]) -> None:
         """Wait until the pods of these parts are ready, and make sure that those who should have joined did.
@@ -335,6 +313,36 @@ def remove(cluster: Cluster, waiter: Waiter, labels: str) -> list[str]:
             f"{error}; look at their status with `kubectl get namespaces -l {RUN_LABEL} -o yaml`"
         ) from error
     return names
+
+
+def written(
+    profile: Profile, placement: Placement, objects: Iterable[Object], wire: Wire
+) -> list[dict[str, Any]]:
+    """Fixture objects as a mesh gets them, as `Arena.render` says, which needs no cluster."""
+    placed = _tailored(profile, placement, placement.place(objects, WORKLOADS.values()))
+    if reason := lacking(profile, wire.versions, placed):
+        raise NotClaimed(reason)
+    return [render(item, wire.versions, wire.listed, wire.headers) for item in placed]
+
+
+def _tailored(profile: Profile, placement: Placement, objects: Iterable[Object]) -> list[dict[str, Any]]:
+    """Placed objects as the profile asks for them, each in its namespace."""
+    parts = {placement.namespace(name): part for part, name in WORKLOADS.items()}
+    made: list[dict[str, Any]] = []
+    for item in objects:
+        part = parts.get(item["metadata"].get("namespace", ""))
+        memberships = _memberships(profile, _membership(part)) if part else []
+        inside = part is not None and part != OUTSIDE
+        one = tailored(profile, memberships, item, inside=inside)
+        made += [] if one is None else [one]
+    return made
+
+
+def _memberships(profile: Profile, membership: str) -> list[Membership]:
+    if membership == OUTSIDE:
+        return [profile.outside]
+    opened = profile.access.open
+    return [profile.join, *([opened] if membership == "open" and opened else [])]
 
 
 def _membership(part: str) -> str:

@@ -232,7 +232,7 @@ class Scenario:
         part, _, name = service.partition("/")
         outside = OUTSIDE in (part, client.partition("/")[0])
         if not outside:
-            self.writer.check_call(part, name, port)
+            self.writer.check_call(part, name, port, what.get("protocol", "http"))
         host = self.profile.ordinary_host if outside else self.profile.host
         return Call(client, host(name, self.arena.namespace(part)), port, requests=requests, **what)
 

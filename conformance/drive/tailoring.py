@@ -27,9 +27,10 @@ def protocol_of(port: Mapping[str, Any]) -> str | None:
     return "tcp" if declared.startswith("tcp-") else _DECLARED.get(declared)
 
 
-def protocols_of(service: Object) -> dict[int, str | None]:
-    """What the ports of a Service are declared to speak, by number."""
-    return {int(port["port"]): protocol_of(port) for port in (service.get("spec") or {}).get("ports") or ()}
+def protocols_of(service: Object, *numbers: int) -> set[str | None]:
+    """What the ports of a Service are declared to speak: those of these numbers, or all."""
+    ports = (service.get("spec") or {}).get("ports") or ()
+    return {protocol_of(port) for port in ports if not numbers or port["port"] in numbers}
 
 
 def kinds_in(item: Object) -> Iterator[tuple[str, str]]:
@@ -65,7 +66,7 @@ def not_carried(profile: Profile, ports: Iterable[str | None]) -> str:
 
 def mixed(profile: Profile, service: Object) -> str:
     """Why a Service is not asked of a mesh whose Services speak one protocol each; empty where it may be."""
-    spoken = sorted({one for one in protocols_of(service).values() if one in profile.carried and one})
+    spoken = sorted(one for one in protocols_of(service) if one in profile.carried and one)
     if profile.mixed_ports or len(spoken) < 2:
         return ""
     return f"the profile claims no Service with ports of {' and '.join(spoken)} (mixed_ports)"

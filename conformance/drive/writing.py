@@ -57,14 +57,16 @@ class Writer:
                 found += self.write([item])
         return found
 
-    def check_call(self, part: str, service: str, port: int) -> None:
+    def check_call(self, part: str, service: str, port: int, protocol: str) -> None:
         """Raises NotClaimed for a call that the profile says the mesh does not carry."""
         there = services(f"workloads/{part}.yaml", *files(self.folder))
         called = there.get((WORKLOADS[part], service))
         if called is None:
             return
-        spoken, profile = protocols_of(called), self.arena.profile
-        if reason := not_carried(profile, [spoken.get(port)]) or mixed(profile, called):
+        profile = self.arena.profile
+        # TCP and UDP have their own ports, and what is called says which of them is meant.
+        spoken = {one for one in protocols_of(called, port) if (one == "udp") == (protocol == "udp")}
+        if reason := not_carried(profile, spoken) or mixed(profile, called):
             raise NotClaimed(reason)
 
     @property
