@@ -158,7 +158,8 @@ def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) 
     waiting: list[ast.AST] = [function]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IN_PART:
+        in_part = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IN_PART
+        if in_part or isinstance(node, ast.JoinedStr):
             continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".yaml"):
             found.add(node.value)

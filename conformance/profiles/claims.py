@@ -65,5 +65,6 @@ class Claims(BaseModel):
                 there = catalogue.kinds_of(group, version)
                 for kind in self.kinds(group, version):
                     if kind not in there:
-                        hint = meant(kind, there)
+                        later = kind in catalogue.kinds_of(group, "v1alpha4")
+                        hint = f"; it has {', '.join(there)}" if later else meant(kind, there)
                         yield f"claims.{group}.{version}: this version has no kind {kind!r}{hint}"

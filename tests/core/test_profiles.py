@@ -107,7 +107,7 @@ class TestAMisspeltProfile:
             ProfileError, match=r"unknown mesh 'referense'; did you mean reference\? \(or give"
         ):
             profiles.load("referense")
-        with pytest.raises(ProfileError, match="unknown mesh 'zzz'; there are: none, reference"):
+        with pytest.raises(ProfileError, match="unknown mesh 'zzz'; there are: none, osm, reference"):
             profiles.load("zzz")
         with pytest.raises(ProfileError, match=r"absent\.yaml: No such file or directory"):
             profiles.load(str(tmp_path / "absent.yaml"))
