@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from conformance import rights, smoke
-from conformance.catalogue import GROUPS
+from conformance.catalogue import GROUPS, kinds_of
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive.version_sets import CONFIGURATION
 from conformance.session import Session
@@ -58,7 +58,8 @@ def _crds(session: Session, group: str, version: str, wanted: Iterable[str], the
 
 def permitted(session: Session, groups: Iterable[str]) -> Check:
     """Does one have the rights that a run needs?"""
-    lacking = rights.missing(session.cluster, groups, ingress=session.profile.ingress is not None)
+    with_ingress = session.profile.ingress is not None
+    lacking = rights.missing(session.cluster, groups, ingress=with_ingress, without=_unused(session))
     if lacking:
         shown = ", ".join(map(str, lacking[:5])) + (
             f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
@@ -67,6 +68,19 @@ def permitted(session: Session, groups: Iterable[str]) -> Check:
             False, "rights", f"not permitted: {shown}", "bind the ClusterRole of docs/rbac.yaml to yourself"
         )
     return Check(True, "rights", "everything that a run creates is permitted")
+
+
+def _unused(session: Session) -> set[str]:
+    """Resources of kinds that no claimed version is claimed with."""
+    claims = session.profile.claims
+    every = [(group, one) for group, versions in claims.by_group().items() for one in versions]
+    used = {kind for group, version in every for kind in claims.kinds(group, version)}
+    return {
+        f"{kind.lower()}s"
+        for group, version in every
+        for kind in kinds_of(group, version)
+        if kind not in used
+    }
 
 
 def metrics(session: Session) -> Check:

@@ -210,7 +210,7 @@ class Session:
                 profile=self.profile.name,
                 description=self.profile.description,
                 versions={"mesh": self.profile.version} if self.profile.version else {},
-                claims=self.profile.claims.by_group(),
+                claims=self.profile.claims.in_words(),
                 header_forms=self.header_forms.known(),
             ),
             cluster=self.cluster_info(),

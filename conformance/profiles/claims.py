@@ -58,6 +58,19 @@ class Claims(BaseModel):
             return ""
         return f"the profile claims {group} {version} without {kind}"
 
+    def in_words(self) -> dict[str, tuple[str, ...]]:
+        """The claimed versions of each group, for the report: ``v1alpha4 without UDPRoute``."""
+        return {
+            group: tuple(
+                " without ".join(filter(None, (one, self._left_out(group, one)))) for one in versions
+            )
+            for group, versions in self.by_group().items()
+        }
+
+    def _left_out(self, group: str, version: str) -> str:
+        claimed = self.kinds(group, version)
+        return " and ".join(one for one in catalogue.kinds_of(group, version) if one not in claimed)
+
     def problems(self) -> Iterator[str]:
         """Kinds that no version of that number has, each with what it has."""
         for group, versions in self.by_group().items():

@@ -249,6 +249,12 @@ class TestTheClustersDomain:
         assert "qualified.smi-main-r1.svc.corp.example" in {item["spec"]["service"] for item in odd}
 
 
+def test_what_is_claimed_of_a_version_stands_in_the_report() -> None:
+    claims = session_of(mesh(WITHOUT_UDP)).report({}).mesh.claims
+    assert claims["specs"] == ("v1alpha4 without UDPRoute",)
+    assert claims["split"] == ("v1alpha4",)
+
+
 def test_the_version_of_a_mesh_stands_in_the_report() -> None:
     session = session_of(mesh(ALL, "version: 1.2.3-rc1"))
     assert session.report({}).mesh.versions == {"mesh": "1.2.3-rc1"}

@@ -84,6 +84,7 @@ class TestTheDoctor:
     def test_asks_for_no_kind_that_is_not_claimed(self, session: Session, cluster: FakeCluster) -> None:
         claimed(session, specs={"v1alpha4": ("HTTPRouteGroup", "TCPRoute")})
         cluster.serves["specs.smi-spec.io/v1alpha4"] = ("HTTPRouteGroup", "TCPRoute")
+        cluster.forbidden = frozenset({("create", "udproutes")})
         assert all(check.ok for check in doctor.examine(session))
 
     def test_names_a_metrics_api_that_does_not_answer(self, session: Session) -> None:
