@@ -16,6 +16,8 @@ from conformance.clusters.kubernetes import refusal
 from conformance.doctor import preflight
 from conformance.drive import version_sets
 from conformance.drive.reading import METRICS, served_kinds
+from conformance.drive.rests import Rests
+from conformance.drive.scenario import all_may_come
 from conformance.drive.wait import NotSeen
 from conformance.near import meant
 from conformance.outcomes import Outcome
@@ -37,7 +39,7 @@ SWITCH_OBJECT = {
 HEALTH = "/api/v1/namespaces/smi-reference/services/https:smi-reference:control/proxy/healthz"
 SWITCHED_WITHIN_S = 30.0
 _DEFINITIONS, _DEFINITION = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
-CONVERGE = Converge(within_s=3.0, stable_s=0.5)
+CONVERGE = Converge(within_s=3.0, stable_s=0.5, quiet_s=3.0)
 """Shorter than the profile allows: under a fault the change often never comes, and is waited for in full."""
 
 PATIENCE_S = 1.5
@@ -74,7 +76,6 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator
     session = Session(
         campaign.profile.model_copy(update={"converge": CONVERGE}), cluster, image=campaign.image
     )
-    session.hopeless = lambda waited_s: waited_s >= PATIENCE_S and _is_settled(cluster)
     problem = preflight(session, _spoken(session, campaign))
     if problem is not None:
         raise ClusterError(str(problem))
@@ -163,6 +164,8 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
     session.conclusions.clear()
     session.absent.clear()
     session.header_forms.forget()
+    session.rests = Rests(CONVERGE.quiet_s)
+    session.hopeless = all_may_come if fault.patient else _nothing_more(session.cluster)
     session.wish = _wish(session, fault)
     with switched_on(session, fault):
         run_tests(session, concerned(fault, also))
@@ -182,6 +185,10 @@ def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
     return Outcome(fault, verdicts, said, session.clock.now() - start, _readings(session), starved)
 
 
+def _nothing_more(cluster: Cluster) -> Callable[[float], bool]:
+    return lambda waited_s: waited_s >= PATIENCE_S and _is_settled(cluster)
+
+
 def _readings(session: Session) -> dict[str, frozenset[str]]:
     """The readings that were seen, by requirement: "question: letter", "question: unacceptable"."""
     return {
@@ -189,7 +196,7 @@ def _readings(session: Session) -> dict[str, frozenset[str]]:
             f"{reading.question}: {word}"
             for conclusion in conclusions
             for reading in conclusion.readings
-            for word in (reading.letter or "none", *(["unacceptable"] if reading.finding else []))
+            for word in (reading.word, *(["unacceptable"] if reading.finding else []))
         )
         for one, conclusions in session.conclusions.items()
     }

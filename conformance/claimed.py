@@ -8,6 +8,7 @@ from conformance import suites_index
 from conformance.catalogue import GROUPS, Requirement, kinds_of
 from conformance.clusters import Object
 from conformance.drive import version_sets
+from conformance.drive.arena import UDP
 from conformance.drive.manifests import has, load, services
 from conformance.drive.scenario import SERVICES
 from conformance.drive.tailoring import lacking, not_carried, protocols_of
@@ -46,6 +47,8 @@ def _reasons(
     kinds = [_without(profile, requirement, one, mark) for one in fitting]
     if all(kinds):
         yield kinds[0]
+    if mark and UDP in mark.arena and not profile.access.udp:
+        yield "the profile does not say that UDP is governed (access.udp)"
     if reason := not_carried(profile, _protocols(requirement, mark)):
         yield reason
 

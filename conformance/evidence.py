@@ -43,7 +43,11 @@ class Traffic:
     "workload:port". ``statuses`` counts HTTP status codes, and "grpc-7" and the like for calls of gRPC that
     failed with that code; ``failures`` counts what failed without a usable answer (closed, refused, reset,
     timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers' view, read from their
-    ledgers: how many distinct requests of the batch each workload saw.
+    ledgers: how many distinct requests of the batch each workload saw. ``foreign`` has a few samples of what
+    came instead of a workload's answer, with the number of requests that came to exactly that: the beginning
+    of an answer by somebody else ("HTTP/1.1 403 Forbidden …"), the first bytes of what is not of the
+    protocol, the words of the resolver or the kernel ("resolver: …"). Strangers said it: here it is
+    bounded and printable.
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
     of those one single server gave all of them. Latencies are in microseconds. ``stretches`` is there of
     steady traffic: ``answered`` of each so many requests in a row, in the order in which they were made.
@@ -64,6 +68,7 @@ class Traffic:
     latency_p99_us: int = 0
     stretches: tuple[Mapping[str, int], ...] = ()
     ended: bool = False
+    foreign: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def served(self) -> int:
@@ -98,7 +103,8 @@ class Settling:
 class Cell:
     """One entry of an access table: who calls whom, and whether that call is to go through.
 
-    ``before`` is the same call without the grants; ``server`` the workload that is called. ``control`` is
+    ``before`` is the same call without the grants; ``server`` the workload that is called. ``settling`` is
+    since when this call alone is granted or denied as expected, whatever becomes of others. ``control`` is
     what the same client could do at the same moment where nothing is enforced, such as the same call to a
     twin server outside the mesh; it is needed for a denial where the table grants that client nothing there.
     """
@@ -108,6 +114,7 @@ class Cell:
     before: Traffic | None
     traffic: Traffic
     server: str
+    settling: Settling
     control: Traffic | None = None
 
 
@@ -256,6 +263,9 @@ class Question:
     take it, and there is no sample then. Where the question is about a field that the object's version does
     not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
     versions, ``conversion`` is what was written and read; where it is about time, ``course`` is the traffic.
+    ``about`` is the name of the object, and ``bystander`` how long an unrelated edit took to show that was
+    made while it was there. ``recovery`` is there where the next one did not show in time once the object was
+    deleted: how long that took. ``unasked`` says why nothing was tried, or could be told.
     """
 
     name: str
@@ -268,6 +278,10 @@ class Question:
     field: str = ""
     conversion: Conversion | None = None
     course: Course | None = None
+    bystander: Settling | None = None
+    about: str = ""
+    recovery: Settling | None = None
+    unasked: str = ""
 
 
 @dataclass(frozen=True, slots=True)

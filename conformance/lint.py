@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance import catalogue, suites_index, yaml_text
+from conformance import catalogue, plain_forms, suites_index, yaml_text
 from conformance.catalogue import GROUPS, Level
 from conformance.drive.arena import WORKLOADS
 from conformance.judge import JUDGES
@@ -360,7 +360,7 @@ def collect() -> Source:
 
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
-    found = problems(collect())
+    found = [*problems(collect()), *plain_forms.problems(plain_forms.fixtures())]
     for line in found:
         print(line)
     return 1 if found else 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.judge.words import percent
 from conformance.markdown import plain, table
 from conformance.verdict import Verdict
 from reference.faults import Fault
@@ -31,7 +32,7 @@ class Outcome:
 
     @property
     def missed(self) -> frozenset[str]:
-        return (self.fault.breaks - self.blamed) | self.unseen
+        return (self.fault.fails - self.blamed) | self.unseen
 
     @property
     def unseen(self) -> frozenset[str]:
@@ -42,11 +43,11 @@ class Outcome:
 
     @property
     def wrongly(self) -> frozenset[str]:
-        return self.blamed - self.fault.breaks
+        return self.blamed - self.fault.fails
 
     @property
     def caught(self) -> bool:
-        """Exactly what the fault breaks failed, and the readings that it brings about were seen."""
+        """Exactly what fails under the fault did, and the readings that it brings about were seen."""
         return not self.missed and not self.wrongly
 
     @property
@@ -67,6 +68,7 @@ class Outcome:
             "summary": self.fault.summary,
             "caught": self.caught,
             "breaks": sorted(self.fault.breaks),
+            "drags": sorted(self.fault.drags),
             "shows": dict(sorted(self.fault.shows.items())),
             "blamed": sorted(self.blamed),
             "missed": sorted(self.missed),
@@ -116,6 +118,13 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     return f"{caught} of {len(outcomes)} faults caught, each blamed on what it breaks"
 
 
+def narrowness(outcomes: Sequence[Outcome]) -> str:
+    """How many of the failures a fault only dragged along."""
+    failed = sum(len(one.blamed) for one in outcomes)
+    dragged = sum(len(one.blamed & one.fault.drags) for one in outcomes)
+    return f"{dragged} of {failed} failures dragged along ({percent(dragged / failed if failed else 0.0)})"
+
+
 def conclusion(outcomes: Sequence[Outcome]) -> str:
     """How many were caught, after a line for each that was not: it may have scrolled away since."""
     uncaught = [one for one in outcomes if not one.caught]
@@ -135,17 +144,33 @@ KILL_TABLE = """\
 # Kill table
 
 Each fault of the reference mesh was switched on in turn and the scenarios that it concerns were run: which
-requirements failed, and of which ambiguous ones another reading was seen. A fault is caught when exactly the
-requirements that it breaks fail and the readings that it brings about are seen. This page is what
+requirements failed, and of which ambiguous ones another reading was seen. What failed is what the fault is
+about, or what it drags along, as scenarios of other requirements stand on that. A fault is caught when
+exactly these requirements fail and the readings that it brings about are seen. This page is what
 `make kill-table` found; `make test` fails while it is not about the faults that there are.
 """
-_COLUMNS = ("fault", "what goes wrong", "verdict", "failed", "seen of ambiguous requirements")
+_COLUMNS = (
+    "fault",
+    "what goes wrong",
+    "verdict",
+    "failed",
+    "dragged along",
+    "seen of ambiguous requirements",
+)
 
 
 def kill_table(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as a page of Markdown."""
     return (
-        "\n".join([KILL_TABLE, summary(outcomes) + ".", "", *table(_COLUMNS, map(_cells, outcomes))]) + "\n"
+        "\n".join(
+            [
+                KILL_TABLE,
+                summary(outcomes) + f". {narrowness(outcomes)}.",
+                "",
+                *table(_COLUMNS, map(_cells, outcomes)),
+            ]
+        )
+        + "\n"
     )
 
 
@@ -155,9 +180,14 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         f"`{fault.id}`",
         plain(fault.summary),
         outcome.word if outcome.caught else f"**{outcome.word}**",
-        "<br>".join(f"`{one}`" for one in sorted(outcome.blamed)),
+        _listed(outcome.blamed - fault.drags),
+        _listed(outcome.blamed & fault.drags),
         "<br>".join(_seen(outcome)),
     )
+
+
+def _listed(requirements: Iterable[str]) -> str:
+    return "<br>".join(f"`{one}`" for one in sorted(requirements))
 
 
 def _seen(outcome: Outcome) -> Iterator[str]:

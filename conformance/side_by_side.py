@@ -26,7 +26,7 @@ from reference.faults import Fault
 _JOBS_OF_A_PROCESSOR = 1.5
 _MIB_OF_A_CLUSTER = 1536
 _MEMORY = Path("/proc/meminfo")
-_PARTS = ("main", "metrics", "peer", "access")
+_PARTS = ("main", "metrics", "peer", "access", "udp")
 """The parts of the arena that are in the mesh, in the order in which faults need them."""
 _ENDS_WITHIN_S = 10.0
 """How long a process may take to end by itself, with its cluster."""

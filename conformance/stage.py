@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from conformance import judge, suites_index
 from conformance.clusters import ClusterError
-from conformance.drive.canary import FOLDERS, PARTS, RECOVERS_WITHIN_S, Canary
 from conformance.drive.phases import Phases
+from conformance.drive.recovery import FOLDERS, PARTS, RECOVERS_WITHIN_S, RecoveryCheck
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver
 from conformance.drive.wait import OnWait, Waiter
@@ -20,8 +20,8 @@ from conformance.report.document import Finding
 from conformance.session import Session
 from conformance.verdict import Verdict
 
-CANARIES = {"split": suites_index.SPLIT, "grant": suites_index.GRANT}
-"""The basic requirement that shows that a canary can be seen at all."""
+BASICS = {"split": suites_index.SPLIT, "grant": suites_index.GRANT}
+"""The basic requirement that shows that the plain object of a check can be seen at all."""
 
 
 class Stage:
@@ -34,7 +34,7 @@ class Stage:
         self._abandoned = False
         self._ahead_s = 0.0
         self._basics: frozenset[str] = frozenset()
-        self._canaries = [Canary("split"), Canary("grant")]
+        self._checks = [RecoveryCheck("split"), RecoveryCheck("grant")]
         self._stopped = ""
 
     def open(self, turns: Sequence[Turn], *, lanes: int, basics: Iterable[str] = ()) -> None:
@@ -141,13 +141,13 @@ class Stage:
         Where it does not in the time that the profile allows, that is a finding about the scenario's objects.
         """
         within_s = self._session.profile.converge.within_s
-        for canary in self._canaries:
-            if PARTS[canary.kind] not in turn.mark.arena or not self._holds(CANARIES[canary.kind]):
+        for check in self._checks:
+            if PARTS[check.kind] not in turn.mark.arena or not self._holds(BASICS[check.kind]):
                 continue
-            own = self._canary_scenario(canary, scenario.driver, scenario.waiter)
-            if canary.look(own, within_s).settled:
+            own = self._check_scenario(check, scenario.driver, scenario.waiter)
+            if check.look(own, within_s).settled:
                 continue
-            self._tell(scenario, within_s, canary.look(own, RECOVERS_WITHIN_S))
+            self._tell(scenario, within_s, check.look(own, RECOVERS_WITHIN_S))
 
     def _tell(self, scenario: Scenario, within_s: float, later: Settling) -> None:
         about = f"{scenario.folder} ({', '.join(dict.fromkeys(scenario.touched))})"
@@ -161,15 +161,15 @@ class Stage:
         self._session.findings.append(Finding(severity="warning", text=text, remedy=remedy))
 
     def _recovered(self, driver: Driver, waiter: Waiter) -> bool:
-        """Whether a mesh that had stopped takes changes now: one look at the canaries that are out."""
-        waiting = [canary for canary in self._canaries if canary.waits]
-        looks = [canary.look(self._canary_scenario(canary, driver, waiter), 0.0) for canary in waiting]
+        """Whether a mesh that had stopped takes changes now: one look at the checks that are out."""
+        waiting = [check for check in self._checks if check.waits]
+        looks = [check.look(self._check_scenario(check, driver, waiter), 0.0) for check in waiting]
         if all(look.settled for look in looks):
             self._stopped = ""
         return not self._stopped
 
-    def _canary_scenario(self, canary: Canary, driver: Driver, waiter: Waiter) -> Scenario:
-        return self._session.scenario(FOLDERS[canary.kind], driver=driver, waiter=waiter)
+    def _check_scenario(self, check: RecoveryCheck, driver: Driver, waiter: Waiter) -> Scenario:
+        return self._session.scenario(FOLDERS[check.kind], driver=driver, waiter=waiter)
 
     def _holds(self, basic: str) -> bool:
         found = self._session.conclusions.get(basic, ())

@@ -59,13 +59,20 @@ class Reading:
     """What a mesh was seen to make of one question that the specification leaves open.
 
     ``question`` and ``letter`` are those of the catalogue; an empty letter says that none of its readings was
-    seen. ``seen`` is the evidence in words, ``finding`` what the catalogue calls unacceptable in it.
+    seen, or, where ``observed`` is false, that nothing was: the evidence does not tell readings apart.
+    ``seen`` is the evidence in words, ``finding`` what the catalogue calls unacceptable in it.
     """
 
     question: str
     letter: str
     seen: str
     finding: str = ""
+    observed: bool = True
+
+    @property
+    def word(self) -> str:
+        """The letter, or *none* of the readings, or *not observed*."""
+        return self.letter or ("none" if self.observed else "not observed")
 
 
 @dataclass(frozen=True, slots=True)

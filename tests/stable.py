@@ -61,7 +61,7 @@ def said(report: Report) -> Said:
         record.id: "; ".join(
             [
                 record.outcome,
-                *(f"{each.question}: {each.letter}" for test in record.tests for each in test.readings),
+                *(f"{each.question}: {each.word}" for test in record.tests for each in test.readings),
             ]
         )
         for record in report.requirements

@@ -28,7 +28,9 @@ MEMBERSHIP_LABEL = "smi-conformance.dev/membership"
 CONTAINER = "probe"
 OUTSIDE = "outside"
 """The part of the arena that is not in the mesh."""
-WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", OUTSIDE, "metrics")}
+UDP = "udp"
+"""The part whose servers are of UDP: it is made only where the profile says that UDP is governed."""
+WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", OUTSIDE, "metrics", UDP)}
 """Parts of the arena with the namespaces that their fixtures name; each is a file of fixtures/workloads."""
 _PODS = ("Pod", "Deployment")
 READY_WITHIN_S = 180.0

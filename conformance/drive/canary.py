@@ -1,73 +1,97 @@
-"""Canaries: plain objects whose effect shows that the mesh takes changes again.
-
-What an earlier scenario applied may have stopped a mesh, and it may take a while to recover once that is
-deleted. What is driven meanwhile would be judged by a state that is not its own.
-"""
+"""The sound object beside those in question: edited to and fro, it shows whether a mesh takes changes."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from conformance.drive.scenario import APART, PEEK_REQUESTS, Scenario
-from conformance.drive.traffic import Manner
-from conformance.evidence import Call, Settling
+from conformance.clusters import Object
+from conformance.drive.scenario import Ask, Division, Scenario
+from conformance.drive.sight import sight
+from conformance.evidence import Settling
 
 RECOVERS_WITHIN_S = 60.0
-"""How long a mesh that stopped is waited for, beyond the time that its profile allows for a change."""
-
-Kind = Literal["split", "grant"]
-FOLDERS: dict[Kind, str] = {"split": "canary/split", "grant": "canary/grant"}
-PARTS: dict[Kind, str] = {"split": "main", "grant": "access"}
-"""The part of the arena in which each canary is."""
+RECOVERS_WITHIN_TIMES = 5
+"""How long a mesh that an object had stopped is waited for once that is deleted: so many seconds, or so many
+times what the profile allows for a change, whichever is more. Real ones took up to 20 s, and start over with
+pauses that grow to half a minute."""
 
 
 @dataclass(slots=True)
 class Canary:
-    """One canary of a run. What it applies alternates, so that no earlier state is taken for the new one.
+    """A sound object with two states. ``shows`` waits until the one of that position is seen in traffic.
 
-    ``waits``: the object is applied, and its effect was not seen yet.
+    It is in the first of them, which is seen, until it is edited. ``seen``: whether its last edit was.
     """
 
-    kind: Kind
-    waits: str = ""
-    provided: bool = False
-    _turns: Iterator[str] = field(default_factory=lambda: itertools.cycle("ab"))
+    scenario: Scenario
+    states: tuple[Sequence[Object], Sequence[Object]]
+    shows: Callable[[int], Settling]
+    now: int = 0
+    seen: bool = True
 
-    def look(self, scenario: Scenario, within_s: float) -> Settling:
-        """Apply the object, unless it is there since an earlier look, and wait for its effect.
+    def edit(self) -> Settling:
+        """Bring it into the other state, and wait until that shows."""
+        self.now = 1 - self.now
+        self.scenario.apply_objects(self.states[self.now])
+        return self.look()
 
-        ``scenario`` is one with the canary's own folder. The object is deleted once it was seen in force.
+    def look(self) -> Settling:
+        """Wait until its last edit shows."""
+        found = self.shows(self.now)
+        self.seen = found.settled
+        return found
+
+    def recover(self) -> Settling:
+        """Wait until the mesh takes changes: for a new edit, or the last one where that was not seen.
+
+        That is still to come then, and another one would bring back what is there. Longer than the profile
+        allows: what follows cannot be told before.
         """
-        if self.kind == "split" and not self.provided:
-            scenario.provide()
-            self.provided = True
-        if not self.waits:
-            self.waits = next(self._turns)
-            scenario.apply(f"{self.waits}.yaml")
-        what = f"a plain {self.kind} takes effect"
-        settling = scenario.until(self._check(scenario), what, within_s=within_s)
-        if settling.settled:
-            scenario.delete(f"{self.waits}.yaml")
-            self.waits = ""
-        return settling
-
-    def _check(self, scenario: Scenario) -> Callable[[], bool]:
-        call, server, manner = _expected(scenario, self.kind, self.waits)
-
-        def sent() -> bool:
-            (traffic,) = scenario.driver.send([call], manner)
-            return traffic.answered == {server: traffic.sent}
-
-        return sent
+        looks = iter([self.edit if self.seen else self.look])
+        within = max(RECOVERS_WITHIN_S, RECOVERS_WITHIN_TIMES * self.scenario.profile.converge.within_s)
+        return self.scenario.until(
+            lambda: next(looks, self.look)().settled, "changes take effect again", within_s=within
+        )
 
 
-def _expected(scenario: Scenario, kind: Kind, state: str) -> tuple[Call, str, Manner]:
-    """What is sent, and who answers all of it when the canary is in force."""
-    if kind == "split":
-        call = scenario.call("main/client", "main/canary", requests=PEEK_REQUESTS)
-        return call, {"a": "v2", "b": "v3"}[state], APART
-    call = scenario.call("access/alpha", "access/server", path=f"/canary-{state}")
-    return replace(call, requests=2), "server", Manner(fresh=True)
+def of_split(
+    scenario: Scenario, first: tuple[Division, str], then: tuple[Division, str], *, seen: bool
+) -> Canary:
+    """One that shows by who answers; of each state what is to be seen, and the file that brings it about."""
+    divisions = (first[0], then[0])
+
+    def shows(state: int) -> Settling:
+        one = divisions[state]
+        settlings, _ = scenario.until_answered(
+            [one.call],
+            lambda _, traffic: sight(traffic, only=one.among, all_of=one.among_seen),
+            [f"only {', '.join(sorted(one.among))} answer"],
+        )
+        return settlings[0]
+
+    return Canary(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
+
+
+def of_access(
+    scenario: Scenario, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str], *, seen: bool
+) -> Canary:
+    """One that shows by what is granted; of each state the asks, and the file that brings it about."""
+    asks = (first[0], then[0])
+
+    def shows(state: int) -> Settling:
+        found = list(scenario.until_access(asks[state]).values())
+        late = [one for one in found if not one.settled]
+        return late[0] if late else max(found, key=lambda one: one.took_s or 0.0)
+
+    return Canary(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
+
+
+def _states(scenario: Scenario, first: str, then: str) -> tuple[list[Object], list[Object]]:
+    """What the second file edits, as it is in the first one and in the second."""
+    edited: list[Object] = list(scenario.objects(then))
+    named = [(one["kind"], one["metadata"]["name"]) for one in edited]
+    former: list[Object] = [
+        one for one in scenario.objects(first) if (one["kind"], one["metadata"]["name"]) in named
+    ]
+    return former, edited

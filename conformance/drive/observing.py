@@ -2,65 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from conformance.clusters import ClusterError, Object, Refused
-from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
-from conformance.drive.manifests import load
-from conformance.drive.scenario import (
-    APART,
-    PEEK_REQUESTS,
-    POLL,
-    POLL_REQUESTS,
-    Ask,
-    Division,
-    Effect,
-    Scenario,
-    Table,
-)
+from conformance.drive import canary as canaries
+from conformance.drive import odd_objects
+from conformance.drive.canary import Canary
+from conformance.drive.looking import Before, as_usual, samples, until_still
+from conformance.drive.manifests import has, load
+from conformance.drive.scenario import SERVICES, Ask, Division, Effect, Scenario, Table
 from conformance.drive.sight import sight
-from conformance.drive.traffic import Manner
-from conformance.evidence import Attempt, Call, Look, Question, Traffic
+from conformance.drive.trials import Odd, Subject, Trial
+from conformance.evidence import Attempt, Question, Settling, Traffic
 
 T = TypeVar("T")
 
 REQUESTS = 120
 """Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One trial of an open question: a call, what each reading makes of it, and who answers it otherwise.
-
-    ``usual`` are those who answer without the object in question, nobody where there are none; None where it
-    is open who would. ``about`` is the name of that object: where the API server refuses it, nothing is sent.
-    ``awaited`` are those who answer sooner or later, ``leaving`` those who cease to. ``manner`` is how the
-    sample is sent, over the profile's stable window unless it is given. ``field`` is the path of the field in
-    question, where that is one which the object's version does not define. ``early``: the sample is drawn
-    before the late files are applied.
-    """
-
-    name: str
-    of: str
-    call: Call
-    looks: tuple[Look, ...]
-    usual: tuple[str, ...] | None
-    about: str = ""
-    awaited: tuple[str, ...] = ()
-    leaving: tuple[str, ...] = ()
-    manner: Manner | None = None
-    field: str = ""
-    early: bool = False
+NO_EFFECT = "no effect was seen in force"
+NO_PRIOR = "what is sound was not seen in force before the object was there"
 
 
 @dataclass(frozen=True, slots=True)
 class Observed(Generic[T]):
-    """What was seen in force before the odd objects, what of an edit made after them, and the questions."""
+    """What was seen in force before the odd objects, and the questions."""
 
     effect: T
-    bystander: T
     questions: Mapping[str, Question]
 
     def about(self, *names: str) -> list[Question]:
@@ -68,202 +36,210 @@ class Observed(Generic[T]):
         return [self.questions[name] for name in names]
 
 
-Reshape = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes of an object in its version's shape one that is not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Odd:
-    """Trials, the files of the objects in question, and the workloads whose ledgers are read.
-
-    The files of ``late`` are applied when what the mesh makes of the others is there. ``prior`` is what else
-    is to be seen in force before, where objects in question are edits. ``misshapen`` are files of objects
-    that are brought out of their version's shape, and created with field validation relaxed; ``written`` are
-    objects in question that are written already.
-    """
-
-    trials: Sequence[Trial]
-    files: Sequence[str]
-    servers: Sequence[str]
-    late: Sequence[str] = ()
-    prior: Sequence[Division] = ()
-    misshapen: Sequence[tuple[str, Reshape]] = ()
-    written: Sequence[Object] = ()
-
-
 def observe(
     scenario: Scenario, odd: Odd, first: tuple[Division, str], then: tuple[Division, str]
 ) -> Observed[Effect]:
-    """Bring an effect of a split into force, apply the odd objects, edit the split, and look at each trial.
+    """Bring an effect of a split into force, and ask what is open beside it; its edits show what has stopped.
 
     ``first`` and ``then`` are what is to be seen of the split, and the file that brings it about.
     """
-    _as_usual(scenario, odd.trials)
-    effect, *prior = scenario.effects([first[0], *odd.prior], first[1], servers=odd.servers)
-
-    def edit() -> Effect:
-        scenario.apply(then[1])
-        (found,) = scenario.samples([then[0]], [effect.sample], odd.servers)
-        return found
-
-    return Observed(effect, *_tried(scenario, odd, edit, [one.before for one in prior]))
+    (effect,) = scenario.effects([first[0]], first[1], servers=odd.servers)
+    canary = canaries.of_split(scenario, first, then, seen=effect.settling.settled)
+    return Observed(effect, asked(scenario, odd, canary))
 
 
 def observe_access(
     scenario: Scenario, odd: Odd, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str]
 ) -> Observed[Table]:
     """The same beside grants: ``first`` and ``then`` are asks, and the file that they are granted by."""
-    _as_usual(scenario, odd.trials)
     effect = scenario.access(first[0], first[1], servers=odd.servers)
-
-    def edit() -> Table:
-        return scenario.access(then[0], then[1], servers=odd.servers)
-
-    return Observed(effect, *_tried(scenario, odd, edit))
+    seen = all((cell.traffic.answers > 0) == (cell.expect == "granted") for cell in effect.cells)
+    canary = canaries.of_access(scenario, first, then, seen=seen)
+    return Observed(effect, asked(scenario, odd, canary))
 
 
-def _tried(
-    scenario: Scenario, odd: Odd, edit: Callable[[], T], earlier: Sequence[Traffic] = ()
-) -> tuple[T, dict[str, Question]]:
-    """Apply the odd objects and look at each trial.
+def asked(scenario: Scenario, odd: Odd, canary: Canary) -> dict[str, Question]:
+    """The questions of all trials, by name.
 
-    ``earlier`` is the traffic without what objects in question are edits of. The unrelated edit is made last
-    and waited for: what a client's mesh makes of the odd objects is there by then, whatever it is. Each trial
-    is spread over the profile's stable window.
+    What cannot stop a mesh is asked about together. Where it does all the same each object is tried by
+    itself, as are those that may: so a trial tells what is there by its own object and no other.
     """
-    calls = [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in odd.trials]
-    polled = scenario.driver.send(calls, POLL, ledgers=odd.servers)
-    before = [next((one for one in earlier if one.call == now.call), now) for now in polled]
-    refused = _apply(scenario, odd.files)
-    scenario.apply_objects(odd.written)
-    stored = _misshapen(scenario, odd.misshapen)
-    refused |= {name: tried for name, tried in stored.items() if not tried.accepted}
-    bystander = edit()
-    sent = [one for one in odd.trials if one.about not in refused]
-    found: dict[str, Traffic] = {}
-    for late in (False, True):
-        if late:
-            scenario.apply(*odd.late)
-        drawn = [one for one in sent if one.early is not late]
-        if drawn:
-            _until_still(scenario, drawn)
-            found |= _samples(scenario, drawn, odd.servers)
-    return bystander, {
-        one.name: Question(
-            one.name,
-            one.of,
-            one.looks,
-            earlier,
-            found.get(one.name),
-            refused.get(one.about),
-            stored.get(one.about) if one.field else None,
-            one.field,
+    asking = _Asking(scenario, odd, canary, stopped="" if canary.seen else NO_EFFECT)
+    together = [one for one in odd.subjects if not one.apart]
+    singly = [one for one in odd.subjects if one.apart]
+    found: dict[str, Question] = {}
+    if together:
+        questions, doubtful = asking.ask(Subject.of(together, several=len(together) > 1), last=not singly)
+        if doubtful and len(together) > 1 and not asking.stopped:
+            singly = [*together, *singly]
+        else:
+            found |= questions
+    for subject in singly:
+        found |= asking.ask(subject)[0]
+    return {one.name: found[one.name] for one in odd.trials}
+
+
+class _Seen(NamedTuple):
+    """The traffic of a trial, and the unrelated edit made while its object was there."""
+
+    sample: Traffic
+    bystander: Settling
+
+
+@dataclass(slots=True)
+class _Asking:
+    """Asks about one subject after another. ``stopped``: why nothing more can be told."""
+
+    scenario: Scenario
+    odd: Odd
+    canary: Canary
+    stopped: str = ""
+
+    def ask(self, subject: Subject, *, last: bool = False) -> tuple[dict[str, Question], bool]:
+        """The questions about a subject, and whether they are in doubt, as one object may hide another.
+
+        Its objects are withdrawn again, but for the ``last`` that nothing is in doubt of.
+        """
+        if self.stopped:
+            return self._unasked(subject, self.stopped), True
+        before = self._before(subject)
+        refused, stored = self._put(subject)
+        sent = [one for one in subject.trials if one.about not in refused and not before[one.name].unasked]
+        found, doubtful = self._tried(subject, sent) if sent else ({}, False)
+        questions = {
+            one.name: replace(
+                self._question(one, before[one.name]),
+                sample=found[one.name].sample if one.name in found else None,
+                bystander=found[one.name].bystander if one.name in found else None,
+                refusal=refused.get(one.about),
+                stored=stored.get(one.about) if one.field else None,
+            )
+            for one in subject.trials
+        }
+        if last and not doubtful:
+            return questions, False
+        return self._ended(subject, questions, doubtful)
+
+    def _unasked(self, subject: Subject, why: str) -> dict[str, Question]:
+        return {one.name: self._question(one, Before(None, why)) for one in subject.trials}
+
+    def _question(self, trial: Trial, before: Before) -> Question:
+        return Question(
+            trial.name,
+            trial.of,
+            trial.looks,
+            before.traffic,
+            field=trial.field,
+            about=trial.about or ", ".join(sorted(trial.names)),
+            unasked=before.unasked,
         )
-        for one, earlier in zip(odd.trials, before, strict=True)
-    }
 
+    def _before(self, subject: Subject) -> dict[str, Before]:
+        """Each trial without its object, beside what that is an edit of."""
+        found = as_usual(self.scenario, subject.trials, self.odd.servers)
+        earlier = self._items(subject, self.odd.earlier)
+        if not earlier:
+            return found
+        self.scenario.apply_objects(self.scenario.writer.write(earlier))
+        priors: list[Division] = []
+        for trial in subject.trials:
+            if trial.prior is not None and trial.prior not in priors:
+                priors.append(trial.prior)
+        settlings, _ = self.scenario.until_answered(
+            [one.call for one in priors],
+            lambda position, seen: sight(
+                seen, only=priors[position].among, all_of=priors[position].among_seen
+            ),
+            [f"only {', '.join(sorted(one.among))} answer" for one in priors],
+        )
+        absent = [one for one, settling in zip(priors, settlings, strict=True) if not settling.settled]
+        for trial in subject.trials:
+            if trial.prior in absent:
+                found[trial.name] = found[trial.name]._replace(unasked=NO_PRIOR)
+        return found
 
-def _as_usual(scenario: Scenario, trials: Sequence[Trial]) -> None:
-    """Wait until what an earlier scenario of the same names withdrew is gone."""
-    alive = [one for one in trials if one.usual]
-    usual = [frozenset(one.usual or ()) for one in alive]
-    scenario.until_answered(
-        [one.call for one in alive],
-        lambda position, seen: sight(seen, only=usual[position], all_of=usual[position]),
-        ["the root answers as without the object" for _ in alive],
-    )
-    scenario.until_dead([one.call for one in trials if one.usual == ()])
+    def _put(self, subject: Subject) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
+        """Apply the objects in question: what was refused of them, and what was stored of the misshapen."""
+        refused = odd_objects.applied(self.scenario, self._items(subject, self.odd.files))
+        self.scenario.apply_objects([one for one in self.odd.written if self.odd.is_for(one, subject)])
+        stored = odd_objects.misshapen(
+            self.scenario,
+            [
+                (item, reshape)
+                for file, reshape in self.odd.misshapen
+                for item in self._items(subject, [file])
+            ],
+        )
+        return refused | {name: tried for name, tried in stored.items() if not tried.accepted}, stored
 
+    def _items(self, subject: Subject, files: Iterable[str]) -> list[dict[str, Any]]:
+        items = [item for file in files for item in load(f"{self.scenario.folder}/{file}")]
+        return [item for item in items if self.odd.is_for(item, subject)]
 
-def _apply(scenario: Scenario, files: Sequence[str]) -> dict[str, Attempt]:
-    """Apply the objects of these files that the API server takes; what it refused, by name."""
-    refused: dict[str, Attempt] = {}
-    for item in (item for file in files for item in load(f"{scenario.folder}/{file}")):
-        name = item["metadata"]["name"]
-        try:
-            written = scenario.writer.expressible([item])
-        except HeadersRefused as error:
-            refused[name] = error.attempts[0]
-            continue
-        for one in written:
-            known = scenario.has_applied(one)
-            refusal = _edited(scenario, one) if known else _applied(scenario, one)
-            if refusal is not None:
-                refused[name] = refusal
-    return refused
+    def _tried(self, subject: Subject, sent: Sequence[Trial]) -> tuple[dict[str, _Seen], bool]:
+        """Edit the sound object and look at each trial, then at those under the late objects.
 
+        The unrelated edit is made last and waited for: what a client's mesh makes of the odd objects is there
+        by then, whatever it is. It is made once more where trials do not come to rest. Where it does not show
+        several objects are in doubt, and not looked at; of a single one it is told what is there meanwhile.
+        """
+        bystander, doubtful = self.canary.edit(), False
+        found: dict[str, _Seen] = {}
+        for early in (True, False):
+            drawn = [one for one in sent if one.early is early and not one.edited]
+            if not early:
+                late = self._items(subject, self.odd.late)
+                self.scenario.apply_objects(self.scenario.writer.write(late))
+                # What comes later may be what the mesh goes on by.
+                bystander = bystander if self.canary.seen or not late else self.canary.look()
+            if drawn and bystander.settled and not (rest := until_still(self.scenario, drawn)).come:
+                bystander, doubtful = self.canary.edit(), doubtful or not rest.alike
+            if subject.several and not bystander.settled:
+                return {}, True
+            found |= self._sampled(drawn, bystander)
+        again = [one for one in sent if one.edited]
+        if again and bystander.settled:
+            bystander = self.canary.edit()
+        return found | self._sampled(again, bystander), subject.several and doubtful
 
-def _applied(scenario: Scenario, item: Object) -> Attempt | None:
-    tried = attempt(scenario.cluster, item, item["metadata"]["name"], "either")
-    if not tried.accepted:
-        return tried
-    scenario.apply_objects([item])
-    return None
+    def _sampled(self, trials: Sequence[Trial], bystander: Settling) -> dict[str, _Seen]:
+        if not trials:
+            return {}
+        drawn = samples(self.scenario, trials, self.odd.servers)
+        return {name: _Seen(sample, bystander) for name, sample in drawn.items()}
 
+    def _ended(
+        self, subject: Subject, questions: dict[str, Question], doubtful: bool
+    ) -> tuple[dict[str, Question], bool]:
+        """Withdraw a subject, and see that the mesh takes changes again before anything else is asked."""
+        if not self._withdraw(subject):
+            return questions, doubtful
+        recovery = self.canary.recover()
+        if recovery.took_s is not None and recovery.took_s <= self.scenario.profile.converge.within_s:
+            return questions, doubtful
+        if recovery.took_s is None:
+            what = "these objects were" if subject.several else f"{', '.join(sorted(subject.names))} was"
+            self.stopped = f"the mesh took no change in the {recovery.within_s:g} s after {what} deleted"
+        if not subject.several:
+            return {
+                name: replace(one, recovery=recovery) if one.bystander else one
+                for name, one in questions.items()
+            }, doubtful
+        return (self._unasked(subject, self.stopped) if doubtful and self.stopped else questions), True
 
-def _edited(scenario: Scenario, item: Object) -> Attempt | None:
-    """Raises ClusterError where an edit was neither made nor refused for what it says."""
-    try:
-        scenario.apply_objects([item])
-    except Refused as error:
-        tried = Attempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
-        if not tried.refused:
-            raise
-        return tried
-    return None
-
-
-def _misshapen(scenario: Scenario, misshapen: Sequence[tuple[str, Reshape]]) -> dict[str, Attempt]:
-    """Create objects that are not in their version's shape; what the API server made of each, by name."""
-    tried: dict[str, Attempt] = {}
-    for file, reshape in misshapen:
-        for item in load(f"{scenario.folder}/{file}"):
-            name = item["metadata"]["name"]
-            try:
-                (written,) = scenario.writer.write([item])
-            except HeadersRefused as error:
-                tried[name] = error.attempts[0]
-                continue
-            tried[name] = _created(scenario, reshape(written), name)
-    return tried
-
-
-def _created(scenario: Scenario, item: Object, name: str) -> Attempt:
-    """Raises ClusterError where the object was neither created nor refused for what it says."""
-    made = attempt(scenario.cluster, item, name, "either", RELAXED)
-    if made.accepted:
-        scenario.applied.append(dict(item))
-    elif not made.refused:
-        raise ClusterError(f"{item['kind']} {name} was not created: {made.message} (HTTP {made.status})")
-    return made
-
-
-def _until_still(scenario: Scenario, trials: Sequence[Trial]) -> None:
-    """Wait until two polls in a row look the same, and those who are to come and to go have done so."""
-    calls = [replace(one.call, requests=min(PEEK_REQUESTS, one.call.requests)) for one in trials]
-    last: list[tuple[frozenset[str], bool]] = []
-
-    def still() -> bool:
-        sent = scenario.driver.send(calls, APART)
-        now = [(frozenset(one.answered), one.answers == one.sent) for one in sent]
-        same, last[:] = now == last, now
-        waiting = [
+    def _withdraw(self, subject: Subject) -> bool:
+        """Delete the subject's objects, and bring services of the scenario back; whether there were any."""
+        mine = [one for one in self.scenario.applied if one["metadata"]["name"] in subject.names]
+        services = self.scenario.objects(SERVICES) if has(f"{self.scenario.folder}/{SERVICES}") else []
+        there = [one["metadata"] for one in mine if one["kind"] == "Service"]
+        kept = [
             one
-            for one, traffic in zip(trials, sent, strict=True)
-            if not set(one.awaited) <= set(traffic.answered) or set(one.leaving) & set(traffic.answered)
+            for one in services
+            if (one["metadata"]["namespace"], one["metadata"]["name"])
+            in [(each["namespace"], each["name"]) for each in there]
         ]
-        return same and not waiting
-
-    scenario.until_changed(still, "two polls in a row look the same")
-
-
-def _samples(scenario: Scenario, trials: Sequence[Trial], servers: Sequence[str]) -> dict[str, Traffic]:
-    window = Manner(duration_s=scenario.profile.converge.stable_s)
-    found: dict[str, Traffic] = {}
-    together = [one for one in trials if one.manner is None]
-    sent = scenario.driver.send([one.call for one in together], window, ledgers=servers) if together else []
-    found.update(zip((one.name for one in together), sent, strict=True))
-    for one in trials:
-        if one.manner is not None:
-            (found[one.name],) = scenario.driver.send([one.call], one.manner, ledgers=servers)
-    return found
+        names = [one["metadata"]["name"] for one in kept]
+        gone = [one for one in mine if one["kind"] != "Service" or one["metadata"]["name"] not in names]
+        self.scenario.delete_objects(reversed(gone))
+        self.scenario.apply_objects(kept)
+        return bool(mine)

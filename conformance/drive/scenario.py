@@ -43,6 +43,8 @@ LOOK_AGAIN_S = 2.0
 """What shows after a rest of the clients is there at the first look; the looks themselves take a moment."""
 TWIN = "outside/outsider"
 """The server outside the mesh that is asked the same where a denial has no other positive control."""
+TWINS = {"tcp": f"{TWIN}-tcp", "udp": f"{TWIN}-udp"}
+"""Its services for other protocols than HTTP."""
 ASKS = 10
 """Requests for each ask of an access scenario, spread over the stable window."""
 
@@ -79,19 +81,14 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The cells of an access scenario, and how long each took to settle."""
+    """The cells of an access scenario."""
 
     cells: tuple[Cell, ...]
-    settlings: Mapping[str, Settling]
 
-    def pick(self, *names: str) -> tuple[tuple[Cell, ...], Settling]:
-        """The cells of these names, or all, and when the last of them had settled.
-
-        Raises KeyError for a name that is not there.
-        """
+    def pick(self, *names: str) -> tuple[Cell, ...]:
+        """The cells of these names, or all. Raises KeyError for a name that is not there."""
         by_name = {cell.name: cell for cell in self.cells}
-        picked = tuple(by_name[name] for name in names or by_name)
-        return picked, _last([self.settlings[cell.name] for cell in picked])
+        return tuple(by_name[name] for name in names or by_name)
 
 
 def all_may_come(_waited_s: float) -> bool:
@@ -243,7 +240,8 @@ class Scenario:
 
         ``server`` is the workload that is to answer, or would; that of the service's name unless given.
         """
-        call, twin = (self.call(client, one, **what) for one in (service, TWIN))
+        outside = TWINS.get(what.get("protocol", ""), TWIN)
+        call, twin = (self.call(client, one, **what) for one in (service, outside))
         return Ask(name, "granted" if granted else "denied", call, server or service.partition("/")[2], twin)
 
     def send(
@@ -273,9 +271,12 @@ class Scenario:
         ``check`` looks at (``may_rest``).
         """
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        came = False
 
         def look() -> bool:
-            if check():
+            nonlocal came
+            came = check()
+            if came:
                 return True
             if self.hopeless(self.waiter.clock.now() - start):
                 raise _NothingMore
@@ -285,7 +286,8 @@ class Scenario:
         rested_s = self._rest(what) if may_rest and self.rests.needed else 0.0
         try:
             settling = self.until(look, what)
-            if not (settling.settled or rested_s) and may_rest and self.rests.worth_trying:
+            # What came too late came under calls: no rest was needed for it.
+            if not (settling.settled or came or rested_s) and may_rest and self.rests.worth_trying:
                 rested_s = self._rest(what)
                 settling = self.until(check, what, within_s=LOOK_AGAIN_S)
                 self.rests.tell(settled=settling.settled)
@@ -508,10 +510,14 @@ class Scenario:
     def table(self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]) -> Table:
         """The second half of `access`, for a change that has been made already."""
         settlings = self.until_access(asks)
-        return Table(self.cells(asks, before, servers), settlings)
+        return Table(self.cells(asks, before, servers, settlings))
 
     def cells(
-        self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]
+        self,
+        asks: Sequence[Ask],
+        before: Sequence[Traffic],
+        servers: Iterable[str],
+        settlings: Mapping[str, Settling],
     ) -> tuple[Cell, ...]:
         """Drive every ask on fresh connections over the profile's stable window, all at the same moment."""
         calls = [replace(ask.call, requests=ASKS) for ask in asks]
@@ -526,6 +532,7 @@ class Scenario:
                 before=earlier,
                 traffic=seen,
                 server=ask.server,
+                settling=settlings[ask.name],
                 control=next(twins) if ask.twin is not None else None,
             )
             for ask, earlier, seen in zip(asks, before, traffic, strict=False)
@@ -556,12 +563,6 @@ def _in_time(what: str, within_s: float, took_s: float | None, rested_s: float =
     if took_s is None or (took_s > within_s and not rested_s):
         return Settling(what, within_s, None)
     return Settling(what, within_s, round(took_s, 3), rested_s)
-
-
-def _last(settlings: Sequence[Settling]) -> Settling:
-    """The settling that all of these come to: the last of them, or the first that never came."""
-    late = [one for one in settlings if one.took_s is None]
-    return late[0] if late else max(settlings, key=lambda one: one.took_s or 0.0)
 
 
 def _identity(item: Object) -> tuple[str, str, str, str]:

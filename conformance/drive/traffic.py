@@ -15,6 +15,7 @@ from conformance.clusters import Cluster, ClusterError, ExecFailed
 from conformance.drive.arena import CONTAINER, Arena
 from conformance.drive.phases import Phases
 from conformance.evidence import Call, Environment, Traffic
+from conformance.printable import printable
 
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0
@@ -29,6 +30,9 @@ STEADY_REQUESTS = 180_000
 """Requests of steady traffic, at most: a plan that comes to the most that the probe takes is cut short."""
 _EXEC_MARGIN_S = 30.0
 _CONTROL = "control"
+_LONGEST_SAMPLE = 200
+"""Characters of what a stranger said; the probe keeps as many bytes."""
+_MOST_SAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +83,15 @@ class Driver:
                 sent = [
                     pool.submit(self._drive, client, batches, manner) for client, batches in by_client.items()
                 ]
-                results: dict[str, list[Any]] = {}
+                results: dict[str, _Observed] = {}
                 for one in sent:
                     result = one.result()
-                    self._watch(result.pop(_CONTROL))
+                    self._watch(result.pop(_CONTROL).rows)
                     results.update(result)
             remembered = self._ledgers(ledgers, list(names))
         return [_traffic(call, results[name], remembered[name], manner) for name, call in names.items()]
 
-    def _drive(self, client: str, batches: Mapping[str, Call], manner: Manner) -> dict[str, list[Any]]:
+    def _drive(self, client: str, batches: Mapping[str, Call], manner: Manner) -> dict[str, _Observed]:
         plan = {
             "parallel": True,
             "deadline_s": 60,
@@ -208,18 +212,18 @@ class Steady:
     def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
         """Stop it and return what became of all its requests."""
         lines = self._lines()
-        rows = self._rows(lines)
+        observed = self._observed(lines)
         remembered = self.driver._ledgers(ledgers, [self.name])
-        whole = _traffic(self.call, rows, remembered[self.name], self.manner)
+        whole = _traffic(self.call, observed, remembered[self.name], self.manner)
         ended = lines[-1]["batches"][self.name]["took_s"] >= self.duration_s
-        return replace(whole, stretches=_stretches(rows), ended=ended)
+        return replace(whole, stretches=_stretches(observed.rows), ended=ended)
 
     def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
         """Stop it; who gave its answers in the order of the requests, and how many requests had none.
 
         Answers in a row by one workload are one stretch.
         """
-        rows = self._rows(self._lines())
+        rows = self._observed(self._lines()).rows
         servers = _servers(rows)
         stretches = tuple((server, len(list(same))) for server, same in itertools.groupby(servers))
         return stretches, len(rows) - len(servers)
@@ -228,11 +232,20 @@ class Steady:
         """Stop it; all that its probe tells of it."""
         return self.driver._ctl(self.call.client, {"op": "stop", "handle": self.handle})
 
-    def _rows(self, lines: Iterable[Any]) -> list[Any]:
-        """The observations among them, in the order of the requests."""
+    def _observed(self, lines: Iterable[Any]) -> _Observed:
+        """What they say of it, in the order of the requests."""
         observed = _observations(self.call.client, lines)
-        self.driver._watch(observed[_CONTROL])
-        return sorted(observed[self.name], key=lambda row: int(row[0]))
+        self.driver._watch(observed[_CONTROL].rows)
+        mine = observed[self.name]
+        return replace(mine, rows=sorted(mine.rows, key=lambda row: int(row[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Observed:
+    """What a probe tells of one batch: its observations, and samples of what strangers said."""
+
+    rows: list[Any]
+    foreign: Mapping[str, int]
 
 
 def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
@@ -253,7 +266,7 @@ def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
     }
 
 
-def _observations(client: str, lines: Iterable[Any]) -> dict[str, list[Any]]:
+def _observations(client: str, lines: Iterable[Any]) -> dict[str, _Observed]:
     """Observations by batch. Raises ExecFailed when the end line is missing or does not add up."""
     found: dict[str, list[Any]] = {}
     end: Mapping[str, Any] = {}
@@ -270,19 +283,34 @@ def _observations(client: str, lines: Iterable[Any]) -> dict[str, list[Any]]:
     for name, total in end["batches"].items():
         if len(found.setdefault(name, [])) != total["observations"]:
             raise ExecFailed(f"observations of {client} are missing: the channel lost {name}")
-    return found
+    return {
+        name: _Observed(rows, _foreign(end["batches"].get(name, {}).get("samples", ())))
+        for name, rows in found.items()
+    }
 
 
-def _traffic(
-    call: Call, rows: Sequence[Sequence[Any]], reached: Mapping[str, int], manner: Manner
-) -> Traffic:
+def _foreign(samples: Iterable[Sequence[Any]]) -> dict[str, int]:
+    """Samples as a report may show them, the most frequent first: one line each, bounded and printable."""
+    counts: Counter[str] = Counter()
+    for said, count in samples:
+        counts[_shown(str(said))] += int(count)
+    return dict(counts.most_common(_MOST_SAMPLES))
+
+
+def _shown(said: str) -> str:
+    """Bytes that are no text stand as their numbers; line ends become spaces."""
+    text = (c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode() for c in said)
+    return printable("".join(text))[:_LONGEST_SAMPLE]
+
+
+def _traffic(call: Call, observed: _Observed, reached: Mapping[str, int], manner: Manner) -> Traffic:
     answered: Counter[str] = Counter()
     ports: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
     failures: Counter[str] = Counter()
     on_connection: dict[int, list[str]] = defaultdict(list)
     latencies = []
-    for _, connection, server, port, status, latency_us, failure in rows:
+    for _, connection, server, port, status, latency_us, failure in observed.rows:
         if failure is not None:
             failures[failure] += 1
             continue
@@ -297,12 +325,13 @@ def _traffic(
     latencies.sort()
     return Traffic(
         call=call,
-        sent=len(rows),
+        sent=len(observed.rows),
         answered=dict(sorted(answered.items())),
         ports=dict(sorted(ports.items())),
         statuses=dict(sorted(statuses.items())),
         failures=dict(sorted(failures.items())),
         reached=dict(sorted(reached.items())),
+        foreign=observed.foreign,
         connections=len(shared),
         uniform_connections=sum(1 for servers in shared if len(set(servers)) == 1),
         fresh=manner.fresh,

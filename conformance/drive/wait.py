@@ -94,6 +94,7 @@ class Waiter:
         ``step_s`` seconds, as `until` tells what it waits for.
         """
         start = self.clock.now()
-        while (elapsed := self.clock.now() - start) < seconds:
-            self.on_wait(because, elapsed, seconds)
-            self.clock.pause(min(step_s, seconds - elapsed))
+        end = start + seconds
+        while (now := self.clock.now()) < end:
+            self.on_wait(because, now - start, seconds)
+            self.clock.pause(min(step_s, end - now))

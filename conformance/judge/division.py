@@ -19,6 +19,8 @@ from conformance.judge.statistics import (
 from conformance.judge.words import counted, listed, percent, sentences, several
 from conformance.verdict import Judgement, Share, Verdict
 
+_ASTRAY = "only listed backends may be reached through the root, whatever pods the root selects"
+
 
 @judge
 def shares(
@@ -68,14 +70,16 @@ def _divided(
     accepted = regions(sample.sent, weights, parts)
     asked = _asked(due, accepted)
     figures = _figures(sample, due, accepted)
+    astray = seen.strays(sample, weights), _wrong_ports(sample, ports)
     found = (
-        seen.wrong(
+        # A root that is dead before leaves no other sign of a mesh that does nothing than that it stays so.
+        seen.excused(None if control is _dead_before else before, sample, *astray)
+        or seen.wrong(
             seen.late(settling),
-            seen.strays(sample, weights),
-            _wrong_ports(sample, ports),
+            *astray,
             seen.failed(sample),
             expected=asked,
-            hint=_hint(settling, sample),
+            hint=seen.hint(before, sample, settling, _ASTRAY),
         )
         or seen.contradictory(sample)
         or _too_few_draws(sample, due)
@@ -129,14 +133,6 @@ def _outside(
     )
 
 
-def _hint(settling: Settling, sample: Traffic) -> str:
-    if not settling.settled:
-        return "the mesh did not take the change up, or takes longer than its profile allows"
-    if sample.answers < sample.sent:
-        return "see which backend's ledger misses requests: its workload, port or policy is the first suspect"
-    return "only listed backends may be reached through the root, whatever pods the root selects"
-
-
 def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | None:
     """Inconclusive when each connection stuck to one backend and connections were reused.
 
@@ -177,6 +173,8 @@ def _dead_before(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -
         return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
     if before.answers or before.served:
         return seen.no_difference("the root was served", before.answered)
+    if unsent := seen.unsent(before):
+        return Judgement(Verdict.INCONCLUSIVE, f"there is no null control: before the change {unsent}")
     return None
 
 

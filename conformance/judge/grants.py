@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from conformance.evidence import Cell, Settling, Traffic
+from conformance.evidence import Cell, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
-from conformance.judge.words import counted, listed, sentences, several
+from conformance.judge.words import counted, listed, number, sentences, several
 from conformance.verdict import Judgement, Verdict
 
 
@@ -19,45 +19,46 @@ class _Finding(NamedTuple):
 
 
 @judge
-def access(cells: Sequence[Cell], settling: Settling) -> Judgement:
+def access(cells: Sequence[Cell]) -> Judgement:
     """Every call of the table goes through or is denied as its cell expects.
 
+    Each cell is judged by itself, also by its own settling: one that never settles says nothing of others.
     Granted (a claim of effect): not served before, and now every request is answered by the cell's server.
     Denied: no ledger holds any of the requests, whatever the client saw. A denial counts only beside a
     positive control: a granted cell of the same client and server that went through, or the cell's own
-    ``control``. What leaked is a failure even where the change has not settled or a control broke.
-    Requests that never left their client are nobody's denial: a twin has another name, which may resolve.
+    ``control``. What leaked is a failure even where the cell has not settled or a control broke.
+    Requests that never left their client are nobody's grant or denial: a twin has another name, which may
+    resolve.
     """
-    findings = [finding for cell in cells for finding in [_judge_cell(cell, cells, settling)] if finding]
+    findings = [finding for cell in cells for finding in [_judge_cell(cell, cells)] if finding]
     failures = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     asked = _asked(cells)
     if not cells:
         return Judgement(Verdict.INCONCLUSIVE, "the table has no cells: nothing was tried")
     if failures:
-        text = sentences((seen.late(settling), _told(cells, failures)))
-        return Judgement(Verdict.FAIL, text, expected=asked, hint=_hint(failures))
+        return Judgement(Verdict.FAIL, _told(cells, failures), expected=asked, hint=_hint(cells, failures))
     if findings:
-        text = sentences((seen.late(settling), _told(cells, findings)))
-        return Judgement(Verdict.INCONCLUSIVE, text, expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, _told(cells, findings), expected=asked)
     return Judgement(Verdict.PASS, f"all {_split(cells)} as expected", expected=asked)
 
 
-def _judge_cell(cell: Cell, cells: Sequence[Cell], settling: Settling) -> _Finding | None:
-    found = _granted(cell, settling) if cell.expect == "granted" else _denied(cell, cells, settling)
+def _judge_cell(cell: Cell, cells: Sequence[Cell]) -> _Finding | None:
+    found = _granted(cell) if cell.expect == "granted" else _denied(cell, cells)
     return _Finding(cell, *found) if found else None
 
 
-def _granted(cell: Cell, settling: Settling) -> tuple[Verdict, str] | None:
+def _granted(cell: Cell) -> tuple[Verdict, str] | None:
     traffic = cell.traffic
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
-    shortfall = sentences((seen.strays(traffic, {cell.server}), seen.failed(traffic), _refused(traffic)))
-    if shortfall:
-        return Verdict.FAIL, f"is granted, but {shortfall}"
+    if seen.excused(None, traffic, seen.strays(traffic, {cell.server}), _refused(traffic)):
+        return Verdict.INCONCLUSIVE, f"is granted, but {seen.unsent(traffic)}"
+    if _shortfall(cell):
+        return Verdict.FAIL, _fell_short(cell)
     if how := seen.disagreement(traffic):
         return Verdict.INCONCLUSIVE, f"client and ledgers disagree: {how}"
-    if not settling.settled:
-        return Verdict.FAIL, "is granted, but the grant was not seen in force in time"
+    if not cell.settling.settled:
+        return Verdict.FAIL, f"is granted, but was not {_in_time(cell)}, and was only later"
     if cell.before is None or not cell.before.sent:
         return Verdict.INCONCLUSIVE, "has no null control: it was not tried without the grant"
     if unsent := seen.unsent(cell.before):
@@ -71,6 +72,42 @@ def _granted(cell: Cell, settling: Settling) -> tuple[Verdict, str] | None:
     return None
 
 
+def _shortfall(cell: Cell) -> str:
+    """What is missing of a grant; empty when every request was served."""
+    traffic = cell.traffic
+    return sentences((seen.strays(traffic, {cell.server}), seen.failed(traffic), _refused(traffic)))
+
+
+def _fell_short(cell: Cell) -> str:
+    if cell.settling.settled:
+        return f"is granted and was {_in_time(cell)}, but then {_shortfall(cell)}"
+    if _unchanged(cell):
+        refusal = listed(_outcomes(cell.traffic))
+        return f"is granted, but was not {_in_time(cell)}: {refusal} before and after"
+    return f"is granted, but was not {_in_time(cell)}: {_shortfall(cell)}"
+
+
+def _in_time(cell: Cell) -> str:
+    took = cell.settling.within_s if cell.settling.took_s is None else cell.settling.took_s
+    return f"{'served' if cell.expect == 'granted' else 'refused'} within {number(took)} s"
+
+
+def _unchanged(cell: Cell) -> bool:
+    """Whether a call gets nowhere, and got nowhere in the same way before it was granted."""
+    before, now = cell.before, cell.traffic
+    if before is None or not before.sent or any(one.served or one.answers for one in (before, now)):
+        return False
+    return set(_outcomes(before)) == set(_outcomes(now))
+
+
+def _outcomes(traffic: Traffic) -> dict[str, int]:
+    """What a client saw of requests that no sample workload served as asked: how often, in words."""
+    statuses = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != seen.OK and n}
+    failures = {what: count for what, count in traffic.failures.items() if count}
+    lost = traffic.sent - traffic.answers - sum(failures.values()) - sum(statuses.values())
+    return {**statuses, **failures, **({"answered by no sample workload": lost} if lost > 0 else {})}
+
+
 def _refused(traffic: Traffic) -> str:
     # A workload that answers on the proxy's behalf with another status did not serve the request.
     others = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != seen.OK}
@@ -79,12 +116,14 @@ def _refused(traffic: Traffic) -> str:
     return f"was answered otherwise than with {seen.OK}: {counted(others)}"
 
 
-def _denied(cell: Cell, cells: Sequence[Cell], settling: Settling) -> tuple[Verdict, str] | None:
+def _denied(cell: Cell, cells: Sequence[Cell]) -> tuple[Verdict, str] | None:
     traffic = cell.traffic
     leaked = {name: seen.arrived(traffic, name) for name in {*traffic.reached, *traffic.answered}}
     if count := sum(leaked.values()):
-        total = several(traffic.sent, "request")
-        return Verdict.FAIL, f"is denied, but {count:,} of {total} got through ({counted(leaked)})"
+        return Verdict.FAIL, (
+            f"is denied, but {count:,} of {several(traffic.sent, 'request')} got through "
+            f"({counted(leaked)}{_told_otherwise(traffic)})"
+        )
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
     if unsent := seen.unsent(traffic):
@@ -93,12 +132,18 @@ def _denied(cell: Cell, cells: Sequence[Cell], settling: Settling) -> tuple[Verd
         return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {cell.server} was not read"
     if not _controlled(cell, cells):
         return Verdict.INCONCLUSIVE, (
-            f"denial without positive control: no call of {traffic.call.client} to {cell.server}, "
-            "nor to its twin, went through"
+            f"denial ({counted(_outcomes(traffic))}) without positive control: no call of "
+            f"{traffic.call.client} to {cell.server}, nor to its twin, went through"
         )
-    if not settling.settled:
-        return Verdict.INCONCLUSIVE, "is denied, but nothing had settled yet"
+    if not cell.settling.settled:
+        return Verdict.INCONCLUSIVE, f"is denied, but was not {_in_time(cell)}, and was only later"
     return None
+
+
+def _told_otherwise(traffic: Traffic) -> str:
+    """What a client was told of requests that got through all the same."""
+    told = _outcomes(traffic)
+    return f"; its client saw {counted(told)}" if told and not traffic.answers else ""
 
 
 def _controlled(cell: Cell, cells: Sequence[Cell]) -> bool:
@@ -144,7 +189,14 @@ def _asked(cells: Sequence[Cell]) -> str:
     return f"granted: {listed(granted)}; denied: {listed(denied)}"
 
 
-def _hint(failures: Sequence[_Finding]) -> str:
-    if all(failure.cell.expect == "denied" for failure in failures):
+def _hint(cells: Sequence[Cell], failures: Sequence[_Finding]) -> str:
+    shut = [failure.cell for failure in failures if failure.cell.expect == "granted"]
+    if not shut:
         return "what got through is in the servers' ledgers: see by which path and port it came"
+    others = [cell for cell in cells if cell.expect == "granted" and cell not in shut]
+    if not others and all(_unchanged(cell) for cell in shut):
+        return (
+            "no grant of these took effect: see in its log whether the mesh took the objects up, "
+            "then whether the call matches the route as the specification reads it"
+        )
     return "see whether the cell's call matches the route as the specification reads it"

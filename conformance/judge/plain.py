@@ -48,11 +48,11 @@ def taken_up_under_calls(change: Settling) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, "no change was seen that needed a rest", expected=asked)
     return Judgement(
         Verdict.FAIL,
-        f"{change.what}: not seen within {number(change.within_s)} s of steady calls, and there at once when "
-        f"the clients had rested for {number(change.rested_s)} s",
+        f"{change.what}: not seen within {number(change.within_s)} s of steady calls, but after the clients "
+        f"had rested for {number(change.rested_s)} s",
         expected=asked,
-        hint="a proxy that looks for changes only when it routes anew, such as after an idle time; all other "
-        "requirements were judged after rests",
+        hint="a proxy that looks for changes only where it is not called for a while; or a mesh that takes "
+        "longer than converge.within_s of its profile. All other requirements were judged after rests",
     )
 
 

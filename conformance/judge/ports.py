@@ -11,6 +11,8 @@ from conformance.judge.statistics import LEAST
 from conformance.judge.words import counted, listed, several
 from conformance.verdict import Judgement, Verdict
 
+_TARGET = "the targetPort of the chosen backend decides, not that of the root or of another backend"
+
 
 @judge
 def lands_on(before: Traffic, sample: Traffic, ports: Mapping[str, int], settling: Settling) -> Judgement:
@@ -22,15 +24,19 @@ def lands_on(before: Traffic, sample: Traffic, ports: Mapping[str, int], settlin
     asked = f"every request is answered by one of {listed(wanted)}, each of which is reached"
     elsewhere = {place: count for place, count in sample.ports.items() if place not in wanted and count}
     missing = [place for place in wanted if not sample.ports.get(place)]
+    astray = (
+        f"answered at other places: {counted(elsewhere)}" if elsewhere else "",
+        seen.strays(sample, set(ports)),
+    )
     return (
-        seen.wrong(
+        seen.excused(before, sample, *astray)
+        or seen.wrong(
             seen.late(settling),
-            f"answered at other places: {counted(elsewhere)}" if elsewhere else "",
-            seen.strays(sample, set(ports)),
+            *astray,
             f"never answered: {listed(missing)}" if missing else "",
             seen.failed(sample),
             expected=asked,
-            hint="the targetPort of the chosen backend decides, not that of the root or of another backend",
+            hint=seen.hint(before, sample, settling, _TARGET),
         )
         or seen.contradictory(sample)
         or seen.unsound(before, sample)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from conformance.evidence import Look, Question, Traffic
-from conformance.judge import conversions, courses, seen
+from conformance.judge import conversions, courses, seen, stops
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, sentences
 from conformance.verdict import Judgement, Reading, Verdict
@@ -17,8 +18,10 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
 
     ``effect`` is a judgement of the same scenario: an effect in force in the same client, without which what
     is seen cannot be told from no mesh. ``bystander`` is one of an unrelated object that was edited after the
-    objects in question, or ``effect`` itself; where it fails they have stopped what they have nothing to do
-    with, which no reading excuses.
+    objects in question, or ``effect`` itself; a question that has one of its own is judged by that. Where
+    that edit is not in force, traffic as without the object shows no more than what was there before: no
+    reading is told of it. Where it fails, the objects have stopped what they have nothing to do with, which
+    no reading excuses: a finding, told once of what several objects share.
     """
     if not effect.passed or not questions:
         why = (
@@ -27,33 +30,89 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
             else "nothing was tried"
         )
         return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}")
-    stopped = ""
-    if bystander.verdict is Verdict.FAIL:
-        stopped = f"what is unrelated no longer takes effect ({bystander.summary})"
     by_question: dict[str, list[Question]] = {}
     for one in questions:
         by_question.setdefault(one.of, []).append(one)
-    found = tuple(_answer(of, trials, stopped) for of, trials in by_question.items())
+    found = _with_stopped(
+        [_answer(of, trials, bystander) for of, trials in by_question.items()], questions, bystander
+    )
+    seen_any = any(one.observed for one in found)
+    told = sentences(f"{one.question}: {_marked(one)}{one.seen}" for one in found)
     return Judgement(
-        Verdict.PASS,
-        sentences(f"{one.question}: {f'({one.letter}), ' if one.letter else ''}{one.seen}" for one in found),
+        Verdict.PASS if seen_any else Verdict.INCONCLUSIVE,
+        told if seen_any else f"not observed: {sentences(f'{one.question}: {one.seen}' for one in found)}",
         hint=sentences(dict.fromkeys(one.finding for one in found if one.finding)),
         readings=found,
     )
 
 
-def _answer(of: str, trials: Sequence[Question], stopped: str) -> Reading:
-    """The reading that all trials of a question fit, or the first such one; none where they fit none."""
-    looks = [_recognised(one) for one in trials]
+def _marked(one: Reading) -> str:
+    if not one.observed:
+        return "not observed: "
+    return f"({one.letter}), " if one.letter else ""
+
+
+def _with_stopped(
+    found: Sequence[Reading], questions: Sequence[Question], bystander: Judgement
+) -> tuple[Reading, ...]:
+    """The readings, with the finding that the objects together stopped what is unrelated.
+
+    Which of them did so is not known, and one of them is enough: it stands at the first reading alone.
+    """
+    shared = [one.of for one in questions if one.bystander is None]
+    if bystander.verdict is not Verdict.FAIL or not shared:
+        return tuple(found)
+    stopped = f"{_STOPPED} ({bystander.summary})"
+    return tuple(
+        replace(one, finding=sentences((one.finding, stopped))) if one.question == shared[0] else one
+        for one in found
+    )
+
+
+_STOPPED = "what is unrelated no longer takes effect"
+
+
+def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Reading:
+    """The reading that all trials of a question fit, or the first such one; none where they fit none.
+
+    A question of which one trial tells nothing is not observed: that one might have told readings apart.
+    """
+    untold = [_untold(one, bystander) for one in trials]
+    looks = [None if why else _recognised(one) for one, why in zip(trials, untold, strict=True)]
     letters = [one for one in _letters(looks[0]) if all(one in _letters(look) for look in looks)]
-    told = [f"{one.name}: {_seen(one)}" for one in trials]
+    told = [
+        f"{one.name}: {_seen(one)}{f', {why}' if why else ''}"
+        for one, why in zip(trials, untold, strict=True)
+    ]
     findings = [look.finding for look in looks if look and look.finding]
+    findings += [stop for one in trials if (stop := stops.finding(one))]
     return Reading(
         of,
         letters[0] if letters else "",
         sentences(told),
-        sentences(dict.fromkeys([*findings, stopped] if stopped else findings)),
+        sentences(dict.fromkeys(findings)),
+        observed=not any(untold),
     )
+
+
+def _untold(one: Question, bystander: Judgement) -> str:
+    """Why a trial tells no reading from another; empty where it does."""
+    if one.unasked:
+        return one.unasked
+    if one.conversion is not None or one.refusal is not None:
+        return ""
+    if one.course is not None:
+        never = courses.outcome(one.course) == "never" and _recognised(one) is None
+        return "so that no edit was seen to its end" if never else ""
+    if one.sample is None or not one.sample.sent:
+        return "so that nothing is known"
+    # Of a name that there is nobody of, not to resolve is what is seen.
+    if (unsent := seen.unsent(one.sample)) and not (one.before and seen.unsent(one.before)):
+        return unsent
+    in_force = bystander.passed if one.bystander is None else one.bystander.settled
+    if in_force or (one.before is not None and not _as_before(one.before, one.sample)):
+        return ""
+    return "which says nothing, as the mesh was not seen to take up a later edit either"
 
 
 def _letters(look: Look | None) -> str:
@@ -71,7 +130,7 @@ def _fits(one: Question, look: Look) -> bool:
         return one.course is not None and look.arrives == courses.outcome(one.course)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
-    if look.refused:
+    if look.refused or _nameless(one):
         return False
     if look.kept is not None and look.kept != _kept(one):
         return False
@@ -105,27 +164,43 @@ def _seen(one: Question) -> str:
         return courses.told(one.course)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
+    if one.unasked:
+        return f"not observed, {one.unasked}"
     if one.sample is None or not one.sample.sent:
         return "nothing was sent"
     stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}
-    return stored[_kept(one)] + _told(one.sample) + _unchanged(one)
+    return stored[_kept(one)] + _told(one.sample, _nameless(one)) + _unchanged(one)
 
 
-def _told(sample: Traffic) -> str:
+def _nameless(one: Question) -> str:
+    """Requests that found no address, which shows no reading.
+
+    Where there was none before either the trial may be about a service that is not there.
+    """
+    if one.sample is None or (one.before is not None and seen.unsent(one.before)):
+        return ""
+    return seen.unsent(one.sample)
+
+
+def _told(sample: Traffic, nameless: str) -> str:
     unanswered = {name: count for name, count in sample.reached.items() if not sample.answered.get(name)}
     return sentences(
         (
             f"answered by {counted(sample.answered)}" if sample.answers else "",
             f"reached {counted(unanswered)}, unanswered" if any(unanswered.values()) else "",
-            seen.failed(sample),
+            nameless or seen.failed(sample),
         )
     )
 
 
 def _unchanged(one: Question) -> str:
     """Says so where the object in question changed nothing."""
-    if one.before is None or one.sample is None:
+    if one.before is None or one.sample is None or not _as_before(one.before, one.sample):
         return ""
-    same = set(one.before.answered) == set(one.sample.answered)
-    lost = (one.before.answers < one.before.sent) == (one.sample.answers < one.sample.sent)
-    return " (as without the object)" if same and lost else ""
+    return " (as without the object)"
+
+
+def _as_before(before: Traffic, sample: Traffic) -> bool:
+    """Whether the same workloads answer, and requests fail where some did before."""
+    lost = (before.answers < before.sent) == (sample.answers < sample.sent)
+    return set(before.answered) == set(sample.answered) and lost

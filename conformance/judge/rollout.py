@@ -43,12 +43,17 @@ def stepped(
     batches = [during] if isinstance(during, Traffic) else list(during)
     if not batches:
         return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=asked)
+    excuses = [seen.excused(None, one, seen.strays(one, _listed(earlier, later))) for one in batches]
+    judged = [one for one, excuse in zip(batches, excuses, strict=True) if not excuse]
     wrong = seen.wrong(
-        *(found for one in batches for found in _disturbed(one, earlier, later, len(batches))),
+        *(found for one in judged for found in _disturbed(one, earlier, later, len(batches))),
         expected=asked,
-        hint="a mesh that removes the old configuration before it has the new one shows it here",
+        hint=_hint(judged),
     )
-    unsound = (seen.ended(one) or seen.contradictory(one) or _too_few(one) for one in batches)
+    unsound = (
+        excuse or seen.ended(one) or seen.contradictory(one) or _too_few(one)
+        for one, excuse in zip(batches, excuses, strict=True)
+    )
     return (
         wrong
         or next(filter(None, unsound), None)
@@ -63,6 +68,12 @@ def _disturbed(
     yield seen.failed(during)
     if not _by_connection(during):
         yield from _beyond(during, earlier, later, batches)
+
+
+def _hint(batches: Sequence[Traffic]) -> str:
+    if any(seen.failed(one) for one in batches):
+        return "see whether the old configuration goes before the new one is there"
+    return "see which backend got more or less than either step gives it, and when"
 
 
 def _too_few(during: Traffic) -> Judgement | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence, Set
 
 from conformance.evidence import Settling, Traffic
-from conformance.judge import seen
+from conformance.judge import seen, strangers
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST, draws_to_see_all, leak_bound
 from conformance.judge.words import counted, listed, percent, sentences, several
 from conformance.verdict import Judgement, Verdict
 
 _LEAK = "a leak of 5 points"
-_NOT_TAKEN_UP = "the mesh did not take the change up, or takes longer than its profile allows"
+_ASTRAY = "see which workload's ledger holds the others"
 
 
 @judge
@@ -22,13 +22,15 @@ def nothing_reaches(before: Traffic, sample: Traffic, backend: str, settling: Se
     A claim of effect: ``before`` must have reached the backend.
     """
     asked = f"no request reaches {backend}, and every request is answered"
+    leaked = seen.leaked(sample, backend)
     return (
-        seen.wrong(
-            seen.leaked(sample, backend),
+        seen.excused(before, sample, leaked)
+        or seen.wrong(
+            leaked,
             seen.late(settling),
             seen.failed(sample),
             expected=asked,
-            hint="a weight of 0 read as 'not set', or a proxy that kept its old configuration",
+            hint=seen.hint(before, sample, settling, f"see what {backend} got: its ledger holds it"),
         )
         or seen.contradictory(sample)
         or seen.unsound(before, sample)
@@ -62,14 +64,15 @@ def everything_reaches(
     """
     where = server if port is None else f"{server}:{port}"
     asked = f"every request is answered by {where}, and nothing else is reached"
+    astray = seen.strays(sample, {server}), _wrong_ports(sample, server, port)
     return (
-        seen.wrong(
+        seen.excused(before, sample, *astray)
+        or seen.wrong(
             seen.late(settling),
-            seen.strays(sample, {server}),
-            _wrong_ports(sample, server, port),
+            *astray,
             seen.failed(sample),
             expected=asked,
-            hint=_NOT_TAKEN_UP if not settling.settled else "see which workload's ledger holds the others",
+            hint=seen.hint(before, sample, settling, _ASTRAY),
         )
         or seen.contradictory(sample)
         or seen.unsound(before, sample)
@@ -115,14 +118,17 @@ def restored(
     missing = sorted(name for name in servers if not seen.arrived(after, name))
     gone = f"not reached again: {listed(missing)} (answers: {counted(after.answered)})" if missing else ""
     few = _few_draws(after, len(servers)) if missing else None
+    astray = seen.strays(after, servers)
+    outlived = "look for routes that outlived the object they were made for"
     return (
-        seen.wrong(
+        seen.excused(during, after, astray)
+        or seen.wrong(
             seen.late(settling),
             "" if few else gone,
-            seen.strays(after, servers),
+            astray,
             seen.failed(after),
             expected=asked,
-            hint="look for routes that outlived the object they were made for",
+            hint=seen.hint(during, after, settling, outlived if gone else _ASTRAY),
         )
         or few
         or seen.contradictory(after)
@@ -192,11 +198,15 @@ def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: st
 def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None:
     if not batch.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=asked)
+    astray = seen.strays(batch, {server})
     return (
-        seen.wrong(
-            *(f"{batch.call}: {what}" for what in (seen.strays(batch, {server}), seen.failed(batch)) if what),
+        seen.excused(None, batch, astray)
+        or seen.wrong(
+            *(f"{batch.call}: {what}" for what in (astray, seen.failed(batch)) if what),
             expected=asked,
-            hint="only traffic addressed to the root service is divided",
+            hint="only traffic addressed to the root service is divided"
+            if astray
+            else strangers.look_at(batch),
         )
         or seen.ended(batch)
         or seen.contradictory(batch)
@@ -210,7 +220,8 @@ def unharmed(sample: Traffic) -> Judgement:
     if not sample.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=asked)
     return (
-        seen.wrong(
+        seen.excused(None, sample)
+        or seen.wrong(
             seen.failed(sample), expected=asked, hint="see at which moment of the change requests failed"
         )
         or seen.ended(sample)

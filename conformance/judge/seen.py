@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from conformance.evidence import Settling, Traffic
+from conformance.judge import strangers
 from conformance.judge.words import counted, number, sentences, several
 from conformance.verdict import Judgement, Verdict
 
-OK = "200"
+OK = strangers.OK
 """The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""
 
 
@@ -27,12 +28,13 @@ def failed(traffic: Traffic) -> str:
     if lost <= 0:
         return ""
     foreign = lost - sum(traffic.failures.values())
-    other = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != OK}
+    other = strangers.others(traffic)
     causes = dict(traffic.failures)
     if foreign > 0:
         causes["answered by no sample workload"] = foreign
-    statuses = f"; {counted(other)}" if foreign > 0 and other else ""
-    return f"{lost:,} of {several(traffic.sent, 'request')} failed ({counted(causes)}{statuses})"
+    statuses = counted(other) if foreign > 0 and other else ""
+    why = sentences((counted(causes), statuses, strangers.quoted(traffic)))
+    return f"{lost:,} of {several(traffic.sent, 'request')} failed ({why})"
 
 
 def unsent(traffic: Traffic) -> str:
@@ -42,7 +44,8 @@ def unsent(traffic: Traffic) -> str:
     """
     if not (count := traffic.failures.get("dns", 0)):
         return ""
-    why = f"the name {traffic.call.host} did not resolve (environment)"
+    said = sentences((strangers.resolver(traffic), "environment or profile: hosts.service, cluster_domain"))
+    why = f"the name {traffic.call.host} did not resolve ({said})"
     return f"{count:,} of {several(traffic.sent, 'request')} never left the client: {why}"
 
 
@@ -139,6 +142,44 @@ def ended(traffic: Traffic) -> Judgement | None:
     )
 
 
+def excused(before: Traffic | None, sample: Traffic, *violations: str) -> Judgement | None:
+    """Inconclusive where requests failed and the change is no cause of it that can be seen.
+
+    Either their client found no address for the name, or nobody was answered before the change either: then
+    the client is kept out, or the service does not work, whatever the change does. ``violations`` are what
+    was seen of the sample besides; where there is one it stands, whatever else there was.
+    """
+    lost = sample.sent - sample.answers
+    if lost <= 0 or any(violations):
+        return None
+    nameless = sample.failures.get("dns", 0)
+    if nameless >= lost:
+        return Judgement(Verdict.INCONCLUSIVE, unsent(sample), hint=strangers.look_at(sample))
+    if before is None or not before.sent or before.answers or before.served:
+        return None
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"nobody was answered before the change either: {unsent(before) or failed(before)}; "
+        f"under it {failed(sample)}; what it does cannot be judged",
+        hint=strangers.look_at(before),
+    )
+
+
+def hint(before: Traffic | None, sample: Traffic, settling: Settling, astray: str) -> str:
+    """Where to look first, by what was seen; ``astray`` where nothing failed and the change is in force."""
+    if failed(sample):
+        return strangers.look_at(sample)
+    if settling.settled:
+        return astray
+    if before is not None and _answering(before) == _answering(sample):
+        return "the mesh did not take the change up, or takes longer than its profile allows"
+    return "the mesh takes longer than its profile allows (converge.within_s)"
+
+
+def _answering(traffic: Traffic) -> set[str]:
+    return {name for name, count in traffic.answered.items() if count}
+
+
 def unsound(before: Traffic, sample: Traffic) -> Judgement | None:
     """Inconclusive when nothing was sent, or the null control shows nothing to compare with."""
     if not sample.sent:
@@ -148,8 +189,8 @@ def unsound(before: Traffic, sample: Traffic) -> Judgement | None:
     if not before.answers and not before.served:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"before the change {failed(before)}: there is nothing to tell the effect from",
-            hint="the workloads were not ready, or the client could not reach them at all",
+            f"before the change {unsent(before) or failed(before)}: there is nothing to tell the effect from",
+            hint=strangers.look_at(before),
         )
     return None
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from conformance.catalogue import Level, Requirement
 from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.judge.words import listed
 from conformance.report.document import (
     OUTCOMES,
     ApiReadEvidence,
@@ -29,6 +30,7 @@ from conformance.report.document import (
     Timing,
     TrafficEvidence,
 )
+from conformance.report.readings import seen_readings, unseen
 from conformance.verdict import Basis, Judgement, Verdict, merge
 
 Otherwise = Literal["not claimed", "untested", "not selected", "not reached"]
@@ -77,15 +79,15 @@ def build(
 
 
 def _unacceptable(records: Iterable[RequirementRecord]) -> Iterator[Finding]:
-    """What no reading of the specification excuses. A finding: it does not fail an ambiguous requirement."""
-    said = dict.fromkeys(
-        f"{record.id}: {reading.finding}"
-        for record in records
-        for test in record.tests
-        for reading in test.readings
-        if reading.finding
-    )
-    return (Finding(severity="warning", text=text) for text in said)
+    """What no reading of the specification excuses. A finding: it does not fail an ambiguous requirement.
+
+    What is the same of several requirements, as where a mesh has stopped, is told once.
+    """
+    said: dict[str, dict[str, None]] = {}
+    for record in records:
+        for reading in (one for test in record.tests for one in test.readings if one.finding):
+            said.setdefault(reading.finding, {})[record.id] = None
+    return (Finding(severity="warning", text=f"{listed(ids)}: {text}") for text, ids in said.items())
 
 
 def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Headline:
@@ -134,15 +136,18 @@ def requirement_record(
 ) -> RequirementRecord:
     """A catalogue entry with what its tests found; ``otherwise`` is its status when none of them ran.
 
-    An ambiguous requirement is observed, never judged. A verdict is the merge over all tests. Where some of
-    the requirement's tests did not run (``missing`` names them), those that did can condemn but not acquit:
-    the status is then ``otherwise``.
+    An ambiguous requirement is observed, never judged, and *not observed* where none of its readings could be
+    seen; where only some of its questions were, the note names the others. A verdict is the merge over all
+    tests. Where some of the requirement's tests did not run (``missing`` names them), those that did can
+    condemn but not acquit: the status is then ``otherwise``.
     """
     ran, left_out = tuple(tests), tuple(missing)
     status, verdict = merged(entry.level, ran) if ran else (otherwise, None)
     if ran and left_out and verdict is Verdict.PASS:
         status, verdict = otherwise, None
         note = note or f"{len(left_out)} of its {len(ran) + len(left_out)} tests did not run"
+    if status == "observed" and not note and (others := unseen(entry.readings, ran)):
+        note = f"{len(others)} of its {len(entry.readings)} questions not observed: {'; '.join(others)}"
     return RequirementRecord(
         **entry.model_dump(include={"id", "api", "level", "versions", "statement", "source", "readings"}),
         status=status,
@@ -162,7 +167,9 @@ def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict |
     verdict = merge(test.verdict for test in applicable or tests)
     if verdict is Verdict.NOT_CLAIMED:
         return "not claimed", None
-    return ("observed", None) if level == "ambiguous" else ("judged", verdict)
+    if level != "ambiguous":
+        return "judged", verdict
+    return ("observed" if any(seen_readings(test) for test in applicable) else "not observed"), None
 
 
 def conclusion(

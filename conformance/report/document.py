@@ -15,12 +15,16 @@ from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settl
 from conformance.report.plain import plain, text
 from conformance.verdict import Reading, Share, Verdict
 
-Status = Literal["judged", "observed", "not claimed", "untested", "not selected", "not reached"]
-Outcome = Literal[
-    "pass", "fail", "inconclusive", "observed", "not claimed", "untested", "not selected", "not reached"
+Status = Literal[
+    "judged", "observed", "not observed", "not claimed", "untested", "not selected", "not reached"
 ]
+Outcome = Literal[
+    "pass", "fail", "inconclusive",
+    "observed", "not observed", "not claimed", "untested", "not selected", "not reached",
+]  # fmt: skip
 OUTCOMES: tuple[Outcome, ...] = (
-    "pass", "fail", "inconclusive", "observed", "not claimed", "untested", "not selected", "not reached",
+    "pass", "fail", "inconclusive",
+    "observed", "not observed", "not claimed", "untested", "not selected", "not reached",
 )  # fmt: skip
 EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2}
 
@@ -105,8 +109,9 @@ class RequirementRecord(Model):
     """One entry of the catalogue with what became of it in this run.
 
     ``status`` says how far it came: *judged* (only then is there a verdict), *observed* (an ambiguous
-    requirement whose reading stands in its tests' summaries), *not claimed* by the profile, *untested* (the
-    suite has no test of it), *not selected* by the user, *not reached* before the run ended.
+    requirement whose reading stands in its tests' summaries), *not observed* (one of which no reading could
+    be seen), *not claimed* by the profile, *untested* (the suite has no test of it), *not selected* by the
+    user, *not reached* before the run ended.
     ``readings`` are the catalogue's, by question and letter; those that were seen stand in the tests.
     ``note`` gives the reason for a requirement that was not judged. ``faults`` names the faults of the
     reference mesh that it is shown to catch.
@@ -129,7 +134,7 @@ class RequirementRecord(Model):
     def _is_possible(self) -> RequirementRecord:
         if (self.status == "judged") != (self.verdict is not None):
             raise ValueError(f"{self.id}: {self.status} with verdict {self.verdict}")
-        if self.status in {"judged", "observed"} and not self.tests:
+        if self.status in {"judged", "observed", "not observed"} and not self.tests:
             raise ValueError(f"{self.id}: {self.status} without a test")
         if self.status == "untested" and self.tests:
             raise ValueError(f"{self.id}: {self.status}, but {self.tests[0].nodeid} ran")
@@ -236,7 +241,7 @@ class Report(Model):
     ``schema_version`` is raised when a reader of the previous version would misread a document.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     suite_version: Text
     run: Run
     mesh: Mesh

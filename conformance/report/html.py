@@ -76,6 +76,7 @@ def _environment() -> Environment:
             "plot": figures.plot,
             "readings": readings.rows,
             "readings_of": readings.readings_of,
+            "seen_readings": readings.seen_readings,
             "tally": figures.tally,
             "slices": figures.slices,
             "moment": _moment,

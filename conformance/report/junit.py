@@ -21,6 +21,7 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 UNJUDGED = {
     "observed": "an ambiguous requirement: observed, not judged",
+    "not observed": "an ambiguous requirement of which no reading could be seen",
     "not claimed": "the mesh's profile does not claim it",
     "untested": "this suite has no test of it",
     "not selected": "not selected for this run",

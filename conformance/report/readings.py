@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
-from conformance.report.document import RequirementRecord
+from conformance.report.document import Conclusion, RequirementRecord
 from conformance.verdict import Reading, Verdict
 
 NONE = "none of the readings"
+UNSEEN = "not observed"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One question of an ambiguous requirement: the reading seen, in words, and the others.
 
-    ``letter`` is empty where none was seen, ``versions`` where all versions agree.
+    ``letter`` is empty where none was seen, ``versions`` where all versions agree; ``observed`` is false
+    where nothing could be told.
     """
 
     requirement: str
@@ -26,6 +28,18 @@ class Row:
     seen: str
     finding: str
     versions: str = ""
+    observed: bool = True
+
+
+def seen_readings(test: Conclusion) -> list[Reading]:
+    """What a test saw of the questions that it asks; nothing of those that it could not observe."""
+    return [one for one in test.readings if one.observed]
+
+
+def unseen(questions: Iterable[str], tests: Iterable[Conclusion]) -> list[str]:
+    """The questions of which no test saw a reading."""
+    seen = {one.question for test in tests for one in seen_readings(test)}
+    return [one for one in questions if one not in seen]
 
 
 def rows(records: Iterator[RequirementRecord] | tuple[RequirementRecord, ...]) -> list[Row]:
@@ -35,36 +49,39 @@ def rows(records: Iterator[RequirementRecord] | tuple[RequirementRecord, ...]) -
 
 def readings_of(record: RequirementRecord) -> list[Row]:
     """The rows of one requirement; one for all versions in which the same was seen."""
-    found: dict[tuple[str, str, str, str], Row] = {}
-    spoken: dict[tuple[str, str, str, str], list[str]] = {}
+    found: dict[_Key, Row] = {}
+    spoken: dict[_Key, list[str]] = {}
     for test in record.tests:
         versions = ", ".join(f"{group} {version}" for group, version in test.versions.items())
-        unseen = test.verdict is Verdict.INCONCLUSIVE and not test.readings
-        for one in _unobserved(record, test.summary) if unseen else test.readings:
-            options = record.readings.get(one.question, {})
+        nothing = test.verdict is Verdict.INCONCLUSIVE and not test.readings
+        for one in _unobserved(record, test.summary) if nothing else test.readings:
             key = (one.question, one.letter, one.finding, "" if one.letter else one.seen)
             spoken.setdefault(key, []).append(versions)
-            answer = f"({one.letter}) {options[one.letter]}" if one.letter in options else NONE
-            answer = "not observed" if unseen else answer
-            others = tuple(f"({key}) {text}" for key, text in options.items() if key != one.letter)
-            found.setdefault(
-                key, Row(record.id, one.question, one.letter, answer, others, one.seen, one.finding)
-            )
+            found.setdefault(key, _row(record, one))
     several = {key[0] for key in found if sum(1 for other in found if other[0] == key[0]) > 1}
     return [
-        Row(
-            row.requirement,
-            row.question,
-            row.letter,
-            row.answer,
-            row.others,
-            row.seen,
-            row.finding,
-            "; ".join(dict.fromkeys(spoken[key])) if key[0] in several else "",
-        )
+        replace(row, versions="; ".join(dict.fromkeys(spoken[key])) if key[0] in several else "")
         for key, row in found.items()
     ]
 
 
+_Key = tuple[str, str, str, str]
+
+
+def _row(record: RequirementRecord, one: Reading) -> Row:
+    options = record.readings.get(one.question, {})
+    answer = f"({one.letter}) {options[one.letter]}" if one.letter in options else NONE
+    return Row(
+        record.id,
+        one.question,
+        one.letter,
+        answer if one.observed else UNSEEN,
+        tuple(f"({letter}) {text}" for letter, text in options.items() if letter != one.letter),
+        one.seen,
+        one.finding,
+        observed=one.observed,
+    )
+
+
 def _unobserved(record: RequirementRecord, why: str) -> list[Reading]:
-    return [Reading(question, "", why) for question in record.readings]
+    return [Reading(question, "", why, observed=False) for question in record.readings]

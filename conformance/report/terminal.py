@@ -8,6 +8,7 @@ from pathlib import Path
 from conformance.printable import printable
 from conformance.report.document import OUTCOMES, Outcome, Report
 from conformance.report.figures import SYMBOLS, seconds, slices
+from conformance.report.readings import unseen
 from conformance.report.store import HTML
 
 MOST = 20
@@ -22,6 +23,8 @@ def closing(report: Report, directory: Path | None = None) -> list[str]:
         f" ({report.mesh.profile} on Kubernetes {printable(report.cluster.kubernetes)})",
         *_problems(report, "fail"),
         *_problems(report, "inconclusive"),
+        *_problems(report, "not observed"),
+        *_partly(report),
         *_findings(report),
         "requirements: " + ", ".join(f"{report.counts[o]} {o}" for o in OUTCOMES if report.counts.get(o)),
         "time: " + _times(report),
@@ -39,7 +42,11 @@ def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
     for record in records[:MOST]:
         level = "" if record.level == "core" else f" ({record.level})"
         yield f"  {SYMBOLS[outcome]} {record.id}{level}"
-        tests = [(test.summary, test.hint) for test in record.tests if test.verdict is record.verdict]
+        tests = [
+            (test.summary, test.hint)
+            for test in record.tests
+            if record.verdict is None or test.verdict is record.verdict
+        ]
         for summary, hint in dict.fromkeys(tests):
             # What stops many, such as a pod that is not ready, is told once.
             told = first.setdefault((summary, hint), record.id)
@@ -48,6 +55,13 @@ def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
                 yield f"      look at: {printable(hint)}"
     if len(records) > MOST:
         yield f"  {SYMBOLS[outcome]} and {len(records) - MOST} more"
+
+
+def _partly(report: Report) -> Iterator[str]:
+    """What is observed, but not of all the questions that it asks."""
+    for record in report.requirements:
+        if record.outcome == "observed" and (questions := unseen(record.readings, record.tests)):
+            yield f"  {SYMBOLS['observed']} {record.id}: not observed of it: {'; '.join(questions)}"
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
 
-Each names the set of requirements that it truly breaks. A fault spoils the world before the compiler sees
-it, a configuration after it, an object that is converted between versions, or an answer of the metrics API;
-some change an object of the cluster, or add some to it, instead or as well.
+Each names the requirements that it is about, and those that it drags along. A fault spoils the world before
+the compiler sees it, a configuration after it, an object that is converted between versions, or an answer of
+the metrics API; some change an object of the cluster, or add some to it, instead or as well.
 The mesh itself has no branch for any of them.
 """
 
@@ -28,11 +28,15 @@ class Change:
 class Fault:
     """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
 
+    ``breaks`` are the requirements whose own statement is violated: where a reader would file the defect.
+    ``drags`` are those that fail as well only because their scenarios stand on what it breaks. ``stops``: it
+    stops a mesh, or one of its APIs, altogether, so that whatever stands on that cannot be seen.
     ``shows`` names readings of ambiguous requirements that must be seen under it, unlike without it, as
     "question: letter"; "question: unacceptable" where it brings about what no reading excuses, "question:
     none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
     ``adds`` are objects that the cluster has under it, and not without it; ``without`` are groups (short
     names) of which it has no definitions under it, and which the mesh is not said to implement then.
+    ``patient``: changes come late under it, so that nothing is given up as not coming any more.
     """
 
     id: str
@@ -45,11 +49,19 @@ class Fault:
     origins: tuple[str, ...] = ()
     versions: str = "newest"
     shows: Mapping[str, str] = field(default_factory=dict)
+    patient: bool = False
+    drags: frozenset[str] = frozenset()
+    stops: bool = False
+
+    @property
+    def fails(self) -> frozenset[str]:
+        """The requirements that fail under it: those that it breaks, and those that it drags along."""
+        return self.breaks | self.drags
 
     @property
     def concerns(self) -> frozenset[str]:
-        """The requirements that it breaks or whose reading it changes."""
-        return self.breaks.union(self.shows)
+        """The requirements that fail under it or whose reading it changes."""
+        return self.fails.union(self.shows)
 
     def __reduce__(self) -> tuple[Callable[[str], Fault], tuple[str]]:
         # Its functions cannot be sent to another process, which has them anyway.
@@ -73,6 +85,7 @@ def _all() -> dict[str, Fault]:
         routes,
         shapes,
         splits,
+        stops,
         together,
         versions,
     )
@@ -95,6 +108,7 @@ def _all() -> dict[str, Fault]:
         metrics,
         cluster,
         shapes,
+        stops,
         versions,
     )
     for module in modules:

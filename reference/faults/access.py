@@ -224,38 +224,32 @@ FAULTS = (
     Fault(
         "access-grants-the-whole-namespace",
         "A grant to one account holds for all accounts of its namespace.",
-        frozenset(
-            {
-                "access-only-listed-sources",
-                "access-identity-not-labels",
-                "access-additive-union",
-                "access-delete-and-narrow-revoke",
-                "access-enforced-at-server",
-            }
-        ),
+        frozenset({"access-identity-not-labels", "access-only-listed-sources"}),
         lambda: SpoiltConfiguration(_rules(_principals(_whole_namespace))),
+        drags=frozenset(
+            {"access-additive-union", "access-delete-and-narrow-revoke", "access-enforced-at-server"}
+        ),
     ),
     Fault(
         "access-routes-ignored",
         "Only sources are looked at, not routes.",
-        frozenset(
+        frozenset({"access-deny-unlisted-route", "access-match-subset"}),
+        lambda: SpoiltConfiguration(_rules(_any_route)),
+        origins=("routes-granted-to-others-usable",),
+        drags=frozenset(
             {
-                "access-deny-unlisted-route",
-                "access-match-subset",
                 "access-additive-union",
-                "http-path-is-regex",
-                "http-path-regex-anchored-at-start",
-                "http-method-specific",
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
                 "http-header-filter",
                 "http-header-name-case-insensitive",
                 "http-headers-and",
                 "http-matches-or",
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
+                "http-method-specific",
+                "http-path-is-regex",
+                "http-path-regex-anchored-at-start",
             }
         ),
-        lambda: SpoiltConfiguration(_rules(_any_route)),
-        origins=("routes-granted-to-others-usable",),
     ),
     Fault(
         "access-match-names-ignored",
@@ -266,33 +260,18 @@ FAULTS = (
     Fault(
         "access-first-match-only",
         "A rule without match names grants the first match of its group only.",
-        frozenset(
-            {
-                "access-matches-omitted-means-all",
-                "http-path-regex-anchored-at-start",
-                "http-method-specific",
-                "http-method-wildcard",
-                "http-header-name-case-insensitive",
-                "http-headers-and",
-                "http-matches-or",
-                "http-both-protocol-versions",
-            }
-        ),
+        frozenset({"access-matches-omitted-means-all"}),
         lambda: SpoiltWorld(_first_match_only),
     ),
     Fault(
         "access-newest-target-wins",
         "Of several targets for one destination only the newest counts.",
-        frozenset(
-            {
-                "access-additive-union",
-                "access-default-deny",
-                "access-delete-and-narrow-revoke",
-                "http-both-protocol-versions",
-            }
-        ),
+        frozenset({"access-additive-union"}),
         lambda: SpoiltWorld(_newest_target_only),
         origins=("overlapping-targets-first-match-wins",),
+        drags=frozenset(
+            {"access-default-deny", "access-delete-and-narrow-revoke", "http-both-protocol-versions"}
+        ),
     ),
     Fault(
         "access-identity-by-labels",

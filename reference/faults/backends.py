@@ -210,7 +210,9 @@ FAULTS = (
     Fault(
         "split-only-what-the-root-selects",
         "Of a backend's pods only those count that the root selects as well.",
-        frozenset(
+        frozenset({"split-single-backend"}),
+        lambda: SpoiltWorld(_only_what_the_root_selects),
+        drags=frozenset(
             {
                 "common-version-compat-matrix",
                 "split-by-service-not-pod-count",
@@ -221,17 +223,18 @@ FAULTS = (
                 "split-matches-whole-group",
                 "split-not-hierarchical",
                 "split-port-mismatch-excluded",
-                "split-single-backend",
                 "split-targetport-per-backend",
                 "split-unmeshed-client",
             }
         ),
-        lambda: SpoiltWorld(_only_what_the_root_selects),
     ),
     Fault(
         "split-root-is-one-more-backend",
         "The pods that the root selects get a share of their own.",
-        frozenset(
+        frozenset({"split-root-endpoints-not-implicit"}),
+        lambda: SpoiltWorld(_root_as_one_more_backend),
+        origins=("root-with-selector-corrupts-split",),
+        drags=frozenset(
             {
                 "common-version-compat-matrix",
                 "split-backend-service-types",
@@ -249,7 +252,6 @@ FAULTS = (
                 "split-overlapping-selectors",
                 "split-per-client-ratio",
                 "split-port-mismatch-excluded",
-                "split-root-endpoints-not-implicit",
                 "split-root-targetport-irrelevant",
                 "split-single-backend",
                 "split-unmeshed-client",
@@ -258,8 +260,6 @@ FAULTS = (
                 "split-zero-weight-gets-nothing",
             }
         ),
-        lambda: SpoiltWorld(_root_as_one_more_backend),
-        origins=("root-with-selector-corrupts-split",),
     ),
     Fault(
         "split-weight-for-each-pod",

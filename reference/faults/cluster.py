@@ -71,6 +71,10 @@ def _weight_as_any_number(schema: Document) -> None:
     _backend(schema)["weight"] = {"type": "number"}
 
 
+ANY_NUMBER = schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4")
+"""Weights may be fractions, or negative."""
+
+
 def _match(schema: Document) -> Document:
     # Before v1alpha3 the matches stand at top level.
     body = schema["properties"].get("spec", schema)
@@ -127,15 +131,10 @@ FAULTS = (
     Fault(
         "crd-prunes-matches",
         "The schema of TrafficSplit does not know spec.matches, so the API server drops it.",
-        frozenset(
-            {
-                _CRUD,
-                "split-schema-v1alpha3-v1alpha4",
-                "split-reject-schema-violations",
-            }
-        ),
+        frozenset({_CRUD, "split-schema-v1alpha3-v1alpha4"}),
         change=schemas(_SPLITS, _without_matches),
         origins=("split-matches-silently-dropped",),
+        drags=frozenset({"split-reject-schema-violations"}),
     ),
     Fault(
         "crd-split-without-schema",
@@ -154,15 +153,16 @@ FAULTS = (
         "crd-weight-takes-any-number",
         "The schema takes any number for a weight.",
         frozenset(),
-        change=schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4"),
+        change=ANY_NUMBER,
         shows={"split-weight-fraction-or-negative": "weight of a half: c"},
     ),
     Fault(
         "crd-v1alpha2-wants-quantities",
         "TrafficSplit v1alpha2 is v1alpha1 under another name: it wants weights as text.",
-        frozenset({"split-schema-v1alpha2", _CRUD}),
+        frozenset({"split-schema-v1alpha2"}),
         change=schemas(_SPLITS, _weight_as_text, "v1alpha2"),
         versions="split=v1alpha2",
+        drags=frozenset({_CRUD}),
     ),
     Fault(
         "crd-without-service-column",
@@ -173,20 +173,19 @@ FAULTS = (
     Fault(
         "crd-prunes-headers",
         "The schema of HTTPRouteGroup does not know headers, so the API server drops them.",
-        frozenset(
+        frozenset({_CRUD, "http-schema-by-version"}),
+        change=schemas(GROUPS, _without_headers),
+        origins=("header-filter-shape-mismatch",),
+        drags=frozenset(
             {
-                _CRUD,
                 "common-version-compat-matrix",
-                "http-schema-by-version",
+                "http-both-protocol-versions",
+                "http-grpc-through-routes",
                 "http-header-filter",
                 "http-header-name-case-insensitive",
                 "http-headers-and",
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
             }
         ),
-        change=schemas(GROUPS, _without_headers),
-        origins=("header-filter-shape-mismatch",),
     ),
     Fault(
         "crd-headers-as-list",
@@ -204,8 +203,9 @@ FAULTS = (
     Fault(
         "crd-tcproute-prunes-ports",
         "The schema of TCPRoute does not know ports, so the API server drops them.",
-        frozenset({_CRUD, "tcp-schema-by-version", "l4-reject-bad-ports"}),
+        frozenset({_CRUD, "tcp-schema-by-version"}),
         change=schemas(_TCP, _without_ports, "v1alpha4"),
+        drags=frozenset({"l4-reject-bad-ports"}),
     ),
     Fault(
         "tcp-ports-of-sixteen-bits",
@@ -217,8 +217,9 @@ FAULTS = (
     Fault(
         "crd-udproute-prunes-ports",
         "The schema of UDPRoute does not know ports, so the API server drops them.",
-        frozenset({_CRUD, "udp-schema-v1alpha4", "l4-reject-bad-ports"}),
+        frozenset({_CRUD, "udp-schema-v1alpha4"}),
         change=schemas(_UDP, _without_ports),
+        drags=frozenset({"l4-reject-bad-ports"}),
     ),
     Fault(
         "crd-ports-by-name",

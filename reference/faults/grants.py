@@ -9,7 +9,7 @@ from typing import Any
 
 from reference.compiler.configuration import Configuration
 from reference.compiler.datagrams import datagrams_of
-from reference.compiler.mesh import mesh_of
+from reference.compiler.mesh import mesh_of, selects
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld
 from reference.world import Object, Workload, World, account_of, name_of, namespace_of
@@ -32,7 +32,8 @@ def _headers_apart(group: dict[str, Any]) -> None:
     for match in group["spec"].get("matches") or ():
         if match.get("headers") and match.get("pathRegex"):
             matches.append({key: value for key, value in match.items() if key != "headers"})
-            matches.append({"name": f"{match['name']}-headers", "headers": match["headers"]})
+            # Of the same name, so that a rule that names the match names both.
+            matches.append({"name": match["name"], "headers": match["headers"]})
         else:
             matches.append(match)
     group["spec"]["matches"] = matches
@@ -193,41 +194,76 @@ def _granted_by_port(world: World) -> World:
     return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
 
 
+def _numbers_exposed(world: World) -> dict[tuple[str, str], set[int]]:
+    """The numbers that services give as target ports, by the account of the pods that they select."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for pod in world.of("pods"):
+        numbers = found.setdefault((namespace_of(pod), account_of(pod)), set())
+        for service in world.of("services"):
+            selector = service["spec"].get("selector")
+            if selector and namespace_of(service) == namespace_of(pod) and selects(selector, pod):
+                numbers |= {
+                    port.get("targetPort", port["port"])
+                    for port in service["spec"].get("ports") or ()
+                    if isinstance(port.get("targetPort", port["port"]), int)
+                }
+    return found
+
+
+def _numeric_ports_only(world: World) -> World:
+    """A target with a port that no service of its destination gives as a number is dropped."""
+    exposed = _numbers_exposed(world)
+    routes = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of("tcproutes")}
+    kept = []
+    for target in world.of("traffictargets"):
+        spec, namespace = target["spec"], namespace_of(target)
+        destination = spec["destination"]
+        ports = {
+            port
+            for rule in spec.get("rules") or ()
+            if rule["kind"] == "TCPRoute"
+            for port in routes.get((namespace, rule["name"]), ())
+        } | ({destination["port"]} if destination.get("port") else set())
+        account = (destination.get("namespace") or namespace, destination["name"])
+        if ports <= exposed.get(account, set()):
+            kept.append(target)
+    return world.replacing("traffictargets", kept)
+
+
 FAULTS = (
     Fault(
         "headers-only-match-lost",
         "A match of headers alone is lost, for lack of a path.",
-        frozenset(
+        frozenset({"http-omitted-path-and-methods"}),
+        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
+        origins=("headers-only-match-rejected",),
+        drags=frozenset(
             {
-                "http-omitted-path-and-methods",
+                "common-crds-are-namespaced",
+                "common-dynamic-reconfiguration",
+                "interact-split-matches-with-target-routes",
                 "split-matches-group-update",
                 "split-matches-multiple-groups",
                 "split-matches-select-traffic",
                 "split-matches-whole-group",
-                "common-crds-are-namespaced",
-                "common-dynamic-reconfiguration",
-                "interact-shared-group",
-                "interact-split-matches-with-target-routes",
             }
         ),
-        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
-        origins=("headers-only-match-rejected",),
     ),
     Fault(
         "header-filters-by-themselves",
         "The header filters of a match suffice, whatever the path and the method.",
-        frozenset(
+        frozenset({"http-path-method-header-conjunction"}),
+        lambda: SpoiltObjects("httproutegroups", _headers_apart),
+        drags=frozenset(
             {
-                "http-path-method-header-conjunction",
+                "common-version-compat-matrix",
+                "http-both-protocol-versions",
                 "http-header-filter",
                 "http-header-name-case-insensitive",
                 "http-headers-and",
-                "http-both-protocol-versions",
                 "http-schema-by-version",
-                "common-version-compat-matrix",
             }
         ),
-        lambda: SpoiltObjects("httproutegroups", _headers_apart),
     ),
     Fault(
         "wildcard-alternative-lost",
@@ -274,10 +310,18 @@ FAULTS = (
         lambda: SpoiltWorld(_listed_ports_only),
     ),
     Fault(
+        "ports-compared-with-numbers",
+        "The port of a grant is compared with numbers alone: where target ports are named it is dropped.",
+        frozenset({"common-named-target-ports"}),
+        lambda: SpoiltWorld(_numeric_ports_only),
+        origins=("destination-port-compared-with-numeric-target-port",),
+    ),
+    Fault(
         "udp-let-through",
         "Only TCP is intercepted: UDP goes through, whatever targets say.",
-        frozenset({"access-udproute-ports", "http-group-inert-alone", "l4-empty-ports-match-all"}),
+        frozenset({"access-udproute-ports"}),
         lambda: SpoiltConfiguration(_udp_let_through),
+        drags=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
     ),
     Fault(
         "udp-opened-by-tcp-routes",

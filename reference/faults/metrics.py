@@ -197,8 +197,10 @@ FAULTS = (
     Fault(
         "metrics-apiservice-points-nowhere",
         "The APIService names a service that does not exist.",
-        _ALL_OF_CHAIN | {"metrics-apiservice", "metrics-rbac", "interact-canary-rollout"},
+        frozenset({"metrics-apiservice"}),
         change=Change("/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.metrics.smi-spec.io", _nowhere),
+        drags=_ALL_OF_CHAIN | {"metrics-rbac", "interact-canary-rollout"},
+        stops=True,
     ),
     Fault(
         "metrics-namespaces-namespaced",
@@ -239,8 +241,9 @@ FAULTS = (
     Fault(
         "metrics-everything-succeeded",
         "Whatever was answered counts as success.",
-        frozenset({"metrics-counts", "interact-canary-rollout"}),
+        frozenset({"metrics-counts"}),
         _each(_all_succeeded),
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "metrics-without-outliers",
@@ -251,20 +254,23 @@ FAULTS = (
     Fault(
         "metrics-edges-swapped",
         "An edge has its peer as resource, and the resource as peer.",
-        frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
+        frozenset({"metrics-edges-subresource"}),
         lambda: SpoiltMetrics(_swapped),
+        drags=frozenset({"metrics-edge-direction"}),
     ),
     Fault(
         "metrics-edges-turned-round",
         "Edges point from the callee to the caller.",
-        frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
+        frozenset({"metrics-edge-direction"}),
         lambda: SpoiltMetrics(_turned_round),
+        drags=frozenset({"metrics-edges-subresource"}),
     ),
     Fault(
         "metrics-edges-in-another-namespace",
         "The peers of edges are said to be in another namespace.",
-        frozenset({"metrics-edges-subresource", "metrics-edge-direction"}),
+        frozenset({"metrics-edges-subresource"}),
         lambda: SpoiltMetrics(_peers_elsewhere),
+        drags=frozenset({"metrics-edge-direction"}),
     ),
     Fault(
         "metrics-median-for-all-percentiles",

@@ -76,9 +76,10 @@ FAULTS = (
     Fault(
         "split-root-by-short-name",
         "A split holds for the services of its root's name in every namespace.",
-        frozenset({"split-namespace-scoping", "common-crds-are-namespaced"}),
+        frozenset({"split-namespace-scoping"}),
         lambda: SpoiltConfiguration(_roots_by_short_name),
         origins=("short-host-name-crosses-namespaces",),
+        drags=frozenset({"common-crds-are-namespaced"}),
     ),
     Fault(
         "splits-by-bare-name",

@@ -9,9 +9,10 @@ from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
-from reference.world import Workload, World, name_of, namespace_of
+from reference.world import Workload, World
 
-_H2C = "kubernetes.io/h2c"
+_VERSION = "x-version-of-http"
+_IS_HTTP2: JSON = {"name": _VERSION, "string_match": {"exact": "HTTP/2"}}
 
 
 def _protocol(operator: str) -> JSON:
@@ -75,44 +76,53 @@ def _http1_only(configuration: Configuration, world: World, workload: Workload) 
     return with_listeners(configuration, close)
 
 
-def _http2_ports(world: World) -> set[str]:
-    """The names of the routes of all service ports that are said to speak HTTP/2."""
-    return {
-        f"outbound|{namespace_of(service)}|{name_of(service)}|{port['port']}"
-        for service in world.of("services")
-        for port in service["spec"].get("ports") or ()
-        if port.get("appProtocol") == _H2C
-    }
+def _version_told(configuration: Configuration) -> Configuration:
+    """The version of each request that leaves stands in a header, as routes go by nothing else.
+
+    Source: Envoy's API reference, HttpConnectionManager.early_header_mutation_extensions.
+    """
+    header = {"key": _VERSION, "value": "%PROTOCOL%"}
+    telling = envoy.named(
+        "envoy.http.early_header_mutation.header_mutation",
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+    )
+
+    def tell(listener: JSON) -> None:
+        if listener["name"] == "outbound":
+            for handler in every(listener, "rds"):
+                handler["early_header_mutation_extensions"] = [telling]
+
+    return with_listeners(configuration, tell)
 
 
 def _http1_divided_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    ports = _http2_ports(world)
-
     def undivided(name: str, routes: JSON) -> None:
-        for host in routes["virtual_hosts"] if name in ports else ():
-            host["routes"] = [envoy.route("undivided", envoy.ANYTHING, envoy.to_cluster(name))]
+        for host in routes["virtual_hosts"]:
+            match = {**envoy.ANYTHING, "headers": [_IS_HTTP2]}
+            host["routes"] = [envoy.route("undivided", match, envoy.to_cluster(name)), *host["routes"]]
 
-    return with_routes(configuration, "outbound|", undivided)
+    return with_routes(_version_told(configuration), "outbound|", undivided)
 
 
 def _http2_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    ports = _http2_ports(world)
-
-    return with_routes(
-        configuration, "outbound|", lambda name, routes: _level(routes) if name in ports else None
-    )
+    return _in_equal_parts(_version_told(configuration), _IS_HTTP2, "http2")
 
 
 def _grpc_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    """In front of each route stands one for gRPC, by the type of its messages."""
     is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
+    return _in_equal_parts(configuration, is_grpc, "grpc")
+
+
+def _in_equal_parts(configuration: Configuration, condition: JSON, word: str) -> Configuration:
+    """In front of each route stands one in equal parts, for the requests of a condition."""
 
     def level(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             apart = copy.deepcopy(host["routes"])
             for route in apart:
-                route["match"].setdefault("headers", []).append(is_grpc)
-                route["name"] += "|grpc"
+                route["match"].setdefault("headers", []).append(condition)
+                route["name"] += f"|{word}"
                 _level(route)
             host["routes"] = [*apart, *host["routes"]]
 
@@ -125,10 +135,13 @@ def _level(value: JSON) -> None:
             cluster["weight"] = min(cluster["weight"], 1)
 
 
-def _grpc_as_tcp(service: dict[str, Any]) -> None:
-    for port in service["spec"].get("ports") or ():
-        if port.get("appProtocol") == "grpc":
-            port["appProtocol"] = "tcp"
+def _taken_for_tcp(declared: str) -> SpoiltObjects:
+    def edit(service: dict[str, Any]) -> None:
+        for port in service["spec"].get("ports") or ():
+            if port.get("appProtocol") == declared:
+                port["appProtocol"] = "tcp"
+
+    return SpoiltObjects("services", edit)
 
 
 FAULTS = (
@@ -154,26 +167,16 @@ FAULTS = (
     Fault(
         "http2-passes-by-the-rules",
         "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",
-        frozenset(
-            {
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
-                "http-header-name-case-insensitive",
-            }
-        ),
+        frozenset({"http-both-protocol-versions"}),
         lambda: SpoiltConfiguration(_http2_open),
+        drags=frozenset({"http-grpc-through-routes", "http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-not-understood",
         "Behind the rules only HTTP/1.1 is understood: what is granted fails over HTTP/2.",
-        frozenset(
-            {
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
-                "http-header-name-case-insensitive",
-            }
-        ),
+        frozenset({"http-both-protocol-versions"}),
         lambda: SpoiltConfiguration(_http1_only),
+        drags=frozenset({"http-grpc-through-routes", "http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-header-names-case-sensitive",
@@ -183,8 +186,16 @@ FAULTS = (
     ),
     Fault(
         "grpc-taken-for-tcp",
-        "Ports of gRPC are taken for raw TCP, which no HTTP route opens.",
-        frozenset({"http-grpc-through-routes"}),
-        lambda: SpoiltObjects("services", _grpc_as_tcp),
+        "Ports that are declared as of gRPC are taken for raw TCP, which no HTTP route opens.",
+        frozenset(),
+        lambda: _taken_for_tcp("grpc"),
+        shows={"http-declared-versions": "a port of grpc: b"},
+    ),
+    Fault(
+        "h2c-taken-for-tcp",
+        "Ports that are declared as of HTTP/2 in cleartext are taken for raw TCP, which no HTTP route opens.",
+        frozenset(),
+        lambda: _taken_for_tcp("kubernetes.io/h2c"),
+        shows={"http-declared-versions": "a port of kubernetes.io/h2c: b"},
     ),
 )

@@ -17,6 +17,8 @@ from reference.world import Object, Workload, World, name_of, namespace_of
 _A_MOMENT_S = 0.3
 _A_WHILE_S = 1.0
 """How long an edit is on its way; a while is longer than a busy machine takes to poll and draw a sample."""
+_QUIET_S = 1.5
+"""How long nobody calls; longer than a poll's pause and the time until a sidecar reports its requests."""
 _TURNS = 3
 """How often a split turns from one service to another until its former state comes back."""
 _HOLDS_S, _BACK_S = 0.15, 0.1
@@ -52,6 +54,34 @@ class _FormerRootsKept(SpoiltWorld):
             there[uid] = {**self._seen.get(uid, {}), root: kept}
         self._seen = there
         return world.replacing("trafficsplits", [one for roots in there.values() for one in roots.values()])
+
+
+class _TakenUpWhenQuiet(Faithful):
+    """Takes changes of splits up only once no pod of their namespaces has called anybody for a while."""
+
+    def __init__(self) -> None:
+        self._shown: tuple[Object, ...] | None = None
+        self._wanted: tuple[Object, ...] = ()
+        self._worlds: tuple[object, object, World] | None = None
+
+    def world(self, world: World) -> World:
+        self._wanted = tuple(world.of("trafficsplits"))
+        if self._shown is None:
+            self._shown = self._wanted
+        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        if self._worlds is None or self._worlds[0] is not world or self._worlds[1] is not self._shown:
+            self._worlds = (world, self._shown, world.replacing("trafficsplits", self._shown))
+        return self._worlds[2]
+
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        if self._shown == self._wanted:
+            return False
+        spaces = {namespace_of(split) for split in (*self._wanted, *(self._shown or ()))}
+        called = figures.totals(_QUIET_S)
+        if any(stream.direction == "out" and stream.pod.namespace in spaces for stream in called):
+            return False
+        self._shown = self._wanted
+        return True
 
 
 class _GoesWithAnother(SpoiltWorld):
@@ -207,41 +237,40 @@ def _all_to(spec: dict[str, Any]) -> str:
 
 FAULTS = (
     Fault(
+        id="split-changes-wait-for-quiet",
+        summary="A split is taken up or changed only once nobody has called for a while",
+        breaks=frozenset({"common-dynamic-reconfiguration"}),
+        spoiler=_TakenUpWhenQuiet,
+        patient=True,
+    ),
+    Fault(
         "split-zero-weight-refused",
         "The routes of a split with a weight of 0 are such that its clients refuse them.",
-        frozenset(
-            {
-                "split-overlapping-selectors",
-                "split-live-edits",
-                "split-backend-precreated-zero",
-                "interact-canary-rollout",
-                "split-zero-weight-gets-nothing",
-                "common-crds-are-namespaced",
-            }
-        ),
+        frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
         lambda: SpoiltConfiguration(_zero_refused),
         origins=("zero-weight-backend-rejects-route-config",),
+        drags=frozenset(
+            {
+                "common-crds-are-namespaced",
+                "interact-canary-rollout",
+                "split-live-edits",
+                "split-overlapping-selectors",
+            }
+        ),
     ),
     Fault(
         "split-edits-ignored",
         "A split stays as it was when it was created.",
-        frozenset(
-            {
-                "split-live-edits",
-                "split-overlapping-selectors",
-                "interact-canary-rollout",
-                "common-dynamic-reconfiguration",
-            }
-        ),
+        frozenset({"common-dynamic-reconfiguration", "split-live-edits"}),
         lambda: AsFirstSeen("trafficsplits"),
+        drags=frozenset({"interact-canary-rollout", "split-overlapping-selectors"}),
     ),
     Fault(
         "split-deletion-ignored",
         "A deleted split stays in force.",
-        frozenset(
-            {"split-delete-restores-root", "interact-canary-rollout", "common-dynamic-reconfiguration"}
-        ),
+        frozenset({"common-dynamic-reconfiguration", "split-delete-restores-root"}),
         _NeverForgotten,
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-former-roots-kept",
@@ -260,15 +289,17 @@ FAULTS = (
     Fault(
         "split-dropped-for-a-missing-backend",
         "A split one of whose backends does not exist yet has no effect.",
-        frozenset({"split-backend-precreated-zero", "interact-canary-rollout"}),
+        frozenset({"split-backend-precreated-zero"}),
         lambda: SpoiltWorld(_only_if_complete),
         origins=("one-odd-object-stalls-everything",),
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-falls-with-a-former-backend",
         "A split is dropped when a service goes that it named once and names no longer.",
-        frozenset({"split-live-edits", "interact-canary-rollout"}),
+        frozenset({"split-live-edits"}),
         _FallsWithFormerBackends,
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-edits-remove-first",
@@ -279,8 +310,9 @@ FAULTS = (
     Fault(
         "split-edits-overshoot",
         "After an edit everything goes to the last backend for a moment.",
-        frozenset({"interact-canary-rollout", "split-live-edits"}),
+        frozenset({"split-live-edits"}),
         lambda: _EditsOnTheirWay(_everything_to_the_last, _A_WHILE_S),
+        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-old-state-comes-back",

@@ -70,9 +70,10 @@ FAULTS = (
     Fault(
         "path-regex-taken-for-prefix",
         "pathRegex is a literal prefix.",
-        frozenset({"http-path-is-regex", "http-both-protocol-versions"}),
+        frozenset({"http-path-is-regex"}),
         _matches(_prefix),
         origins=("path-regex-treated-as-prefix",),
+        drags=frozenset({"http-both-protocol-versions"}),
     ),
     Fault(
         "path-regex-unanchored",
@@ -96,18 +97,16 @@ FAULTS = (
     Fault(
         "header-filters-dropped",
         "Header filters are lost on the way, so their matches hold for everybody.",
-        frozenset(
-            {
-                "http-header-filter",
-                "http-header-name-case-insensitive",
-                "http-headers-and",
-                "http-both-protocol-versions",
-                "http-omitted-path-and-methods",
-                "http-path-method-header-conjunction",
-            }
-        ),
+        frozenset({"http-header-filter", "http-headers-and", "http-path-method-header-conjunction"}),
         _matches(_without_headers),
         origins=("header-filter-shape-mismatch",),
+        drags=frozenset(
+            {
+                "http-both-protocol-versions",
+                "http-header-name-case-insensitive",
+                "http-omitted-path-and-methods",
+            }
+        ),
     ),
     Fault(
         "header-names-case-sensitive",
@@ -125,8 +124,9 @@ FAULTS = (
     Fault(
         "methods-crossed-between-paths",
         "The methods of all matches of a group hold for each of its paths.",
-        frozenset({"http-matches-or", "http-method-specific", "http-both-protocol-versions"}),
+        frozenset({"http-matches-or"}),
         lambda: SpoiltObjects("httproutegroups", _pooled_methods),
         origins=("methods-crossed-between-paths",),
+        drags=frozenset({"http-both-protocol-versions", "http-method-specific"}),
     ),
 )

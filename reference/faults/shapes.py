@@ -10,6 +10,8 @@ from reference.faults.spoilers import SpoiltObjects
 
 _MISPLACED = "matches where another version has them"
 _AT_TOP = "matches of the A/B example at top level"
+_NAMES = ("any", "meant")
+"""Of the matches that a group without any is given; a rule that names matches names one of them."""
 _UNDER_SPEC = ("v1alpha3", "v1alpha4")
 """Versions of specs whose groups have their matches under spec."""
 
@@ -24,7 +26,7 @@ def _of_any_shape(schema: Document) -> None:
 
 
 def _anything_without_spec(group: dict[str, Any]) -> None:
-    group.setdefault("spec", {"matches": [{"name": "any"}]})
+    group.setdefault("spec", {"matches": [{"name": name} for name in _NAMES]})
 
 
 FAULTS = (

@@ -251,19 +251,18 @@ FAULTS = (
     Fault(
         "split-weights-ignored",
         "All backends of a positive weight get the same share.",
-        frozenset(
+        frozenset({"split-weighted-distribution", "split-weights-are-relative"}),
+        lambda: SpoiltObjects("trafficsplits", _equal_weights),
+        drags=frozenset(
             {
-                "split-weighted-distribution",
-                "split-weights-are-relative",
+                "interact-canary-rollout",
                 "split-client-in-other-namespace",
-                "split-per-client-ratio",
+                "split-ingress-client",
                 "split-live-edits",
                 "split-namespace-scoping",
-                "split-ingress-client",
-                "interact-canary-rollout",
+                "split-per-client-ratio",
             }
         ),
-        lambda: SpoiltObjects("trafficsplits", _equal_weights),
     ),
     Fault(
         "split-rotations-begin-anew",
@@ -292,27 +291,25 @@ FAULTS = (
     Fault(
         "split-weights-taken-for-percentages",
         "Weights are cut off at a total of 100, and what is missing to it goes to the first backend.",
-        frozenset(
-            {"split-weights-are-relative", "split-client-in-other-namespace", "split-per-client-ratio"}
-        ),
+        frozenset({"split-weights-are-relative"}),
         lambda: SpoiltObjects("trafficsplits", _total_of_one_hundred),
         origins=("weights-must-sum-to-hundred",),
+        drags=frozenset({"split-client-in-other-namespace", "split-per-client-ratio"}),
     ),
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
-        frozenset(
-            {
-                "split-zero-weight-gets-nothing",
-                "split-live-edits",
-                "split-overlapping-selectors",
-                "split-backend-precreated-zero",
-                "interact-canary-rollout",
-                "common-crds-are-namespaced",
-            }
-        ),
+        frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
         lambda: SpoiltObjects("trafficsplits", _at_least_one),
         origins=("zero-weight-backend-gets-traffic",),
+        drags=frozenset(
+            {
+                "common-crds-are-namespaced",
+                "interact-canary-rollout",
+                "split-live-edits",
+                "split-overlapping-selectors",
+            }
+        ),
     ),
     Fault(
         "split-cuts-off-direct-access",
@@ -331,8 +328,9 @@ FAULTS = (
     Fault(
         "split-own-namespace-only",
         "Only clients of the split's own namespace see it.",
-        frozenset({"split-client-in-other-namespace", "split-ingress-client"}),
+        frozenset({"split-client-in-other-namespace"}),
         _OwnNamespaceOnly,
+        drags=frozenset({"split-ingress-client"}),
     ),
     Fault(
         "split-balanced-globally",

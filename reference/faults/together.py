@@ -227,18 +227,18 @@ FAULTS = (
     Fault(
         "split-opens-its-backends",
         "Who may call the root of a split may call its backends.",
-        frozenset(
-            {
-                "interact-split-access-on-backend-identity",
-                "interact-split-matches-with-target-routes",
-                "interact-shared-group",
-                "common-dynamic-reconfiguration",
-            }
-        ),
+        frozenset({"interact-split-access-on-backend-identity"}),
         lambda: SpoiltWorld(_granted_with_the_root),
         shows={
             "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
         },
+        drags=frozenset(
+            {
+                "common-dynamic-reconfiguration",
+                "interact-shared-group",
+                "interact-split-matches-with-target-routes",
+            }
+        ),
     ),
     Fault(
         "split-backends-granted-to-everybody",
@@ -280,14 +280,16 @@ FAULTS = (
     Fault(
         "split-conditions-grant",
         "What selects requests for a split is granted at its backends.",
-        frozenset({"interact-split-matches-with-target-routes", "common-dynamic-reconfiguration"}),
+        frozenset({"interact-split-matches-with-target-routes"}),
         lambda: SpoiltWorld(_granted_by_conditions),
+        drags=frozenset({"common-dynamic-reconfiguration"}),
     ),
     Fault(
         "split-conditions-limit-grants",
         "What is granted at a backend of a split is granted only to requests that the split selects.",
-        frozenset({"interact-split-matches-with-target-routes", "common-dynamic-reconfiguration"}),
+        frozenset({"interact-split-matches-with-target-routes"}),
         lambda: SpoiltWorld(_granted_on_conditions),
+        drags=frozenset({"common-dynamic-reconfiguration"}),
     ),
     Fault(
         "split-needs-access-definitions",

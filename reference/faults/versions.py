@@ -90,25 +90,24 @@ FAULTS = (
     Fault(
         "conversion-drops-matches",
         "A split of v1alpha3 loses its matches when it is stored, and takes all requests.",
-        frozenset(
-            {
-                "split-schema-v1alpha3-v1alpha4",
-                "split-matches-select-traffic",
-                "split-matches-others-to-root",
-                "split-matches-multiple-groups",
-                "split-matches-whole-group",
-                "split-matches-group-update",
-                "interact-split-matches-with-target-routes",
-                "interact-shared-group",
-                "common-version-compat-matrix",
-                "common-crud-with-standard-tools",
-                "common-dynamic-reconfiguration",
-            }
-        ),
+        frozenset({"common-crud-with-standard-tools", "split-schema-v1alpha3-v1alpha4"}),
         _MatchesDropped,
         origins=("split-matches-silently-dropped",),
         versions="split=v1alpha3",
         shows={_CONSISTENCY: "split read in another version: unacceptable"},
+        drags=frozenset(
+            {
+                "common-dynamic-reconfiguration",
+                "common-version-compat-matrix",
+                "interact-shared-group",
+                "interact-split-matches-with-target-routes",
+                "split-matches-group-update",
+                "split-matches-multiple-groups",
+                "split-matches-others-to-root",
+                "split-matches-select-traffic",
+                "split-matches-whole-group",
+            }
+        ),
     ),
     Fault(
         "conversion-takes-digits",
@@ -135,8 +134,9 @@ FAULTS = (
     Fault(
         "specs-version-resolves-to-nothing",
         "References to route groups that were written in specs v1alpha3 resolve to nothing.",
-        frozenset({"common-version-compat-matrix", "http-schema-by-version"}),
+        frozenset({"common-version-compat-matrix"}),
         lambda: _GroupsForgotten("v1alpha3"),
         versions="specs=v1alpha3",
+        drags=frozenset({"http-schema-by-version"}),
     ),
 )

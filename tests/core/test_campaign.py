@@ -11,7 +11,7 @@ import pytest
 from conformance import campaign, cli, judge
 from conformance.commands import clusters
 from conformance.evidence import Environment
-from conformance.outcomes import Outcome, conclusion, exit_code, kill_table, line, summary
+from conformance.outcomes import Outcome, conclusion, exit_code, kill_table, line, narrowness, summary
 from conformance.record import conclude, void
 from conformance.report.document import Conclusion
 from conformance.verdict import Judgement, Verdict
@@ -20,6 +20,9 @@ from reference.faults import FAULTS, Fault
 ZERO = "split-all-weights-zero"
 EQUAL = Fault("all-equal", "All alike.", frozenset(), shows={ZERO: "all weights zero: c"})
 SHARES = Fault("ignored", "No weights.", frozenset({"split-live-edits"}))
+DRAGGING = Fault(
+    "dragging", "None at all.", frozenset({"split-live-edits"}), drags=frozenset({"split-per-client-ratio"})
+)
 
 
 def outcome(fault: Fault, *readings: str, **verdicts: Verdict) -> Outcome:
@@ -113,8 +116,8 @@ def test_what_the_machine_was_starved_under_is_judged_once_more_by_itself(
         for fault in campaign.chosen:
             void = fault is late and len(asked) == 1
             verdict = Verdict.INCONCLUSIVE if void else second if fault is late else Verdict.FAIL
-            verdicts = dict.fromkeys(fault.breaks, verdict)
-            yield Outcome(fault, verdicts, {}, 1.0, starved=fault.breaks if void else frozenset())
+            verdicts = dict.fromkeys(fault.fails, verdict)
+            yield Outcome(fault, verdicts, {}, 1.0, starved=fault.fails if void else frozenset())
 
     monkeypatch.setattr(clusters, "_outcomes", outcomes)
     assert cli.main(["faults", "--jobs", "3", "--fault", late.id, other.id]) == code
@@ -148,23 +151,36 @@ def test_the_end_names_again_what_was_not_caught() -> None:
     assert conclusion([caught]).splitlines() == ["", summary([caught])]
 
 
+def test_what_a_fault_drags_along_must_fail_as_well() -> None:
+    both = {"split_live_edits": Verdict.FAIL, "split_per_client_ratio": Verdict.FAIL}
+    assert outcome(DRAGGING, **both).caught
+    for one in both:
+        alone = outcome(DRAGGING, **{**both, one: Verdict.PASS})
+        assert (alone.missed, alone.wrongly) == ({one.replace("_", "-")}, set())
+
+
 def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> None:
     found = [
         outcome(SHARES, split_live_edits=Verdict.FAIL),
         outcome(EQUAL, "all weights zero: c"),
         outcome(SHARES, split_live_edits=Verdict.PASS),
         outcome(EQUAL, "all weights zero: c", split_live_edits=Verdict.FAIL),
+        outcome(DRAGGING, split_live_edits=Verdict.FAIL, split_per_client_ratio=Verdict.FAIL),
     ]
     page = kill_table(found)
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert rows == [
-        "| `ignored` | No weights. | caught | `split-live-edits` |  |",
-        f"| `all-equal` | All alike. | caught |  | `{ZERO}`: all weights zero: c |",
-        "| `ignored` | No weights. | **missed** |  |  |",
-        f"| `all-equal` | All alike. | **misblamed** | `split-live-edits` | `{ZERO}`: all weights zero: c |",
+        "| `ignored` | No weights. | caught | `split-live-edits` |  |  |",
+        f"| `all-equal` | All alike. | caught |  |  | `{ZERO}`: all weights zero: c |",
+        "| `ignored` | No weights. | **missed** |  |  |  |",
+        "| `all-equal` | All alike. | **misblamed** | `split-live-edits` |  "
+        f"| `{ZERO}`: all weights zero: c |",
+        "| `dragging` | None at all. | caught | `split-live-edits` | `split-per-client-ratio` |  |",
     ]
-    assert summary(found) in page
-    assert summary(found) == "2 of 4 faults caught, each blamed on what it breaks"
+    assert f"{summary(found)}. {narrowness(found)}." in page
+    assert narrowness(found) == "1 of 4 failures dragged along (25 %)"
+    assert narrowness([]) == "0 of 0 failures dragged along (0 %)"
+    assert summary(found) == "3 of 5 faults caught, each blamed on what it breaks"
 
 
 class _Emptied:

@@ -45,15 +45,27 @@ def driver(session: Session) -> Driver:
 def scenario(session: Session) -> Scenario:
     session.arena.ready(["main"])
     made = session.scenario("traffic-split/delete")
-    made.apply("services.yaml")
+    made.provide()
     return made
+
+
+def _pooled(scenario: Scenario) -> str:
+    """A service of several pods."""
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"namespace": "smi-main-r1", "name": "pooled"},
+        "spec": {"selector": {"pool": "all"}, "ports": [{"port": 8080, "targetPort": 8080}]},
+    }
+    scenario.cluster.apply([service])
+    return "main/pooled"
 
 
 class TestTheArena:
     def test_knows_its_pods_by_part_and_workload(self, arena: Arena) -> None:
         pod = arena.pod("main/v1")
         assert (pod.namespace, pod.name, pod.workload) == ("smi-main-r1", "v1-1", "v1")
-        assert arena.workloads("peer") == ["peer/peer"]
+        assert arena.workloads("peer") == ["peer/peer", "peer/p1", "peer/p2"]
 
     def test_makes_a_part_once(self, arena: Arena, cluster: FakeCluster) -> None:
         arena.prepare(["peer"])
@@ -141,7 +153,7 @@ class TestTheArena:
         arena.ready(["main", "peer"])
         arena.keep(["peer", "access"])
         assert {name for kind, _, name in cluster.objects if kind == "Namespace"} == {"smi-peer-r1"}
-        assert arena.workloads("peer") == ["peer/peer"]
+        assert arena.workloads("peer") == ["peer/peer", "peer/p1", "peer/p2"]
 
     def test_says_where_to_look_when_there_are_no_pods(
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
@@ -157,17 +169,19 @@ class TestTheArena:
     ) -> None:
         join = session.profile.join.model_copy(update={"sidecar": True})
         session.arena.profile = session.profile.model_copy(update={"join": join})
-        with pytest.raises(NotReady, match=r"no sidecar\): peer; is the mesh installed"):
+        with pytest.raises(NotReady, match=r"no sidecar\): peer, p1-1, p2-1; is the mesh installed"):
             session.arena.ready(["peer"])
-        cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]["containers"].append({"name": INJECT})
+        for name in ("peer", "p1-1", "p2-1"):
+            cluster.objects["Pod", "smi-peer-r1", name]["spec"]["containers"].append({"name": INJECT})
         session.arena.ready(["peer"])
 
     def test_takes_a_native_sidecar_for_one(self, session: Session, cluster: FakeCluster) -> None:
         join = session.profile.join.model_copy(update={"sidecar": True})
         session.arena.profile = session.profile.model_copy(update={"join": join})
         session.arena.prepare(["peer"])
-        spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
-        spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
+        for name in ("peer", "p1-1", "p2-1"):
+            spec = cluster.objects["Pod", "smi-peer-r1", name]["spec"]
+            spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
         session.arena.ready(["peer"])
 
     def test_is_told_of_with_the_logs_of_all_that_goes_on_running(
@@ -177,7 +191,8 @@ class TestTheArena:
         spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
         spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
         gathered = [one.name for one in gather(cluster, "r1", ["smi-peer-r1"], "here")]
-        assert gathered == [f"here: log of smi-peer-r1/peer, {name}" for name in ("probe", "proxy")]
+        of_peer = [one for one in gathered if "/peer," in one]
+        assert of_peer == [f"here: log of smi-peer-r1/peer, {name}" for name in ("probe", "proxy")]
 
     def test_adopts_a_workload_that_a_scenario_adds(self, session: Session) -> None:
         session.arena.ready(["main"])
@@ -201,11 +216,11 @@ class TestTheArena:
 
 class TestTheDriver:
     def test_brings_back_both_views_of_a_batch(self, driver: Driver, scenario: Scenario) -> None:
-        call = scenario.call("main/client", "main/going", requests=400)
-        (traffic,) = driver.send([call], ledgers=["main/v1", "main/v2", "main/v3", "main/client-b"])
+        call = scenario.call("main/client", _pooled(scenario), requests=400)
+        (traffic,) = driver.send([call], ledgers=["main/v1", "main/v2", "main/v3", "main/v4"])
         assert traffic.sent == traffic.answers == traffic.served == 400
         assert traffic.answered == traffic.reached
-        assert traffic.answered.keys() == {"v1", "v2", "v3", "client-b"}
+        assert traffic.answered.keys() == {"v1", "v2", "v3", "v4"}
         assert traffic.statuses == {"200": 400}
         assert traffic.connections == 32
         assert (traffic.latency_p50_us, traffic.latency_p99_us) == (900, 900)
@@ -236,7 +251,7 @@ class TestTheDriver:
         assert traffic.connections == 0
 
     def test_sends_all_over_one_connection_where_told(self, driver: Driver, scenario: Scenario) -> None:
-        call = scenario.call("main/client", "main/going", requests=40, protocol="http2")
+        call = scenario.call("main/client", _pooled(scenario), requests=40, protocol="http2")
         (traffic,) = driver.send([call], Manner(single=True))
         assert (traffic.connections, traffic.uniform_connections) == (1, 0)
 
@@ -374,6 +389,27 @@ class TestTheDriver:
         with pytest.raises(ExecFailed, match=message):
             driver.send([scenario.call("main/client", "main/going", requests=3)])
 
+    def test_keeps_what_strangers_say_printable_and_short(
+        self, driver: Driver, scenario: Scenario, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        honest = cluster.ask
+        said = ["HTTP/1.1 403\r\n\r\n\x1b[2Jno", "\u202e" + "x" * 5000, "a", "b"]
+
+        def ask(*question: Any) -> str:
+            lines = [json.loads(line) for line in honest(*question).splitlines()]
+            if lines[-1].get("kind") == "end":
+                for total in lines[-1]["batches"].values():
+                    total["samples"] = [[one, 9 - place] for place, one in enumerate(said)]
+            return "".join(json.dumps(line) + "\n" for line in lines)
+
+        monkeypatch.setattr(cluster, "ask", ask)
+        (traffic,) = driver.send([scenario.call("main/client", "main/going", requests=3)])
+        assert traffic.foreign == {
+            "HTTP/1.1 403 \\x1b[2Jno": 9,
+            ("\\u202e" + "x" * 5000)[:200]: 8,
+            "a": 7,
+        }
+
     def test_does_not_take_noise_for_an_answer(self, driver: Driver, cluster: FakeCluster) -> None:
         cluster.ask = lambda *question: "bash: python3: not found\n"  # type: ignore[method-assign]
         with pytest.raises(ExecFailed, match="answered something other than JSON"):
@@ -410,7 +446,7 @@ class TestAScenario:
     def test_sees_an_effect_before_and_after(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=200)
         (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
-        assert effect.before.answered.keys() == {"v1", "v2", "v3", "client-b"}
+        assert effect.before.answered.keys() == {"v1"}
         assert effect.sample.answered == {"v2": 200}
         assert effect.settling == Settling("only v2 answer", 3.0, 0.0)
 
@@ -431,7 +467,7 @@ class TestAScenario:
         seen = real([call], POLL)
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
-        assert effect.before.answered.keys() == {"v1", "v2", "v3", "client-b"}
+        assert effect.before.answered.keys() == {"v1"}
         assert effect.before.reached.keys() == {"v2"}
         assert effect.settling.took_s is not None
 
@@ -617,7 +653,7 @@ class TestAScenario:
                 delete([item])
 
         cluster.delete = note  # type: ignore[method-assign]
-        scenario.apply("split.yaml")
+        scenario.apply("services.yaml", "split.yaml")
         scenario.withdraw()
         assert gone == ["TrafficSplit", "Service"]
         scenario.withdraw()
@@ -626,11 +662,11 @@ class TestAScenario:
     def test_takes_a_second_object_of_a_name_for_an_edit(self, session: Session) -> None:
         scenario = session.scenario("traffic-split/live-edits")
         session.arena.prepare(["main"])
-        scenario.apply("1-most-to-v1.yaml", "2-all-to-v2.yaml")
+        scenario.apply("1-most-to-v2.yaml", "2-all-to-v3.yaml")
         assert len(scenario.applied) == 1
 
     def test_forgets_what_it_deleted_itself(self, scenario: Scenario) -> None:
-        scenario.apply("split.yaml")
+        scenario.apply("services.yaml", "split.yaml")
         scenario.delete("split.yaml")
         assert [item["kind"] for item in scenario.applied] == ["Service"]
 
@@ -638,7 +674,7 @@ class TestAScenario:
         call = scenario.call("main/client", "main/v1", requests=60)
         (stuck,) = scenario.send(call, servers=[])
         assert sampling(stuck).fresh
-        (spread,) = scenario.send(scenario.call("main/client", "main/going", requests=600), servers=[])
+        (spread,) = scenario.send(scenario.call("main/client", _pooled(scenario), requests=600), servers=[])
         assert not sampling(spread).fresh
 
     def test_drives_steadily_on_kept_connections_and_on_new_ones(self, scenario: Scenario) -> None:
@@ -670,12 +706,11 @@ class TestAScenario:
         call = scenario.call("access/alpha", "access/server")
         asks = [Ask("denied", "denied", call, "server"), Ask("granted", "granted", call, "server")]
         table = scenario.access(asks, "target.yaml", servers=["access/server"])
-        assert table.settlings["granted"].took_s == 0.0
-        assert table.settlings["denied"].took_s is None
-        cells, settling = table.pick("granted")
-        assert [cell.name for cell in cells] == ["granted"]
-        assert settling.settled
-        assert not table.pick()[1].settled
+        denied, granted = table.cells
+        assert granted.settling.took_s == 0.0
+        assert denied.settling.took_s is None
+        assert table.pick("granted") == (granted,)
+        assert table.pick() == (denied, granted)
         with pytest.raises(KeyError):
             table.pick("nobody")
 

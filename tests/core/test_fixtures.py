@@ -158,6 +158,7 @@ class TestWorkloads:
             "peer": "open",
             "outside": "outside",
             "metrics": "open",
+            "udp": "joined",
         }
 
     @pytest.mark.parametrize(("name", "template"), list(pod_specs()), ids=[name for name, _ in pod_specs()])

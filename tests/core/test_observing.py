@@ -9,11 +9,14 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer, ClusterError, Object, Refused
+from conformance.drive import odd_objects
 from conformance.drive.dry_run import RELAXED, attempt
-from conformance.drive.observing import Trial, _apply, _misshapen, _until_still
+from conformance.drive.looking import UNUSUAL, as_usual, until_still
+from conformance.drive.manifests import load
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
-from conformance.evidence import Call, Traffic
+from conformance.drive.trials import Reshape, Trial
+from conformance.evidence import Attempt, Call, Traffic
 from conformance.session import Session
 
 from .fake_cluster import FakeCluster
@@ -28,6 +31,15 @@ def scenario(session: Session) -> Scenario:
     return session.scenario("traffic-split/odd-conditions")
 
 
+def created(scenario: Scenario, reshape: Reshape) -> dict[str, Attempt]:
+    items = load(f"{scenario.folder}/{FILE}")
+    return odd_objects.misshapen(scenario, [(item, reshape) for item in items])
+
+
+def edited(scenario: Scenario) -> dict[str, Attempt]:
+    return odd_objects.applied(scenario, load(f"{scenario.folder}/3-steady.yaml"))
+
+
 def as_it_is(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
@@ -37,7 +49,7 @@ def at_top(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_one_that_is_taken_is_made_and_withdrawn_at_the_end(scenario: Scenario, cluster: FakeCluster) -> None:
-    made = _misshapen(scenario, [(FILE, as_it_is)])["ab-example"]
+    made = created(scenario, as_it_is)["ab-example"]
     assert made.accepted
     assert made.returned["spec"]["matches"] == MATCHES
     key = ("HTTPRouteGroup", "smi-main-r1", "ab-example")
@@ -47,7 +59,7 @@ def test_one_that_is_taken_is_made_and_withdrawn_at_the_end(scenario: Scenario, 
 
 
 def test_one_that_is_refused_is_a_refusal_of_what_was_sent(scenario: Scenario) -> None:
-    refused = _misshapen(scenario, [(FILE, at_top)])["ab-example"]
+    refused = created(scenario, at_top)["ab-example"]
     assert (refused.status, refused.sent["matches"]) == (422, MATCHES)
     assert scenario.applied == []
 
@@ -60,14 +72,14 @@ def test_trouble_is_no_refusal(scenario: Scenario, cluster: FakeCluster, status:
         else Answer(201, dict(item))
     )
     with pytest.raises(ClusterError, match=f"HTTPRouteGroup ab-example was not created: no .HTTP {status}"):
-        _misshapen(scenario, [(FILE, at_top)])
+        created(scenario, at_top)
 
 
 def test_where_header_filters_cannot_be_written_nothing_is_created(
     scenario: Scenario, cluster: FakeCluster
 ) -> None:
     cluster.on_trial = lambda item: Answer(422, {"message": "no headers"})
-    assert not _misshapen(scenario, [(FILE, as_it_is)])["ab-example"].accepted
+    assert not created(scenario, as_it_is)["ab-example"].accepted
     assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects
 
 
@@ -93,7 +105,7 @@ class TestAnEdit:
         scenario.apply("1-steady.yaml")
         # Created for trial it would be in conflict with itself.
         cluster.on_trial = lambda item: Answer(409, {"message": "exists"})
-        assert _apply(scenario, ["3-steady.yaml"]) == {}
+        assert edited(scenario) == {}
         split = cluster.objects["TrafficSplit", "smi-main-r1", "conditioned"]
         assert split["spec"]["backends"] == [{"service": "v3", "weight": 100}]
 
@@ -102,7 +114,7 @@ class TestAnEdit:
     ) -> None:
         scenario.apply("1-steady.yaml")
         cluster.on_apply = refusing(422)
-        refused = _apply(scenario, ["3-steady.yaml"])["conditioned"]
+        refused = edited(scenario)["conditioned"]
         assert (refused.status, refused.sent["spec"]["service"]) == (422, "conditioned")
         assert "weights add up to nothing" in refused.message
 
@@ -110,14 +122,14 @@ class TestAnEdit:
         scenario.apply("1-steady.yaml")
         cluster.on_apply = refusing(500)
         with pytest.raises(Refused):
-            _apply(scenario, ["3-steady.yaml"])
+            edited(scenario)
 
 
 def sees(scenario: Scenario, *polls: set[str]) -> list[Manner]:
     """From now on who answers is as these polls say, the last of them for good; returns how each was sent."""
     manners: list[Manner] = []
 
-    def send(calls: Sequence[Call], manner: Manner) -> list[Traffic]:
+    def send(calls: Sequence[Call], manner: Manner, ledgers: Sequence[str] = ()) -> list[Traffic]:
         manners.append(manner)
         answered = dict.fromkeys(polls[min(len(manners), len(polls)) - 1], 15 // 3)
         return [Traffic(one, sum(answered.values()), answered, {}, {}, {}, {}) for one in calls]
@@ -141,7 +153,7 @@ def test_a_trial_is_looked_at_when_nothing_changes_any_more(
 ) -> None:
     manners = sees(scenario, *polls)
     call = scenario.call("main/client", "main/odd", requests=120)
-    _until_still(scenario, [Trial("odd", "question", call, (), None, awaited=awaited, leaving=leaving)])
+    until_still(scenario, [Trial("odd", "question", call, (), None, awaited=awaited, leaving=leaving)])
     assert len(manners) == looks
     # Where a mesh chooses once for each connection, a few of them would look another way each time.
     assert {one.per_connection for one in manners} == {1}
@@ -151,5 +163,21 @@ def test_what_is_awaited_is_given_up_when_the_mesh_changes_nothing_more(scenario
     scenario.hopeless = lambda _: True
     manners = sees(scenario, {"v1"})
     call = scenario.call("main/client", "main/odd", requests=120)
-    _until_still(scenario, [Trial("odd", "question", call, (), None, awaited=("v2",))])
+    until_still(scenario, [Trial("odd", "question", call, (), None, awaited=("v2",))])
     assert len(manners) == 1
+
+
+@pytest.mark.parametrize(
+    ("usual", "why"),
+    [(("v1",), ""), (("v2",), UNUSUAL), ((), UNUSUAL), (None, "")],
+    ids=["as usual", "somebody else", "somebody where nobody should", "open"],
+)
+def test_what_is_not_as_usual_without_its_object_is_not_asked_about(
+    scenario: Scenario, usual: tuple[str, ...] | None, why: str
+) -> None:
+    sees(scenario, {"v1"})
+    call = scenario.call("main/client", "main/odd", requests=120)
+    found = as_usual(scenario, [Trial("odd", "question", call, (), usual)], [])["odd"]
+    assert found.unasked == why
+    assert found.traffic is not None
+    assert found.traffic.answered == {"v1": 5}

@@ -148,7 +148,7 @@ class TestAMeshOfSidecars:
     def test_has_its_calls_permitted_where_no_namespace_can_be_opened(self, session: Session) -> None:
         session.arena.prepare(["main"])
         assert isinstance(session.cluster, FakeCluster)
-        target = session.cluster.objects["TrafficTarget", "smi-main-r1", "to-v1"]
+        target = session.cluster.objects["TrafficTarget", "smi-main-r1", "to-server"]
         assert target["spec"]["destination"]["namespace"] == "smi-main-r1"
         assert {one["namespace"] for one in target["spec"]["sources"]} == {"smi-main-r1", "smi-peer-r1"}
         assert session.arena.groups(["main"]) == ("access", "specs")
@@ -302,7 +302,7 @@ def test_pods_are_marked_in_the_templates_that_make_them(clock: VirtualClock) ->
     cluster = FakeCluster()
     Session(parse(text, "mine"), cluster, clock=clock, run_id="r1").arena.prepare(["main"])
     pods = [one for (kind, _, _), one in cluster.objects.items() if kind == "Pod"]
-    assert len(pods) == 5
+    assert len(pods) == 6
     assert all(pod["metadata"]["annotations"]["mesh/join"] == "yes" for pod in pods)
 
 

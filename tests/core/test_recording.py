@@ -48,9 +48,9 @@ class TestARecord:
         assert (found.title, found.duration_s) == ("It", 1.5)
 
     def test_names_the_cells_of_a_table(self) -> None:
-        cell = Cell("GET /a", "granted", BEFORE, SAMPLE, "v1", control=traffic(twin=3))
-        named = [name for name, _ in evidence(judge.access((cell,), SETTLING).basis)]
-        assert named == ["GET /a, before", "GET /a, traffic", "GET /a, control", "settling"]
+        cell = Cell("GET /a", "granted", BEFORE, SAMPLE, "v1", SETTLING, control=traffic(twin=3))
+        named = [name for name, _ in evidence(judge.access((cell,)).basis)]
+        assert named == ["GET /a, before", "GET /a, traffic", "GET /a, settling", "GET /a, control"]
 
     def test_of_a_judgement_without_basis_holds_no_evidence(self) -> None:
         assert conclude("x", "X", Judgement(Verdict.INCONCLUSIVE, "broke"), 0).evidence == ()

@@ -84,7 +84,10 @@ class TestDiagnostics:
         found = {one.name: one.text for one in gather(cluster, "r1", ["smi-peer-r1"], "scenario")}
         assert found == {
             "scenario: warnings in smi-peer-r1": "2026-01-01T00:00:00Z Pod/peer Unhealthy: no answer",
-            "scenario: log of smi-peer-r1/peer, probe": "log of probe",
+            **{
+                f"scenario: log of smi-peer-r1/{pod}, probe": "log of probe"
+                for pod in ("peer", "p1-1", "p2-1")
+            },
         }
 
     def test_have_the_log_of_the_control_plane_that_the_profile_names(

@@ -37,7 +37,11 @@ def silence(sent: int = 10, **changes: Any) -> Traffic:
 
 def cell(name: str, expect: Any, seen: Traffic, **changes: Any) -> Cell:
     """A cell of an access table about the workload ``server``, denied by default beforehand."""
-    defaults: dict[str, Any] = {"before": silence(client=seen.call.client), "server": "server"}
+    defaults: dict[str, Any] = {
+        "before": silence(client=seen.call.client),
+        "server": "server",
+        "settling": SETTLED,
+    }
     # The ledger of the cell's server was read, whatever it held.
     seen = replace(seen, reached={"server": 0, **seen.reached})
     return Cell(name, expect, traffic=seen, **{**defaults, **changes})

@@ -126,3 +126,4 @@ def test_a_reading_is_told_by_how_edits_arrive(one: Course, letter: str, finding
     question = Question("steady traffic", "when", looks, course=one)
     (found,) = judge.reading(effect, [question], effect).readings
     assert (found.letter, found.finding) == (letter, finding)
+    assert found.observed == (outcome(one) != "never")

@@ -147,10 +147,92 @@ def test_what_no_reading_excuses_is_said_and_does_not_fail() -> None:
     assert only(found).finding == found.hint == "v3 is reached"
 
 
-def test_stopping_what_is_unrelated_is_not_excused() -> None:
-    found = read(asked(traffic({"v1": 120})), bystander=NO_EFFECT)
-    assert only(found).letter == "b"
-    assert only(found).finding.startswith("what is unrelated no longer takes effect (not settled")
+STOPPED = "what is unrelated no longer takes effect (not settled"
+AS_BEFORE = traffic({"v1": 120})
+
+
+class TestWhereAnUnrelatedEditIsNotSeen:
+    """``before`` is v1 alone, which is reading b as well."""
+
+    def test_that_is_not_excused_and_what_is_as_before_tells_no_reading(self) -> None:
+        found = read(asked(AS_BEFORE), bystander=NO_EFFECT)
+        assert found.verdict is Verdict.INCONCLUSIVE
+        assert found.summary == (
+            "not observed: all zero: zeros: answered by v1 120 (as without the object), which says nothing, "
+            "as the mesh was not seen to take up a later edit either"
+        )
+        assert (only(found).letter, only(found).observed) == ("", False)
+        assert only(found).finding.startswith(STOPPED)
+
+    @pytest.mark.parametrize(
+        ("sample", "letter"),
+        [(silence(), "a"), (traffic({"v2": 60, "v3": 60}), "c"), (traffic({"v4": 9}), "")],
+    )
+    def test_what_only_the_object_explains_is_told(self, sample: Traffic, letter: str) -> None:
+        found = read(asked(sample), bystander=NO_EFFECT)
+        assert found.passed
+        assert (only(found).letter, only(found).observed) == (letter, True)
+        assert only(found).finding.startswith(STOPPED)
+
+    def test_a_refusal_is_told_and_so_is_what_no_reading_excuses(self) -> None:
+        assert only(read(asked(None, refusal=REFUSAL), bystander=NO_EFFECT)).letter == "d"
+        assert only(read(asked(traffic({"v3": 9})), bystander=NO_EFFECT)).finding.startswith(
+            "v3 is reached; "
+        )
+
+    def test_traffic_without_null_control_tells_nothing(self) -> None:
+        assert not only(read(replace(asked(silence()), before=None), bystander=NO_EFFECT)).observed
+
+    def test_it_is_no_finding_where_that_could_not_be_judged(self) -> None:
+        unclear = Judgement(Verdict.INCONCLUSIVE, "it held before")
+        assert only(read(asked(AS_BEFORE), bystander=unclear)) == Reading(
+            "all zero",
+            "",
+            "zeros: answered by v1 120 (as without the object), which says nothing, "
+            "as the mesh was not seen to take up a later edit either",
+            observed=False,
+        )
+
+    def test_the_finding_is_told_once_of_several_questions(self) -> None:
+        others = [replace(asked(AS_BEFORE), of=f"question {number}") for number in range(20)]
+        found = read(*others, bystander=NO_EFFECT)
+        assert [bool(one.finding) for one in found.readings] == [True] + [False] * 19
+        assert found.hint.count("no longer takes effect") == 1
+
+    def test_a_question_that_was_observed_is_told_beside_one_that_was_not(self) -> None:
+        found = read(replace(asked(silence()), of="first"), asked(AS_BEFORE), bystander=NO_EFFECT)
+        assert found.passed
+        assert [one.word for one in found.readings] == ["a", "not observed"]
+        assert "first: (a), zeros: 10 of 10" in found.summary
+        assert "all zero: not observed: zeros: answered by v1" in found.summary
+
+    def test_a_trial_that_tells_nothing_leaves_its_question_open(self) -> None:
+        assert (
+            only(read(asked(silence()), asked(AS_BEFORE, "again"), bystander=NO_EFFECT)).word
+            == "not observed"
+        )
+
+
+class TestAnUnrelatedEditOfItsOwn:
+    def test_decides_for_its_question_alone(self) -> None:
+        frozen = replace(asked(AS_BEFORE), of="frozen", bystander=UNSETTLED)
+        taken = replace(asked(AS_BEFORE), of="taken", bystander=SETTLED)
+        found = read(frozen, taken)
+        assert [one.word for one in found.readings] == ["not observed", "b"]
+        assert [one.finding[: len(STOPPED)] for one in found.readings] == [STOPPED, ""]
+
+    def test_counts_where_the_shared_one_fails(self) -> None:
+        found = only(read(replace(asked(AS_BEFORE), bystander=SETTLED), bystander=NO_EFFECT))
+        assert (found.letter, found.finding) == ("b", "")
+
+
+def test_what_never_left_its_client_tells_no_reading() -> None:
+    lost = traffic({}, sent=10, failures={"dns": 10})
+    nameless = only(read(asked(lost)))
+    assert not nameless.observed
+    assert "did not resolve" in nameless.seen
+    of_nobody = only(read(replace(asked(lost), before=lost)))
+    assert (of_nobody.letter, of_nobody.observed) == ("a", True)
 
 
 def test_nothing_is_observed_where_no_effect_is_in_force() -> None:
@@ -162,7 +244,9 @@ def test_nothing_is_observed_where_no_effect_is_in_force() -> None:
 
 def test_nothing_that_was_not_tried_is_observed() -> None:
     assert read().summary == "not observed: nothing was tried"
-    assert only(read(asked(None))).letter == ""
+    assert only(read(asked(None))) == Reading(
+        "all zero", "", "zeros: nothing was sent, so that nothing is known", observed=False
+    )
 
 
 @pytest.mark.parametrize(

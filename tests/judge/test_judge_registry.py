@@ -41,9 +41,7 @@ ALL = traffic({"v1": 100, "v2": 100})
 V1 = traffic({"v1": 300})
 EFFECT = judge.everything_reaches(ALL, V1, "v1", SETTLED)
 EXAMPLES: dict[str, Judgement] = {
-    "access": judge.access(
-        (cell("a", "granted", traffic({"server": 3})), cell("b", "denied", silence())), SETTLED
-    ),
+    "access": judge.access((cell("a", "granted", traffic({"server": 3})), cell("b", "denied", silence()))),
     "all_of": judge.all_of(first=EFFECT, second=judge.preserved(EFFECT, V1, "v1")),
     "apiservice": judge.apiservice(read({}), read({}, 404)),
     "counts": judge.counts(read({}, 404), read(metrics()), None, V1, V1, seconds=10),

@@ -97,6 +97,8 @@ class TestEverythingReaches:
     def test_what_does_not_settle_fails(self) -> None:
         found = judge.everything_reaches(ALL_THREE, ONLY_V2, "v2", UNSETTLED)
         assert found.verdict is Verdict.FAIL
+        assert found.hint == "the mesh takes longer than its profile allows (converge.within_s)"
+        found = judge.everything_reaches(ALL_THREE, ALL_THREE, "v2", UNSETTLED)
         assert found.hint == "the mesh did not take the change up, or takes longer than its profile allows"
 
     def test_what_held_before_is_inconclusive(self) -> None:

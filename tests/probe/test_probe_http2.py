@@ -244,14 +244,14 @@ def test_an_answer_of_somebody_else_keeps_its_status_and_a_sample(client: Probe)
     with peer(speaking(answering)) as seen:
         found = client.run(batch(seen.port, requests=3))
     assert [row[1:5] for row in found.rows["b"]] == [[1, None, None, 403]] * 3
-    assert found.totals()["samples"] == {"403": "RBAC: access denied"}
+    assert found.totals()["samples"] == [["HTTP/2 403\r\n\r\nRBAC: access denied", 3]]
 
 
 def test_a_server_of_http_1_does_not_speak_the_protocol(client: Probe) -> None:
     with peer(always(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) as seen:
         found = client.run(batch(seen.port))
     assert found.column("failure") == ["protocol"]
-    assert found.totals()["samples"]["protocol"].startswith("HTTP/1.1 400")
+    assert found.totals()["samples"] == [["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", 1]]
 
 
 # gRPC

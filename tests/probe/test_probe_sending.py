@@ -283,7 +283,49 @@ def test_an_answer_of_somebody_else_keeps_its_status_and_a_sample(client: Probe)
         found = client.run(batch(seen.port, requests=3, connections="fresh"))
     assert [row[2:5] for row in found.rows["b"]] == [[None, None, 403]] * 3
     assert found.column("failure") == [None] * 3
-    assert found.totals()["samples"] == {"403": text[:200]}
+    assert found.totals()["samples"] == [[f"HTTP/1.1 403 Forbidden\r\n\r\n{text}"[:200].rstrip(), 3]]
+
+
+def test_a_redirect_is_kept_with_where_it_leads_and_who_sent_it(client: Probe) -> None:
+    head = "HTTP/1.1 302 Found\r\nX: y\r\nServer: odd\r\nLocation: https://login.test/\r\nContent-Length: 0"
+    with peer(always(f"{head}\r\n\r\n".encode())) as seen:
+        found = client.run(batch(seen.port, requests=2, connections="fresh"))
+    said = "HTTP/1.1 302 Found\r\nlocation: https://login.test/\r\nserver: odd"
+    assert found.totals()["samples"] == [[said, 2]]
+
+
+def test_http_in_answer_to_raw_tcp_is_kept(client: Probe) -> None:
+    with peer(always(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")) as seen:
+        found = client.run(batch(seen.port, protocol="tcp", requests=2, connections="fresh"))
+    assert found.column("failure") == ["protocol"] * 2
+    ((said, count),) = found.totals()["samples"]
+    assert (said[:24], count) == ("HTTP/1.1 400 Bad Request", 2)
+
+
+def test_bodies_that_differ_each_time_do_not_crowd_out_another_outcome(client: Probe) -> None:
+    def script(made: socket.socket, seen: Peer) -> None:
+        nonce = nonce_of(read_head(made, seen))
+        status = "503 Unavailable" if nonce == "b.7" else "404 Not Found"
+        made.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(nonce)}\r\n\r\n{nonce}".encode())
+
+    with peer(script) as seen:
+        found = client.run(batch(seen.port, requests=10, concurrency=1, connections="fresh"))
+    samples = [said for said, _ in found.totals()["samples"]]
+    assert samples == [
+        *(f"HTTP/1.1 404 Not Found\r\n\r\nb.{index}" for index in (0, 1)),
+        "HTTP/1.1 503 Unavailable\r\n\r\nb.7",
+    ]
+
+
+def test_bytes_that_are_no_text_are_kept_as_numbers(client: Probe) -> None:
+    with peer(always(b"\xff\xfe\n")) as seen:
+        found = client.run(batch(seen.port, protocol="tcp"))
+    assert found.totals()["samples"] == [["\\xff\\xfe\n", 1]]
+
+
+def test_good_answers_leave_no_sample(client: Probe, server: Probe) -> None:
+    found = client.run(batch(server.http[0], requests=20))
+    assert found.totals()["samples"] == []
 
 
 def test_a_request_on_a_connection_that_breaks_is_not_sent_again(client: Probe) -> None:
@@ -348,6 +390,8 @@ def test_a_port_where_nobody_listens_refuses(client: Probe, protocol: str) -> No
 def test_an_address_without_route_is_unreachable(client: Probe, protocol: str) -> None:
     found = client.run(batch(80, host="255.255.255.255", protocol=protocol, requests=40, concurrency=8))
     assert Counter(found.column("failure")) == {"unreachable": 40}
+    ((said, count),) = found.totals()["samples"]
+    assert (said[:8], count) == ("kernel: ", 40)
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2"])
@@ -355,6 +399,8 @@ def test_a_name_that_nobody_knows_fails_each_request(client: Probe, protocol: st
     unknown = batch(80, host="no-such-name.invalid", protocol=protocol, requests=300, concurrency=8)
     found = client.run(unknown)
     assert Counter(found.column("failure")) == {"dns": 300}
+    ((said, count),) = found.totals()["samples"]
+    assert (said[:10], count) == ("resolver: ", 300)
     assert Counter(found.column("connection")) == {0: 300}
     assert found.end["complete"]
 

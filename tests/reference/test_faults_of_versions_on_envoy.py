@@ -118,4 +118,4 @@ def test_without_a_fault_every_call_comes_out_as_the_suite_expects(arena: Arena)
 
 @pytest.mark.parametrize("fault", OF_ROUTES, ids=lambda fault: fault.id)
 def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> None:
-    assert arena.wrong(FAULTS[fault.id].spoiler()) == fault.breaks & set(REQUIREMENTS.values())
+    assert arena.wrong(FAULTS[fault.id].spoiler()) == fault.fails & set(REQUIREMENTS.values())

@@ -79,7 +79,7 @@ def test_a_definition_takes_and_refuses_what_its_fault_says(
 def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
     claims = profiles.load("reference").claims.by_group()
     wish = parse_wish(fault.versions, claims)
-    for one in fault.breaks:
+    for one in fault.fails:
         spoken = [
             versions
             for entry in suites_index.by_requirement()[one]

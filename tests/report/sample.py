@@ -22,7 +22,7 @@ from conformance.report.document import (
     Run,
     Timing,
 )
-from conformance.verdict import Basis, Judgement, Share, Verdict
+from conformance.verdict import Basis, Judgement, Reading, Share, Verdict
 
 STARTED = datetime(2026, 11, 24, 9, 14, 3, tzinfo=UTC)
 
@@ -203,12 +203,26 @@ def schema() -> Conclusion:
     )
 
 
-def reading() -> Conclusion:
+def reading(identity: str) -> Conclusion:
+    questions = catalogue.load()[identity].readings or ("what it does",)
     return conclusion(
         "suites/traffic_split/test_readings.py::test_what_a_split_with_only_zero_weights_does",
         "what a split with only zero weights does",
-        Judgement(Verdict.PASS, "every request was answered with 503 by the client's own proxy"),
+        Judgement(
+            Verdict.PASS,
+            "every request was answered with 503 by the client's own proxy",
+            readings=tuple(Reading(one, "a", "nobody answers") for one in questions),
+        ),
         evidence=[("sample", traffic("client", "bookstore", {}, failures={"protocol": 200}))],
+        duration_s=1.1,
+    )
+
+
+def unread() -> Conclusion:
+    return conclusion(
+        "suites/traffic_split/test_readings.py::test_what_a_split_of_itself_does",
+        "what a split of itself does",
+        Judgement(Verdict.INCONCLUSIVE, "not observed: cannot be told from no mesh"),
         duration_s=1.1,
     )
 
@@ -234,8 +248,9 @@ def passed(identity: str) -> Conclusion:
 
 WRITTEN = {
     "split-weighted-distribution": lambda: [weighted(Verdict.FAIL)],
-    "split-unit-of-division": lambda: [reading()],
-    "split-all-weights-zero": lambda: [reading()],
+    "split-unit-of-division": lambda: [reading("split-unit-of-division")],
+    "split-all-weights-zero": lambda: [reading("split-all-weights-zero")],
+    "split-self-reference": lambda: [unread()],
     "split-weights-are-relative": lambda: [weighted(Verdict.PASS), quarters()],
     "access-deny-unlisted-route": lambda: [leak()],
     "access-default-deny": lambda: [unseen()],
@@ -262,7 +277,7 @@ def records(*, interrupted: bool = False) -> Iterator[RequirementRecord]:
                 f"the profile claims no {entry.versions[0].replace('..', ' to ')}",
             )
         elif entry.level == "ambiguous" and position % 2:
-            tests = [reading()]
+            tests = [reading(entry.id)]
         elif entry.level != "ambiguous" and next(tested):
             tests = [passed(entry.id)]
         elif entry.level == "extended":

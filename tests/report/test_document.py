@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from conformance import catalogue
 from conformance.catalogue import Requirement
 from conformance.evidence import ApiRead
-from conformance.report.assemble import Otherwise, build, conclusion, headline, requirement_record
+from conformance.report.assemble import Otherwise, build, conclusion, count, headline, requirement_record
 from conformance.report.document import OUTCOMES, Conclusion, Finding, RequirementRecord
 from conformance.report.plain import plain
-from conformance.verdict import Judgement, Verdict
+from conformance.verdict import Judgement, Reading, Verdict
 
 from .sample import CLUSTER, MESH, TIMING, records, sample
 
@@ -54,8 +54,27 @@ def test_a_requirement_whose_tests_are_not_claimed_is_not_claimed() -> None:
 
 
 @pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE])
-def test_an_ambiguous_requirement_is_observed_whatever_was_seen(verdict: Verdict) -> None:
-    assert record(AMBIGUOUS, verdict).outcome == "observed"
+def test_an_ambiguous_requirement_of_which_no_reading_was_seen_is_not_observed(verdict: Verdict) -> None:
+    assert record(AMBIGUOUS, verdict).outcome == "not observed"
+
+
+@pytest.mark.parametrize(
+    ("observed", "outcome"), [((True,), "observed"), ((False, True), "observed"), ((False,), "not observed")]
+)
+def test_one_reading_that_was_seen_makes_an_ambiguous_requirement_observed(
+    observed: Sequence[bool], outcome: str
+) -> None:
+    seen = [Reading("q", "", "seen", observed=one) for one in observed]
+    tests = [
+        conclusion("test_a", "a", Judgement(Verdict.PASS, "seen", readings=tuple(seen))),
+        conclusion("test_b", "b", Judgement(Verdict.INCONCLUSIVE, "broke off")),
+    ]
+    assert requirement_record(AMBIGUOUS, tests, otherwise="untested").outcome == outcome
+
+
+def test_what_was_not_observed_counts_for_nothing_else() -> None:
+    found = count([record(AMBIGUOUS, Verdict.PASS)])
+    assert (found["observed"], found["not observed"], sum(found.values())) == (0, 1, 1)
 
 
 def test_tests_that_did_not_run_keep_a_requirement_from_passing() -> None:

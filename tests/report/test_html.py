@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -70,6 +71,7 @@ class Page(HTMLParser):
 def spoiled(words: str) -> Report:
     """A report with the same hostile words in every field that takes any."""
     call = traffic(words, words, {words: 1}, path=words, headers={words: words}, failures={words: 2})
+    call = replace(call, foreign={words: 2})
     body = {words: [words]}
     test = conclusion(
         words,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conformance import catalogue
-from conformance.report import html, junit
+from conformance.report import html, junit, terminal
 from conformance.report.assemble import build, conclusion, requirement_record
 from conformance.report.document import Conclusion, Report, RequirementRecord, Run
 from conformance.report.readings import readings_of
@@ -25,14 +27,14 @@ def record(*tests: Conclusion) -> RequirementRecord:
     return requirement_record(ENTRY, tests, otherwise="untested")
 
 
-def report(*tests: Conclusion) -> Report:
+def report(*tests: Conclusion, others: Sequence[RequirementRecord] = ()) -> Report:
     return build(
         suite_version="1",
         run=Run(id="r", started=STARTED, finished=STARTED, command=(), seed=1),
         mesh=MESH,
         cluster=CLUSTER,
         timing=TIMING,
-        requirements=[record(*tests)],
+        requirements=[record(*tests), *others],
     )
 
 
@@ -66,6 +68,56 @@ def test_what_no_reading_excuses_is_a_finding_of_the_report_once() -> None:
     (finding,) = spoken.findings
     assert (finding.severity, finding.text) == ("warning", "split-all-weights-zero: all is lost")
     assert spoken.requirements[0].outcome == "observed"
+
+
+def test_what_is_the_same_of_several_requirements_is_one_finding() -> None:
+    stopped = concluded("", finding="it stops")
+    others = [catalogue.load()[one] for one in ("split-self-reference", "split-degenerate-spec")]
+    made = report(
+        stopped, others=[requirement_record(one, [stopped], otherwise="untested") for one in others]
+    )
+    assert [one.text for one in made.findings] == [
+        "split-all-weights-zero, split-self-reference, split-degenerate-spec: it stops"
+    ]
+
+
+class TestAQuestionThatCouldNotBeObserved:
+    lone = Reading("a lone backend of weight zero", "b", "v1 answered")
+    untold = Reading(QUESTION, "", "v1 answered, which says nothing", observed=False)
+
+    def made(self, *readings: Reading) -> RequirementRecord:
+        verdict = Verdict.PASS if self.lone in readings else Verdict.INCONCLUSIVE
+        return record(
+            conclusion("a.py::test_it", "It", Judgement(verdict, "what was seen", readings=readings))
+        )
+
+    def test_is_named_beside_those_that_were(self) -> None:
+        partly = self.made(self.untold, self.lone)
+        assert partly.outcome == "observed"
+        assert partly.note.startswith("2 of its 3 questions not observed: all weights zero; ")
+        first, second = readings_of(partly)
+        assert (first.answer, first.observed) == ("not observed", False)
+        assert (second.letter, second.observed) == ("b", True)
+        lines = terminal.closing(report(*partly.tests))
+        assert any(line.startswith(f"  ◎ {ENTRY.id}: not observed of it: {QUESTION}; ") for line in lines)
+
+    def test_makes_the_requirement_not_observed_where_there_is_no_other(self) -> None:
+        unseen = self.made(self.untold)
+        assert (unseen.outcome, unseen.note) == ("not observed", "")
+        spoken = report(*unseen.tests)
+        assert spoken.counts["observed"] == 0
+        assert terminal.closing(spoken)[1:4] == [
+            f"  ◌ {ENTRY.id} (ambiguous)",
+            "      what was seen",
+            "requirements: 1 not observed",
+        ]
+        page = html.page(spoken)
+        assert "<h2>Not observed</h2>" in page
+        assert "smi-badge smi-not-observed" in page
+        assert "◎" not in page
+        assert "not observed: an ambiguous requirement of which no reading could be seen" in junit.render(
+            spoken
+        )
 
 
 def test_page_and_junit_tell_the_reading() -> None:

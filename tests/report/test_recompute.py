@@ -42,7 +42,7 @@ LIVE: dict[str, Callable[[], Judgement]] = {
     "a judgement as argument": lambda: preserved(divided(), traffic("client", "v1", {"v1": 9}), "v1"),
     "nothing reaches": lambda: nothing_reaches(GOOD, BEFORE, "v2", SETTLED),
     "sets": lambda: groups_served({("split", "v1", "A")}, {("split", "v1", "B")}),
-    "no cells": lambda: access([], SETTLED),
+    "no cells": lambda: access([]),
 }
 
 

@@ -10,17 +10,19 @@ from typing import Any
 
 from .lanes import Lane, lanes_of
 from .plan import REQUESTS, Batch
-from .resolve import Target
+from .resolve import Nowhere, Target
 
 ROWS = 200
 """Observations of a line."""
+SAMPLES = 3
+"""Different things of a batch that are kept of what none of our workloads said."""
 Emit = Callable[[str, "list[list[Any]]"], object]
 
 
 class BatchRun:
     """A batch under way. ``done`` is set when its last request is finished."""
 
-    def __init__(self, batch: Batch, target: Target | None, emit: Emit) -> None:
+    def __init__(self, batch: Batch, target: Target | Nowhere, emit: Emit) -> None:
         self.batch = batch
         self.target = target
         self.loop = asyncio.get_running_loop()
@@ -39,7 +41,7 @@ class BatchRun:
         self._stopper: asyncio.TimerHandle | None = None
         self._watcher: asyncio.TimerHandle | None = None
         self._failures: Counter[str] = Counter()
-        self._samples: dict[str, str] = {}
+        self._samples: dict[tuple[str, str], int] = {}
 
     def start(self) -> None:
         """Begin to send."""
@@ -77,7 +79,7 @@ class BatchRun:
         if row[6] is not None:
             self._failures[row[6]] += 1
         if sample:
-            self._samples.setdefault(str(row[4] or row[6]), sample.decode("utf-8", "replace"))
+            self._hear(str(row[6] or row[4]), sample.decode("utf-8", "backslashreplace"))
         if len(self._rows) >= ROWS:
             self._flush()
         self._next(lane)
@@ -90,12 +92,23 @@ class BatchRun:
             "observations": self._observed,
             "sent": self._sent,
             "connections": self._connections,
-            "address": self.target.address[0] if self.target else None,
+            "address": self.target.address[0] if isinstance(self.target, Target) else None,
             "took_s": round(self._took_s, 6),
             "failures": dict(self._failures),
-            "samples": self._samples,
+            "samples": [[said, count] for (_, said), count in self._samples.items()],
             "complete": self.done.is_set() and not self._cut and not capped and self._observed == expected,
         }
+
+    def _hear(self, outcome: str, said: str) -> None:
+        """Count what was said; bodies that differ each time are not to crowd out another outcome."""
+        kept = self._samples
+        if (outcome, said) not in kept and len(kept) >= SAMPLES:
+            outcomes = Counter(one for one, _ in kept)
+            crowded = [one for one in kept if outcomes[one[0]] > 1]
+            if outcome in outcomes or not crowded:
+                return
+            del kept[crowded[-1]]
+        kept[outcome, said] = kept.get((outcome, said), 0) + 1
 
     def _next(self, lane: Lane) -> None:
         if self._exhausted():

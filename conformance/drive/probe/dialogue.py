@@ -9,6 +9,9 @@ from .framing import HEAD_LIMIT, Chunked, Malformed, Sized, UntilClose, closes, 
 from .plan import Batch
 
 SAMPLE = 200
+"""Bytes that are kept of what was said by none of our workloads."""
+_TELLING = (b"location", b"server")
+"""The fields of a foreign answer that tell where it comes from and where it leads to."""
 _DEFAULT_PORT = 80
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
@@ -40,8 +43,8 @@ class Dialogue(Protocol):
     def end(self) -> Answer | None: ...
 
 
-def failed(failure: str) -> Answer:
-    return Answer(None, None, None, failure, keep=False)
+def failed(failure: str, sample: bytes = b"") -> Answer:
+    return Answer(None, None, None, failure, keep=False, sample=sample)
 
 
 def dialogue(batch: Batch) -> Dialogue:
@@ -62,7 +65,7 @@ class HttpDialogue:
         self._bodiless = batch.method == "HEAD"
         self._nonce = ""
         self._buffer = b""
-        self._head: tuple[int, dict[bytes, bytes], bool] | None = None
+        self._head: tuple[bytes, dict[bytes, bytes], bool] | None = None
         self._body: Sized | Chunked | UntilClose | None = None
 
     def request(self, index: int, *, last: bool) -> bytes:
@@ -111,7 +114,7 @@ class HttpDialogue:
         code = int(status)
         if 100 <= code < 200 and code != 101:
             return
-        self._head = (code, fields, closes(version, fields))
+        self._head = (first, fields, closes(version, fields))
         if self._bodiless or code in (101, 204, 304):
             self._body = None
         else:
@@ -120,10 +123,12 @@ class HttpDialogue:
 
     def _judge(self, *, clean: bool) -> Answer:
         assert self._head is not None  # noqa: S101 - only complete answers are judged
-        status, fields, closing = self._head
+        first, fields, closing = self._head
+        status = int(first[9:12])
         keep = clean and not closing and status != 101
         body = None if self._body is None else self._body.kept
-        return judged(status, fields, body, self._nonce, keep=keep)
+        answer = judged(status, fields, body, self._nonce, keep=keep)
+        return answer if answer.server is not None else quoting(answer, first, fields, body)
 
 
 class LineDialogue:
@@ -198,16 +203,23 @@ def judged(
     """The answer that a message of HTTP is; where it has no body (None), its fields say who gave it."""
     said = _said_in_fields(fields) if body is None else _said(body)
     if said is None:
-        return Answer(None, None, status, None, keep, (body or b"")[:SAMPLE])
+        return Answer(None, None, status, None, keep)
     server, port, echoed = said
     if echoed != nonce:
         return Answer(server, port, status, "mismatch", keep=False)
     return Answer(server, port, status, None, keep)
 
 
+def quoting(answer: Answer, first: bytes, fields: dict[bytes, bytes], body: bytes | None) -> Answer:
+    """The answer of somebody else, with the beginning of what was said."""
+    told = [b"%b: %b" % (name, fields[name]) for name in _TELLING if name in fields]
+    said = b"\r\n".join([first, *told]) + b"\r\n\r\n" + (body or b"")
+    return answer._replace(sample=said[:SAMPLE].rstrip())
+
+
 def strange(data: bytes) -> Answer:
     """What came is not of the protocol."""
-    return failed("tls" if _is_tls(data) else "protocol")._replace(sample=data[:SAMPLE])
+    return failed("tls" if _is_tls(data) else "protocol", data[:SAMPLE])
 
 
 def _http_request(batch: Batch) -> tuple[bytes, bytes]:

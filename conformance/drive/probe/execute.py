@@ -9,7 +9,7 @@ from typing import Any
 
 from .client import BatchRun
 from .plan import Plan
-from .resolve import Target, resolve
+from .resolve import Nowhere, Target, resolve
 
 Write = Callable[[dict[str, Any]], object]
 
@@ -19,7 +19,8 @@ class Execution:
 
     Each observation is a row: index, serial number of the connection (0: none was made), answering server,
     its port, HTTP status, latency in microseconds (with the making of the connection), failure. What is not
-    known is null.
+    known is null. The end line has samples of what was said by none of our workloads, each with the number
+    of requests that came to exactly that.
     """
 
     def __init__(self, plan: Plan, write: Write) -> None:
@@ -76,7 +77,7 @@ class Execution:
                 run.start()
             await run.done.wait()
 
-    async def _resolve(self) -> dict[tuple[str, int], Target | None]:
+    async def _resolve(self) -> dict[tuple[str, int], Target | Nowhere]:
         """All names before the first request, so that batches side by side begin in the same moment."""
         wanted = list(dict.fromkeys((batch.host, batch.port) for batch in self._plan.batches))
         found = await asyncio.gather(*(resolve(host, port) for host, port in wanted))

@@ -16,12 +16,12 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from .dialogue import SAMPLE, Answer, failed, host_of, judged, strange
+from .dialogue import SAMPLE, Answer, failed, host_of, judged, quoting, strange
 from .framing import KEPT, Malformed
 from .http2 import FRAME_LIMIT, Frames, Outbox, content_of, grpc_message
-from .lanes import Lane
+from .lanes import Lane, broken, unresolved
 from .plan import Batch
-from .resolve import connect, failure_of
+from .resolve import Nowhere, connect
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -73,13 +73,13 @@ class _Http2Lane(Lane):
         self._connection = None
         self._finish(answer)
 
-    def _transmit(self, index: int) -> str | None:
-        if self._run.target is None:
-            return "dns"
+    def _transmit(self, index: int) -> Answer | None:
+        if isinstance(self._run.target, Nowhere):
+            return unresolved(self._run.target)
         try:
             self._connection = self._road.connection()
         except OSError as error:
-            return failure_of(error)
+            return broken(error)
         self._serial = self._connection.serial
         self._connection.send(self, index)
         return None
@@ -133,8 +133,17 @@ class _Exchange:
         if not self.status:
             return strange(self.body or b"")
         if not grpc or self.status != 200:
-            return judged(self.status, self.fields, self.body, self.nonce, keep=True)
-        return self._answer_of_grpc()
+            answer = judged(self.status, self.fields, self.body, self.nonce, keep=True)
+        else:
+            answer = self._answer_of_grpc()
+        return answer if answer.server is not None or answer.sample else self._quoted(answer)
+
+    def _quoted(self, answer: Answer) -> Answer:
+        told = [b"HTTP/2 %d" % self.status]
+        for name in (b"grpc-status", b"grpc-message"):
+            value = self.trailers.get(name) or self.fields.get(name)
+            told += [b"%b: %b" % (name, value)] if value else []
+        return quoting(answer, b"\r\n".join(told), self.fields, self.body)
 
     def _answer_of_grpc(self) -> Answer:
         # Where nothing else is said, both stand in the one block of header fields.
@@ -153,7 +162,7 @@ class _Connection:
     """One connection. It is ``open`` while further requests may go over it."""
 
     def __init__(self, run: BatchRun, request: _Request) -> None:
-        assert run.target is not None  # noqa: S101 - nothing connects to a name that is not known
+        assert not isinstance(run.target, Nowhere)  # noqa: S101 - nothing connects to such a name
         self.open = True
         self.serial = run.connection()
         self._batch = run.batch
@@ -274,7 +283,7 @@ class _Connection:
             self._waiting.popleft()[0].answered(answer)
 
     def _lost(self, error: OSError | None) -> None:
-        self._fail(failed(failure_of(error)))
+        self._fail(broken(error))
 
     def _close_if_over(self) -> None:
         if not self.open and not self._exchanges and not self._waiting:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .dialogue import Answer, dialogue, failed
 from .plan import OVER_HTTP2
-from .resolve import connect, failure_of
+from .resolve import Nowhere, connect, failure_of, words_of
 from .stream import Stream
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ class Lane:
         """End the connection, if there is one."""
         raise NotImplementedError
 
-    def _transmit(self, index: int) -> str | None:
-        """Hand a request to a connection; returns why that cannot be."""
+    def _transmit(self, index: int) -> Answer | None:
+        """Hand a request to a connection; returns how it failed where that cannot be."""
         raise NotImplementedError
 
-    def _unsent(self, failure: str) -> None:
+    def _unsent(self, failure: Answer) -> None:
         # It may have been given up meanwhile.
         if self._index >= 0:
-            self._finish(failed(failure))
+            self._finish(failure)
 
     def _finish(self, answer: Answer) -> None:
         latency_us = round((perf_counter() - self._started) * 1_000_000)
@@ -83,17 +83,17 @@ class DialogueLane(Lane):
             self._stream.close()
             self._stream = None
 
-    def _transmit(self, index: int) -> str | None:
+    def _transmit(self, index: int) -> Answer | None:
         run = self._run
         if self._stream is None:
-            if run.target is None:
-                return "dns"
+            if isinstance(run.target, Nowhere):
+                return unresolved(run.target)
             self._serial = run.connection()
             self._used = 0
             try:
                 made = connect(run.target, datagrams=run.batch.protocol == "udp")
             except OSError as error:
-                return failure_of(error)
+                return broken(error)
             self._stream = Stream(run.loop, made, self._received, self._lost)
         self._used += 1
         said = self._dialogue.request(index, last=self._used == run.batch.per_connection)
@@ -116,12 +116,22 @@ class DialogueLane(Lane):
     def _lost(self, error: OSError | None) -> None:
         self._stream = None
         if self._index >= 0:
-            self._finish((None if error else self._dialogue.end()) or failed(failure_of(error)))
+            self._finish((None if error else self._dialogue.end()) or broken(error))
 
     def _finish(self, answer: Answer) -> None:
         if not answer.keep or self._used == self._run.batch.per_connection:
             self.close()
         super()._finish(answer)
+
+
+def broken(error: OSError | None) -> Answer:
+    """What a request comes to whose connection is lost, or cannot be made."""
+    return failed(failure_of(error), words_of(error))
+
+
+def unresolved(name: Nowhere) -> Answer:
+    """What a request comes to whose host has no address."""
+    return failed("dns", f"resolver: {name.why}".encode("utf-8", "replace"))
 
 
 def lanes_of(run: BatchRun, count: int) -> Sequence[Lane]:

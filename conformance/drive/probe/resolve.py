@@ -19,7 +19,6 @@ _FAILURES = {
     errno.ETIMEDOUT: "timeout",
 }
 
-
 FIRST_PORT = 10_000
 _EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"
 _FEWEST_PORTS = 10_000
@@ -62,19 +61,27 @@ class Target(NamedTuple):
     address: Any
 
 
-async def resolve(host: str, port: int) -> Target | None:
-    """The host's address, IPv4 if it has one; None when the name is not known."""
+class Nowhere(NamedTuple):
+    """A name without an address, and why that is in the resolver's words."""
+
+    why: str
+
+
+async def resolve(host: str, port: int) -> Target | Nowhere:
+    """The host's address, IPv4 if it has one."""
     loop = asyncio.get_running_loop()
     looking = loop.run_in_executor(None, _resolve, host, port)
     done, _ = await asyncio.wait({looking}, timeout=LONGEST_S)
-    return looking.result() if done else None
+    return looking.result() if done else Nowhere(f"no answer within {LONGEST_S:g} s")
 
 
-def _resolve(host: str, port: int) -> Target | None:
+def _resolve(host: str, port: int) -> Target | Nowhere:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return None
+    except OSError as error:
+        return Nowhere(error.strerror or str(error))
+    except UnicodeError:
+        return Nowhere("not a name that can be asked for")
     found.sort(key=lambda one: one[0] != socket.AF_INET)
     return Target(found[0][0], found[0][4])
 
@@ -118,3 +125,10 @@ def _bind_next(made: socket.socket) -> None:
 def failure_of(error: OSError | None) -> str:
     """The failure that a lost connection stands for; None is an orderly end."""
     return "closed" if error is None else _FAILURES.get(error.errno or 0, "unreachable")
+
+
+def words_of(error: OSError | None) -> bytes:
+    """What the kernel says of a failure whose name does not tell all."""
+    if error is None or error.errno in _FAILURES:
+        return b""
+    return f"kernel: {error.strerror or error}".encode("utf-8", "replace")

@@ -30,6 +30,9 @@ def steps(scenario: Scenario) -> Steps:
 
     closed = scenario.before([ask("/edited")], SERVERS)
     made = scenario.access([ask("/plain")], "1-target.yaml", servers=SERVERS)
+    if not made.cells[0].settling.settled:
+        # What never took effect is not waited for twice.
+        return Steps(made, made)
     edited = scenario.access([ask("/edited")], "2-edited.yaml", servers=SERVERS, before=closed)
     return Steps(made, edited)
 
@@ -38,10 +41,11 @@ def steps(scenario: Scenario) -> Steps:
 def test_a_target_that_names_a_match_opens_a_closed_server(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*steps.made.pick()))
+    verdict(judge.access(steps.made.pick()))
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
 def test_an_edit_of_a_route_group_is_followed(steps: Steps, verdict: Callable[[Judgement], None]) -> None:
-    made, edited = judge.access(*steps.made.pick()), judge.access(*steps.edited.pick())
+    made = judge.access(steps.made.pick())
+    edited = judge.access(steps.edited.pick())
     verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))

@@ -41,7 +41,7 @@ def partly(scenario: Scenario) -> Partly:
         return Partly(unclaimed, absent, None)
     scenario.provide()
     call = scenario.call("main/client", "main/independent", requests=REQUESTS)
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=servers)
     return Partly(unclaimed, absent, effect)
 

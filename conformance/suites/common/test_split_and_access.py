@@ -19,7 +19,7 @@ pytestmark = pytest.mark.scenario(
 
 CLIENT = "access/alpha"
 WEIGHTS = {"server": 75, "other": 25}
-SERVERS = ["access/server", "access/other", "access/beta", "outside/outsider"]
+SERVERS = ["access/server", "access/other", "access/third", "outside/outsider"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,9 @@ def identities(scenario: Scenario) -> Identities:
     (backends,) = scenario.effects([wanted], "1-backends.yaml", servers=SERVERS)
     denied = scenario.table(stranger, earlier, SERVERS)
     asks = [
-        Ask("the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-beta"), "beta"),
+        Ask(
+            "the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-root"), "third"
+        ),
         scenario.ask(
             "the backend through the split", CLIENT, "access/closed", granted=False, server="server"
         ),
@@ -62,7 +64,7 @@ def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
     verdict(
         judge.all_of(
             backends_granted=judge.opened(before, sample, WEIGHTS, settling),
-            another_account=judge.access(*identities.stranger.pick()),
-            root_granted=judge.access(*identities.root.pick()),
+            another_account=judge.access(identities.stranger.pick()),
+            root_granted=judge.access(identities.root.pick()),
         )
     )

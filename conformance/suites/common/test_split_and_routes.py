@@ -99,7 +99,7 @@ def steps(scenario: Scenario) -> Steps:
 def test_what_the_split_selects_must_be_granted_at_the_backend_as_well(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*steps.created.pick(*MIXED)))
+    verdict(judge.access(steps.created.pick(*MIXED)))
 
 
 @pytest.mark.requirement("interact-shared-group")
@@ -108,8 +108,8 @@ def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
 ) -> None:
     verdict(
         judge.all_of(
-            created=judge.access(*steps.created.pick(*SHARED)),
-            edited=judge.access(*steps.edited.pick(*SHARED_EDITED)),
+            created=judge.access(steps.created.pick(*SHARED)),
+            edited=judge.access(steps.edited.pick(*SHARED_EDITED)),
         )
     )
 
@@ -120,8 +120,8 @@ def test_creating_editing_and_deleting_take_effect_on_running_workloads(
 ) -> None:
     verdict(
         judge.all_of(
-            created=judge.access(*steps.created.pick(*MIXED)),
-            edited=judge.access(*steps.edited.pick(*EDITED)),
-            deleted=judge.access(*steps.deleted.pick(*DELETED)),
+            created=judge.access(steps.created.pick(*MIXED)),
+            edited=judge.access(steps.edited.pick(*EDITED)),
+            deleted=judge.access(steps.deleted.pick(*DELETED)),
         )
     )

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server", "outside/outsider")
 CALLS = {
-    "granted here": ("alpha", "/here"),
-    "granted there": ("alpha", "/there"),
+    "granted here": ("alpha", "/home"),
+    "granted there": ("alpha", "/abroad"),
     "third": ("beta", "/third"),
     "fourth": ("gamma", "/fourth"),
 }
@@ -64,8 +64,8 @@ def test_targets_of_one_name_in_two_namespaces_hold_side_by_side(
 ) -> None:
     verdict(
         judge.all_of(
-            both=judge.access(*steps.both.pick()),
-            edited=judge.access(*steps.edited.pick()),
-            deleted=judge.access(*steps.deleted.pick()),
+            both=judge.access(steps.both.pick()),
+            edited=judge.access(steps.edited.pick()),
+            deleted=judge.access(steps.deleted.pick()),
         )
     )

@@ -9,8 +9,9 @@ import pytest
 
 from conformance import judge
 from conformance.drive.dry_run import changed
-from conformance.drive.observing import REQUESTS, Observed, Odd, Reshape, Trial, observe_access
+from conformance.drive.observing import REQUESTS, Observed, observe_access
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.drive.trials import Odd, Reshape, Trial
 from conformance.evidence import Look
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.scenario(
     "common/unknown-fields", arena=("access", "main"), groups=("split", "access", "specs"), alone=True
 )
 
-SERVERS = ("access/server", "main/v1", "main/v2", "main/v3")
+SERVERS = ("access/server", "access/other", "main/v1", "main/v2", "main/v3")
 FEW = 10
 MISPLACED = "matches where another version has them"
 OF_SPLIT = "an unknown field of a split's backend"
@@ -31,7 +32,7 @@ PORT_FIELD = "spec.destination.port"
 WITH_PORT = {"v1alpha1", "v1alpha2"}
 """Versions of access whose targets have a port."""
 
-SERVED, TAKEN = ("server",), ("v2",)
+SERVED, TAKEN = ("other",), ("v2",)
 
 
 def elsewhere(group: dict[str, Any]) -> dict[str, Any]:
@@ -74,17 +75,21 @@ def trials(scenario: Scenario) -> list[Trial]:
         Trial(
             name,
             MISPLACED,
-            call("access/beta", "access/server", path),
+            call("access/beta", "access/other", path),
             looks,
             usual=(),
             about="misplaced",
             field=matches,
+            beside=("to-misplaced",),
+            apart=True,
         )
         for name, path, looks in group
     ]
     split = call("main/client", "main/fielded", "/", requests=REQUESTS)
     field = f"spec.backends.1.{IGNORED}"
-    found.append(Trial("split", OF_SPLIT, split, either(TAKEN), ("v1",), about="fielded", field=field))
+    found.append(
+        Trial("split", OF_SPLIT, split, either(TAKEN), ("v1",), about="fielded", field=field, apart=True)
+    )
     if scenario.versions["access"] in WITH_PORT:
         return found
     ports = [
@@ -101,6 +106,8 @@ def trials(scenario: Scenario) -> list[Trial]:
             usual=(),
             about="with-port",
             field=PORT_FIELD,
+            beside=("meant",),
+            apart=True,
         )
         for name, path, port, looks in ports
     ]
@@ -128,6 +135,5 @@ def seen(scenario: Scenario) -> Observed[Table]:
 def test_what_becomes_of_fields_that_the_version_does_not_define(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
-    effect = judge.access(*seen.effect.pick())
-    edited = judge.access(*seen.bystander.pick())
-    verdict(judge.reading(effect, seen.about(*seen.questions), edited))
+    effect = judge.access(seen.effect.pick())
+    verdict(judge.reading(effect, seen.about(*seen.questions), effect))

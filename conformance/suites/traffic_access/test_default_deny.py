@@ -33,7 +33,7 @@ def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
     if not scenario.carries("tcp"):
         return by_http
     raw, raw_other, raw_twin = (
-        scenario.call(alpha, name, port=RAW, protocol="tcp") for name in (*MESHED, twin)
+        scenario.call(alpha, f"{name}-tcp", port=RAW, protocol="tcp") for name in (*MESHED, twin)
     )
     return [
         *by_http,
@@ -58,7 +58,7 @@ def test_only_a_target_for_the_destination_itself_opens_it(
     nothing, one = steps
     verdict(
         judge.all_of(
-            without_targets=judge.access(*nothing.pick()),
-            with_one=judge.access(*one.pick()),
+            without_targets=judge.access(nothing.pick()),
+            with_one=judge.access(one.pick()),
         )
     )

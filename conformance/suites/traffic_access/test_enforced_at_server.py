@@ -49,4 +49,4 @@ def doors(scenario: Scenario) -> Table:
 def test_the_server_itself_refuses_whoever_was_not_granted(
     doors: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*doors.pick()))
+    verdict(judge.access(doors.pick()))

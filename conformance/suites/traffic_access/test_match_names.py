@@ -30,7 +30,7 @@ def steps(scenario: Scenario) -> list[Table]:
 @pytest.mark.requirement("access-match-subset")
 def test_only_the_named_matches_are_granted(steps: list[Table], verdict: Callable[[Judgement], None]) -> None:
     subset, _ = steps
-    verdict(judge.access(*subset.pick()))
+    verdict(judge.access(subset.pick()))
 
 
 @pytest.mark.requirement("access-matches-omitted-means-all")
@@ -38,4 +38,4 @@ def test_a_rule_without_match_names_grants_every_match(
     steps: list[Table], verdict: Callable[[Judgement], None]
 ) -> None:
     _, every = steps
-    verdict(judge.access(*every.pick()))
+    verdict(judge.access(every.pick()))

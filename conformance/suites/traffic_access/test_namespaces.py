@@ -32,4 +32,4 @@ def namespaces(scenario: Scenario) -> Table:
 def test_only_the_account_of_the_listed_namespace_calls(
     namespaces: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*namespaces.pick()))
+    verdict(judge.access(namespaces.pick()))

@@ -54,8 +54,8 @@ def test_narrowing_and_deleting_withdraw_exactly_those_grants(
     everything, narrowed, deleted = steps
     verdict(
         judge.all_of(
-            everything=judge.access(*everything.pick()),
-            narrowed=judge.access(*narrowed.pick()),
-            deleted=judge.access(*deleted.pick()),
+            everything=judge.access(everything.pick()),
+            narrowed=judge.access(narrowed.pick()),
+            deleted=judge.access(deleted.pick()),
         )
     )

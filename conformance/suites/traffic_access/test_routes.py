@@ -33,4 +33,4 @@ def routes(scenario: Scenario) -> Table:
 def test_a_listed_source_is_denied_on_other_routes(
     routes: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*routes.pick()))
+    verdict(judge.access(routes.pick()))

@@ -32,11 +32,11 @@ def sources(scenario: Scenario) -> Table:
 def test_a_listed_source_calls_and_another_account_does_not(
     sources: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*sources.pick("alpha", "beta")))
+    verdict(judge.access(sources.pick("alpha", "beta")))
 
 
 @pytest.mark.requirement("access-identity-not-labels")
 def test_the_labels_of_a_listed_pod_open_nothing_and_lacking_them_closes_nothing(
     sources: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*sources.pick("alpha-relabelled", "gamma")))
+    verdict(judge.access(sources.pick("alpha-relabelled", "gamma")))

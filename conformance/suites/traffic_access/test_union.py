@@ -38,4 +38,4 @@ def union(scenario: Scenario) -> Table:
 def test_each_source_keeps_its_own_grant_and_gets_no_other(
     union: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*union.pick()))
+    verdict(judge.access(union.pick()))

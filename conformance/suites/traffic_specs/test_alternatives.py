@@ -38,4 +38,4 @@ def alternatives(scenario: Scenario) -> Table:
 def test_one_match_grants_by_itself_and_parts_of_two_grant_nothing(
     alternatives: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*alternatives.pick()))
+    verdict(judge.access(alternatives.pick()))

@@ -24,36 +24,34 @@ DENIED: tuple[Request, ...] = (
     ("POST", "/user", {"x-user": "carol"}),
     ("POST", "/user", {}),
 )
-PORTS = {"http": 8080, "http2": 8081}
-"""Where each version is at home. On the port of the other it need not be understood, but opens nothing."""
+PROTOCOLS = ("http", "http2")
+"""Both on one port, which says no more than that it is of HTTP; HTTP/2 is spoken with prior knowledge."""
 
 
 def asks(scenario: Scenario, protocol: str) -> list[Ask]:
-    """What is granted at home, and what is denied on either port."""
+    """What is granted, and what is denied."""
 
-    def ask(request: Request, port: int, *, granted: bool) -> Ask:
+    def ask(request: Request, *, granted: bool) -> Ask:
         method, path, headers = request
         call = scenario.call(
             "access/alpha",
-            "access/both-versions",
-            port=port,
+            "access/server",
             protocol=protocol,
             method=method,
             path=path,
             headers=headers,
         )
         sent = "".join(f" {name}: {value}" for name, value in headers.items())
-        name = f"{protocol} {method} {path}{sent} to {port}"
+        name = f"{protocol} {method} {path}{sent}"
         return Ask(name, "granted" if granted else "denied", call, "server")
 
-    home = PORTS[protocol]
-    at_home = [ask(request, home, granted=True) for request in GRANTED]
-    return at_home + [ask(request, port, granted=False) for request in DENIED for port in PORTS.values()]
+    granted = [ask(request, granted=True) for request in GRANTED]
+    return granted + [ask(request, granted=False) for request in DENIED]
 
 
 @driven
 def both(scenario: Scenario) -> Table:
-    wanted = [ask for protocol in PORTS for ask in asks(scenario, protocol)]
+    wanted = [ask for protocol in PROTOCOLS for ask in asks(scenario, protocol)]
     return scenario.access(wanted, "target.yaml", servers=SERVERS)
 
 
@@ -64,6 +62,6 @@ def test_path_method_and_headers_decide_in_both_versions(
     # Apart, so that what is denied in one version has its control in what is granted in the same.
     first, second = (
         both.pick(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])
-        for protocol in PORTS
+        for protocol in PROTOCOLS
     )
-    verdict(judge.all_of(http=judge.access(*first), http2=judge.access(*second)))
+    verdict(judge.all_of(http=judge.access(first), http2=judge.access(second)))

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.scenario(
 SERVERS = ["main/v1", "main/v2", "main/v3"]
 WEIGHTS = {"v2": 95, "v3": 5}
 FEW = 300
-PORTS = {"http": 8080, "http2": 8081, "grpc": 8081}
+PROTOCOLS = ("http", "http2", "grpc")
 SELECTED = {"x-tester": "yes"}
 OTHERS: tuple[Mapping[str, str], ...] = ({}, {"x-tester": "no"})
 
@@ -41,20 +41,19 @@ def spoken(scenario: Scenario) -> Spoken:
             "main/client",
             "main/spoken",
             requests=requests,
-            port=PORTS[protocol],
             protocol=protocol,
             headers=headers,
         )
 
     scenario.provide()
     size = sample_size(WEIGHTS)
-    wanted = [Division(call(protocol, SELECTED, size), frozenset(WEIGHTS)) for protocol in PORTS]
+    wanted = [Division(call(protocol, SELECTED, size), frozenset(WEIGHTS)) for protocol in PROTOCOLS]
     selected = scenario.effects(wanted, "split.yaml", servers=SERVERS)
     others = {
         protocol: scenario.send(*(call(protocol, one) for one in OTHERS), servers=SERVERS)
-        for protocol in PORTS
+        for protocol in PROTOCOLS
     }
-    return Spoken(dict(zip(PORTS, selected, strict=True)), others)
+    return Spoken(dict(zip(PROTOCOLS, selected, strict=True)), others)
 
 
 def as_wanted(spoken: Spoken, protocol: str) -> Judgement:

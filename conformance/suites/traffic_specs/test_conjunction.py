@@ -42,11 +42,11 @@ def conjunction(scenario: Scenario) -> Table:
 def test_a_match_of_headers_alone_holds_for_any_path_and_method(
     conjunction: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*conjunction.pick(*OMITTED)))
+    verdict(judge.access(conjunction.pick(*OMITTED)))
 
 
 @pytest.mark.requirement("http-path-method-header-conjunction")
 def test_path_method_and_headers_of_a_match_must_all_hold(
     conjunction: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*conjunction.pick(*CONJUNCTION)))
+    verdict(judge.access(conjunction.pick(*CONJUNCTION)))

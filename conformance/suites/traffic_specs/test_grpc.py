@@ -21,7 +21,7 @@ CALLS = {"/pkg.Service/Echo": "granted", "/pkg.Service/Other": "denied"}
 def calls(scenario: Scenario) -> Table:
     asks = []
     for path, expect in CALLS.items():
-        call = scenario.call("access/alpha", "access/rpc", port=8081, protocol="grpc", path=path)
+        call = scenario.call("access/alpha", "access/other", protocol="grpc", path=path)
         asks.append(Ask(path, "granted" if expect == "granted" else "denied", call, "other"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
@@ -30,4 +30,4 @@ def calls(scenario: Scenario) -> Table:
 def test_a_method_is_granted_by_its_path_and_another_is_not(
     calls: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*calls.pick()))
+    verdict(judge.access(calls.pick()))

@@ -16,34 +16,34 @@ pytestmark = pytest.mark.scenario(
 )
 
 SERVERS = ("access/server", "access/other", "outside/outsider")
-PORTS = {"http": 8080, "tcp": 9000, "udp": 9000}
+SERVICES = {"http": ("{server}", 8080), "tcp": ("{server}-tcp", 9000)}
+"""By protocol: the service of a server, and its port. UDP is asked in `test_datagrams.py`."""
 
 
 @driven
 def inert(scenario: Scenario) -> Table:
     def ask(client: str, server: str, protocol: str) -> Ask:
         granted = (client, server, protocol) == ("access/alpha", "other", "http")
-        name = f"{client} to {server} by {protocol}"
+        name, (service, port) = f"{client} to {server} by {protocol}", SERVICES[protocol]
         return scenario.ask(
             name,
             client,
-            f"access/{server}",
+            f"access/{service.format(server=server)}",
             granted=granted,
-            port=PORTS[protocol],
+            server=server,
+            port=port,
             protocol=protocol,
         )
 
-    routes = scenario.expressible("1-routes.yaml")
-    governed = scenario.profile.access.udp and any(one["kind"] == "UDPRoute" for one in routes)
     asks = [
         ask(client, server, protocol)
-        for protocol in PORTS
-        if scenario.carries(protocol) and (governed or protocol != "udp")
+        for protocol in SERVICES
+        if scenario.carries(protocol)
         for server in ("other", "server")
         for client in ("access/alpha", "access/beta")
     ]
     before = scenario.before(asks, SERVERS)
-    scenario.apply_objects(routes)
+    scenario.apply("1-routes.yaml")
     # The grant that comes after them, of other routes, shows that the mesh has seen them.
     return scenario.access(asks, "2-target.yaml", servers=SERVERS, before=before)
 
@@ -52,4 +52,4 @@ def inert(scenario: Scenario) -> Table:
 def test_routes_that_no_target_refers_to_grant_nothing(
     inert: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*inert.pick()))
+    verdict(judge.access(inert.pick()))

@@ -42,9 +42,9 @@ def methods(scenario: Scenario) -> Table:
 def test_listed_methods_are_granted_and_none_implies_another(
     methods: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*methods.pick(*SPECIFIC)))
+    verdict(judge.access(methods.pick(*SPECIFIC)))
 
 
 @pytest.mark.requirement("http-method-wildcard")
 def test_a_star_covers_every_method(methods: Table, verdict: Callable[[Judgement], None]) -> None:
-    verdict(judge.access(*methods.pick(*ANY)))
+    verdict(judge.access(methods.pick(*ANY)))

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.drive.observing import Observed, Odd, Trial, observe_access
-from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.drive.observing import Observed, observe_access
+from conformance.drive.scenario import Ask, Division, Scenario, Table
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Look
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.scenario(
     "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs"), alone=True
 )
 
-SERVERS = ("access/server", "access/other", "access/beta")
+SERVERS = ("access/server", "access/other", "access/third")
 REQUESTS = 10
 PORT_COUNTS = "a condition that covers a host with and without its port does not match it with its port"
 TOO_MUCH = "an application that resolves the dots would serve what was not granted"
@@ -33,9 +34,14 @@ GRANTED_OR_DENIED = (granted("a"), Look("b"))
 DENIED_OR_GRANTED = (Look("a"), granted("b"))
 VALID_OR_NOT = (granted("a"), Look("b"), Look("b", refused=True))
 
-THIRD = ("beta",)
+THIRD = ("third",)
 OPENED = "it opens something"
 STAYS_CLOSED = (Look("a"), Look("a", refused=True), Look("b", THIRD, finding=OPENED))
+ELSE_GRANTED = (
+    Look("a", THIRD),
+    Look("a", refused=True),
+    Look("b", finding="what else is granted at that account no longer takes effect"),
+)
 
 TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "/ends/x": ("end of a path expression", {"path": "/ends/x"}, GRANTED_OR_DENIED, "ends"),
@@ -79,11 +85,11 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "last twin": ("last of two matches of one name", {"path": "/twin/last"}, VALID_OR_NOT, "twins"),
     "no match": (
         "an empty list of matches",
-        {"client": "beta", "path": "/anything"},
+        {"client": "beta", "server": "other", "path": "/anything"},
         (
             Look("a"),
             Look("a", refused=True),
-            granted("b", finding="a group without matches opens everything"),
+            Look("b", ("other",), finding="a group without matches opens everything"),
         ),
         "empty",
     ),
@@ -105,6 +111,12 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
         STAYS_CLOSED,
         "broken",
     ),
+    "granted at the account of the broken": (
+        "what else is granted where an expression does not compile",
+        {"client": "gamma", "server": "third", "path": "/sound/second"},
+        ELSE_GRANTED,
+        "broken",
+    ),
     "look-ahead": (
         "an expression with a look-ahead",
         {"client": "gamma", "server": "third", "path": "/ahead/y"},
@@ -121,6 +133,12 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
         "what an expression with a look-ahead is not about",
         {"client": "gamma", "server": "third", "path": "/unrelated"},
         STAYS_CLOSED,
+        "ahead",
+    ),
+    "granted at the account of the look-ahead": (
+        "what else is granted where an expression has a look-ahead",
+        {"server": "third", "path": "/sound/second"},
+        ELSE_GRANTED,
         "ahead",
     ),
     "inside a value": (
@@ -173,10 +191,16 @@ EXPRESSIONS = (
     "the broken",
     "away from the broken",
     "beside the broken",
+    "granted at the account of the broken",
     "look-ahead",
     "what the look-ahead excludes",
     "away from the look-ahead",
+    "granted at the account of the look-ahead",
 )
+APART = frozenset({"methods-alone", "name-alone", "empty", "broken", "ahead", "spec-absent"})
+"""What may stop a mesh, or open or close everything at a server, so that nothing else is there beside it."""
+SOUND = {"broken": ("gamma", "sound-by-broken"), "ahead": ("alpha", "sound-by-ahead")}
+"""By object: the client of a sound grant at the same account, and what that is called. It is edited last."""
 
 
 def trial(
@@ -190,12 +214,20 @@ def trial(
     **what: Any,
 ) -> Trial:
     of, _, looks, about = TRIALS[name]
-    what |= {"protocol": "tcp", "port": 9000} if tcp else {}
+    if tcp:
+        server, what = f"{server}-tcp", {**what, "protocol": "tcp", "port": 9000}
     sender = client if "/" in client else f"access/{client}"
     call = scenario.call(sender, f"access/{server}", requests=REQUESTS, **what)
     if portless:
         call = replace(call, headers={"host": call.host})
-    return Trial(name, of, call, looks, usual=(), about=about)
+    found = Trial(name, of, call, looks, usual=(), about=about, apart=about in APART)
+    if about not in SOUND:
+        return found
+    sender, sound = SOUND[about]
+    first = scenario.call(f"access/{sender}", f"access/{server}", path="/sound/first")
+    prior = Division(first, frozenset(THIRD), dead_before=True)
+    last = looks is ELSE_GRANTED
+    return replace(found, beside=(sound,), prior=prior, early=not last, awaited=THIRD if last else ())
 
 
 @driven
@@ -206,22 +238,21 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
         return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
 
-    scenario.provide()
     trials = [
         trial(scenario, name, **call)
         for name, (_, call, _, _) in TRIALS.items()
         if scenario.carries("tcp" if "tcp" in call else "http")
     ]
-    odd = Odd(trials, ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"], SERVERS)
+    files = ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"]
+    odd = Odd(trials, files, SERVERS, late=["4-sound.yaml"], earlier=["1-sound.yaml"])
     first, second = steady("first", "second"), steady("second", "first")
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
 
 
 def reading(seen: Observed[Table], *names: str) -> Judgement:
-    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
-    effect = judge.access(*seen.effect.pick())
-    bystander = judge.access(*seen.bystander.pick())
-    return judge.reading(effect, seen.about(*names), bystander)
+    """Which readings the trials of these names show, beside the effect that was in force."""
+    effect = judge.access(seen.effect.pick())
+    return judge.reading(effect, seen.about(*names), effect)
 
 
 @pytest.mark.requirement("http-path-regex-end")

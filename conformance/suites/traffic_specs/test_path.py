@@ -53,8 +53,8 @@ def test_a_path_is_matched_as_an_expression(steps: list[Table], verdict: Callabl
     items = expressions.pick("/v1/items/7", "/v2/items/42", "/v3/items/7", "/v1/items/x")
     verdict(
         judge.all_of(
-            expressions=judge.access(*items),
-            everything=judge.access(*everything.pick()),
+            expressions=judge.access(items),
+            everything=judge.access(everything.pick()),
         )
     )
 
@@ -64,4 +64,4 @@ def test_a_path_that_only_contains_the_expression_is_denied(
     steps: list[Table], verdict: Callable[[Judgement], None]
 ) -> None:
     expressions, _ = steps
-    verdict(judge.access(*expressions.pick("/metrics", "/internal/metrics", "/x/metrics")))
+    verdict(judge.access(expressions.pick("/metrics", "/internal/metrics", "/x/metrics")))

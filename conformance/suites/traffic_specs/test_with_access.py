@@ -39,11 +39,11 @@ def followed(scenario: Scenario) -> Table:
 def test_a_group_in_the_shape_of_its_version_is_followed(
     followed: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*followed.pick()))
+    verdict(judge.access(followed.pick()))
 
 
 @pytest.mark.requirement("common-version-compat-matrix")
 def test_a_target_grants_the_routes_of_its_group_and_no_other(
     followed: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(*followed.pick()))
+    verdict(judge.access(followed.pick()))

@@ -22,7 +22,7 @@ from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
 
-EVERYBODY = frozenset({"v1", "v2", "v3", "client-b", "fresh"})
+EVERYBODY = frozenset({"v1", "v2", "v3", "v4", "fresh"})
 OLD, QUARTER, NEW = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}, {"v1": 0, "fresh": 100}
 ALL_OF_IT = 1000
 STEADY_PER_S = 300.0
@@ -54,7 +54,7 @@ class Rollout:
 def rollout(scenario: Scenario) -> Rollout:
     scenario.provide()
     scenario.apply("stable.yaml")
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/canary", requests=ALL_OF_IT)
 
     def step(

@@ -19,9 +19,9 @@ from conformance.verdict import Judgement, Verdict
 
 pytestmark = pytest.mark.scenario("traffic-split/drawn-weights", arena=("main",), groups=("split",))
 
-BACKENDS = ("v1", "v2", "v3", "client-b", "fifth")
-SERVERS = [f"main/{name}" for name in BACKENDS]
-FIVE = {"v1": 1, "v2": 2, "v3": 3, "client-b": 4, "fifth": 5}
+BACKENDS = ("v2", "v3", "v4", "fifth", "sixth")
+SERVERS = [f"main/{name}" for name in ("v1", *BACKENDS)]
+FIVE = {"v2": 1, "v3": 2, "v4": 3, "fifth": 4, "sixth": 5}
 DRAWN = 3
 TRIALS = DRAWN + 1
 """One with five backends, and those that are drawn; they share what one sample may err."""
@@ -38,14 +38,15 @@ def holder(weights: Mapping[str, int]) -> str:
 
     What is seen before is of few connections: where most stays as it is it may look like the split itself.
     """
-    return "v1" if 2 * weights.get("fifth", 0) > sum(weights.values()) else "fifth"
+    return "v2" if 2 * weights.get("sixth", 0) > sum(weights.values()) else "sixth"
 
 
 @driven
 def drawn(scenario: Scenario) -> Drawn[dict[str, int], Effect]:
     scenario.provide()
-    scenario.apply("fifth.yaml")
-    scenario.arena.adopt("main/fifth")
+    scenario.apply("more.yaml")
+    for one in ("fifth", "sixth"):
+        scenario.arena.adopt(f"main/{one}")
 
     def trial(weights: dict[str, int]) -> Effect:
         size = max(sample_size(weights, TRIALS), LEAST)

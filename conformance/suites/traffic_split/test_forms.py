@@ -9,9 +9,10 @@ import pytest
 
 from conformance import judge
 from conformance.clusters import ClusterError
-from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Call, Look
 from conformance.lanes import driven
 from conformance.profiles import ORDINARY_HOST
@@ -37,19 +38,22 @@ NOT_DIVIDED = (
     Look("", ROOT, finding="HTTP/2 goes past the split"),
     Look("", (), finding="HTTP/2 gets nowhere"),
 )
-UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
-    "one kept connection": ({}, DIVIDED, Manner(single=True)),
+UNITS: dict[str, tuple[str, dict[str, Any], tuple[Look, ...], Manner]] = {
+    "one kept connection": ("units", {}, DIVIDED, Manner(single=True)),
     "one connection of HTTP/2": (
-        {"protocol": "http2", "port": 8081},
+        "units",
+        {"protocol": "http2"},
         DIVIDED + NOT_DIVIDED,
         Manner(single=True),
     ),
     "connections of raw TCP": (
+        "units-tcp",
         {"protocol": "tcp", "port": 9000},
         (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="raw TCP gets nowhere")),
         Manner(fresh=True),
     ),
     "connections to a server that speaks first": (
+        "units-greeting",
         {"protocol": "greeting", "port": 9010},
         (
             Look("a", ("v2", "v3")),
@@ -61,14 +65,9 @@ UNITS: dict[str, tuple[dict[str, Any], tuple[Look, ...], Manner]] = {
         ),
         Manner(fresh=True),
     ),
-    "flows of UDP": (
-        {"protocol": "udp", "port": 9000},
-        (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="UDP gets nowhere")),
-        Manner(fresh=True),
-    ),
 }
-SPOKEN = {"http2": "h2c", "tcp": "tcp", "greeting": "tcp", "udp": "udp"}
-"""What the port of a unit's call is declared to speak."""
+SPOKEN = {"tcp": "tcp", "greeting": "tcp"}
+"""What the port of a unit's call is declared to speak, where that is not HTTP."""
 
 
 def called(scenario: Scenario) -> list[Trial]:
@@ -135,20 +134,18 @@ def seen(scenario: Scenario) -> Observed[Effect]:
     scenario.provide()
     if scenario.profile.needs_permits:
         scenario.apply_objects(scenario.expressible("permits-tcp.yaml"))
-        if scenario.profile.access.udp:
-            scenario.apply_objects(scenario.expressible("permits-udp.yaml"))
     units = [
         Trial(
             name,
             name,
-            scenario.call("main/client", "main/units", requests=REQUESTS, **what),
+            scenario.call("main/client", f"main/{root}", requests=REQUESTS, **what),
             looks,
             # A mesh that waits for the client to speak first may do so without a split, too.
             None if what.get("protocol") == "greeting" else ROOT,
-            about="units",
+            about=root,
             manner=manner,
         )
-        for name, (what, looks, manner) in UNITS.items()
+        for name, (root, what, looks, manner) in UNITS.items()
         if scenario.carries(SPOKEN.get(what.get("protocol", "http"), "http"))
     ]
     trials = [*called(scenario), *by_address(scenario), *named(scenario), *units]
@@ -157,11 +154,9 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 
 def reading(seen: Observed[Effect], *names: str) -> Judgement:
-    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    """Which readings the trials of these names show, beside the effect that was in force."""
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    before, sample, settling = seen.bystander
-    bystander = judge.everything_reaches(before, sample, "v3", settling)
-    return judge.reading(effect, seen.about(*names), bystander)
+    return judge.reading(effect, seen.about(*names), effect)
 
 
 @pytest.mark.requirement("split-root-name-form")

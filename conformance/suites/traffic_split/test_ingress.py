@@ -25,7 +25,7 @@ from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/ingress", arena=("main", "outside"), groups=("split",))
 
-WEIGHTS = {"v1": 20, "v2": 80}
+WEIGHTS = {"v2": 20, "v3": 80}
 TAKEN_UP_WITHIN_S = 60.0
 """How long a controller may take for an Ingress object: SMI says nothing of that, so longer is no failure."""
 
@@ -60,7 +60,7 @@ def entered(scenario: Scenario) -> Entered:
     if not led.settled:
         return Entered(led, None)
     division = Division(call, frozenset(WEIGHTS))
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     (effect,) = scenario.effects([division], "2-split.yaml", servers=servers)
     return Entered(led, effect)
 

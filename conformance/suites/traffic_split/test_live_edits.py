@@ -17,8 +17,8 @@ from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/live-edits", arena=("main",), groups=("split",))
 
-MOST_TO_V1 = {"v1": 75, "v2": 25}
-SOME_TO_OLD = {"v2": 60, "old": 40}
+MOST_TO_V2 = {"v2": 75, "v3": 25}
+SOME_TO_OLD = {"v3": 60, "old": 40}
 ALL_OF_IT = 1000
 STEADY_PER_S = 300.0
 GONE_WITHIN_S = 30.0
@@ -28,10 +28,10 @@ GONE_WITHIN_S = 30.0
 class Steps:
     """The effects of the edits, and the traffic during and after the old version's retirement."""
 
-    most_to_v1: Effect
-    all_to_v2: Effect
+    most_to_v2: Effect
+    all_to_v3: Effect
     some_to_old: Effect
-    only_v2: Effect
+    only_v3: Effect
     steady: list[Traffic]
     after: Traffic
 
@@ -40,7 +40,7 @@ class Steps:
 def steps(scenario: Scenario) -> Steps:
     scenario.provide()
     scenario.apply("old.yaml")
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
 
     def step(
         file: str, weights: dict[str, int], *, requests: int = 0, seen: frozenset[str] = frozenset()
@@ -49,12 +49,12 @@ def steps(scenario: Scenario) -> Steps:
         (effect,) = scenario.effects([Division(call, frozenset(weights), seen)], file, servers=servers)
         return effect
 
-    most_to_v1 = step("1-most-to-v1.yaml", MOST_TO_V1)
-    all_to_v2 = step("2-all-to-v2.yaml", {"v2": 1}, requests=ALL_OF_IT)
+    most_to_v2 = step("1-most-to-v2.yaml", MOST_TO_V2)
+    all_to_v3 = step("2-all-to-v3.yaml", {"v3": 1}, requests=ALL_OF_IT)
     scenario.arena.adopt("main/old")
     servers.append("main/old")
     some_to_old = step("3-some-to-old.yaml", SOME_TO_OLD, seen=frozenset({"old"}))
-    only_v2 = step("4-only-v2.yaml", {"v2": 1}, requests=ALL_OF_IT)
+    only_v3 = step("4-only-v3.yaml", {"v3": 1}, requests=ALL_OF_IT)
     # The old version is out of the list: its workload and service go while the root is called steadily.
     call = scenario.call("main/client", "main/moving", requests=CONCURRENCY)
     with scenario.steadily(
@@ -65,10 +65,10 @@ def steps(scenario: Scenario) -> Steps:
         scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=GONE_WITHIN_S)
         (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
         scenario.until_enough(
-            lambda: all(one.reached("main/v2") > LEAST for one in steady), "enough steady traffic was seen"
+            lambda: all(one.reached("main/v3") > LEAST for one in steady), "enough steady traffic was seen"
         )
         during = [one.stop(ledgers=servers) for one in steady]
-    return Steps(most_to_v1, all_to_v2, some_to_old, only_v2, during, after)
+    return Steps(most_to_v2, all_to_v3, some_to_old, only_v3, during, after)
 
 
 def _gone(scenario: Scenario) -> bool:
@@ -80,13 +80,13 @@ def _gone(scenario: Scenario) -> bool:
 def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:
-    only_v2 = judge.everything_reaches(*steps.only_v2[:2], "v2", steps.only_v2.settling)
+    only_v3 = judge.everything_reaches(*steps.only_v3[:2], "v3", steps.only_v3.settling)
     verdict(
         judge.all_of(
-            most_to_v1=judge.shares(*steps.most_to_v1[:2], MOST_TO_V1, steps.most_to_v1.settling),
-            all_to_v2=judge.everything_reaches(*steps.all_to_v2[:2], "v2", steps.all_to_v2.settling),
+            most_to_v2=judge.shares(*steps.most_to_v2[:2], MOST_TO_V2, steps.most_to_v2.settling),
+            all_to_v3=judge.everything_reaches(*steps.all_to_v3[:2], "v3", steps.all_to_v3.settling),
             some_to_old=judge.shares(*steps.some_to_old[:2], SOME_TO_OLD, steps.some_to_old.settling),
-            only_v2=only_v2,
-            retirement=judge.preserved(only_v2, [*steps.steady, steps.after], "v2"),
+            only_v3=only_v3,
+            retirement=judge.preserved(only_v3, [*steps.steady, steps.after], "v3"),
         )
     )

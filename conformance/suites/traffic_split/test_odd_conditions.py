@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Call, Look
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -78,13 +79,13 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
     "elsewhere": (
         "foreign",
         "group of another namespace",
-        {"headers": {"x-side": "there"}},
+        {"headers": {"x-side": "far"}},
         (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
     ),
     "namesake": (
         "namesakes",
         "namesake of a group in another namespace",
-        {"headers": {"x-side": "there"}},
+        {"headers": {"x-side": "far"}},
         (Look("a", ROOT), Look("b", TAKEN)),
     ),
     "users of the first": (
@@ -152,6 +153,16 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
 """By trial: the root, the question, what is sent, and how the readings look."""
 EXAMPLES = ("90 to 10", "Firefox", "another browser")
 ABOUT = {"apart": "apart-2"}
+BESIDE = {
+    "whole-match": ("path-and-header",),
+    "path-match": ("path-without-header",),
+    "awaited": ("later",),
+    "foreign": ("elsewhere",),
+    "namesakes": ("namesake",),
+    "apart": ("apart-1", "first-users", "second-users"),
+    "raw": ("first-users",),
+}
+"""By root: the other objects that its trials take."""
 PATHS = (
     "header on another path",
     "method that is not listed",
@@ -184,6 +195,8 @@ def seen(scenario: Scenario) -> Observed[Effect]:
             ROOT,
             ABOUT.get(root, root),
             TAKEN if root == "awaited" else (),
+            beside=BESIDE.get(root, ()),
+            apart=root == "ab-example",
         )
         for name, (root, of, what, looks) in TRIALS.items()
         if scenario.carries(what.get("protocol", "http"))
@@ -199,11 +212,9 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 
 def reading(seen: Observed[Effect], *names: str) -> Judgement:
-    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    """Which readings the trials of these names show, beside the effect that was in force."""
     effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
-    before, sample, settling = seen.bystander
-    bystander = judge.nothing_reaches(before, sample, "v2", settling)
-    return judge.reading(effect, seen.about(*names), bystander)
+    return judge.reading(effect, seen.about(*names), effect)
 
 
 @pytest.mark.requirement("split-matches-path-and-method")

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import Manner
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Call, Look, Question, Traffic
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -19,8 +19,9 @@ pytestmark = pytest.mark.scenario(
     "traffic-split/odd-splits", arena=("main", "metrics"), groups=("split",), alone=True
 )
 
-SERVERS = ["main/v1", "main/v2", "main/v3", "metrics/server"]
-ROOT = ("v1",)
+SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4", "metrics/server"]
+ROOT, OWN = ("v1",), ("v4",)
+"""Who stands behind a root, and behind the one that its split lists among its backends."""
 GHOST = "backend whose service does not exist"
 NOBODY = "backend without endpoints"
 BROKEN = "what can be served is lost as well: every request fails"
@@ -99,8 +100,8 @@ TRIALS = {
         (
             Look("a", refused=True),
             Look("b", ("v3",)),
-            Look("b", ROOT),
-            Look("c", ("v1", "v3")),
+            Look("b", OWN),
+            Look("c", ("v3", "v4")),
             Look("", (), finding="requests of the root do not finish"),
             Look("", ("v3",), failing=True, finding="the root's own share does not finish"),
         ),
@@ -176,18 +177,25 @@ AWAITED = {
 }
 LEAVING = {"leaving": ("v3",)}
 ABOUT = {"twice": "twice-2", "zeros edited": ""}
+BESIDE = {
+    "zeros edited": ("zeros",),
+    "ghostly": ("ghost",),
+    "hollow-backed": ("nobody",),
+    "leaving": ("leaver",),
+    "twice": ("twice-1",),
+}
+"""The other objects that trials take."""
+APART = frozenset({"zeros", "weightless", "bare", "specless", "nameless", "own", "halves", "minus", "abroad"})
+"""What may stop a mesh: what is malformed, or says nothing that can be followed."""
 LATER = "twice, after an edit"
 CHANGED = "what counts of two splits of one root changes with an edit of a third one"
 
 
-def after_an_edit(scenario: Scenario, first: Question, call: Call) -> Question:
+def after_an_edit(first: Question, again: Question) -> Question:
     """The question about two splits of one root, asked again when a third split was edited."""
-    asked = replace(first, name=LATER, of="two splits of one root, after an unrelated edit")
     if first.sample is None:
-        return replace(asked, looks=(Look("d", refused=True),))
-    window = Manner(duration_s=scenario.profile.converge.stable_s)
-    (sample,) = scenario.driver.send([call], window, ledgers=SERVERS)
-    return replace(asked, looks=_same_or_not(first.sample), sample=sample)
+        return replace(again, looks=(Look("d", refused=True),))
+    return replace(again, looks=_same_or_not(first.sample))
 
 
 def _same_or_not(first: Traffic) -> tuple[Look, ...]:
@@ -213,35 +221,40 @@ def seen(scenario: Scenario) -> Observed[Effect]:
             of,
             call(root),
             looks,
-            usual=() if root == "late" else ROOT,
+            usual={"late": (), "own": OWN}.get(root, ROOT),
             about=ABOUT.get(name, root),
             awaited=AWAITED.get(name, ()),
             leaving=LEAVING.get(name, ()),
             early=name in EARLY,
+            beside=BESIDE.get(name, ()),
+            apart=root in APART,
+            prior=prior.get(root),
         )
 
     scenario.provide()
+    both = frozenset({"v2", "v3"})
+    prior = {
+        "zeros": Division(call("zeros"), frozenset({"v2"})),
+        "leaving": Division(call("leaving"), both, among_seen=both),
+    }
     trials = [trial(name, of, looks) for name, (of, looks) in TRIALS.items()]
-    prior = [
-        Division(call("zeros"), frozenset({"v2"})),
-        Division(call("leaving"), frozenset({"v2", "v3"}), among_seen=frozenset({"v2", "v3"})),
-    ]
+    twice = next(one for one in trials if one.name == "twice")
+    trials.append(
+        replace(twice, name=LATER, of="two splits of one root, after an unrelated edit", edited=True)
+    )
     emptied = scenario.objects("2-emptied.yaml")
-    odd = Odd(trials, ["2-odd.yaml"], SERVERS, late=["4-late.yaml"], prior=prior, written=emptied)
+    odd = Odd(
+        trials, ["2-odd.yaml"], SERVERS, late=["4-late.yaml"], earlier=["1-edited.yaml"], written=emptied
+    )
     found = observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
-    # Of the first of its file alone, which nothing else that is asked about goes by.
-    scenario.apply_objects(scenario.objects("1-steady.yaml")[:1])
-    scenario.samples([steady("v2")], [found.bystander.sample], SERVERS)
-    again = after_an_edit(scenario, found.questions["twice"], call("twice"))
+    again = after_an_edit(found.questions["twice"], found.questions[LATER])
     return replace(found, questions={**found.questions, LATER: again})
 
 
 def reading(seen: Observed[Effect], *names: str) -> Judgement:
-    """Which readings the trials of these names show, beside the effect that was in force and its edit."""
+    """Which readings the trials of these names show, beside the effect that was in force."""
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    before, sample, settling = seen.bystander
-    bystander = judge.everything_reaches(before, sample, "v3", settling)
-    return judge.reading(effect, seen.about(*names), bystander)
+    return judge.reading(effect, seen.about(*names), effect)
 
 
 @pytest.mark.requirement("split-all-weights-zero")

@@ -14,7 +14,7 @@ from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
 
-TWO_TO_ONE = {"v1": 2, "v2": 1}
+TWO_TO_ONE = {"v2": 2, "v3": 1}
 """1 next to 500m."""
 RESTING = 2000
 
@@ -22,12 +22,12 @@ RESTING = 2000
 @driven
 def steps(scenario: Scenario) -> tuple[Effect, Effect]:
     scenario.provide()
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/graded", requests=sample_size(TWO_TO_ONE))
     graded = Division(root, frozenset(TWO_TO_ONE))
     (half,) = scenario.effects([graded], "v1alpha1-1-half.yaml", servers=servers)
     scenario.apply("v1alpha1-2-nothing.yaml")
-    resting = Division(scenario.call("main/client", "main/graded", requests=RESTING), frozenset({"v1"}))
+    resting = Division(scenario.call("main/client", "main/graded", requests=RESTING), frozenset({"v2"}))
     (nothing,) = scenario.samples([resting], [half.sample], servers)
     return half, nothing
 
@@ -43,4 +43,4 @@ def test_one_next_to_500m_is_two_to_one(
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
 def test_0m_is_nothing(steps: tuple[Effect, Effect], verdict: Callable[[Judgement], None]) -> None:
     before, sample, settling = steps[1]
-    verdict(judge.nothing_reaches(before, sample, "v2", settling))
+    verdict(judge.nothing_reaches(before, sample, "v3", settling))

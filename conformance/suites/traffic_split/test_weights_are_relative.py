@@ -20,20 +20,20 @@ pytestmark = pytest.mark.scenario(
     "traffic-split/weights-are-relative", arena=("main", "peer"), groups=("split",)
 )
 
-TWO_TO_ONE = {"v1": 1000, "v2": 500}
-THREE_TO_ONE = {"v1": 3, "v2": 1}
+TWO_TO_ONE = {"v2": 1000, "v3": 500}
+THREE_TO_ONE = {"v2": 3, "v3": 1}
 FLOOD_PER_S = 500.0
 FLOODED = 500
-"""Requests that v2 has had of the flood when the samples are drawn."""
+"""Requests that v3 has had of the flood when the samples are drawn."""
 MEANWHILE = 100
 """How many it has meanwhile, at least: a fifth of a second's, in which no client is done with its sample."""
 HELD_MS = 50
-"""So long v2 takes for each of these: two dozen of them are under way at any time."""
+"""So long v3 takes for each of these: two dozen of them are under way at any time."""
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """The shares of each client, and how much of the flood v2 got while those of ``together`` were drawn."""
+    """The shares of each client, and how much of the flood v3 got while those of ``together`` were drawn."""
 
     few: Effect
     thousands: Effect
@@ -51,24 +51,24 @@ def ratios(scenario: Scenario) -> Ratios:
     thousands = Division(scenario.call("main/client", "main/thousands", requests=size), two)
     elsewhere = Division(scenario.call("peer/peer", "main/thousands", requests=size), two)
     other = scenario.call("main/client-b", "main/thousands", requests=size)
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     _, (undivided,) = scenario.until_answered(
         [other], lambda _, seen: _goes_beyond(seen, two), ["the other client reaches all"], servers
     )
     alone = scenario.effects([few, thousands, elsewhere], "split.yaml", servers=servers)
-    # The other client keeps v2 busy under its own name; both are looked at once v2 has felt it.
+    # The other client keeps v3 busy under its own name; both are looked at once v3 has felt it.
     direct = scenario.call(
-        "main/client-b", "main/v2", requests=CONCURRENCY, headers={"x-probe-delay-ms": str(HELD_MS)}
+        "main/client-b", "main/v3", requests=CONCURRENCY, headers={"x-probe-delay-ms": str(HELD_MS)}
     )
     befores, calls = [alone[1].before, undivided], [thousands.call, other]
     with scenario.driver.start(direct, rate_per_s=FLOOD_PER_S, duration_s=scenario.lasting_s(2)) as flood:
-        scenario.until_enough(lambda: flood.reached("main/v2") >= FLOODED, "the other client keeps v2 busy")
+        scenario.until_enough(lambda: flood.reached("main/v3") >= FLOODED, "the other client keeps v3 busy")
         settlings, polls = scenario.until_answered(
-            calls, lambda _, seen: sight(seen, only=two), ["only v1, v2 answer"] * 2
+            calls, lambda _, seen: sight(seen, only=two), ["only v2, v3 answer"] * 2
         )
-        felt = flood.reached("main/v2")
+        felt = flood.reached("main/v3")
         drawn = scenario.send(*calls, servers=servers, manner=sampling(polls[0]))
-        meanwhile = flood.reached("main/v2") - felt
+        meanwhile = flood.reached("main/v3") - felt
         flood.stop()
     mine, others = (Effect(*each) for each in zip(befores, drawn, settlings, strict=True))
     return Ratios(alone[0], alone[1], alone[2], (mine, others), meanwhile)
@@ -108,7 +108,7 @@ def test_what_another_client_sends_to_a_backend_does_not_count(
 ) -> None:
     mine, others = ratios.together
     if ratios.meanwhile < MEANWHILE:
-        reached = f"{ratios.meanwhile:,} of the other client's requests reached v2 beside the samples"
+        reached = f"{ratios.meanwhile:,} of the other client's requests reached v3 beside the samples"
         verdict(judge.inconclusive(f"{reached}, which keeps nobody busy: that takes {MEANWHILE:,}"))
     verdict(
         judge.all_of(

@@ -27,7 +27,7 @@ class Requests:
 @driven
 def tested(scenario: Scenario) -> Requests:
     scenario.provide()
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     sent = {"x-tester": "yes"}
     testers = scenario.call("main/client", "main/tested", requests=400, headers=sent)
     (effect,) = scenario.effects([Division(testers, frozenset({"v2"}))], "split.yaml", servers=servers)

@@ -27,9 +27,9 @@ class Resting:
 @driven
 def resting(scenario: Scenario) -> Resting:
     scenario.provide()
-    servers = ["main/v1", "main/v2", "main/v3", "main/client-b"]
+    servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/resting", requests=2000)
-    # What goes quiet is client-b and v3, which the split does not name: v2 itself is what is judged.
+    # What goes quiet is v3 and v4, which the split does not name: v2 itself is what is judged.
     among = Division(root, frozenset({"v1", "v2"}))
     (effect,) = scenario.effects([among], "split.yaml", servers=servers)
     direct = [scenario.call("main/client", f"main/{name}", requests=200) for name in ("v1", "v2")]

@@ -1,0 +1,73 @@
+"""Recovery: plain objects whose effect shows that the mesh takes changes again.
+
+What an earlier scenario applied may have stopped a mesh, and it may take a while to recover once that is
+deleted. What is driven meanwhile would be judged by a state that is not its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from conformance.drive.scenario import APART, PEEK_REQUESTS, Scenario
+from conformance.drive.traffic import Manner
+from conformance.evidence import Call, Settling
+
+RECOVERS_WITHIN_S = 60.0
+"""How long a mesh that stopped is waited for, beyond the time that its profile allows for a change."""
+
+Kind = Literal["split", "grant"]
+FOLDERS: dict[Kind, str] = {"split": "canary/split", "grant": "canary/grant"}
+PARTS: dict[Kind, str] = {"split": "main", "grant": "access"}
+"""The part of the arena in which each object is."""
+
+
+@dataclass(slots=True)
+class RecoveryCheck:
+    """One plain object of a run. What it applies alternates, so that no earlier state is taken for the new one.
+
+    ``waits``: the object is applied, and its effect was not seen yet.
+    """
+
+    kind: Kind
+    waits: str = ""
+    provided: bool = False
+    _turns: Iterator[str] = field(default_factory=lambda: itertools.cycle("ab"))
+
+    def look(self, scenario: Scenario, within_s: float) -> Settling:
+        """Apply the object, unless it is there since an earlier look, and wait for its effect.
+
+        ``scenario`` is one with the own folder of the object. The object is deleted once it was seen in force.
+        """
+        if self.kind == "split" and not self.provided:
+            scenario.provide()
+            self.provided = True
+        if not self.waits:
+            self.waits = next(self._turns)
+            scenario.apply(f"{self.waits}.yaml")
+        what = f"a plain {self.kind} takes effect"
+        settling = scenario.until(self._check(scenario), what, within_s=within_s)
+        if settling.settled:
+            scenario.delete(f"{self.waits}.yaml")
+            self.waits = ""
+        return settling
+
+    def _check(self, scenario: Scenario) -> Callable[[], bool]:
+        call, server, manner = _expected(scenario, self.kind, self.waits)
+
+        def sent() -> bool:
+            (traffic,) = scenario.driver.send([call], manner)
+            return traffic.answered == {server: traffic.sent}
+
+        return sent
+
+
+def _expected(scenario: Scenario, kind: Kind, state: str) -> tuple[Call, str, Manner]:
+    """What is sent, and who answers all of it when the object is in force."""
+    if kind == "split":
+        call = scenario.call("main/client", "main/canary", requests=PEEK_REQUESTS)
+        return call, {"a": "v2", "b": "v3"}[state], APART
+    call = scenario.call("access/alpha", "access/server", path=f"/canary-{state}")
+    return replace(call, requests=2), "server", Manner(fresh=True)

@@ -1,0 +1,48 @@
+"""Whether flows of UDP are divided, which the specification leaves open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.drive.traffic import Manner
+from conformance.evidence import Look
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/flows", arena=("main", "udp"), groups=("split",), alone=True)
+
+SERVERS = ["main/v1", "main/v2", "main/v3", "udp/server", "udp/other", "udp/third"]
+FLOWS = "flows of UDP"
+LOOKS = (
+    Look("a", ("other", "third")),
+    Look("b", ("server",)),
+    Look("", (), finding="UDP gets nowhere"),
+)
+
+
+@driven
+def seen(scenario: Scenario) -> Observed[Effect]:
+    def steady(server: str) -> Division:
+        return Division(scenario.call("main/client", "main/flowing", requests=200), frozenset({server}))
+
+    scenario.provide()
+    if scenario.profile.access.default == "deny":
+        scenario.apply_objects(scenario.expressible("permits.yaml"))
+    call = scenario.call("udp/alpha", "udp/flows", requests=REQUESTS, protocol="udp", port=9000)
+    trial = Trial(FLOWS, FLOWS, call, LOOKS, ("server",), about="flows", manner=Manner(fresh=True))
+    odd = Odd([trial], ["2-flows.yaml"], SERVERS)
+    return observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
+
+
+@pytest.mark.requirement("split-unit-of-division")
+def test_whether_flows_of_udp_are_divided(
+    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
+    edited = judge.everything_reaches(*seen.bystander[:2], "v3", seen.bystander.settling)
+    verdict(judge.reading(effect, seen.about(FLOWS), edited))

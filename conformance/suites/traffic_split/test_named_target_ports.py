@@ -1,0 +1,33 @@
+"""A split leads to the ports that its backends name, whatever their numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/named-target-ports", arena=("main",), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3"]
+PORTS = {"v2": 8080, "v3": 8081}
+
+
+@driven
+def named(scenario: Scenario) -> Effect:
+    scenario.provide()
+    call = scenario.call("main/client", "main/labelled", requests=600)
+    (effect,) = scenario.effects([Division(call, frozenset(PORTS))], "split.yaml", servers=SERVERS)
+    return effect
+
+
+@pytest.mark.requirement("common-named-target-ports")
+def test_each_backend_is_reached_at_the_port_that_it_names(
+    named: Effect, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = named
+    verdict(judge.lands_on(before, sample, PORTS, settling))

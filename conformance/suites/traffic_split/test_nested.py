@@ -1,0 +1,40 @@
+"""A backend that is the root of another split: splits are not followed one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/nested", arena=("main",), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
+
+
+@driven
+def effects(scenario: Scenario) -> Mapping[str, Effect]:
+    scenario.provide()
+    wanted = {
+        root: Division(scenario.call("main/client", f"main/{root}", requests=1000), frozenset({server}))
+        for root, server in {"upper": "v3", "middle": "v2"}.items()
+    }
+    found = scenario.effects(list(wanted.values()), "split.yaml", servers=SERVERS)
+    return dict(zip(wanted, found, strict=True))
+
+
+@pytest.mark.requirement("split-not-hierarchical")
+def test_a_backend_that_is_a_root_itself_keeps_what_it_gets(
+    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+) -> None:
+    upper, middle = effects["upper"], effects["middle"]
+    verdict(
+        judge.all_of(
+            through_the_upper_split=judge.everything_reaches(*upper[:2], "v3", upper.settling),
+            by_its_own_name=judge.everything_reaches(*middle[:2], "v2", middle.settling),
+        )
+    )

@@ -1,0 +1,34 @@
+"""Backends of other types than ClusterIP take their shares like any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.judge.statistics import sample_size
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario("traffic-split/service-types", arena=("main",), groups=("split",))
+
+SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
+SORTS = {"v2": 50, "v3": 25, "v4": 25}
+
+
+@driven
+def sorts(scenario: Scenario) -> Effect:
+    scenario.provide()
+    call = scenario.call("main/client", "main/sorts", requests=sample_size(SORTS))
+    (effect,) = scenario.effects([Division(call, frozenset(SORTS))], "split.yaml", servers=SERVERS)
+    return effect
+
+
+@pytest.mark.requirement("split-backend-service-types")
+def test_headless_and_node_port_services_are_backends_like_others(
+    sorts: Effect, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = sorts
+    verdict(judge.shares(before, sample, SORTS, settling))

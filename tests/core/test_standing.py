@@ -1,0 +1,248 @@
+"""What stands on what, meshes that have to be left alone, and meshes that stop."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from conformance import suites_index
+from conformance.drive.recovery import RecoveryCheck
+from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
+from conformance.drive.scenario import Division, Scenario
+from conformance.session import Session
+from conformance.suites_index import GRANT, SPLIT, UNDER_CALLS, scenario_mark
+
+from .conftest import Bench
+from .fake_cluster import FakeCluster
+from .fake_mesh import FakeMesh, Objects
+from .virtual import VirtualClock
+
+
+@pytest.fixture
+def scenario(session: Session) -> Scenario:
+    session.arena.ready(["main"])
+    made = session.scenario("traffic-split/delete")
+    made.apply("services.yaml")
+    made.applied.clear()
+    made._changed = False
+    return made
+
+
+SPLITS = "basic or zero_weight or live_edits or schemas"
+ZERO, EDITS, SCHEMA = "split-zero-weight-gets-nothing", "split-live-edits", "split-schema-v1alpha3-v1alpha4"
+
+
+@dataclass
+class StoppingMesh(FakeMesh):
+    """Takes no change while a split has a weight that is no whole number, and for some time after."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    for_s: float = 20.0
+    _held: Objects | None = None
+    _until: float = 0.0
+
+    def answer(
+        self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        odd = any(
+            isinstance(backend.get("weight"), float) or backend.get("weight") == "0.5"
+            for (kind, _, _), item in objects.items()
+            if kind == "TrafficSplit"
+            for backend in (item.get("spec") or {}).get("backends") or ()
+        )
+        if odd:
+            self._until = self.clock.now() + self.for_s
+        if self.clock.now() >= self._until:
+            self._held = None
+            return super().answer(objects, pod, request)
+        splits = {key: item for key, item in objects.items() if key[0] == "TrafficSplit"}
+        if self._held is None:
+            self._held = {} if odd else splits
+        others = {key: item for key, item in objects.items() if key[0] != "TrafficSplit"}
+        return super().answer(others | self._held, pod, request)
+
+
+@dataclass
+class QuietMesh(FakeMesh):
+    """Takes splits up only when nobody has called for five seconds."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    _called_at: float = -100.0
+    _shown: Objects = field(default_factory=dict)
+
+    def answer(
+        self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        if request["op"] == "ledger":
+            return super().answer(objects, pod, request)
+        if self.clock.now() - self._called_at > 5.0:
+            self._shown = {key: item for key, item in objects.items() if key[0] == "TrafficSplit"}
+        self._called_at = self.clock.now()
+        others = {key: item for key, item in objects.items() if key[0] != "TrafficSplit"}
+        return super().answer(others | self._shown, pod, request)
+
+
+@pytest.fixture
+def splits_alone(bench: Bench) -> Bench:
+    """A bench whose profile claims splits alone, so that nothing is open that should be closed."""
+    bench.profile.write_text(
+        "name: fake\nclaims: {split: [v1alpha4]}\njoin: {sidecar: false}\n"
+        "converge: {within_s: 3, stable_s: 0.2}\n",
+        encoding="utf-8",
+    )
+    return bench
+
+
+class TestWhatStandsOnABasicRequirement:
+    def test_is_that_of_the_groups_whose_objects_it_applies(self, session: Session) -> None:
+        both = scenario_mark(
+            "common/x", {"arena": ("main", "access"), "groups": ("split", "access", "specs")}
+        )
+        assert session.stands_on(both) == (GRANT, SPLIT)
+        assert session.stands_on(scenario_mark("x", {"arena": ("outside",), "groups": ("split",)})) == ()
+        own = {"arena": ("main",), "groups": ("split",), "stands_on": ()}
+        assert session.stands_on(scenario_mark("x", own)) == ()
+        assert session.stands_on(scenario_mark("basic/split", own)) == ()
+
+    def test_is_not_judged_where_that_failed(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+        bench.cluster.mesh.splits = False
+        assert bench.run("-k", SPLITS) == 1
+        assert bench.outcome(SPLIT) == "fail"
+        for one in (ZERO, EDITS):
+            (test, *_) = bench.record(one).tests
+            assert test.summary == f"stands on {SPLIT}, which failed"
+            assert bench.outcome(one) == "inconclusive"
+        assert bench.outcome(SCHEMA) == "pass"
+        assert [one.id for one in bench.report.requirements if one.outcome == "fail"] == [SPLIT]
+        assert "scenario traffic-split/live-edits" in capsys.readouterr().out
+        assert "TrafficSplit/resting" not in bench.cluster.created
+
+    def test_is_judged_where_that_holds(self, splits_alone: Bench) -> None:
+        bench = splits_alone
+        assert bench.run("-k", SPLITS) == 0
+        assert [bench.outcome(one) for one in (SPLIT, ZERO, EDITS)] == ["pass"] * 3
+
+    def test_brings_that_along_where_it_was_selected_alone(self, bench: Bench) -> None:
+        bench.cluster.mesh.splits = False
+        assert bench.run("--requirement", ZERO) == 1
+        assert [bench.outcome(one) for one in (SPLIT, ZERO, EDITS)] == [
+            "fail",
+            "inconclusive",
+            "not selected",
+        ]
+
+    def test_takes_little_time_of_a_mesh_that_does_nothing(self, bench: Bench) -> None:
+        bench.run("-k", "traffic_split or basic")
+        right = bench.report.timing.waiting_s
+        bench.cluster.mesh.splits = False
+        bench.run("-k", "traffic_split or basic")
+        assert bench.report.timing.waiting_s <= max(2 * right, 3 * (3 + 10))
+
+
+class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
+    def test_fails_one_requirement_and_is_judged_by_the_others(self, splits_alone: Bench) -> None:
+        bench = splits_alone
+        bench.cluster.mesh = QuietMesh(clock=bench.clock)
+        assert bench.run("-k", "basic or zero_weight or targetport") == 1
+        failed = [one.id for one in bench.report.requirements if one.outcome == "fail"]
+        assert failed == [UNDER_CALLS]
+        assert [bench.outcome(one) for one in (SPLIT, ZERO, "split-targetport-per-backend")] == ["pass"] * 3
+        (finding,) = [test for test in bench.record(UNDER_CALLS).tests if test.verdict.value == "fail"]
+        assert finding.summary == (
+            "only v2 answer: not seen within 3 s of steady calls, but after the clients had rested for 10 s"
+        )
+
+    def test_is_left_alone_before_every_look_once_that_is_known(
+        self, scenario: Scenario, cluster: FakeCluster, clock: VirtualClock
+    ) -> None:
+        cluster.mesh = QuietMesh(clock=clock)
+        scenario.rests.needed = True
+        call = scenario.call("main/client", "main/going", requests=200)
+        began = clock.now()
+        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
+        assert effect.settling.settled
+        assert 10 <= clock.now() - began < 25
+
+    def test_is_not_left_alone_again_and_again_in_vain(self, scenario: Scenario, clock: VirtualClock) -> None:
+        scenario.apply("split.yaml")
+        took = []
+        for _ in range(ENOUGH_IN_VAIN + 1):
+            began = clock.now()
+            assert not scenario.until_changed(lambda: False, "what never comes").settled
+            took.append(clock.now() - began)
+        assert all(one > 12 for one in took[:-1])
+        assert took[-1] < 4
+
+    def test_is_not_left_alone_while_traffic_goes_on(self, scenario: Scenario, clock: VirtualClock) -> None:
+        scenario.apply("split.yaml")
+        began = clock.now()
+        assert not scenario.until_changed(lambda: False, "an edit", may_rest=False).settled
+        assert clock.now() - began < 4
+
+    def test_that_shows_some_of_it_is_known_for_it(self) -> None:
+        rests = Rests(10.0)
+        rests.tell(settled=False)
+        assert (rests.needed, rests.in_vain, rests.worth_trying) == (False, 1, True)
+        rests.tell(settled=True)
+        assert rests.needed
+
+
+class TestACanary:
+    def test_is_seen_and_gone_again(self, session: Session, cluster: FakeCluster) -> None:
+        canary = RecoveryCheck("split")
+        for _ in range(3):
+            assert canary.look(session.scenario("canary/split"), 3.0).settled
+            assert not canary.waits
+            assert not [key for key in cluster.objects if key[0] == "TrafficSplit"]
+
+    def test_stays_out_until_it_is_seen(
+        self, session: Session, cluster: FakeCluster, clock: VirtualClock
+    ) -> None:
+        canary = RecoveryCheck("split")
+        cluster.mesh.splits = False
+        assert not canary.look(session.scenario("canary/split"), 3.0).settled
+        assert canary.waits == "a"
+        cluster.mesh.splits = True
+        assert canary.look(session.scenario("canary/split"), 0.0).settled
+        assert not canary.waits
+
+
+STOPPING = """
+    import pytest
+    from conformance import judge
+    pytestmark = pytest.mark.scenario("basic/split", arena=("main",), groups=("split",), alone=True)
+
+    @pytest.mark.requirement("split-weight-fraction-or-negative")
+    def test_half_a_weight(scenario, verdict):
+        (split,) = scenario.objects("1-split.yaml")
+        split["metadata"]["name"] = "halved"
+        split["spec"]["backends"][0]["weight"] = 0.5
+        scenario.apply_objects([split])
+        scenario.send(scenario.call("main/client", "main/v1"), servers=[])
+        verdict(judge.inconclusive("nothing was looked at"))
+"""
+BASIC_SPLIT = suites_index.SUITES / "basic/test_split.py"
+AFTER = suites_index.SUITES / "traffic_split/test_zero_weight.py"
+
+
+class TestAMeshThatStops:
+    @pytest.mark.parametrize(
+        ("for_s", "severity", "zero"), [(20.0, "warning", "pass"), (1e6, "error", "inconclusive")]
+    )
+    def test_is_waited_for_and_told_of(
+        self, splits_alone: Bench, for_s: float, severity: str, zero: str
+    ) -> None:
+        bench = splits_alone
+        bench.cluster.mesh = StoppingMesh(clock=bench.clock, for_s=for_s)
+        path = bench.folder / f"test_stopping_for_{for_s:.0f}.py"
+        path.write_text(textwrap.dedent(STOPPING), encoding="utf-8")
+        bench.pytest(*map(str, (BASIC_SPLIT, path, AFTER)))
+        (finding,) = bench.report.findings
+        assert finding.severity == severity
+        assert "basic/split (TrafficSplit halved)" in finding.text
+        assert bench.outcome(ZERO) == zero
+        assert bench.report.counts["fail"] == 0

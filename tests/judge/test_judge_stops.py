@@ -1,0 +1,80 @@
+"""What is said of an object that stops a mesh, and what is not told of what was seen meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from judge_evidence import SETTLED, UNSETTLED, traffic
+
+from conformance import judge
+from conformance.evidence import Look, Question, Settling
+from conformance.judge import stops
+from conformance.verdict import Judgement, Reading
+
+ALL = traffic({"v1": 100, "v2": 100})
+IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)
+LOOKS = (Look("a"), Look("b", ("v1",)), Look("c", ("v2",)))
+HALF = Question(
+    "halves",
+    "weight of a half",
+    LOOKS,
+    traffic({"v1": 60}),
+    traffic({"v1": 120}),
+    bystander=SETTLED,
+    about="halves",
+)
+STOPPED = replace(HALF, bystander=UNSETTLED)
+LATE = Settling("changes take effect again", 60, 17.2)
+NEVER = Settling("changes take effect again", 60, None)
+
+
+@pytest.mark.parametrize(
+    ("one", "said"),
+    [
+        (HALF, ""),
+        (STOPPED, "the mesh took no change while 'halves' was there"),
+        (
+            replace(STOPPED, recovery=LATE),
+            "the mesh took no change while 'halves' was there, and for 17 s after it was deleted",
+        ),
+        (
+            replace(STOPPED, recovery=NEVER),
+            "the mesh took no change while 'halves' was there, nor in the 60 s after it was deleted",
+        ),
+        (replace(HALF, recovery=LATE), "the mesh took no change for 17 s after 'halves' was deleted"),
+        (replace(HALF, recovery=NEVER), "the mesh took no change in the 60 s after 'halves' was deleted"),
+    ],
+)
+def test_the_object_is_named_and_how_long_it_lasted(one: Question, said: str) -> None:
+    assert stops.finding(one) == said
+    assert only(read(one)).finding == said
+
+
+def read(*questions: Question) -> Judgement:
+    return judge.reading(IN_FORCE, questions, IN_FORCE)
+
+
+def only(found: Judgement) -> Reading:
+    (one,) = found.readings
+    return one
+
+
+def test_what_was_there_before_and_could_not_change_is_no_reading() -> None:
+    assert only(read(HALF)).letter == "b"
+    assert only(read(STOPPED)).letter == ""
+
+
+def test_what_changed_all_the_same_is_one() -> None:
+    assert only(read(replace(STOPPED, sample=traffic({"v2": 120})))).letter == "c"
+
+
+def test_what_was_not_asked_is_not_observed() -> None:
+    unasked = replace(HALF, sample=None, bystander=None, unasked="the mesh was stopped")
+    found = read(unasked)
+    assert not found.passed
+    assert found.summary == "not observed: the mesh was stopped"
+    beside = read(unasked, replace(HALF, of="another"))
+    assert beside.passed
+    assert [one.letter for one in beside.readings] == ["", "b"]
+    assert "halves: not observed, the mesh was stopped" in beside.readings[0].seen

@@ -1,0 +1,79 @@
+"""Faults by which an odd object stops what it has nothing to do with, and for how long they do."""
+
+from __future__ import annotations
+
+import pytest
+from compiler_worlds import group, rule, split, target, workload, world
+
+from reference.compiler import compile
+from reference.compiler.configuration import Configuration
+from reference.faults import FAULTS, stops
+from reference.metrics import Figures
+from reference.spoiler import Spoiler
+from reference.world import World, name_of
+
+
+def shown(spoiler: Spoiler, seen: World) -> dict[str, list[float]]:
+    """The weights of each split that the compiler is shown."""
+    return {
+        name_of(one): [backend["weight"] for backend in one["spec"]["backends"]]
+        for one in spoiler.world(seen).of("trafficsplits")
+    }
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.at = 100.0
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(stops, "time", made)
+    return made
+
+
+def test_no_split_is_looked_at_until_some_seconds_after_a_fraction_is_gone(clock: Clock) -> None:
+    spoiler = FAULTS["split-fraction-stops-all"].spoiler()
+    figures = Figures()
+    edited, half = split("web", {"v1": 7}), split("db", {"v1": 0.5}, name="halves")
+    assert shown(spoiler, world(split("web", {"v1": 1}))) == {"split": [1]}
+    assert shown(spoiler, world(edited, half)) == {"split": [1]}
+    clock.at += 60
+    assert not spoiler.observe(figures, settled=True)
+    gone = world(edited)
+    assert shown(spoiler, gone) == {"split": [1]}
+    clock.at += 2.9
+    assert not spoiler.observe(figures, settled=True)
+    assert spoiler.world(gone) is spoiler.world(gone)
+    clock.at += 0.2
+    assert spoiler.observe(figures, settled=True)
+    assert shown(spoiler, gone) == {"split": [7]}
+    assert not spoiler.observe(figures, settled=True)
+
+
+def granting(*matches: tuple[str, str]) -> World:
+    """Something is granted at v1 by routes of these names and paths, and at v2 by sound ones."""
+    routes = [{"name": name, "pathRegex": path, "methods": ["GET"]} for name, path in matches]
+    return world(
+        group("routes", *routes),
+        target("v1", ["client"], [rule("HTTPRouteGroup", "routes")], name="grant"),
+        group("sound", {"name": routes[0]["name"], "pathRegex": routes[0]["pathRegex"], "methods": ["GET"]}),
+        target("v2", ["client"], [rule("HTTPRouteGroup", "sound")], name="other"),
+    )
+
+
+def test_an_account_with_an_expression_that_does_not_compile_keeps_what_it_has() -> None:
+    spoiler = FAULTS["broken-expression-stops-account"].spoiler()
+
+    def given(seen: World, name: str) -> Configuration:
+        return spoiler.configuration(compile(seen, workload(name)), seen, workload(name))
+
+    sound, broken = granting(("a", "/a")), granting(("a", "/b"), ("broken", "/x("))
+    before, beside = given(sound, "v1"), given(sound, "v2")
+    assert given(broken, "v1").files() == before.files()
+    assert compile(broken, workload("v1")).files() != before.files()
+    assert given(broken, "v2").files() == compile(broken, workload("v2")).files() != beside.files()
