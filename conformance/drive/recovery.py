@@ -26,7 +26,7 @@ PARTS: dict[Kind, str] = {"split": "main", "grant": "access"}
 
 @dataclass(slots=True)
 class RecoveryCheck:
-    """One plain object of a run. What it applies alternates, so that no earlier state is taken for the new one.
+    """One plain object of a run. Its states alternate, so that no earlier one is taken for the new one.
 
     ``waits``: the object is applied, and its effect was not seen yet.
     """
@@ -39,7 +39,7 @@ class RecoveryCheck:
     def look(self, scenario: Scenario, within_s: float) -> Settling:
         """Apply the object, unless it is there since an earlier look, and wait for its effect.
 
-        ``scenario`` is one with the own folder of the object. The object is deleted once it was seen in force.
+        ``scenario`` is one with the object's own folder. The object is deleted once it was seen in force.
         """
         if self.kind == "split" and not self.provided:
             scenario.provide()

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.drive.observing import Observed, Odd, Trial, observe_access
+from conformance.drive.observing import Observed, observe_access
 from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Look
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -75,5 +76,4 @@ def test_whether_routes_hold_for_ports_that_declare_the_version_of_http(
     seen: Observed[Table], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.access(seen.effect.pick())
-    edited = judge.access(seen.bystander.pick())
-    verdict(judge.reading(effect, seen.about(*seen.questions), edited))
+    verdict(judge.reading(effect, seen.about(*seen.questions), effect))

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, Odd, Trial, observe
+from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
+from conformance.drive.trials import Odd, Trial
 from conformance.evidence import Look
 from conformance.lanes import driven
 from conformance.verdict import Judgement
@@ -44,5 +45,4 @@ def test_whether_flows_of_udp_are_divided(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
-    edited = judge.everything_reaches(*seen.bystander[:2], "v3", seen.bystander.settling)
-    verdict(judge.reading(effect, seen.about(FLOWS), edited))
+    verdict(judge.reading(effect, seen.about(FLOWS), effect))
