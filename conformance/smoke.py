@@ -159,14 +159,13 @@ def grant(session: Session) -> Check:
         if before[0].answers:
             return _opened(session, before[0])
         scenario.apply_objects(objects)
-        table = scenario.table([ask], before, ["access/server"])
-        settling = table.settlings[ask.name]
+        cells = scenario.table([ask], before, ["access/server"]).cells
         if session.profile.access.default == "allow":
             seen = "the profile says that all is open without a TrafficTarget, and a server is closed"
             return Check(False, "grant", seen, "correct access: {default: deny} in the profile")
-        judgement = judge.access(*table.pick())
+        judgement = judge.access(cells)
     if judgement.verdict is Verdict.PASS:
-        seen = f"closed without a TrafficTarget, opened by one after {settling.took_s or 0:.1f} s"
+        seen = f"closed without a TrafficTarget, opened by one after {cells[0].settling.took_s or 0:.1f} s"
         return Check(True, "grant", seen)
     remedy = "see the mesh's log; a change may take longer than converge.within_s in the profile"
     return Check(False, "grant", judgement.summary, remedy)
