@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from conformance.clusters import Cluster, ClusterError
-from conformance.drive.arena import containers
+from conformance.clusters import Cluster, ClusterError, Object
 from conformance.drive.manifests import RUN_LABEL
+from conformance.drive.podstates import containers
+from conformance.profiles import ControlPlane
 from conformance.report.document import Diagnostic
 
 LINES = 20
+CONTROL_PLANE_LINES = 60
+"""A control plane tells of everything; what it said of the last change is to be among it."""
 _LONGEST = 4000
 
 
-def gather(cluster: Cluster, run: str, namespaces: Iterable[str], occasion: str) -> Iterator[Diagnostic]:
-    """Events and the last log lines of every container in these namespaces; what cannot be read is said."""
+def gather(
+    cluster: Cluster,
+    run: str,
+    namespaces: Iterable[str],
+    occasion: str,
+    control_plane: ControlPlane | None = None,
+) -> Iterator[Diagnostic]:
+    """Events and the last log lines of every container in these namespaces; what cannot be read is said.
+
+    And the last lines of the mesh's control plane, where the profile says where that is.
+    """
     for namespace in namespaces:
         try:
             events = cluster.list("v1", "Event", namespace)
@@ -24,16 +36,33 @@ def gather(cluster: Cluster, run: str, namespaces: Iterable[str], occasion: str)
                     name=f"{occasion}: warnings in {namespace}", text="\n".join(warnings)[-_LONGEST:]
                 )
             for pod in cluster.list("v1", "Pod", namespace, labels=f"{RUN_LABEL}={run}"):
-                name = pod["metadata"]["name"]
-                for container in containers(pod):
-                    log = cluster.logs(namespace, name, container["name"], tail=LINES).strip()
-                    if log:
-                        yield Diagnostic(
-                            name=f"{occasion}: log of {namespace}/{name}, {container['name']}",
-                            text=log[-_LONGEST:],
-                        )
+                yield from _logs(cluster, pod, occasion, LINES)
         except ClusterError as error:
             yield Diagnostic(name=f"{occasion}: {namespace}", text=f"could not be read: {error}")
+    if control_plane is not None:
+        yield from _control_plane(cluster, control_plane, occasion)
+
+
+def _control_plane(cluster: Cluster, named: ControlPlane, occasion: str) -> Iterator[Diagnostic]:
+    where = f"{occasion}: control plane in {named.namespace}"
+    for selector in named.selectors:
+        try:
+            pods = cluster.list("v1", "Pod", named.namespace, labels=selector)
+            if not pods:
+                yield Diagnostic(name=where, text=f"no pod is selected by {selector}")
+            for pod in pods:
+                yield from _logs(cluster, pod, occasion, CONTROL_PLANE_LINES)
+        except ClusterError as error:
+            yield Diagnostic(name=where, text=f"could not be read: {error}")
+
+
+def _logs(cluster: Cluster, pod: Object, occasion: str, lines: int) -> Iterator[Diagnostic]:
+    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    for container in containers(pod):
+        log = cluster.logs(namespace, name, container["name"], tail=lines).strip()
+        if log:
+            title = f"{occasion}: log of {namespace}/{name}, {container['name']}"
+            yield Diagnostic(name=title, text=log[-_LONGEST:])
 
 
 def _event(event: dict[str, object]) -> str:

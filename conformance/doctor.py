@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
-from conformance import rights
-from conformance.catalogue import GROUPS
+from conformance import rights, smoke
+from conformance.catalogue import GROUPS, kinds_of
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive.arena import NotReady
-from conformance.evidence import Call
+from conformance.drive.version_sets import CONFIGURATION
 from conformance.session import Session
+from conformance.smoke import Check
 
-KINDS = {
-    "split": ("TrafficSplit",),
-    "access": ("TrafficTarget",),
-    "specs": ("HTTPRouteGroup", "TCPRoute", "UDPRoute"),
-}
-"""Kinds of the configuration APIs in their newest stable version."""
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding: ``ok`` or not, what was looked at, what was seen, and what to do about it."""
-
-    ok: bool
-    what: str
-    seen: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        return "; ".join(part for part in (self.seen, self.remedy) if part)
+UNTESTED = {"IdentityBinding"}
+"""Kinds that no test of this edition writes, so that a run goes without them."""
 
 
 def reachable(cluster: Cluster) -> Check:
@@ -49,28 +31,35 @@ def reachable(cluster: Cluster) -> Check:
 def served(session: Session, spoken: Iterable[tuple[str, str]]) -> Iterator[Check]:
     """Does the cluster serve what the run would apply, in the versions that the run would write?"""
     for group, version in spoken:
-        if group not in KINDS:
+        if group not in CONFIGURATION:
             continue
         api_version = f"{GROUPS[group]}/{version}"
+        wanted = [one for one in session.profile.claims.kinds(group, version) if one not in UNTESTED]
         answer = session.cluster.request("GET", f"/apis/{api_version}")
         there = {entry["kind"] for entry in answer.body["resources"]} if answer.status == 200 else set()
-        absent = [kind for kind in KINDS[group] if kind not in there]
-        if group == "specs" and version != "v1alpha4":
-            absent = [kind for kind in absent if kind != "UDPRoute"]
+        absent = [kind for kind in wanted if kind not in there]
         if absent:
             yield Check(
                 False,
                 "APIs",
                 f"{api_version} is not served with {', '.join(absent)}",
-                f"install the CRDs of {session.profile.name}, or correct claims.{group} in its profile",
+                _crds(session, group, version, wanted, there),
             )
         else:
-            yield Check(True, "APIs", f"{api_version} serves {', '.join(sorted(set(KINDS[group]) & there))}")
+            yield Check(True, "APIs", f"{api_version} serves {', '.join(sorted(wanted))}")
+
+
+def _crds(session: Session, group: str, version: str, wanted: Iterable[str], there: set[str]) -> str:
+    """What to do about kinds that are not served; where the mesh has some of them it may be meant so."""
+    remedy = f"install the CRDs of {session.profile.name}, or correct claims.{group} in its profile"
+    left = [kind for kind in wanted if kind in there]
+    return f"{remedy}: {group}: {{{version}: [{', '.join(left)}]}} claims what is there" if left else remedy
 
 
 def permitted(session: Session, groups: Iterable[str]) -> Check:
     """Does one have the rights that a run needs?"""
-    lacking = rights.missing(session.cluster, groups, ingress=session.profile.ingress is not None)
+    with_ingress = session.profile.ingress is not None
+    lacking = rights.missing(session.cluster, groups, ingress=with_ingress, without=_unused(session))
     if lacking:
         shown = ", ".join(map(str, lacking[:5])) + (
             f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
@@ -81,11 +70,24 @@ def permitted(session: Session, groups: Iterable[str]) -> Check:
     return Check(True, "rights", "everything that a run creates is permitted")
 
 
+def _unused(session: Session) -> set[str]:
+    """Resources of kinds that no claimed version is claimed with."""
+    claims = session.profile.claims
+    every = [(group, one) for group, versions in claims.by_group().items() for one in versions]
+    used = {kind for group, version in every for kind in claims.kinds(group, version)}
+    return {
+        f"{kind.lower()}s"
+        for group, version in every
+        for kind in kinds_of(group, version)
+        if kind not in used
+    }
+
+
 def metrics(session: Session) -> Check:
     """Is the metrics API there, if it is claimed?"""
     if not session.profile.claims.metrics:
         return Check(True, "metrics", "not claimed")
-    path = f"/apis/{GROUPS['metrics']}/{session.profile.claims.metrics[-1]}"
+    path = f"/apis/{GROUPS['metrics']}/{tuple(session.profile.claims.metrics)[-1]}"
     answer = session.cluster.request("GET", path)
     if answer.status != 200:
         return Check(
@@ -132,7 +134,10 @@ def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | 
 
 
 def examine(session: Session) -> Iterator[Check]:
-    """All checks, the last ones with pods that are removed again: do they join, does a call go through?"""
+    """All checks, the last ones with pods that are removed again.
+
+    Do they join, do calls go through, does a target open a server, does a split divide?
+    """
     groups = [group for group, claimed in session.profile.claims.by_group().items() if claimed]
     first = reachable(session.cluster)
     yield first
@@ -140,43 +145,30 @@ def examine(session: Session) -> Iterator[Check]:
         return
     allowed = permitted(session, groups)
     yield allowed
-    yield from served(session, session.api_versions().items())
+    claims = session.profile.claims.by_group()
+    there = list(served(session, [(group, one) for group, versions in claims.items() for one in versions]))
+    yield from there
     yield metrics(session)
     yield ingress(session)
-    if allowed.ok:
+    if allowed.ok and all(check.ok for check in there):
         yield from _alive(session)
 
 
 def _alive(session: Session) -> Iterator[Check]:
     try:
+        parts = smoke.parts(session)
         try:
-            session.arena.prepare(["peer", "outside"])
-            session.arena.ready(["peer", "outside"])
-        except NotReady as error:
-            yield Check(
-                False,
-                "joined",
-                str(error),
-                "see the profile's join section and the mesh's own installation check",
-            )
+            session.arena.prepare(parts)
+            session.arena.ready(parts)
+        except ClusterError as error:
+            yield smoke.trouble(error, session)
             return
         joined = "with a sidecar" if session.profile.join.sidecar else "no sidecar is expected"
-        yield Check(True, "joined", f"a sample pod is ready, {joined}")
-        host = session.profile.ordinary_host("outsider", session.arena.namespace("outside"))
-        (traffic,) = session.driver.send([Call("peer/peer", host, 8080, requests=20)])
-        if traffic.answers == traffic.sent:
-            yield Check(
-                True,
-                "reachable",
-                f"{traffic.answers} of {traffic.sent} calls from a joined pod were answered",
-            )
-        else:
-            yield Check(
-                False,
-                "reachable",
-                f"{traffic.answers} of {traffic.sent} calls to {host} were answered; "
-                f"failures: {dict(traffic.failures)}",
-                "check the cluster's DNS and whether the mesh lets calls leave it",
-            )
+        yield Check(True, "joined", f"the sample pods are ready, {joined}")
+        try:
+            yield from smoke.checks(session)
+        except ClusterError as error:
+            remedy = "trouble of the cluster or the suite, not of the mesh; see `kubectl get events`"
+            yield Check(False, "traffic", str(error), remedy)
     finally:
         session.arena.remove()

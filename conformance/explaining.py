@@ -8,14 +8,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conformance import catalogue, judge, suites_index
+import yaml
+
+from conformance import catalogue, claimed, judge, suites_index
 from conformance.catalogue import Requirement
-from conformance.drive.manifests import folder
+from conformance.clusters import Object
+from conformance.drive import version_sets
+from conformance.drive.arena import written
+from conformance.drive.manifests import Placement, files, folder, load
+from conformance.drive.versions import NotExpressible, Wire, pick, ports
+from conformance.profiles import Profile
 from conformance.record import sentence
 from conformance.runner import faults_by_requirement
-from conformance.suites_index import TestEntry
+from conformance.suites_index import ScenarioMark, TestEntry
 
 WIDTH = 100
+RUN = "RUN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,8 @@ class Row:
     faults: tuple[str, ...]
     untested: str = ""
     """Why it has no test; empty where it has one."""
+    not_claimed: str = ""
+    """Why a mesh is not asked about it; empty where it is, or where no mesh is named."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -34,11 +44,12 @@ class Row:
             "tests": [test.nodeid for test in self.tests],
             "faults": list(self.faults),
             "untested": self.untested,
+            **({"not_claimed": self.not_claimed} if self.not_claimed else {}),
         }
 
 
-def rows() -> list[Row]:
-    """All requirements, in the catalogue's order."""
+def rows(profile: Profile | None = None) -> list[Row]:
+    """All requirements, in the catalogue's order; with a profile, what is not asked of its mesh is marked."""
     tests, faults = suites_index.by_requirement(), faults_by_requirement()
     return [
         Row(
@@ -46,9 +57,17 @@ def rows() -> list[Row]:
             tuple(tests.get(entry.id, ())),
             tuple(faults.get(entry.id, ())),
             suites_index.untested().get(entry.id, ""),
+            _not_claimed(profile, entry, tests.get(entry.id, ())) if profile else "",
         )
         for entry in catalogue.load().values()
     ]
+
+
+def _not_claimed(profile: Profile, one: Requirement, tests: Sequence[TestEntry]) -> str:
+    """Why none of a requirement's tests is asked of a mesh; empty where one is."""
+    marks = {test.scenario for test in tests}
+    reasons = [claimed.why_not(profile, one, mark.groups, mark) for mark in marks]
+    return min(filter(None, reasons), default="") if all(reasons) else ""
 
 
 def table(found: Sequence[Row]) -> str:
@@ -62,14 +81,18 @@ def table(found: Sequence[Row]) -> str:
             one = row.requirement
             how = f"tests: {len(row.tests)}, faults: {len(row.faults)}" if row.tests else "untested"
             lines.append(f"  {one.id:<44} {one.level:<10} {how:<22} {', '.join(one.versions)}")
+            lines += [f"    not claimed: {row.not_claimed}"] if row.not_claimed else []
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
-def explain(requirement_id: str) -> str:
-    """Everything about one requirement as text. Raises CatalogueError for an unknown one."""
+def explain(requirement_id: str, profile: Profile | None = None) -> str:
+    """Everything about one requirement as text; with a profile, its objects are shown as that mesh gets them.
+
+    Raises CatalogueError for an unknown one.
+    """
     one = catalogue.load()[requirement_id]
-    row = next(row for row in rows() if row.requirement.id == requirement_id)
+    row = next(row for row in rows(profile) if row.requirement.id == requirement_id)
     parts = [
         f"{one.id} ({one.api}, {one.level})",
         _block("Statement", one.statement),
@@ -78,12 +101,14 @@ def explain(requirement_id: str) -> str:
         _block("How it shows", one.observe),
         _readings(one),
     ]
+    if row.not_claimed and profile:
+        parts.append(_block(f"Not claimed by {profile.name}", row.not_claimed))
     if not row.tests:
         parts.append(f"Untested: {row.untested}")
     for test in row.tests:
         parts.append(_test(test))
-    folders = dict.fromkeys(test.scenario.folder for test in row.tests)
-    parts += [_objects(name) for name in folders]
+    marks = {test.scenario.folder: test.scenario for test in row.tests}
+    parts += [_objects_of(mark, profile) if profile else _objects(folder) for folder, mark in marks.items()]
     parts.append(_faults(row.faults) if row.tests else "")
     return "\n\n".join(part for part in parts if part)
 
@@ -132,6 +157,36 @@ def _objects(name: str) -> str:
         if entry.name.endswith(".yaml")
     ]
     return "Objects applied\n" + textwrap.indent("\n".join(texts), "  ")
+
+
+def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
+    """The objects of a scenario's files as a mesh gets them; ``RUN`` stands for the id of the run."""
+    claims = profile.claims.by_group()
+    together = next(iter(version_sets.sets(claims, mark.groups)), {})
+    versions = {**{group: pick(group, those) or "" for group, those in claims.items()}, **together}
+    listed = ports(item for name in files(mark.folder) for item in load(name))
+    wire = Wire({group: version for group, version in versions.items() if version}, listed)
+    placement = Placement(RUN, domain=profile.cluster_domain)
+    texts = []
+    for name in files(mark.folder):
+        texts.append(f"--- fixtures/{name}")
+        for item in load(name):
+            texts.append(_as_written(profile, placement, item, wire))
+    title = (
+        f"Objects applied, as {profile.name} gets them in {version_sets.in_words(together) or 'no version'}"
+    )
+    return f"{title}\n" + textwrap.indent("\n".join(texts), "  ") if texts else _objects(mark.folder)
+
+
+def _as_written(profile: Profile, placement: Placement, item: Object, wire: Wire) -> str:
+    what = f"{item['kind']} {item['metadata']['name']}"
+    try:
+        made = written(profile, placement, [item], wire)
+    except NotExpressible as error:
+        return f"# {what} is left out: {error}"
+    if not made:
+        return f"# {what} is left out: the mesh does not carry what its ports speak (protocols, mixed_ports)"
+    return yaml.safe_dump_all(made, sort_keys=False, explicit_start=False).strip() + "\n---"
 
 
 def _faults(ids: Sequence[str]) -> str:

@@ -78,6 +78,6 @@ def why_unspoken(session: Session, item: pytest.Item, requirement: Requirement) 
     What the mesh does not claim at all is none of these: that is told as such.
     """
     mark = scenario_of(item)
-    if session.unclaimed(requirement, mark.groups, mark.arena):
+    if session.unclaimed(requirement, mark.groups, mark):
         return None
     return session.unspoken(requirement, spoken_by(session, item))

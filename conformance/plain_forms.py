@@ -222,6 +222,7 @@ DEPARTURES: Mapping[tuple[str, str], str] = {
     ("numeric_target_ports", "traffic-access/named-target-ports"): "asks for named ones, under a target",
     ("numeric_target_ports", "traffic-split/named-target-ports"): "asks for named ones, under a split",
     ("known_protocols", "traffic-specs/declared-versions"): "asks for ports that declare the version of HTTP",
+    ("known_protocols", "doctor"): "calls over each protocol that a profile says is carried",
     ("declared_ports", "traffic-split/root-targetport"): "asks for a root whose port nobody listens on",
     ("somebody_behind", "traffic-split/odd-splits"): "asks for backends without pods",
     ("cluster_ip", "traffic-split/service-types"): "asks for backends of other types",

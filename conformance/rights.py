@@ -73,9 +73,16 @@ def needed(groups: Iterable[str], *, ingress: bool) -> Iterator[Right]:
                 yield Right(verb, group, resource)
 
 
-def missing(cluster: Cluster, groups: Iterable[str], *, ingress: bool) -> list[Right]:
-    """Which of the needed rights the API server says one does not have. Raises ClusterError."""
-    return [right for right in needed(groups, ingress=ingress) if not _allowed(cluster, right)]
+def missing(
+    cluster: Cluster, groups: Iterable[str], *, ingress: bool, without: Iterable[str] = ()
+) -> list[Right]:
+    """Which of the needed rights the API server says one does not have. Raises ClusterError.
+
+    ``without`` are resources of kinds that the mesh does not claim.
+    """
+    unused = set(without)
+    asked = [right for right in needed(groups, ingress=ingress) if right.resource not in unused]
+    return [right for right in asked if not _allowed(cluster, right)]
 
 
 def _allowed(cluster: Cluster, right: Right) -> bool:

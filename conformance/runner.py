@@ -16,6 +16,7 @@ from conformance.clusters import ClusterError
 from conformance.diagnostics import gather
 from conformance.drive.dry_run import HeadersRefused
 from conformance.drive.scenario import Scenario
+from conformance.drive.tailoring import NotClaimed
 from conformance.drive.version_sets import VersionSet, in_words
 from conformance.drive.versions import NotExpressible
 from conformance.evidence import Environment
@@ -128,7 +129,7 @@ class Runner:
             if one is None:
                 continue
             mark = scenario_of(item)
-            reason = self.session.unclaimed(known[one], mark.groups, mark.arena)
+            reason = self.session.unclaimed(known[one], mark.groups, mark)
             if reason:
                 self.session.absent[one] = ("not claimed", reason)
                 self._unclaimed.add(function_of(item.nodeid))
@@ -264,7 +265,13 @@ class Runner:
     def _gather(self, item: pytest.Item) -> None:
         mark = scenario_of(item)
         namespaces = [self.session.arena.namespace(part) for part in mark.arena]
-        self.session.diagnostics += gather(self.session.cluster, self.session.run_id, namespaces, mark.folder)
+        self.session.diagnostics += gather(
+            self.session.cluster,
+            self.session.run_id,
+            namespaces,
+            mark.folder,
+            self.session.profile.control_plane,
+        )
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport | pytest.CollectReport
@@ -394,6 +401,8 @@ def _judged(item: pytest.Item, call: pytest.CallInfo[None]) -> Judgement | None:
         return item.stash[_JUDGEMENT]
     if isinstance(error, Concluded):
         return error.judgement
+    if isinstance(error, NotClaimed):
+        return judge.not_claimed(str(error))
     if isinstance(error, NotExpressible):
         return judge.not_applicable(str(error))
     if isinstance(error, HeadersRefused):

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from conformance import catalogue, judge, suites_index
-from conformance.catalogue import GROUPS, Requirement
+from conformance import catalogue, claimed, judge, suites_index
+from conformance.catalogue import Requirement
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive import version_sets
-from conformance.drive.arena import UDP, Arena
+from conformance.drive.arena import Arena
 from conformance.drive.dry_run import HeaderForms
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
@@ -40,6 +40,7 @@ from conformance.report.document import (
     Run,
     Timing,
 )
+from conformance.suites_index import ScenarioMark
 from conformance.verdict import Judgement, Verdict
 
 Absent = Literal["not claimed", "not selected", "not reached", "untested"]
@@ -77,7 +78,7 @@ class Session:
     def __post_init__(self) -> None:
         self.phases = Phases(self.clock)
         self.waiter = Waiter(self.clock)
-        placement = Placement(self.run_id, self.image)
+        placement = Placement(self.run_id, self.image, self.profile.cluster_domain)
         self.arena = Arena(self.cluster, self.profile, placement, self.waiter, self.api_versions())
         self.driver = Driver(self.cluster, self.arena, self.phases)
         self.header_forms = HeaderForms(self.cluster)
@@ -144,24 +145,10 @@ class Session:
             self.provided = wanted | (self.provided & set(kept))
 
     def unclaimed(
-        self, requirement: Requirement, groups: Sequence[str], parts: Iterable[str] = ()
+        self, requirement: Requirement, groups: Sequence[str], mark: ScenarioMark | None = None
     ) -> str | None:
-        """Why a requirement is not asked of this mesh, by a test of these parts; None when it is."""
-        if reason := self.profile.disclaims.get(requirement.id):
-            return f"the profile disclaims it: {reason}"
-        claims = self.profile.claims.by_group()
-        if not requirement.applies(claims):
-            return f"the profile claims none of {', '.join(requirement.versions)}"
-        missing = [group for group in groups if not claims[group]]
-        if missing:
-            return (
-                f"its test works with {', '.join(GROUPS[group] for group in missing)}, which is not claimed"
-            )
-        if groups and not version_sets.sets(claims, groups):
-            return f"no claimed versions of {' and '.join(groups)} are said to work together"
-        if UDP in parts and not self.profile.access.udp:
-            return "the profile does not say that UDP is governed (access.udp)"
-        return None
+        """Why a requirement is not asked of this mesh, or None when it is; ``mark`` is its scenario's."""
+        return claimed.why_not(self.profile, requirement, groups, mark)
 
     def unspoken(self, requirement: Requirement, versions: VersionSet | None) -> str | None:
         """Why a requirement is not asked in what a scenario speaks, or None when it is.
@@ -222,7 +209,8 @@ class Session:
             mesh=Mesh(
                 profile=self.profile.name,
                 description=self.profile.description,
-                claims=self.profile.claims.by_group(),
+                versions={"mesh": self.profile.version} if self.profile.version else {},
+                claims=self.profile.claims.in_words(),
                 header_forms=self.header_forms.known(),
             ),
             cluster=self.cluster_info(),

@@ -45,7 +45,8 @@ class ScenarioMark:
 class TestEntry:
     """One test function: where it stands, what it judges and works with, and which judges it calls.
 
-    Itself or by functions of its module.
+    Itself or by functions of its module. ``files`` are those of its scenario's folder that it, or a fixture
+    of its module, applies as a whole: without what is asked for as far as it can be expressed.
     """
 
     __test__ = False
@@ -54,6 +55,7 @@ class TestEntry:
     function: str
     scenario: ScenarioMark
     judges: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
     @property
     def nodeid(self) -> str:
@@ -101,7 +103,8 @@ def read(source: str, file: str) -> list[TestEntry]:
             raise ValueError(f"{file}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)")
         requirements = [one for decorator in node.decorator_list for one in _requirement(decorator)]
         judges = tuple(_judges(node, functions))
-        entries += [TestEntry(one, file, node.name, scenario, judges) for one in requirements or [""]]
+        files = tuple(sorted(_files(node, functions)))
+        entries += [TestEntry(one, file, node.name, scenario, judges, files) for one in requirements or [""]]
     return entries
 
 
@@ -142,6 +145,29 @@ def _scenario(node: ast.stmt) -> ScenarioMark | None:
         return None
     named: dict[str, Any] = {one.arg: ast.literal_eval(one.value) for one in call.keywords if one.arg}
     return scenario_mark(ast.literal_eval(call.args[0]), named)
+
+
+_IN_PART = {"expressible", "load"}
+"""Calls that do not apply all of the file that they name."""
+
+
+def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> set[str]:
+    """The fixture files that a function names, itself or by functions that it calls or takes as fixtures."""
+    others = {name: one for name, one in functions.items() if name != function.name}
+    found: set[str] = set()
+    waiting: list[ast.AST] = [function]
+    while waiting:
+        node = waiting.pop()
+        in_part = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IN_PART
+        if in_part or isinstance(node, ast.JoinedStr):
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".yaml"):
+            found.add(node.value)
+        name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+        if name in others:
+            found |= _files(others[name], others)
+        waiting += ast.iter_child_nodes(node)
+    return found
 
 
 def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> list[str]:

@@ -16,6 +16,9 @@ from conformance.near import meant
 
 Api = Literal["Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "TrafficMetrics"]
 Level = Literal["core", "extended", "ambiguous"]
+Protocol = Literal["http", "h2c", "grpc", "tcp", "udp"]
+PROTOCOLS: tuple[Protocol, ...] = ("http", "h2c", "grpc", "tcp", "udp")
+"""What the ports of the sample Services are declared as; h2c is HTTP/2 in cleartext with prior knowledge."""
 APIS: tuple[Api, ...] = ("Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "TrafficMetrics")
 LEVELS: tuple[Level, ...] = ("core", "extended", "ambiguous")
 
@@ -34,6 +37,21 @@ OWN_GROUP: Mapping[Api, str] = {
     "TrafficMetrics": "metrics",
 }
 """The group whose claim decides whether a requirement of that API applies; Common has none."""
+
+
+def kinds_of(group: str, version: str) -> tuple[str, ...]:
+    """The kinds that a version of a group (short name) brings, by the specification's own tables of kinds."""
+    match group:
+        case "split":
+            return ("TrafficSplit",)
+        case "access":
+            return ("TrafficTarget", "IdentityBinding") if version == "v1alpha4" else ("TrafficTarget",)
+        case "specs":
+            routes = ("HTTPRouteGroup", "TCPRoute")
+            return (*routes, "UDPRoute") if version == "v1alpha4" else routes
+        case _:
+            return ("TrafficMetrics",)
+
 
 _RANGE = re.compile(r"(?P<group>split|access|specs|metrics) v1alpha(?P<first>\d)(?:\.\.v1alpha(?P<last>\d))?")
 
@@ -54,6 +72,10 @@ class Requirement(BaseModel):
     statement: str = Field(min_length=20)
     source: str = Field(min_length=5)
     observe: str = Field(min_length=20)
+    kinds: tuple[str, ...] = ()
+    """Kinds that it is about, where a mesh may implement others of the same version without them."""
+    protocols: tuple[Protocol, ...] = ()
+    """Protocols that it is about, beside HTTP."""
     readings: dict[str, dict[str, str]] = {}
 
     @field_validator("versions")

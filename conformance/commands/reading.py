@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
-from conformance import explaining
+from conformance import explaining, profiles
 from conformance.commands import Commands
+from conformance.profiles import Profile
+
+_WHICH = "a profile's name, or a path such as ./my-mesh.yaml"
 
 
 def add(commands: Commands) -> None:
@@ -16,6 +19,7 @@ def add(commands: Commands) -> None:
         description="Lists the catalogue: every requirement, tested or not.",
     )
     listing.add_argument("--format", choices=("text", "json"), default="text", help="(default: %(default)s)")
+    listing.add_argument("--mesh", metavar="PROFILE", help=f"mark what is not asked of a mesh: {_WHICH}")
     listing.set_defaults(function=_list)
     explain = commands.add_parser(
         "explain",
@@ -25,11 +29,16 @@ def add(commands: Commands) -> None:
     explain.add_argument(
         "requirement", metavar="ID", help="a requirement, as `smi-conformance list` shows it"
     )
+    explain.add_argument("--mesh", metavar="PROFILE", help=f"show the objects as a mesh gets them: {_WHICH}")
     explain.set_defaults(function=_explain)
 
 
+def _profile(options: argparse.Namespace) -> Profile | None:
+    return profiles.load(options.mesh) if options.mesh else None
+
+
 def _list(options: argparse.Namespace) -> int:
-    rows = explaining.rows()
+    rows = explaining.rows(_profile(options))
     if options.format == "json":
         print(json.dumps([row.as_json() for row in rows], indent=1))
     else:
@@ -38,5 +47,5 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    print(explaining.explain(options.requirement))
+    print(explaining.explain(options.requirement, _profile(options)))
     return 0

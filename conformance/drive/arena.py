@@ -18,9 +18,11 @@ from conformance.drive.manifests import (
     fill_namespace,
     load,
 )
+from conformance.drive.podstates import containers, final, is_ready, problem, unscheduled
+from conformance.drive.tailoring import NotClaimed, lacking, marked, tailored
 from conformance.drive.versions import Wire, render
 from conformance.drive.wait import NotSeen, Waiter
-from conformance.profiles import Marks, Membership, Profile
+from conformance.profiles import Membership, Profile
 
 MEMBERSHIP_LABEL = "smi-conformance.dev/membership"
 CONTAINER = "probe"
@@ -33,6 +35,8 @@ WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", OUTSIDE,
 _PODS = ("Pod", "Deployment")
 READY_WITHIN_S = 180.0
 GONE_WITHIN_S = 120.0
+UNSCHEDULED_S = 10.0
+"""So long a scheduler may have no node for a pod before that is taken to be its last word."""
 
 
 class NotReady(ClusterError):
@@ -62,6 +66,10 @@ class Arena:
     _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
     _prepared: dict[str, float] = field(default_factory=dict)
     """Part → when it was made, on the waiter's clock."""
+    _homeless: dict[str, float] = field(default_factory=dict)
+    """Namespace → since when no node takes one of its pods."""
+    _keeping: dict[str, str] = field(default_factory=dict)
+    """Namespace → what keeps a pod there from getting ready, for whoever waits."""
 
     def namespace(self, part: str) -> str:
         """The namespace of a part (``main``) in this run."""
@@ -83,13 +91,16 @@ class Arena:
         (namespace,) = [item for item in objects if item["kind"] == "Namespace"]
         membership = _membership(part)
         extra: list[Object] = []
-        for one in self._memberships(membership):
-            _mark(namespace, one.namespace)
-            for item in objects:
-                _mark_pods(item, one.pod)
+        for one in _memberships(self.profile, membership):
+            namespace = marked(namespace, one.namespace)
             extra += self._filled(one.objects, self.namespace(part))
+        objects = _tailored(self.profile, self.placement, objects)
         if membership == "open" and self.profile.needs_permits:
-            extra += self.render(load(f"permits/{part}.yaml"))
+            # What a mesh does not claim it cannot be permitted by; nor is it called by that.
+            permits = load(f"permits/{part}.yaml")
+            extra += self.render(
+                one for one in permits if not lacking(self.profile, self.api_versions, [one])
+            )
         pods: list[Object] = [item for item in objects if item["kind"] in _PODS]
         others = [item for item in objects if item["kind"] not in {"Namespace", *_PODS}]
         self.cluster.apply([namespace])
@@ -116,12 +127,6 @@ class Arena:
         opened = any(_membership(part) == "open" for part in parts)
         return ("access", "specs") if opened and self.profile.needs_permits else ()
 
-    def _memberships(self, membership: str) -> list[Membership]:
-        if membership == "outside":
-            return [self.profile.outside]
-        opened = self.profile.access.open
-        return [self.profile.join, *([opened] if membership == "open" and opened else [])]
-
     def _probe(self, part: str) -> Object:
         return {
             "apiVersion": "v1",
@@ -137,18 +142,16 @@ class Arena:
     def render(self, objects: Iterable[Object], wire: Wire | None = None) -> list[dict[str, Any]]:
         """Fixture objects as this run writes them: placed, and in the versions of a scenario or of the arena.
 
-        Raises NotExpressible.
+        Raises NotExpressible, and NotClaimed where one is of a kind that is not claimed, or refers to it.
         """
-        how = wire or Wire(self.api_versions)
-        placed = self.placement.place(objects, WORKLOADS.values())
-        return [render(item, how.versions, how.listed, how.headers) for item in placed]
+        return written(self.profile, self.placement, objects, wire or Wire(self.api_versions))
 
     def ready(self, parts: Iterable[str]) -> None:
         """Wait until the pods of these parts are ready, and make sure that those who should have joined did.
 
-        Pods have three minutes from when they were made. What was not ready by then is looked at once more
-        by each scenario that needs it, and not waited for again. Raises NotReady with what is known about the
-        pods that are not.
+        Pods have three minutes from when they were made, as long as they may still get ready. What was not by
+        then is looked at once more by each scenario that needs it, and not waited for again. Raises NotReady
+        with what is known about the pods that are not.
         """
         for part in parts:
             if part in self._pods:
@@ -159,9 +162,10 @@ class Arena:
             gone = self.waiter.clock.now() - self._prepared[part]
             try:
                 pods, _ = self.waiter.until(
-                    partial(self._ready_pods, namespace),
+                    partial(self._look, namespace),
                     within=max(READY_WITHIN_S - gone, 0.0),
                     because=because,
+                    so_far=lambda: self._keeping.get(namespace, ""),  # noqa: B023
                     longest_pause=0.1,
                 )
             except NotSeen as error:
@@ -174,7 +178,7 @@ class Arena:
         pods = self._all_pods(namespace)
         wanted = self.expected_workloads(namespace)
         there = {pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) for pod in pods}
-        return pods if wanted <= there and all(map(_is_ready, pods)) else None
+        return pods if wanted <= there and all(map(is_ready, pods)) else None
 
     def _all_pods(self, namespace: str) -> list[dict[str, Any]]:
         pods = self.cluster.list("v1", "Pod", namespace, labels=f"{RUN_LABEL}={self.placement.run}")
@@ -189,15 +193,41 @@ class Arena:
     def _unready(self, namespace: str) -> str:
         names: dict[str, list[str]] = {}
         for pod in self._all_pods(namespace):
-            if not _is_ready(pod):
-                names.setdefault(_problem(pod), []).append(pod["metadata"]["name"])
+            if not is_ready(pod):
+                names.setdefault(problem(pod), []).append(pod["metadata"]["name"])
         problems = [
-            f"{'pods' if len(pods) > 1 else 'pod'} {', '.join(pods)}: {problem}"
-            for problem, pods in names.items()
+            f"{'pods' if len(pods) > 1 else 'pod'} {', '.join(pods)}: {why}" for why, pods in names.items()
         ]
-        if any("ImagePull" in problem for problem in names):
+        problems += self._refusals(namespace)
+        if any("Image" in why for why in names):
             problems.append("--image names another image for the workloads")
         return "; ".join(problems) or "no pods were created: see `kubectl get events -n " + namespace + "`"
+
+    def _refusals(self, namespace: str) -> list[str]:
+        """Why pods of Deployments were not made, where the API server told their controller."""
+        there = {pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) for pod in self._all_pods(namespace)}
+        if self.expected_workloads(namespace) <= there:
+            return []
+        events = self.cluster.list("v1", "Event", namespace)
+        told = [str(one.get("message", ""))[:300] for one in events if one.get("reason") == "FailedCreate"]
+        return list(dict.fromkeys(told))[:1]
+
+    def _look(self, namespace: str) -> list[dict[str, Any]] | None:
+        """The pods of a namespace once all are ready. Raises NotReady as soon as one never will be.
+
+        What keeps them is told while one waits. That no node takes a pod is believed after a while: another
+        may be about to make room.
+        """
+        if (pods := self._ready_pods(namespace)) is not None:
+            return pods
+        waiting = [pod for pod in self._all_pods(namespace) if not is_ready(pod)]
+        homeless = next(filter(None, map(unscheduled, waiting)), "")
+        now = self.waiter.clock.now()
+        since = self._homeless.setdefault(namespace, now) if homeless else self._homeless.pop(namespace, now)
+        self._keeping[namespace] = next((problem(pod) for pod in waiting), "")
+        if any(map(final, waiting)) or (homeless and now - since >= UNSCHEDULED_S):
+            raise NotReady(f"pods of {namespace} do not get ready; {self._unready(namespace)}")
+        return None
 
     def _check_joined(self, part: str, pods: list[dict[str, Any]]) -> None:
         if not self.profile.join.sidecar or _membership(part) == "outside":
@@ -229,8 +259,11 @@ class Arena:
 
         def look() -> Pod | None:
             for pod in self._all_pods(namespace):
-                if pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) == workload and _is_ready(pod):
-                    return _pod(pod)
+                if pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) == workload:
+                    if is_ready(pod):
+                        return _pod(pod)
+                    if final(pod):
+                        raise NotReady(f"{address} does not get ready; {self._unready(namespace)}")
             return None
 
         try:
@@ -284,55 +317,43 @@ def remove(cluster: Cluster, waiter: Waiter, labels: str) -> list[str]:
     return names
 
 
+def written(
+    profile: Profile, placement: Placement, objects: Iterable[Object], wire: Wire
+) -> list[dict[str, Any]]:
+    """Fixture objects as a mesh gets them, as `Arena.render` says, which needs no cluster."""
+    placed = _tailored(profile, placement, placement.place(objects, WORKLOADS.values()))
+    if reason := lacking(profile, wire.versions, placed):
+        raise NotClaimed(reason)
+    return [render(item, wire.versions, wire.listed, wire.headers) for item in placed]
+
+
+def _tailored(profile: Profile, placement: Placement, objects: Iterable[Object]) -> list[dict[str, Any]]:
+    """Placed objects as the profile asks for them, each in its namespace."""
+    parts = {placement.namespace(name): part for part, name in WORKLOADS.items()}
+    made: list[dict[str, Any]] = []
+    for item in objects:
+        part = parts.get(item["metadata"].get("namespace", ""))
+        memberships = _memberships(profile, _membership(part)) if part else []
+        inside = part is not None and part != OUTSIDE
+        one = tailored(profile, memberships, item, inside=inside)
+        made += [] if one is None else [one]
+    return made
+
+
+def _memberships(profile: Profile, membership: str) -> list[Membership]:
+    if membership == OUTSIDE:
+        return [profile.outside]
+    opened = profile.access.open
+    return [profile.join, *([opened] if membership == "open" and opened else [])]
+
+
 def _membership(part: str) -> str:
     items = load(f"workloads/{part}.yaml")
     (namespace,) = [item for item in items if item["kind"] == "Namespace"]
     return str(namespace["metadata"]["labels"][MEMBERSHIP_LABEL])
 
 
-def _mark(item: dict[str, Any], marks: Marks) -> None:
-    for key, values in (("labels", marks.labels), ("annotations", marks.annotations)):
-        if values:
-            item["metadata"][key] = {**item["metadata"].get(key, {}), **values}
-
-
-def _mark_pods(item: dict[str, Any], marks: Marks) -> None:
-    if item["kind"] == "Pod":
-        _mark(item, marks)
-    elif item["kind"] == "Deployment":
-        _mark(item["spec"]["template"], marks)
-
-
-def containers(pod: Object) -> list[Any]:
-    """Those that go on running: a sidecar may be among the init containers (KEP-753)."""
-    spec = pod["spec"]
-    native = [one for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
-    return [*spec["containers"], *native]
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions: list[Mapping[str, str]] = pod.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-
-
 def _pod(pod: Object) -> Pod:
     metadata = pod["metadata"]
     workload = metadata["annotations"][WORKLOAD_ANNOTATION]
     return Pod(metadata["namespace"], metadata["name"], workload, pod["status"]["podIP"])
-
-
-def _problem(pod: Object) -> str:
-    """Why a pod is not ready, in words that are the same for all that have the same trouble."""
-    status = pod.get("status", {})
-    for one in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        waiting = one.get("state", {}).get("waiting") or one.get("state", {}).get("terminated")
-        if waiting and waiting.get("reason") != "Completed":
-            message = f" ({waiting['message'][:200]})" if waiting.get("message") else ""
-            return f"{one['name']}: {waiting.get('reason')}{message}"
-        if not one.get("ready") and "running" in one.get("state", {}):
-            return f"{one['name']} runs but is not ready"
-    # Such as that no node takes the pod, and why.
-    conditions = status.get("conditions", [])
-    told = [one["message"] for one in conditions if one["status"] == "False" and one.get("message")]
-    why = f" ({told[0][:200]})" if told else ""
-    return f"{status.get('phase', 'unknown')}{why}"

@@ -16,6 +16,8 @@ from conformance.clusters import Object
 
 RUN_LABEL = "smi-conformance.dev/run"
 WORKLOAD_ANNOTATION = "smi-conformance.dev/workload"
+DOMAIN = "cluster.local"
+"""The domain of clusters unless told otherwise, as fixtures have it."""
 STOCK_IMAGE = "python:3.11-slim"
 """The image that the fixtures name; --image puts another in its place."""
 
@@ -54,6 +56,17 @@ def _parsed(name: str) -> tuple[dict[str, Any], ...]:
     return tuple(objects)
 
 
+@cache
+def services(*names: str) -> Mapping[tuple[str, str], Object]:
+    """The Services of fixture files by the namespace and name that stand there."""
+    return {
+        (item["metadata"]["namespace"], item["metadata"]["name"]): item
+        for name in names
+        for item in _parsed(name)
+        if item["kind"] == "Service"
+    }
+
+
 def has(name: str) -> bool:
     """Whether there is such a fixture file."""
     entry = folder()
@@ -68,6 +81,8 @@ class Placement:
 
     run: str
     image: str = STOCK_IMAGE
+    domain: str = DOMAIN
+    """The cluster's, in names of services that are written in full."""
 
     def namespace(self, name: str) -> str:
         """The run's own namespace for a fixture's (``smi-main`` becomes ``smi-main-<run>``)."""
@@ -78,7 +93,7 @@ class Placement:
         mapping = {name: self.namespace(name) for name in namespaces} | {STOCK_IMAGE: self.image}
         placed = []
         for item in objects:
-            copied = _replace(item, mapping)
+            copied = _replace(item, mapping, self.domain)
             metadata = copied["metadata"]
             metadata["labels"] = {**metadata.get("labels", {}), RUN_LABEL: self.run}
             template = copied.get("spec", {}).get("template")
@@ -89,18 +104,18 @@ class Placement:
         return placed
 
 
-def _replace(value: Any, mapping: Mapping[str, str]) -> Any:
+def _replace(value: Any, mapping: Mapping[str, str], domain: str) -> Any:
     if isinstance(value, str):
         # A name of a service may be followed by its namespace, as in ``v2.smi-main``.
         name, dot, rest = value.partition(".")
-        namespace, more, domain = rest.partition(".")
+        namespace, more, last = rest.partition(".")
         if dot and namespace in mapping:
-            return f"{name}.{mapping[namespace]}{more}{domain}"
+            return f"{name}.{mapping[namespace]}{more}{last.replace(DOMAIN, domain)}"
         return mapping.get(value, value)
     if isinstance(value, Mapping):
-        return {key: _replace(inner, mapping) for key, inner in value.items()}
+        return {key: _replace(inner, mapping, domain) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_replace(inner, mapping) for inner in value]
+        return [_replace(inner, mapping, domain) for inner in value]
     return value
 
 

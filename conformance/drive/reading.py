@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from conformance.catalogue import GROUPS
 from conformance.clusters import Account, Cluster, ClusterError, Object
 from conformance.drive.wait import Clock, NotSeen, Waiter
 from conformance.evidence import ApiRead, RoundTrip
+from conformance.profiles import Claims
 
 DELETED_WITHIN_S = 10.0
 """Seconds that an object without finalizers may take to be gone."""
@@ -161,23 +161,9 @@ def _kinds_in(body: Any) -> list[str]:
     return list(dict.fromkeys(one["kind"] for one in entries if isinstance(one.get("kind"), str)))
 
 
-def claimed_kinds(claims: dict[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
-    """Every (group, version, kind) that claims amount to, by the specification's own tables of kinds."""
-    for group, version in itertools.chain.from_iterable(
-        [(group, version) for version in versions] for group, versions in claims.items()
-    ):
-        for kind in _kinds(group, version):
-            yield GROUPS[group], version, kind
-
-
-def _kinds(group: str, version: str) -> tuple[str, ...]:
-    match group:
-        case "split":
-            return ("TrafficSplit",)
-        case "access":
-            return ("TrafficTarget", "IdentityBinding") if version == "v1alpha4" else ("TrafficTarget",)
-        case "specs":
-            routes = ("HTTPRouteGroup", "TCPRoute")
-            return (*routes, "UDPRoute") if version == "v1alpha4" else routes
-        case _:
-            return ("TrafficMetrics",)
+def claimed_kinds(claims: Claims) -> Iterator[tuple[str, str, str]]:
+    """Every (group, version, kind) that claims amount to."""
+    for group, versions in claims.by_group().items():
+        for version in versions:
+            for kind in claims.kinds(group, version):
+                yield GROUPS[group], version, kind

@@ -143,6 +143,10 @@ class Scenario:
         """The versions that the scenario speaks, by group (short name)."""
         return self.writer.versions
 
+    def carries(self, protocol: str) -> bool:
+        """Whether the mesh carries a protocol between its pods, so that calls by it can be asked about."""
+        return protocol in self.profile.carried
+
     def objects(self, name: str) -> list[dict[str, Any]]:
         """The objects of one of the scenario's files, as this run writes them; raises as `Writer.write`."""
         return self.writer.write(load(f"{self.folder}/{name}"))
@@ -220,9 +224,12 @@ class Scenario:
         """A call of a client (``main/client``) to a service (``main/root``).
 
         By the name that the mesh knows, or the ordinary one where an end of the call is outside the mesh.
+        Raises NotClaimed where the mesh does not carry what the port speaks.
         """
         part, _, name = service.partition("/")
         outside = OUTSIDE in (part, client.partition("/")[0])
+        if not outside:
+            self.writer.check_call(part, name, port, what.get("protocol", "http"))
         host = self.profile.ordinary_host if outside else self.profile.host
         return Call(client, host(name, self.arena.namespace(part)), port, requests=requests, **what)
 

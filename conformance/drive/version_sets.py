@@ -108,6 +108,11 @@ def sets(claims: Claims, groups: Sequence[str], wish: Wish = Wish()) -> list[dic
     return _fewest(combinations, wanted)
 
 
+def possible(claims: Claims, groups: Sequence[str]) -> list[dict[str, str]]:
+    """Every assignment of claimed versions of these groups that the specification says work together."""
+    return [one for one in _combinations(claims, groups, Wish()) if compatible(one)]
+
+
 def _combinations(claims: Claims, groups: Sequence[str], wish: Wish) -> Iterator[dict[str, str]]:
     """Every assignment of claimed versions, those with preferred versions first."""
     ordered = [group for group in GROUPS if group in groups]

@@ -52,19 +52,26 @@ class Waiter:
     on_wait: OnWait = lambda because, elapsed, within: None
 
     def until(
-        self, check: Callable[[], T | None], *, within: float, because: str, longest_pause: float = 0.5
+        self,
+        check: Callable[[], T | None],
+        *,
+        within: float,
+        because: str,
+        longest_pause: float = 0.5,
+        so_far: Callable[[], str] = str,
     ) -> tuple[T, float]:
         """Call ``check`` until it returns something other than None or False.
 
         Returns that and the seconds it took. The first call is made at once, the pauses between calls grow
-        from 20 ms to ``longest_pause`` (seconds). Raises NotSeen after ``within`` seconds; exceptions of
-        ``check`` pass through.
+        from 20 ms to ``longest_pause`` (seconds). ``so_far`` says what is known of why it takes time, for who
+        watches. Raises NotSeen after ``within`` seconds; exceptions of ``check`` pass through.
         """
         start = self.clock.now()
 
         def expired(state: RetryCallState) -> bool:
             elapsed = self.clock.now() - start
-            self.on_wait(because, elapsed, within)
+            known = so_far()
+            self.on_wait(f"{because}; {known}" if known else because, elapsed, within)
             return elapsed >= within
 
         retrying = Retrying(

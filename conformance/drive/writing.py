@@ -9,9 +9,10 @@ from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
-from conformance.drive.arena import Arena
+from conformance.drive.arena import WORKLOADS, Arena
 from conformance.drive.dry_run import HeaderForms
-from conformance.drive.manifests import files, load
+from conformance.drive.manifests import files, load, services
+from conformance.drive.tailoring import NotClaimed, mixed, not_carried, protocols_of
 from conformance.drive.versions import NotExpressible, Wire, ports
 
 
@@ -55,6 +56,18 @@ class Writer:
             with contextlib.suppress(NotExpressible):
                 found += self.write([item])
         return found
+
+    def check_call(self, part: str, service: str, port: int, protocol: str) -> None:
+        """Raises NotClaimed for a call that the profile says the mesh does not carry."""
+        there = services(f"workloads/{part}.yaml", *files(self.folder))
+        called = there.get((WORKLOADS[part], service))
+        if called is None:
+            return
+        profile = self.arena.profile
+        # TCP and UDP have their own ports, and what is called says which of them is meant.
+        spoken = {one for one in protocols_of(called, port) if (one == "udp") == (protocol == "udp")}
+        if reason := not_carried(profile, spoken) or mixed(profile, called):
+            raise NotClaimed(reason)
 
     @property
     def _spoken(self) -> dict[str, str]:

@@ -25,6 +25,8 @@ End = tuple[dict[str, Any] | None, int]
 """The pod that a request gets to, if it does, and the port there."""
 INGRESS = ("gate", "fake-mesh")
 """Name and namespace of the Service by which the ingress is called."""
+NO_SUCH_NAME = -1
+"""The port of a request whose host does not resolve, as no name under .invalid does (RFC 2606)."""
 STEADY = 600
 """Requests of traffic that goes on until it is stopped, before anybody looks."""
 MORE = 100
@@ -51,6 +53,8 @@ class FakeMesh:
     """Answers what is asked of a pod's probe."""
 
     splits: bool = True
+    access: Literal["allow", "deny"] = "allow"
+    """What holds for pods of namespaces that are under access control; denied calls are reset."""
     strict: bool = False
     """Whether those in the mesh refuse a client outside of it, as where they take nothing but mutual TLS."""
     ingress: Literal["divides", "balances", "sleeps"] = "divides"
@@ -133,7 +137,8 @@ class FakeMesh:
         lanes = 1 if batch.single else batch.concurrency
         connection = index + 1 if batch.per_connection == 1 else index % lanes + 1
         if server is None:
-            return [index, connection, None, None, None, self.latency_us, "refused"]
+            failure = "dns" if port == NO_SUCH_NAME else "refused"
+            return [index, connection, None, None, None, self.latency_us, failure]
         self.ledgers[server["status"]["podIP"]].record(f"{batch.id}.{index}", port, _no_details)
         workload = server["metadata"]["annotations"][WORKLOAD_ANNOTATION]
         status = None if batch.protocol in ("tcp", "udp") else 200
@@ -151,6 +156,8 @@ class FakeMesh:
         if self.strict and _is_outside(objects, client):
             return lambda: (None, batch.port)
         name, _, rest = batch.host.partition(".")
+        if batch.host.endswith(".invalid"):
+            return lambda: (None, NO_SUCH_NAME)
         namespace = rest.partition(".")[0] or client["metadata"]["namespace"]
         for (kind, space, called), service in objects.items():
             if kind == "Service" and service["spec"].get("clusterIP") == batch.host:
@@ -163,6 +170,12 @@ class FakeMesh:
         found = {one: _endpoints(objects, namespace, one, port) for one in weights}
         ends = {one: behind for one, behind in found.items() if behind is not None}
         weights = {one: weights[one] for one in ends}
+        if self.access == "deny":
+            ends = {
+                one: [end for end in behind if _granted(objects, client, end[0], batch)]
+                for one, behind in ends.items()
+            }
+            weights = {one: weights[one] for one in ends if ends[one]}
         totals = list(accumulate(weights.values()))
         if not totals or totals[-1] <= 0:
             return lambda: (None, batch.port)
@@ -184,6 +197,26 @@ class FakeMesh:
                 if rule["host"] == host:
                     return namespace, service["name"], service["port"]["number"]
         return None
+
+
+def _granted(
+    objects: Objects, client: Mapping[str, Any], server: Mapping[str, Any] | None, batch: Batch
+) -> bool:
+    """Whether access control lets a request through: where it is in force, a target and a match allow it."""
+    namespace = server["metadata"]["namespace"] if server else ""
+    home = objects["Namespace", "", namespace]["metadata"]["labels"] if server else {}
+    if server is None or home.get(MEMBERSHIP_LABEL) != "joined":
+        return True
+    for (kind, where, _), target in objects.items():
+        spec = target.get("spec") or {} if kind == "TrafficTarget" and where == namespace else {}
+        callers = [(one["namespace"], one["name"]) for one in spec.get("sources", ())]
+        caller = (client["metadata"]["namespace"], client["spec"]["serviceAccountName"])
+        if caller in callers and spec["destination"]["name"] == server["spec"]["serviceAccountName"]:
+            for rule in spec["rules"]:
+                group = objects.get(("HTTPRouteGroup", namespace, rule["name"]), {"spec": {"matches": []}})
+                if any(re.fullmatch(one["pathRegex"], batch.path) for one in group["spec"]["matches"]):
+                    return True
+    return False
 
 
 def _is_outside(objects: Objects, client: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from conformance.drive.sight import sight
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
 from conformance.evidence import Call, Settling, Traffic
+from conformance.profiles import Claims
 from conformance.session import Session
 
 from .fake_cluster import INJECT, FakeCluster
@@ -743,12 +744,7 @@ class TestReading:
         assert {group for group, _, _ in served_kinds(cluster)} == {"access.smi-spec.io", "specs.smi-spec.io"}
 
     def test_spells_claims_out(self) -> None:
-        claims: dict[str, tuple[str, ...]] = {
-            "split": ("v1alpha2",),
-            "access": ("v1alpha4",),
-            "specs": ("v1alpha3",),
-            "metrics": ("v1alpha1",),
-        }
+        claims = Claims(split=("v1alpha2",), access=("v1alpha4",), specs=("v1alpha3",), metrics=("v1alpha1",))
         assert [kind for _, _, kind in claimed_kinds(claims)] == [
             "TrafficSplit",
             "TrafficTarget",

@@ -68,8 +68,8 @@ class TestAMisspeltProfile:
                 "disclaims: {split-live-edit: x}",
                 "disclaims: unknown requirement 'split-live-edit'; did you mean",
             ),
-            ("hosts: {service: '{service}.{x}'}", "hosts.service: only {service} and {namespace} may"),
-            ("hosts: {service: '{service.x}'}", "hosts.service: only {service} and {namespace} may"),
+            ("hosts: {service: '{service}.{x}'}", "hosts.service: only {service}, {namespace} and {domain}"),
+            ("hosts: {service: '{service.x}'}", "hosts.service: only {service}, {namespace} and {domain}"),
             ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} does not stand in it"),
             ("ingress: {class_name: x}", "ingress.service: Field required"),
             ("ingress: {clas_name: x}", "unknown key 'ingress.clas_name'; did you mean class_name?"),
@@ -107,7 +107,7 @@ class TestAMisspeltProfile:
             ProfileError, match=r"unknown mesh 'referense'; did you mean reference\? \(or give"
         ):
             profiles.load("referense")
-        with pytest.raises(ProfileError, match="unknown mesh 'zzz'; there are: none, reference"):
+        with pytest.raises(ProfileError, match="unknown mesh 'zzz'; there are: none, osm, reference"):
             profiles.load("zzz")
         with pytest.raises(ProfileError, match=r"absent\.yaml: No such file or directory"):
             profiles.load(str(tmp_path / "absent.yaml"))

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conformance import doctor, rights
+from conformance import rights
 from conformance.catalogue import GROUPS
 from conformance.clusters import Answer, ClusterError
 from conformance.diagnostics import gather
 from conformance.drive.arena import Arena
+from conformance.profiles import ControlPlane
 from conformance.rights import Right
 from conformance.session import Session
 
@@ -66,73 +67,6 @@ class TestRights:
             rights.missing(cluster, [], ingress=False)
 
 
-class TestTheDoctor:
-    def test_finds_nothing_wrong_where_all_is_well(self, session: Session, cluster: FakeCluster) -> None:
-        checks = list(doctor.examine(session))
-        assert all(check.ok for check in checks)
-        assert [check.what for check in checks] == [
-            "cluster", "rights", "APIs", "APIs", "APIs", "metrics", "ingress", "joined", "reachable",
-        ]  # fmt: skip
-        assert cluster.objects == {}
-
-    def test_looks_no_further_where_nobody_answers(
-        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def refuse(*_: object) -> Answer:
-            raise ClusterError("cannot be reached")
-
-        monkeypatch.setattr(cluster, "request", refuse)
-        (check,) = doctor.examine(session)
-        assert str(check) == "cannot be reached"
-
-    def test_says_who_may_not_ask(
-        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(cluster, "request", lambda *_: Answer(401, {}))
-        (check,) = doctor.examine(session)
-        assert str(check) == "the API server answers HTTP 401; check your credentials"
-
-    def test_creates_nothing_without_the_rights(self, session: Session, cluster: FakeCluster) -> None:
-        cluster.forbidden = frozenset({("create", "namespaces")})
-        wrong = [check for check in doctor.examine(session) if not check.ok]
-        assert [check.what for check in wrong] == ["rights"]
-        assert cluster.created == []
-
-    def test_names_kinds_that_are_not_served(self, session: Session, cluster: FakeCluster) -> None:
-        cluster.serves["specs.smi-spec.io/v1alpha4"] = ("HTTPRouteGroup",)
-        (wrong,) = [check for check in doctor.examine(session) if not check.ok]
-        assert wrong.seen == "specs.smi-spec.io/v1alpha4 is not served with TCPRoute, UDPRoute"
-
-    def test_names_a_metrics_api_that_does_not_answer(self, session: Session) -> None:
-        claims = session.profile.claims.model_copy(update={"metrics": ("v1alpha1",)})
-        session.profile = session.profile.model_copy(update={"claims": claims})
-        check = doctor.metrics(session)
-        assert check.seen == "/apis/metrics.smi-spec.io/v1alpha1 answers HTTP 404"
-
-    def test_names_pods_that_do_not_join_and_removes_them(
-        self, session: Session, cluster: FakeCluster
-    ) -> None:
-        join = session.profile.join.model_copy(update={"sidecar": True})
-        session.profile = session.profile.model_copy(update={"join": join})
-        session.arena.profile = session.profile
-        (wrong,) = [check for check in doctor.examine(session) if not check.ok]
-        assert (wrong.what, "no sidecar" in wrong.seen) == ("joined", True)
-        assert cluster.objects == {}
-
-    def test_names_calls_that_are_not_answered(self, session: Session, cluster: FakeCluster) -> None:
-        def without_endpoints(item: object) -> None:
-            assert isinstance(item, dict)
-            if item["kind"] == "Service":
-                item["spec"]["selector"] = {"app": "nobody"}
-
-        cluster.on_apply = without_endpoints
-        (wrong,) = [check for check in doctor.examine(session) if not check.ok]
-        assert wrong.seen.startswith(
-            "0 of 20 calls to outsider.smi-outside-r1.svc.cluster.local were answered"
-        )
-        assert "{'refused': 20}" in wrong.seen
-
-
 class TestDiagnostics:
     def test_are_warnings_and_last_lines(self, arena: Arena, cluster: FakeCluster) -> None:
         arena.prepare(["peer"])
@@ -155,6 +89,33 @@ class TestDiagnostics:
                 for pod in ("peer", "p1-1", "p2-1")
             },
         }
+
+    def test_have_the_log_of_the_control_plane_that_the_profile_names(
+        self, arena: Arena, cluster: FakeCluster
+    ) -> None:
+        named = ControlPlane(namespace="mesh", selectors=("app=controller", "app=gone"))
+        cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mesh"}}])
+        marks = {"namespace": "mesh", "name": "controller-1", "labels": {"app": "controller"}}
+        containers = [{"name": "controller"}]
+        cluster.apply(
+            [{"apiVersion": "v1", "kind": "Pod", "metadata": marks, "spec": {"containers": containers}}]
+        )
+        found = {one.name: one.text for one in gather(cluster, "r1", [], "scenario", named)}
+        assert found == {
+            "scenario: log of mesh/controller-1, controller": "log of controller",
+            "scenario: control plane in mesh": "no pod is selected by app=gone",
+        }
+
+    def test_of_a_control_plane_that_may_not_be_read_break_nothing(
+        self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse(*_: object, **__: object) -> None:
+            raise ClusterError("pods is forbidden")
+
+        monkeypatch.setattr(cluster, "list", refuse)
+        named = ControlPlane(namespace="mesh", selectors=("app=controller",))
+        (one,) = gather(cluster, "r1", [], "scenario", named)
+        assert one.text == "could not be read: pods is forbidden"
 
     def test_that_cannot_be_read_are_told(
         self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,7 @@ def trips(scenario: Scenario) -> list[RoundTrip]:
 def test_every_claimed_kind_is_served_under_its_group(
     scenario: Scenario, verdict: Callable[[Judgement], None]
 ) -> None:
-    claimed = sorted(claimed_kinds(scenario.profile.claims.by_group()))
+    claimed = sorted(claimed_kinds(scenario.profile.claims))
     verdict(judge.groups_served(claimed, sorted(served_kinds(scenario.cluster))))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -21,16 +22,22 @@ RAW = 9000
 
 
 def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
-    """Calls of one client by HTTP and raw TCP; each has a twin outside the mesh."""
+    """Calls of one client by HTTP, and by raw TCP if the mesh carries it; each has a twin outside."""
     alpha, twin = "access/alpha", "outside/outsider"
     http, http_other, http_twin = (scenario.call(alpha, name) for name in (*MESHED, twin))
+    expect: Literal["granted", "denied"] = "granted" if granted else "denied"
+    by_http = [
+        Ask("HTTP to server", expect, http, "server", http_twin),
+        Ask("HTTP to other", "denied", http_other, "other", http_twin),
+    ]
+    if not scenario.carries("tcp"):
+        return by_http
     raw, raw_other, raw_twin = (
         scenario.call(alpha, f"{name}-tcp", port=RAW, protocol="tcp") for name in (*MESHED, twin)
     )
     return [
-        Ask("HTTP to server", "granted" if granted else "denied", http, "server", http_twin),
-        Ask("TCP to server", "granted" if granted else "denied", raw, "server", raw_twin),
-        Ask("HTTP to other", "denied", http_other, "other", http_twin),
+        *by_http,
+        Ask("TCP to server", expect, raw, "server", raw_twin),
         Ask("TCP to other", "denied", raw_other, "other", raw_twin),
     ]
 

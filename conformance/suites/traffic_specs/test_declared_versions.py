@@ -32,7 +32,8 @@ OPENED = "what no route grants goes through on it"
 def trials(scenario: Scenario) -> list[Trial]:
     """Of each port a call that its routes grant, and one that they do not."""
     found = []
-    for declared, (service, server, protocol) in DECLARED.items():
+    carried = {one: what for one, what in DECLARED.items() if scenario.carries(one.rpartition("/")[2])}
+    for declared, (service, server, protocol) in carried.items():
         granted, beyond = (
             scenario.call(
                 "access/alpha",

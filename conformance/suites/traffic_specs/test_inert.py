@@ -38,6 +38,7 @@ def inert(scenario: Scenario) -> Table:
     asks = [
         ask(client, server, protocol)
         for protocol in SERVICES
+        if scenario.carries(protocol)
         for server in ("other", "server")
         for client in ("access/alpha", "access/beta")
     ]

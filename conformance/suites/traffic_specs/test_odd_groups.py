@@ -238,7 +238,11 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
         return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
 
-    trials = [trial(scenario, name, **call) for name, (_, call, _, _) in TRIALS.items()]
+    trials = [
+        trial(scenario, name, **call)
+        for name, (_, call, _, _) in TRIALS.items()
+        if scenario.carries("tcp" if "tcp" in call else "http")
+    ]
     files = ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"]
     odd = Odd(trials, files, SERVERS, late=["4-sound.yaml"], earlier=["1-sound.yaml"])
     first, second = steady("first", "second"), steady("second", "first")

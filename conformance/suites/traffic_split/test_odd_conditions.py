@@ -199,6 +199,7 @@ def seen(scenario: Scenario) -> Observed[Effect]:
             apart=root == "ab-example",
         )
         for name, (root, of, what, looks) in TRIALS.items()
+        if scenario.carries(what.get("protocol", "http"))
     ]
     odd = Odd(
         trials,
@@ -255,4 +256,7 @@ def test_what_becomes_of_two_splits_for_different_users(
 def test_where_raw_tcp_goes_that_has_nothing_to_match(
     seen: Observed[Effect], verdict: Callable[[Judgement], None]
 ) -> None:
+    if "raw TCP" not in seen.questions:
+        verdict(judge.not_claimed("the mesh does not carry raw TCP (protocols)"))
+        return
     verdict(reading(seen, "raw TCP"))

@@ -1,0 +1,126 @@
+"""What the arena does about pods that do not get ready: it tells why, and waits as long as they still may."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from conformance.drive.arena import Arena, NotReady
+from conformance.session import Session
+
+from .fake_cluster import FakeCluster
+
+NO_NODE = "0/1 nodes are available: 1 Insufficient cpu."
+PEER = ("Pod", "smi-peer-r1", "peer")
+
+
+def waiting(reason: str) -> dict[str, Any]:
+    return {
+        "phase": "Pending",
+        "containerStatuses": [{"name": "probe", "state": {"waiting": {"reason": reason}}}],
+    }
+
+
+def unschedulable() -> dict[str, Any]:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_NODE}
+    return {"phase": "Pending", "conditions": [condition]}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "CreateContainerConfigError",
+    ],
+)
+def test_a_pod_that_will_never_be_ready_is_given_up_at_once(
+    session: Session, arena: Arena, cluster: FakeCluster, reason: str
+) -> None:
+    arena.prepare(["peer"])
+    cluster.objects[PEER]["status"] = waiting(reason)
+    begun = session.clock.now()
+    with pytest.raises(
+        NotReady, match=f"pods of smi-peer-r1 do not get ready; pod peer: probe: {reason}"
+    ) as caught:
+        arena.ready(["peer"])
+    assert session.clock.now() - begun < 1
+    assert ("--image names another" in str(caught.value)) == ("Image" in reason)
+
+
+def test_a_pod_whose_container_is_being_made_is_waited_for(
+    session: Session, arena: Arena, cluster: FakeCluster
+) -> None:
+    arena.prepare(["peer"])
+    cluster.objects[PEER]["status"] = waiting("ContainerCreating")
+    begun = session.clock.now()
+    with pytest.raises(NotReady, match="not seen within 180 s"):
+        arena.ready(["peer"])
+    assert session.clock.now() - begun >= 180
+
+
+def test_a_pod_that_no_node_takes_is_given_up_after_a_while(
+    session: Session, arena: Arena, cluster: FakeCluster
+) -> None:
+    arena.prepare(["peer"])
+    cluster.objects[PEER]["status"] = unschedulable()
+    begun = session.clock.now()
+    with pytest.raises(NotReady, match="1 Insufficient cpu"):
+        arena.ready(["peer"])
+    assert 10 <= session.clock.now() - begun < 12
+    with pytest.raises(NotReady, match="1 Insufficient cpu"):
+        arena.ready(["peer"])
+    assert session.clock.now() - begun < 12
+
+
+def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(
+    session: Session, arena: Arena, cluster: FakeCluster
+) -> None:
+    arena.prepare(["peer"])
+    ready, cluster.objects[PEER]["status"] = cluster.objects[PEER]["status"], unschedulable()
+    begun = session.clock.now()
+
+    def make_room(because: str, elapsed: float, within: float) -> None:
+        if elapsed > 5:
+            cluster.objects[PEER]["status"] = ready
+
+    session.waiter.on_wait = make_room
+    arena.ready(["peer"])
+    assert 5 <= session.clock.now() - begun < 7
+
+
+def test_who_watches_is_told_what_keeps_a_pod(session: Session, arena: Arena, cluster: FakeCluster) -> None:
+    told: list[str] = []
+    session.waiter.on_wait = lambda because, elapsed, within: told.append(because)
+    arena.prepare(["peer"])
+    cluster.objects[PEER]["status"] = unschedulable()
+    with pytest.raises(NotReady):
+        arena.ready(["peer"])
+    assert set(told) == {f"pods of smi-peer-r1 ready; Pending ({NO_NODE})"}
+
+
+def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
+    arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arena.prepare(["peer"])
+    del cluster.objects[PEER]
+    refused = {"reason": "FailedCreate", "message": "pods are forbidden: violates PodSecurity"}
+    marks = {"namespace": "smi-peer-r1", "name": "e"}
+    cluster.apply([{"apiVersion": "v1", "kind": "Event", "metadata": marks, **refused}])
+    monkeypatch.setattr("conformance.drive.arena.READY_WITHIN_S", 1.0)
+    with pytest.raises(NotReady, match="pods are forbidden: violates PodSecurity"):
+        arena.ready(["peer"])
+
+
+def test_a_workload_that_a_scenario_adds_is_given_up_at_once_too(
+    session: Session, arena: Arena, cluster: FakeCluster
+) -> None:
+    arena.ready(["peer"])
+    cluster.objects[PEER]["status"] = waiting("ImagePullBackOff")
+    begun = session.clock.now()
+    with pytest.raises(NotReady, match="peer/peer does not get ready; pod peer: probe: ImagePullBackOff"):
+        arena.adopt("peer/peer")
+    assert session.clock.now() - begun < 1
