@@ -199,7 +199,19 @@ def _told_of_every_split(configuration: Configuration, world: World, workload: W
     return replace(configuration, problems=told)
 
 
+def _names_unread(service: dict[str, Any]) -> None:
+    for port in service["spec"].get("ports") or ():
+        if isinstance(port.get("targetPort"), str):
+            port["targetPort"] = port["port"]
+
+
 FAULTS = (
+    Fault(
+        "target-port-names-unread",
+        "A target port that is a name is taken for the port of the service.",
+        frozenset({"common-named-target-ports"}),
+        lambda: SpoiltObjects("services", _names_unread),
+    ),
     Fault(
         "service-labels-are-alternatives",
         "A pod stands behind a service if it has one of the labels that the service selects by.",
@@ -219,6 +231,7 @@ FAULTS = (
                 "split-matches-multiple-groups",
                 "split-matches-select-traffic",
                 "split-matches-whole-group",
+                "split-multi-port",
                 "split-not-hierarchical",
                 "split-port-mismatch-excluded",
                 "split-single-backend",
