@@ -9,7 +9,7 @@ from typing import Any
 
 from reference.compiler.configuration import Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, service_of, with_slices
 from reference.smi.model import Problem
 from reference.world import Object, Workload, World, labels_of, name_of, namespace_of
 
@@ -199,7 +199,19 @@ def _told_of_every_split(configuration: Configuration, world: World, workload: W
     return replace(configuration, problems=told)
 
 
+def _names_unread(service: dict[str, Any]) -> None:
+    for port in service["spec"].get("ports") or ():
+        if isinstance(port.get("targetPort"), str):
+            port["targetPort"] = port["port"]
+
+
 FAULTS = (
+    Fault(
+        "target-port-names-unread",
+        "A target port that is a name is taken for the port of the service.",
+        frozenset({"common-named-target-ports"}),
+        lambda: SpoiltObjects("services", _names_unread),
+    ),
     Fault(
         "service-labels-are-alternatives",
         "A pod stands behind a service if it has one of the labels that the service selects by.",
@@ -221,6 +233,7 @@ FAULTS = (
                 "split-matches-multiple-groups",
                 "split-matches-select-traffic",
                 "split-matches-whole-group",
+                "split-multi-port",
                 "split-not-hierarchical",
                 "split-port-mismatch-excluded",
                 "split-targetport-per-backend",

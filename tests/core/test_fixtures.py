@@ -191,6 +191,15 @@ class TestWorkloads:
         assert template["metadata"]["annotations"][WORKLOAD_ANNOTATION] == name.split()[1]
         assert template["spec"]["automountServiceAccountToken"] is False
 
+    @pytest.mark.parametrize(("name", "template"), list(pod_specs()), ids=[name for name, _ in pod_specs()])
+    def test_can_be_asked_by_themselves_whether_the_machine_keeps_up(
+        self, name: str, template: dict[str, Any]
+    ) -> None:
+        """Each client sends requests to itself, by HTTP at 8080: without that all would pass for starved."""
+        (container,) = template["spec"]["containers"]
+        assert "8080" in container["command"][container["command"].index("--http") :], name
+        assert {"name": "http", "containerPort": 8080} in container["ports"]
+
     def test_of_services_declare_ports_with_their_protocol(self) -> None:
         for file in FILES:
             for item in load(file):

@@ -14,7 +14,7 @@ from conformance.verdict import Judgement
 pytestmark = pytest.mark.scenario("traffic-split/named-target-ports", arena=("main",), groups=("split",))
 
 SERVERS = ["main/v1", "main/v2", "main/v3"]
-PORTS = {"v2": 8080, "v3": 8081}
+PORTS = dict.fromkeys(("v2", "v3"), 8081)
 
 
 @driven
