@@ -117,7 +117,7 @@ FAULTS = (
     Fault(
         "header-conditions-any",
         "One of several header filters of a match suffices.",
-        frozenset({"http-headers-and"}),
+        frozenset({"http-headers-and", "split-matches-whole-group"}),
         lambda: SpoiltObjects("httproutegroups", _any_header),
         origins=("header-conditions-joined-wrongly",),
     ),
