@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from conformance.drive import canary as canaries
 from conformance.drive import odd_objects
-from conformance.drive.canary import Canary
+from conformance.drive import sound as sounds
 from conformance.drive.looking import Before, as_usual, samples, until_still
 from conformance.drive.manifests import has, load
 from conformance.drive.scenario import SERVICES, Ask, Division, Effect, Scenario, Table
 from conformance.drive.sight import sight
+from conformance.drive.sound import Sound
 from conformance.drive.trials import Odd, Subject, Trial
 from conformance.evidence import Attempt, Question, Settling, Traffic
 
@@ -44,8 +44,8 @@ def observe(
     ``first`` and ``then`` are what is to be seen of the split, and the file that brings it about.
     """
     (effect,) = scenario.effects([first[0]], first[1], servers=odd.servers)
-    canary = canaries.of_split(scenario, first, then, seen=effect.settling.settled)
-    return Observed(effect, asked(scenario, odd, canary))
+    sound = sounds.of_split(scenario, first, then, seen=effect.settling.settled)
+    return Observed(effect, asked(scenario, odd, sound))
 
 
 def observe_access(
@@ -54,17 +54,17 @@ def observe_access(
     """The same beside grants: ``first`` and ``then`` are asks, and the file that they are granted by."""
     effect = scenario.access(first[0], first[1], servers=odd.servers)
     seen = all((cell.traffic.answers > 0) == (cell.expect == "granted") for cell in effect.cells)
-    canary = canaries.of_access(scenario, first, then, seen=seen)
-    return Observed(effect, asked(scenario, odd, canary))
+    sound = sounds.of_access(scenario, first, then, seen=seen)
+    return Observed(effect, asked(scenario, odd, sound))
 
 
-def asked(scenario: Scenario, odd: Odd, canary: Canary) -> dict[str, Question]:
+def asked(scenario: Scenario, odd: Odd, sound: Sound) -> dict[str, Question]:
     """The questions of all trials, by name.
 
     What cannot stop a mesh is asked about together. Where it does all the same each object is tried by
     itself, as are those that may: so a trial tells what is there by its own object and no other.
     """
-    asking = _Asking(scenario, odd, canary, stopped="" if canary.seen else NO_EFFECT)
+    asking = _Asking(scenario, odd, sound, stopped="" if sound.seen else NO_EFFECT)
     together = [one for one in odd.subjects if not one.apart]
     singly = [one for one in odd.subjects if one.apart]
     found: dict[str, Question] = {}
@@ -92,7 +92,7 @@ class _Asking:
 
     scenario: Scenario
     odd: Odd
-    canary: Canary
+    sound: Sound
     stopped: str = ""
 
     def ask(self, subject: Subject, *, last: bool = False) -> tuple[dict[str, Question], bool]:
@@ -161,7 +161,7 @@ class _Asking:
     def _put(self, subject: Subject) -> tuple[dict[str, Attempt], dict[str, Attempt]]:
         """Apply the objects in question: what was refused of them, and what was stored of the misshapen."""
         refused = odd_objects.applied(self.scenario, self._items(subject, self.odd.files))
-        self.scenario.apply_objects([one for one in self.odd.written if self.odd.is_for(one, subject)])
+        self.scenario.apply_objects([one for one in self.odd.written if subject.takes(one)])
         stored = odd_objects.misshapen(
             self.scenario,
             [
@@ -174,7 +174,7 @@ class _Asking:
 
     def _items(self, subject: Subject, files: Iterable[str]) -> list[dict[str, Any]]:
         items = [item for file in files for item in load(f"{self.scenario.folder}/{file}")]
-        return [item for item in items if self.odd.is_for(item, subject)]
+        return [item for item in items if subject.takes(item)]
 
     def _tried(self, subject: Subject, sent: Sequence[Trial]) -> tuple[dict[str, _Seen], bool]:
         """Edit the sound object and look at each trial, then at those under the late objects.
@@ -183,7 +183,7 @@ class _Asking:
         by then, whatever it is. It is made once more where trials do not come to rest. Where it does not show
         several objects are in doubt, and not looked at; of a single one it is told what is there meanwhile.
         """
-        bystander, doubtful = self.canary.edit(), False
+        bystander, doubtful = self.sound.edit(), False
         found: dict[str, _Seen] = {}
         for early in (True, False):
             drawn = [one for one in sent if one.early is early and not one.edited]
@@ -191,15 +191,15 @@ class _Asking:
                 late = self._items(subject, self.odd.late)
                 self.scenario.apply_objects(self.scenario.writer.write(late))
                 # What comes later may be what the mesh goes on by.
-                bystander = bystander if self.canary.seen or not late else self.canary.look()
+                bystander = bystander if self.sound.seen or not late else self.sound.look()
             if drawn and bystander.settled and not (rest := until_still(self.scenario, drawn)).come:
-                bystander, doubtful = self.canary.edit(), doubtful or not rest.alike
+                bystander, doubtful = self.sound.edit(), doubtful or not rest.alike
             if subject.several and not bystander.settled:
                 return {}, True
             found |= self._sampled(drawn, bystander)
         again = [one for one in sent if one.edited]
         if again and bystander.settled:
-            bystander = self.canary.edit()
+            bystander = self.sound.edit()
         return found | self._sampled(again, bystander), subject.several and doubtful
 
     def _sampled(self, trials: Sequence[Trial], bystander: Settling) -> dict[str, _Seen]:
@@ -214,7 +214,7 @@ class _Asking:
         """Withdraw a subject, and see that the mesh takes changes again before anything else is asked."""
         if not self._withdraw(subject):
             return questions, doubtful
-        recovery = self.canary.recover()
+        recovery = self.sound.recover()
         if recovery.took_s is not None and recovery.took_s <= self.scenario.profile.converge.within_s:
             return questions, doubtful
         if recovery.took_s is None:
@@ -229,7 +229,7 @@ class _Asking:
 
     def _withdraw(self, subject: Subject) -> bool:
         """Delete the subject's objects, and bring services of the scenario back; whether there were any."""
-        mine = [one for one in self.scenario.applied if one["metadata"]["name"] in subject.names]
+        mine = [one for one in self.scenario.applied if subject.takes(one)]
         services = self.scenario.objects(SERVICES) if has(f"{self.scenario.folder}/{SERVICES}") else []
         there = [one["metadata"] for one in mine if one["kind"] == "Service"]
         kept = [

@@ -60,7 +60,8 @@ class Odd:
     The files of ``late`` are applied when what the mesh makes of the others is there, those of ``earlier``
     before them: what objects in question are edits of. ``misshapen`` are files of objects that are brought
     out of their version's shape, and created with field validation relaxed; ``written`` are objects in
-    question that are written already. An object that no trial names goes with all of them.
+    question that are written already. An object goes with the trials that name it; those of trials that are
+    not made are not applied.
     """
 
     trials: Sequence[Trial]
@@ -82,11 +83,6 @@ class Odd:
             found.append(Subject.of([*shared, mine]))
         return found
 
-    def is_for(self, item: Mapping[str, Any], subject: Subject) -> bool:
-        """Whether an object is one of the subject's, or goes with all of them."""
-        name = item["metadata"]["name"]
-        return name in subject.names or not any(name in one.names for one in self.trials)
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -105,3 +101,7 @@ class Subject:
     @property
     def apart(self) -> bool:
         return any(one.apart for one in self.trials)
+
+    def takes(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object is one of the subject's."""
+        return item["metadata"]["name"] in self.names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,11 +13,14 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer
-from conformance.drive import canary as canaries
+from conformance.drive import observing
+from conformance.drive import sound as sounds
+from conformance.drive.manifests import load
 from conformance.drive.observing import NO_EFFECT, Observed
 from conformance.drive.scenario import Ask, Effect, Scenario
-from conformance.drive.trials import Odd, Subject, Trial
-from conformance.evidence import Call, Settling
+from conformance.drive.sound import Sound
+from conformance.drive.trials import Odd, Trial
+from conformance.evidence import Call, Question, Settling
 from conformance.lanes import drive_of
 from conformance.session import Session
 from conformance.suites.traffic_split import test_odd_splits as odd_splits
@@ -203,22 +207,52 @@ class TestSubjects:
         (found,) = Odd([trial("1", "a"), trial("2", "", "a", apart=True)], [], []).subjects
         assert found.apart
 
-    def test_take_their_own_objects_and_those_of_nobody(self) -> None:
-        odd = Odd([trial("1", "a"), trial("2", "b")], [], [])
-        mine = Subject((odd.trials[0],), frozenset({"a"}))
-        named = [odd.is_for({"metadata": {"name": name}}, mine) for name in ("a", "b", "c")]
-        assert named == [True, False, True]
+
+SUITES = {
+    "traffic_split.test_odd_splits": ("main", "metrics"),
+    "traffic_split.test_odd_conditions": ("main", "metrics"),
+    "traffic_split.test_forms": ("main", "metrics"),
+    "traffic_specs.test_odd_groups": ("access", "peer"),
+    "common.test_unknown_fields": ("access", "main"),
+    "common.test_versions": ("main", "access"),
+    "common.test_partial_authorisation": ("access",),
+}
 
 
-def test_a_canary_of_grants_shows_when_the_last_of_its_asks_does(session: Session) -> None:
+@pytest.mark.parametrize("suite", SUITES)
+def test_each_object_in_question_is_named_by_a_trial(
+    session: Session, monkeypatch: pytest.MonkeyPatch, suite: str
+) -> None:
+    declared: list[Odd] = []
+    asked = observing.asked
+
+    def noted(scenario: Scenario, odd: Odd, sound: Sound) -> dict[str, Question]:
+        declared.append(odd)
+        return asked(scenario, odd, sound)
+
+    monkeypatch.setattr(observing, "asked", noted)
+    session.arena.ready(SUITES[suite])
+    module = importlib.import_module(f"conformance.suites.{suite}")
+    driven = drive_of(module.__name__)
+    assert driven is not None
+    folder = module.pytestmark.args[0]
+    driven(session.scenario(folder))
+    (odd,) = declared
+    files = [*odd.files, *odd.late, *odd.earlier, *(file for file, _ in odd.misshapen)]
+    objects = [*(one for file in files for one in load(f"{folder}/{file}")), *odd.written]
+    named = frozenset[str]().union(*(one.names for one in odd.trials))
+    assert {one["metadata"]["name"] for one in objects} <= named
+
+
+def test_the_sound_object_of_grants_shows_when_the_last_of_its_asks_does(session: Session) -> None:
     session.arena.ready(["main"])
     scenario = session.scenario("traffic-specs/odd-groups")
     found = {"now": Settling("now", 3, 0.5), "then": Settling("then", 3, None)}
     scenario = cast(Scenario, SimpleNamespace(until_access=lambda _: found, objects=scenario.objects))
     asks = (list[Ask](), "1-steady.yaml"), (list[Ask](), "3-steady.yaml")
-    canary = canaries.of_access(scenario, *asks, seen=True)
-    assert canary.look() == found["then"]
-    assert not canary.seen
+    sound = sounds.of_access(scenario, *asks, seen=True)
+    assert sound.look() == found["then"]
+    assert not sound.seen
     found["then"] = Settling("then", 3, 0.7)
-    assert canary.look() == found["then"]
-    assert [[one["metadata"]["name"] for one in state] for state in canary.states] == [["steady"]] * 2
+    assert sound.look() == found["then"]
+    assert [[one["metadata"]["name"] for one in state] for state in sound.states] == [["steady"]] * 2

@@ -18,7 +18,7 @@ pauses that grow to half a minute."""
 
 
 @dataclass(slots=True)
-class Canary:
+class Sound:
     """A sound object with two states. ``shows`` waits until the one of that position is seen in traffic.
 
     It is in the first of them, which is seen, until it is edited. ``seen``: whether its last edit was.
@@ -57,7 +57,7 @@ class Canary:
 
 def of_split(
     scenario: Scenario, first: tuple[Division, str], then: tuple[Division, str], *, seen: bool
-) -> Canary:
+) -> Sound:
     """One that shows by who answers; of each state what is to be seen, and the file that brings it about."""
     divisions = (first[0], then[0])
 
@@ -70,12 +70,12 @@ def of_split(
         )
         return settlings[0]
 
-    return Canary(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
+    return Sound(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
 
 
 def of_access(
     scenario: Scenario, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str], *, seen: bool
-) -> Canary:
+) -> Sound:
     """One that shows by what is granted; of each state the asks, and the file that brings it about."""
     asks = (first[0], then[0])
 
@@ -84,7 +84,7 @@ def of_access(
         late = [one for one in found if not one.settled]
         return late[0] if late else max(found, key=lambda one: one.took_s or 0.0)
 
-    return Canary(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
+    return Sound(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
 
 
 def _states(scenario: Scenario, first: str, then: str) -> tuple[list[Object], list[Object]]:
