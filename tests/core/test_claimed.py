@@ -8,7 +8,8 @@ import pytest
 
 from conformance import catalogue, claimed, explaining, profiles, suites_index
 from conformance.catalogue import kinds_of
-from conformance.drive.manifests import files, load
+from conformance.drive import tailoring
+from conformance.drive.manifests import files
 from conformance.drive.tailoring import NotClaimed, kinds_in
 from conformance.profiles import Profile, ProfileError, parse
 from conformance.session import Session
@@ -64,15 +65,8 @@ class TestClaimsByKind:
         assert str(caught.value).startswith(f"profile mine.yaml: claims.{message}")
 
     def test_leave_out_what_is_about_the_others_alone(self) -> None:
-        fewer = {
-            one: why
-            for one, why in reasons(mesh(WITHOUT_UDP)).items()
-            if one not in reasons(mesh(ALL, "protocols: [http, h2c, grpc, tcp, udp]"))
-        }
-        assert {one for one, why in fewer.items() if "UDPRoute" in why} == {
-            "udp-schema-v1alpha4",
-            "access-udproute-ports",
-        }
+        found = {one for one, why in reasons(mesh(WITHOUT_UDP)).items() if "UDPRoute" in why}
+        assert found == {"udp-schema-v1alpha4", "access-udproute-ports"}
 
     def test_have_no_object_of_another_kind_written(self) -> None:
         session = session_of(mesh(WITHOUT_UDP))
@@ -153,9 +147,7 @@ class TestProtocols:
             found["http-grpc-through-routes"]
             == "the profile does not say that the mesh carries grpc (protocols)"
         )
-        assert found["l4-empty-ports-match-all"].startswith(
-            "the profile does not say that the mesh carries tcp"
-        )
+        assert found["l4-ports-omitted"].startswith("the profile does not say that the mesh carries tcp")
         assert "access-default-deny" not in found
 
     def test_that_are_not_carried_have_no_port_in_any_service_of_the_mesh(self) -> None:
@@ -172,47 +164,41 @@ class TestProtocols:
         assert {spoken for where, spoken in ports if where == "smi-outside"} > {"http"}
 
     def test_that_are_not_carried_are_not_called(self) -> None:
-        scenario = session_of(mesh(ALL, "protocols: [http]")).scenario("traffic-specs/grpc")
+        scenario = session_of(mesh(ALL, "protocols: [http]")).scenario("doctor")
         with pytest.raises(NotClaimed, match=r"does not say that the mesh carries grpc \(protocols\)"):
-            scenario.call("access/alpha", "access/rpc", port=8081, protocol="grpc")
+            scenario.call("main/client", "main/over-grpc", port=8081, protocol="grpc")
 
     def test_may_be_kept_apart(self) -> None:
+        http, tcp, udp = (
+            {"port": 8080, "appProtocol": "http"},
+            {"port": 9000, "appProtocol": "tcp"},
+            {"port": 9000, "protocol": "UDP"},
+        )
+        apart, mixed = (
+            {"kind": "Service", "metadata": {}, "spec": {"ports": [http, one]}} for one in (udp, tcp)
+        )
         profile = mesh(ALL, "mixed_ports: false")
-        scenario = session_of(profile).scenario("doctor")
-        assert len(scenario.objects("services.yaml")) == 4
-        mixed = [item for name in mixing() for item in load(name)]
-        assert mixed, "no fixture has a Service of several protocols any more; drop mixed_ports"
-        (folder, part, service, port) = called(mixing())
-        with pytest.raises(
-            NotClaimed, match=r"the profile claims no Service with ports of .* \(mixed_ports\)"
-        ):
-            session_of(profile).scenario(folder).call(f"{part}/client", f"{part}/{service}", port=port)
-
-
-def mixing() -> list[str]:
-    """Fixture files of scenarios with a Service that has ports of several protocols."""
-    folders = dict.fromkeys(entry.scenario.folder for entry in suites_index.index())
-    return [name for one in folders for name in files(one) if any(map(is_mixed, load(name)))]
-
-
-def is_mixed(item: dict[str, Any]) -> bool:
-    ports = item["spec"].get("ports", []) if item["kind"] == "Service" else []
-    return len({port.get("appProtocol") for port in ports if port.get("protocol") != "UDP"}) > 1
-
-
-def called(names: list[str]) -> tuple[str, str, str, int]:
-    item = next(item for item in load(names[0]) if is_mixed(item))
-    part = item["metadata"]["namespace"].removeprefix("smi-")
-    return names[0].rpartition("/")[0], part, item["metadata"]["name"], item["spec"]["ports"][0]["port"]
+        told = tailoring.mixed(profile, mixed)
+        assert told == "the profile claims no Service with ports of http and tcp (mixed_ports)"
+        assert tailoring.tailored(profile, [], mixed, inside=True) is None
+        assert tailoring.tailored(profile, [], mixed, inside=False) == mixed
+        # What is not carried has no port.
+        kept = tailoring.tailored(profile, [], apart, inside=True)
+        assert kept is not None
+        assert kept["spec"]["ports"] == [http]
+        assert tailoring.mixed(mesh(ALL), mixed) == ""
 
 
 class TestMarks:
     def test_are_put_on_services_by_what_their_ports_speak(self) -> None:
         marks = "services: {http: {labels: {m/p: http}}, grpc: {annotations: {m/scheme: h2c}}}"
         session = session_of(mesh(ALL, marks))
-        (rpc,) = session.scenario("traffic-specs/grpc").objects("services.yaml")
-        assert rpc["metadata"]["annotations"] == {"m/scheme": "h2c"}
-        assert "m/p" not in rpc["metadata"]["labels"]
+        services = {
+            one["metadata"]["name"]: one for one in session.scenario("doctor").objects("services.yaml")
+        }
+        rpc = services["over-grpc"]["metadata"]
+        assert rpc["annotations"] == {"m/scheme": "h2c"}
+        assert "m/p" not in rpc["labels"]
         session.arena.prepare(["main", "outside"])
         assert isinstance(session.cluster, FakeCluster)
         assert session.cluster.objects["Service", "smi-main-r1", "v1"]["metadata"]["labels"]["m/p"] == "http"
