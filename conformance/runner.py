@@ -199,10 +199,14 @@ class Runner:
 
     def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
         """Keep the judgement that a test came to, as far as the environment allows it."""
-        environment = self._scenario.driver.environment if self._scenario else Environment()
-        taken = judge.in_environment(judgement, environment) if judge.starved(environment) else judgement
+        taken = self._allowed(judgement)
         item.stash[_JUDGEMENT] = taken
         return taken
+
+    def _allowed(self, judgement: Judgement) -> Judgement:
+        """The judgement as far as the machine kept up under the scenario that it is about."""
+        environment = self._scenario.driver.environment if self._scenario else Environment()
+        return judge.in_environment(judgement, environment) if judge.starved(environment) else judgement
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -257,7 +261,7 @@ class Runner:
         if not rested or self._rest_concluded or self.session.unclaimed(catalogue.load()[one], ()):
             return
         self._rest_concluded = True
-        judgement = judge.taken_up_under_calls(rested[0])
+        judgement = self._allowed(judge.taken_up_under_calls(rested[0]))
         self.session.absent.pop(one, None)
         title = "A change takes effect while its service is called"
         self.session.conclude(one, conclude(item.nodeid, title, judgement, 0.0))

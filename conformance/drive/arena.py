@@ -35,8 +35,10 @@ WORKLOADS = {name: f"smi-{name}" for name in ("main", "access", "peer", OUTSIDE,
 _PODS = ("Pod", "Deployment")
 READY_WITHIN_S = 180.0
 GONE_WITHIN_S = 120.0
-UNSCHEDULED_S = 10.0
-"""So long a scheduler may have no node for a pod before that is taken to be its last word."""
+UNSCHEDULED_S = 60.0
+"""So long a scheduler may have no node for a pod before that is its last word: a cluster may be adding nodes.
+
+The reason is told from the first moment."""
 
 
 class NotReady(ClusterError):

@@ -19,7 +19,7 @@ RECOVERS_WITHIN_S = 60.0
 """How long a mesh that stopped is waited for, beyond the time that its profile allows for a change."""
 
 Kind = Literal["split", "grant"]
-FOLDERS: dict[Kind, str] = {"split": "canary/split", "grant": "canary/grant"}
+FOLDERS: dict[Kind, str] = {"split": "recovery/split", "grant": "recovery/grant"}
 PARTS: dict[Kind, str] = {"split": "main", "grant": "access"}
 """The part of the arena in which each object is."""
 
@@ -67,7 +67,7 @@ class RecoveryCheck:
 def _expected(scenario: Scenario, kind: Kind, state: str) -> tuple[Call, str, Manner]:
     """What is sent, and who answers all of it when the object is in force."""
     if kind == "split":
-        call = scenario.call("main/client", "main/canary", requests=PEEK_REQUESTS)
+        call = scenario.call("main/client", "main/recovery", requests=PEEK_REQUESTS)
         return call, {"a": "v2", "b": "v3"}[state], APART
-    call = scenario.call("access/alpha", "access/server", path=f"/canary-{state}")
+    call = scenario.call("access/alpha", "access/server", path=f"/recovery-{state}")
     return replace(call, requests=2), "server", Manner(fresh=True)

@@ -10,26 +10,34 @@ from dataclasses import dataclass
 
 ENOUGH_IN_VAIN = 3
 """Rests that brought nothing: no more are tried then, for a mesh that needs any needs them from the first."""
+CERTAIN = 2
+"""Changes that showed after a rest alone, from which on clients rest first: one may be a mesh that was slow."""
 
 
 @dataclass(slots=True)
 class Rests:
     """What a run has seen of it so far; one for all scenarios of a run.
 
-    ``needed``: a change showed after a rest of ``quiet_s`` seconds that had not shown under calls in all the
-    time that the profile allows. ``in_vain`` counts rests after which no more was to be seen than before.
+    ``brought`` counts the changes that showed after a rest of ``quiet_s`` seconds and had not shown under
+    calls in all the time that the profile allows, ``in_vain`` rests after which no more was to be seen than
+    before.
     """
 
     quiet_s: float
-    needed: bool = False
+    brought: int = 0
     in_vain: int = 0
+
+    @property
+    def needed(self) -> bool:
+        """Whether clients rest before they look at all."""
+        return self.brought >= CERTAIN
 
     @property
     def worth_trying(self) -> bool:
         """Whether a rest may yet bring what did not show in time."""
-        return self.needed or self.in_vain < ENOUGH_IN_VAIN
+        return self.brought > 0 or self.in_vain < ENOUGH_IN_VAIN
 
     def tell(self, *, settled: bool) -> None:
         """Take note of what a rest brought."""
-        self.needed |= settled
+        self.brought += settled
         self.in_vain += not settled

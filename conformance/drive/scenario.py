@@ -263,12 +263,15 @@ class Scenario:
             return Settling(what, within, None)
         return _in_time(what, within, took)
 
-    def until_changed(self, check: Callable[[], bool], what: str, *, may_rest: bool = True) -> Settling:
+    def until_changed(
+        self, check: Callable[[], bool], what: str, *, may_rest: bool = True, discover: bool = True
+    ) -> Settling:
         """Wait until what the mesh makes of objects is such that ``check`` holds, as `until` does.
 
         Not where it is known to change nothing more: what is waited for must hang on nothing else. What does
         not show in time is looked at once more after a rest of the clients, unless other traffic goes on that
-        ``check`` looks at (``may_rest``).
+        ``check`` looks at (``may_rest``), or something else may have kept it from showing, which passes by
+        itself: then clients rest only if the mesh is known to need it (``discover``).
         """
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
         came = False
@@ -282,7 +285,7 @@ class Scenario:
                 raise _NothingMore
             return False
 
-        may_rest = may_rest and (self._changed or self.rests.needed)
+        may_rest = may_rest and ((self._changed and discover) or self.rests.needed)
         rested_s = self._rest(what) if may_rest and self.rests.needed else 0.0
         try:
             settling = self.until(look, what)
@@ -299,7 +302,6 @@ class Scenario:
         return self._after_rest(Settling(what, within, round(self.waiter.clock.now() - start, 3), rested_s))
 
     def _after_rest(self, settling: Settling) -> Settling:
-        self.rests.needed = True
         self.rested.append(settling)
         return settling
 
@@ -312,6 +314,7 @@ class Scenario:
         if not whole.settled:
             for part in parts:
                 if part.settled and part.rested_s and (part.took_s or 0.0) > whole.within_s:
+                    self.rests.tell(settled=True)
                     self._after_rest(part)
         return parts
 
@@ -355,6 +358,8 @@ class Scenario:
         what: Sequence[str],
         ledgers: Sequence[str] = (),
         manner: Manner = POLL,
+        *,
+        discover: bool = True,
     ) -> tuple[list[Settling], list[Traffic]]:
         """Wait until every call, polled, is answered as ``by`` (of its position and traffic) says.
 
@@ -385,7 +390,7 @@ class Scenario:
             worth_it = Sight.AGAINST not in sights
             return whole and None not in since
 
-        settling = self.until_changed(check, "; ".join(dict.fromkeys(what)))
+        settling = self.until_changed(check, "; ".join(dict.fromkeys(what)), discover=discover)
         if not whole:
             worth_it = True
             check()
@@ -450,7 +455,7 @@ class Scenario:
             drawn += self.driver.send([call], sampling(poll), ledgers=ledgers)
         return [Effect(*each) for each in zip(before, drawn, settlings, strict=True)]
 
-    def until_access(self, asks: Sequence[Ask]) -> dict[str, Settling]:
+    def until_access(self, asks: Sequence[Ask], *, discover: bool = True) -> dict[str, Settling]:
         """Wait until every ask is served or not as it expects, from the clients' view.
 
         Each ask has a settling of its own, the time since which it has been as expected: one that never
@@ -472,7 +477,8 @@ class Scenario:
             return None not in since.values()
 
         granted = [ask.name for ask in asks if ask.expect == "granted"]
-        settling = self.until_changed(check, f"{', '.join(granted) or 'nothing'} granted and nothing else")
+        what = f"{', '.join(granted) or 'nothing'} granted and nothing else"
+        settling = self.until_changed(check, what, discover=discover)
         each = self._each(settling, [f"{ask.name} {ask.expect}" for ask in asks], since.values())
         return dict(zip(since, each, strict=True))
 

@@ -67,6 +67,7 @@ def of_split(
             [one.call],
             lambda _, traffic: sight(traffic, only=one.among, all_of=one.among_seen),
             [f"only {', '.join(sorted(one.among))} answer"],
+            discover=False,
         )
         return settlings[0]
 
@@ -80,7 +81,7 @@ def of_access(
     asks = (first[0], then[0])
 
     def shows(state: int) -> Settling:
-        found = list(scenario.until_access(asks[state]).values())
+        found = list(scenario.until_access(asks[state], discover=False).values())
         late = [one for one in found if not one.settled]
         return late[0] if late else max(found, key=lambda one: one.took_s or 0.0)
 

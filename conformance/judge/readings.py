@@ -30,6 +30,9 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
             else "nothing was tried"
         )
         return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}")
+    if all(one.unasked for one in questions):
+        why = sentences(dict.fromkeys(one.unasked for one in questions))
+        return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}", readings=_unasked(questions))
     by_question: dict[str, list[Question]] = {}
     for one in questions:
         by_question.setdefault(one.of, []).append(one)
@@ -81,7 +84,7 @@ def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Readin
     looks = [None if why else _recognised(one) for one, why in zip(trials, untold, strict=True)]
     letters = [one for one in _letters(looks[0]) if all(one in _letters(look) for look in looks)]
     told = [
-        f"{one.name}: {_seen(one)}{f', {why}' if why else ''}"
+        f"{one.name}: {_seen(one)}{f', {why}' if why and not one.unasked else ''}"
         for one, why in zip(trials, untold, strict=True)
     ]
     findings = [look.finding for look in looks if look and look.finding]
@@ -92,6 +95,15 @@ def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Readin
         sentences(told),
         sentences(dict.fromkeys(findings)),
         observed=not any(untold),
+    )
+
+
+def _unasked(questions: Sequence[Question]) -> tuple[Reading, ...]:
+    """The readings of questions of which none was asked: none, for the reason that each has."""
+    by_question = {one.of: one for one in questions}
+    return tuple(
+        Reading(of, "", f"{one.name}: {_seen(one)}", stops.finding(one), observed=False)
+        for of, one in by_question.items()
     )
 
 

@@ -157,7 +157,7 @@ class TestCommands:
         assert cli.main(["list"]) == 0
         assert "split-zero-weight-gets-nothing" in capsys.readouterr().out
         assert cli.main(["list", "--format", "json"]) == 0
-        assert len(json.loads(capsys.readouterr().out)) == 177
+        assert len(json.loads(capsys.readouterr().out)) == 181
 
     def test_list_may_be_cut_short_by_its_reader(self) -> None:
         reading, writing = os.pipe()

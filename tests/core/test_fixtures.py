@@ -20,6 +20,7 @@ from conformance.drive.manifests import (
     folder,
     load,
 )
+from conformance.drive.recovery import FOLDERS
 from conformance.drive.scenario import SERVICES
 from conformance.drive.versions import NotExpressible, render
 
@@ -73,7 +74,8 @@ class TestEveryFixture:
                 assert version == (Path(file).stem[:8] if "v1alpha" in Path(file).stem else newest)
 
     def test_of_a_scenario_belongs_to_a_suite(self) -> None:
-        used = {entry.scenario.folder for entry in suites_index.index()} | {"workloads", "permits"}
+        used = {entry.scenario.folder for entry in suites_index.index()}
+        used |= {"workloads", "permits", "doctor", *FOLDERS.values()}
         assert {str(Path(file).parent) for file in FILES} <= used
 
     def test_of_services_has_names_that_no_other_has(self) -> None:

@@ -160,7 +160,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         self, scenario: Scenario, cluster: FakeCluster, clock: VirtualClock
     ) -> None:
         cluster.mesh = QuietMesh(clock=clock)
-        scenario.rests.needed = True
+        scenario.rests.brought = 2
         call = scenario.call("main/client", "main/going", requests=200)
         began = clock.now()
         (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
@@ -188,6 +188,8 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         rests.tell(settled=False)
         assert (rests.needed, rests.in_vain, rests.worth_trying) == (False, 1, True)
         rests.tell(settled=True)
+        assert not rests.needed
+        rests.tell(settled=True)
         assert rests.needed
 
 
@@ -195,7 +197,7 @@ class TestACanary:
     def test_is_seen_and_gone_again(self, session: Session, cluster: FakeCluster) -> None:
         canary = RecoveryCheck("split")
         for _ in range(3):
-            assert canary.look(session.scenario("canary/split"), 3.0).settled
+            assert canary.look(session.scenario("recovery/split"), 3.0).settled
             assert not canary.waits
             assert not [key for key in cluster.objects if key[0] == "TrafficSplit"]
 
@@ -204,10 +206,10 @@ class TestACanary:
     ) -> None:
         canary = RecoveryCheck("split")
         cluster.mesh.splits = False
-        assert not canary.look(session.scenario("canary/split"), 3.0).settled
+        assert not canary.look(session.scenario("recovery/split"), 3.0).settled
         assert canary.waits == "a"
         cluster.mesh.splits = True
-        assert canary.look(session.scenario("canary/split"), 0.0).settled
+        assert canary.look(session.scenario("recovery/split"), 0.0).settled
         assert not canary.waits
 
 

@@ -173,7 +173,7 @@ def test_a_grant_whose_name_does_not_resolve_is_inconclusive() -> None:
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.endswith(
         "'alpha' is granted, but 2 of 10 requests never left the client: "
-        "the name root did not resolve (environment)"
+        "the name root did not resolve (environment or profile: hosts.service, cluster_domain)"
     )
 
 

@@ -16,7 +16,7 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.evidence import Attempt, Environment, Look, Question, RoundTrip
+from conformance.evidence import Attempt, Environment, Look, Question, RoundTrip, Settling
 from conformance.judge.registry import JUDGES, recall, register
 from conformance.judge.registry import judge as decorator
 from conformance.verdict import Basis, Judgement, Verdict
@@ -64,6 +64,8 @@ EXAMPLES: dict[str, Judgement] = {
     "names_and_columns": judge.names_and_columns([read({"resources": [{"kind": "TrafficSplit"}]})], None, ""),
     "not_applicable": judge.not_applicable("TrafficSplit v1alpha2 has no matches"),
     "not_claimed": judge.not_claimed("udp"),
+    "stands_on": judge.stands_on("split-single-service-followed", "v1 answered all of it"),
+    "taken_up_under_calls": judge.taken_up_under_calls(Settling("v2 answers", 8.0, 19.0, 10.0)),
     "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),
     "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
     "opened": judge.opened(silence(), traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),

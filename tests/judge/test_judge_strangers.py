@@ -41,7 +41,7 @@ OTHERS: Mapping[str, Claim] = {
     "preserved": lambda _, sample: judge.preserved(PASSED, sample, "v1"),
     "stepped": lambda _, sample: judge.stepped(PASSED, sample, WEIGHTS, WEIGHTS, SETTLED),
     "unharmed": lambda _, sample: judge.unharmed(sample),
-    "access": lambda _, sample: judge.access([cell("alpha", "granted", sample)], UNSETTLED),
+    "access": lambda _, sample: judge.access([cell("alpha", "granted", sample, settling=UNSETTLED)]),
 }
 effects = pytest.mark.parametrize("claim", EFFECTS.values(), ids=EFFECTS.keys())
 
@@ -116,7 +116,7 @@ def test_a_mesh_that_opens_nothing_fails() -> None:
 
 
 def test_a_grant_that_stays_without_effect_fails_and_quotes_the_denial() -> None:
-    found = judge.access([cell("alpha", "granted", denied(10))], UNSETTLED)
+    found = judge.access([cell("alpha", "granted", denied(10), settling=UNSETTLED)])
     assert found.verdict is Verdict.FAIL
     assert f"what came instead: '{DENIAL}'" in found.summary
 
