@@ -6,9 +6,11 @@ NAME ?= smi
 CONTEXT ?= kind-$(NAME)
 MESH ?= reference
 REPORTS ?= reports
-# More options of `smi-conformance run`, for instance RUN="-k split", and of `smi-conformance faults`.
+# More options of `smi-conformance run`, for instance RUN="-k split", of `smi-conformance faults` and of
+# `smi-conformance variants`.
 RUN ?=
 FAULTS ?=
+VARIANTS ?=
 # Options of tests/stable.py.
 STABLE ?=
 
@@ -28,7 +30,7 @@ $(error CLUSTER=$(CLUSTER): there are local and kind)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help conformance test lint types shellcheck none faults kill-table same stable bench kind-up kind-down mesh venv lock clean
+.PHONY: help conformance test lint types shellcheck none faults kill-table variants variants-page same stable bench kind-up kind-down mesh venv lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +78,15 @@ kill-table: $(READY) ## run every fault and write what was found to docs/kill-ta
 	@mkdir -p build
 	$(BIN)/smi-conformance faults $(WHERE) --json build/faults-$(CLUSTER).json --format markdown >build/kill-table.md
 	mv build/kill-table.md docs/kill-table.md
+
+variants: $(READY) ## every variant of the reference mesh: right in another way, and passed all the same?
+	@mkdir -p build
+	$(BIN)/smi-conformance variants $(WHERE) --json build/variants-$(CLUSTER).json $(VARIANTS)
+
+variants-page: $(READY) ## run every variant and write what was found to docs/variants.md
+	@mkdir -p build
+	$(BIN)/smi-conformance variants $(WHERE) --json build/variants-$(CLUSTER).json --format markdown >build/variants.md
+	mv build/variants.md docs/variants.md
 
 same: venv ## the last runs and faults in the embedded cluster and in kind: the same verdicts?
 	$(BIN)/python -m tests.same --reports $(REPORTS) --faults build

@@ -1,11 +1,15 @@
-"""The fault campaign: each fault of the reference mesh in turn, and whether it is blamed rightly."""
+"""Campaigns: each fault of the reference mesh in turn, and whether it is blamed rightly; variants likewise.
+
+A case is a fault or a variant: a way to make the mesh different, with the scenarios that it concerns. Under
+a fault exactly what it breaks is to fail, under a variant nothing is.
+"""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -13,6 +17,7 @@ from conformance import catalogue, plugin, suites_index
 from conformance.catalogue import GROUPS, CatalogueError
 from conformance.clusters import Cluster, ClusterError, Object
 from conformance.clusters.kubernetes import refusal
+from conformance.conforming import Conformity
 from conformance.doctor import preflight
 from conformance.drive import version_sets
 from conformance.drive.reading import METRICS, served_kinds
@@ -22,12 +27,17 @@ from conformance.drive.wait import NotSeen
 from conformance.near import meant
 from conformance.outcomes import Outcome
 from conformance.profiles import Converge, Profile
+from conformance.profiles.overlay import overlaid
 from conformance.record import void
 from conformance.session import Session
 from conformance.verdict import Verdict, merge
-from reference import faults
+from reference import faults, variants
 from reference.faults import Change, Fault
 from reference.spoiler import Faithful
+from reference.variants import Variant
+
+Case = Fault | Variant
+Result = Outcome | Conformity
 
 SWITCH = "/api/v1/namespaces/smi-reference/configmaps/fault"
 ACTIVE = "reference.smi-conformance.dev/active-fault"
@@ -48,53 +58,83 @@ PATIENCE_S = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Which faults are switched on, and what runs under each.
+    """Which cases are switched on, and what runs under each.
 
-    ``also`` adds every scenario whose file's path contains it to those that a fault concerns.
+    ``also`` adds every scenario whose file's path contains it to those that a case concerns.
     """
 
-    chosen: Sequence[Fault]
+    chosen: Sequence[Case]
     profile: Profile
     image: str
     also: str | None = None
 
     def parts_left(self) -> dict[str, set[str]]:
-        """By fault: the parts of the arena that it and those after it need."""
+        """By case: the parts of the arena that it and those after it of the same profile need."""
         needed: dict[str, set[str]] = {}
-        left: set[str] = set()
-        for fault in reversed(self.chosen):
-            left = left.union(parts_of(fault, self.also))
-            needed[fault.id] = left
+        left: dict[str, set[str]] = {}
+        for case in reversed(self.chosen):
+            arena = self.arena_of(case)
+            left[arena] = left.get(arena, set()).union(parts_of(case, self.also))
+            needed[case.id] = left[arena]
         return needed
 
+    def profile_of(self, case: Case) -> Profile:
+        """The profile of the mesh as it is in a case."""
+        if isinstance(case, Fault):
+            return self.profile.model_copy(update={"converge": CONVERGE})
+        return overlaid(self.profile, case.profile)
 
-def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Fault]) -> Iterator[Outcome]:
-    """What becomes of each fault of the campaign whose turn it is, as it ends.
+    def arena_of(self, case: Case) -> str:
+        """What in the profile an arena is made by; cases that have the same share one."""
+        return self.profile_of(case).model_dump_json(exclude={"converge", "metrics", "disclaims", "ingress"})
+
+
+def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Case]) -> Iterator[Result]:
+    """What becomes of each case of the campaign whose turn it is, as it ends.
 
     Raises ClusterError when the cluster or the reference mesh fails.
     """
-    session = Session(
-        campaign.profile.model_copy(update={"converge": CONVERGE}), cluster, image=campaign.image
-    )
-    problem = preflight(session, _spoken(session, campaign))
+    parts_left = campaign.parts_left()
+    session: Session | None = None
+    made_for = ""
+    try:
+        for case in turn:
+            if session is None or made_for != campaign.arena_of(case):
+                if session is not None:
+                    session.arena.remove()
+                session, made_for = _session(cluster, campaign, case), campaign.arena_of(case)
+            session.profile = campaign.profile_of(case)
+            # Each sidecar that is there is told of each change, whether it is needed or not.
+            session.arena.keep(parts_left[case.id])
+            if isinstance(case, Fault):
+                # A fault may be such that no pod gets ready; a variant is there from the beginning.
+                _prepare(session, case, campaign.also)
+            yield _judge(session, case, campaign.also)
+    finally:
+        cluster.delete([SWITCH_OBJECT])
+        if session is not None:
+            session.arena.remove()
+
+
+def _session(cluster: Cluster, campaign: Campaign, case: Case) -> Session:
+    """A session for a case and those that share its arena. Raises ClusterError where there can be none."""
+    session = Session(campaign.profile_of(case), cluster, image=campaign.image)
+    alike = [one for one in campaign.chosen if campaign.arena_of(one) == campaign.arena_of(case)]
+    problem = preflight(session, _spoken(session, replace(campaign, chosen=alike)))
     if problem is not None:
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
-    parts_left = campaign.parts_left()
-    try:
-        for fault in turn:
-            entries, parts = concerned(fault, campaign.also), parts_of(fault, campaign.also)
-            # Each sidecar that is there is told of each change, whether it is needed or not.
-            session.arena.keep(parts_left[fault.id])
-            session.arena.prepare(parts)
-            # Not those of the next as well: what they say of the pods' ports may hide the fault.
-            session.provide(entry.scenario.folder for entry in entries)
-            session.arena.ready(parts)
-            yield _judge(session, fault, campaign.also)
-    finally:
-        cluster.delete([SWITCH_OBJECT])
-        session.arena.remove()
+    return session
+
+
+def _prepare(session: Session, case: Case, also: str | None) -> None:
+    """Make what of the arena a case needs, and wait for it."""
+    parts = parts_of(case, also)
+    session.arena.prepare(parts)
+    # Not those of the next as well: what they say of the pods' ports may hide the fault.
+    session.provide(entry.scenario.folder for entry in concerned(case, also))
+    session.arena.ready(parts)
 
 
 def switch_all_off(cluster: Cluster) -> None:
@@ -125,64 +165,84 @@ def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
     ]
 
 
-def _wish(session: Session, fault: Fault) -> version_sets.Wish:
-    return version_sets.parse_wish(fault.versions, session.profile.claims.by_group())
+def choose_variants(only: Sequence[str]) -> list[Variant]:
+    """The variants of these ids, or all. Raises CatalogueError for an unknown one."""
+    unknown = [one for one in only if one not in variants.VARIANTS]
+    if unknown:
+        raise CatalogueError(
+            f"unknown variant {unknown[0]!r}{meant(unknown[0], variants.VARIANTS)} (see docs/variants.md)"
+        )
+    return [one for one in variants.VARIANTS.values() if not only or one.id in only]
+
+
+def _wish(session: Session, case: Case) -> version_sets.Wish:
+    return version_sets.parse_wish(case.versions, session.profile.claims.by_group())
 
 
 def _spoken(session: Session, campaign: Campaign) -> dict[str, set[str]]:
     """The versions, by group, that the scenarios of a campaign speak."""
     spoken: dict[str, set[str]] = {}
-    for fault in campaign.chosen:
-        session.wish = _wish(session, fault)
-        for entry in concerned(fault, campaign.also):
+    for case in campaign.chosen:
+        session.wish = _wish(session, case)
+        for entry in concerned(case, campaign.also):
             for one in session.version_sets(entry.scenario.groups, every=entry.scenario.every_version):
                 for group in entry.scenario.groups:
                     spoken.setdefault(group, set()).add(one[group])
     return spoken
 
 
-def concerned(fault: Fault, also: str | None = None) -> list[suites_index.TestEntry]:
-    """The tests of every scenario that judges something the fault breaks, their other tests included.
+def concerned(case: Case, also: str | None = None) -> list[suites_index.TestEntry]:
+    """The tests of every scenario that a case is about, their other tests included.
 
-    And those of every scenario whose file's path contains ``also``.
+    For a fault those are the scenarios that judge something it breaks. And those whose file's path contains
+    ``also``.
     """
+    needs = case.concerns if isinstance(case, Fault) else case.needs
+    paths = [one for one in needs if "/" in one] + ([] if also is None else [also])
     files = {
         entry.file
         for entry in suites_index.index()
-        if entry.requirement in fault.concerns or (also is not None and also in entry.file)
+        if entry.requirement in needs or any(path in entry.file for path in paths)
     }
     return [entry for entry in suites_index.index() if entry.file in files]
 
 
-def parts_of(fault: Fault, also: str | None = None) -> list[str]:
-    """The parts of the arena that the scenarios of a fault need."""
-    return sorted({part for entry in concerned(fault, also) for part in entry.scenario.arena})
+def parts_of(case: Case, also: str | None = None) -> list[str]:
+    """The parts of the arena that the scenarios of a case need."""
+    return sorted({part for entry in concerned(case, also) for part in entry.scenario.arena})
 
 
-def _judge(session: Session, fault: Fault, also: str | None) -> Outcome:
+def _judge(session: Session, case: Case, also: str | None) -> Result:
     start = session.clock.now()
     session.conclusions.clear()
     session.absent.clear()
+    session.findings.clear()
     session.header_forms.forget()
-    session.rests = Rests(CONVERGE.quiet_s)
-    session.hopeless = all_may_come if fault.patient else _nothing_more(session.cluster)
-    session.wish = _wish(session, fault)
-    with switched_on(session, fault):
-        run_tests(session, concerned(fault, also))
+    session.rests = Rests(session.profile.converge.quiet_s)
+    if isinstance(case, Fault):
+        session.hopeless = all_may_come if case.patient else _nothing_more(session.cluster)
+    session.wish = _wish(session, case)
+    with switched_on(session, case):
+        if isinstance(case, Variant):
+            _prepare(session, case, also)
+        run_tests(session, concerned(case, also))
     verdicts = {
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in session.conclusions.items()
     }
+    about = case.concerns if isinstance(case, Fault) else case.needs
     said = {
-        one: tuple(
-            each.summary for each in conclusions if one in fault.concerns or each.verdict is not Verdict.PASS
-        )
+        one: tuple(each.summary for each in conclusions if one in about or each.verdict is not Verdict.PASS)
         for one, conclusions in session.conclusions.items()
     }
     starved = frozenset(
         one for one, conclusions in session.conclusions.items() if any(map(void, conclusions))
     )
-    return Outcome(fault, verdicts, said, session.clock.now() - start, _readings(session), starved)
+    seconds, readings = session.clock.now() - start, _readings(session)
+    if isinstance(case, Fault):
+        return Outcome(case, verdicts, said, seconds, readings, starved)
+    findings = tuple(finding.text for finding in session.findings)
+    return Conformity(case, verdicts, said, seconds, readings, starved, findings)
 
 
 def _nothing_more(cluster: Cluster) -> Callable[[float], bool]:
@@ -218,34 +278,35 @@ def run_tests(session: Session, entries: Sequence[suites_index.TestEntry]) -> No
 
 
 @contextmanager
-def switched_on(session: Session, fault: Fault) -> Iterator[None]:
-    """The fault is in force within the block, and gone after it. Raises ClusterError if it does not take."""
+def switched_on(session: Session, case: Case) -> Iterator[None]:
+    """The case is in force within the block, and gone after it. Raises ClusterError if it does not take."""
     with ExitStack() as stack:
-        if fault.change:
-            stack.enter_context(_changed(session, fault.change))
-        if fault.adds:
-            stack.enter_context(_added(session, fault.adds))
-        if fault.without:
-            stack.enter_context(_lacking(session, fault.without))
-        if fault.spoiler is Faithful:
+        if isinstance(case, Fault):
+            if case.change:
+                stack.enter_context(_changed(session, case.change))
+            if case.adds:
+                stack.enter_context(_added(session, case.adds))
+            if case.without:
+                stack.enter_context(_lacking(session, case.without))
+        if case.spoiler is Faithful:
             yield
             return
-        _switch(session, fault.id)
+        _switch(session, case.id)
         try:
             yield
         finally:
             _switch(session, "")
 
 
-def _switch(session: Session, fault: str) -> None:
-    session.cluster.apply([{**SWITCH_OBJECT, "data": {"fault": fault}}])
+def _switch(session: Session, case: str) -> None:
+    session.cluster.apply([{**SWITCH_OBJECT, "data": {"fault": case}}])
 
     def active() -> bool:
         read = session.cluster.request("GET", SWITCH)
         annotations = read.body["metadata"].get("annotations", {}) if read.status == 200 else {}
-        return bool(annotations.get(ACTIVE) == fault)
+        return bool(annotations.get(ACTIVE) == case)
 
-    because = f"fault {fault or '(none)'} in force; see the log of deployment smi-reference"
+    because = f"{case or 'no fault'} in force; see the log of deployment smi-reference"
     _until(session, active, because)
 
 

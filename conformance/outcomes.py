@@ -27,6 +27,10 @@ class Outcome:
     """The requirements of which a failure does not count, as the machine was starved meanwhile."""
 
     @property
+    def id(self) -> str:
+        return self.fault.id
+
+    @property
     def blamed(self) -> frozenset[str]:
         return frozenset(one for one, verdict in self.verdicts.items() if verdict is Verdict.FAIL)
 

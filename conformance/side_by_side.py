@@ -1,4 +1,4 @@
-"""The fault campaign in several embedded clusters at once, each in a process of its own."""
+"""A campaign in several embedded clusters at once, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 from conformance import campaign
-from conformance.campaign import Campaign, concerned, parts_of
+from conformance.campaign import Campaign, Case, Result, concerned, parts_of
 from conformance.clusters import ClusterError, embedded
 from conformance.drive.arena import OUTSIDE
-from conformance.outcomes import Outcome
-from reference.faults import Fault
 
 # Under a fault much is waited for that never comes: a cluster keeps a processor busy for half of the time.
 # With two for each, the control request was answered late now and then.
@@ -27,13 +25,13 @@ _JOBS_OF_A_PROCESSOR = 1.5
 _MIB_OF_A_CLUSTER = 1536
 _MEMORY = Path("/proc/meminfo")
 _PARTS = ("main", "metrics", "peer", "access", "udp")
-"""The parts of the arena that are in the mesh, in the order in which faults need them."""
+"""The parts of the arena that are in the mesh, in the order in which cases need them."""
 _ENDS_WITHIN_S = 10.0
 """How long a process may take to end by itself, with its cluster."""
 
 
 class _Counter(Protocol):
-    """How many faults were taken, common to all processes."""
+    """How many cases were taken, common to all processes."""
 
     value: int
 
@@ -52,26 +50,32 @@ def _available_mib() -> int:
 
 
 def in_turn(asked: Campaign) -> Campaign:
-    """The same campaign, its faults in the order in which they take least time.
+    """The same campaign, its cases in the order in which they take least time.
 
-    An arena has the parts that its faults need: those come first that the first parts will do for, and those
-    last that need none of these any more. In between it is what has most to judge, or all would wait for it
-    in the end; and faults of the same scenarios follow each other, so that the services of these stay.
+    Those that share an arena follow each other. An arena has the parts that its cases need: those come first
+    that the first parts will do for, and those last that need none of these any more. In between it is what
+    has most to judge, or all would wait for it in the end; and cases of the same scenarios follow each other,
+    so that the services of these stay.
     """
 
-    def key(fault: Fault) -> tuple[int, int, int, list[str]]:
-        entries = concerned(fault, asked.also)
-        parts = [_PARTS.index(part) for part in parts_of(fault, asked.also) if part != OUTSIDE] or [0]
-        return max(parts), min(parts), -len(entries), sorted({entry.file for entry in entries})
+    arenas = [asked.arena_of(case) for case in asked.chosen]
+
+    def key(case: Case) -> tuple[int, int, int, int, int, list[str]]:
+        entries = concerned(case, asked.also)
+        parts = [_PARTS.index(part) for part in parts_of(case, asked.also) if part != OUTSIDE] or [0]
+        arena = asked.arena_of(case)
+        # The arena that most share comes last: it levels out how long the others took.
+        alike = arenas.count(arena), arenas.index(arena)
+        return (*alike, max(parts), min(parts), -len(entries), sorted({entry.file for entry in entries}))
 
     return replace(asked, chosen=sorted(asked.chosen, key=key))
 
 
-def run(asked: Campaign, jobs: int) -> Iterator[Outcome]:
-    """What becomes of each fault, as it ends, in no particular order.
+def run(asked: Campaign, jobs: int) -> Iterator[Result]:
+    """What becomes of each case, as it ends, in no particular order.
 
-    Faults wait more than they work, so several clusters take little more than the machine has. Each takes
-    the next fault when it is done with one. Raises ClusterError when one of the clusters fails.
+    Cases wait more than they work, so several clusters take little more than the machine has. Each takes
+    the next when it is done with one. Raises ClusterError when one of the clusters fails.
     """
     asked = in_turn(asked)
     context = multiprocessing.get_context("spawn")
@@ -93,12 +97,12 @@ def run(asked: Campaign, jobs: int) -> Iterator[Outcome]:
             worker.join()
 
 
-def _told(connections: list[Connection]) -> Iterator[Outcome]:
+def _told(connections: list[Connection]) -> Iterator[Result]:
     while connections:
         readable = wait(connections)
         for ready in [one for one in connections if one in readable]:
             try:
-                said: Outcome | str | None = ready.recv()
+                said: Result | str | None = ready.recv()
             except EOFError:
                 raise ClusterError("a process of the campaign ended by itself") from None
             if isinstance(said, str):
@@ -110,7 +114,7 @@ def _told(connections: list[Connection]) -> Iterator[Outcome]:
 
 
 def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
-    """Judge faults in a cluster of its own; a text that is told is an error, None the end."""
+    """Judge cases in a cluster of its own; a text that is told is an error, None the end."""
     # Imported late, as what it needs is an extra that need not be installed.
     from conformance.clusters.local.node import kernel
 
@@ -127,7 +131,7 @@ def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
         tell.send(None)
 
 
-def _turns(asked: Campaign, taken: _Counter) -> Iterator[Fault]:
+def _turns(asked: Campaign, taken: _Counter) -> Iterator[Case]:
     while True:
         with taken.get_lock():
             position = taken.value

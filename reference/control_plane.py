@@ -202,8 +202,9 @@ class ControlPlane:
         identity = tuple(id(each) for each in objects.values())
         if self._inventory is None or self._inventory[0] != identity:
             self._inventory = (identity, Inventory(objects))
-        totals = self._figures.totals()
-        return Reading(self._inventory[1], totals, self._figures.window_s, datetime.now(UTC))
+        totals, window_s = self._figures.totals(), self._figures.window_s
+        reading = Reading(self._inventory[1], totals, window_s, datetime.now(UTC))
+        return self._spoiler.reading(reading, self._figures)
 
     async def _publish_rejection(self, workload: Workload, reason: str) -> None:
         pod = {"apiVersion": "v1", "kind": "Pod", "namespace": workload.namespace, "name": workload.name}

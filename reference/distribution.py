@@ -186,6 +186,8 @@ class Distribution:
         if workload not in accounts:
             return  # Its pod is about to be seen; the update that brings it compiles for it.
         compiled = await asyncio.to_thread(_compile_all, world, spoiler, (workload,))
+        if workload not in compiled:
+            return  # Withheld: the update that brings more of the world compiles for it.
         # Otherwise an update has begun meanwhile; it knows of the seat, and has the newer world.
         if self._world is world and self._spoiler is spoiler:
             self._place(workload, accounts[workload], compiled[workload][0])
@@ -230,6 +232,8 @@ def _compile_all(
     shown = spoiler.world(world)
     results = {}
     for workload in workloads:
+        if spoiler.withholds(world, workload):
+            continue
         configuration: Configuration = spoiler.configuration(
             compile_configuration(shown, workload), world, workload
         )

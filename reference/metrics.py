@@ -17,6 +17,8 @@ from reference.tally import Tally
 from reference.world import Workload
 
 Direction = Literal["in", "out"]
+KEPT_S = 60.0
+"""Seconds for which figures are kept: a mesh that looks at them now and then has a longer window."""
 
 
 class Stream(NamedTuple):
@@ -36,30 +38,38 @@ class _Slot:
 
 
 class Figures:
-    """The figures of the last `window_s` seconds.
+    """The figures of the last `window_s` seconds, and of `kept_s` for whoever asks for more.
 
     Time is kept in slots of `resolution_s`; the window's far edge is exact to one slot.
     """
 
     def __init__(
-        self, window_s: float = 10.0, clock: Callable[[], float] = time.monotonic, resolution_s: float = 0.1
+        self,
+        window_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+        resolution_s: float = 0.1,
+        kept_s: float = KEPT_S,
     ) -> None:
         self.window_s = window_s
+        self.kept_s = max(window_s, kept_s)
         self._clock = clock
         self._resolution_s = resolution_s
         self._slots: deque[_Slot] = deque()
 
     def record(self, stream: Stream, tally: Tally, age_s: float = 0.0) -> None:
-        """Adds requests that ended `age_s` seconds ago; those older than the window are dropped."""
+        """Adds requests that ended `age_s` seconds ago; those that are not kept are dropped."""
         now = self._clock()
         moment = now - max(age_s, 0.0)
-        if moment <= now - self.window_s:
+        if moment <= now - self.kept_s:
             return
         slot = self._slot(math.floor(moment / self._resolution_s))
         slot.tallies.setdefault(stream, Tally()).add(tally)
 
     def totals(self, last_s: float | None = None) -> dict[Stream, Tally]:
-        """The sum over the window that ends now, or its last seconds; streams without requests are absent."""
+        """The sum over the window that ends now, or over the last seconds.
+
+        Streams without requests are absent.
+        """
         self._expire()
         horizon = self._clock() - (self.window_s if last_s is None else last_s)
         totals: dict[Stream, Tally] = {}
@@ -82,7 +92,7 @@ class Figures:
         return slot
 
     def _expire(self) -> None:
-        horizon = self._clock() - self.window_s
+        horizon = self._clock() - self.kept_s
         while self._slots and not self._within(self._slots[0], horizon):
             self._slots.popleft()
 

@@ -1,7 +1,7 @@
-"""Where a fault takes hold of the reference mesh: the hooks that the control plane calls.
+"""Where a fault or a variant takes hold of the reference mesh: the hooks that the control plane calls.
 
 Every hook of the identity, `Faithful`, hands back what it was given. Production code knows no other than this
-protocol; the faults themselves live in `reference.faults` and are loaded by name.
+protocol; the faults live in `reference.faults`, the variants in `reference.variants`, and are loaded by name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from reference.compiler.configuration import Configuration
 from reference.metrics import Figures
+from reference.traffic_metrics import Reading
 from reference.world import Object, Workload, World
 
 
@@ -37,13 +38,19 @@ class Access:
 
 
 class Spoiler(Protocol):
-    """A way to make the mesh break its promises."""
+    """A way to make the mesh break its promises, or keep them in another way."""
 
     def world(self, world: World) -> World:
         """What the compiler is shown in place of the world."""
 
     def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
         """What a workload is given in place of its configuration; `world` is the unspoilt one."""
+
+    def withholds(self, world: World, workload: Workload) -> bool:
+        """Whether a workload is given nothing yet; its pod does not get ready before it is."""
+
+    def reading(self, reading: Reading, figures: Figures) -> Reading:
+        """What the metrics API answers from in place of the figures of this moment."""
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
         """What a client of the metrics API is answered in place of `document`."""
@@ -62,13 +69,19 @@ class Spoiler(Protocol):
 
 
 class Faithful:
-    """No fault: every hook is the identity."""
+    """Neither fault nor variant: every hook is the identity."""
 
     def world(self, world: World) -> World:
         return world
 
     def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
         return configuration
+
+    def withholds(self, world: World, workload: Workload) -> bool:
+        return False
+
+    def reading(self, reading: Reading, figures: Figures) -> Reading:
+        return reading
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
         return document
@@ -83,10 +96,12 @@ class Faithful:
         return False
 
 
-def load(fault: str) -> Spoiler:
-    """The spoiler of that name; the identity for the empty name. Raises KeyError for an unknown one."""
-    if not fault:
+def load(name: str) -> Spoiler:
+    """The spoiler of a fault or variant, the identity for the empty name. Raises KeyError."""
+    if not name:
         return Faithful()
     # Late, so that a mesh without faults does not even import them.
-    spoiler: Spoiler = importlib.import_module("reference.faults").load(fault)
+    faults = importlib.import_module("reference.faults")
+    home = faults if name in faults.FAULTS else importlib.import_module("reference.variants")
+    spoiler: Spoiler = home.load(name)
     return spoiler

@@ -1,15 +1,15 @@
-"""doctor, faults, shell and clean: what is done to a cluster besides a run."""
+"""doctor, faults, variants, shell and clean: what is done to a cluster besides a run."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from conformance import plugin, profiles, shell
 from conformance.catalogue import APIS
@@ -22,8 +22,7 @@ from conformance.drive.wait import Waiter
 from conformance.session import Session
 
 if TYPE_CHECKING:
-    from conformance.campaign import Campaign
-    from conformance.outcomes import Outcome
+    from conformance.campaign import Campaign, Result
 
 
 def add(commands: Commands) -> None:
@@ -66,18 +65,9 @@ def add(commands: Commands) -> None:
         metavar="TEXT",
         help="scenarios whose file has this in its path as well (traffic_split), to see what else breaks",
     )
-    faults.add_argument(
-        "--jobs",
-        type=_count,
-        metavar="N",
-        help="embedded clusters to do it in side by side (default: three for two processors, as "
-        "far as the memory goes)",
-    )
-    faults.add_argument(
-        "--format", choices=("text", "json", "markdown"), default="text", help="(default: %(default)s)"
-    )
-    faults.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there as well")
+    _campaign_options(faults)
     faults.set_defaults(function=_faults)
+    _add_variants(commands)
     looking = commands.add_parser(
         "shell",
         help="an arena that stays up, and a prompt to look into it",
@@ -96,6 +86,45 @@ def add(commands: Commands) -> None:
     cluster_options(clean, without=CURRENT)
     clean.add_argument("--run", metavar="ID", help="only what this run left behind")
     clean.set_defaults(function=_clean)
+
+
+def _add_variants(commands: Commands) -> None:
+    variants = commands.add_parser(
+        "variants",
+        help="make the reference mesh different and still right: does it pass all the same?",
+        description="Switches each variant of the reference mesh on in turn and runs the scenarios that it "
+        "could upset: everything claimed is to hold, and nothing to be found. The reference mesh must be "
+        "installed.",
+        epilog="A failure on a machine that was starved meanwhile does not count: such a variant is judged\n"
+        "once more in the end, one at a time.\n\n"
+        "exit code:\n  0  all passed\n  1  a variant blamed, left open, or not seen to be what it is\n"
+        "  2  starved the second time as well, or input that cannot be used\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    cluster_options(variants)
+    mesh_options(variants, default="reference")
+    variants.add_argument(
+        "--variant", nargs="+", action="extend", default=[], metavar="ID", help="only these variants"
+    )
+    variants.add_argument(
+        "--whole", action="store_true", help="the whole suite under each, not only what it could upset"
+    )
+    _campaign_options(variants)
+    variants.set_defaults(function=_variants)
+
+
+def _campaign_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="embedded clusters to do it in side by side (default: three for two processors, as "
+        "far as the memory goes)",
+    )
+    parser.add_argument(
+        "--format", choices=("text", "json", "markdown"), default="text", help="(default: %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcomes there as well")
 
 
 def _count(text: str) -> int:
@@ -125,24 +154,13 @@ def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
 def _faults(options: argparse.Namespace) -> int:
     from conformance import campaign, outcomes
 
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        raise ClusterError(f"--json: there is no directory {options.json.absolute().parent}")
+    _check(options)
     chosen = campaign.choose(options.fault, options.api)
     asked = campaign.Campaign(chosen, profiles.load(options.mesh), options.image, options.also)
-    # What is for a program or a page has standard output to itself.
-    progress = sys.stdout if options.format == "text" else sys.stderr
-    found = _told(_outcomes(options, asked, options.jobs), asked, progress)
-    again = replace(asked, chosen=[one.fault for one in found.values() if one.undecided])
-    if again.chosen:
-        print("what the machine was starved under is judged again, one at a time:", file=progress, flush=True)
-        found |= _told(_outcomes(options, again, 1), again, progress)
-    ordered = [found[fault.id] for fault in chosen]
-    as_json = json.dumps([one.as_json() for one in ordered], indent=1)
-    if options.json is not None:
-        options.json.write_text(as_json + "\n", encoding="utf-8")
+    ordered = _campaign(options, asked, outcomes.line)
     match options.format:
         case "json":
-            print(as_json)
+            print(_as_json(ordered))
         case "markdown":
             print(outcomes.kill_table(ordered), end="")
         case _:
@@ -150,21 +168,67 @@ def _faults(options: argparse.Namespace) -> int:
     return outcomes.exit_code(ordered)
 
 
-def _told(found: Generator[Outcome, None, None], asked: Campaign, progress: TextIO) -> dict[str, Outcome]:
-    """The outcomes of a campaign by the ids of their faults; each is told as it comes."""
-    from conformance import outcomes
+def _variants(options: argparse.Namespace) -> int:
+    from conformance import campaign, conforming
 
+    _check(options)
+    chosen = campaign.choose_variants(options.variant)
+    # Every path has the empty text in it.
+    also = "" if options.whole else None
+    asked = campaign.Campaign(chosen, profiles.load(options.mesh), options.image, also)
+    ordered = _campaign(options, asked, conforming.line)
+    match options.format:
+        case "json":
+            print(_as_json(ordered))
+        case "markdown":
+            print(conforming.page(ordered), end="")
+        case _:
+            print(conforming.conclusion(ordered))
+    return conforming.exit_code(ordered)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.json is not None and not options.json.absolute().parent.is_dir():
+        raise ClusterError(f"--json: there is no directory {options.json.absolute().parent}")
+
+
+def _as_json(ordered: Sequence[Result]) -> str:
+    return json.dumps([one.as_json() for one in ordered], indent=1)
+
+
+def _campaign(options: argparse.Namespace, asked: Campaign, line: Callable[[Any], str]) -> list[Any]:
+    """What became of each case, in the order in which they were chosen; all are told as they come.
+
+    What the machine was starved under is judged once more. The results are of the cases' own kind.
+    """
+    # What is for a program or a page has standard output to itself.
+    progress = sys.stdout if options.format == "text" else sys.stderr
+    found = _told(_outcomes(options, asked, options.jobs), asked, line, progress)
+    again = replace(asked, chosen=[one for one in asked.chosen if found[one.id].undecided])
+    if again.chosen:
+        print("what the machine was starved under is judged again, one at a time:", file=progress, flush=True)
+        found |= _told(_outcomes(options, again, 1), again, line, progress)
+    ordered = [found[case.id] for case in asked.chosen]
+    if options.json is not None:
+        options.json.write_text(_as_json(ordered) + "\n", encoding="utf-8")
+    return ordered
+
+
+def _told(
+    found: Generator[Result, None, None], asked: Campaign, line: Callable[[Any], str], progress: TextIO
+) -> dict[str, Result]:
+    """The outcomes of a campaign by the ids of their cases; each is told as it comes."""
     by_id = {}
     with closing(found):
         for number, outcome in enumerate(found, 1):
-            print(f"[{number}/{len(asked.chosen)}] {outcomes.line(outcome)}", file=progress, flush=True)
-            by_id[outcome.fault.id] = outcome
+            print(f"[{number}/{len(asked.chosen)}] {line(outcome)}", file=progress, flush=True)
+            by_id[outcome.id] = outcome
     return by_id
 
 
 def _outcomes(
     options: argparse.Namespace, asked: Campaign, jobs: int | None
-) -> Generator[Outcome, None, None]:
+) -> Generator[Result, None, None]:
     """The outcomes of a campaign as they come. Raises ClusterError."""
     from conformance import campaign, side_by_side
 
@@ -173,7 +237,7 @@ def _outcomes(
         opening.check(None, None, options.mesh)
     jobs = jobs or (side_by_side.jobs() if alone else 1)
     if jobs > 1 and not alone:
-        raise ClusterError("--jobs: a cluster has one mesh, which one fault at a time is switched on in")
+        raise ClusterError("--jobs: a cluster has one mesh, which is made different in one way at a time")
     if jobs > 1:
         yield from side_by_side.run(asked, jobs)
         return

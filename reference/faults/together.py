@@ -119,7 +119,7 @@ class _ByWhatTheCallerMay(Faithful):
         open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
         splits: list[dict[str, Any]] = copy.deepcopy([dict(split) for split in world.of("trafficsplits")])
         for split in splits:
-            here, backends = namespace_of(split), split["spec"]["backends"]
+            here, backends = namespace_of(split), (split.get("spec") or {}).get("backends") or []
             may = [one for one in backends if behind.get((here, one["service"]), set()) <= granted]
             if here not in open_to_all and len(may) < len(backends):
                 split["spec"]["backends"] = self._left(backends, may)

@@ -19,6 +19,7 @@ from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
 from conformance.markdown import plain
 from reference import faults
+from reference.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -103,6 +104,8 @@ def test_every_command_line_in_the_documents_is_understood(page: str, words: lis
         assert requirement == "ID" or requirement in catalogue.load(), page
     for fault in getattr(options, "fault", []):
         assert fault == "ID" or fault in faults.FAULTS, page
+    for variant in getattr(options, "variant", []):
+        assert variant == "ID" or variant in VARIANTS, page
 
 
 def test_every_python_module_in_the_documents_exists() -> None:
@@ -152,6 +155,7 @@ def test_the_figures_of_the_readme_are_those_of_the_suite() -> None:
     assert f"and {levels['ambiguous']} ambiguous" in readme
     real = sum(1 for fault in faults.FAULTS.values() if fault.origins)
     assert f"in {len(faults.FAULTS)} ways, {real} of which recreate" in readme
+    assert f"different in {len(VARIANTS)} ways that are right as well" in readme
 
 
 def test_the_figures_of_the_page_on_verdicts_are_those_of_the_judges() -> None:

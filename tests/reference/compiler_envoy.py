@@ -32,7 +32,7 @@ def inlined(configuration: Configuration, secrets: dict[str, JSON]) -> JSON:
 
 def _inline_listener(listener: JSON, configuration: Configuration) -> JSON:
     inline = copy.deepcopy(listener)
-    for chain in [*inline["filter_chains"], inline.get("default_filter_chain", {"filters": []})]:
+    for chain in [*inline.get("filter_chains", ()), inline.get("default_filter_chain", {"filters": []})]:
         for each in chain["filters"]:
             rds = each["typed_config"].pop("rds", None)
             if rds:

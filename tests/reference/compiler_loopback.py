@@ -128,6 +128,8 @@ class Sidecar:
         if listener["name"].startswith("datagrams|"):
             port = int(listener["name"].partition("|")[2])
             return {**listener, "address": udp_address(self._ip, port)}
+        if listener["name"] != "inbound":
+            return listener
         first, *others = self._ports or (free_port(),)
         return {
             **listener,

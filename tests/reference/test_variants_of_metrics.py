@@ -1,0 +1,80 @@
+"""Variants of the traffic metrics: when figures are taken, from which end, and how exactly."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reference.metrics import Figures, Stream
+from reference.tally import Tally
+from reference.traffic_metrics import Inventory, Reading
+from reference.variants.metrics import Extrapolated, FromOneEnd, TakenEvery
+from reference.world import Workload
+
+CLIENT, SERVER = Workload("ns", "client"), Workload("ns", "server")
+SENT = Stream(CLIENT, "out", SERVER, "root", "outbound|ns|server|80")
+RECEIVED = Stream(SERVER, "in", CLIENT, "inbound|80", "inbound|80")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def reading(figures: Figures) -> Reading:
+    return Reading(Inventory({}), figures.totals(), figures.window_s, datetime.now(UTC))
+
+
+def figures_of(clock: Clock, *streams: Stream, requests: int = 40) -> Figures:
+    figures = Figures(10.0, clock)
+    for stream in streams:
+        figures.record(stream, Tally(requests, requests // 4, {3: requests}))
+    return figures
+
+
+def test_figures_that_are_taken_now_and_then_show_after_the_next_beat() -> None:
+    clock = Clock()
+    taken = TakenEvery(15.0, 30.0, clock)
+    figures = Figures(10.0, clock)
+    taken.observe(figures, settled=True)
+    clock.now += 1
+    figures.record(RECEIVED, Tally(40))
+    taken.observe(figures, settled=True)
+    assert taken.reading(reading(figures), figures).totals == {}
+    clock.now += 15
+    taken.observe(figures, settled=True)
+    shown = taken.reading(reading(figures), figures)
+    assert (shown.totals[RECEIVED].successes, shown.window_s) == (40, 30.0)
+    clock.now += 30
+    taken.observe(figures, settled=True)
+    assert taken.reading(reading(figures), figures).totals == {}
+
+
+def test_what_is_extrapolated_is_right_under_a_steady_load_alone() -> None:
+    clock = Clock()
+    figures = Figures(10.0, clock)
+    for _ in range(100):
+        figures.record(RECEIVED, Tally(3, 1))
+        clock.now += 0.1
+    spoiler = Extrapolated(10.0, 8.0)
+    shown = spoiler.reading(reading(figures), figures).totals[RECEIVED]
+    assert (shown.successes, shown.failures) == pytest.approx((300, 100), rel=0.03)
+    burst = figures_of(clock, SENT)
+    assert spoiler.reading(reading(burst), burst).totals[SENT].successes == 50
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_what_one_end_counts_is_told_of_both(direction: str) -> None:
+    figures = figures_of(Clock(), SENT, RECEIVED)
+    only = FromOneEnd("in" if direction == "in" else "out")
+    shown = only.reading(reading(figures), figures).totals
+    told = {
+        (stream.pod.name, stream.direction, stream.peer): tally.successes for stream, tally in shown.items()
+    }
+    assert told == {("server", "in", CLIENT): 40, ("client", "out", SERVER): 40}
+    alone = figures_of(Clock(), RECEIVED if direction == "out" else SENT)
+    assert only.reading(reading(alone), alone).totals == {}
