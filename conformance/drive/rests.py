@@ -11,7 +11,7 @@ from dataclasses import dataclass
 ENOUGH_IN_VAIN = 3
 """Rests that brought nothing: no more are tried then, for a mesh that needs any needs them from the first."""
 CERTAIN = 2
-"""Changes that showed after a rest alone, from which on clients rest first: one may be a mesh that was slow."""
+"""Changes that showed after a rest alone, from which on clients rest first: one may be of a slow mesh."""
 
 
 @dataclass(slots=True)

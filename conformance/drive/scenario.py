@@ -466,8 +466,9 @@ class Scenario:
 
         def check() -> bool:
             polls = [replace(ask.call, requests=2) for ask in asks]
-            seen = self.driver.send(polls, Manner(fresh=True))
+            # A poll may last as long as a denial that is silence.
             elapsed = self.waiter.clock.now() - start
+            seen = self.driver.send(polls, Manner(fresh=True))
             for ask, one in zip(asks, seen, strict=True):
                 as_expected = one.answered == ({ask.server: one.sent} if ask.expect == "granted" else {})
                 if not as_expected:

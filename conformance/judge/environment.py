@@ -14,12 +14,17 @@ STARVED_US = 500_000
 
 @judge
 def in_environment(judgement: Judgement, environment: Environment) -> Judgement:
-    """The judgement, unless the machine was starved: then a failure cannot be blamed on the mesh."""
-    if judgement.verdict is not Verdict.FAIL or not starved(environment):
+    """The judgement, unless the machine was starved: then a failure cannot be blamed on the mesh.
+
+    Nor is a reading what the mesh makes of anything: requests that time out are some reading as well.
+    """
+    told = judgement.verdict is Verdict.FAIL or judgement.readings
+    if not told or not starved(environment):
         return judgement
     return replace(
         judgement,
         verdict=Verdict.INCONCLUSIVE,
+        readings=(),
         summary=f"{judgement.summary}; but the machine was starved: a probe's request to itself took "
         f"{environment.control_p99_us / 1e6:.2f} s, {environment.control_failures} of them failed",
         hint="give the node more processor time, or run less beside the suite, and run again",
