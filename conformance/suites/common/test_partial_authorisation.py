@@ -44,7 +44,7 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
     halved = scenario.call(CLIENT, "access/halved", requests=REQUESTS)
     # The account behind the root is granted as well: without its split the root answers.
-    trial = Trial("halved", HALVED, halved, LOOKS, usual=("beta",), about="halved", apart=True)
+    trial = Trial("halved", HALVED, halved, LOOKS, usual=("third",), about="halved", apart=True)
     odd = Odd([trial], ["2-halved.yaml"], SERVERS)
     first, then = permitted("server"), permitted("beta")
     return observe(scenario, odd, (first, "1-permitted.yaml"), (then, "3-permitted.yaml"))

@@ -7,24 +7,23 @@ from collections.abc import Callable
 import pytest
 
 from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.drive.scenario import Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-access/named-target-ports", arena=("access",), groups=("access", "specs")
+    "traffic-access/named-target-ports", arena=("access", "outside"), groups=("access", "specs")
 )
 
-SERVERS = ("access/beta",)
+SERVERS = ("access/beta", "outside/outsider")
 
 
 @driven
 def named(scenario: Scenario) -> Table:
     scenario.provide()
-    granted, other = (scenario.call(f"access/{client}", "access/by-name") for client in ("alpha", "gamma"))
     asks = [
-        Ask("the listed account", "granted", granted, "beta"),
-        Ask("another account", "denied", other, "beta"),
+        scenario.ask("the listed account", "access/alpha", "access/by-name", granted=True, server="beta"),
+        scenario.ask("another account", "access/gamma", "access/by-name", granted=False, server="beta"),
     ]
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
