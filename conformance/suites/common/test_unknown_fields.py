@@ -81,15 +81,12 @@ def trials(scenario: Scenario) -> list[Trial]:
             about="misplaced",
             field=matches,
             beside=("to-misplaced",),
-            apart=True,
         )
         for name, path, looks in group
     ]
     split = call("main/client", "main/fielded", "/", requests=REQUESTS)
     field = f"spec.backends.1.{IGNORED}"
-    found.append(
-        Trial("split", OF_SPLIT, split, either(TAKEN), ("v1",), about="fielded", field=field, apart=True)
-    )
+    found.append(Trial("split", OF_SPLIT, split, either(TAKEN), ("v1",), about="fielded", field=field))
     if scenario.versions["access"] in WITH_PORT:
         return found
     ports = [
@@ -107,7 +104,6 @@ def trials(scenario: Scenario) -> list[Trial]:
             about="with-port",
             field=PORT_FIELD,
             beside=("meant",),
-            apart=True,
         )
         for name, path, port, looks in ports
     ]

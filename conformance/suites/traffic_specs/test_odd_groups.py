@@ -197,7 +197,7 @@ EXPRESSIONS = (
     "away from the look-ahead",
     "granted at the account of the look-ahead",
 )
-APART = frozenset({"methods-alone", "name-alone", "empty", "broken", "ahead", "spec-absent"})
+APART = frozenset({"name-alone", "empty", "broken", "ahead"})
 """What may stop a mesh, or open or close everything at a server, so that nothing else is there beside it."""
 SOUND = {"broken": ("gamma", "sound-by-broken"), "ahead": ("alpha", "sound-by-ahead")}
 """By object: the client of a sound grant at the same account, and what that is called. It is edited last."""
