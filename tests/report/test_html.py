@@ -182,7 +182,7 @@ def test_every_link_inside_the_page_leads_somewhere() -> None:
 
 def test_the_headline_stands_with_its_reason_and_exit_code() -> None:
     text = Page(html.page(sample())).text
-    assert "✗ Fail 3 of 80 core requirements failed. Exit code 1: a core requirement failed." in text
+    assert "✗ Fail 3 of 85 core requirements failed. Exit code 1: a core requirement failed." in text
 
 
 def test_an_interrupted_run_says_so() -> None:

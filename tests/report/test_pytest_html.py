@@ -67,7 +67,7 @@ def test_the_report_is_one_file_with_the_requirements_first(run: pytest.Pytester
     assert [path.name for path in (run.path / "out/here").iterdir()] == ["report.html"]
     text = page(run)
     assert '<title id="head-title">SMI conformance of osm</title>' in text
-    assert text.index("3 of 80 core requirements failed") < text.index('id="results-table"')
+    assert text.index("3 of 85 core requirements failed") < text.index('id="results-table"')
     assert not re.search(r"<link|<script[^>]+src", text)
 
 

@@ -13,14 +13,14 @@ from .sample import passed, sample
 def test_the_closing_lines_say_what_a_reader_must_know() -> None:
     report = sample()
     assert closing(report, Path("reports/r7k2"))[:4] == [
-        "✗ FAIL: 3 of 80 core requirements failed (osm on Kubernetes v1.31.2)",
+        "✗ FAIL: 3 of 85 core requirements failed (osm on Kubernetes v1.31.2)",
         "  ✗ split-weighted-distribution",
         "      v1 got 62.0% and v2 38.0% of 8500 requests; v1 is outside its region",
         "      look at: 62/38 is what weights rounded to quarters give: look at how weights are scaled",
     ]
     assert closing(report, Path("reports/r7k2"))[-3:] == [
-        "requirements: 95 pass, 3 fail, 1 inconclusive, 27 observed, 1 not observed, 5 not claimed, "
-        "43 untested, 2 not selected",
+        "requirements: 98 pass, 3 fail, 1 inconclusive, 27 observed, 1 not observed, 5 not claimed, "
+        "42 untested, 4 not selected",
         "time: 3 min 41 s (setup 18.2 s, waiting 1 min 15 s, traffic 1 min 21 s, judging 0.90 s, "
         "clean-up 22.0 s, other 24.1 s)",
         "report: reports/r7k2/report.html",
