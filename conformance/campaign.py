@@ -219,8 +219,11 @@ def _judge(session: Session, case: Case, also: str | None) -> Result:
     session.findings.clear()
     session.header_forms.forget()
     session.rests = Rests(session.profile.converge.quiet_s)
+    session.questions = None
     if isinstance(case, Fault):
         session.hopeless = all_may_come if case.patient else _nothing_more(session.cluster)
+        # Of all that is open only what the fault changes: the rest would take most of a campaign's time.
+        session.questions = frozenset(shown.rpartition(": ")[0] for shown in case.shows.values())
     session.wish = _wish(session, case)
     with switched_on(session, case):
         if isinstance(case, Variant):

@@ -66,6 +66,7 @@ class Session:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     interrupted: bool = False
     provided: set[str] = field(default_factory=set)
+    questions: frozenset[str] | None = None
     hopeless: Callable[[float], bool] = all_may_come
     phases: Phases = field(init=False)
     waiter: Waiter = field(init=False)
@@ -126,6 +127,7 @@ class Session:
             seed=self.seed,
             hopeless=self.hopeless,
             rests=self.rests,
+            questions=self.questions,
         )
 
     def provide(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:

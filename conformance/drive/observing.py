@@ -21,6 +21,7 @@ T = TypeVar("T")
 REQUESTS = 120
 """Requests of each trial of shares: a quarter is missed by a random draw with a probability below 10⁻¹⁴."""
 NO_EFFECT = "no effect was seen in force"
+NOT_WANTED = "this run does not ask for it"
 NO_PRIOR = "what is sound was not seen in force before the object was there"
 
 
@@ -65,9 +66,13 @@ def asked(scenario: Scenario, odd: Odd, sound: Sound) -> dict[str, Question]:
     itself, as are those that may: so a trial tells what is there by its own object and no other.
     """
     asking = _Asking(scenario, odd, sound, stopped="" if sound.seen else NO_EFFECT)
-    together = [one for one in odd.subjects if not one.apart]
-    singly = [one for one in odd.subjects if one.apart]
+    wanted = [one for one in odd.subjects if scenario.wants({trial.of for trial in one.trials})]
+    together = [one for one in wanted if not one.apart]
+    singly = [one for one in wanted if one.apart]
     found: dict[str, Question] = {}
+    for subject in odd.subjects:
+        if subject not in wanted:
+            found |= asking.unasked(subject, NOT_WANTED)
     if together:
         questions, doubtful = asking.ask(Subject.of(together, several=len(together) > 1), last=not singly)
         if doubtful and len(together) > 1 and not asking.stopped:
@@ -101,7 +106,7 @@ class _Asking:
         Its objects are withdrawn again, but for the ``last`` that nothing is in doubt of.
         """
         if self.stopped:
-            return self._unasked(subject, self.stopped), True
+            return self.unasked(subject, self.stopped), True
         before = self._before(subject)
         refused, stored = self._put(subject)
         sent = [one for one in subject.trials if one.about not in refused and not before[one.name].unasked]
@@ -120,7 +125,8 @@ class _Asking:
             return questions, False
         return self._ended(subject, questions, doubtful)
 
-    def _unasked(self, subject: Subject, why: str) -> dict[str, Question]:
+    def unasked(self, subject: Subject, why: str) -> dict[str, Question]:
+        """The questions about a subject of which nothing is told, and why."""
         return {one.name: self._question(one, Before(None, why)) for one in subject.trials}
 
     def _question(self, trial: Trial, before: Before) -> Question:
@@ -225,7 +231,7 @@ class _Asking:
                 name: replace(one, recovery=recovery) if one.bystander else one
                 for name, one in questions.items()
             }, doubtful
-        return (self._unasked(subject, self.stopped) if doubtful and self.stopped else questions), True
+        return (self.unasked(subject, self.stopped) if doubtful and self.stopped else questions), True
 
     def _withdraw(self, subject: Subject) -> bool:
         """Delete the subject's objects, and bring services of the scenario back; whether there were any."""

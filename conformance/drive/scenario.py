@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -115,6 +115,7 @@ class Scenario:
     ``seed`` is the run's, for whatever is drawn at random; the report tells it. ``brought`` is what came of
     driving it where that was done ahead of its tests. ``hopeless`` says, of the seconds that something was
     waited for, whether the mesh is known to change nothing more; of a mesh under test that is not known.
+    ``questions`` are the open questions that are asked, in the catalogue's words; all unless it is given.
     ``touched`` names all that was applied. ``unsettled``: a change was waited for in vain. ``rested`` are the
     waits at whose end a change showed only as the clients had rested.
     """
@@ -134,6 +135,7 @@ class Scenario:
     brought: Future[Any] | None = None
     hopeless: Callable[[float], bool] = all_may_come
     rests: Rests = field(default_factory=lambda: Rests(quiet_s=10.0))
+    questions: frozenset[str] | None = None
     unsettled: bool = False
     rested: list[Settling] = field(default_factory=list)
     _changed: bool = False
@@ -146,6 +148,10 @@ class Scenario:
     def carries(self, protocol: str) -> bool:
         """Whether the mesh carries a protocol between its pods, so that calls by it can be asked about."""
         return protocol in self.profile.carried
+
+    def wants(self, questions: Set[str]) -> bool:
+        """Whether any of these open questions is asked."""
+        return self.questions is None or not self.questions.isdisjoint(questions)
 
     def objects(self, name: str) -> list[dict[str, Any]]:
         """The objects of one of the scenario's files, as this run writes them; raises as `Writer.write`."""
