@@ -1,8 +1,9 @@
-"""The page of the variants is about the variants that there are, and each of them passed."""
+"""The page of the variants is about the variants that there are, and what was run of them passed."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 from conformance.markdown import plain
@@ -22,5 +23,7 @@ def test_every_variant_has_its_row_with_what_it_shows() -> None:
     assert told == [(one.id, plain(one.summary), one.shows.keys()) for one in VARIANTS.values()]
 
 
-def test_every_variant_passed() -> None:
-    assert {row[2].strip() for row in ROWS} == {"passed"}
+def test_every_variant_that_was_run_passed() -> None:
+    said = Counter(row[2].strip() for row in ROWS)
+    assert set(said) <= {"passed", "not run"}
+    assert f"{said['passed']} of {len(VARIANTS)} variants" in PAGE
