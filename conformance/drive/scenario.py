@@ -385,8 +385,9 @@ class Scenario:
             whole = worth_it
             requests = POLL_REQUESTS if whole else PEEK_REQUESTS
             polls = [replace(call, requests=requests) for call in calls]
-            last[:] = self.driver.send(polls, manner, ledgers=ledgers if whole else ())
+            # What all of a poll shows was there when it began, however long it took on a busy machine.
             elapsed = self.waiter.clock.now() - start
+            last[:] = self.driver.send(polls, manner, ledgers=ledgers if whole else ())
             sights = [by(position, one) for position, one in enumerate(last)]
             for position, one in enumerate(sights):
                 if one is not Sight.THERE:
@@ -472,7 +473,7 @@ class Scenario:
 
         def check() -> bool:
             polls = [replace(ask.call, requests=2) for ask in asks]
-            # A poll may last as long as a denial that is silence.
+            # As for who answers; and a poll may last as long as a denial that is silence.
             elapsed = self.waiter.clock.now() - start
             seen = self.driver.send(polls, Manner(fresh=True))
             for ask, one in zip(asks, seen, strict=True):

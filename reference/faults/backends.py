@@ -9,7 +9,7 @@ from typing import Any
 
 from reference.compiler.configuration import Configuration
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, service_of, with_slices
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
 from reference.smi.model import Problem
 from reference.world import Object, Workload, World, labels_of, name_of, namespace_of
 
@@ -199,10 +199,20 @@ def _told_of_every_split(configuration: Configuration, world: World, workload: W
     return replace(configuration, problems=told)
 
 
-def _names_unread(service: dict[str, Any]) -> None:
-    for port in service["spec"].get("ports") or ():
-        if isinstance(port.get("targetPort"), str):
-            port["targetPort"] = port["port"]
+def _names_unread(world: World) -> World:
+    named = {
+        (namespace_of(service), name_of(service), port.get("name", "")): port["port"]
+        for service in world.of("services")
+        for port in service["spec"].get("ports") or ()
+        if isinstance(port.get("targetPort"), str)
+    }
+
+    def edit(endpoint_slice: dict[str, Any]) -> None:
+        for port in endpoint_slice.get("ports") or ():
+            key = (*service_of(endpoint_slice), port.get("name") or "")
+            port["port"] = named.get(key, port["port"])
+
+    return with_slices(world, edit)
 
 
 FAULTS = (
@@ -210,7 +220,7 @@ FAULTS = (
         "target-port-names-unread",
         "A target port that is a name is taken for the port of the service.",
         frozenset({"common-named-target-ports"}),
-        lambda: SpoiltObjects("services", _names_unread),
+        lambda: SpoiltWorld(_names_unread),
     ),
     Fault(
         "service-labels-are-alternatives",
