@@ -26,7 +26,7 @@ _TOKEN_VOLUME = "smi-reference-token"  # noqa: S105 - the name of a volume
 _TOKEN_LIFETIME_S = 3600
 # A sidecar carries all that its application says. With less than its application has, whatever else the node
 # runs comes first and answers come late; with this, the workloads of a run still fit two processors.
-_SIDECAR_CPU = "30m"
+_SIDECAR_CPU = "20m"
 
 Patch = list[dict[str, Any]]
 
