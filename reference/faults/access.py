@@ -269,9 +269,7 @@ FAULTS = (
         frozenset({"access-additive-union"}),
         lambda: SpoiltWorld(_newest_target_only),
         origins=("overlapping-targets-first-match-wins",),
-        drags=frozenset(
-            {"access-default-deny", "access-delete-and-narrow-revoke", "http-both-protocol-versions"}
-        ),
+        drags=frozenset({"access-default-deny", "access-delete-and-narrow-revoke"}),
     ),
     Fault(
         "access-identity-by-labels",
