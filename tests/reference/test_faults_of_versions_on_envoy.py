@@ -126,6 +126,6 @@ def test_without_a_fault_every_call_comes_out_as_the_suite_expects(arena: Arena)
 @pytest.mark.parametrize("fault", OF_ROUTES, ids=lambda fault: fault.id)
 def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> None:
     every = set(REQUIREMENTS.values())
-    # What stands on grants is not blamed in a run where none takes effect; here its calls are made all the same.
+    # In a run what stands on grants is not driven where none takes effect; here its calls are made.
     wrong = every if GRANT in fault.breaks else fault.fails & every
     assert arena.wrong(FAULTS[fault.id].spoiler()) == wrong
