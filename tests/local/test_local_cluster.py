@@ -55,7 +55,9 @@ def test_a_cluster_without_a_mesh_runs_the_workloads_of_the_suite_alone() -> Non
         session = Session(load("none"), cluster, run_id="local")
         session.arena.prepare(["peer"])
         peer = session.arena.pod("peer/peer")
-        (pod,) = cluster.list("v1", "Pod", peer.namespace)
+        (pod,) = [
+            one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
+        ]
         assert [one["name"] for one in pod["status"]["containerStatuses"]] == ["probe"]
         assert "initContainers" not in pod["spec"]
         kinds = cluster.request("GET", "/apis/split.smi-spec.io/v1alpha4").body["resources"]
@@ -70,7 +72,9 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
         session.arena.prepare(["peer"])
         # Getting ready includes that the sidecar has its configuration, and that it is there at all.
         peer = session.arena.pod("peer/peer")
-        (pod,) = cluster.list("v1", "Pod", peer.namespace)
+        (pod,) = [
+            one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
+        ]
         assert [one["name"] for one in pod["spec"]["initContainers"]] == ["smi-init", "smi-sidecar"]
         said = cluster.run(peer.namespace, peer.name, "smi-sidecar", ["hostname"], 10)
         assert said == Completed(0, f"{peer.name}\n", "")
