@@ -284,12 +284,12 @@ class Scenario:
 
         def look() -> bool:
             nonlocal came
+            # Asked before the look: what came about during it, the look may have missed.
+            nothing_more = self.hopeless(self.waiter.clock.now() - start)
             came = check()
-            if came:
-                return True
-            if self.hopeless(self.waiter.clock.now() - start):
+            if nothing_more and not came:
                 raise _NothingMore
-            return False
+            return came
 
         may_rest = may_rest and ((self._changed and discover) or self.rests.needed)
         rested_s = self._rest(what) if may_rest and self.rests.needed else 0.0

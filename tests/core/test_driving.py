@@ -617,6 +617,19 @@ class TestAScenario:
         assert gave_up_at_s - 0.7 < scenario.waiter.clock.now() - begun < gave_up_at_s + 0.4
         assert scenario.until_changed(lambda: True, "what is there").took_s == 0.0
 
+    def test_looks_once_more_at_what_the_mesh_settled_during_a_look(self, scenario: Scenario) -> None:
+        # A look takes a while on a busy machine; the mesh took the change up after its beginning.
+        clock = scenario.waiter.clock
+        settled_at = clock.now() + 0.5
+        scenario.hopeless = lambda _: clock.now() >= settled_at
+
+        def look() -> bool:
+            there = clock.now() >= settled_at
+            clock.pause(1.0)
+            return there
+
+        assert scenario.until_changed(look, "what came meanwhile").settled
+
     def test_waits_for_what_hangs_on_more_than_the_mesh(self, scenario: Scenario) -> None:
         scenario.hopeless = lambda _: True
         for wait, within_s in (
