@@ -8,7 +8,7 @@ from conformance.catalogue import Requirement
 from conformance.drive.version_sets import VersionSet, in_words
 from conformance.lanes import Turn, drive_of
 from conformance.session import Session
-from conformance.suites_index import ScenarioMark, scenario_mark
+from conformance.suites_index import ScenarioMark, depths, entry_of, scenario_mark
 
 SCENARIO = "scenario"
 """The fixture that a set of versions is the parameter of."""
@@ -61,6 +61,12 @@ def turn_of(item: pytest.Item) -> tuple[str, Turn]:
     module = item.getparent(pytest.Module)
     drive = drive_of(module.obj.__name__) if module is not None else None
     return key_of(item, versions), Turn(scenario_of(item), versions, drive)
+
+
+def turn_in_run(item: pytest.Item) -> tuple[bool, int]:
+    """What a run's items are ordered by: what may stop a mesh comes last, what others presume first."""
+    entry = entry_of(item.nodeid)
+    return (entry.scenario.alone, depths()[entry.file]) if entry else (False, 0)
 
 
 def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:

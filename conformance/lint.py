@@ -46,6 +46,7 @@ ASIDE = {
     "taken_up_under_calls": "never passes",
     "headers_refused": "never passes",
     "unavailable": "never passes",
+    "presumes": "takes a pass from the judgement that it is given",
     "in_environment": "takes a pass from the judgement that it is given",
     "given": "takes a pass from the judgement that it is given",
     "all_of": "as good as its parts",

@@ -94,14 +94,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "requirement(id): the requirement of the catalogue that the test judges"
+        "markers",
+        "requirement(id, presumes=()): the requirement of the catalogue that the test judges, and others "
+        "whose failure may be all that makes it fail",
     )
     config.addinivalue_line(
         "markers",
-        "scenario(folder, arena, groups, every_version=False, alone=False, stands_on=…): a module's "
-        "fixtures, the arena's parts and the SMI groups it needs; whether it is run in every claimed version "
-        "by default, whether no other may be driven beside it, and the basic requirements that it stands on "
-        "if these are not those of its groups",
+        "scenario(folder, arena, groups, every_version=False, alone=False, stands_on=…, presumes=()): a "
+        "module's fixtures, the arena's parts and the SMI groups it needs; whether it is run in every "
+        "claimed version by default, whether no other may be driven beside it, the basic requirements that "
+        "it stands on if these are not those of its groups, and others that its traffic needs",
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return

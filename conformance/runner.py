@@ -27,6 +27,7 @@ from conformance.items import (
     scenario_folder,
     scenario_of,
     spoken_by,
+    turn_in_run,
     turn_of,
     why_unspoken,
 )
@@ -101,7 +102,8 @@ class Runner:
         yield
         # Whatever was selected stands on these, so they are judged as well, and first.
         basics = [item for item in spoken if self._is_basic_for(item, items)]
-        items[:] = [*basics, *(item for item in items if item not in basics)]
+        others = [item for item in items if item not in basics]
+        items[:] = [*basics, *sorted(others, key=turn_in_run)]
 
     def _is_basic_for(self, basic: pytest.Item, items: list[pytest.Item]) -> bool:
         """Whether a test is one of those on which others stand, and is selected or needed."""
@@ -198,8 +200,8 @@ class Runner:
             yield one
 
     def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
-        """Keep the judgement that a test came to, as far as the environment allows it."""
-        taken = self._allowed(judgement)
+        """Keep the judgement that a test came to, as far as the environment and what it presumes allow it."""
+        taken = self._founded(item, self._allowed(judgement))
         item.stash[_JUDGEMENT] = taken
         return taken
 
@@ -207,6 +209,13 @@ class Runner:
         """The judgement as far as the machine kept up under the scenario that it is about."""
         environment = self._scenario.driver.environment if self._scenario else Environment()
         return judge.in_environment(judgement, environment) if judge.starved(environment) else judgement
+
+    def _founded(self, item: pytest.Item, judgement: Judgement) -> Judgement:
+        """The judgement, unless what its test presumes failed and may have brought it about."""
+        entry = suites_index.entry_of(item.nodeid)
+        if entry is None:
+            return judgement
+        return self.session.founded(judgement, entry.presumes, spoken_by(self.session, item) or {})
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -225,6 +234,8 @@ class Runner:
         judgement = _judged(item, call)
         if judgement is None:
             return report
+        # Some are judged without a test's doing: what fails then may not be its own either.
+        judgement = self._founded(item, judgement)
         self._conclude(item, requirement, judgement)
         report.user_properties.append(("requirement", requirement))
         report.user_properties.append(("verdict", judgement.verdict.value))

@@ -26,6 +26,7 @@ from conformance.drive.version_sets import VersionSet, Wish
 from conformance.drive.versions import pick
 from conformance.drive.wait import Clock, SystemClock, Waiter
 from conformance.drive.writing import Writer
+from conformance.evidence import Traffic
 from conformance.profiles import Profile
 from conformance.report import assemble
 from conformance.report.document import (
@@ -176,9 +177,14 @@ class Session:
         return tuple(dict.fromkeys([*granted, *mark.stands_on]))
 
     def failure_of(self, basic: str) -> str:
-        """What was said of a basic requirement that failed; empty where it did not, or was not judged."""
+        """What was said of a basic requirement of which nothing took effect.
+
+        Empty where it holds, where it was not judged, and where a change was seen, if not the one that was
+        asked for: then others may hold.
+        """
         own = [one for one in self.conclusions.get(basic, ()) if suites_index.BASIC_SUITES in one.nodeid]
-        return next((one.summary for one in own if one.verdict is Verdict.FAIL), "")
+        failed = [one for one in own if one.verdict is Verdict.FAIL and not _took_effect(one)]
+        return next((one.summary for one in failed), "")
 
     def unfounded(self, mark: suites_index.ScenarioMark) -> Judgement | None:
         """The judgement of all that a scenario is about where something that it stands on failed."""
@@ -186,6 +192,20 @@ class Session:
             if failure := self.failure_of(basic):
                 return judge.stands_on(basic, failure)
         return None
+
+    def founded(self, judgement: Judgement, presumed: Sequence[str], spoken: VersionSet) -> Judgement:
+        """The judgement, unless it is a failure that another failed requirement may have brought about.
+
+        ``presumed`` are the requirements that its test presumes, ``spoken`` the versions in which it was
+        seen: what failed in others says nothing of it.
+        """
+        for one in presumed if judgement.verdict is Verdict.FAIL else ():
+            for conclusion in self.conclusions.get(one, ()):
+                alike = all(spoken.get(group, own) == own for group, own in conclusion.versions.items())
+                cause = _cause(one, conclusion) if alike else None
+                if cause is not None:
+                    return judge.presumes(judgement, *cause)
+        return judgement
 
     def conclude(self, requirement_id: str, conclusion: Conclusion) -> None:
         """Record what a test concluded about a requirement."""
@@ -253,3 +273,21 @@ def _node(item: Mapping[str, Any]) -> Node:
         kernel=info["kernelVersion"],
         runtime=info["containerRuntimeVersion"],
     )
+
+
+def _cause(requirement: str, conclusion: Conclusion) -> tuple[str, str] | None:
+    """The requirement whose failure a conclusion tells of, and what was said of it: its own, or another's."""
+    if conclusion.verdict is Verdict.FAIL:
+        return requirement, conclusion.summary
+    if conclusion.basis is not None and conclusion.basis.judge == judge.presumes.__name__:
+        return str(conclusion.basis.arguments["basic"]), str(conclusion.basis.arguments["failure"])
+    return None
+
+
+def _took_effect(conclusion: Conclusion) -> bool:
+    """Whether traffic went otherwise after a change than before it, as far as both were looked at."""
+    seen = {one.name: one.value for one in conclusion.evidence}
+    before, sample = seen.get("before"), seen.get("sample")
+    if not isinstance(before, Traffic) or not isinstance(sample, Traffic):
+        return False
+    return sample.answers < sample.sent or not set(sample.answered) <= set(before.answered)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,9 @@ OUTSIDE = "outside"
 GRANT, SPLIT = "access-named-match-opens", "split-single-service-followed"
 BASIC = {"access": GRANT, "split": SPLIT}
 """The requirements on which others stand, by the group whose objects these apply. They are judged first."""
+BESIDE = {"split": "split-root-endpoints-not-implicit"}
+"""What every test presumes whose scenario applies objects of a group and drives traffic: else nobody answers
+only as they say."""
 UNDER_CALLS = "common-dynamic-reconfiguration"
 """The requirement that fails where a change shows only when its service is not called."""
 BASIC_SUITES = "basic/"
@@ -30,7 +33,8 @@ class ScenarioMark:
     ``every_version``: its requirement is about how versions work together, so it is run in all that are
     claimed unless others are asked for. ``alone``: what it applies may stop a mesh altogether, so nothing is
     driven beside it. ``stands_on``: the basic requirements without which nothing follows from what is seen of
-    it; those of its groups unless they are named.
+    it; those of its groups unless they are named. ``presumes``: other requirements that its traffic needs,
+    beside the one that a test is about; they are judged before it.
     """
 
     folder: str
@@ -39,6 +43,7 @@ class ScenarioMark:
     every_version: bool = False
     alone: bool = False
     stands_on: tuple[str, ...] = ()
+    presumes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class TestEntry:
     """One test function: where it stands, what it judges and works with, and which judges it calls.
 
     Itself or by functions of its module. ``files`` are those of its scenario's folder that it, or a fixture
-    of its module, applies as a whole: without what is asked for as far as it can be expressed.
+    of its module, applies as a whole: without what is asked for as far as it can be expressed. ``presumes``
+    are the requirements whose failure may be all that makes this test fail: its own and its scenario's.
     """
 
     __test__ = False
@@ -56,6 +62,7 @@ class TestEntry:
     scenario: ScenarioMark
     judges: tuple[str, ...]
     files: tuple[str, ...] = ()
+    presumes: tuple[str, ...] = ()
 
     @property
     def nodeid(self) -> str:
@@ -77,6 +84,45 @@ def by_requirement() -> dict[str, list[TestEntry]]:
     for entry in index():
         found.setdefault(entry.requirement, []).append(entry)
     return found
+
+
+@cache
+def entry_of(nodeid: str) -> TestEntry | None:
+    """The test of the suites that an item of pytest is, whatever its parameters."""
+    path, _, function = nodeid.partition("[")[0].partition("::")
+    return next((one for one in index() if path.endswith(one.file) and one.function == function), None)
+
+
+@cache
+def depths() -> Mapping[str, int]:
+    """By file: how many others have to be judged one after the other before it, for what its tests presume.
+
+    Raises ValueError where files presume one another.
+    """
+    needed = presumed_files()
+    found: dict[str, int] = {}
+    while len(found) < len(needed):
+        ready = {file for file, others in needed.items() if file not in found and others <= set(found)}
+        if not ready:
+            raise ValueError(f"these presume one another: {', '.join(sorted(set(needed) - set(found)))}")
+        found |= {file: max((found[one] + 1 for one in needed[file]), default=0) for file in ready}
+    return found
+
+
+def presumed_files() -> Mapping[str, set[str]]:
+    """By file: the others that hold a test of a requirement that one of its tests presumes."""
+    tests = by_requirement()
+    return {
+        file: {
+            other.file
+            for one in index()
+            if one.file == file
+            for presumed in one.presumes
+            for other in tests[presumed]
+            if other.file != file
+        }
+        for file in {one.file for one in index()}
+    }
 
 
 @cache
@@ -104,7 +150,20 @@ def read(source: str, file: str) -> list[TestEntry]:
         requirements = [one for decorator in node.decorator_list for one in _requirement(decorator)]
         judges = tuple(_judges(node, functions))
         files = tuple(sorted(_files(node, functions)))
-        entries += [TestEntry(one, file, node.name, scenario, judges, files) for one in requirements or [""]]
+        own = [one for decorator in node.decorator_list for one in _presumed(decorator)]
+        presumed = tuple(dict.fromkeys([*scenario.presumes, *own]))
+        entries += [
+            TestEntry(
+                one,
+                file,
+                node.name,
+                scenario,
+                judges,
+                files,
+                tuple(other for other in presumed if other != one),
+            )
+            for one in requirements or [""]
+        ]
     return entries
 
 
@@ -117,13 +176,17 @@ def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
         groups,
         every_version=bool(named.get("every_version", False)),
         alone=bool(named.get("alone", False)),
-        stands_on=tuple(named.get("stands_on", _standing(folder, arena, groups))),
+        stands_on=tuple(named.get("stands_on", _driven_by(BASIC, folder, arena, groups))),
+        presumes=(*named.get("presumes", ()), *_driven_by(BESIDE, folder, arena, groups)),
     )
 
 
-def _standing(folder: str, arena: tuple[str, ...], groups: tuple[str, ...]) -> tuple[str, ...]:
+def _driven_by(
+    by_group: Mapping[str, str], folder: str, arena: tuple[str, ...], groups: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The requirements of the groups whose objects a scenario applies and drives traffic by."""
     driven = not folder.startswith(BASIC_SUITES) and any(part != OUTSIDE for part in arena)
-    return tuple(basic for group, basic in BASIC.items() if driven and group in groups)
+    return tuple(one for group, one in by_group.items() if driven and group in groups)
 
 
 def _marker(node: ast.expr, name: str) -> ast.Call | None:
@@ -135,6 +198,13 @@ def _marker(node: ast.expr, name: str) -> ast.Call | None:
 def _requirement(decorator: ast.expr) -> list[str]:
     call = _marker(decorator, "requirement")
     return [ast.literal_eval(argument) for argument in call.args] if call else []
+
+
+def _presumed(decorator: ast.expr) -> Iterator[str]:
+    call = _marker(decorator, "requirement")
+    for keyword in call.keywords if call else ():
+        if keyword.arg == "presumes":
+            yield from ast.literal_eval(keyword.value)
 
 
 def _scenario(node: ast.stmt) -> ScenarioMark | None:

@@ -38,6 +38,22 @@ def stands_on(basic: str, failure: str) -> Judgement:
 
 
 @judge
+def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
+    """A failure beside that of a requirement whose violation may be all that brings it about.
+
+    ``judgement`` is what was seen; ``failure`` is what was said of the other. A pass stays one.
+    """
+    if judgement.verdict is not Verdict.FAIL:
+        return judgement
+    return replace(
+        judgement,
+        verdict=Verdict.INCONCLUSIVE,
+        summary=f"stands on {basic}, which failed; seen here: {judgement.summary}",
+        hint=f"mend that first: {failure}",
+    )
+
+
+@judge
 def taken_up_under_calls(change: Settling) -> Judgement:
     """A change shows while its service is called.
 

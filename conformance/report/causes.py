@@ -1,4 +1,4 @@
-"""Causes before symptoms: the basic requirements that failed, and what stands on each of them."""
+"""Causes before symptoms: the requirements that failed on which others stand, and which these are."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ NEVER = {
     SPLIT: "no TrafficSplit was seen to take effect",
 }
 """What the failure of a basic requirement means."""
-STANDS_ON = "stands_on"
+UNDRIVEN = "stands_on"
 """The judge of what was not driven for that reason."""
+STANDING = {UNDRIVEN, "presumes"}
+"""That judge, and the one of what failed beside a requirement that it presumes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A basic requirement that failed: what that means, and the ids of what stands on it."""
+    """A requirement that failed: what that means, and the ids of what stands on it."""
 
     basic: str
     text: str
@@ -29,24 +31,42 @@ class Cause:
     @property
     def sentence(self) -> str:
         """The cause and its extent in one line."""
-        extent = f"; {len(self.standing)} requirements stand on it" if self.standing else ""
-        return f"{self.text} ({self.basic}){extent}"
+        count = len(self.standing)
+        extent = "1 requirement stands" if count == 1 else f"{count} requirements stand"
+        return f"{self.text} ({self.basic}); {extent} on it"
 
 
 def causes(report: Report) -> list[Cause]:
-    """The basic requirements that failed in a run, in the order of the catalogue."""
-    failed = [one.id for one in report.requirements if one.verdict is Verdict.FAIL and one.id in NEVER]
-    return [
-        Cause(basic, NEVER[basic], tuple(one.id for one in report.requirements if basic in founded_on(one)))
-        for basic in failed
-    ]
+    """The requirements that failed in a run and explain more than themselves, the widest first."""
+    found = []
+    for one in report.requirements:
+        standing = tuple(other.id for other in report.requirements if one.id in founded_on(other))
+        if one.verdict is Verdict.FAIL and standing:
+            never = any(_undriven(other, one.id) for other in report.requirements)
+            found.append(Cause(one.id, NEVER[one.id] if never else _title(one), standing))
+    return sorted(found, key=lambda one: -len(one.standing))
+
+
+def _undriven(record: RequirementRecord, basic: str) -> bool:
+    """Whether a requirement was not driven, as nothing of the kind of a basic one was seen to take effect."""
+    bases = [test.basis for test in record.tests if test.basis is not None]
+    return any(one.judge == UNDRIVEN and one.arguments["basic"] == basic for one in bases)
+
+
+def _title(record: RequirementRecord) -> str:
+    """What does not hold of a requirement that failed: the sentence that its test is."""
+    title = next(test.title for test in record.tests if test.verdict is Verdict.FAIL)
+    return f"does not hold: {title[:1].lower()}{title[1:]}"
 
 
 def founded_on(record: RequirementRecord) -> set[str]:
-    """The basic requirements for whose failure this one was not driven."""
-    return {basic for test in record.tests for basic in _basics(test)}
+    """The requirements whose failure alone keeps this one from being judged."""
+    if record.verdict is not Verdict.INCONCLUSIVE:
+        return set()
+    found = [set(_basics(test)) for test in record.tests if test.verdict is Verdict.INCONCLUSIVE]
+    return set().union(*found) if all(found) else set()
 
 
 def _basics(test: Conclusion) -> Iterator[str]:
-    if test.basis is not None and test.basis.judge == STANDS_ON:
+    if test.basis is not None and test.basis.judge in STANDING:
         yield str(test.basis.arguments["basic"])

@@ -29,8 +29,8 @@ class Fault:
     """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
 
     ``breaks`` are the requirements whose own statement is violated: where a reader would file the defect.
-    ``drags`` are those that fail as well only because their scenarios stand on what it breaks. ``stops``: it
-    stops a mesh, or one of its APIs, altogether, so that whatever stands on that cannot be seen.
+    ``drags`` are those that fail as well only because their scenarios stand on what it breaks, which their
+    tests do not say (`presumes`).
     ``shows`` names readings of ambiguous requirements that must be seen under it, unlike without it, as
     "question: letter"; "question: unacceptable" where it brings about what no reading excuses, "question:
     none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
@@ -51,7 +51,6 @@ class Fault:
     shows: Mapping[str, str] = field(default_factory=dict)
     patient: bool = False
     drags: frozenset[str] = frozenset()
-    stops: bool = False
 
     @property
     def fails(self) -> frozenset[str]:

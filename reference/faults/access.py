@@ -226,9 +226,6 @@ FAULTS = (
         "A grant to one account holds for all accounts of its namespace.",
         frozenset({"access-identity-not-labels", "access-only-listed-sources"}),
         lambda: SpoiltConfiguration(_rules(_principals(_whole_namespace))),
-        drags=frozenset(
-            {"access-additive-union", "access-delete-and-narrow-revoke", "access-enforced-at-server"}
-        ),
     ),
     Fault(
         "access-routes-ignored",
@@ -236,20 +233,6 @@ FAULTS = (
         frozenset({"access-deny-unlisted-route", "access-match-subset"}),
         lambda: SpoiltConfiguration(_rules(_any_route)),
         origins=("routes-granted-to-others-usable",),
-        drags=frozenset(
-            {
-                "access-additive-union",
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
-                "http-header-filter",
-                "http-header-name-case-insensitive",
-                "http-headers-and",
-                "http-matches-or",
-                "http-method-specific",
-                "http-path-is-regex",
-                "http-path-regex-anchored-at-start",
-            }
-        ),
     ),
     Fault(
         "access-match-names-ignored",
@@ -269,7 +252,7 @@ FAULTS = (
         frozenset({"access-additive-union"}),
         lambda: SpoiltWorld(_newest_target_only),
         origins=("overlapping-targets-first-match-wins",),
-        drags=frozenset({"access-default-deny", "access-delete-and-narrow-revoke"}),
+        drags=frozenset({"access-default-deny"}),
     ),
     Fault(
         "access-identity-by-labels",

@@ -66,6 +66,19 @@ def _root_as_one_more_backend(world: World) -> World:
     return world.replacing("trafficsplits", splits)
 
 
+def _wider_root_keeps_its_share(world: World) -> World:
+    """A root that selects all pods of its backends takes part as well, with as much as all of them."""
+    addresses = addresses_by_service(world)
+    splits = copied_splits(world)
+    for split in splits:
+        named = set().union(*(addresses.get(backend, ()) for backend in backends_of(split)))
+        if named and named <= addresses.get(root_of(split), set()):
+            backends = split["spec"]["backends"]
+            weight = max(1, sum(backend["weight"] for backend in backends))
+            backends.append({"service": split["spec"]["service"], "weight": weight})
+    return world.replacing("trafficsplits", splits)
+
+
 def _weight_for_each_pod(world: World) -> World:
     addresses = addresses_by_service(world)
     splits = copied_splits(world)
@@ -234,22 +247,6 @@ FAULTS = (
         "Of a backend's pods only those count that the root selects as well.",
         frozenset({"split-single-backend"}),
         lambda: SpoiltWorld(_only_what_the_root_selects),
-        drags=frozenset(
-            {
-                "common-version-compat-matrix",
-                "split-by-service-not-pod-count",
-                "split-live-edits",
-                "split-matches-group-update",
-                "split-matches-multiple-groups",
-                "split-matches-select-traffic",
-                "split-matches-whole-group",
-                "split-multi-port",
-                "split-not-hierarchical",
-                "split-port-mismatch-excluded",
-                "split-targetport-per-backend",
-                "split-unmeshed-client",
-            }
-        ),
     ),
     Fault(
         "split-root-is-one-more-backend",
@@ -257,32 +254,12 @@ FAULTS = (
         frozenset({"split-root-endpoints-not-implicit"}),
         lambda: SpoiltWorld(_root_as_one_more_backend),
         origins=("root-with-selector-corrupts-split",),
-        drags=frozenset(
-            {
-                "common-version-compat-matrix",
-                "split-backend-service-types",
-                "split-by-service-not-pod-count",
-                "split-client-in-other-namespace",
-                "split-delete-restores-root",
-                "split-ingress-client",
-                "split-live-edits",
-                "split-matches-group-update",
-                "split-matches-multiple-groups",
-                "split-matches-select-traffic",
-                "split-matches-whole-group",
-                "split-multi-port",
-                "split-not-hierarchical",
-                "split-overlapping-selectors",
-                "split-per-client-ratio",
-                "split-port-mismatch-excluded",
-                "split-root-targetport-irrelevant",
-                "split-single-backend",
-                "split-unmeshed-client",
-                "split-weighted-distribution",
-                "split-weights-are-relative",
-                "split-zero-weight-gets-nothing",
-            }
-        ),
+    ),
+    Fault(
+        "split-wider-root-keeps-its-share",
+        "Where a root selects its backends' pods as well, all that it selects get half of the requests.",
+        frozenset({"split-overlapping-selectors"}),
+        lambda: SpoiltWorld(_wider_root_keeps_its_share),
     ),
     Fault(
         "split-weight-for-each-pod",

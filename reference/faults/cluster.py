@@ -134,7 +134,6 @@ FAULTS = (
         frozenset({_CRUD, "split-schema-v1alpha3-v1alpha4"}),
         change=schemas(_SPLITS, _without_matches),
         origins=("split-matches-silently-dropped",),
-        drags=frozenset({"split-reject-schema-violations"}),
     ),
     Fault(
         "crd-split-without-schema",
@@ -162,7 +161,7 @@ FAULTS = (
         frozenset({"split-schema-v1alpha2"}),
         change=schemas(_SPLITS, _weight_as_text, "v1alpha2"),
         versions="split=v1alpha2",
-        drags=frozenset({_CRUD}),
+        drags=frozenset({"common-crud-with-standard-tools"}),
     ),
     Fault(
         "crd-without-service-column",
@@ -176,16 +175,7 @@ FAULTS = (
         frozenset({_CRUD, "http-schema-by-version"}),
         change=schemas(GROUPS, _without_headers),
         origins=("header-filter-shape-mismatch",),
-        drags=frozenset(
-            {
-                "common-version-compat-matrix",
-                "http-both-protocol-versions",
-                "http-grpc-through-routes",
-                "http-header-filter",
-                "http-header-name-case-insensitive",
-                "http-headers-and",
-            }
-        ),
+        drags=frozenset({"http-header-filter", "http-headers-and"}),
     ),
     Fault(
         "crd-headers-as-list",
@@ -205,7 +195,6 @@ FAULTS = (
         "The schema of TCPRoute does not know ports, so the API server drops them.",
         frozenset({_CRUD, "tcp-schema-by-version"}),
         change=schemas(_TCP, _without_ports, "v1alpha4"),
-        drags=frozenset({"l4-reject-bad-ports"}),
     ),
     Fault(
         "tcp-ports-of-sixteen-bits",
@@ -219,7 +208,6 @@ FAULTS = (
         "The schema of UDPRoute does not know ports, so the API server drops them.",
         frozenset({_CRUD, "udp-schema-v1alpha4"}),
         change=schemas(_UDP, _without_ports),
-        drags=frozenset({"l4-reject-bad-ports"}),
     ),
     Fault(
         "crd-ports-by-name",

@@ -101,30 +101,19 @@ FAULTS = (
         lambda: SpoiltObjects("trafficsplits", _no_conditions),
         origins=("split-matches-silently-dropped",),
         shows={"split-unit-of-division": "raw TCP to a root whose split has matches: b"},
-        drags=frozenset(
-            {"split-matches-group-update", "split-matches-multiple-groups", "split-matches-whole-group"}
-        ),
     ),
     Fault(
         "split-first-group-only",
         "Of the route groups of a split only the first counts.",
         frozenset({"split-matches-multiple-groups"}),
         lambda: SpoiltObjects("trafficsplits", _first_group_only),
-        drags=frozenset({"split-matches-whole-group"}),
     ),
     Fault(
         "split-nothing-for-others",
         "Requests that a split with conditions does not select have no route.",
         frozenset({"split-matches-others-to-root"}),
         lambda: SpoiltConfiguration(_no_route_for_others),
-        drags=frozenset(
-            {
-                "split-matches-group-update",
-                "split-matches-multiple-groups",
-                "split-matches-select-traffic",
-                "split-matches-whole-group",
-            }
-        ),
+        drags=frozenset({"split-matches-select-traffic"}),
     ),
     Fault(
         "route-group-edits-unseen",

@@ -237,33 +237,13 @@ FAULTS = (
         frozenset({"http-omitted-path-and-methods"}),
         lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
         origins=("headers-only-match-rejected",),
-        drags=frozenset(
-            {
-                "common-crds-are-namespaced",
-                "common-dynamic-reconfiguration",
-                "interact-split-matches-with-target-routes",
-                "split-matches-group-update",
-                "split-matches-multiple-groups",
-                "split-matches-select-traffic",
-                "split-matches-whole-group",
-            }
-        ),
     ),
     Fault(
         "header-filters-by-themselves",
         "The header filters of a match suffice, whatever the path and the method.",
         frozenset({"http-path-method-header-conjunction"}),
         lambda: SpoiltObjects("httproutegroups", _headers_apart),
-        drags=frozenset(
-            {
-                "common-version-compat-matrix",
-                "http-both-protocol-versions",
-                "http-header-filter",
-                "http-header-name-case-insensitive",
-                "http-headers-and",
-                "http-schema-by-version",
-            }
-        ),
+        drags=frozenset({"http-header-filter", "http-headers-and"}),
     ),
     Fault(
         "wildcard-alternative-lost",

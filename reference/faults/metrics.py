@@ -199,8 +199,6 @@ FAULTS = (
         "The APIService names a service that does not exist.",
         frozenset({"metrics-apiservice"}),
         change=Change("/apis/apiregistration.k8s.io/v1/apiservices/v1alpha1.metrics.smi-spec.io", _nowhere),
-        drags=_ALL_OF_CHAIN | {"metrics-rbac", "interact-canary-rollout"},
-        stops=True,
     ),
     Fault(
         "metrics-namespaces-namespaced",
@@ -243,7 +241,6 @@ FAULTS = (
         "Whatever was answered counts as success.",
         frozenset({"metrics-counts"}),
         _each(_all_succeeded),
-        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "metrics-without-outliers",

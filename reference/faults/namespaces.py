@@ -79,7 +79,6 @@ FAULTS = (
         frozenset({"split-namespace-scoping"}),
         lambda: SpoiltConfiguration(_roots_by_short_name),
         origins=("short-host-name-crosses-namespaces",),
-        drags=frozenset({"common-crds-are-namespaced"}),
     ),
     Fault(
         "splits-by-bare-name",

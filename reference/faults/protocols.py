@@ -169,14 +169,14 @@ FAULTS = (
         "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",
         frozenset({"http-both-protocol-versions"}),
         lambda: SpoiltConfiguration(_http2_open),
-        drags=frozenset({"http-grpc-through-routes", "http-header-name-case-insensitive"}),
+        drags=frozenset({"http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-not-understood",
         "Behind the rules only HTTP/1.1 is understood: what is granted fails over HTTP/2.",
         frozenset({"http-both-protocol-versions"}),
         lambda: SpoiltConfiguration(_http1_only),
-        drags=frozenset({"http-grpc-through-routes", "http-header-name-case-insensitive"}),
+        drags=frozenset({"http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-header-names-case-sensitive",

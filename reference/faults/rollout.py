@@ -249,28 +249,18 @@ FAULTS = (
         frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
         lambda: SpoiltConfiguration(_zero_refused),
         origins=("zero-weight-backend-rejects-route-config",),
-        drags=frozenset(
-            {
-                "common-crds-are-namespaced",
-                "interact-canary-rollout",
-                "split-live-edits",
-                "split-overlapping-selectors",
-            }
-        ),
     ),
     Fault(
         "split-edits-ignored",
         "A split stays as it was when it was created.",
         frozenset({"common-dynamic-reconfiguration", "split-live-edits"}),
         lambda: AsFirstSeen("trafficsplits"),
-        drags=frozenset({"interact-canary-rollout", "split-overlapping-selectors"}),
     ),
     Fault(
         "split-deletion-ignored",
         "A deleted split stays in force.",
         frozenset({"common-dynamic-reconfiguration", "split-delete-restores-root"}),
         _NeverForgotten,
-        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-former-roots-kept",
@@ -292,14 +282,12 @@ FAULTS = (
         frozenset({"split-backend-precreated-zero"}),
         lambda: SpoiltWorld(_only_if_complete),
         origins=("one-odd-object-stalls-everything",),
-        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-falls-with-a-former-backend",
         "A split is dropped when a service goes that it named once and names no longer.",
         frozenset({"split-live-edits"}),
         _FallsWithFormerBackends,
-        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-edits-remove-first",
@@ -312,7 +300,6 @@ FAULTS = (
         "After an edit everything goes to the last backend for a moment.",
         frozenset({"split-live-edits"}),
         lambda: _EditsOnTheirWay(_everything_to_the_last, _A_WHILE_S),
-        drags=frozenset({"interact-canary-rollout"}),
     ),
     Fault(
         "split-old-state-comes-back",

@@ -73,7 +73,6 @@ FAULTS = (
         frozenset({"http-path-is-regex"}),
         _matches(_prefix),
         origins=("path-regex-treated-as-prefix",),
-        drags=frozenset({"http-both-protocol-versions"}),
     ),
     Fault(
         "path-regex-unanchored",
@@ -100,13 +99,6 @@ FAULTS = (
         frozenset({"http-header-filter", "http-headers-and", "http-path-method-header-conjunction"}),
         _matches(_without_headers),
         origins=("header-filter-shape-mismatch",),
-        drags=frozenset(
-            {
-                "http-both-protocol-versions",
-                "http-header-name-case-insensitive",
-                "http-omitted-path-and-methods",
-            }
-        ),
     ),
     Fault(
         "header-names-case-sensitive",
@@ -127,6 +119,5 @@ FAULTS = (
         frozenset({"http-matches-or"}),
         lambda: SpoiltObjects("httproutegroups", _pooled_methods),
         origins=("methods-crossed-between-paths",),
-        drags=frozenset({"http-both-protocol-versions", "http-method-specific"}),
     ),
 )

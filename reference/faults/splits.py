@@ -253,16 +253,6 @@ FAULTS = (
         "All backends of a positive weight get the same share.",
         frozenset({"split-weighted-distribution", "split-weights-are-relative"}),
         lambda: SpoiltObjects("trafficsplits", _equal_weights),
-        drags=frozenset(
-            {
-                "interact-canary-rollout",
-                "split-client-in-other-namespace",
-                "split-ingress-client",
-                "split-live-edits",
-                "split-namespace-scoping",
-                "split-per-client-ratio",
-            }
-        ),
     ),
     Fault(
         "split-rotations-begin-anew",
@@ -294,7 +284,6 @@ FAULTS = (
         frozenset({"split-weights-are-relative"}),
         lambda: SpoiltObjects("trafficsplits", _total_of_one_hundred),
         origins=("weights-must-sum-to-hundred",),
-        drags=frozenset({"split-client-in-other-namespace", "split-per-client-ratio"}),
     ),
     Fault(
         "split-zero-weight-gets-traffic",
@@ -302,14 +291,6 @@ FAULTS = (
         frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
         lambda: SpoiltObjects("trafficsplits", _at_least_one),
         origins=("zero-weight-backend-gets-traffic",),
-        drags=frozenset(
-            {
-                "common-crds-are-namespaced",
-                "interact-canary-rollout",
-                "split-live-edits",
-                "split-overlapping-selectors",
-            }
-        ),
     ),
     Fault(
         "split-cuts-off-direct-access",
@@ -330,7 +311,6 @@ FAULTS = (
         "Only clients of the split's own namespace see it.",
         frozenset({"split-client-in-other-namespace"}),
         _OwnNamespaceOnly,
-        drags=frozenset({"split-ingress-client"}),
     ),
     Fault(
         "split-balanced-globally",

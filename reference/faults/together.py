@@ -232,13 +232,6 @@ FAULTS = (
         shows={
             "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
         },
-        drags=frozenset(
-            {
-                "common-dynamic-reconfiguration",
-                "interact-shared-group",
-                "interact-split-matches-with-target-routes",
-            }
-        ),
     ),
     Fault(
         "split-backends-granted-to-everybody",
@@ -282,14 +275,12 @@ FAULTS = (
         "What selects requests for a split is granted at its backends.",
         frozenset({"interact-split-matches-with-target-routes"}),
         lambda: SpoiltWorld(_granted_by_conditions),
-        drags=frozenset({"common-dynamic-reconfiguration"}),
     ),
     Fault(
         "split-conditions-limit-grants",
         "What is granted at a backend of a split is granted only to requests that the split selects.",
         frozenset({"interact-split-matches-with-target-routes"}),
         lambda: SpoiltWorld(_granted_on_conditions),
-        drags=frozenset({"common-dynamic-reconfiguration"}),
     ),
     Fault(
         "split-needs-access-definitions",

@@ -95,19 +95,6 @@ FAULTS = (
         origins=("split-matches-silently-dropped",),
         versions="split=v1alpha3",
         shows={_CONSISTENCY: "split read in another version: unacceptable"},
-        drags=frozenset(
-            {
-                "common-dynamic-reconfiguration",
-                "common-version-compat-matrix",
-                "interact-shared-group",
-                "interact-split-matches-with-target-routes",
-                "split-matches-group-update",
-                "split-matches-multiple-groups",
-                "split-matches-others-to-root",
-                "split-matches-select-traffic",
-                "split-matches-whole-group",
-            }
-        ),
     ),
     Fault(
         "conversion-takes-digits",

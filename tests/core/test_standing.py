@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
-from conformance import suites_index
+from conformance import judge, suites_index
 from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
 from conformance.drive.scenario import Division, Scenario
+from conformance.record import conclude
+from conformance.report.causes import causes
 from conformance.session import Session
 from conformance.suites_index import GRANT, SPLIT, UNDER_CALLS, scenario_mark
+from conformance.verdict import Basis, Judgement, Verdict
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster
@@ -34,6 +37,7 @@ def scenario(session: Session) -> Scenario:
 
 SPLITS = "basic or zero_weight or live_edits or schemas"
 ZERO, EDITS, SCHEMA = "split-zero-weight-gets-nothing", "split-live-edits", "split-schema-v1alpha3-v1alpha4"
+LEAK, WEIGHTS = "split-root-endpoints-not-implicit", "split-weighted-distribution"
 
 
 @dataclass
@@ -86,6 +90,25 @@ class QuietMesh(FakeMesh):
         return super().answer(others | self._shown, pod, request)
 
 
+class LeakyMesh(FakeMesh):
+    """The pods of a root get a share of their own, beside its backends."""
+
+    def answer(
+        self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        return super().answer(
+            {key: _leaky(item) if key[0] == "TrafficSplit" else item for key, item in objects.items()},
+            pod,
+            request,
+        )
+
+
+def _leaky(split: dict[str, Any]) -> dict[str, Any]:
+    spec = split["spec"]
+    root = {"service": spec["service"], "weight": max(1, sum(one["weight"] for one in spec["backends"]) // 5)}
+    return {**split, "spec": {**spec, "backends": [*spec["backends"], root]}}
+
+
 @pytest.fixture
 def splits_alone(bench: Bench) -> Bench:
     """A bench whose profile claims splits alone, so that nothing is open that should be closed."""
@@ -119,7 +142,7 @@ class TestWhatStandsOnABasicRequirement:
         assert bench.outcome(SCHEMA) == "pass"
         assert [one.id for one in bench.report.requirements if one.outcome == "fail"] == [SPLIT]
         assert "scenario traffic-split/live-edits" in capsys.readouterr().out
-        assert "TrafficSplit/resting" not in bench.cluster.created
+        assert "TrafficSplit/smi-main-r1/resting" not in bench.cluster.created
 
     def test_is_judged_where_that_holds(self, splits_alone: Bench) -> None:
         bench = splits_alone
@@ -141,6 +164,55 @@ class TestWhatStandsOnABasicRequirement:
         bench.cluster.mesh.splits = False
         bench.run("-k", "traffic_split or basic")
         assert bench.report.timing.waiting_s <= max(2 * right, 3 * (3 + 10))
+
+
+class TestWhatATestPresumes:
+    def test_takes_the_blame_of_what_fails_beside_it(self, splits_alone: Bench) -> None:
+        bench = splits_alone
+        bench.cluster.mesh = LeakyMesh()
+        assert bench.run("-k", "basic or weighted_distribution or live_edits or unmeshed or moved") == 1
+        outcomes = {one.id: one.outcome for one in bench.report.requirements}
+        failed = {one for one, outcome in outcomes.items() if outcome == "fail"}
+        # A split that is followed in part is one that takes effect: what stands on it is driven.
+        assert {SPLIT, LEAK} <= failed
+        assert "TrafficSplit/smi-main-r1/moving" in bench.cluster.created
+        for one in (WEIGHTS, EDITS):
+            assert outcomes[one] == "inconclusive"
+            assert all(
+                test.summary.startswith(f"stands on {LEAK}, which failed; seen here: ")
+                for test in bench.record(one).tests
+            )
+        assert causes(bench.report)[0].basic == LEAK
+
+    def test_takes_no_blame_where_it_holds(self, splits_alone: Bench) -> None:
+        bench = splits_alone
+        mesh = FakeMesh()
+        bench.cluster.mesh = mesh
+        bench.cluster.on_apply = lambda item: _splits_cease(mesh, item)
+        assert bench.run("-k", "basic or weighted_distribution or live_edits") == 1
+        outcomes = {one.id: one.outcome for one in bench.report.requirements}
+        assert (outcomes[LEAK], outcomes[EDITS]) == ("pass", "fail")
+
+    def test_says_nothing_of_other_versions(self, session: Session) -> None:
+        failed = Judgement(Verdict.FAIL, "it is not so", basis=Basis("unharmed", {}))
+        for one, judgement in (("a-b", failed), ("c-d", judge.presumes(failed, "a-b", "it is not so"))):
+            session.conclude(one, conclude("x.py::test", one, judgement, 1.0, versions={"split": "v1alpha2"}))
+        alike, other = {"split": "v1alpha2", "specs": "v1alpha4"}, {"split": "v1alpha4"}
+        for one in ("a-b", "c-d"):
+            told = session.founded(failed, (one,), alike)
+            assert told.verdict is Verdict.INCONCLUSIVE
+            # What failed beside another is not the cause; that other one is.
+            assert told.summary == "stands on a-b, which failed; seen here: it is not so"
+            assert session.founded(failed, (one,), other) is failed
+        assert session.founded(failed, ("e-f",), alike) is failed
+        passed = judge.given(Judgement(Verdict.PASS, "so"), Judgement(Verdict.PASS, "so"), lacking="nothing")
+        assert session.founded(passed, ("a-b",), alike) is passed
+
+
+def _splits_cease(mesh: FakeMesh, item: Mapping[str, Any]) -> None:
+    """From the first split of the scenario of edits on the mesh follows none."""
+    if item["kind"] == "TrafficSplit" and item["metadata"]["name"] == "moving":
+        mesh.splits = False
 
 
 class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:

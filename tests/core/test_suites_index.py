@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from conformance import suites_index
+import pytest
+
+from conformance import catalogue, suites_index
 
 SUITE = """
 pytestmark = pytest.mark.scenario("x/y", arena=("main",), groups=("split",))
@@ -27,3 +29,53 @@ def test_the_judges_of_a_test_are_its_own_and_those_of_functions_that_it_calls()
     first, second = suites_index.read(SUITE, "x/test_y.py")
     assert set(first.judges) == {"given", "edges", "all_of", "shares", "unharmed"}
     assert second.judges == ("rbac",)
+
+
+PRESUMING = """
+pytestmark = pytest.mark.scenario("x/y", arena=("main",), groups=("access",), presumes=("a", "b"))
+
+@pytest.mark.requirement("a", presumes=("c",))
+def test_a(effect, verdict):
+    verdict(judge.rbac(effect))
+"""
+
+
+def test_a_test_presumes_what_its_scenario_does_and_what_it_names_but_not_itself() -> None:
+    (entry,) = suites_index.read(PRESUMING, "x/test_y.py")
+    assert entry.presumes == ("b", "c")
+    assert entry.scenario.presumes == ("a", "b")
+
+
+def test_whoever_drives_splits_presumes_that_nobody_else_answers() -> None:
+    beside = suites_index.BESIDE["split"]
+    for arena, presumed in ((("main",), ("a", beside)), (("outside",), ("a",))):
+        given = {"arena": arena, "groups": ("split",), "presumes": ("a",)}
+        assert suites_index.scenario_mark("x/y", given).presumes == presumed
+
+
+def test_what_is_presumed_is_judged_before_and_by_what_cannot_stop_a_mesh() -> None:
+    tests, depths = suites_index.by_requirement(), suites_index.depths()
+    place = {entry: number for number, entry in enumerate(suites_index.index())}
+    for entry in suites_index.index():
+        for one in entry.presumes:
+            assert one in catalogue.load(), entry.nodeid
+            for other in tests[one]:
+                assert not other.scenario.alone, f"{entry.nodeid} presumes {one}"
+                if other.file == entry.file:
+                    assert place[other] < place[entry], entry.nodeid
+                else:
+                    assert depths[other.file] < depths[entry.file], entry.nodeid
+
+
+def test_files_that_presume_one_another_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(suites_index, "presumed_files", lambda: {"a": {"b"}, "b": {"a"}, "c": set()})
+    with pytest.raises(ValueError, match="these presume one another: a, b"):
+        suites_index.depths.__wrapped__()
+
+
+def test_an_item_is_found_whatever_its_parameters_are() -> None:
+    file, function = "basic/test_grant.py", "test_an_edit_of_a_route_group_is_followed"
+    entry = suites_index.entry_of(f"conformance/suites/{file}::{function}[split v1alpha4]")
+    assert entry is not None
+    assert entry.nodeid == f"{file}::{function}"
+    assert suites_index.entry_of("tests/core/test_x.py::test_y") is None

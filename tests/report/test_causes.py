@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from conformance import catalogue, judge
 from conformance.record import conclude
 from conformance.report import assemble, html, terminal
 from conformance.report.causes import causes
-from conformance.report.document import Report
+from conformance.report.document import Report, RequirementRecord
 from conformance.suites_index import GRANT, SPLIT
 from conformance.verdict import Basis, Judgement, Verdict
 
@@ -39,6 +41,27 @@ def test_a_cause_names_what_stands_on_it() -> None:
 def test_a_report_without_such_a_failure_has_no_cause() -> None:
     assert causes(sample()) == []
     assert SPLIT not in {one.basic for one in causes(with_cause())}
+
+
+def test_a_cause_that_is_not_basic_is_told_by_its_test() -> None:
+    zero, edits = "split-zero-weight-gets-nothing", "split-live-edits"
+    failed = Judgement(Verdict.FAIL, "2 requests reached v2", basis=Basis("unharmed", {}))
+    found = {zero: [failed], edits: [judge.presumes(failed, zero, failed.summary)]}
+    (cause,) = causes(sample(_records(found)))
+    assert cause.sentence == f"does not hold: nothing reaches it ({zero}); 1 requirement stands on it"
+    # A failure of its own is told as one, whatever else was not judged.
+    assert causes(sample(_records({**found, edits: [*found[edits], failed]}))) == []
+
+
+def _records(found: Mapping[str, Sequence[Judgement]]) -> list[RequirementRecord]:
+    return [
+        assemble.requirement_record(
+            catalogue.load()[one],
+            [conclude(f"{one}.py::test", "Nothing reaches it", judgement, 1.0) for judgement in judgements],
+            otherwise="untested",
+        )
+        for one, judgements in found.items()
+    ]
 
 
 def test_the_terminal_tells_the_cause_first_and_what_stands_on_it_once() -> None:

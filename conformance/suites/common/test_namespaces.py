@@ -28,7 +28,7 @@ def sides(scenario: Scenario) -> Mapping[str, Effect]:
     return dict(zip(wanted, effects, strict=True))
 
 
-@pytest.mark.requirement("common-crds-are-namespaced")
+@pytest.mark.requirement("common-crds-are-namespaced", presumes=("http-omitted-path-and-methods",))
 def test_groups_of_one_name_in_two_namespaces_hold_side_by_side(
     sides: Mapping[str, Effect], verdict: Callable[[Judgement], None]
 ) -> None:

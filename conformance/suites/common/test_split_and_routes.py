@@ -16,7 +16,14 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "common/split-and-routes", arena=("access", "outside"), groups=("split", "access", "specs")
+    "common/split-and-routes",
+    arena=("access", "outside"),
+    groups=("split", "access", "specs"),
+    presumes=(
+        "split-schema-v1alpha3-v1alpha4",
+        "http-omitted-path-and-methods",
+        "interact-split-access-on-backend-identity",
+    ),
 )
 
 CLIENT = "access/alpha"
@@ -114,7 +121,9 @@ def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
     )
 
 
-@pytest.mark.requirement("common-dynamic-reconfiguration")
+@pytest.mark.requirement(
+    "common-dynamic-reconfiguration", presumes=("interact-split-matches-with-target-routes",)
+)
 def test_creating_editing_and_deleting_take_effect_on_running_workloads(
     steps: Steps, verdict: Callable[[Judgement], None]
 ) -> None:

@@ -13,7 +13,10 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-access/enforced-at-server", arena=("access", "outside"), groups=("access", "specs")
+    "traffic-access/enforced-at-server",
+    arena=("access", "outside"),
+    groups=("access", "specs"),
+    presumes=("access-only-listed-sources",),
 )
 
 SERVERS = ("access/server", "outside/outsider", "outside/stranger")

@@ -12,7 +12,10 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-access/revoke", arena=("access", "outside"), groups=("access", "specs")
+    "traffic-access/revoke",
+    arena=("access", "outside"),
+    groups=("access", "specs"),
+    presumes=("access-only-listed-sources", "access-additive-union"),
 )
 
 SERVERS = ("access/server", "access/other", "outside/outsider")

@@ -72,7 +72,7 @@ def test_an_available_apiservice_points_at_the_mesh(
     verdict(judge.apiservice(scenario.reader.read(APISERVICE), scenario.reader.read(METRICS)))
 
 
-@pytest.mark.requirement("metrics-rbac")
+@pytest.mark.requirement("metrics-rbac", presumes=("metrics-apiservice",))
 def test_each_reader_sees_what_its_role_allows(
     answers: dict[str, ApiRead], verdict: Callable[[Judgement], None]
 ) -> None:

@@ -230,14 +230,14 @@ def edges(scenario: Scenario) -> dict[str, ApiRead]:
     return {name: read(namespace, "deployments", name, edges=True) for name in CHAIN}
 
 
-@pytest.mark.requirement("metrics-discovery")
+@pytest.mark.requirement("metrics-discovery", presumes=("metrics-apiservice",))
 def test_discovery_lists_the_kinds_with_verbs_and_scope(
     chain: Chain, verdict: Callable[[Judgement], None]
 ) -> None:
     verdict(judge.discovery(chain.discovery, chain.offered))
 
 
-@pytest.mark.requirement("metrics-object-fields")
+@pytest.mark.requirement("metrics-object-fields", presumes=("metrics-apiservice",))
 def test_objects_carry_all_fields_and_the_five_metrics(
     chain: Chain, verdict: Callable[[Judgement], None]
 ) -> None:
@@ -246,7 +246,7 @@ def test_objects_carry_all_fields_and_the_five_metrics(
     verdict(judge.object_fields([*shown.reads.values(), *shown.edges.values(), chain.listed]))
 
 
-@pytest.mark.requirement("metrics-edges-subresource")
+@pytest.mark.requirement("metrics-edges-subresource", presumes=("metrics-apiservice",))
 def test_the_edges_of_an_object_name_it_and_its_peers(
     chain: Chain, verdict: Callable[[Judgement], None]
 ) -> None:
@@ -262,7 +262,7 @@ def test_the_edges_of_an_object_name_it_and_its_peers(
     )
 
 
-@pytest.mark.requirement("metrics-edge-direction")
+@pytest.mark.requirement("metrics-edge-direction", presumes=("metrics-apiservice",))
 def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Callable[[Judgement], None]) -> None:
     verdict(
         judge.edges(
@@ -271,7 +271,7 @@ def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Callable[[Judge
     )
 
 
-@pytest.mark.requirement("metrics-counts")
+@pytest.mark.requirement("metrics-counts", presumes=("metrics-apiservice",))
 def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Callable[[Judgement], None]) -> None:
     shown, load = chain.shown, chain.shown.load
     verdict(
@@ -287,7 +287,7 @@ def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Callable[[
     )
 
 
-@pytest.mark.requirement("metrics-latency-percentiles")
+@pytest.mark.requirement("metrics-latency-percentiles", presumes=("metrics-apiservice",))
 def test_percentiles_lie_where_the_delays_put_them(
     chain: Chain, verdict: Callable[[Judgement], None]
 ) -> None:

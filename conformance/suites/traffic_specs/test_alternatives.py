@@ -11,7 +11,12 @@ from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-specs/alternatives", arena=("access",), groups=("access", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/alternatives",
+    arena=("access",),
+    groups=("access", "specs"),
+    presumes=("access-deny-unlisted-route",),
+)
 
 SERVERS = ("access/server", "access/other")
 EXPECTED = {"GET /a": "granted", "POST /b": "granted", "POST /a": "denied", "GET /b": "denied"}

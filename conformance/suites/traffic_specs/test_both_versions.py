@@ -12,7 +12,17 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-specs/both-versions", arena=("access",), groups=("access", "specs")
+    "traffic-specs/both-versions",
+    arena=("access",),
+    groups=("access", "specs"),
+    presumes=(
+        "access-deny-unlisted-route",
+        "http-schema-by-version",
+        "http-path-method-header-conjunction",
+        "http-path-is-regex",
+        "http-header-filter",
+        "http-matches-or",
+    ),
 )
 
 SERVERS = ("access/server",)

@@ -38,7 +38,7 @@ def conjunction(scenario: Scenario) -> Table:
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
-@pytest.mark.requirement("http-omitted-path-and-methods")
+@pytest.mark.requirement("http-omitted-path-and-methods", presumes=("http-header-filter",))
 def test_a_match_of_headers_alone_holds_for_any_path_and_method(
     conjunction: Table, verdict: Callable[[Judgement], None]
 ) -> None:

@@ -11,7 +11,12 @@ from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-specs/grpc", arena=("access",), groups=("access", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/grpc",
+    arena=("access",),
+    groups=("access", "specs"),
+    presumes=("access-deny-unlisted-route", "http-schema-by-version", "http-both-protocol-versions"),
+)
 
 SERVERS = ("access/other",)
 CALLS = {"/pkg.Service/Echo": "granted", "/pkg.Service/Other": "denied"}

@@ -11,7 +11,12 @@ from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-specs/headers", arena=("access",), groups=("access", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/headers",
+    arena=("access",),
+    groups=("access", "specs"),
+    presumes=("access-deny-unlisted-route",),
+)
 
 SERVERS = ("access/server", "access/other")
 ANDROID, INSIDER = {"user-agent": "x (Android 9)"}, {"cookie": "type=insider"}
@@ -56,7 +61,7 @@ def test_a_header_must_be_there_with_a_value_that_matches(
     verdict(judge.access(headers.pick(*USER)))
 
 
-@pytest.mark.requirement("http-header-name-case-insensitive")
+@pytest.mark.requirement("http-header-name-case-insensitive", presumes=("http-header-filter",))
 def test_the_case_of_a_header_name_does_not_matter(
     headers: Table, verdict: Callable[[Judgement], None]
 ) -> None:

@@ -11,7 +11,12 @@ from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-specs/method", arena=("access",), groups=("access", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-specs/method",
+    arena=("access",),
+    groups=("access", "specs"),
+    presumes=("access-deny-unlisted-route",),
+)
 
 SERVERS = ("access/server",)
 SPECIFIC = {
@@ -38,7 +43,7 @@ def methods(scenario: Scenario) -> Table:
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
-@pytest.mark.requirement("http-method-specific")
+@pytest.mark.requirement("http-method-specific", presumes=("http-matches-or",))
 def test_listed_methods_are_granted_and_none_implies_another(
     methods: Table, verdict: Callable[[Judgement], None]
 ) -> None:

@@ -73,7 +73,7 @@ def test_udp_routes_are_served_and_keep_their_ports(
     verdict(judge.all_of(served=judge.groups_served([kind], there), kept=judge.round_trips(trips)))
 
 
-@pytest.mark.requirement("l4-reject-bad-ports")
+@pytest.mark.requirement("l4-reject-bad-ports", presumes=("tcp-schema-by-version", "udp-schema-v1alpha4"))
 def test_ports_that_are_no_numbers_are_refused(
     scenario: Scenario, verdict: Callable[[Judgement], None]
 ) -> None:

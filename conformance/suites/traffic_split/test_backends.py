@@ -42,7 +42,7 @@ def test_the_only_backend_gets_everything_although_the_root_does_not_select_it(
     verdict(judge.everything_reaches(before, sample, "v2", settling))
 
 
-@pytest.mark.requirement("split-by-service-not-pod-count")
+@pytest.mark.requirement("split-by-service-not-pod-count", presumes=("split-single-backend",))
 def test_a_backend_of_two_pods_gets_no_more_than_its_weight(
     effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
 ) -> None:

@@ -147,7 +147,16 @@ def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_wei
     )
 
 
-@pytest.mark.requirement("interact-canary-rollout")
+@pytest.mark.requirement(
+    "interact-canary-rollout",
+    presumes=(
+        "split-weighted-distribution",
+        "split-zero-weight-gets-nothing",
+        "split-live-edits",
+        "split-backend-precreated-zero",
+        "split-delete-restores-root",
+    ),
+)
 def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
     rollout: Rollout, verdict: Callable[[Judgement], None]
 ) -> None:

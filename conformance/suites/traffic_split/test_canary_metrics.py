@@ -17,7 +17,10 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-split/canary-metrics", arena=("metrics",), groups=("metrics", "split")
+    "traffic-split/canary-metrics",
+    arena=("metrics",),
+    groups=("metrics", "split"),
+    presumes=("metrics-apiservice", "metrics-counts"),
 )
 
 OLD, NEW = "mid", "server"

@@ -14,7 +14,11 @@ from conformance.evidence import Settling, Traffic
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/delete", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/delete",
+    arena=("main",),
+    groups=("split",),
+)
 
 EVERYBODY = frozenset({"v1"})
 SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]

@@ -17,7 +17,11 @@ from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
 from conformance.verdict import Judgement, Verdict
 
-pytestmark = pytest.mark.scenario("traffic-split/drawn-weights", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/drawn-weights",
+    arena=("main",),
+    groups=("split",),
+)
 
 BACKENDS = ("v2", "v3", "v4", "fifth", "sixth")
 SERVERS = [f"main/{name}" for name in ("v1", *BACKENDS)]

@@ -23,7 +23,15 @@ from conformance.lanes import driven
 from conformance.profiles import Ingress
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/ingress", arena=("main", "outside"), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/ingress",
+    arena=("main", "outside"),
+    groups=("split",),
+    presumes=(
+        "split-weighted-distribution",
+        "split-client-in-other-namespace",
+    ),
+)
 
 WEIGHTS = {"v2": 20, "v3": 80}
 TAKEN_UP_WITHIN_S = 60.0

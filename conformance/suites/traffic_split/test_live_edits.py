@@ -15,7 +15,16 @@ from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/live-edits", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/live-edits",
+    arena=("main",),
+    groups=("split",),
+    presumes=(
+        "split-single-backend",
+        "split-weighted-distribution",
+        "split-zero-weight-gets-nothing",
+    ),
+)
 
 MOST_TO_V2 = {"v2": 75, "v3": 25}
 SOME_TO_OLD = {"v3": 60, "old": 40}

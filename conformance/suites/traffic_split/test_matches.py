@@ -14,7 +14,16 @@ from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/matches", arena=("main",), groups=("split", "specs"))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/matches",
+    arena=("main",),
+    groups=("split", "specs"),
+    presumes=(
+        "split-single-backend",
+        "split-schema-v1alpha3-v1alpha4",
+        "http-omitted-path-and-methods",
+    ),
+)
 
 WEIGHTS = {"v2": 75, "v3": 25}
 SERVERS = ["main/v1", "main/v2", "main/v3"]
@@ -94,7 +103,9 @@ def test_all_other_requests_are_answered_by_the_root(
     verdict(judge.preserved(in_force, matches.got("no header", "chrome"), "v1"))
 
 
-@pytest.mark.requirement("split-matches-multiple-groups")
+@pytest.mark.requirement(
+    "split-matches-multiple-groups", presumes=("split-matches-select-traffic", "split-matches-others-to-root")
+)
 def test_a_request_is_selected_by_any_of_several_groups(
     matches: Matches, verdict: Callable[[Judgement], None]
 ) -> None:
@@ -111,7 +122,14 @@ def test_a_request_is_selected_by_any_of_several_groups(
     )
 
 
-@pytest.mark.requirement("split-matches-whole-group")
+@pytest.mark.requirement(
+    "split-matches-whole-group",
+    presumes=(
+        "split-matches-select-traffic",
+        "split-matches-others-to-root",
+        "split-matches-multiple-groups",
+    ),
+)
 def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
     matches: Matches, verdict: Callable[[Judgement], None]
 ) -> None:
@@ -126,7 +144,9 @@ def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
     )
 
 
-@pytest.mark.requirement("split-matches-group-update")
+@pytest.mark.requirement(
+    "split-matches-group-update", presumes=("split-matches-select-traffic", "split-matches-others-to-root")
+)
 def test_an_edit_of_the_group_changes_who_is_selected(
     matches: Matches, verdict: Callable[[Judgement], None]
 ) -> None:

@@ -54,7 +54,7 @@ def namespaces(scenario: Scenario) -> Namespaces:
     )
 
 
-@pytest.mark.requirement("split-namespace-scoping")
+@pytest.mark.requirement("split-namespace-scoping", presumes=("split-weighted-distribution",))
 def test_a_split_is_about_services_of_its_own_namespace_only(
     namespaces: Namespaces, verdict: Callable[[Judgement], None]
 ) -> None:
@@ -70,7 +70,9 @@ def test_a_split_is_about_services_of_its_own_namespace_only(
     )
 
 
-@pytest.mark.requirement("common-crds-are-namespaced")
+@pytest.mark.requirement(
+    "common-crds-are-namespaced", presumes=("split-namespace-scoping", "split-zero-weight-gets-nothing")
+)
 def test_splits_of_one_name_in_two_namespaces_hold_side_by_side(
     namespaces: Namespaces, verdict: Callable[[Judgement], None]
 ) -> None:

@@ -11,7 +11,12 @@ from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/nested", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/nested",
+    arena=("main",),
+    groups=("split",),
+    presumes=("split-single-backend",),
+)
 
 SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
 

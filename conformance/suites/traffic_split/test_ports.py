@@ -12,7 +12,12 @@ from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/ports", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/ports",
+    arena=("main",),
+    groups=("split",),
+    presumes=("split-single-backend",),
+)
 
 QUARTERS = {"v2": 75, "v3": 25}
 AT_8080 = dict.fromkeys(QUARTERS, 8080)

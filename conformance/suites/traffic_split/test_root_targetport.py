@@ -12,7 +12,11 @@ from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/root-targetport", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/root-targetport",
+    arena=("main",),
+    groups=("split",),
+)
 
 SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
 QUARTERS = {"v2": 75, "v3": 25}

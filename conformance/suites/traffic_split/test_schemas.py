@@ -49,7 +49,7 @@ def test_matches_are_optional_and_kept(scenario: Scenario, verdict: Callable[[Ju
     verdict(judge.round_trips(scenario.there_and_back([*weights, *matches])))
 
 
-@pytest.mark.requirement("split-reject-schema-violations")
+@pytest.mark.requirement("split-reject-schema-violations", presumes=("split-schema-v1alpha3-v1alpha4",))
 def test_a_split_that_lacks_a_field_or_refers_to_another_kind_is_refused(
     scenario: Scenario, verdict: Callable[[Judgement], None]
 ) -> None:

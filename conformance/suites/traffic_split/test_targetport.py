@@ -11,7 +11,9 @@ from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
-pytestmark = pytest.mark.scenario("traffic-split/targetport", arena=("main",), groups=("split",))
+pytestmark = pytest.mark.scenario(
+    "traffic-split/targetport", arena=("main",), groups=("split",), presumes=("split-single-backend",)
+)
 
 
 @driven

@@ -15,7 +15,10 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-split/unmeshed-client", arena=("main", "outside"), groups=("split",)
+    "traffic-split/unmeshed-client",
+    arena=("main", "outside"),
+    groups=("split",),
+    presumes=("split-single-backend",),
 )
 
 

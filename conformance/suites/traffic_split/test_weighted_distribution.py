@@ -45,6 +45,14 @@ def divided(scenario: Scenario) -> Divided:
     return Divided(effects, fresh)
 
 
+@pytest.mark.requirement("split-root-endpoints-not-implicit")
+def test_pods_that_only_the_root_selects_get_nothing(
+    divided: Divided, verdict: Callable[[Judgement], None]
+) -> None:
+    before, sample, settling = divided.effects[0]
+    verdict(judge.nothing_reaches(before, sample, "v1", settling))
+
+
 @pytest.mark.requirement("split-weighted-distribution")
 def test_requests_are_divided_80_to_20(divided: Divided, verdict: Callable[[Judgement], None]) -> None:
     before, sample, settling = divided.effects[0]
@@ -73,11 +81,3 @@ def test_a_share_of_one_in_a_thousand_is_there_and_is_no_whole_percent(
 ) -> None:
     before, sample, settling = divided.effects[2]
     verdict(judge.shares(before, sample, ONE_IN_A_THOUSAND, settling))
-
-
-@pytest.mark.requirement("split-root-endpoints-not-implicit")
-def test_pods_that_only_the_root_selects_get_nothing(
-    divided: Divided, verdict: Callable[[Judgement], None]
-) -> None:
-    before, sample, settling = divided.effects[0]
-    verdict(judge.nothing_reaches(before, sample, "v1", settling))

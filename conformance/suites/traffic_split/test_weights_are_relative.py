@@ -17,7 +17,9 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-split/weights-are-relative", arena=("main", "peer"), groups=("split",)
+    "traffic-split/weights-are-relative",
+    arena=("main", "peer"),
+    groups=("split",),
 )
 
 TWO_TO_ONE = {"v2": 1000, "v3": 500}
@@ -94,7 +96,9 @@ def test_a_thousand_to_five_hundred_means_two_thirds(
     verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
 
 
-@pytest.mark.requirement("split-client-in-other-namespace")
+@pytest.mark.requirement(
+    "split-client-in-other-namespace", presumes=("split-weighted-distribution", "split-weights-are-relative")
+)
 def test_a_client_of_another_namespace_sees_the_same_shares(
     ratios: Ratios, verdict: Callable[[Judgement], None]
 ) -> None:
@@ -102,7 +106,9 @@ def test_a_client_of_another_namespace_sees_the_same_shares(
     verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
 
 
-@pytest.mark.requirement("split-per-client-ratio")
+@pytest.mark.requirement(
+    "split-per-client-ratio", presumes=("split-weighted-distribution", "split-weights-are-relative")
+)
 def test_what_another_client_sends_to_a_backend_does_not_count(
     ratios: Ratios, verdict: Callable[[Judgement], None]
 ) -> None:

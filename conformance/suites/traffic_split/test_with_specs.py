@@ -14,7 +14,11 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-split/with-specs", arena=("main",), groups=("split", "specs"), every_version=True
+    "traffic-split/with-specs",
+    arena=("main",),
+    groups=("split", "specs"),
+    every_version=True,
+    presumes=("split-single-backend", "split-schema-v1alpha3-v1alpha4"),
 )
 
 
