@@ -197,13 +197,13 @@ class Session:
         """The judgement, unless it is a failure that another failed requirement may have brought about.
 
         ``presumed`` are the requirements that its test presumes, ``spoken`` the versions in which it was
-        seen: what failed in others says nothing of it.
+        seen: where a requirement was judged in these, what became of it in others says nothing.
         """
         for one in presumed if judgement.verdict is Verdict.FAIL else ():
-            for conclusion in self.conclusions.get(one, ()):
-                alike = all(spoken.get(group, own) == own for group, own in conclusion.versions.items())
-                cause = _cause(one, conclusion) if alike else None
-                if cause is not None:
+            found = self.conclusions.get(one, [])
+            alike = [each for each in found if _spoke(each, spoken)]
+            for conclusion in alike or found:
+                if (cause := _cause(one, conclusion)) is not None:
                     return judge.presumes(judgement, *cause)
         return judgement
 
@@ -273,6 +273,11 @@ def _node(item: Mapping[str, Any]) -> Node:
         kernel=info["kernelVersion"],
         runtime=info["containerRuntimeVersion"],
     )
+
+
+def _spoke(conclusion: Conclusion, spoken: VersionSet) -> bool:
+    """Whether a conclusion was come to in these versions, as far as it is about their groups."""
+    return all(spoken.get(group, own) == own for group, own in conclusion.versions.items())
 
 
 def _cause(requirement: str, conclusion: Conclusion) -> tuple[str, str] | None:

@@ -28,6 +28,8 @@ _REPORT_EVERY_S = 0.25
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
 _LONGEST_LINE = 64 * 1024
+# How often a server looks whether it was shut down, which none is: each look wakes a process.
+_NEVER_SHUT_DOWN_S = 3600.0
 
 
 class Agent:
@@ -124,7 +126,10 @@ class Agent:
     def _report_metrics(self) -> None:
         link = self._link()
         pause = _FIRST_PAUSE_S
-        while not self._stopping.wait(_REPORT_EVERY_S):
+        while not self._stopping.is_set():
+            # Dozens of sidecars share a machine: one without traffic sleeps.
+            self._counter.await_something()
+            self._stopping.wait(_REPORT_EVERY_S)
             if not self._counter.close_interval():
                 continue
             try:
@@ -151,7 +156,7 @@ class Agent:
                 self.wfile.write(b"HTTP/1.0 %s\r\nContent-Length: 0\r\n\r\n" % status)
 
         with _Server(("", self._settings.readiness_port), Handler) as server:
-            server.serve_forever()
+            server.serve_forever(_NEVER_SHUT_DOWN_S)
 
 
 class _Server(ThreadingTCPServer):

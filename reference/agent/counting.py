@@ -20,6 +20,7 @@ class Counter:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._something = threading.Event()
         self._tallies: dict[tuple[str, str, str, str], Tally] = {}
         self._waiting: list[tuple[float, list[dict[str, Any]]]] = []
 
@@ -31,9 +32,15 @@ class Counter:
         key = (record.direction, record.peer_ip, record.route, record.cluster)
         with self._lock:
             self._tallies.setdefault(key, Tally()).count(record.status, record.duration_ms)
+        self._something.set()
+
+    def await_something(self) -> None:
+        """Waits until there is anything to count, or to hand over."""
+        self._something.wait()
 
     def close_interval(self) -> bool:
         """Ends the current interval; whether there is anything to hand over."""
+        self._something.clear()
         with self._lock:
             tallies, self._tallies = self._tallies, {}
         if tallies:
@@ -42,6 +49,9 @@ class Counter:
                 for (direction, peer, route, cluster), tally in tallies.items()
             ]
             self._waiting = [*self._waiting[1 - _KEEP_INTERVALS :], (self._clock(), entries)]
+        if self._waiting:
+            # What could not be handed over is tried again, whether more comes or not.
+            self._something.set()
         return bool(self._waiting)
 
     def intervals(self) -> list[dict[str, Any]]:
@@ -50,4 +60,5 @@ class Counter:
         return [{"age_s": now - when, "tallies": entries} for when, entries in self._waiting]
 
     def handed_over(self) -> None:
+        """Forgets what was handed over."""
         self._waiting = []

@@ -68,7 +68,8 @@ class Board:
         self._asked = threading.Event()
         path.unlink(missing_ok=True)
         server = _Server(str(path), self._converse)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        # It is never shut down; to look for that would wake the process twice a second.
+        threading.Thread(target=server.serve_forever, args=(_HOLD_S,), daemon=True).start()
 
     def await_envoy(self, within_s: float = 30.0) -> None:
         """Waits until Envoy asked for the first time. Raises EnvoyGone when it does not."""

@@ -193,20 +193,25 @@ class TestWhatATestPresumes:
         outcomes = {one.id: one.outcome for one in bench.report.requirements}
         assert (outcomes[LEAK], outcomes[EDITS]) == ("pass", "fail")
 
-    def test_says_nothing_of_other_versions(self, session: Session) -> None:
+    def test_says_nothing_of_other_versions_in_which_it_was_judged(self, session: Session) -> None:
         failed = Judgement(Verdict.FAIL, "it is not so", basis=Basis("unharmed", {}))
-        for one, judgement in (("a-b", failed), ("c-d", judge.presumes(failed, "a-b", "it is not so"))):
-            session.conclude(one, conclude("x.py::test", one, judgement, 1.0, versions={"split": "v1alpha2"}))
+        holds = Judgement(Verdict.PASS, "it is so", basis=Basis("unharmed", {}))
+        told = judge.presumes(failed, "a-b", "it is not so")
+        for one, judgement, version in (
+            ("a-b", failed, "v1alpha2"),
+            ("a-b", holds, "v1alpha4"),
+            ("c-d", told, "v1alpha2"),
+        ):
+            session.conclude(one, conclude("x.py::test", one, judgement, 1.0, versions={"split": version}))
         alike, other = {"split": "v1alpha2", "specs": "v1alpha4"}, {"split": "v1alpha4"}
-        for one in ("a-b", "c-d"):
-            told = session.founded(failed, (one,), alike)
-            assert told.verdict is Verdict.INCONCLUSIVE
-            # What failed beside another is not the cause; that other one is.
-            assert told.summary == "stands on a-b, which failed; seen here: it is not so"
-            assert session.founded(failed, (one,), other) is failed
-        assert session.founded(failed, ("e-f",), alike) is failed
-        passed = judge.given(Judgement(Verdict.PASS, "so"), Judgement(Verdict.PASS, "so"), lacking="nothing")
-        assert session.founded(passed, ("a-b",), alike) is passed
+        # What failed beside another is not the cause; that other one is.
+        for one, spoken in (("a-b", alike), ("c-d", alike), ("c-d", other)):
+            found = session.founded(failed, (one,), spoken)
+            assert found.verdict is Verdict.INCONCLUSIVE
+            assert found.summary == "stands on a-b, which failed; seen here: it is not so"
+        for one, spoken in (("a-b", other), ("e-f", alike)):
+            assert session.founded(failed, (one,), spoken) is failed
+        assert session.founded(holds, ("a-b",), alike) is holds
 
 
 def _splits_cease(mesh: FakeMesh, item: Mapping[str, Any]) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 from reference.agent.counting import Counter
 
 
@@ -22,6 +24,24 @@ def test_requests_are_counted_by_peer_until_they_are_handed_over() -> None:
         ("10.0.0.1", 2, 1),
         ("10.0.0.2", 1, 0),
     ]
+    counter.handed_over()
+    assert not counter.close_interval()
+
+
+def test_whoever_hands_over_sleeps_until_there_is_something() -> None:
+    counter, woken = Counter(), threading.Event()
+
+    def hand_over() -> None:
+        for _ in range(2):
+            counter.await_something()
+            counter.close_interval()
+        # What was not handed over is reason enough to wake again.
+        woken.set()
+
+    threading.Thread(target=hand_over, daemon=True).start()
+    assert not woken.wait(0.05)
+    counter.line(line())
+    assert woken.wait(10)
     counter.handed_over()
     assert not counter.close_interval()
 

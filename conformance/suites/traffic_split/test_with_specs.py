@@ -18,7 +18,7 @@ pytestmark = pytest.mark.scenario(
     arena=("main",),
     groups=("split", "specs"),
     every_version=True,
-    presumes=("split-single-backend", "split-schema-v1alpha3-v1alpha4"),
+    presumes=("split-single-backend", "split-schema-v1alpha3-v1alpha4", "http-schema-by-version"),
 )
 
 
