@@ -24,7 +24,7 @@ class Outcome:
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
     starved: frozenset[str] = frozenset()
-    """The requirements of which a failure does not count, as the machine was starved meanwhile."""
+    """The requirements of which a failure or a reading does not count, as the machine was starved."""
 
     @property
     def id(self) -> str:
@@ -56,8 +56,8 @@ class Outcome:
 
     @property
     def undecided(self) -> bool:
-        """Whether it would be caught but for failures that do not count, as the machine was starved."""
-        return bool(self.missed) and not self.wrongly and self.missed <= self.starved - self.unseen
+        """Whether it would be caught but for what does not count, as the machine was starved."""
+        return bool(self.missed) and not self.wrongly and self.missed <= self.starved
 
     @property
     def word(self) -> str:

@@ -215,7 +215,7 @@ class Runner:
         entry = suites_index.entry_of(item.nodeid)
         if entry is None:
             return judgement
-        return self.session.founded(judgement, entry.presumes, spoken_by(self.session, item) or {})
+        return self.session.founded(judgement, entry, spoken_by(self.session, item) or {})
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:

@@ -193,17 +193,18 @@ class Session:
                 return judge.stands_on(basic, failure)
         return None
 
-    def founded(self, judgement: Judgement, presumed: Sequence[str], spoken: VersionSet) -> Judgement:
-        """The judgement, unless it is a failure that another failed requirement may have brought about.
+    def founded(self, judgement: Judgement, test: suites_index.TestEntry, spoken: VersionSet) -> Judgement:
+        """The judgement of a test, unless it is a failure that another failed requirement may have caused.
 
-        ``presumed`` are the requirements that its test presumes, ``spoken`` the versions in which it was
-        seen: where a requirement was judged in these, what became of it in others says nothing.
+        ``spoken`` are the versions in which it was seen: where what the test presumes was judged in these,
+        what became of that in others says nothing.
         """
-        for one in presumed if judgement.verdict is Verdict.FAIL else ():
+        for one in test.presumes if judgement.verdict is Verdict.FAIL else ():
             found = self.conclusions.get(one, [])
             alike = [each for each in found if _spoke(each, spoken)]
             for conclusion in alike or found:
-                if (cause := _cause(one, conclusion)) is not None:
+                cause = _cause(one, conclusion)
+                if cause is not None and cause[0] != test.requirement:
                     return judge.presumes(judgement, *cause)
         return judgement
 

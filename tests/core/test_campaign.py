@@ -88,7 +88,8 @@ def test_a_fault_is_undecided_when_only_failures_that_do_not_count_are_lacking()
     assert not blaming.undecided
     assert not starved("split-live-edits", split_live_edits=Verdict.FAIL).undecided
     unseen = replace(outcome(EQUAL, split_all_weights_zero=Verdict.INCONCLUSIVE), starved=frozenset({ZERO}))
-    assert not unseen.undecided
+    assert unseen.undecided
+    assert not replace(unseen, starved=frozenset()).undecided
 
 
 def test_the_exit_code_tells_what_is_undecided_from_what_was_missed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -206,12 +206,20 @@ class TestWhatATestPresumes:
         alike, other = {"split": "v1alpha2", "specs": "v1alpha4"}, {"split": "v1alpha4"}
         # What failed beside another is not the cause; that other one is.
         for one, spoken in (("a-b", alike), ("c-d", alike), ("c-d", other)):
-            found = session.founded(failed, (one,), spoken)
+            found = session.founded(failed, presuming(one), spoken)
             assert found.verdict is Verdict.INCONCLUSIVE
             assert found.summary == "stands on a-b, which failed; seen here: it is not so"
         for one, spoken in (("a-b", other), ("e-f", alike)):
-            assert session.founded(failed, (one,), spoken) is failed
-        assert session.founded(holds, ("a-b",), alike) is holds
+            assert session.founded(failed, presuming(one), spoken) is failed
+        assert session.founded(holds, presuming("a-b"), alike) is holds
+        # Nothing is the cause of its own failure.
+        assert session.founded(failed, replace(presuming("c-d"), requirement="a-b"), alike) is failed
+
+
+def presuming(one: str) -> suites_index.TestEntry:
+    """A test that presumes one requirement."""
+    mark = scenario_mark("x/y", {"arena": ("access",), "groups": ("access",)})
+    return suites_index.TestEntry("x-y", "x/test_y.py", "test_y", mark, (), presumes=(one,))
 
 
 def _splits_cease(mesh: FakeMesh, item: Mapping[str, Any]) -> None:

@@ -35,17 +35,17 @@ def followed(scenario: Scenario) -> Table:
     return scenario.access(asks, *files, servers=[SERVER])
 
 
-@pytest.mark.requirement("http-schema-by-version", presumes=("http-path-method-header-conjunction",))
-def test_a_group_in_the_shape_of_its_version_is_followed(
+@pytest.mark.requirement(
+    "common-version-compat-matrix", presumes=("http-path-method-header-conjunction", "http-schema-by-version")
+)
+def test_a_target_grants_the_routes_of_its_group_and_no_other(
     followed: Table, verdict: Callable[[Judgement], None]
 ) -> None:
     verdict(judge.access(followed.pick()))
 
 
-@pytest.mark.requirement(
-    "common-version-compat-matrix", presumes=("http-path-method-header-conjunction", "http-schema-by-version")
-)
-def test_a_target_grants_the_routes_of_its_group_and_no_other(
+@pytest.mark.requirement("http-schema-by-version", presumes=("http-path-method-header-conjunction",))
+def test_a_group_in_the_shape_of_its_version_is_followed(
     followed: Table, verdict: Callable[[Judgement], None]
 ) -> None:
     verdict(judge.access(followed.pick()))
