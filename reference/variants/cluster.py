@@ -88,7 +88,7 @@ class ReadyOnceNamed(Faithful):
         return False
 
 
-_WORKLOADS = ("server", "other", "alpha", "beta", "gamma")
+_ACCOUNTS = ("server", "other", "third", "alpha", "beta", "gamma")
 _FIRST_GRANT = {
     "apiVersion": "access.smi-spec.io/v1alpha3",
     "kind": "TrafficTarget",
@@ -96,7 +96,7 @@ _FIRST_GRANT = {
     "spec": {
         "destination": {"kind": "ServiceAccount", "name": "nobody", "namespace": "$namespace"},
         "sources": [
-            {"kind": "ServiceAccount", "name": name, "namespace": "$namespace"} for name in _WORKLOADS
+            {"kind": "ServiceAccount", "name": name, "namespace": "$namespace"} for name in _ACCOUNTS
         ],
         "rules": [{"kind": "TCPRoute", "name": "first"}],
     },

@@ -14,6 +14,7 @@ from compiler_loopback import Authority
 from compiler_worlds import group, namespace, rule, service, split, target, workload, world
 from test_faults_sound import rich, stored
 
+from conformance.drive import manifests
 from reference.compiler import compile
 from reference.compiler.configuration import Configuration
 from reference.compiler.mesh import mesh_of
@@ -177,6 +178,18 @@ def test_a_workload_that_no_target_names_is_given_nothing() -> None:
     assert not spoiler.withholds(
         without.replacing("namespaces", [namespace(permissive=True)]), workload("v2")
     )
+
+
+def test_the_first_grant_names_every_account_under_access_control() -> None:
+    (first,) = VARIANTS["ready-once-granted"].profile["join"]["objects"]
+    named = {one["name"] for one in first["spec"]["sources"]}
+    accounts = {
+        item["metadata"]["name"]
+        for part in ("access", "udp")
+        for item in manifests.load(f"workloads/{part}.yaml")
+        if item["kind"] == "ServiceAccount"
+    }
+    assert accounts <= named
 
 
 def _seen(configuration: Configuration) -> tuple[object, ...]:
