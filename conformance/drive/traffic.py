@@ -19,6 +19,8 @@ from conformance.printable import printable
 
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0
+PATIENT_S = 10.0
+"""How long a request may take of which nothing but an answer is right: no mesh promises to be quick."""
 DATAGRAM_TIMEOUT_S = 1.0
 """A lost datagram is not sent again, as a lost segment is after a second (RFC 6298, section 2): nothing comes
 late for that. It is twice what shows a machine to be starved (`judge.environment`)."""
@@ -41,7 +43,8 @@ class Manner:
 
     ``fresh``: a new connection for each request; else connections are kept, ``per_connection`` requests on
     each if given. ``single``: one connection for all requests; over HTTP/2 they are under way side by side,
-    otherwise one after another. ``duration_s`` spreads the requests evenly over that time.
+    otherwise one after another. ``duration_s`` spreads the requests evenly over that time. ``timeout_s`` is
+    how long each may take, but for datagrams: a denial may be silence, which is waited for.
     """
 
     fresh: bool = False
@@ -49,6 +52,7 @@ class Manner:
     duration_s: float | None = None
     concurrency: int = CONCURRENCY
     single: bool = False
+    timeout_s: float = REQUEST_TIMEOUT_S
 
     @property
     def connections(self) -> str:
@@ -262,7 +266,7 @@ def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
         "per_connection": manner.per_connection,
         "duration_s": manner.duration_s,
         "concurrency": min(manner.concurrency, call.requests),
-        "timeout_s": DATAGRAM_TIMEOUT_S if call.protocol == "udp" else REQUEST_TIMEOUT_S,
+        "timeout_s": DATAGRAM_TIMEOUT_S if call.protocol == "udp" else manner.timeout_s,
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.reading import METRICS
 from conformance.drive.scenario import Scenario
-from conformance.drive.traffic import Manner
+from conformance.drive.traffic import PATIENT_S, Manner
 from conformance.evidence import ApiRead, Call, Traffic
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
@@ -118,7 +118,7 @@ def burst(scenario: Scenario) -> Shown:
     The most, because a window slides, and because what is counted too often shows there plainest. The reads
     after that, because it is to be shown as long as the window holds it, and not now and then.
     """
-    manner = Manner(concurrency=CONCURRENCY, duration_s=BURST_S)
+    manner = Manner(concurrency=CONCURRENCY, duration_s=BURST_S, timeout_s=PATIENT_S)
     now, stable_s = scenario.waiter.clock.now, scenario.profile.converge.stable_s
     began = now()
     sent = scenario.send(*calls(scenario), servers=["metrics/mid", "metrics/server"], manner=manner)
