@@ -71,6 +71,7 @@ EXAMPLES: dict[str, Judgement] = {
     "opened": judge.opened(silence(), traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),
     "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}),
     "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
+    "presumes": judge.presumes(judge.unharmed(silence()), "split-single-backend", "v1 answered all of it"),
     "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),
     "reading": judge.reading(
         EFFECT, [Question("zeros", "all zero", (Look("a"), Look("b", ("v1",))), ALL, silence())], EFFECT

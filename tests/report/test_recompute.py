@@ -11,7 +11,7 @@ from conformance.evidence import ApiRead, Settling
 from conformance.judge.division import shares
 from conformance.judge.grants import access
 from conformance.judge.objects import groups_served
-from conformance.judge.plain import all_of, given, inconclusive
+from conformance.judge.plain import all_of, given, inconclusive, presumes
 from conformance.judge.routing import nothing_reaches, preserved, unharmed
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
@@ -41,6 +41,7 @@ LIVE: dict[str, Callable[[], Judgement]] = {
     "given": lambda: given(divided(), preserved(divided(), [GOOD], "v1"), "nothing to compare with"),
     "a judgement as argument": lambda: preserved(divided(), traffic("client", "v1", {"v1": 9}), "v1"),
     "nothing reaches": lambda: nothing_reaches(GOOD, BEFORE, "v2", SETTLED),
+    "what it presumes failed": lambda: presumes(unharmed(BAD), "split-single-backend", "v1 got all"),
     "sets": lambda: groups_served({("split", "v1", "A")}, {("split", "v1", "B")}),
     "no cells": lambda: access([]),
 }

@@ -1,0 +1,25 @@
+"""A failure beside that of what a test presumes is no failure of its own; a pass is one."""
+
+from __future__ import annotations
+
+import pytest
+from judge_evidence import silence, traffic
+
+from conformance import judge
+from conformance.verdict import Judgement, Verdict
+
+GOOD, BAD = judge.unharmed(traffic({"v1": 5})), judge.unharmed(silence(3))
+
+
+def test_a_failure_is_inconclusive_and_tells_what_was_seen_and_what_to_mend() -> None:
+    found = judge.presumes(BAD, "split-single-backend", "nobody answered")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.summary == f"stands on split-single-backend, which failed; seen here: {BAD.summary}"
+    assert found.hint == "mend that first: nobody answered"
+
+
+@pytest.mark.parametrize(
+    "judgement", [GOOD, judge.inconclusive("no pod was ready"), judge.not_claimed("udp")]
+)
+def test_every_other_judgement_stays(judgement: Judgement) -> None:
+    assert judge.presumes(judgement, "split-single-backend", "nobody answered") == judgement
