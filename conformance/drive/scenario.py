@@ -16,7 +16,7 @@ from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader, round_trips
 from conformance.drive.rests import Rests
 from conformance.drive.sight import Sight, sight
-from conformance.drive.traffic import PATIENT_S, REQUEST_TIMEOUT_S, Driver, Manner, Steady
+from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.drive.writing import Writer
 from conformance.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traffic
@@ -459,10 +459,7 @@ class Scenario:
         for one, poll, settling in zip(wanted, last, settlings, strict=True):
             most = one.call.requests if settling.settled else LATE_REQUESTS
             call = replace(one.call, requests=min(one.call.requests, most))
-            # Where nobody was seen to answer in time, silence is not waited for at length.
-            patience = PATIENT_S if settling.settled else REQUEST_TIMEOUT_S
-            manner = replace(sampling(poll), timeout_s=patience)
-            drawn += self.driver.send([call], manner, ledgers=ledgers)
+            drawn += self.driver.send([call], sampling(poll), ledgers=ledgers)
         return [Effect(*each) for each in zip(before, drawn, settlings, strict=True)]
 
     def until_access(self, asks: Sequence[Ask], *, discover: bool = True) -> dict[str, Settling]:

@@ -20,7 +20,8 @@ from conformance.printable import printable
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0
 PATIENT_S = 10.0
-"""How long a request may take of which nothing but an answer is right: no mesh promises to be quick."""
+"""How long each of a few hundred requests may take of which only the answered say anything. In a large sample
+those that are never answered would outlast their plan, and nothing could be said of any."""
 DATAGRAM_TIMEOUT_S = 1.0
 """A lost datagram is not sent again, as a lost segment is after a second (RFC 6298, section 2): nothing comes
 late for that. It is twice what shows a machine to be starved (`judge.environment`)."""
