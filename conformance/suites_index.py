@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -97,32 +98,27 @@ def entry_of(nodeid: str) -> TestEntry | None:
 def depths() -> Mapping[str, int]:
     """By file: how many others have to be judged one after the other before it, for what its tests presume.
 
-    Raises ValueError where files presume one another.
+    Raises graphlib.CycleError, a ValueError, where files presume one another.
     """
-    needed = presumed_files()
+    sorter = TopologicalSorter(presumed_files())
+    sorter.prepare()
     found: dict[str, int] = {}
-    while len(found) < len(needed):
-        ready = {file for file, others in needed.items() if file not in found and others <= set(found)}
-        if not ready:
-            raise ValueError(f"these presume one another: {', '.join(sorted(set(needed) - set(found)))}")
-        found |= {file: max((found[one] + 1 for one in needed[file]), default=0) for file in ready}
+    depth = 0
+    while ready := sorter.get_ready():
+        found |= dict.fromkeys(ready, depth)
+        sorter.done(*ready)
+        depth += 1
     return found
 
 
 def presumed_files() -> Mapping[str, set[str]]:
     """By file: the others that hold a test of a requirement that one of its tests presumes."""
     tests = by_requirement()
-    return {
-        file: {
-            other.file
-            for one in index()
-            if one.file == file
-            for presumed in one.presumes
-            for other in tests[presumed]
-            if other.file != file
-        }
-        for file in {one.file for one in index()}
-    }
+    found: dict[str, set[str]] = {}
+    for entry in index():
+        presumed = {other.file for one in entry.presumes for other in tests[one]}
+        found.setdefault(entry.file, set()).update(presumed - {entry.file})
+    return found
 
 
 @cache

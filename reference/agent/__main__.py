@@ -20,7 +20,7 @@ from reference.agent.envoy import Envoy, EnvoyGone
 from reference.agent.link import Link, LinkError
 from reference.agent.rollout import Rollout
 from reference.agent.settings import Settings
-from reference.agent.xds import Board
+from reference.agent.xds import NEVER_SHUT_DOWN_S, Board
 from reference.compiler.bootstrap import bootstrap
 from reference.delivery import SOCKET, bootstrap_from_agent
 
@@ -28,8 +28,6 @@ _REPORT_EVERY_S = 0.25
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 1.0
 _LONGEST_LINE = 64 * 1024
-# How often a server looks whether it was shut down, which none is: each look wakes a process.
-_NEVER_SHUT_DOWN_S = 3600.0
 
 
 class Agent:
@@ -156,7 +154,7 @@ class Agent:
                 self.wfile.write(b"HTTP/1.0 %s\r\nContent-Length: 0\r\n\r\n" % status)
 
         with _Server(("", self._settings.readiness_port), Handler) as server:
-            server.serve_forever(_NEVER_SHUT_DOWN_S)
+            server.serve_forever(NEVER_SHUT_DOWN_S)
 
 
 class _Server(ThreadingTCPServer):

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 from reference.agent.envoy import EnvoyGone
 from reference.delivery import path_of
 
+# How often a server looks whether it was shut down, which none is: each look wakes a process.
+NEVER_SHUT_DOWN_S = 3600.0
 _HOLD_S = 1800.0
 # Envoy asks again at once for what it refused; the same answer is not given to it more often than this.
 _SAME_AGAIN_S = 0.2
@@ -68,8 +70,7 @@ class Board:
         self._asked = threading.Event()
         path.unlink(missing_ok=True)
         server = _Server(str(path), self._converse)
-        # It is never shut down; to look for that would wake the process twice a second.
-        threading.Thread(target=server.serve_forever, args=(_HOLD_S,), daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(NEVER_SHUT_DOWN_S,), daemon=True).start()
 
     def await_envoy(self, within_s: float = 30.0) -> None:
         """Waits until Envoy asked for the first time. Raises EnvoyGone when it does not."""
