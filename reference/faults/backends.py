@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -66,16 +66,32 @@ def _root_as_one_more_backend(world: World) -> World:
     return world.replacing("trafficsplits", splits)
 
 
+def _is_wider(split: Object, addresses: Mapping[Name, set[str]]) -> bool:
+    """Whether the root of a split selects all pods of its backends."""
+    named = set().union(*(addresses.get(backend, ()) for backend in backends_of(split)))
+    return bool(named) and named <= addresses.get(root_of(split), set())
+
+
 def _wider_root_keeps_its_share(world: World) -> World:
     """A root that selects all pods of its backends takes part as well, with as much as all of them."""
     addresses = addresses_by_service(world)
     splits = copied_splits(world)
     for split in splits:
-        named = set().union(*(addresses.get(backend, ()) for backend in backends_of(split)))
-        if named and named <= addresses.get(root_of(split), set()):
+        if _is_wider(split, addresses):
             backends = split["spec"]["backends"]
             weight = max(1, sum(backend["weight"] for backend in backends))
             backends.append({"service": split["spec"]["service"], "weight": weight})
+    return world.replacing("trafficsplits", splits)
+
+
+def _wider_root_balances_evenly(world: World) -> World:
+    """Backends whose pods their root selects as well get the same share each."""
+    addresses = addresses_by_service(world)
+    splits = copied_splits(world)
+    for split in splits:
+        if _is_wider(split, addresses):
+            for backend in split["spec"]["backends"]:
+                backend["weight"] = min(backend["weight"], 1)
     return world.replacing("trafficsplits", splits)
 
 
@@ -260,6 +276,12 @@ FAULTS = (
         "Where a root selects its backends' pods as well, all that it selects get half of the requests.",
         frozenset({"split-overlapping-selectors"}),
         lambda: SpoiltWorld(_wider_root_keeps_its_share),
+    ),
+    Fault(
+        "split-wider-root-balances-evenly",
+        "Where a root selects its backends' pods as well, these get equal shares, whatever their weights.",
+        frozenset({"split-overlapping-selectors"}),
+        lambda: SpoiltWorld(_wider_root_balances_evenly),
     ),
     Fault(
         "split-weight-for-each-pod",

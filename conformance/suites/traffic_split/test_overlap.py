@@ -9,6 +9,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
+from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
 from conformance.verdict import Judgement
 
@@ -16,36 +17,41 @@ pytestmark = pytest.mark.scenario(
     "traffic-split/overlap",
     arena=("main",),
     groups=("split",),
-    presumes=("common-dynamic-reconfiguration",),
+    presumes=("split-weighted-distribution", "common-dynamic-reconfiguration"),
 )
+
+
+MADE, EDITED = {"v1": 75, "v2": 25}, {"v2": 25, "v3": 75}
 
 
 @dataclass(frozen=True)
 class Shared:
-    """The effect of a split for one of the versions that its root selects, and of its edit for another."""
+    """The effect of a split between two of the versions that its root selects, and of its edit."""
 
-    first: Effect
-    second: Effect
+    made: Effect
+    edited: Effect
 
 
 @driven
 def shared(scenario: Scenario) -> Shared:
     scenario.provide()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    root = scenario.call("main/client", "main/everyone", requests=2000)
-    (first,) = scenario.effects([Division(root, frozenset({"v1"}))], "1-first.yaml", servers=servers)
-    (second,) = scenario.effects([Division(root, frozenset({"v2"}))], "2-second.yaml", servers=servers)
-    return Shared(first, second)
+    root = scenario.call("main/client", "main/everyone", requests=sample_size(MADE))
+    (made,) = scenario.effects([Division(root, frozenset(MADE))], "1-split.yaml", servers=servers)
+    # An edit of weights alone would not show until a sample is drawn: who answers has to change.
+    scenario.apply("2-edited.yaml")
+    (edited,) = scenario.samples([Division(root, frozenset(EDITED))], [made.sample], servers)
+    return Shared(made, edited)
 
 
 @pytest.mark.requirement("split-overlapping-selectors")
-def test_the_named_version_gets_everything_although_the_root_selects_all(
+def test_the_named_versions_share_by_weight_although_the_root_selects_all(
     shared: Shared, verdict: Callable[[Judgement], None]
 ) -> None:
-    first, second = shared.first, shared.second
+    made, edited = shared.made, shared.edited
     verdict(
         judge.all_of(
-            all_to_v1=judge.everything_reaches(*first[:2], "v1", first.settling),
-            all_to_v2=judge.everything_reaches(*second[:2], "v2", second.settling),
+            made=judge.shares(*made[:2], MADE, made.settling),
+            edited=judge.shares(*edited[:2], EDITED, edited.settling),
         )
     )
