@@ -200,8 +200,8 @@ class Runner:
             yield one
 
     def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
-        """Keep the judgement that a test came to, as far as the environment and what it presumes allow it."""
-        taken = self._founded(item, self._allowed(judgement))
+        """Keep the judgement that a test came to, as far as the environment allows it."""
+        taken = self._allowed(judgement)
         item.stash[_JUDGEMENT] = taken
         return taken
 
@@ -234,7 +234,7 @@ class Runner:
         judgement = _judged(item, call)
         if judgement is None:
             return report
-        # Some are judged without a test's doing: what fails then may not be its own either.
+        # Here, as some are judged without a test's doing, and what fails then may not be its own either.
         judgement = self._founded(item, judgement)
         self._conclude(item, requirement, judgement)
         report.user_properties.append(("requirement", requirement))
