@@ -29,11 +29,15 @@ class Cause:
     standing: tuple[str, ...]
 
     @property
+    def extent(self) -> str:
+        """How many stand on it."""
+        count = len(self.standing)
+        return "1 requirement stands on it" if count == 1 else f"{count} requirements stand on it"
+
+    @property
     def sentence(self) -> str:
         """The cause and its extent in one line."""
-        count = len(self.standing)
-        extent = "1 requirement stands" if count == 1 else f"{count} requirements stand"
-        return f"{self.text} ({self.basic}); {extent} on it"
+        return f"{self.text} ({self.basic}); {self.extent}"
 
 
 def causes(report: Report) -> list[Cause]:

@@ -76,7 +76,6 @@ def _environment() -> Environment:
             "source": figures.source,
             "plot": figures.plot,
             "causes": causes,
-            "founded_on": founded_on,
             "readings": readings.rows,
             "readings_of": readings.readings_of,
             "seen_readings": readings.seen_readings,
@@ -86,6 +85,7 @@ def _environment() -> Environment:
             "slug": _slug,
         }
     )
+    environment.tests["founded"] = lambda record: bool(founded_on(record))
     environment.globals.update(
         apis=APIS,
         levels=LEVELS,

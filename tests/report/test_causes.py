@@ -76,3 +76,15 @@ def test_the_page_tells_the_cause_first() -> None:
     assert page.index("Causes</h2>") < page.index("Failed</h2>")
     cause = page[page.index("Causes</h2>") : page.index("Failed</h2>")]
     assert all(f'href="#{one}"' in cause for one in (GRANT, *STANDING))
+
+
+def test_the_page_has_no_list_of_the_inconclusive_where_a_cause_explains_them_all() -> None:
+    zero, edits = "split-zero-weight-gets-nothing", "split-live-edits"
+    failed = Judgement(Verdict.FAIL, "2 requests reached v2", basis=Basis("unharmed", {}))
+    found = {zero: [failed], edits: [judge.presumes(failed, zero, failed.summary)]}
+    page = html.page(sample(_records(found)))
+    assert "1 requirement stands on it: <a" in page
+    assert "Inconclusive</h2>" not in page
+    assert "Inconclusive</h2>" in html.page(
+        sample(_records({**found, edits: [judge.inconclusive("cut off")]}))
+    )
