@@ -114,16 +114,16 @@ class Session:
         One that is driven beside another has a driver and a waiter of its own.
         """
         spoken = self.api_versions() if versions is None else versions
-        driven_by = driver or self.driver
+        driven_by, waits = driver or self.driver, waiter or self.waiter
         return Scenario(
             folder=folder,
             cluster=self.cluster,
             arena=self.arena,
             driver=driven_by,
-            waiter=waiter or self.waiter,
+            waiter=waits,
             phases=driven_by.phases,
             profile=self.profile,
-            reader=Reader(self.cluster, self.clock),
+            reader=Reader(self.cluster, waits),
             writer=Writer(folder, self.arena, spoken, self.header_forms),
             seed=self.seed,
             hopeless=self.hopeless,

@@ -126,6 +126,8 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": names.READINESS_PORT},
             "periodSeconds": 1,
+            # On a busy node it answers late. That is no reason to take the pod out of its Services.
+            "timeoutSeconds": 5,
             "failureThreshold": 5,
         },
         "resources": {"requests": {"cpu": _SIDECAR_CPU, "memory": "64Mi"}},

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Account, Cluster, ClusterError, Object
-from conformance.drive.wait import Clock, NotSeen, Waiter
+from conformance.drive.wait import NotSeen, Waiter
 from conformance.evidence import ApiRead, RoundTrip
 from conformance.profiles import Claims
 
 DELETED_WITHIN_S = 10.0
 """Seconds that an object without finalizers may take to be gone."""
 METRICS = f"/apis/{GROUPS['metrics']}/v1alpha1"
+UNAVAILABLE = 503
+AVAILABLE_WITHIN_S = 10.0
+"""Seconds for which an API that answers 503 is asked again, as clients of the API server do.
+
+The aggregator answers so when it finds no ready endpoint just then, which says nothing about what is served.
+"""
 
 
 @dataclass(slots=True)
@@ -24,17 +31,39 @@ class Reader:
     """Reads with one's own rights or those of an account, and remembers when."""
 
     cluster: Cluster
-    clock: Clock
+    waiter: Waiter
     _started: float = field(init=False)
+    _unavailable: bool = False
 
     def __post_init__(self) -> None:
-        self._started = self.clock.now()
+        self._started = self.waiter.clock.now()
 
     def read(self, path: str, account: Account | None = None, *, accept: str = "application/json") -> ApiRead:
-        """One GET, whatever it answers."""
-        answer = self.cluster.request("GET", path, account=account, accept=accept)
+        """One GET, whatever it answers; it is repeated while that is 503, for `AVAILABLE_WITHIN_S`.
+
+        An API that stays unavailable for so long is not waited for again until it has answered.
+        """
         who = f"{account.namespace}/{account.name}" if account else "the runner"
-        return ApiRead(who, path, answer.status, answer.body, round(self.clock.now() - self._started, 3))
+
+        def asked() -> ApiRead:
+            answer = self.cluster.request("GET", path, account=account, accept=accept)
+            return ApiRead(who, path, answer.status, answer.body, self._seconds())
+
+        last = asked()
+
+        def available() -> ApiRead | None:
+            nonlocal last
+            last = asked()
+            return None if last.status == UNAVAILABLE else last
+
+        if last.status == UNAVAILABLE and not self._unavailable:
+            with suppress(NotSeen):
+                self.waiter.until(available, within=AVAILABLE_WITHIN_S, because=f"{path} is available")
+        self._unavailable = last.status == UNAVAILABLE
+        return last
+
+    def _seconds(self) -> float:
+        return round(self.waiter.clock.now() - self._started, 3)
 
     def events(self, item: Object) -> ApiRead:
         """The Events about an object, which an API server keeps for about an hour, also those of an earlier
@@ -44,8 +73,8 @@ class Reader:
         chosen = ",".join(f"involvedObject.{key}={value}" for key, value in about.items())
         path = f"/api/v1/namespaces/{metadata['namespace']}/events"
         answer = self.cluster.request("GET", path, query={"fieldSelector": chosen})
-        at = round(self.clock.now() - self._started, 3)
-        return ApiRead("the runner", f"{path}?fieldSelector={chosen}", answer.status, answer.body, at)
+        at_s = self._seconds()
+        return ApiRead("the runner", f"{path}?fieldSelector={chosen}", answer.status, answer.body, at_s)
 
     def metrics(
         self,

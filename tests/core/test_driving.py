@@ -10,11 +10,17 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.clusters import Account, ClusterError, ExecFailed
+from conformance.clusters import Account, Answer, ClusterError, ExecFailed
 from conformance.diagnostics import gather
 from conformance.drive import arena as arena_module
 from conformance.drive.arena import Arena, NotReady, remove
-from conformance.drive.reading import Reader, claimed_kinds, round_trip, served_kinds
+from conformance.drive.reading import (
+    AVAILABLE_WITHIN_S,
+    Reader,
+    claimed_kinds,
+    round_trip,
+    served_kinds,
+)
 from conformance.drive.scenario import ENOUGH_WITHIN_S, POLL, Ask, Division, Scenario, sampling
 from conformance.drive.sight import sight
 from conformance.drive.traffic import Driver, Manner
@@ -731,12 +737,44 @@ class TestAScenario:
 
 class TestReading:
     def test_remembers_who_read_what_and_when(self, cluster: FakeCluster, clock: VirtualClock) -> None:
-        reader = Reader(cluster, clock)
+        reader = Reader(cluster, Waiter(clock))
         clock.pause(2.5)
         read = reader.metrics("ns", "pods", "web", edges=True, account=Account("ns", "reader"))
         assert read.path == "/apis/metrics.smi-spec.io/v1alpha1/namespaces/ns/pods/web/edges"
         assert (read.reader, read.status, read.at_s) == ("ns/reader", 404, 2.5)
         assert reader.read("/version").reader == "the runner"
+
+    @pytest.mark.parametrize(
+        ("unavailable", "status", "rests"),
+        [(0, 200, False), (3, 200, True), (10_000, 503, True)],
+        ids=["available", "away for a moment", "away for good"],
+    )
+    def test_asks_an_api_again_that_is_unavailable_for_a_moment(
+        self,
+        cluster: FakeCluster,
+        clock: VirtualClock,
+        monkeypatch: pytest.MonkeyPatch,
+        unavailable: int,
+        status: int,
+        rests: bool,
+    ) -> None:
+        asked = 0
+
+        def request(method: str, path: str, *rest: Any, **options: Any) -> Answer:
+            nonlocal asked
+            asked += 1
+            return Answer(503 if asked <= unavailable else 200, {})
+
+        monkeypatch.setattr(cluster, "request", request)
+        reader = Reader(cluster, Waiter(clock))
+        read = reader.read("/apis")
+        assert read.status == status
+        assert bool(clock.pauses) == rests
+        assert read.at_s == round(sum(clock.pauses), 3)
+        assert sum(clock.pauses) <= AVAILABLE_WITHIN_S + 0.5
+        asked_before = asked
+        assert reader.read("/apis").status == status
+        assert asked == asked_before + 1, "an API that stayed unavailable is not waited for again"
 
     def test_lists_the_kinds_that_are_served(self, cluster: FakeCluster) -> None:
         assert ("specs.smi-spec.io", "v1alpha4", "UDPRoute") in set(served_kinds(cluster))

@@ -14,6 +14,7 @@ from conformance import judge
 from conformance.clusters import Account, Answer, ClusterError, Completed, ExecFailed, Refused, kubernetes
 from conformance.clusters.kubernetes import KubernetesCluster, refusal
 from conformance.drive.reading import Reader
+from conformance.drive.wait import Waiter
 from conformance.evidence import Call, Traffic
 from conformance.verdict import Verdict
 
@@ -98,7 +99,7 @@ class TestRequests:
         self, cluster: KubernetesCluster, server: Server, text: str
     ) -> None:
         server.answers["GET /hostile"] = (200, text)
-        read = Reader(cluster, VirtualClock()).read("/hostile")
+        read = Reader(cluster, Waiter(VirtualClock())).read("/hostile")
         assert read.body == text[:10_000]
         verdicts = (
             judge.discovery(read),
