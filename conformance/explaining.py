@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import textwrap
 from collections.abc import Sequence
@@ -129,20 +130,23 @@ def _test(test: TestEntry) -> str:
     source = (suites_index.SUITES / test.file).read_text(encoding="utf-8")
     lines = [f"Test: {sentence(test.function)}", f"  {test.nodeid}"]
     lines.append(f"  arena: {', '.join(test.scenario.arena)}; fixtures: fixtures/{test.scenario.folder}/")
-    lines.append("  traffic and waiting: see the module's fixture:")
-    lines += [f"    {line}" for line in _fixture(source).splitlines()]
+    if test.presumes:
+        lines.append(f"  inconclusive beside a failure of: {', '.join(test.presumes)}")
+    driven = _driven(source)
+    lines.append("  traffic and waiting:" if driven else "  drives no traffic")
+    lines += [textwrap.indent(driven, "    ")] if driven else []
     for name in dict.fromkeys(test.judges):
         words = inspect.getdoc(judge.JUDGES[name]) or ""
         lines += [f"  judged by {name}:", textwrap.indent(words, "    ")]
     return "\n".join(lines)
 
 
-def _fixture(source: str) -> str:
-    start = source.index('@pytest.fixture(scope="module")') if "@pytest.fixture" in source else -1
-    if start < 0:
-        return "(reads only)"
-    end = source.find("\n\n\n", start)
-    return source[start:end]
+def _driven(source: str) -> str:
+    """The function of a suite's module that drives its scenario; empty where none does."""
+    for one in ast.parse(source).body:
+        if isinstance(one, ast.FunctionDef) and "driven" in map(ast.unparse, one.decorator_list):
+            return ast.get_source_segment(source, one) or ""
+    return ""
 
 
 def _objects(name: str) -> str:

@@ -31,10 +31,15 @@ _RUNNER = pytest.StashKey[Runner]()
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
     """What a caller of pytest hands over, as one of its plugins: the command that was typed, for the report;
-    a session, where several pytest runs share one, whose arena then stays."""
+    a session, where several pytest runs share one, whose arena then stays.
+
+    ``staged``: in such a session, the services of scenarios come and go with them; else the caller has made
+    those of all.
+    """
 
     command: tuple[str, ...] = ()
     session: Session | None = None
+    staged: bool = False
 
 
 def _given(config: pytest.Config) -> Given:
@@ -107,8 +112,14 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     if not config.getoption("mesh") or config.option.collectonly:
         return
-    session = _given(config).session
-    runner = Runner(config, session or _session(config), owns_arena=session is None)
+    given = _given(config)
+    session = given.session
+    runner = Runner(
+        config,
+        session or _session(config),
+        owns_arena=session is None,
+        staged=session is None or given.staged,
+    )
     config.stash[_RUNNER] = runner
     config.pluginmanager.register(runner, "smi-conformance-runner")
     if session is None:

@@ -17,7 +17,7 @@ from conformance.diagnostics import gather
 from conformance.drive.dry_run import HeadersRefused
 from conformance.drive.scenario import Scenario
 from conformance.drive.tailoring import NotClaimed
-from conformance.drive.version_sets import VersionSet, in_words
+from conformance.drive.version_sets import VersionSet, Wish, in_words
 from conformance.drive.versions import NotExpressible
 from conformance.evidence import Environment
 from conformance.items import (
@@ -49,10 +49,11 @@ _EXIT_UNUSABLE = 2
 class Runner:
     """The pytest plugin object of one run."""
 
-    def __init__(self, config: pytest.Config, session: Session, *, owns_arena: bool) -> None:
+    def __init__(self, config: pytest.Config, session: Session, *, owns_arena: bool, staged: bool) -> None:
         self.config = config
         self.session = session
         self._owns_arena = owns_arena
+        self._staged = staged
         self._pending: dict[str, str] = {}
         self._unclaimed: set[str] = set()
         self._unspoken: dict[str, str] = {}
@@ -151,13 +152,30 @@ class Runner:
             for group in self.session.arena.groups(parts):
                 spoken.setdefault(group, set()).add(self.session.api_versions()[group])
             self._open(list(parts), spoken)
+        elif self._staged:
+            self._open_stage(lanes=1)
 
     def _note_absent(self) -> None:
         chosen = set(self._pending.values())
         for one in suites_index.by_requirement():
-            if one not in chosen and one not in self.session.absent:
-                reason = self._unspoken.get(one, "its tests were not selected")
-                self.session.absent[one] = ("not selected", reason)
+            if one in chosen or one in self.session.absent:
+                continue
+            reason = self._unspoken.get(one)
+            if reason is None or self._user_selects(one):
+                self.session.absent[one] = ("not selected", reason or "its tests were not selected")
+            else:
+                self.session.absent[one] = ("in other versions", reason)
+
+    def _user_selects(self, requirement_id: str) -> bool:
+        """Whether it is the user who left a requirement out that this run does not speak the versions of."""
+        options, level = self.config.option, catalogue.load()[requirement_id].level
+        return bool(
+            self.session.wish != Wish()
+            or options.keyword
+            or options.markexpr
+            or (options.level and level not in options.level)
+            or (options.requirement and requirement_id not in options.requirement)
+        )
 
     def _open(self, parts: list[str], spoken: Mapping[str, set[str]]) -> None:
         # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
@@ -173,15 +191,15 @@ class Runner:
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
                 )
                 self.session.arena.prepare(parts)
-                self._stage.open(
-                    list(self._turns.values()),
-                    lanes=1 if self.config.getoption("one_by_one") else 2,
-                    basics=set(self._pending.values()) & set(suites_index.BASIC.values()),
-                )
+                self._open_stage(lanes=1 if self.config.getoption("one_by_one") else 2)
         except ClusterError as error:
             self.session.arena.remove()
             self._impossible = True
             pytest.exit(str(error), _EXIT_UNUSABLE)
+
+    def _open_stage(self, *, lanes: int) -> None:
+        basics = set(self._pending.values()) & set(suites_index.BASIC.values())
+        self._stage.open(list(self._turns.values()), lanes=lanes, basics=basics)
 
     # --- running ------------------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ from conformance.report.document import (
 from conformance.suites_index import ScenarioMark
 from conformance.verdict import Judgement, Verdict
 
-Absent = Literal["not claimed", "not selected", "not reached", "untested"]
+Absent = Literal["not claimed", "in other versions", "not selected", "not reached", "untested"]
 
 
 @dataclass(slots=True)

@@ -33,7 +33,7 @@ from conformance.report.document import (
 from conformance.report.readings import seen_readings, unseen
 from conformance.verdict import Basis, Judgement, Verdict, merge
 
-Otherwise = Literal["not claimed", "untested", "not selected", "not reached"]
+Otherwise = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
 """Why a requirement was not judged."""
 
 NOT_APPLICABLE = "not_applicable"

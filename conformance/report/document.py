@@ -16,15 +16,24 @@ from conformance.report.plain import plain, text
 from conformance.verdict import Reading, Share, Verdict
 
 Status = Literal[
-    "judged", "observed", "not observed", "not claimed", "untested", "not selected", "not reached"
+    "judged",
+    "observed",
+    "not observed",
+    "not claimed",
+    "untested",
+    "in other versions",
+    "not selected",
+    "not reached",
 ]
 Outcome = Literal[
     "pass", "fail", "inconclusive",
-    "observed", "not observed", "not claimed", "untested", "not selected", "not reached",
+    "observed", "not observed", "not claimed", "untested", "in other versions",
+    "not selected", "not reached",
 ]  # fmt: skip
 OUTCOMES: tuple[Outcome, ...] = (
     "pass", "fail", "inconclusive",
-    "observed", "not observed", "not claimed", "untested", "not selected", "not reached",
+    "observed", "not observed", "not claimed", "untested", "in other versions",
+    "not selected", "not reached",
 )  # fmt: skip
 EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2}
 
@@ -110,8 +119,8 @@ class RequirementRecord(Model):
 
     ``status`` says how far it came: *judged* (only then is there a verdict), *observed* (an ambiguous
     requirement whose reading stands in its tests' summaries), *not observed* (one of which no reading could
-    be seen), *not claimed* by the profile, *untested* (the suite has no test of it), *not selected* by the
-    user, *not reached* before the run ended.
+    be seen), *not claimed* by the profile, *untested* (the suite has no test of it), *in other versions* than
+    this run speaks, *not selected* by the user, *not reached* before the run ended.
     ``readings`` are the catalogue's, by question and letter; those that were seen stand in the tests.
     ``note`` gives the reason for a requirement that was not judged. ``faults`` names the faults of the
     reference mesh that it is shown to catch.

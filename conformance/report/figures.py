@@ -21,6 +21,7 @@ SYMBOLS: Mapping[Outcome, str] = {
     "not observed": "◌",
     "not claimed": "–",
     "untested": "○",
+    "in other versions": "∨",
     "not selected": "·",
     "not reached": "…",
 }
@@ -34,6 +35,7 @@ MEANINGS: Mapping[Outcome, str] = {
     "not observed": "the specification leaves it open, and what the mesh does could not be seen",
     "not claimed": "the mesh's profile does not claim it",
     "untested": "this suite has no test of it; nothing is known",
+    "in other versions": "it is about claimed versions that a run speaks with --versions all",
     "not selected": "left out of this run by the user",
     "not reached": "the run ended before it",
 }

@@ -24,6 +24,7 @@ UNJUDGED = {
     "not observed": "an ambiguous requirement of which no reading could be seen",
     "not claimed": "the mesh's profile does not claim it",
     "untested": "this suite has no test of it",
+    "in other versions": "about versions that this run did not speak",
     "not selected": "not selected for this run",
     "not reached": "the run ended before it",
 }

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
+from reference.compiler.mesh import addresses_of, identity_of
 from reference.faults import Fault
 from reference.faults.spoilers import (
     SpoiltConfiguration,
@@ -43,6 +45,35 @@ def _rules(
 def _open_without_policies(rules: JSON) -> None:
     if not rules["policies"]:
         rules["policies"] = {"everybody": {"permissions": [{"any": True}], "principals": [{"any": True}]}}
+
+
+def _first_matching_target_decides(rules: JSON) -> None:
+    """Each target is left what no target before it matches, whoever the sources of that are."""
+    earlier: list[JSON] = []
+    for policy in rules["policies"].values():
+        own = policy["permissions"]
+        if earlier:
+            of_earlier = {"or_rules": {"rules": list(earlier)}}
+            alone = [{"or_rules": {"rules": own}}, {"not_rule": of_earlier}]
+            policy["permissions"] = [{"and_rules": {"rules": alone}}]
+        earlier += own
+
+
+def _addresses_believed(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """A source is also who comes from its pods' addresses, as the headers of a request tell them."""
+    addresses: dict[str, list[str]] = {}
+    for pod in world.of("pods"):
+        addresses.setdefault(identity_of(pod), []).extend(addresses_of(pod))
+
+    def believe(rules: JSON) -> None:
+        for policy in rules["policies"].values():
+            named = [one["principal_name"]["exact"] for one in every(policy, "principal_name")]
+            # Envoy's remote_ip is the address that x-forwarded-for ends with, where there is one.
+            policy["principals"] += [
+                {"remote_ip": envoy.exactly(ip)} for name in named for ip in addresses.get(name, ())
+            ]
+
+    return _rules(believe)(configuration, world, workload)
 
 
 def _principals(edit: Callable[[str], JSON]) -> Callable[[JSON], None]:
@@ -251,14 +282,27 @@ FAULTS = (
         "Of several targets for one destination only the newest counts.",
         frozenset({"access-additive-union"}),
         lambda: SpoiltWorld(_newest_target_only),
-        origins=("overlapping-targets-first-match-wins",),
         drags=frozenset({"access-default-deny"}),
+    ),
+    Fault(
+        "access-first-matching-target-decides",
+        "Of several targets whose routes a request matches, the first alone is asked for its sources.",
+        frozenset({"access-additive-overlapping-routes"}),
+        lambda: SpoiltConfiguration(_rules(_first_matching_target_decides)),
+        origins=("overlapping-targets-first-match-wins",),
     ),
     Fault(
         "access-identity-by-labels",
         "A pod that wears the labels of an allowed pod is taken for it.",
         frozenset({"access-identity-not-labels"}),
         lambda: SpoiltWorld(_identity_by_labels),
+    ),
+    Fault(
+        "access-believes-forwarded-addresses",
+        "Whoever says in a header that it calls for an allowed pod's address is taken for that pod.",
+        frozenset({"access-identity-not-labels"}),
+        lambda: SpoiltConfiguration(_addresses_believed),
+        origins=("source-address-from-a-header",),
     ),
     Fault(
         "access-account-of-any-namespace",

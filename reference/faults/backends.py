@@ -57,6 +57,18 @@ def _only_what_the_root_selects(world: World) -> World:
     return with_slices(world, limit)
 
 
+def _nested_roots_unreachable(world: World) -> World:
+    """A backend that is the root of a split itself leads nowhere."""
+    splits = copied_splits(world)
+    roots = {root_of(split) for split in splits}
+    for split in splits:
+        for backend in split["spec"]["backends"]:
+            name = namespace_of(split), backend["service"]
+            if name in roots and name != root_of(split):
+                backend["service"] = f"{backend['service']}-nested"
+    return world.replacing("trafficsplits", splits)
+
+
 def _root_as_one_more_backend(world: World) -> World:
     splits = copied_splits(world)
     for split in splits:
@@ -295,6 +307,13 @@ FAULTS = (
         "What a backend gets is divided again by the split of which it is the root.",
         frozenset({"split-not-hierarchical"}),
         lambda: SpoiltWorld(_split_again),
+    ),
+    Fault(
+        "split-nested-root-unreachable",
+        "What goes to a backend that is the root of another split is refused.",
+        frozenset({"split-not-hierarchical"}),
+        lambda: SpoiltWorld(_nested_roots_unreachable),
+        origins=("nested-split-refused",),
     ),
     Fault(
         "split-headless-backend-lost",

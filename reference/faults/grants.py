@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from reference.compiler.configuration import Configuration
 from reference.compiler.datagrams import datagrams_of
 from reference.compiler.mesh import mesh_of, selects
+from reference.conversion import KEPT
 from reference.faults import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld
-from reference.world import Object, Workload, World, account_of, name_of, namespace_of
+from reference.world import Object, Workload, World, account_of, container_ports, name_of, namespace_of
 
 Match = dict[str, Any]
 _NOWHERE = 1
 """A port on which no workload listens."""
 _RAW = 9000
 """The port on which workloads take raw TCP."""
+_FIRST = 8080
+"""The first port of each workload."""
 
 
 def _without_headers_alone(group: dict[str, Any]) -> None:
@@ -194,6 +198,76 @@ def _granted_by_port(world: World) -> World:
     return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
 
 
+def _ports_ignored_beside_routes(target: dict[str, Any]) -> None:
+    """HTTP routes are open on every port, whatever a TCPRoute beside them says."""
+    rules = target["spec"].get("rules") or []
+    if any(rule["kind"] == "HTTPRouteGroup" for rule in rules):
+        target["spec"]["rules"] = [rule for rule in rules if rule["kind"] != "TCPRoute"]
+
+
+def _first_port_opened(world: World) -> World:
+    """Beside HTTP routes a TCPRoute opens the first port of the destination, in place of the one it lists."""
+    routes = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of("tcproutes")}
+    first = {
+        (namespace_of(pod), account_of(pod)): numbers[0]
+        for pod in world.of("pods")
+        if (numbers := [number for _, number in container_ports(pod, "TCP")])
+    }
+    targets, made = [], []
+    for target in world.of("traffictargets"):
+        copied: dict[str, Any] = copy.deepcopy(dict(target))
+        rules = copied["spec"].get("rules") or []
+        destination = copied["spec"]["destination"]
+        port = first.get((destination.get("namespace") or namespace_of(target), destination["name"]))
+        beside = {rule["kind"] for rule in rules} >= {"HTTPRouteGroup", "TCPRoute"}
+        for rule in rules if beside and port else ():
+            if rule["kind"] == "TCPRoute" and routes.get((namespace_of(target), rule["name"])):
+                rule["name"] = f"first-port-of-{name_of(target)}"
+                made.append(
+                    {
+                        "apiVersion": "specs.smi-spec.io/v1alpha4",
+                        "kind": "TCPRoute",
+                        "metadata": {"namespace": namespace_of(target), "name": rule["name"]},
+                        "spec": {"matches": {"ports": [port]}},
+                    }
+                )
+        targets.append(copied)
+    return world.replacing("tcproutes", [*world.of("tcproutes"), *made]).replacing("traffictargets", targets)
+
+
+def _tcp_to_everybody(world: World) -> World:
+    """A TCPRoute opens raw TCP to all accounts: its sources are looked at for HTTP alone."""
+    accounts = sorted({(namespace_of(pod), account_of(pod)) for pod in world.of("pods")})
+    everybody = [{"kind": "ServiceAccount", "name": name, "namespace": space} for space, name in accounts]
+    targets = []
+    for target in world.of("traffictargets"):
+        copied: dict[str, Any] = copy.deepcopy(dict(target))
+        if {rule["kind"] for rule in copied["spec"].get("rules") or []} == {"TCPRoute"}:
+            copied["spec"]["sources"] = everybody
+        targets.append(copied)
+    return world.replacing("traffictargets", targets)
+
+
+def _kept_port(edit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
+    """An edit of what a stored target keeps of versions that have a port."""
+
+    def of_target(target: dict[str, Any]) -> None:
+        annotations = target["metadata"].setdefault("annotations", {})
+        kept = json.loads(annotations.get(KEPT, "{}"))
+        edit(kept)
+        annotations[KEPT] = json.dumps(kept, sort_keys=True)
+
+    return of_target
+
+
+def _no_port(kept: dict[str, Any]) -> None:
+    kept.pop("port", None)
+
+
+def _first_port_unless_told(kept: dict[str, Any]) -> None:
+    kept.setdefault("port", _FIRST)
+
+
 def _numbers_exposed(world: World) -> dict[tuple[str, str], set[int]]:
     """The numbers that services give as target ports, by the account of the pods that they select."""
     found: dict[tuple[str, str], set[int]] = {}
@@ -288,6 +362,40 @@ FAULTS = (
         "Next to a TCPRoute that lists ports, one that stands for all of them adds nothing.",
         frozenset({"l4-empty-ports-match-all"}),
         lambda: SpoiltWorld(_listed_ports_only),
+    ),
+    Fault(
+        "tcp-granted-to-everybody",
+        "Where raw TCP is opened to somebody, it is open to everybody.",
+        frozenset({"access-tcproute-allows-tcp"}),
+        lambda: SpoiltWorld(_tcp_to_everybody),
+        origins=("tcp-sources-unchecked",),
+    ),
+    Fault(
+        "ports-ignored-beside-routes",
+        "Beside HTTP routes the ports of a TCPRoute are not looked at.",
+        frozenset({"access-l4-rule-constrains-l7"}),
+        lambda: SpoiltObjects("traffictargets", _ports_ignored_beside_routes),
+    ),
+    Fault(
+        "ports-open-the-first",
+        "Whichever port is said beside HTTP routes, the first port of the destination is opened.",
+        frozenset({"access-l4-rule-constrains-l7"}),
+        lambda: SpoiltWorld(_first_port_opened),
+        origins=("port-of-a-grant-opens-another",),
+    ),
+    Fault(
+        "target-port-ignored",
+        "The port of a target is not looked at.",
+        frozenset({"access-v1alpha1-destination-port"}),
+        lambda: SpoiltObjects("traffictargets", _kept_port(_no_port)),
+        versions="access=v1alpha2",
+    ),
+    Fault(
+        "target-without-port-opens-the-first",
+        "A target without a port opens the first port of its destination.",
+        frozenset({"access-v1alpha1-destination-port"}),
+        lambda: SpoiltObjects("traffictargets", _kept_port(_first_port_unless_told)),
+        versions="access=v1alpha2",
     ),
     Fault(
         "ports-compared-with-numbers",

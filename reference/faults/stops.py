@@ -15,8 +15,8 @@ from reference.smi.reading import Unreadable, regex
 from reference.spoiler import Faithful
 from reference.world import Object, Workload, World, account_of, name_of, namespace_of
 
-_LASTS_S = 3.0
-"""What a watch that could not read an object waits before it is opened anew."""
+_LASTS_S = 12.0
+"""What a watch that could not read an object waits before it is opened anew: more than a change may take."""
 
 
 class _SplitsStoppedBy(Faithful):
@@ -108,7 +108,7 @@ def _compiles(pattern: str) -> bool:
 FAULTS = (
     Fault(
         "split-fraction-stops-all",
-        "While a weight is a fraction no split is looked at, nor for three seconds after that.",
+        "While a weight is a fraction no split is looked at, nor for twelve seconds after that.",
         frozenset(),
         lambda: _SplitsStoppedBy(_weighs_in_fractions, _LASTS_S),
         change=ANY_NUMBER,

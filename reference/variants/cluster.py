@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from reference.compiler.configuration import Configuration
 from reference.compiler.datagrams import datagrams_of
-from reference.compiler.mesh import mesh_of
+from reference.compiler.mesh import addresses_of, mesh_of
+from reference.faults.spoilers import SpoiltWorld, service_of, with_slices
 from reference.smi.model import Problem
 from reference.spoiler import Faithful
-from reference.variants import ACCESS, EDITS, SHARES, Variant
+from reference.variants import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 from reference.variants.building import EditedConfiguration
 from reference.world import (
     Object,
@@ -69,6 +71,28 @@ def _accounts(target: Object) -> Iterator[Account]:
         yield str(one.get("namespace") or namespace_of(target)), str(one.get("name") or "")
 
 
+def _one_account_behind(world: World) -> World:
+    """Where access control is, a service has the pods of one account alone, whichever it selects."""
+    accounts = {ip: account_of(pod) for pod in world.of("pods") for ip in addresses_of(pod)}
+    open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
+    first: dict[tuple[str, str], str] = {}
+    for one in world.of("endpointslices"):
+        for endpoint in one.get("endpoints") or ():
+            for ip in endpoint["addresses"]:
+                service, account = service_of(one), accounts.get(ip, "")
+                first[service] = min(first.get(service, account), account)
+
+    def limit(one: dict[str, Any]) -> None:
+        if namespace_of(one) not in open_to_all:
+            one["endpoints"] = [
+                endpoint
+                for endpoint in one.get("endpoints") or ()
+                if {accounts.get(ip, "") for ip in endpoint["addresses"]} <= {first[service_of(one)]}
+            ]
+
+    return with_slices(world, limit)
+
+
 class ReadyOnceNamed(Faithful):
     """Gives a workload nothing before a target names its account; what was given stays."""
 
@@ -121,6 +145,16 @@ VARIANTS = (
         | {"traffic_split/test_matches", "traffic_split/test_backends", "traffic_metrics/test_chain"},
         profile={"access": {"open": None}},
         likewise=("Open Service Mesh", "Traefik Mesh"),
+    ),
+    Variant(
+        "one-account-behind-a-service",
+        "No namespace can be taken out of access control, and a service has the pods of one account alone.",
+        EDITS
+        | ROLLOUT
+        | {"traffic_split/test_backends", "traffic_split/test_ports", "traffic_split/test_zero"},
+        lambda: SpoiltWorld(_one_account_behind),
+        profile={"access": {"open": None}},
+        likewise=("Traefik Mesh",),
     ),
     Variant(
         "ready-once-granted",

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from reference.compiler.configuration import JSON
+from reference.compiler import XDS_DIRECTORY, envoy
+from reference.compiler.configuration import JSON, Configuration
+from reference.compiler.inbound import inbound_name, inbound_of, listening_ports
+from reference.compiler.mesh import mesh_of
+from reference.compiler.outbound import BLACKHOLE, PASSTHROUGH
 from reference.faults.spoilers import SpoiltObjects
-from reference.variants import CHAIN, EDITS, ROUTES, SHARES, Variant
-from reference.variants.building import EditedParts
+from reference.variants import ACCESS, CHAIN, EDITS, ROUTES, SHARES, Variant
+from reference.variants.building import EditedConfiguration, EditedParts, Together
 from reference.variants.denial import managers
 from reference.variants.upgrading import upgraded
+from reference.world import ACCESS_ANNOTATION, Workload, World
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_TCP_PROXY = "envoy.filters.network.tcp_proxy"
+SPEAKS = "speaks.smi-conformance.dev/protocol"
+"""The annotation by which a service says what its ports speak, in the variant that goes by it."""
 _TITLE_CASE: JSON = {"header_key_format": {"proper_case_words": {}}}
 
 
@@ -57,7 +67,58 @@ def _by_app_protocol(service: dict[str, Any]) -> None:
         port.setdefault("appProtocol", "tcp")
 
 
+def _by_annotation(service: dict[str, Any]) -> None:
+    spoken = (service["metadata"].get("annotations") or {}).get(SPEAKS, "tcp")
+    for port in service["spec"].get("ports") or ():
+        port["appProtocol"] = spoken
+
+
+def _raw_to(cluster: str) -> EditedParts:
+    """Raw TCP to services of the mesh goes to another cluster than theirs."""
+
+    def edit(listener: JSON) -> None:
+        for chain in listener.get("filter_chains", ()) if listener["name"] == "outbound" else ():
+            if chain["name"].startswith("outbound|") and chain["filters"][0]["name"] == _TCP_PROXY:
+                chain["filters"] = [envoy.tcp_proxy("out", {cluster: 1})]
+
+    return EditedParts(listener=edit)
+
+
+@lru_cache(maxsize=2)
+def _without_access_control(world: World) -> World:
+    opened = [
+        {**one, "metadata": {**one["metadata"], "annotations": {ACCESS_ANNOTATION: "permissive"}}}
+        for one in world.of("namespaces")
+    ]
+    return world.replacing("namespaces", opened)
+
+
+def _raw_admitted(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Raw TCP to a port that speaks it passes, whoever it is from."""
+    opened = mesh_of(_without_access_control(world))
+    pod = opened.pods.get((workload.namespace, workload.name))
+    raw = [] if pod is None else [port for port, one in listening_ports(opened, pod).items() if one == "tcp"]
+    names = {inbound_name(port) for port in raw}
+    admitting = inbound_of(opened, workload, XDS_DIRECTORY).listeners[0]["filter_chains"]
+    admitted = [chain for chain in admitting if _of_port(chain) in names]
+
+    def edited(listener: JSON) -> JSON:
+        if listener["name"] != "inbound":
+            return listener
+        kept = [chain for chain in listener["filter_chains"] if _of_port(chain) not in names]
+        return {**listener, "filter_chains": [*admitted, *kept]}
+
+    return replace(configuration, listeners=tuple(map(edited, configuration.listeners)))
+
+
+def _of_port(chain: JSON) -> str:
+    """The name of the port that a chain is for, without what tells it from others of that port."""
+    return "|".join(str(chain["name"]).split("|")[:2])
+
+
 _SPOKEN = frozenset({"traffic_specs/test_both_versions.py", "traffic_specs/test_grpc"})
+
+_HTTP_ALONE = {"protocols": ["http", "h2c", "grpc"], "access": {"udp": False}}
 
 VARIANTS = (
     Variant(
@@ -97,5 +158,34 @@ VARIANTS = (
         "What is spoken on a port is told by its appProtocol alone; without one it is raw TCP.",
         _SPOKEN | {"traffic_split/test_ports"},
         lambda: SpoiltObjects("services", _by_app_protocol),
+    ),
+    Variant(
+        "protocol-by-annotation",
+        "What is spoken on the ports of a service is told by an annotation; without one it is raw TCP.",
+        _SPOKEN | ACCESS | {"traffic_split/test_ports", "traffic_split/test_forms"},
+        lambda: SpoiltObjects("services", _by_annotation),
+        profile={
+            "services": {
+                **{one: {"annotations": {SPEAKS: "http"}} for one in ("http", "h2c", "grpc")},
+                "tcp": {"annotations": {SPEAKS: "tcp"}},
+            },
+            "mixed_ports": False,
+        },
+        likewise=("Traefik Mesh",),
+    ),
+    Variant(
+        "http-alone-is-carried",
+        "Of what goes over TCP only HTTP is carried: all else is refused.",
+        _SPOKEN | ACCESS | {"traffic_specs/test_ports", "traffic_split/test_forms"},
+        lambda: _raw_to(BLACKHOLE),
+        profile=_HTTP_ALONE,
+    ),
+    Variant(
+        "http-alone-is-governed",
+        "Of what goes over TCP only HTTP is the mesh's business: all else passes untouched.",
+        _SPOKEN | ACCESS | {"traffic_specs/test_ports", "traffic_split/test_forms"},
+        lambda: Together(_raw_to(PASSTHROUGH), EditedConfiguration(_raw_admitted)),
+        profile=_HTTP_ALONE,
+        likewise=("Traefik Mesh",),
     ),
 )

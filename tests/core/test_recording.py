@@ -119,6 +119,16 @@ class TestExplaining:
             "Faults that",
         ):
             assert title in said
+        modules = [
+            (suites_index.SUITES / one.file).read_text(encoding="utf-8")
+            for one in suites_index.by_requirement()[requirement]
+        ]
+        assert said.count("(scenario: Scenario) ->") == sum("@driven" in one for one in modules)
+
+    def test_shows_what_is_driven_and_what_that_presumes(self) -> None:
+        said = explaining.explain("split-zero-weight-gets-nothing")
+        assert "    def resting(scenario: Scenario) -> Resting:" in said
+        assert "beside a failure of: split-overlapping-selectors, split-root-endpoints-not-implicit" in said
 
     def test_shows_the_objects_as_they_are_applied(self) -> None:
         said = explaining.explain("split-zero-weight-gets-nothing")

@@ -177,6 +177,16 @@ class TestARun:
         assert bench.own_suite(source) == 2
         record = bench.record("split-schema-v1alpha1")
         assert record.tests == ()
+        assert record.outcome == "in other versions"
+        assert "this run speaks split v1alpha4" in record.note
+        for left_out in (
+            ["--versions", "split=v1alpha4"],
+            ["-k", "any"],
+            ["--requirement", ZERO],
+            ["--level", "ambiguous"],
+        ):
+            bench.own_suite(source, *left_out)
+            assert bench.outcome("split-schema-v1alpha1") == "not selected", left_out
         assert bench.own_suite(source, "--versions", "all") == 2
         assert [test.summary for test in bench.record("split-schema-v1alpha1").tests] == ["v1alpha1"]
         assert {test.summary for test in bench.record(ZERO).tests} == {"v1alpha4", "v1alpha1"}

@@ -46,4 +46,4 @@ def test_requirements_that_a_reason_names_are_in_the_catalogue() -> None:
 
 
 def test_the_page_is_about_all_defects_that_were_collected() -> None:
-    assert len(rows(RECREATED)) + len(rows(NOT_RECREATED)) == 55
+    assert len(rows(RECREATED)) + len(rows(NOT_RECREATED)) == 59

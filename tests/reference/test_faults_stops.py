@@ -46,7 +46,7 @@ def test_no_split_is_looked_at_until_some_seconds_after_a_fraction_is_gone(clock
     assert not spoiler.observe(figures, settled=True)
     gone = world(edited)
     assert shown(spoiler, gone) == {"split": [1]}
-    clock.at += 2.9
+    clock.at += 11.9
     assert not spoiler.observe(figures, settled=True)
     assert spoiler.world(gone) is spoiler.world(gone)
     clock.at += 0.2

@@ -23,6 +23,7 @@ from reference.metrics import Figures
 from reference.spoiler import Faithful, Spoiler, load
 from reference.variants import VARIANTS
 from reference.variants.building import Together
+from reference.variants.proxies import SPEAKS
 from reference.variants.readings import of_traefik
 from reference.variants.timing import Late
 from reference.world import World
@@ -90,6 +91,42 @@ def test_what_is_spoken_is_told_by_one_thing_alone(variant: str, spoken: str) ->
     shown = load(variant).world(world(services=[odd]))
     (port,) = mesh_of(shown).services["shop", "web"].ports
     assert port.protocol == spoken
+
+
+@pytest.mark.parametrize(("annotated", "spoken"), [({SPEAKS: "http"}, "http"), ({}, "tcp")])
+def test_what_is_spoken_is_told_by_an_annotation(annotated: dict[str, str], spoken: str) -> None:
+    odd = service("web", "10.1.0.1", {"name": "http", "port": 8080, "appProtocol": "http"})
+    odd["metadata"]["annotations"] = annotated
+    shown = load("protocol-by-annotation").world(world(services=[odd]))
+    (port,) = mesh_of(shown).services["shop", "web"].ports
+    assert port.protocol == spoken
+
+
+@pytest.mark.parametrize(
+    ("variant", "leads_to", "open_to_plaintext"),
+    [("http-alone-is-carried", "blackhole", False), ("http-alone-is-governed", "passthrough", True)],
+)
+def test_raw_tcp_is_refused_or_passes_where_http_alone_is_carried(
+    variant: str, leads_to: str, open_to_plaintext: bool
+) -> None:
+    def chains(who: str, listener: str) -> dict[str, Any]:
+        (one,) = (each for each in compiled(load(variant), rich(), who).listeners if each["name"] == listener)
+        return {each["name"]: each for each in one["filter_chains"]}
+
+    outbound, inbound = chains("client", "outbound"), chains("db", "inbound")
+    (raw,) = outbound["outbound|shop|db|9000"]["filters"]
+    assert raw["typed_config"]["cluster"] == leads_to
+    assert "http_connection_manager" in outbound["outbound|shop|v1|8080"]["filters"][0]["name"]
+    assert ("inbound|9000|plaintext" in inbound) == open_to_plaintext
+
+
+def test_a_service_has_the_pods_of_one_account_alone() -> None:
+    shown = load("one-account-behind-a-service").world(rich())
+    behind = mesh_of(shown).services["shop", "web"].endpoints
+    assert {each.ip for ready in behind.values() for each in ready} == {"10.0.0.11"}
+    opened = load("one-account-behind-a-service").world(permissive())
+    behind = mesh_of(opened).services["shop", "web"].endpoints
+    assert {each.ip for ready in behind.values() for each in ready} == {"10.0.0.11", "10.0.0.12"}
 
 
 def test_what_compiles_anew_does_so_with_all_that_goes_with_it() -> None:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.scenario(
     "traffic-access/revoke",
     arena=("access", "outside"),
     groups=("access", "specs"),
-    presumes=("access-only-listed-sources", "access-additive-union"),
+    presumes=("access-only-listed-sources", "access-additive-union", "access-additive-overlapping-routes"),
 )
 
 SERVERS = ("access/server", "access/other", "outside/outsider")

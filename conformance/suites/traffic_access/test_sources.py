@@ -1,4 +1,4 @@
-"""Who is a source: the ServiceAccount that a pod runs under, nothing else."""
+"""Who is a source: the ServiceAccount that a pod runs under, nothing else, and no word of its own."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server", "outside/outsider")
 EXPECTED = {"alpha": "granted", "alpha-relabelled": "granted", "beta": "denied", "gamma": "denied"}
+CLAIMING = "beta, claiming the address of alpha"
+"""A caller that is not listed, and says in its headers that it calls for one that is."""
+
+
+def claims_of(address: str) -> dict[str, str]:
+    """The headers by which proxies tell for whom they call: RFC 7239, and those in use before it."""
+    return {"x-forwarded-for": address, "x-real-ip": address, "forwarded": f"for={address}"}
 
 
 @driven
@@ -25,6 +32,8 @@ def sources(scenario: Scenario) -> Table:
         scenario.ask(name, f"access/{name}", "access/server", granted=expect == "granted")
         for name, expect in EXPECTED.items()
     ]
+    headers = claims_of(scenario.arena.pod("access/alpha").ip)
+    asks.append(scenario.ask(CLAIMING, "access/beta", "access/server", granted=False, headers=headers))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
@@ -36,7 +45,7 @@ def test_a_listed_source_calls_and_another_account_does_not(
 
 
 @pytest.mark.requirement("access-identity-not-labels")
-def test_the_labels_of_a_listed_pod_open_nothing_and_lacking_them_closes_nothing(
+def test_neither_labels_nor_a_claimed_address_make_a_source_and_lacking_labels_unmakes_none(
     sources: Table, verdict: Callable[[Judgement], None]
 ) -> None:
-    verdict(judge.access(sources.pick("alpha-relabelled", "gamma")))
+    verdict(judge.access(sources.pick("alpha-relabelled", "gamma", CLAIMING)))

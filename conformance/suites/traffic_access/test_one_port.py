@@ -1,0 +1,69 @@
+"""HTTP routes granted on one port of two: a TCPRoute says which; before access v1alpha3 the target does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Scenario, Table
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-access/one-port",
+    arena=("access", "outside"),
+    groups=("access", "specs"),
+    presumes=("access-deny-unlisted-route", "access-only-listed-sources"),
+)
+
+SERVERS = ("access/server", "outside/outsider")
+SERVICES = {8080: "access/server", 8081: "access/server-alt"}
+LISTED = 8081
+"""Not the first port of the server: a mesh that opens its first port, whatever is said, opens another."""
+PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
+"""Versions of access whose target has a port, and opens every port without it."""
+
+
+@driven
+def tables(scenario: Scenario) -> Mapping[str, Table]:
+    scenario.provide()
+    limited = [
+        scenario.ask(
+            f"{path} on {port}",
+            "access/alpha",
+            service,
+            granted=(port, path) == (LISTED, "/metrics"),
+            server="server",
+            path=path,
+            port=port,
+        )
+        for port, service in SERVICES.items()
+        for path in ("/metrics", "/other")
+    ]
+    before = scenario.before(limited, SERVERS)
+    found = {"with_a_port": scenario.access(limited, "1-limited.yaml", servers=SERVERS, before=before)}
+    if scenario.versions["access"] in PORT_IN_TARGET:
+        everywhere = [
+            replace(ask, expect="granted" if ask.call.path == "/metrics" else "denied") for ask in limited
+        ]
+        found["without_one"] = scenario.access(
+            everywhere, "2-every-port.yaml", servers=SERVERS, before=before
+        )
+    return found
+
+
+@pytest.mark.requirement("access-l4-rule-constrains-l7")
+def test_a_tcproute_says_on_which_port_the_routes_are_open(
+    tables: Mapping[str, Table], verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(tables["with_a_port"].pick()))
+
+
+@pytest.mark.requirement("access-v1alpha1-destination-port")
+def test_the_port_of_a_target_limits_it_and_without_one_every_port_is_open(
+    tables: Mapping[str, Table], verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.all_of(**{step: judge.access(table.pick()) for step, table in tables.items()}))

@@ -1,0 +1,56 @@
+"""Targets whose routes overlap: each source is served by its own grant, whichever target is older."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conformance import judge
+from conformance.drive.scenario import Ask, Scenario, Table
+from conformance.lanes import driven
+from conformance.verdict import Judgement
+
+pytestmark = pytest.mark.scenario(
+    "traffic-access/overlap",
+    arena=("access", "outside"),
+    groups=("access", "specs"),
+    presumes=("access-additive-union", "access-only-listed-sources", "http-method-specific"),
+)
+
+WIDER_FIRST, NARROWER_FIRST, THE_SAME = "server", "other", "third"
+SERVERS = (*(f"access/{name}" for name in (WIDER_FIRST, NARROWER_FIRST, THE_SAME)), "outside/outsider")
+FIRST = {("alpha", WIDER_FIRST), ("beta", NARROWER_FIRST), ("alpha", THE_SAME)}
+"""The grants that are there before the others: client and server."""
+
+
+@driven
+def overlap(scenario: Scenario) -> Table:
+    def ask(client: str, server: str, method: str) -> Ask:
+        granted = server == THE_SAME or (client, method) != ("beta", "DELETE")
+        return scenario.ask(
+            f"{client} {method} {server}",
+            f"access/{client}",
+            f"access/{server}",
+            granted=granted,
+            method=method,
+        )
+
+    asks = [
+        ask(client, server, method)
+        for server in (WIDER_FIRST, NARROWER_FIRST, THE_SAME)
+        for client in ("alpha", "beta")
+        for method in ("GET", "DELETE")
+    ]
+    before = scenario.before(asks, SERVERS)
+    # In force before the others are made, so that these are the newer ones whatever a mesh goes by.
+    alone = [one for one in asks if (one.call.client.rpartition("/")[2], one.server) in FIRST]
+    scenario.access(alone, "1-first.yaml", servers=SERVERS)
+    return scenario.access(asks, "2-second.yaml", servers=SERVERS, before=before)
+
+
+@pytest.mark.requirement("access-additive-overlapping-routes")
+def test_each_source_is_served_by_its_own_grant_where_routes_overlap(
+    overlap: Table, verdict: Callable[[Judgement], None]
+) -> None:
+    verdict(judge.access(overlap.pick()))
