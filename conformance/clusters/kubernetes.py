@@ -15,9 +15,6 @@ from urllib.parse import quote
 
 import kubernetes
 import requests
-import yaml
-from kubernetes.config.config_exception import ConfigException
-from requests.adapters import HTTPAdapter
 
 from conformance.clusters import (
     Account,
@@ -28,15 +25,14 @@ from conformance.clusters import (
     Object,
     Refused,
     channel,
+    reaching,
 )
 from conformance.clusters.channel import Channel, authorization, root_cause
-from conformance.near import meant
+from conformance.clusters.reaching import MANAGER, Adapter
 from conformance.printable import printable
 
-MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)
 _TOKEN_LIFETIME_S = 600
-_CONNECTIONS = 16
 LARGEST = 32 * 2**20
 """Bytes of an answer that are read: far more than a run asks for, and no more than the memory holds."""
 _PART = 2**16
@@ -61,33 +57,29 @@ class KubernetesCluster:
         self.kubectl = kubectl
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self._tokens: dict[Account, tuple[str, float]] = {}
-        # One session with kept connections for all threads: what it shares between them is urllib3's pool.
+        # One session for all threads: what it shares between them is urllib3's pool of kept connections.
         self._session = requests.Session()
         self._session.trust_env = False
         self._channels: dict[tuple[str, ...], Channel] = {}
         self._asking = threading.Lock()
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=_CONNECTIONS, pool_block=True))
+        self._session.mount("https://", Adapter(configuration.tls_server_name))
 
     @classmethod
     def named(cls, context: str | None = None, kubeconfig: str | None = None) -> Self:
         """The cluster of a context of a kubeconfig. Raises ClusterError."""
-        configuration = kubernetes.client.Configuration()
-        try:
-            kubernetes.config.load_kube_config(kubeconfig, context, configuration)
-            name = context or _current_context(kubeconfig)
-        except (ConfigException, yaml.YAMLError) as error:
-            raise ClusterError(_config_problem(context, kubeconfig, error)) from error
-        except OSError as error:
-            raise ClusterError(f"cannot read the kubeconfig: {error}") from error
+        configuration, name = reaching.configured(context, kubeconfig)
         options = [*(["--kubeconfig", kubeconfig] if kubeconfig else []), "--context", name]
         return cls(configuration, name, shlex.join(options))
 
     @classmethod
     def at(cls, url: str, token: str, name: str) -> Self:
         """The cluster whose API server is at a URL and knows a bearer token."""
-        configuration = kubernetes.client.Configuration(host=url)
-        configuration.api_key = {"authorization": f"Bearer {token}"}
-        return cls(configuration, name, "")
+        return cls(reaching.at(url, token), name, "")
+
+    @property
+    def unverified(self) -> bool:
+        """Whether the API server's certificate is not looked at, as the kubeconfig has it."""
+        return self._configuration.host.startswith("https") and not self._configuration.verify_ssl
 
     def api_client(self) -> kubernetes.client.ApiClient:
         """A client of the official library for the same cluster."""
@@ -117,7 +109,7 @@ class KubernetesCluster:
                 verify=verify,
                 cert=certificate if own_rights and configuration.cert_file else None,
                 timeout=_TIMEOUT_S,
-                proxies={"https": configuration.proxy} if configuration.proxy else None,
+                proxies=reaching.proxies(configuration),
                 stream=True,
             ) as response:
                 return Received(response.status_code, *_read(response))
@@ -285,21 +277,3 @@ def refusal(answer: Answer) -> Refused:
 
 def _root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
-
-
-def _current_context(kubeconfig: str | None) -> str:
-    _, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
-    return str(current["name"])
-
-
-def _config_problem(context: str | None, kubeconfig: str | None, error: Exception) -> str:
-    try:
-        contexts, _ = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
-    except (ConfigException, OSError, yaml.YAMLError):
-        return (
-            "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
-            f" ({' '.join(str(error).split())})"
-        )
-    there = [entry["name"] for entry in contexts]
-    hint = meant(str(context), there) if there else ", nor any other"
-    return f"no context {context!r} in the kubeconfig{hint}"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from conformance.clusters import Cluster, ClusterError, embedded
 from conformance.clusters.kubernetes import KubernetesCluster
+
+UNVERIFIED = "the certificate of the API server is not verified (insecure-skip-tls-verify in the kubeconfig)"
 
 
 def is_embedded(context: str | None, kubeconfig: str | None) -> bool:
@@ -18,7 +22,10 @@ def open_cluster(context: str | None, kubeconfig: str | None, mesh: str) -> Clus
     """
     if is_embedded(context, kubeconfig):
         return embedded.start(mesh)
-    return KubernetesCluster.named(context, kubeconfig)
+    cluster = KubernetesCluster.named(context, kubeconfig)
+    if cluster.unverified:
+        print(f"warning: {UNVERIFIED}", file=sys.stderr)
+    return cluster
 
 
 def named(context: str | None, kubeconfig: str | None) -> Cluster:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -39,15 +40,20 @@ class Server:
         self.channels = 0
 
     @contextmanager
-    def serving(self, folder: Path) -> Iterator[str]:
+    def serving(self, folder: Path, tls: ssl.SSLContext | None = None) -> Iterator[str]:
         """Serve on a free port; gives the path of a kubeconfig for it."""
         handler = type("Handler", (_Handler,), {"told": self})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         path = folder / "kubeconfig"
-        path.write_text(yaml.safe_dump(_kubeconfig(server.server_address[1])), encoding="utf-8")
+        path.write_text(
+            yaml.safe_dump(_kubeconfig(server.server_address[1], "https" if tls else "http")),
+            encoding="utf-8",
+        )
         try:
             yield str(path)
         finally:
@@ -60,10 +66,10 @@ def _echo(line: str) -> list[tuple[int, str]]:
     return [(STDOUT, line + "\n\n")]
 
 
-def _kubeconfig(port: int) -> dict[str, Any]:
+def _kubeconfig(port: int, scheme: str) -> dict[str, Any]:
     return {
         "current-context": "local",
-        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"{scheme}://127.0.0.1:{port}"}}],
         "users": [{"name": "u", "user": {"token": "mine"}}],
         "contexts": [{"name": "local", "context": {"cluster": "c", "user": "u"}}],
     }

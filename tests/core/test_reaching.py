@@ -1,0 +1,206 @@
+"""API servers behind proxies, with certificates of all kinds, and kubeconfigs that cannot be used."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from conformance.clusters import ClusterError, opening, reaching
+from conformance.clusters.kubernetes import KubernetesCluster
+from reference.ca import Authority
+
+from .fake_api_server import STDOUT, Server
+
+NAMED = "api.internal.example"
+"""The name that the server's certificate is for: not the address by which it is reached."""
+VERSION = {"gitVersion": "v1.34.0"}
+EXEC = "GET /api/v1/namespaces/ns/pods/client/exec"
+NOBODY = "http://127.0.0.1:9"
+"""A proxy that nobody runs."""
+
+
+@pytest.fixture
+def server() -> Server:
+    made = Server()
+    made.answers["GET /version"] = (200, VERSION)
+    made.answers[EXEC] = (101, "")
+    return made
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def edit(kubeconfig: str, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> None:
+    """Change what a kubeconfig says of its cluster and of its user."""
+    path = Path(kubeconfig)
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(document["clusters"][0]["cluster"], document["users"][0]["user"])
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+@contextmanager
+def served_by_tls(server: Server, folder: Path) -> Iterator[str]:
+    """Serve with a certificate for another name, of an authority whose certificate is in ca.crt."""
+    now = datetime.datetime.now(datetime.UTC)
+    root = Authority.create(now)
+    own = Authority(root).serving([NAMED], now)
+    for name, content in (("ca.crt", root.certificate), ("own.crt", own.certificate), ("own.key", own.key)):
+        (folder / name).write_text(content, encoding="utf-8")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(folder / "own.crt", folder / "own.key")
+    with server.serving(folder, tls) as kubeconfig:
+        yield kubeconfig
+
+
+def talk(cluster: KubernetesCluster, server: Server) -> None:
+    """A request and an exec, which go by different libraries."""
+    server.converse = lambda line: [(STDOUT, f"{line}\n\n")]
+    assert cluster.request("GET", "/version").body == VERSION
+    assert cluster.ask("ns", "client", "probe", ("cat",), "hello", 5) == "hello\n\n"
+
+
+class TestProxies:
+    @pytest.mark.parametrize("name", ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"])
+    @pytest.mark.parametrize("without", ["", "elsewhere.example"])
+    def test_are_not_used_for_this_machine(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, without: str
+    ) -> None:
+        monkeypatch.setenv(name, NOBODY)
+        monkeypatch.setenv("NO_PROXY", without)
+        with server.serving(tmp_path) as kubeconfig:
+            cluster = KubernetesCluster.named(None, kubeconfig)
+            talk(cluster, server)
+            cluster.close()
+            url = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))["clusters"][0]["cluster"][
+                "server"
+            ]
+            embedded = KubernetesCluster.at(url, "token", "embedded")
+            talk(embedded, server)
+            embedded.close()
+
+    @pytest.mark.parametrize(
+        ("url", "without", "proxy"),
+        [
+            ("https://api.example:6443", "", "http://tls.proxy:1"),
+            ("http://api.example:8080", "", "http://plain.proxy:2"),
+            ("https://api.example:6443", "example", None),
+            ("https://api.example:6443", ".example", None),
+            ("https://api.example:6443", "other.example", "http://tls.proxy:1"),
+            ("https://10.1.2.3:6443", "10.0.0.0/8", None),
+            ("https://11.1.2.3:6443", "10.0.0.0/8", "http://tls.proxy:1"),
+            ("https://api.example:6443", "*", None),
+            ("https://127.0.0.1:6443", "", None),
+            ("https://127.1.2.3:6443", "", None),
+            ("https://[::1]:6443", "", None),
+            ("https://localhost:6443", "", None),
+        ],
+    )
+    def test_of_the_environment_are_used_by_the_usual_rules(
+        self, monkeypatch: pytest.MonkeyPatch, url: str, without: str, proxy: str | None
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://tls.proxy:1")
+        monkeypatch.setenv("HTTP_PROXY", "http://plain.proxy:2")
+        monkeypatch.setenv("NO_PROXY", without)
+        assert reaching.environment_proxy(url) == proxy
+
+    def test_of_the_kubeconfig_are_used_before_any_other(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTP_PROXY", NOBODY)
+        server.answers["GET http://api.example/version"] = (200, VERSION)
+
+        def behind(cluster: dict[str, Any], user: dict[str, Any]) -> None:
+            cluster.update({"proxy-url": cluster["server"], "server": "http://api.example"})
+
+        with server.serving(tmp_path) as kubeconfig:
+            edit(kubeconfig, behind)
+            made = KubernetesCluster.named(None, kubeconfig)
+            assert made.request("GET", "/version").body == VERSION
+            assert [one.path for one in server.asked] == ["http://api.example/version"]
+            made.close()
+
+
+class TestCertificates:
+    def test_are_verified(self, server: Server, tmp_path: Path) -> None:
+        with served_by_tls(server, tmp_path) as kubeconfig:
+            for authority in ({}, {"certificate-authority": "ca.crt"}):
+                edit(kubeconfig, lambda cluster, user, more=authority: cluster.update(more))  # type: ignore[misc]
+                made = KubernetesCluster.named(None, kubeconfig)
+                with pytest.raises(ClusterError, match=r"cannot be reached .*certificate"):
+                    made.request("GET", "/version")
+                assert not made.unverified
+                made.close()
+
+    def test_are_for_the_name_that_the_kubeconfig_gives(self, server: Server, tmp_path: Path) -> None:
+        named = {"certificate-authority": "ca.crt", "tls-server-name": NAMED}
+        with served_by_tls(server, tmp_path) as kubeconfig:
+            edit(kubeconfig, lambda cluster, user: cluster.update(named))
+            made = KubernetesCluster.named(None, kubeconfig)
+            talk(made, server)
+            made.close()
+
+    def test_are_not_looked_at_where_the_kubeconfig_says_so_which_is_told_once(
+        self, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with served_by_tls(server, tmp_path) as kubeconfig:
+            edit(kubeconfig, lambda cluster, user: cluster.update({"insecure-skip-tls-verify": True}))
+            made = opening.open_cluster(None, kubeconfig, "none")
+            assert isinstance(made, KubernetesCluster)
+            for _ in range(2):
+                talk(made, server)
+            made.close()
+        assert capsys.readouterr().err == f"warning: {opening.UNVERIFIED}\n"
+
+
+class TestAKubeconfigThatCannotBeUsed:
+    @pytest.mark.parametrize(
+        ("of_cluster", "of_user", "said"),
+        [
+            ({"certificate-authority": "/gone/ca.crt"}, {}, "/gone/ca.crt"),
+            ({}, {"client-certificate": "/gone/own.crt"}, "/gone/own.crt"),
+            (
+                {},
+                {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such"}},
+                "no-such",
+            ),
+        ],
+        ids=["no authority", "no certificate", "no plugin"],
+    )
+    def test_is_told_in_one_line_with_what_is_missing(
+        self, server: Server, tmp_path: Path, of_cluster: dict[str, Any], of_user: dict[str, Any], said: str
+    ) -> None:
+        with server.serving(tmp_path) as kubeconfig:
+
+            def change(cluster: dict[str, Any], user: dict[str, Any]) -> None:
+                cluster.update(of_cluster, server=cluster["server"].replace("http:", "https:"))
+                user.clear()
+                user.update(of_user)
+
+            edit(kubeconfig, change)
+            with pytest.raises(ClusterError) as raised:
+                KubernetesCluster.named(None, kubeconfig)
+        assert said in str(raised.value)
+        assert "no context" not in str(raised.value)
+        assert "\n" not in str(raised.value)
+
+    def test_names_a_user_that_there_is_not(self, server: Server, tmp_path: Path) -> None:
+        with server.serving(tmp_path) as kubeconfig:
+            path = Path(kubeconfig)
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            document["contexts"][0]["context"]["user"] = "somebody"
+            path.write_text(yaml.safe_dump(document), encoding="utf-8")
+            with pytest.raises(
+                ClusterError, match=r"context 'local' of the kubeconfig cannot be used: .*somebody"
+            ):
+                KubernetesCluster.named(None, kubeconfig)
