@@ -19,8 +19,11 @@ pytestmark = pytest.mark.scenario(
     presumes=("access-deny-unlisted-route", "access-only-listed-sources"),
 )
 
-SERVERS = ("access/server", "outside/outsider")
-SERVICES = {8080: "access/server", 8081: "access/server-alt"}
+# Nothing else grants this client anything at this server before: a connection between their proxies that an
+# earlier grant left open would tell of that, and not of ports.
+CLIENT = "access/gamma"
+SERVERS = ("access/third", "outside/outsider")
+SERVICES = {8080: "access/third", 8081: "access/third-alt"}
 LISTED = 8081
 """Not the first port of the server: a mesh that opens its first port, whatever is said, opens another."""
 PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
@@ -33,10 +36,10 @@ def tables(scenario: Scenario) -> Mapping[str, Table]:
     limited = [
         scenario.ask(
             f"{path} on {port}",
-            "access/alpha",
+            CLIENT,
             service,
             granted=(port, path) == (LISTED, "/metrics"),
-            server="server",
+            server="third",
             path=path,
             port=port,
         )
