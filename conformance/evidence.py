@@ -120,13 +120,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ApiRead:
-    """One read of the Kubernetes API and what it answered; ``reader`` says with whose rights."""
+    """One read of the Kubernetes API and what it answered; ``reader`` says with whose rights.
+
+    ``unavailable_s`` are the seconds for which it had been asked before and had answered 503.
+    """
 
     reader: str
     path: str
     status: int
     body: Any
     at_s: float = 0.0
+    unavailable_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

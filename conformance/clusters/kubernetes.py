@@ -28,9 +28,10 @@ from conformance.clusters import (
     reaching,
 )
 from conformance.clusters.channel import Channel, authorization, root_cause
-from conformance.clusters.reaching import MANAGER, Adapter
+from conformance.clusters.reaching import Adapter
 from conformance.printable import printable
 
+MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)
 _TOKEN_LIFETIME_S = 600
 LARGEST = 32 * 2**20

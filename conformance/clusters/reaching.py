@@ -21,7 +21,6 @@ from requests.adapters import HTTPAdapter
 from conformance.clusters import ClusterError
 from conformance.near import meant
 
-MANAGER = "smi-conformance"
 _CONNECTIONS = 16
 _BYPASSED = "http://bypassed.invalid:1"
 """Stands where there is no proxy, beside `no_proxy`: the exec channel takes the environment's otherwise."""

@@ -44,23 +44,21 @@ class Reader:
         An API that stays unavailable for so long is not waited for again until it has answered.
         """
         who = f"{account.namespace}/{account.name}" if account else "the runner"
+        began = self._seconds()
+        reads: list[ApiRead] = []
 
-        def asked() -> ApiRead:
+        def available() -> bool:
             answer = self.cluster.request("GET", path, account=account, accept=accept)
-            return ApiRead(who, path, answer.status, answer.body, self._seconds())
+            at_s = self._seconds()
+            away_s = round(at_s - began, 3) if reads else 0.0
+            reads.append(ApiRead(who, path, answer.status, answer.body, at_s, away_s))
+            return answer.status != UNAVAILABLE
 
-        last = asked()
-
-        def available() -> ApiRead | None:
-            nonlocal last
-            last = asked()
-            return None if last.status == UNAVAILABLE else last
-
-        if last.status == UNAVAILABLE and not self._unavailable:
-            with suppress(NotSeen):
-                self.waiter.until(available, within=AVAILABLE_WITHIN_S, because=f"{path} is available")
-        self._unavailable = last.status == UNAVAILABLE
-        return last
+        within_s = 0.0 if self._unavailable else AVAILABLE_WITHIN_S
+        with suppress(NotSeen):
+            self.waiter.until(available, within=within_s, because=f"{path} is available")
+        self._unavailable = reads[-1].status == UNAVAILABLE
+        return reads[-1]
 
     def _seconds(self) -> float:
         return round(self.waiter.clock.now() - self._started, 3)

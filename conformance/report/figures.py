@@ -35,7 +35,7 @@ MEANINGS: Mapping[Outcome, str] = {
     "not observed": "the specification leaves it open, and what the mesh does could not be seen",
     "not claimed": "the mesh's profile does not claim it",
     "untested": "this suite has no test of it; nothing is known",
-    "in other versions": "it is about claimed versions that a run speaks with --versions all",
+    "in other versions": "it is about versions that the mesh claims and this run does not speak",
     "not selected": "left out of this run by the user",
     "not reached": "the run ended before it",
 }

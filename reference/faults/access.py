@@ -15,6 +15,7 @@ from reference.faults.spoilers import (
     SpoiltConfiguration,
     SpoiltObjects,
     SpoiltWorld,
+    edited,
     every,
     with_listeners,
     with_routes,
@@ -110,15 +111,14 @@ def _first_match_only(world: World) -> World:
         for group in world.of("httproutegroups")
         if group["spec"].get("matches")
     }
-    targets = []
-    for target in world.of("traffictargets"):
-        copied: dict[str, Any] = copy.deepcopy(dict(target))
-        for rule in copied["spec"].get("rules") or ():
+
+    def limit(target: dict[str, Any]) -> None:
+        for rule in target["spec"].get("rules") or ():
             name = first.get((namespace_of(target), rule["name"]))
             if rule["kind"] == "HTTPRouteGroup" and not rule.get("matches") and name:
                 rule["matches"] = [name]
-        targets.append(copied)
-    return world.replacing("traffictargets", targets)
+
+    return edited(world, "traffictargets", limit)
 
 
 def _newest_target_only(world: World) -> World:
@@ -150,13 +150,11 @@ def _identity_by_labels(world: World) -> World:
         }
         return [{**source, "name": name} for name in sorted({source["name"], *others})]
 
-    targets = []
-    for target in world.of("traffictargets"):
-        copied: dict[str, Any] = copy.deepcopy(dict(target))
-        sources = copied["spec"].get("sources") or []
-        copied["spec"]["sources"] = [one for source in sources for one in alike(source)]
-        targets.append(copied)
-    return world.replacing("traffictargets", targets)
+    def also_alike(target: dict[str, Any]) -> None:
+        sources = target["spec"].get("sources") or []
+        target["spec"]["sources"] = [one for source in sources for one in alike(source)]
+
+    return edited(world, "traffictargets", also_alike)
 
 
 class _NeverWithdrawn(SpoiltWorld):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,8 @@ from reference.compiler.datagrams import datagrams_of
 from reference.compiler.mesh import mesh_of, selects
 from reference.conversion import KEPT
 from reference.faults import Fault
-from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld
-from reference.world import Object, Workload, World, account_of, container_ports, name_of, namespace_of
+from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, edited
+from reference.world import Object, Workload, World, account_of, name_of, namespace_of
 
 Match = dict[str, Any]
 _NOWHERE = 1
@@ -132,19 +132,16 @@ def _udp_by_tcp_routes(world: World) -> World:
         {**route, "kind": "UDPRoute", "metadata": {**route["metadata"], "name": f"tcp-{name_of(route)}"}}
         for route in world.of("tcproutes")
     ]
-    targets = []
-    for target in world.of("traffictargets"):
-        copied: dict[str, Any] = copy.deepcopy(dict(target))
-        rules = copied["spec"].get("rules") or []
+
+    def also_udp(target: dict[str, Any]) -> None:
+        rules = target["spec"].get("rules") or []
         rules += [
             {"kind": "UDPRoute", "name": f"tcp-{rule['name']}"}
             for rule in rules
             if rule["kind"] == "TCPRoute"
         ]
-        targets.append(copied)
-    return world.replacing("udproutes", [*world.of("udproutes"), *routes]).replacing(
-        "traffictargets", targets
-    )
+
+    return edited(world.replacing("udproutes", [*world.of("udproutes"), *routes]), "traffictargets", also_udp)
 
 
 def _udp_let_through(configuration: Configuration, world: World, workload: Workload) -> Configuration:
@@ -170,16 +167,15 @@ def _udp_let_through(configuration: Configuration, world: World, workload: Workl
 def _listed_ports_only(world: World, plural: str = "tcproutes", kind: str = "TCPRoute") -> World:
     """The ports of all routes of a target are collected into one list, where 'all' adds nothing."""
     listed = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of(plural)}
-    targets = []
-    for target in world.of("traffictargets"):
-        copied: dict[str, Any] = copy.deepcopy(dict(target))
-        rules = copied["spec"].get("rules") or []
+
+    def limit(target: dict[str, Any]) -> None:
+        rules = target["spec"].get("rules") or []
         raw = [rule for rule in rules if rule["kind"] == kind]
         limited = [rule for rule in raw if listed.get((namespace_of(target), rule["name"]))]
         if limited:
-            copied["spec"]["rules"] = [rule for rule in rules if rule not in raw or rule in limited]
-        targets.append(copied)
-    return world.replacing("traffictargets", targets)
+            target["spec"]["rules"] = [rule for rule in rules if rule not in raw or rule in limited]
+
+    return edited(world, "traffictargets", limit)
 
 
 def _granted_by_port(world: World) -> World:
@@ -205,67 +201,46 @@ def _ports_ignored_beside_routes(target: dict[str, Any]) -> None:
         target["spec"]["rules"] = [rule for rule in rules if rule["kind"] != "TCPRoute"]
 
 
-def _first_port_opened(world: World) -> World:
-    """Beside HTTP routes a TCPRoute opens the first port of the destination, in place of the one it lists."""
-    routes = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of("tcproutes")}
-    first = {
-        (namespace_of(pod), account_of(pod)): numbers[0]
-        for pod in world.of("pods")
-        if (numbers := [number for _, number in container_ports(pod, "TCP")])
-    }
-    targets, made = [], []
-    for target in world.of("traffictargets"):
-        copied: dict[str, Any] = copy.deepcopy(dict(target))
-        rules = copied["spec"].get("rules") or []
-        destination = copied["spec"]["destination"]
-        port = first.get((destination.get("namespace") or namespace_of(target), destination["name"]))
-        beside = {rule["kind"] for rule in rules} >= {"HTTPRouteGroup", "TCPRoute"}
-        for rule in rules if beside and port else ():
-            if rule["kind"] == "TCPRoute" and routes.get((namespace_of(target), rule["name"])):
-                rule["name"] = f"first-port-of-{name_of(target)}"
-                made.append(
-                    {
-                        "apiVersion": "specs.smi-spec.io/v1alpha4",
-                        "kind": "TCPRoute",
-                        "metadata": {"namespace": namespace_of(target), "name": rule["name"]},
-                        "spec": {"matches": {"ports": [port]}},
-                    }
-                )
-        targets.append(copied)
-    return world.replacing("tcproutes", [*world.of("tcproutes"), *made]).replacing("traffictargets", targets)
+def _first_port_beside_routes(target: dict[str, Any]) -> None:
+    """Beside HTTP routes a TCPRoute opens the first port of the destination, whichever it lists."""
+    kinds = {rule["kind"] for rule in target["spec"].get("rules") or []}
+    if kinds >= {"HTTPRouteGroup", "TCPRoute"}:
+        _ports_ignored_beside_routes(target)
+        _limit(target, _FIRST)
 
 
 def _tcp_to_everybody(world: World) -> World:
     """A TCPRoute opens raw TCP to all accounts: its sources are looked at for HTTP alone."""
     accounts = sorted({(namespace_of(pod), account_of(pod)) for pod in world.of("pods")})
     everybody = [{"kind": "ServiceAccount", "name": name, "namespace": space} for space, name in accounts]
-    targets = []
-    for target in world.of("traffictargets"):
-        copied: dict[str, Any] = copy.deepcopy(dict(target))
-        if {rule["kind"] for rule in copied["spec"].get("rules") or []} == {"TCPRoute"}:
-            copied["spec"]["sources"] = everybody
-        targets.append(copied)
-    return world.replacing("traffictargets", targets)
+
+    def open_to_all(target: dict[str, Any]) -> None:
+        if {rule["kind"] for rule in target["spec"].get("rules") or []} == {"TCPRoute"}:
+            target["spec"]["sources"] = everybody
+
+    return edited(world, "traffictargets", open_to_all)
 
 
-def _kept_port(edit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """An edit of what a stored target keeps of versions that have a port."""
-
-    def of_target(target: dict[str, Any]) -> None:
-        annotations = target["metadata"].setdefault("annotations", {})
-        kept = json.loads(annotations.get(KEPT, "{}"))
-        edit(kept)
-        annotations[KEPT] = json.dumps(kept, sort_keys=True)
-
-    return of_target
+def _kept(target: dict[str, Any]) -> dict[str, Any]:
+    """What a stored target keeps of versions that have more fields, such as its port."""
+    kept: dict[str, Any] = json.loads((target["metadata"].get("annotations") or {}).get(KEPT, "{}"))
+    return kept
 
 
-def _no_port(kept: dict[str, Any]) -> None:
-    kept.pop("port", None)
+def _limit(target: dict[str, Any], port: int | None) -> None:
+    """Give a stored target a port, as in versions that have one, or none."""
+    rest = {key: value for key, value in _kept(target).items() if key != "port"}
+    kept = rest if port is None else {**rest, "port": port}
+    annotations = {**(target["metadata"].get("annotations") or {}), KEPT: json.dumps(kept, sort_keys=True)}
+    target["metadata"]["annotations"] = annotations
 
 
-def _first_port_unless_told(kept: dict[str, Any]) -> None:
-    kept.setdefault("port", _FIRST)
+def _port_ignored(target: dict[str, Any]) -> None:
+    _limit(target, None)
+
+
+def _first_port_unless_told(target: dict[str, Any]) -> None:
+    _limit(target, _kept(target).get("port", _FIRST))
 
 
 def _numbers_exposed(world: World) -> dict[tuple[str, str], set[int]]:
@@ -380,21 +355,21 @@ FAULTS = (
         "ports-open-the-first",
         "Whichever port is said beside HTTP routes, the first port of the destination is opened.",
         frozenset({"access-l4-rule-constrains-l7"}),
-        lambda: SpoiltWorld(_first_port_opened),
+        lambda: SpoiltObjects("traffictargets", _first_port_beside_routes),
         origins=("port-of-a-grant-opens-another",),
     ),
     Fault(
         "target-port-ignored",
         "The port of a target is not looked at.",
         frozenset({"access-v1alpha1-destination-port"}),
-        lambda: SpoiltObjects("traffictargets", _kept_port(_no_port)),
+        lambda: SpoiltObjects("traffictargets", _port_ignored),
         versions="access=v1alpha2",
     ),
     Fault(
         "target-without-port-opens-the-first",
         "A target without a port opens the first port of its destination.",
         frozenset({"access-v1alpha1-destination-port"}),
-        lambda: SpoiltObjects("traffictargets", _kept_port(_first_port_unless_told)),
+        lambda: SpoiltObjects("traffictargets", _first_port_unless_told),
         versions="access=v1alpha2",
     ),
     Fault(

@@ -33,12 +33,7 @@ class SpoiltObjects(SpoiltWorld):
         self._edit = edit
 
     def _edited(self, world: World) -> World:
-        return world.replacing(self._plural, [self._copy(item) for item in world.of(self._plural)])
-
-    def _copy(self, item: Object) -> dict[str, Any]:
-        copied: dict[str, Any] = copy.deepcopy(dict(item))
-        self._edit(copied)
-        return copied
+        return edited(world, self._plural, self._edit)
 
 
 class AsFirstSeen(SpoiltWorld):
@@ -123,9 +118,14 @@ def service_of(endpoint_slice: Object) -> tuple[str, str]:
     return namespace_of(endpoint_slice), name
 
 
+def edited(world: World, plural: str, edit: Callable[[dict[str, Any]], None]) -> World:
+    """The world with each object of one kind edited, in a copy."""
+    copies = copy.deepcopy([dict(item) for item in world.of(plural)])
+    for item in copies:
+        edit(item)
+    return world.replacing(plural, copies)
+
+
 def with_slices(world: World, edit: Callable[[dict[str, Any]], None]) -> World:
     """The world with each EndpointSlice edited, in a copy."""
-    slices = copy.deepcopy([dict(item) for item in world.of("endpointslices")])
-    for item in slices:
-        edit(item)
-    return world.replacing("endpointslices", slices)
+    return edited(world, "endpointslices", edit)

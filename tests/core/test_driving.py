@@ -770,7 +770,7 @@ class TestReading:
         read = reader.read("/apis")
         assert read.status == status
         assert bool(clock.pauses) == rests
-        assert read.at_s == round(sum(clock.pauses), 3)
+        assert read.at_s == round(sum(clock.pauses), 3) == read.unavailable_s
         assert sum(clock.pauses) <= AVAILABLE_WITHIN_S + 0.5
         asked_before = asked
         assert reader.read("/apis").status == status

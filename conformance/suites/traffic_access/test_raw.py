@@ -12,7 +12,10 @@ from conformance.lanes import driven
 from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
-    "traffic-access/raw", arena=("access", "outside"), groups=("access", "specs")
+    "traffic-access/raw",
+    arena=("access", "outside"),
+    groups=("access", "specs"),
+    presumes=("access-only-listed-sources",),
 )
 
 SERVERS = ("access/server", "outside/outsider")

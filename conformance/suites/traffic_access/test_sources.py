@@ -23,7 +23,8 @@ CLAIMING = "beta, claiming the address of alpha"
 
 def claims_of(address: str) -> dict[str, str]:
     """The headers by which proxies tell for whom they call: RFC 7239, and those in use before it."""
-    return {"x-forwarded-for": address, "x-real-ip": address, "forwarded": f"for={address}"}
+    node = f'"[{address}]"' if ":" in address else address
+    return {"x-forwarded-for": address, "x-real-ip": address, "forwarded": f"for={node}"}
 
 
 @driven
