@@ -30,7 +30,7 @@ $(error CLUSTER=$(CLUSTER): there are local and kind)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help conformance test lint types shellcheck none faults kill-table variants variants-page same stable bench kind-up kind-down mesh venv lock clean
+.PHONY: help conformance test lint types shellcheck none faults kill-table variants variants-page same stable bench kind-up kind-down mesh venv dev lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,18 +38,18 @@ help: ## this list
 conformance: $(READY) ## judge the reference mesh; the report goes to reports/<run>/ (CLUSTER=kind: in a kind cluster)
 	$(BIN)/smi-conformance run $(WHERE) --mesh $(MESH) --reports $(REPORTS) $(RUN)
 
-test: venv ## unit tests; no cluster needed
+test: dev ## unit tests; no cluster needed
 	$(BIN)/python -m pytest -q
 
-lint: venv shellcheck ## ruff, and the project's own lints
+lint: dev shellcheck ## ruff, and the project's own lints
 	$(BIN)/ruff check conformance reference tests
 	$(BIN)/ruff format --check conformance reference tests
 	$(BIN)/python -m conformance.lint
 
-types: venv ## strict types
+types: dev ## strict types
 	$(BIN)/mypy
 
-shellcheck: venv ## the shell scripts
+shellcheck: dev ## the shell scripts
 	$(BIN)/shellcheck kind/kind.sh kind/runc-within-bounds kind/node/entrypoint .ci/run
 
 kind-up: venv ## create the kind cluster, or use the one that is there
@@ -97,18 +97,32 @@ stable: $(READY) ## ten runs: does a verdict or a reading change? (STABLE="--run
 bench: $(READY) ## where the time of a run goes, how fast the probe is, what the cluster takes
 	$(BIN)/python -m tests.bench $(WHERE)
 
-venv: .venv/ready
+venv: .venv/run ## install what a run needs into .venv
+dev: .venv/dev ## install what tests, lint and types need as well
 
-.venv/ready: requirements.lock pyproject.toml
-	@mkdir -p build
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+.venv/run: requirements.lock pyproject.toml
+	@echo "installing what a run needs into .venv: about 20 s, longer where packages have to be downloaded (100 MB)"
+	@$(call install,requirements.lock)
 	@touch $@
 
-lock: venv ## write requirements.lock anew from pyproject.toml (needs uv)
-	uv pip compile pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \
-		--no-annotate --no-header --quiet --output-file requirements.lock
+.venv/dev: requirements-dev.lock pyproject.toml
+	@echo "installing what runs, tests, lint and types need into .venv: about 40 s, longer where packages have to be downloaded (150 MB)"
+	@$(call install,requirements-dev.lock)
+	@touch .venv/run $@
+
+# Without bytecode: Python writes it for what is imported, which is a fraction of what is installed.
+define install
+mkdir -p build
+$(PYTHON) -m venv .venv
+$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r $(1)
+$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps --no-build-isolation --editable .
+endef
+
+UV_COMPILE := uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet
+
+lock: ## write the locks of what is installed anew from pyproject.toml (needs uv)
+	$(UV_COMPILE) --extra dev --output-file requirements-dev.lock
+	$(UV_COMPILE) --extra local --extra build --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove what was built here; clusters and reports stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

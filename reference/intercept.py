@@ -11,6 +11,22 @@ import os
 import sys
 
 from reference import gate
+from reference.firewall import Firewall, FirewallError
+from reference.firewall.rules import (
+    RETURN,
+    Chain,
+    destination,
+    jump,
+    marked,
+    not_destination,
+    of_user,
+    out_by,
+    port,
+    protocol,
+    redirect,
+    rule,
+    source,
+)
 from reference.names import (
     DIRECTORY,
     INBOUND_PASSTHROUGH_SOURCE,
@@ -24,16 +40,17 @@ from reference.names import (
 )
 from reference.own_traffic import MARK, OwnTraffic, own_traffic
 
-# The kernel may offer one back end, the other, or both; which one kube-proxy uses does not matter in here.
-_OWN: dict[OwnTraffic, str] = {
-    "uid": f"-m owner --uid-owner {SIDECAR_UID}",
-    "mark": f"-m mark --mark {MARK}",
-}
-_TOOLS = ("iptables-nft-restore", "iptables-legacy-restore", "iptables-restore")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_NAME = "smi-reference"
+_LOOPBACK = "lo"
+_LOOPBACK_RANGE = "127.0.0.0/8"
 
 
-def rules(own: OwnTraffic = "uid", udp: list[int] | tuple[int, ...] = ()) -> str:
-    """The rules in the format of iptables-restore; `own` is how the sidecar's own traffic is known.
+def rules(own: OwnTraffic = "uid", udp: Sequence[int] = ()) -> tuple[Chain, ...]:
+    """The rules of a pod; `own` is how the sidecar's own traffic is known.
 
     `udp` are the UDP ports that the pod declares, in its order.
 
@@ -45,72 +62,63 @@ def rules(own: OwnTraffic = "uid", udp: list[int] | tuple[int, ...] = ()) -> str
     Of a redirected datagram nobody can tell the port that it was meant for, so each declared port leads to a
     port of its own. Answers to what the pod asked are not new to the kernel, and pass these rules by.
     """
-    lines = [
-        "*nat",
-        ":SMI_IN - [0:0]",
-        ":SMI_OUT - [0:0]",
-        ":SMI_UDP - [0:0]",
-        "-A PREROUTING -p tcp -j SMI_IN",
-        f"-A SMI_IN -p tcp --dport {READINESS_PORT} -j RETURN",
-        f"-A SMI_IN -p tcp -j REDIRECT --to-ports {INBOUND_PORT}",
-        "-A PREROUTING -p udp -j SMI_UDP",
-        *(
-            f"-A SMI_UDP -p udp --dport {port} -j REDIRECT --to-ports {UDP_PORT + position}"
-            for position, port in enumerate(udp)
+    tcp, datagram, by_loopback = protocol("tcp"), protocol("udp"), out_by(_LOOPBACK)
+    sidecar = of_user(SIDECAR_UID) if own == "uid" else marked(MARK)
+    return (
+        (
+            "PREROUTING",
+            "nat prerouting",
+            (rule(tcp, then=jump("SMI_IN")), rule(datagram, then=jump("SMI_UDP"))),
         ),
-        f"-A SMI_UDP -p udp -j REDIRECT --to-ports {UDP_NOWHERE_PORT}",
-        "-A OUTPUT -p tcp -j SMI_OUT",
-        f"-A SMI_OUT -s {INBOUND_PASSTHROUGH_SOURCE}/32 -o lo -j RETURN",
-        f"-A SMI_OUT ! -d 127.0.0.0/8 -o lo -p tcp {_OWN[own]} -j REDIRECT --to-ports {INBOUND_PORT}",
-        f"-A SMI_OUT {_OWN[own]} -j RETURN",
-        "-A SMI_OUT -o lo -j RETURN",
-        "-A SMI_OUT -d 127.0.0.0/8 -j RETURN",
-        f"-A SMI_OUT -p tcp -j REDIRECT --to-ports {OUTBOUND_PORT}",
-        "COMMIT",
-    ]
-    return "\n".join(lines) + "\n"
+        ("OUTPUT", "nat output", (rule(tcp, then=jump("SMI_OUT")),)),
+        (
+            "SMI_IN",
+            "",
+            (
+                rule(tcp, port(READINESS_PORT), then=RETURN),
+                rule(tcp, then=redirect(INBOUND_PORT)),
+            ),
+        ),
+        (
+            "SMI_OUT",
+            "",
+            (
+                rule(source(INBOUND_PASSTHROUGH_SOURCE), by_loopback, then=RETURN),
+                rule(
+                    not_destination(_LOOPBACK_RANGE), by_loopback, tcp, sidecar, then=redirect(INBOUND_PORT)
+                ),
+                rule(sidecar, then=RETURN),
+                rule(by_loopback, then=RETURN),
+                rule(destination(_LOOPBACK_RANGE), then=RETURN),
+                rule(tcp, then=redirect(OUTBOUND_PORT)),
+            ),
+        ),
+        (
+            "SMI_UDP",
+            "",
+            (
+                *(
+                    rule(datagram, port(number), then=redirect(UDP_PORT + position))
+                    for position, number in enumerate(udp)
+                ),
+                rule(datagram, then=redirect(UDP_NOWHERE_PORT)),
+            ),
+        ),
+    )
 
 
 def main() -> int:
-    """Makes the gate, and writes the rules with the first tool that works."""
+    """Makes the gate, and writes the rules in place of any that an earlier start has written."""
     gate.make(DIRECTORY)
-    declared = [int(port) for port in os.environ.get(UDP_PORTS_VARIABLE, "").split()]
-    wanted = rules(own_traffic(os.environ), declared)
-    problems = []
-    for tool in _TOOLS:
-        problem = restore(tool, wanted)
-        if not problem:
-            print(f"intercept: rules written by {tool}")
-            return 0
-        problems.append(f"{tool}: {problem}")
-    print("\n".join(problems), file=sys.stderr)
-    return 1
-
-
-def restore(tool: str, text: str) -> str:
-    """Has a tool write rules in place of its whole table; what went wrong, if anything.
-
-    So a restarted init container finds its own rules. By hand, as `subprocess` takes longer to import than
-    the tool takes to run.
-    """
-    stdin, feed = os.pipe()
-    said, stderr = os.pipe()
+    declared = [int(number) for number in os.environ.get(UDP_PORTS_VARIABLE, "").split()]
+    firewall = Firewall(_NAME)
     try:
-        # No rules are longer than what a pipe holds.
-        os.write(feed, text.encode())
-        streams = [(os.POSIX_SPAWN_DUP2, stdin, 0), (os.POSIX_SPAWN_DUP2, stderr, 2)]
-        pid = os.posix_spawnp(tool, [tool], os.environ, file_actions=streams)
-    except OSError as error:
-        os.close(said)
-        return error.strerror or repr(error)
-    finally:
-        for descriptor in (stdin, feed, stderr):
-            os.close(descriptor)
-    with open(said, errors="replace") as stream:
-        words = stream.read().strip()
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return (words or f"exit status {code}") if code else ""
+        firewall.put(rules(own_traffic(os.environ), declared))
+    except FirewallError as error:
+        print(f"intercept: {error}", file=sys.stderr)
+        return 1
+    print(f"intercept: rules written by {firewall.means}")
+    return 0
 
 
 if __name__ == "__main__":

