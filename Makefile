@@ -24,7 +24,7 @@ READY := mesh
 WHERE = --context $(CONTEXT) --image "$$($(KIND) python-image)"
 else ifeq ($(CLUSTER),local)
 READY := venv
-WHERE :=
+WHERE := --embedded
 else
 $(error CLUSTER=$(CLUSTER): there are local and kind)
 endif

@@ -52,10 +52,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--mesh", metavar="PROFILE", help="the mesh's profile: a name, or a path such as ./my-mesh.yaml"
     )
-    group.addoption(
-        "--context", metavar="NAME", help="context of the kubeconfig (without it: the embedded cluster)"
-    )
+    group.addoption("--context", metavar="NAME", help="context of the kubeconfig")
     group.addoption("--kubeconfig", metavar="FILE", help="kubeconfig (default: KUBECONFIG or ~/.kube/config)")
+    group.addoption("--in-cluster", action="store_true", help="the cluster that this is a pod of")
+    group.addoption("--embedded", action="store_true", help="the embedded cluster")
     group.addoption(
         "--image",
         default=STOCK_IMAGE,
@@ -133,9 +133,13 @@ def _session(config: pytest.Config) -> Session:
             known[requirement_id]
         profile = profiles.load(config.getoption("mesh"))
         wish = parse_wish(config.getoption("versions"), profile.claims.by_group())
-        cluster = opening.open_cluster(
-            config.getoption("context"), config.getoption("kubeconfig"), config.getoption("mesh")
+        where = opening.chosen(
+            config.getoption("context"),
+            config.getoption("kubeconfig"),
+            embedded=config.getoption("embedded"),
+            in_cluster=config.getoption("in_cluster"),
         )
+        cluster = opening.open_cluster(where, config.getoption("mesh"))
     except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
         pytest.exit(str(error), UNUSABLE)
     typed = ("pytest", *map(str, config.invocation_params.args))

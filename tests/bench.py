@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="whole runs (default: %(default)s)")
     options = parser.parse_args()
     started = time.monotonic()
-    with closing(opening.open_cluster(options.context, None, "reference")) as cluster:
+    with closing(opening.open_cluster(opening.chosen(options.context), "reference")) as cluster:
         session = Session(profiles.load("reference"), cluster, image=options.image)
         try:
             session.arena.prepare(list(WORKLOADS))

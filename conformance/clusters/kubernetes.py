@@ -78,6 +78,11 @@ class KubernetesCluster:
         return cls(reaching.at(url, token), name, "")
 
     @property
+    def url(self) -> str:
+        """Where its API server is."""
+        return str(self._configuration.host)
+
+    @property
     def unverified(self) -> bool:
         """Whether the API server's certificate is not looked at, as the kubeconfig has it."""
         return self._configuration.host.startswith("https") and not self._configuration.verify_ssl

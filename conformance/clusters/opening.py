@@ -1,44 +1,110 @@
-"""Which cluster a command works on, from what was typed."""
+"""Which cluster a command works on, from what was typed and where it was typed."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from conformance.clusters import Cluster, ClusterError, embedded
+from conformance.clusters import Cluster, ClusterError, embedded, reaching
 from conformance.clusters.kubernetes import KubernetesCluster
 
 UNVERIFIED = "the certificate of the API server is not verified (insecure-skip-tls-verify in the kubeconfig)"
+IN_CLUSTER = "in-cluster"
+_ONE = "name one cluster: --embedded, --in-cluster, or --context and --kubeconfig"
+
+Unless = Literal["embedded", "current"]
+"""Where nothing names a cluster: the embedded one, or that of the current context of ~/.kube/config."""
 
 
-def is_embedded(context: str | None, kubeconfig: str | None) -> bool:
-    """Whether the embedded cluster is meant: whoever means another one names it."""
-    return context is None and kubeconfig is None
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which cluster is meant, and in ``because`` what says so."""
+
+    kind: Literal["embedded", "in-cluster", "kubeconfig"]
+    because: str
+    context: str | None = None
+    kubeconfig: str | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it is made for the command, and ends with it."""
+        return self.kind == "embedded"
+
+    def options(self) -> list[str]:
+        """The options that mean the same cluster wherever they are typed."""
+        if self.kind != "kubeconfig":
+            return [f"--{self.kind}"]
+        named = {"--context": self.context, "--kubeconfig": self.kubeconfig}
+        return [word for option, value in named.items() if value for word in (option, value)]
 
 
-def open_cluster(context: str | None, kubeconfig: str | None, mesh: str) -> Cluster:
-    """The cluster that a context of a kubeconfig names, or a new embedded one with a mesh in it.
+def chosen(
+    context: str | None = None,
+    kubeconfig: str | None = None,
+    *,
+    embedded: bool = False,
+    in_cluster: bool = False,
+    unless: Unless = "embedded",
+    environment: Mapping[str, str] = os.environ,
+) -> Where:
+    """The cluster that was asked for. Whoever sets KUBECONFIG means that cluster, as with kubectl.
+
+    Raises ClusterError where more than one was asked for.
+    """
+    named = bool(context or kubeconfig)
+    if sum((embedded, in_cluster, named)) > 1:
+        raise ClusterError(_ONE)
+    if embedded:
+        return Where("embedded", "--embedded")
+    if in_cluster:
+        return Where("in-cluster", "--in-cluster")
+    if named:
+        return Where("kubeconfig", "--context" if context else "--kubeconfig", context, kubeconfig)
+    if environment.get("KUBECONFIG"):
+        return Where("kubeconfig", "the current context of KUBECONFIG")
+    if reaching.in_a_pod(environment) and not Path(reaching.USUAL).expanduser().exists():
+        return Where("in-cluster", "this pod's ServiceAccount, as there is no kubeconfig")
+    if unless == "current":
+        return Where("kubeconfig", f"the current context of {reaching.USUAL}")
+    return Where("embedded", "no --context, and KUBECONFIG is not set")
+
+
+def open_cluster(where: Where, mesh: str) -> Cluster:
+    """The cluster that is meant; the embedded one is made, with a mesh in it.
 
     Whoever opens it closes it. Raises ClusterError.
     """
-    if is_embedded(context, kubeconfig):
+    if where.embedded:
         return embedded.start(mesh)
-    cluster = KubernetesCluster.named(context, kubeconfig)
+    cluster = _reached(where)
     if cluster.unverified:
         print(f"warning: {UNVERIFIED}", file=sys.stderr)
     return cluster
 
 
-def named(context: str | None, kubeconfig: str | None) -> Cluster:
-    """The cluster that a context names, the current one by default. Raises ClusterError."""
-    return KubernetesCluster.named(context, kubeconfig)
+def existing(where: Where) -> KubernetesCluster:
+    """A cluster that is there without this command. Raises ClusterError."""
+    if where.embedded:
+        raise ClusterError("the embedded cluster ends with the command that made it: --context names another")
+    return _reached(where)
 
 
-def check(context: str | None, kubeconfig: str | None, mesh: str) -> None:
-    """Raises ClusterError, with the remedy, where there is no such cluster; makes nothing."""
-    if is_embedded(context, kubeconfig):
-        problem = embedded.problem(mesh)
-    else:
-        problem = _unreachable(KubernetesCluster.named(context, kubeconfig))
+def described(where: Where) -> str:
+    """Which cluster is meant and what says so, in a line. Raises ClusterError where there is none such."""
+    if where.embedded:
+        return f"cluster: {embedded.NAME}, made for this command ({where.because})"
+    cluster = _reached(where)
+    cluster.close()
+    return f"cluster: {cluster.name} at {cluster.url} ({where.because})"
+
+
+def check(where: Where, mesh: str) -> None:
+    """Raises ClusterError, with the remedy, where the cluster cannot be had or reached; makes nothing."""
+    problem = embedded.problem(mesh) if where.embedded else _unreachable(_reached(where))
     if problem:
         raise ClusterError(problem)
 
@@ -51,3 +117,9 @@ def _unreachable(cluster: KubernetesCluster) -> str:
     return (
         f"the API server answers HTTP {answer.status}; check your credentials" if answer.status >= 400 else ""
     )
+
+
+def _reached(where: Where) -> KubernetesCluster:
+    if where.kind == "in-cluster":
+        return KubernetesCluster(reaching.of_this_pod(), IN_CLUSTER, "")
+    return KubernetesCluster.named(where.context, where.kubeconfig)

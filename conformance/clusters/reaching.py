@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -15,12 +17,20 @@ import requests.utils
 import urllib3
 import yaml
 from kubernetes.config.config_exception import ConfigException
-from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigMerger
+from kubernetes.config.incluster_config import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_HOST_ENV_NAME,
+    SERVICE_TOKEN_FILENAME,
+    InClusterConfigLoader,
+)
+from kubernetes.config.kube_config import KubeConfigMerger
 from requests.adapters import HTTPAdapter
 
 from conformance.clusters import ClusterError
 from conformance.near import meant
 
+USUAL = "~/.kube/config"
+"""Where a kubeconfig is unless KUBECONFIG or an option names another place."""
 _CONNECTIONS = 16
 _BYPASSED = "http://bypassed.invalid:1"
 """Stands where there is no proxy, beside `no_proxy`: the exec channel takes the environment's otherwise."""
@@ -32,23 +42,77 @@ def configured(context: str | None, kubeconfig: str | None) -> tuple[kubernetes.
     ``proxy`` is the proxy that is to be used, if any: the kubeconfig's own (``proxy-url``), or else the
     environment's. Raises ClusterError, in one line.
     """
-    configuration = kubernetes.client.Configuration()
-    # The client takes it from the environment, whatever that says of hosts without one.
-    configuration.proxy = None
+    configuration = _without_proxy()
+    location = kubeconfig or os.environ.get("KUBECONFIG") or USUAL
     try:
         with _heard() as complaints:
-            kubernetes.config.load_kube_config(kubeconfig, context, configuration)
-        name = context or _current_context(kubeconfig)
-        _check_user(kubeconfig, name, complaints)
+            name = context or _current_context(location)
+            kubernetes.config.load_kube_config(location, name, configuration)
+        token_file = _checked_user(location, name, complaints)
     except (ConfigException, yaml.YAMLError) as error:
-        raise ClusterError(_problem(context, kubeconfig, error)) from error
+        raise ClusterError(_problem(context, location, error)) from error
     except OSError as error:
         raise ClusterError(f"cannot read the kubeconfig: {error}") from error
     if not configuration.verify_ssl:
         # The user has decided that, and is told so once.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    if token_file is not None:
+        _read_anew(configuration, token_file)
+    return _by_its_proxy(configuration), name
+
+
+def in_a_pod(environment: Mapping[str, str]) -> bool:
+    """Whether this is a container of a pod that has a ServiceAccount's token."""
+    return bool(environment.get(SERVICE_HOST_ENV_NAME)) and Path(SERVICE_TOKEN_FILENAME).is_file()
+
+
+def of_this_pod() -> kubernetes.client.Configuration:
+    """The cluster that this process is a pod of, with the rights of the pod's ServiceAccount.
+
+    Raises ClusterError, in one line.
+    """
+    configuration = _without_proxy()
+    try:
+        InClusterConfigLoader(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
+    except (ConfigException, OSError) as error:
+        where = f"{SERVICE_HOST_ENV_NAME}, {SERVICE_TOKEN_FILENAME} and {SERVICE_CERT_FILENAME}"
+        raise ClusterError(
+            f"--in-cluster is for a pod with a ServiceAccount's token: {error} (looked at: {where})"
+        ) from error
+    return _by_its_proxy(configuration)
+
+
+def _without_proxy() -> kubernetes.client.Configuration:
+    configuration = kubernetes.client.Configuration()
+    # The client takes it from the environment, whatever that says of hosts without one.
+    configuration.proxy = None
+    return configuration
+
+
+def _by_its_proxy(configuration: kubernetes.client.Configuration) -> kubernetes.client.Configuration:
     configuration.proxy = configuration.proxy or environment_proxy(configuration.host)
-    return configuration if configuration.proxy else directly(configuration), name
+    return configuration if configuration.proxy else directly(configuration)
+
+
+def _read_anew(configuration: kubernetes.client.Configuration, path: Path) -> None:
+    """Take the token from its file whenever it is sent: whoever wrote it there writes others as they expire.
+
+    It comes before one that stands in the kubeconfig itself. Source: client-go, tools/clientcmd/api/types.go,
+    AuthInfo.TokenFile.
+    """
+
+    def refresh(of: kubernetes.client.Configuration) -> None:
+        try:
+            token = path.read_text(encoding="utf-8").strip()
+        except OSError:
+            # Between two of them: the last is as good as any.
+            return
+        # The key that it is kept under is another in each client.
+        for key in of.api_key:
+            of.api_key[key] = f"Bearer {token}"
+
+    refresh(configuration)
+    configuration.refresh_api_key_hook = refresh
 
 
 def at(url: str, token: str) -> kubernetes.client.Configuration:
@@ -127,37 +191,45 @@ def _heard() -> Iterator[list[str]]:
         logging.getLogger().removeHandler(heard)
 
 
-def _check_user(kubeconfig: str | None, context: str, complaints: Sequence[str]) -> None:
-    """Raises ConfigException where a context's user is not there, or its plugin gave no credentials."""
-    merged = KubeConfigMerger(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION).config
+def _checked_user(location: str, context: str, complaints: Sequence[str]) -> Path | None:
+    """The file that the token of a context's user is in, if it is in one.
+
+    Raises ConfigException where that user is not there, or its plugin gave no credentials.
+    """
+    merged = KubeConfigMerger(location).config
     named = merged["contexts"].get_with_name(context)["context"].safe_get("user")
     if not named:
-        return
+        return None
     user = merged["users"].get_with_name(named, safe=True)
     if user is None:
         raise ConfigException(f"there is no user {named!r}")
     if complaints and "exec" in user["user"]:
         command = user["user"]["exec"].safe_get("command")
         raise ConfigException(f"{command} gives no credentials: {'; '.join(complaints)}")
+    token_file = user["user"].safe_get("tokenFile")
+    return Path(user.path).parent / token_file if token_file else None
 
 
-def _current_context(kubeconfig: str | None) -> str:
-    _, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
-    return str(current["name"])
+def _current_context(location: str) -> str | None:
+    """Of several files, the first that names one decides, as with kubectl; None where none does."""
+    contents = KubeConfigMerger(location).config_files.values()
+    return next((str(one["current-context"]) for one in contents if one.get("current-context")), None)
 
 
-def _problem(context: str | None, kubeconfig: str | None, error: Exception) -> str:
+def _problem(context: str | None, location: str, error: Exception) -> str:
     said = " ".join(str(error).split())
     try:
-        contexts, current = kubernetes.config.list_kube_config_contexts(config_file=kubeconfig)
-    except (ConfigException, OSError, yaml.YAMLError):
+        there = [str(entry["name"]) for entry in KubeConfigMerger(location).config["contexts"].value]
+        wanted = context or _current_context(location)
+    except (ConfigException, OSError, TypeError, yaml.YAMLError):
+        there = []
+    if not there:
         return (
             "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
             f" ({said})"
         )
-    there = [entry["name"] for entry in contexts]
-    wanted = context or (current or {}).get("name")
     if wanted in there:
         return f"context {wanted!r} of the kubeconfig cannot be used: {said}"
-    hint = meant(str(context), there) if there else ", nor any other"
-    return f"no context {context!r} in the kubeconfig{hint}"
+    if wanted is None:
+        return f"the kubeconfig has no current context: name one by --context; there are: {', '.join(there)}"
+    return f"no context {wanted!r} in the kubeconfig{meant(wanted, there)}"

@@ -6,6 +6,9 @@ import argparse
 from typing import TypeAlias
 
 from conformance import profiles
+from conformance.clusters import opening
+from conformance.clusters.opening import Unless, Where
+from conformance.clusters.reaching import USUAL
 from conformance.drive.manifests import STOCK_IMAGE
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -17,17 +20,39 @@ EXIT_CODES = """exit code:
 """
 
 
-EMBEDDED = "without --context and --kubeconfig: the embedded cluster"
-CURRENT = "default: the current one"
+def cluster_options(parser: argparse.ArgumentParser, *, unless: Unless = "embedded") -> None:
+    """Which cluster; ``unless`` is what is meant where none is named."""
+    which = parser.add_argument_group(
+        "which cluster",
+        "Without any of these: that of KUBECONFIG, where this is set; in a pod without a kubeconfig the "
+        + (
+            "pod's own; else the embedded one, which is made for the command and ends with it."
+            if unless == "embedded"
+            else f"pod's own; else the current one of {USUAL}."
+        ),
+    )
+    which.add_argument("--context", metavar="NAME", help="context of the kubeconfig")
+    which.add_argument(
+        "--kubeconfig", metavar="FILE", help=f"the kubeconfig (default: KUBECONFIG or {USUAL})"
+    )
+    which.add_argument(
+        "--in-cluster",
+        action="store_true",
+        help="the cluster that this is a pod of, with the rights of the pod's ServiceAccount",
+    )
+    if unless == "embedded":
+        which.add_argument("--embedded", action="store_true", help="the embedded cluster")
+    parser.set_defaults(unless=unless)
 
 
-def cluster_options(parser: argparse.ArgumentParser, *, without: str = EMBEDDED) -> None:
-    """Which cluster; ``without`` says what it is where none is named."""
-    parser.add_argument("--context", metavar="NAME", help=f"context of the kubeconfig ({without})")
-    parser.add_argument(
-        "--kubeconfig",
-        metavar="FILE",
-        help="its kubeconfig (default: KUBECONFIG or ~/.kube/config)",
+def where(options: argparse.Namespace) -> Where:
+    """The cluster that was asked for. Raises ClusterError where that was more than one."""
+    return opening.chosen(
+        options.context,
+        options.kubeconfig,
+        embedded=getattr(options, "embedded", False),
+        in_cluster=options.in_cluster,
+        unless=options.unless,
     )
 
 

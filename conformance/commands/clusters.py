@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from conformance import plugin, profiles, shell
 from conformance.catalogue import APIS
 from conformance.clusters import Cluster, ClusterError, opening
-from conformance.commands import CURRENT, Commands, cluster_options, mesh_options
+from conformance.commands import Commands, cluster_options, mesh_options, where
 from conformance.doctor import examine, preflight
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
@@ -83,7 +83,7 @@ def add(commands: Commands) -> None:
         description=f"Removes the namespaces that carry the label {RUN_LABEL}, with all in them. Embedded "
         "clusters need no cleaning: the kernel takes them down with the run.",
     )
-    cluster_options(clean, without=CURRENT)
+    cluster_options(clean, unless="current")
     clean.add_argument("--run", metavar="ID", help="only what this run left behind")
     clean.set_defaults(function=_clean)
 
@@ -136,6 +136,7 @@ def _count(text: str) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
+    print(opening.described(where(options)), flush=True)
     wrong = 0
     with _opened(options) as cluster:
         for check in examine(Session(profile, cluster, image=options.image)):
@@ -148,7 +149,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
     """The cluster that was asked for, closed at the end."""
-    return closing(opening.open_cluster(options.context, options.kubeconfig, options.mesh))
+    return closing(opening.open_cluster(where(options), options.mesh))
 
 
 def _faults(options: argparse.Namespace) -> int:
@@ -203,6 +204,7 @@ def _campaign(options: argparse.Namespace, asked: Campaign, line: Callable[[Any]
     """
     # What is for a program or a page has standard output to itself.
     progress = sys.stdout if options.format == "text" else sys.stderr
+    print(opening.described(where(options)), file=progress, flush=True)
     found = _told(_outcomes(options, asked, options.jobs), asked, line, progress)
     again = replace(asked, chosen=[one for one in asked.chosen if found[one.id].undecided])
     if again.chosen:
@@ -232,9 +234,9 @@ def _outcomes(
     """The outcomes of a campaign as they come. Raises ClusterError."""
     from conformance import campaign, side_by_side
 
-    alone = opening.is_embedded(options.context, options.kubeconfig)
+    alone = where(options).embedded
     if alone:
-        opening.check(None, None, options.mesh)
+        opening.check(where(options), options.mesh)
     jobs = jobs or (side_by_side.jobs() if alone else 1)
     if jobs > 1 and not alone:
         raise ClusterError("--jobs: a cluster has one mesh, which is made different in one way at a time")
@@ -247,6 +249,7 @@ def _outcomes(
 
 def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
+    print(opening.described(where(options)), flush=True)
     with _opened(options) as cluster:
         session = Session(profile, cluster, image=options.image)
         problem = preflight(session, {group: [one] for group, one in session.api_versions().items()})
@@ -258,7 +261,8 @@ def _shell(options: argparse.Namespace) -> int:
 
 def _clean(options: argparse.Namespace) -> int:
     labels = f"{RUN_LABEL}={options.run}" if options.run else RUN_LABEL
-    with closing(opening.named(options.context, options.kubeconfig)) as cluster:
+    with closing(opening.existing(where(options))) as cluster:
         names = remove(cluster, Waiter(), labels)
-    print(f"removed {len(names)} namespaces: {', '.join(names)}" if names else "nothing to remove")
+    removed = f"removed {len(names)} namespaces: {', '.join(names)}" if names else "nothing to remove"
+    print(f"cluster {cluster.name}: {removed}")
     return 0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 
 from conformance.catalogue import GROUPS, OWN_GROUP, Api
-from conformance.clusters import ClusterError
-from conformance.clusters.kubernetes import KubernetesCluster
-from conformance.commands import CURRENT, Commands, cluster_options
+from conformance.clusters import ClusterError, opening
+from conformance.commands import Commands, cluster_options, where
 
 _DEFINED: tuple[Api, ...] = ("TrafficSplit", "TrafficAccess", "TrafficSpecs")
 """What CRDs define; TrafficMetrics is served by the mesh itself."""
@@ -21,7 +20,7 @@ def add(commands: Commands) -> None:
     )
     actions = reference.add_subparsers(dest="action", required=True, metavar="ACTION")
     install = actions.add_parser("install", help="install it into a cluster, or bring it up to date")
-    cluster_options(install, without=CURRENT)
+    cluster_options(install, unless="current")
     install.add_argument(
         "--image", metavar="IMAGE", help="its image (default: smi-conformance/reference:<version>)"
     )
@@ -35,7 +34,7 @@ def add(commands: Commands) -> None:
     )
     install.set_defaults(function=_install)
     uninstall = actions.add_parser("uninstall", help="remove it with everything it made")
-    cluster_options(uninstall, without=CURRENT)
+    cluster_options(uninstall, unless="current")
     uninstall.set_defaults(function=_uninstall)
 
 
@@ -43,7 +42,7 @@ def _install(options: argparse.Namespace) -> int:
     from conformance import campaign
     from reference import install
 
-    cluster = KubernetesCluster.named(options.context, options.kubeconfig)
+    cluster = opening.existing(where(options))
     campaign.switch_all_off(cluster)
     client = cluster.api_client()
     groups = None if options.api is None else [GROUPS[OWN_GROUP[api]] for api in options.api]
@@ -58,7 +57,7 @@ def _install(options: argparse.Namespace) -> int:
 def _uninstall(options: argparse.Namespace) -> int:
     from reference import install
 
-    client = KubernetesCluster.named(options.context, options.kubeconfig).api_client()
+    client = opening.existing(where(options)).api_client()
     try:
         install.uninstall(client)
     except install.InstallError as error:

@@ -8,7 +8,7 @@ import pytest
 
 from conformance import catalogue, plugin, profiles, suites_index
 from conformance.clusters import ClusterError, opening
-from conformance.commands import EXIT_CODES, Commands, cluster_options, mesh_options
+from conformance.commands import EXIT_CODES, Commands, cluster_options, mesh_options, where
 from conformance.drive.version_sets import parse_wish
 
 
@@ -60,9 +60,11 @@ def _run(options: argparse.Namespace) -> int:
     for requirement_id in options.requirement:
         known[requirement_id]
     parse_wish(options.versions, profiles.load(options.mesh).claims.by_group())
-    if options.keep and opening.is_embedded(options.context, options.kubeconfig):
+    which = where(options)
+    if options.keep and which.embedded:
         raise ClusterError("--keep: the embedded cluster ends with the run; try `smi-conformance shell`")
-    opening.check(options.context, options.kubeconfig, options.mesh)
+    print(opening.described(which), flush=True)
+    opening.check(which, options.mesh)
     arguments = [str(suites_index.SUITES), "--mesh", options.mesh, "--image", options.image]
     arguments += [
         "--versions",
@@ -73,9 +75,8 @@ def _run(options: argparse.Namespace) -> int:
         "--no-header",
         "-v",
     ]
-    for flag in ("context", "kubeconfig", "k"):
-        if getattr(options, flag):
-            arguments += ["-k" if flag == "k" else f"--{flag}", getattr(options, flag)]
+    arguments += which.options()
+    arguments += ["-k", options.k] if options.k else []
     for level in options.level:
         arguments += ["--level", level]
     for requirement_id in options.requirement:

@@ -107,10 +107,12 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     bench = Bench(folder)
     bench.profile.write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("open_cluster", "named"):
+        for name in ("open_cluster", "existing"):
             patch.setattr(opening, name, lambda *_: bench.cluster)
         patch.setattr(opening, "check", lambda *_: None)
-        patch.setattr(opening, "is_embedded", lambda *_: False)
+        patch.setattr(opening, "described", lambda *_: "cluster: fake (as all tests do)")
+        fake = opening.Where("kubeconfig", "as all tests do", "fake")
+        patch.setattr(opening, "chosen", lambda *_, **__: fake)
         session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
         patch.setattr(plugin, "Session", session)
         patch.setattr(clusters, "Session", session)

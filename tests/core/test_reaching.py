@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from conformance.clusters import ClusterError, opening, reaching
 from conformance.clusters.kubernetes import KubernetesCluster
@@ -155,7 +157,7 @@ class TestCertificates:
     ) -> None:
         with served_by_tls(server, tmp_path) as kubeconfig:
             edit(kubeconfig, lambda cluster, user: cluster.update({"insecure-skip-tls-verify": True}))
-            made = opening.open_cluster(None, kubeconfig, "none")
+            made = opening.open_cluster(opening.chosen(None, kubeconfig), "none")
             assert isinstance(made, KubernetesCluster)
             for _ in range(2):
                 talk(made, server)
@@ -204,3 +206,166 @@ class TestAKubeconfigThatCannotBeUsed:
                 ClusterError, match=r"context 'local' of the kubeconfig cannot be used: .*somebody"
             ):
                 KubernetesCluster.named(None, kubeconfig)
+
+    def test_that_is_not_there_or_names_no_context_is_told_with_the_remedy(
+        self, server: Server, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ClusterError, match="no usable kubeconfig: set KUBECONFIG or --kubeconfig"):
+            KubernetesCluster.named(None, str(tmp_path / "none"))
+        with server.serving(tmp_path) as kubeconfig:
+            path = Path(kubeconfig)
+            document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            del document["current-context"]
+            path.write_text(yaml.safe_dump(document), encoding="utf-8")
+            with pytest.raises(ClusterError, match=r"no current context: name one by --context.*local"):
+                KubernetesCluster.named(None, kubeconfig)
+
+
+class TestSeveralKubeconfigs:
+    def test_are_read_together_and_the_first_current_context_decides(
+        self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with server.serving(tmp_path) as kubeconfig:
+            other = {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "other",
+                "contexts": [{"name": "other", "context": {"cluster": "gone", "user": "nobody"}}],
+                "clusters": [{"name": "gone", "cluster": {"server": "http://127.0.0.1:9"}}],
+                "users": [{"name": "nobody", "user": {}}],
+            }
+            second = tmp_path / "second"
+            second.write_text(yaml.safe_dump(other), encoding="utf-8")
+            monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'not-there'}:{kubeconfig}:{second}")
+            made = KubernetesCluster.named()
+            assert made.name == "local"
+            talk(made, server)
+            made.close()
+            assert KubernetesCluster.named("other").url == "http://127.0.0.1:9"
+
+
+class TestTokensInFiles:
+    def test_are_read_anew_whenever_they_are_sent(self, server: Server, tmp_path: Path) -> None:
+        token = tmp_path / "token"
+        token.write_text("first\n", encoding="utf-8")
+        with server.serving(tmp_path) as kubeconfig:
+            # Beside the kubeconfig, and before the token that stands in it.
+            edit(kubeconfig, lambda cluster, user: user.update({"tokenFile": "token", "token": "of old"}))
+            made = KubernetesCluster.named(None, kubeconfig)
+            talk(made, server)
+            token.write_text("second\n", encoding="utf-8")
+            made.request("GET", "/version")
+            # Between two tokens the last one serves.
+            token.unlink()
+            made.request("GET", "/version")
+            made.close()
+        sent = [one.headers["Authorization"] for one in server.asked if one.path == "/version"]
+        assert sent == ["Bearer first", "Bearer second", "Bearer second"]
+
+
+class TestInAPod:
+    @pytest.fixture
+    def account(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Path]]:
+        """A pod's ServiceAccount and an API server for it."""
+        server = Server()
+        server.answers["GET /version"] = (200, VERSION)
+        server.answers[EXEC] = (101, "")
+        now = datetime.datetime.now(datetime.UTC)
+        root = Authority.create(now)
+        own = Authority(root).serving(["127.0.0.1"], now)
+        for name, content in (
+            ("ca.crt", root.certificate),
+            ("own.crt", own.certificate),
+            ("own.key", own.key),
+            ("token", "secret"),
+        ):
+            (tmp_path / name).write_text(content, encoding="utf-8")
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(tmp_path / "own.crt", tmp_path / "own.key")
+        with server.serving(tmp_path, tls) as kubeconfig:
+            url = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))["clusters"][0]["cluster"][
+                "server"
+            ]
+            monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+            monkeypatch.setenv("KUBERNETES_SERVICE_PORT", url.rpartition(":")[2])
+            # The loader's arguments have these as defaults.
+            monkeypatch.setattr(
+                reaching,
+                "InClusterConfigLoader",
+                lambda *_: InClusterConfigLoader(str(tmp_path / "token"), str(tmp_path / "ca.crt")),
+            )
+            monkeypatch.setattr(reaching, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+            yield server, tmp_path
+
+    def test_the_account_of_the_pod_reaches_its_cluster(self, account: tuple[Server, Path]) -> None:
+        server, _ = account
+        made = opening.open_cluster(opening.chosen(in_cluster=True), "none")
+        assert isinstance(made, KubernetesCluster)
+        assert made.name == "in-cluster"
+        talk(made, server)
+        made.close()
+        sent = [{name.lower(): value for name, value in one.headers.items()} for one in server.asked]
+        assert [one["authorization"].split()[1] for one in sent] == ["secret", "secret"]
+
+    def test_is_where_a_command_works_unless_there_is_a_kubeconfig(
+        self, account: tuple[Server, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, folder = account
+        environment = dict(os.environ)
+        environment.pop("KUBECONFIG", None)
+        monkeypatch.setenv("HOME", str(folder))
+        assert opening.chosen(environment=environment).kind == "in-cluster"
+        line = opening.described(opening.chosen(environment=environment))
+        assert line.startswith("cluster: in-cluster at https://127.0.0.1:")
+        assert line.endswith("(this pod's ServiceAccount, as there is no kubeconfig)")
+        (folder / ".kube").mkdir()
+        (folder / ".kube" / "config").touch()
+        assert opening.chosen(environment=environment).kind == "embedded"
+
+    def test_elsewhere_is_told_in_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+        with pytest.raises(ClusterError, match="--in-cluster is for a pod with a ServiceAccount's token"):
+            opening.open_cluster(opening.chosen(in_cluster=True), "none")
+
+
+class TestWhichCluster:
+    @pytest.mark.parametrize(
+        ("options", "environment", "kind", "because"),
+        [
+            ({}, {}, "embedded", "no --context, and KUBECONFIG is not set"),
+            ({"embedded": True}, {"KUBECONFIG": "some"}, "embedded", "--embedded"),
+            ({}, {"KUBECONFIG": "some"}, "kubeconfig", "the current context of KUBECONFIG"),
+            ({}, {"KUBECONFIG": ""}, "embedded", "no --context, and KUBECONFIG is not set"),
+            ({"context": "a"}, {"KUBECONFIG": "some"}, "kubeconfig", "--context"),
+            ({"kubeconfig": "f"}, {}, "kubeconfig", "--kubeconfig"),
+            ({"in_cluster": True}, {"KUBECONFIG": "some"}, "in-cluster", "--in-cluster"),
+            ({"unless": "current"}, {}, "kubeconfig", "the current context of ~/.kube/config"),
+            # The environment tells of a pod, but no token lies there.
+            ({}, {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, "embedded", "no --context, and KUBECONFIG"),
+        ],
+    )
+    def test_is_meant_is_told_with_the_reason(
+        self, options: dict[str, Any], environment: dict[str, str], kind: str, because: str
+    ) -> None:
+        found = opening.chosen(**options, environment=environment)
+        assert found.kind == kind
+        assert found.because.startswith(because)
+        if options and "unless" not in options:
+            words = dict.fromkeys(one.lstrip("-").replace("-", "_") for one in found.options())
+            assert set(words) == {*options, *(one for one in options.values() if isinstance(one, str))}
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"embedded": True, "context": "a"},
+            {"embedded": True, "in_cluster": True},
+            {"in_cluster": True, "kubeconfig": "f"},
+        ],
+    )
+    def test_two_at_once_are_refused(self, options: dict[str, Any]) -> None:
+        with pytest.raises(ClusterError, match="name one cluster"):
+            opening.chosen(**options)
+
+    def test_one_that_has_gone_is_not_looked_for(self) -> None:
+        with pytest.raises(ClusterError, match="ends with the command that made it"):
+            opening.existing(opening.chosen(embedded=True))
