@@ -52,6 +52,9 @@ _DEFINITIONS, _DEFINITION = "apiextensions.k8s.io/v1", "CustomResourceDefinition
 CONVERGE = Converge(within_s=8.0, stable_s=0.5, quiet_s=3.0)
 """What never comes under a fault is waited for no longer than the mesh is at work (`PATIENCE_S`)."""
 
+VARIANT_WITHIN_S = 30.0
+"""Under a variant all that is waited for comes, if late where clusters share two processors."""
+
 PATIENCE_S = 1.5
 """How long it is waited at least: of what was changed a moment ago the mesh may not have heard yet."""
 
@@ -82,7 +85,11 @@ class Campaign:
         """The profile of the mesh as it is in a case."""
         if isinstance(case, Fault):
             return self.profile.model_copy(update={"converge": CONVERGE})
-        return overlaid(self.profile, case.profile)
+        profile = overlaid(self.profile, case.profile)
+        patient = profile.converge.model_copy(
+            update={"within_s": max(VARIANT_WITHIN_S, profile.converge.within_s)}
+        )
+        return profile.model_copy(update={"converge": patient})
 
     def arena_of(self, case: Case) -> str:
         """What in the profile an arena is made by; cases that have the same share one."""
