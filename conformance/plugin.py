@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance import catalogue, profiles
+from conformance import catalogue, profiles, unbegun
 from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
+from conformance.clusters.nowhere import Nowhere
 from conformance.drive.arena import Arena
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
@@ -17,7 +18,7 @@ from conformance.drive.version_sets import VersionsError, in_words, parse_wish
 from conformance.items import SCENARIO, named_versions
 from conformance.profiles import Profile, ProfileError
 from conformance.record import Inconclusive, render
-from conformance.runner import Runner
+from conformance.runner import Runner, directory_of
 from conformance.session import Session
 from conformance.suites_index import scenario_mark
 from conformance.verdict import Judgement, Verdict
@@ -33,13 +34,14 @@ class Given:
     """What a caller of pytest hands over, as one of its plugins: the command that was typed, for the report;
     a session, where several pytest runs share one, whose arena then stays.
 
-    ``staged``: in such a session, the services of scenarios come and go with them; else the caller has made
-    those of all.
+    ``planned``: nothing is done, and what would be is said. ``staged``: in a shared session, the services of
+    scenarios come and go with them; else the caller has made those of all.
     """
 
     command: tuple[str, ...] = ()
     session: Session | None = None
     staged: bool = False
+    planned: bool = False
 
 
 def _given(config: pytest.Config) -> Given:
@@ -93,6 +95,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="drive no two scenarios at the same time, though they work in namespaces of their own",
     )
+    group.addoption("--output", metavar="DIR", help="write the report into this directory itself")
+    group.addoption("--junit", metavar="FILE", help="write the JUnit file there as well")
+    group.addoption("--timeout", type=float, metavar="SECONDS", help="end the run after that time")
     group.addoption("--keep", action="store_true", help="leave the arena in the cluster after the run")
 
 
@@ -110,8 +115,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "claimed version by default, whether no other may be driven beside it, the basic requirements that "
         "it stands on if these are not those of its groups, and others that its traffic needs",
     )
-    if not config.getoption("mesh") or config.option.collectonly:
+    if not config.getoption("mesh"):
         return
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError(
+            "-n: the scenarios of a run share a cluster and a mesh; those that can are driven side by side"
+        )
     given = _given(config)
     session = given.session
     runner = Runner(
@@ -119,31 +128,39 @@ def pytest_configure(config: pytest.Config) -> None:
         session or _session(config),
         owns_arena=session is None,
         staged=session is None or given.staged,
+        planned=given.planned,
     )
     config.stash[_RUNNER] = runner
     config.pluginmanager.register(runner, "smi-conformance-runner")
-    if session is None:
+    if session is None and not config.option.collectonly:
         runner.set_up_html()
 
 
 def _session(config: pytest.Config) -> Session:
+    typed = ("pytest", *map(str, config.invocation_params.args))
+    command = _given(config).command or typed
     try:
         known = catalogue.load()
         for requirement_id in config.getoption("requirement"):
             known[requirement_id]
         profile = profiles.load(config.getoption("mesh"))
         wish = parse_wish(config.getoption("versions"), profile.claims.by_group())
+    except (CatalogueError, ProfileError, VersionsError) as error:
+        pytest.exit(str(error), UNUSABLE)
+    try:
         where = opening.chosen(
             config.getoption("context"),
             config.getoption("kubeconfig"),
             embedded=config.getoption("embedded"),
             in_cluster=config.getoption("in_cluster"),
         )
-        cluster = opening.open_cluster(where, config.getoption("mesh"))
-    except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
+        # What is only collected happens nowhere.
+        cluster = (
+            Nowhere() if config.option.collectonly else opening.open_cluster(where, config.getoption("mesh"))
+        )
+    except ClusterError as error:
+        unbegun.write(str(error), profile, command, directory=lambda run: directory_of(config, run))
         pytest.exit(str(error), UNUSABLE)
-    typed = ("pytest", *map(str, config.invocation_params.args))
-    command = _given(config).command or typed
     return Session(profile, cluster, command=command, image=config.getoption("image"), wish=wish)
 
 

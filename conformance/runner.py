@@ -10,7 +10,7 @@ from types import FrameType
 
 import pytest
 
-from conformance import catalogue, doctor, judge, suites_index
+from conformance import catalogue, doctor, judge, planning, suites_index
 from conformance.catalogue import Requirement
 from conformance.clusters import ClusterError
 from conformance.diagnostics import gather
@@ -33,10 +33,11 @@ from conformance.items import (
 )
 from conformance.lanes import Turn
 from conformance.printable import printable
-from conformance.progress import Progress
+from conformance.progress import Amount, Progress
 from conformance.record import Concluded, Inconclusive, conclude, sentence
-from conformance.report import pytest_html, store, terminal
-from conformance.report.document import Finding, Report
+from conformance.report import assemble, html, junit, pytest_html, store, terminal
+from conformance.report.document import Finding, Report, outcome_of
+from conformance.report.figures import seconds
 from conformance.session import Session
 from conformance.stage import Stage
 from conformance.verdict import Judgement, Verdict
@@ -49,11 +50,20 @@ _EXIT_UNUSABLE = 2
 class Runner:
     """The pytest plugin object of one run."""
 
-    def __init__(self, config: pytest.Config, session: Session, *, owns_arena: bool, staged: bool) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        session: Session,
+        *,
+        owns_arena: bool,
+        staged: bool,
+        planned: bool = False,
+    ) -> None:
         self.config = config
         self.session = session
         self._owns_arena = owns_arena
         self._staged = staged
+        self._planned = planned
         self._pending: dict[str, str] = {}
         self._unclaimed: set[str] = set()
         self._unspoken: dict[str, str] = {}
@@ -62,6 +72,7 @@ class Runner:
         self._written: Path | None = None
         self._progress = Progress()
         self._impossible = False
+        self._timed_out = False
         self._rest_concluded = False
         self._turns: dict[str, Turn] = {}
         self._stage = Stage(session)
@@ -70,12 +81,18 @@ class Runner:
 
     def set_up_html(self) -> None:
         """Have pytest-html write one self-contained report.html beside report.json."""
-        self.directory = Path(self.config.getoption("reports")) / self.session.run_id
+        self.directory = directory_of(self.config, self.session.run_id)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             pytest.exit(f"no reports can be written to {self.directory}: {error.strerror}", _EXIT_UNUSABLE)
-        pytest_html.switch_on(self.config, self.directory / store.HTML, lambda: self._report)
+        if self._has_html:
+            pytest_html.switch_on(self.config, self.directory / store.HTML, lambda: self._report)
+
+    @property
+    def _has_html(self) -> bool:
+        """Whether pytest-html was not switched off."""
+        return bool(self.config.pluginmanager.hasplugin("html"))
 
     # --- planning -----------------------------------------------------------------------------
 
@@ -122,9 +139,9 @@ class Runner:
             self._unspoken[requirement.id] = reason
         return bool(reason)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         known = catalogue.load()
-        self._progress = Progress(self.config)
         parts: dict[str, None] = {}
         spoken: dict[str, set[str]] = {}
         for item in session.items:
@@ -145,15 +162,41 @@ class Runner:
                     spoken.setdefault(group, set()).add(version)
             self._turns.setdefault(*turn_of(item))
         self._note_absent()
+        asked = set(self._pending.values())
+        self._progress = Progress(self.config, len(asked), _amount(self.config))
+        if self.config.option.collectonly:
+            self._plan(session)
+            return
         if not self._pending:
             return
         self.session.waiter.on_wait = self._progress.waiting
         if self._owns_arena:
             for group in self.session.arena.groups(parts):
                 spoken.setdefault(group, set()).add(self.session.api_versions()[group])
-            self._open(list(parts), spoken)
+            self._open(session, list(parts), spoken)
         elif self._staged:
             self._open_stage(lanes=1)
+
+    def _plan(self, session: pytest.Session) -> None:
+        """Say what would be done, in place of the tests' names; or leave what would not be out of these."""
+        asked = [item for item in session.items if item.nodeid in self._pending]
+        session.items[:] = [] if self._planned else asked
+        if not self._planned:
+            return
+        found = [
+            (
+                turn_of(item)[0],
+                planning.Planned(
+                    scenario_of(item).folder,
+                    scenario_of(item).arena,
+                    spoken_by(self.session, item) or {},
+                    [self._pending[item.nodeid]],
+                ),
+            )
+            for item in asked
+        ]
+        for line in planning.lines(self.session.profile, planning.merged(found)):
+            print(line)
 
     def _note_absent(self) -> None:
         chosen = set(self._pending.values())
@@ -177,15 +220,18 @@ class Runner:
             or (options.requirement and requirement_id not in options.requirement)
         )
 
-    def _open(self, parts: list[str], spoken: Mapping[str, set[str]]) -> None:
+    def _open(self, session: pytest.Session, parts: list[str], spoken: Mapping[str, set[str]]) -> None:
         # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
+        if timeout_s := self.config.getoption("timeout"):
+            signal.signal(signal.SIGALRM, self._time_is_over)
+            signal.setitimer(signal.ITIMER_REAL, timeout_s)
         try:
             with self.session.phases.phase("setup"):
                 problem = doctor.preflight(self.session, spoken)
                 if problem is not None:
-                    self._impossible = True
-                    pytest.exit(str(problem), _EXIT_UNUSABLE)
+                    self._end_before(session, problem.seen, problem.remedy)
+                    return
                 self._progress.say(
                     f"run {self.session.run_id}: {len(set(self._pending.values()))} requirements, "
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
@@ -194,8 +240,17 @@ class Runner:
                 self._open_stage(lanes=1 if self.config.getoption("one_by_one") else 2)
         except ClusterError as error:
             self.session.arena.remove()
-            self._impossible = True
-            pytest.exit(str(error), _EXIT_UNUSABLE)
+            self._end_before(session, str(error))
+
+    def _end_before(self, session: pytest.Session, text: str, remedy: str = "") -> None:
+        """End a run that cannot begin: no test is run, and the report says why."""
+        self._impossible = True
+        self.session.findings.append(Finding(severity="error", text=text, remedy=remedy))
+        session.items.clear()
+
+    def _time_is_over(self, number: int, frame: FrameType | None) -> None:
+        self._timed_out = True
+        raise KeyboardInterrupt
 
     def _open_stage(self, *, lanes: int) -> None:
         basics = set(self._pending.values()) & set(suites_index.BASIC.values())
@@ -212,7 +267,8 @@ class Runner:
         Raises Inconclusive when what an earlier scenario applied is still there: it might be judged instead.
         """
         turn = self._turns[key_of(module, versions)]
-        self._progress.say(f"scenario {turn.mark.folder}" + (f" in {in_words(versions)}" if versions else ""))
+        spoken = f" in {in_words(versions)}" if versions else ""
+        self._progress.scenario(f"scenario {turn.mark.folder}{spoken}")
         with self._stage.scenario(turn) as one:
             self._scenario = one
             yield one
@@ -276,12 +332,20 @@ class Runner:
             versions=spoken_by(self.session, item) or {},
         )
         self.session.conclude(requirement, conclusion)
+        if requirement not in self._pending.values():
+            self._tell(requirement)
         self._conclude_rests(item)
         module = item.nodeid.partition("::")[0]
         unsound = judgement.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}
         if unsound and self._owns_arena and module not in self._diagnosed:
             self._diagnosed.add(module)
             self._gather(item)
+
+    def _tell(self, requirement: str) -> None:
+        found = self.session.conclusions[requirement]
+        status, verdict = assemble.merged(catalogue.load()[requirement].level, found)
+        outcome = outcome_of(status, verdict)
+        self._progress.concluded(requirement, outcome, sum(one.duration_s for one in found))
 
     def _conclude_rests(self, item: pytest.Item) -> None:
         """That a change showed only after a rest is one finding of one requirement, once in a run."""
@@ -312,6 +376,9 @@ class Runner:
         if isinstance(report, pytest.CollectReport):
             return None
         verdict = dict(report.user_properties).get("verdict")
+        if verdict and _amount(self.config) != "verbose":
+            # Each requirement is told when all its tests are over, and what was wrong in the end.
+            return "judged", "", ""
         if verdict == "inconclusive" and report.when != "teardown":
             return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
         return None
@@ -321,8 +388,12 @@ class Runner:
         # pytest calls this for pytest.exit as well.
         if not self._impossible:
             self.session.interrupted = True
+            why = "interrupted"
+            if self._timed_out:
+                why = f"--timeout of {seconds(self.config.getoption('timeout'))} is over"
+                self.session.findings.append(Finding(severity="error", text=f"the run ended early: {why}"))
             self._progress.say(
-                "\ninterrupted: removing the arena, then the report (once more Ctrl-C leaves it behind)"
+                f"\n{why}: removing the arena, then the report (once more Ctrl-C leaves it behind)"
             )
         return (yield)
 
@@ -330,18 +401,30 @@ class Runner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if not self._owns_arena or self._impossible:
+        if self.config.option.collectonly:
+            session.exitstatus = pytest.ExitCode.OK if self._pending else _EXIT_UNUSABLE
             return
-        if not self.session.conclusions and not self.session.interrupted:
-            if not self.config.option.collectonly:
+        if not self._owns_arena:
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        if not self._impossible:
+            if not self.session.conclusions and not self.session.interrupted:
                 self._nothing(session)
-            return
-        self._tidy_up()
+                return
+            self._tidy_up()
         report = self.report()
-        store.write(report, self.directory)
-        self._written = self.directory
+        self._write(report)
         if session.exitstatus != pytest.ExitCode.INTERNAL_ERROR:
             session.exitstatus = report.headline.exit_code
+
+    def _write(self, report: Report) -> None:
+        store.write(report, self.directory)
+        if not self._has_html:
+            # Whoever switches pytest-html off gets the same page without its table of tests.
+            store.replace(self.directory / store.HTML, html.page(report))
+        if results := self.config.getoption("junit"):
+            store.replace(Path(results), junit.render(report))
+        self._written = self.directory
 
     def _nothing(self, session: pytest.Session) -> None:
         self._progress.say(
@@ -405,6 +488,18 @@ class Runner:
         terminalreporter.section("SMI conformance")
         for line in terminal.closing(self.report(), self._written):
             terminalreporter.write_line(line)
+
+
+def directory_of(config: pytest.Config, run: str) -> Path:
+    """Where the report of a run goes."""
+    output = config.getoption("output")
+    return Path(output) if output else Path(config.getoption("reports")) / run
+
+
+def _amount(config: pytest.Config) -> Amount:
+    """How much is said, by pytest's own options -q and -v."""
+    verbosity = int(config.option.verbose)
+    return "verbose" if verbosity > -2 else "normal" if verbosity == -2 else "quiet"
 
 
 def faults_by_requirement() -> dict[str, list[str]]:

@@ -95,14 +95,17 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
 
     1 a core requirement failed, whatever else happened; 2 one is inconclusive or was not reached, the run
     was interrupted, or no core requirement was judged at all; 0 all that were selected and claimed passed.
+    The reason tells how much was asked: of a part of what can be tested it says so first.
     """
     core = [record for record in records if record.level == "core"]
     tally = count(core)
     judged = tally["pass"] + tally["fail"] + tally["inconclusive"]
+    partial = tally["not selected"] > 0
     if tally["fail"]:
         reason = f"{tally['fail']} of {judged} core requirements failed"
         reason += ", and the run ended early" if interrupted else ""
-        return Headline(verdict=Verdict.FAIL, reason=reason, exit_code=1)
+        reason += f"; {_part(tally, judged)}" if partial else ""
+        return Headline(verdict=Verdict.FAIL, reason=reason, exit_code=1, partial=partial)
     if interrupted or tally["not reached"]:
         missed = count(records)["not reached"]
         reason = f"the run ended early, {missed} requirements were not reached"
@@ -111,10 +114,27 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
     elif tally["inconclusive"]:
         reason = f"{tally['inconclusive']} of {judged} core requirements could not be judged"
     else:
-        return Headline(
-            verdict=Verdict.PASS, reason=f"all {judged} core requirements judged hold", exit_code=0
-        )
-    return Headline(verdict=Verdict.INCONCLUSIVE, reason=reason, exit_code=2)
+        whole = f"all {judged} core requirements judged hold; {_coverage(tally)}"
+        reason = f"{_part(tally, judged)}, all hold" if partial else whole
+        return Headline(verdict=Verdict.PASS, reason=reason, exit_code=0, partial=partial)
+    reason += f"; {_part(tally, judged)}" if partial else ""
+    return Headline(verdict=Verdict.INCONCLUSIVE, reason=reason, exit_code=2, partial=partial)
+
+
+def _part(tally: Mapping[Outcome, int], judged: int) -> str:
+    askable = judged + tally["not selected"] + tally["not reached"]
+    return f"{judged} of {askable} core requirements that could be were tested"
+
+
+def _coverage(tally: Mapping[Outcome, int]) -> str:
+    """What a pass says nothing about."""
+    rest = {
+        "have no test in this edition": tally["untested"],
+        "are not claimed": tally["not claimed"],
+        "are about other versions": tally["in other versions"],
+    }
+    said = ", ".join(f"{number} {words}" for words, number in rest.items() if number)
+    return f"of {sum(tally.values())} in the catalogue {said}" if said else "these are all in the catalogue"
 
 
 def count(records: Iterable[RequirementRecord]) -> dict[Outcome, int]:

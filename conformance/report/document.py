@@ -114,6 +114,15 @@ class Conclusion(Model):
     versions: dict[Text, Text] = {}
 
 
+def outcome_of(status: Status, verdict: Verdict | None) -> Outcome:
+    """A verdict in a word where there is one, else the status."""
+    if verdict is not None:
+        outcome: Outcome = verdict.value
+        return outcome
+    assert status != "judged"  # noqa: S101 - a validator of the document sees to it
+    return status
+
+
 class RequirementRecord(Model):
     """One entry of the catalogue with what became of it in this run.
 
@@ -154,11 +163,7 @@ class RequirementRecord(Model):
     @property
     def outcome(self) -> Outcome:
         """The verdict in a word where there is one, else the status."""
-        if self.verdict is not None:
-            outcome: Outcome = self.verdict.value
-            return outcome
-        assert self.status != "judged"  # noqa: S101 - the validator has seen to it
-        return self.status
+        return outcome_of(self.status, self.verdict)
 
 
 class Run(Model):
@@ -231,11 +236,20 @@ class Diagnostic(Model):
 
 
 class Headline(Model):
-    """What the run states about the mesh, the reason in a sentence, and the exit code of the command."""
+    """What the run states about the mesh, the reason in a sentence, and the exit code of the command.
+
+    ``partial``: the user left out core requirements that could have been tested, so it certifies nothing.
+    """
 
     verdict: Verdict
     reason: Text
     exit_code: Literal[0, 1, 2]
+    partial: bool = False
+
+    @property
+    def word(self) -> str:
+        """What is written large."""
+        return "partial" if self.partial and self.verdict is Verdict.PASS else self.verdict.value
 
     @model_validator(mode="after")
     def _agrees(self) -> Headline:

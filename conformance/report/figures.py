@@ -27,6 +27,9 @@ SYMBOLS: Mapping[Outcome, str] = {
 }
 """Beside colours and words, so that neither colour nor print is needed to tell outcomes apart."""
 
+PARTIAL = "◐"
+"""Before the headline of a run of a part in which nothing failed."""
+
 MEANINGS: Mapping[Outcome, str] = {
     "pass": "the requirement holds, and the test could have seen it broken",
     "fail": "the mesh was seen to break the requirement",

@@ -18,15 +18,12 @@ from conformance.catalogue import APIS, LEVELS
 from conformance.report import figures, readings
 from conformance.report.causes import causes, founded_on
 from conformance.report.document import Report, RequirementRecord
-from conformance.verdict import Verdict
 
 ROWS = {"open": 40, "folded": 10}
 """Pieces of evidence drawn for a test that failed or is inconclusive, and for any other."""
 
 LONGEST = {"open": 1_600, "folded": 600}
 """Characters drawn of each API's answer, likewise."""
-
-_HEADLINES = {Verdict.PASS: "Pass", Verdict.FAIL: "Fail", Verdict.INCONCLUSIVE: "Inconclusive"}
 
 
 def title(report: Report) -> str:
@@ -89,10 +86,9 @@ def _environment() -> Environment:
     environment.globals.update(
         apis=APIS,
         levels=LEVELS,
-        symbols=figures.SYMBOLS,
+        symbols={**figures.SYMBOLS, "partial": figures.PARTIAL},
         meanings=figures.MEANINGS,
         exit_meanings=figures.EXIT_MEANINGS,
-        headlines=_HEADLINES,
         plot_width=figures.PLOT,
         rows=ROWS,
         longest=LONGEST,

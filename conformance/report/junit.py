@@ -1,7 +1,8 @@
 """The report as JUnit XML, for the test pages of CI systems.
 
-A suite for each API, a case for each requirement and test. A failed case is a failure, an inconclusive one
-an error, one that was not judged is skipped with the reason: no CI system shows it as passed.
+A suite for each API, a case for each requirement and test, and one for a run that ended early. A failed case
+is a failure, an inconclusive one an error, one that was not judged is skipped with the reason: no CI system
+shows it as passed.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from conformance.verdict import Verdict
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What may not stand in XML 1.0, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
+
+RUN = "Run"
+"""The suite of what is about no API: that the run ended early."""
 
 UNJUDGED = {
     "observed": "an ambiguous requirement: observed, not judged",
@@ -53,9 +57,20 @@ def render(report: Report) -> str:
         if cases:
             root.append(_suite(report, api, cases))
             everything += cases
+    if report.run.interrupted or report.counts.get("not reached"):
+        # The rest was skipped, which CI systems show as no harm.
+        root.append(_suite(report, RUN, [ended := _ended(report)]))
+        everything.append(ended)
     _totals(root, everything)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _ended(report: Report) -> _Case:
+    """What a run that ended early is itself."""
+    errors = [one for one in report.findings if one.severity == "error"]
+    text = "\n".join(f"{one.text} ({one.remedy})" if one.remedy else one.text for one in errors)
+    return _Case(RUN, "the run", 0.0, "error", report.headline.reason, text)
 
 
 def _cases(record: RequirementRecord) -> Iterator[_Case]:
@@ -128,6 +143,7 @@ def _run_properties(report: Report) -> Iterator[tuple[str, str]]:
     yield "seed", str(report.run.seed)
     yield "verdict", report.headline.verdict.value
     yield "reason", report.headline.reason
+    yield "partial", str(report.headline.partial).lower()
 
 
 def _element(case: _Case) -> ET.Element:

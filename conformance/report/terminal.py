@@ -9,7 +9,7 @@ from conformance.judge.words import listed
 from conformance.printable import printable
 from conformance.report.causes import causes, founded_on
 from conformance.report.document import OUTCOMES, Outcome, Report
-from conformance.report.figures import SYMBOLS, seconds, slices
+from conformance.report.figures import PARTIAL, SYMBOLS, seconds, slices
 from conformance.report.readings import unseen
 from conformance.report.store import HTML
 
@@ -19,9 +19,8 @@ MOST = 20
 
 def closing(report: Report, directory: Path | None = None) -> list[str]:
     """What a reader of the terminal must know: headline, what to look at, counts, and where the report is."""
-    verdict = report.headline.verdict
     return [
-        f"{SYMBOLS[_word(verdict.value)]} {verdict.value.upper()}: {report.headline.reason}"
+        f"{_symbol(report)} {report.headline.word.upper()}: {report.headline.reason}"
         f" ({report.mesh.profile} on Kubernetes {printable(report.cluster.kubernetes)})",
         *_causes(report),
         *_problems(report, "fail"),
@@ -35,8 +34,9 @@ def closing(report: Report, directory: Path | None = None) -> list[str]:
     ]
 
 
-def _word(value: str) -> Outcome:
-    return next(outcome for outcome in OUTCOMES if outcome == value)
+def _symbol(report: Report) -> str:
+    word = report.headline.word
+    return PARTIAL if word == "partial" else SYMBOLS[next(one for one in OUTCOMES if one == word)]
 
 
 def _causes(report: Report) -> Iterator[str]:

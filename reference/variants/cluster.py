@@ -182,7 +182,7 @@ VARIANTS = (
     Variant(
         "tells-nothing-at-objects",
         "Nothing is told at an object that has no effect.",
-        _EVENTS,
+        _EVENTS | EDITS,
         lambda: EditedConfiguration(_without_words),
         profile={"disclaims": {"split-misconfiguration-event": "this mesh writes no events"}},
         likewise=("Open Service Mesh", "Traefik Mesh"),

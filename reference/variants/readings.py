@@ -128,8 +128,24 @@ def _only_http_is_divided(listener: JSON) -> None:
             chain["filters"] = [envoy.tcp_proxy("out", {chain["name"]: 1})]
 
 
+_ABROAD = "--of--"
+"""Between the name of a backend and its namespace, where that is not the split's: no service is named so."""
+
+
+def _named_abroad(world: World) -> World:
+    """A backend of another namespace gets a name that is read as one of the split's own."""
+    splits = copied_splits(world)
+    for split in splits:
+        for each in _backends(split):
+            name, dot, rest = each["service"].partition(".")
+            namespace = rest.partition(".")[0]
+            if dot and namespace != namespace_of(split):
+                each["service"] = f"{name}{_ABROAD}{namespace}"
+    return world.replacing("trafficsplits", splits)
+
+
 def _of_other_namespaces(routes: JSON) -> None:
-    """A backend may be named with its namespace."""
+    """What leads to a backend that was named so leads to the service of the other namespace."""
     for holder in every(routes, "weighted_clusters"):
         for share in holder["weighted_clusters"]["clusters"]:
             share["name"] = _elsewhere(share["name"])
@@ -140,9 +156,9 @@ def _of_other_namespaces(routes: JSON) -> None:
 def _elsewhere(cluster: str) -> str:
     if cluster.startswith("outbound|"):
         _, _, service, port = cluster.split("|")
-        name, dot, namespace = service.partition(".")
-        if dot:
-            return outbound_name(namespace.partition(".")[0], name, int(port))
+        name, abroad, namespace = service.partition(_ABROAD)
+        if abroad:
+            return outbound_name(namespace, name, int(port))
     return cluster
 
 
@@ -170,6 +186,7 @@ def of_osm() -> list[Spoiler]:
     return [
         SpoiltWorld(_without_the_dead),
         SpoiltWorld(_headers_of_splits),
+        SpoiltWorld(_named_abroad),
         EditedParts(listener=_only_http_is_divided, routes=_of_other_namespaces),
     ]
 
@@ -263,14 +280,14 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-names",
-        "Only calls by a root's full or half name are divided, and a split with a dead backend is void.",
+        "Calls to a root's address go past its split, and a split with a dead backend is void.",
         frozenset({_ODD_SPLITS, _FORMS}),
         lambda: Together(
-            *as_under("split-short-names-go-past", "split-addresses-go-past"),
+            *as_under("split-addresses-go-past"),
             SpoiltWorld(_void_with_a_dead_one),
         ),
         shows={
-            "split-addressing-forms": "short name: b; address of the root: b",
+            "split-addressing-forms": "address of the root: b",
             "split-unavailable-backend": "backend whose service does not exist: c; "
             "backend whose endpoints go: c",
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -15,7 +16,9 @@ import pytest
 import yaml
 
 from conformance import cli, explaining, suites_index
+from conformance.commands import running
 from conformance.drive.manifests import RUN_LABEL
+from conformance.report import store
 
 from .conftest import Bench
 
@@ -91,11 +94,21 @@ class TestUnusableInput:
         assert cli.main(given) == 2
         said = capsys.readouterr()
         # Which cluster it was may be said before that.
-        assert re.fullmatch(r"(cluster: here at https://\S+ \(--\w+\)\n)?", said.out)
+        assert re.fullmatch(r"(cluster: here at https://\S+ \(--\w+\)\n)?(report: \S+\n)?", said.out)
         assert message.format(port=closed_port) in said.err
         assert said.err.startswith("error: ")
         assert said.err.count("\n") == 1
-        assert sorted(tmp_path.iterdir()) == before
+        made = [one for one in tmp_path.iterdir() if one not in before]
+        if given[0] == "run" and re.search("kubeconfig|cannot be reached", said.err):
+            # What keeps a run from beginning is in a report as well: CI systems look for results there.
+            (run,) = (tmp_path / "reports").iterdir()
+            report = store.read(run)
+            assert report.headline.exit_code == 2
+            assert report.findings[0].text in said.err.replace("error: ", "the run could not begin: ")
+            assert "<error" in (run / "junit.xml").read_text(encoding="utf-8")
+            assert (run / "report.html").exists()
+        else:
+            assert made == []
 
     def test_the_doctor_of_an_unreachable_cluster_says_so_in_its_list(
         self, kubeconfig: str, capsys: pytest.CaptureFixture[str]
@@ -154,6 +167,52 @@ class TestCommands:
         )  # fmt: skip
         assert code == 2
         assert f"no tests collected ({len(suites_index.index())} deselected)" in capsys.readouterr().out
+
+    def test_run_may_only_collect_what_it_would_run(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        asked = ["run", "--mesh", str(bench.profile), "--requirement", "split-zero-weight-gets-nothing"]
+        assert cli.main([*asked, "--", "--collect-only", "-q"]) == 0
+        said = capsys.readouterr().out
+        assert re.findall(r"::(test_\w+)", said) == [
+            "test_all_requests_of_the_root_go_to_the_service_that_its_split_names",
+            "test_a_backend_of_weight_zero_receives_nothing",
+        ]
+        assert bench.cluster.created == []
+
+    def test_a_dry_run_says_what_would_be_done(
+        self,
+        bench: Bench,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        before = sorted(tmp_path.iterdir())
+        asked = ["run", "--mesh", str(bench.profile), "--requirement", "split-zero-weight-gets-nothing"]
+        assert cli.main([*asked, "--dry-run"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(
+            "a run would judge 2 requirements of mesh fake in 2 scenarios; nothing is done"
+        )
+        assert "scenario traffic-split/zero-weight in split v1alpha4\n  namespaces: smi-main-RUN" in said
+        assert "1 TrafficSplit\n  judges:     split-zero-weight-gets-nothing\n" in said
+        assert bench.cluster.created == []
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_a_dry_run_of_nothing_is_an_error(self, bench: Bench) -> None:
+        assert cli.main(["run", "--mesh", str(bench.profile), "-k", "no_such", "--dry-run"]) == 2
+
+    @pytest.mark.parametrize(
+        ("text", "seconds"), [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("45", 45), ("0.5s", 0.5)]
+    )
+    def test_durations_are_written_as_for_kubectl(self, text: str, seconds: float) -> None:
+        assert running.duration_s(text) == seconds
+
+    @pytest.mark.parametrize("text", ["", "0", "soon", "-3s", "3d", "m"])
+    def test_what_is_no_duration_is_refused(self, text: str) -> None:
+        with pytest.raises(argparse.ArgumentTypeError, match="is no duration such as 90s"):
+            running.duration_s(text)
 
     def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert cli.main(["list"]) == 0

@@ -330,5 +330,5 @@ class TestAKubeconfig:
             named = KubernetesCluster.named("local", kubeconfig)
             assert named.request("GET", "/version").status == 404
             named.close()
-            with pytest.raises(ClusterError, match="current-context"):
+            with pytest.raises(ClusterError, match="no current context"):
                 KubernetesCluster.named(None, kubeconfig)

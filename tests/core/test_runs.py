@@ -296,6 +296,21 @@ class TestAnInterruptedRun:
         assert bench.cluster.objects == {}
         assert signal.signal(signal.SIGTERM, before) is signal.SIG_DFL
 
+    def test_ends_in_the_same_way_when_its_time_is_over(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def end(item: Object) -> None:
+            if item["kind"] == "TrafficSplit":
+                os.kill(os.getpid(), signal.SIGALRM)
+
+        bench.cluster.on_apply = end
+        assert bench.suite(ZERO_SUITE, "--timeout", "1200") == 2
+        assert bench.report.run.interrupted
+        assert bench.cluster.objects == {}
+        assert "--timeout of 20 min 0 s is over: removing the arena" in capsys.readouterr().out
+        assert bench.report.findings[0].text == "the run ended early: --timeout of 20 min 0 s is over"
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
     def test_while_the_arena_is_made_removes_it_as_well(self, bench: Bench) -> None:
         def interrupt(item: Object) -> None:
             if item["kind"] == "Deployment":
@@ -368,7 +383,7 @@ class TestSelection:
         record = bench.record(WEIGHTS)
         assert record.outcome == "not selected"
         assert record.note == "4 of its 5 tests did not run"
-        assert bench.report.headline.reason == "no core requirement was judged"
+        assert bench.report.headline.reason.startswith("no core requirement was judged; 0 of ")
 
     def test_of_some_tests_of_a_requirement_shows_it_as_failed_where_they_fail(self, bench: Bench) -> None:
         bench.cluster.mesh.splits = False
@@ -388,6 +403,28 @@ class TestSelection:
         assert bench.cluster.created == []
 
 
+class TestWhereTheReportGoes:
+    def test_is_a_directory_and_a_file_of_ones_own(self, bench: Bench) -> None:
+        output, results = bench.folder / "out", bench.folder / "results.xml"
+        assert bench.run("-k", "test_zero_weight", "-o", str(output), "--junit", str(results), "-q") == 0
+        assert sorted(one.name for one in output.iterdir()) == ["junit.xml", "report.html", "report.json"]
+        assert results.read_text(encoding="utf-8") == (output / "junit.xml").read_text(encoding="utf-8")
+        assert not bench.directory.exists()
+
+    @pytest.mark.parametrize("option", ["-q", "-v", ""])
+    def test_is_told_with_as_many_lines_as_was_asked_for(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str], option: str
+    ) -> None:
+        assert bench.run("-k", "test_zero_weight", *filter(None, [option])) == 0
+        said = capsys.readouterr().out
+        line = f"] ✓ {ZERO} "
+        assert (line in said) is (option == "")
+        assert ("scenario traffic-split/zero-weight" in said) is (option == "-v")
+        assert ("PASSED" in said) is (option == "-v")
+        assert f"report: {bench.directory / 'report.html'}" in said
+        assert "◐ PARTIAL: 3 of " in said
+
+
 class TestAClusterThatIsNotReady:
     @pytest.mark.parametrize("command", ["run", "pytest"])
     def test_lacks_rights(self, bench: Bench, capsys: pytest.CaptureFixture[str], command: str) -> None:
@@ -395,8 +432,12 @@ class TestAClusterThatIsNotReady:
         code = bench.run("-k", "test_zero_weight") if command == "run" else bench.suite(ZERO_SUITE)
         assert code == 2
         said = capsys.readouterr().out
-        assert "not permitted: create pods, create pods/exec; bind the ClusterRole of docs/rbac.yaml" in said
+        assert "error: not permitted: create pods, create pods/exec (bind the ClusterRole of docs/" in said
         assert "interrupted" not in said
+        assert bench.outcome(ZERO) == "not reached"
+        assert "not permitted: create pods" in (bench.directory / "junit.xml").read_text(encoding="utf-8")
+        assert bench.report.headline.exit_code == 2
+        assert (bench.directory / "report.html").exists()
         assert bench.cluster.created == []
 
     def test_lacks_rights_for_what_the_arena_itself_needs(

@@ -133,7 +133,7 @@ class TestWhatStandsOnABasicRequirement:
 
     def test_is_not_judged_where_that_failed(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
         bench.cluster.mesh.splits = False
-        assert bench.run("-k", SPLITS) == 1
+        assert bench.run("-k", SPLITS, "--verbose") == 1
         assert bench.outcome(SPLIT) == "fail"
         for one in (ZERO, EDITS):
             (test, *_) = bench.record(one).tests

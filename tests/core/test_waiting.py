@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 
 from conformance.drive.phases import Phases
 from conformance.drive.wait import NotSeen, SystemClock, Waiter
-from conformance.progress import Progress
+from conformance.progress import Amount, Progress
 
 from .virtual import VirtualClock
 
@@ -119,8 +120,36 @@ class TestProgress:
         progress = Progress()
         monkeypatch.setattr(progress, "_reporter", SimpleNamespace(isatty=terminal))
         monkeypatch.setattr(progress, "_put", lambda text, *, rewrite: said.append(text))
+        monkeypatch.setattr(progress, "_total", 3)
         for elapsed in (0.5, 1.0, 2.0, 4.0, 7.6, 8.0):
             progress.waiting("pods ready", elapsed, 30)
         progress.waiting("pods gone", 2.0, 30)
         shown = lines or [f"pods ready ({n} s" for n in (2, 4, 8, 8)] + ["pods gone (2 s"]
-        assert said == [f"  waiting: {line} of 30 s)" for line in shown]
+        start = re.compile(r"\[0/3\] \d+\.\d+ s: " if terminal else "  ")
+        assert [start.sub("", one, count=1) for one in said] == [f"waiting: {one} of 30 s)" for one in shown]
+
+    @pytest.mark.parametrize(
+        ("terminal", "amount", "shown"),
+        [
+            (False, "normal", ["run r1", "[1/2] ✓ one 1.5 s", "[2/2] ✗ two 2.0 s"]),
+            (True, "normal", ["run r1", "[2/2] ✗ two 2.0 s"]),
+            (False, "verbose", ["run r1", "scenario a"]),
+            (False, "quiet", []),
+        ],
+    )
+    def test_tells_of_each_requirement_as_much_as_was_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch, terminal: bool, amount: Amount, shown: list[str]
+    ) -> None:
+        said: list[str] = []
+        progress = Progress(total=2, amount=amount)
+        monkeypatch.setattr(progress, "_reporter", SimpleNamespace(isatty=terminal))
+
+        def put(text: str, *, rewrite: bool, **markup: bool) -> None:
+            said.extend([] if rewrite else [text])
+
+        monkeypatch.setattr(progress, "_put", put)
+        progress.say("run r1")
+        progress.scenario("scenario a")
+        progress.concluded("one", "pass", 1.5)
+        progress.concluded("two", "fail", 2.0)
+        assert said == shown

@@ -268,3 +268,19 @@ def with_odd_ones() -> World:
                     one["metadata"]["namespace"] = "shop"
                     found = found.replacing(plural, [*found.of(plural), one])
     return found
+
+
+def test_a_backend_of_another_namespace_is_reached_as_open_service_mesh_reaches_it() -> None:
+    truth = world(split("web", {"v2.elsewhere": 50, "v1": 50}))
+    made = compiled(load("readings-of-osm"), truth, "client")
+    clusters = _clusters(made.routes["outbound|shop|web|8080"])
+    assert clusters == {"outbound|elsewhere|v2|8080", "outbound|shop|v1|8080"}
+
+
+def _clusters(routes: Any) -> set[str]:
+    """The names of all clusters that routes lead to."""
+    if isinstance(routes, dict):
+        shares = routes.get("weighted_clusters", {}).get("clusters", ())
+        named = {routes["cluster"]} if isinstance(routes.get("cluster"), str) else set()
+        return named.union({one["name"] for one in shares}, *map(_clusters, routes.values()))
+    return set().union(*map(_clusters, routes)) if isinstance(routes, list | tuple) else set()

@@ -69,7 +69,8 @@ def test_a_failure_gives_the_whole_reason() -> None:
 
 def test_what_was_not_judged_is_skipped_with_the_reason() -> None:
     report = sample([requirement_record(ENTRY, otherwise="not reached")])
-    (case,) = (case for suite in parsed(report) for case in suite)
+    (case, ended) = (case for suite in parsed(report) for case in suite)
+    assert (ended.classname, [type(one) for one in ended.result]) == ("Run", [Error])
     assert [r.message for r in case.result] == ["not reached: the run ended before it"]
 
 
@@ -78,6 +79,7 @@ def test_the_mesh_and_the_cluster_are_properties() -> None:
     assert properties["mesh"] == "osm"
     assert properties["kubernetes"] == "v1.31.2"
     assert properties["verdict"] == "fail"
+    assert properties["partial"] == "false"
 
 
 @pytest.mark.parametrize(
@@ -101,3 +103,11 @@ def test_an_interrupted_run_gives_a_whole_document() -> None:
     document = parsed(sample(interrupted=True))
     assert document.tests >= len(catalogue.load())
     assert document.skipped > 80
+
+
+def test_a_run_that_ended_early_is_an_error_whatever_was_judged_before() -> None:
+    report = sample([requirement_record(ENTRY, otherwise="not selected")], interrupted=True)
+    (case,) = (case for suite in parsed(report) for case in suite if suite.name == "Run")
+    (error,) = case.result
+    assert error.message == report.headline.reason
+    assert report.findings[0].text in error.text

@@ -175,7 +175,7 @@ AWAITED = {
     "leaver back": ("v3",),
     "late": ("v2",),
 }
-LEAVING = {"leaving": ("v3",)}
+LEAVING = {"leaving": ("v3",), "zeros edited": ("v2",)}
 ABOUT = {"twice": "twice-2", "zeros edited": ""}
 BESIDE = {
     "zeros edited": ("zeros",),
