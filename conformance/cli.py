@@ -1,4 +1,5 @@
-"""The command line: run | list | explain | doctor | faults | shell | clean | reference."""
+# PYTHON_ARGCOMPLETE_OK
+"""The command line: run, list, explain, doctor, faults, variants, shell, clean, reference and others."""
 
 from __future__ import annotations
 
@@ -28,6 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given, rest = given[:split], given[split + 1 :]
     else:
         rest = []
+    if "_ARGCOMPLETE" in os.environ:
+        # A shell asks what may come next.
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
     options = parser.parse_args(given)
     if rest and options.command != "run":
         parser.error("only run takes pytest options after --")

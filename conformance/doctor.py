@@ -59,7 +59,9 @@ def _crds(session: Session, group: str, version: str, wanted: Iterable[str], the
 def permitted(session: Session, groups: Iterable[str]) -> Check:
     """Does one have the rights that a run needs?"""
     with_ingress = session.profile.ingress is not None
-    lacking = rights.missing(session.cluster, groups, ingress=with_ingress, without=_unused(session))
+    lacking = rights.missing(
+        session.cluster, groups, ingress=with_ingress, without=_unused(session), rules=session.rules
+    )
     if lacking:
         shown = ", ".join(map(str, lacking[:5])) + (
             f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""

@@ -71,18 +71,22 @@ def _not_claimed(profile: Profile, one: Requirement, tests: Sequence[TestEntry])
     return min(filter(None, reasons), default="") if all(reasons) else ""
 
 
-def table(found: Sequence[Row]) -> str:
-    """The rows as text, by API."""
+def table(found: Sequence[Row], *, reasons: bool = False) -> str:
+    """The rows as text, by API; ``reasons``: with why what has no test has none."""
     lines: list[str] = []
     for api in catalogue.APIS:
         mine = [row for row in found if row.requirement.api == api]
+        if not mine:
+            continue
         tested = sum(1 for row in mine if row.tests)
-        lines += [f"{api} ({len(mine)} requirements, {tested} tested)", ""]
+        counted = f"{len(mine)} without a test" if reasons else f"{len(mine)} requirements, {tested} tested"
+        lines += [f"{api} ({counted})", ""]
         for row in mine:
             one = row.requirement
             how = f"tests: {len(row.tests)}, faults: {len(row.faults)}" if row.tests else "untested"
             lines.append(f"  {one.id:<44} {one.level:<10} {how:<22} {', '.join(one.versions)}")
             lines += [f"    not claimed: {row.not_claimed}"] if row.not_claimed else []
+            lines += [f"    {row.untested}"] if reasons and row.untested else []
         lines.append("")
     return "\n".join(lines).rstrip()
 

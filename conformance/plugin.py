@@ -12,6 +12,7 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.clusters.nowhere import Nowhere
 from conformance.drive.arena import Arena
+from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionsError, in_words, parse_wish
@@ -34,14 +35,16 @@ class Given:
     """What a caller of pytest hands over, as one of its plugins: the command that was typed, for the report;
     a session, where several pytest runs share one, whose arena then stays.
 
-    ``planned``: nothing is done, and what would be is said. ``staged``: in a shared session, the services of
-    scenarios come and go with them; else the caller has made those of all.
+    ``rules`` are those of the cluster. ``planned``: nothing is done, and what would be is said. ``staged``:
+    in a shared session, the services of scenarios come and go with them; else the caller has made those of
+    all.
     """
 
     command: tuple[str, ...] = ()
     session: Session | None = None
     staged: bool = False
     planned: bool = False
+    rules: HouseRules = NO_RULES
 
 
 def _given(config: pytest.Config) -> Given:
@@ -161,7 +164,14 @@ def _session(config: pytest.Config) -> Session:
     except ClusterError as error:
         unbegun.write(str(error), profile, command, directory=lambda run: directory_of(config, run))
         pytest.exit(str(error), UNUSABLE)
-    return Session(profile, cluster, command=command, image=config.getoption("image"), wish=wish)
+    return Session(
+        profile,
+        cluster,
+        command=command,
+        image=config.getoption("image"),
+        rules=_given(config).rules,
+        wish=wish,
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, ClusterError
+from conformance.drive.house_rules import NO_RULES, HouseRules
 
 _APPLIED = ("create", "patch")
 """Objects are applied, which takes both: a patch is what creates one that is not there."""
@@ -40,6 +41,10 @@ _CORE: dict[tuple[str, str], tuple[str, ...]] = {
     ("apps", "deployments"): _MADE,
 }
 _INGRESS: dict[tuple[str, str], tuple[str, ...]] = {("networking.k8s.io", "ingresses"): _MADE}
+_BY_RULE: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
+    "registries": {("", "secrets"): _APPLIED},
+    "open network": {("networking.k8s.io", "networkpolicies"): _APPLIED},
+}
 _BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
     "split": {(GROUPS["split"], "trafficsplits"): _TRIED},
     "access": {(GROUPS["access"], "traffictargets"): _TRIED},
@@ -58,13 +63,15 @@ _BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
 }
 
 
-def needed(groups: Iterable[str], *, ingress: bool) -> Iterator[Right]:
+def needed(groups: Iterable[str], *, ingress: bool, rules: HouseRules = NO_RULES) -> Iterator[Right]:
     """The rights of a run that works with these SMI groups (short names).
 
-    ``ingress``: the mesh has one, which splits are tried through.
+    ``ingress``: the mesh has one, which splits are tried through. ``rules`` of the cluster may need more.
     """
     spoken = list(groups)
     tables = [_CORE, *[_BY_GROUP[group] for group in spoken]]
+    tables += [_BY_RULE["registries"]] if rules.registries else []
+    tables += [_BY_RULE["open network"]] if rules.open_network else []
     if ingress and "split" in spoken:
         tables.append(_INGRESS)
     for table in tables:
@@ -74,14 +81,19 @@ def needed(groups: Iterable[str], *, ingress: bool) -> Iterator[Right]:
 
 
 def missing(
-    cluster: Cluster, groups: Iterable[str], *, ingress: bool, without: Iterable[str] = ()
+    cluster: Cluster,
+    groups: Iterable[str],
+    *,
+    ingress: bool,
+    without: Iterable[str] = (),
+    rules: HouseRules = NO_RULES,
 ) -> list[Right]:
     """Which of the needed rights the API server says one does not have. Raises ClusterError.
 
     ``without`` are resources of kinds that the mesh does not claim.
     """
     unused = set(without)
-    asked = [right for right in needed(groups, ingress=ingress) if right.resource not in unused]
+    asked = [right for right in needed(groups, ingress=ingress, rules=rules) if right.resource not in unused]
     return [right for right in asked if not _allowed(cluster, right)]
 
 

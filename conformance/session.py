@@ -16,6 +16,7 @@ from conformance.clusters import Cluster, ClusterError
 from conformance.drive import version_sets
 from conformance.drive.arena import Arena
 from conformance.drive.dry_run import HeaderForms
+from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.phases import Phases
 from conformance.drive.reading import Reader
@@ -55,6 +56,7 @@ class Session:
     cluster: Cluster
     command: tuple[str, ...] = ()
     image: str = STOCK_IMAGE
+    rules: HouseRules = NO_RULES
     wish: Wish = field(default_factory=Wish)
     clock: Clock = field(default_factory=SystemClock)
     seed: int = field(default_factory=lambda: secrets.randbelow(2**32))
@@ -80,7 +82,7 @@ class Session:
     def __post_init__(self) -> None:
         self.phases = Phases(self.clock)
         self.waiter = Waiter(self.clock)
-        placement = Placement(self.run_id, self.image, self.profile.cluster_domain)
+        placement = Placement(self.run_id, self.image, self.profile.cluster_domain, self.rules)
         self.arena = Arena(self.cluster, self.profile, placement, self.waiter, self.api_versions())
         self.driver = Driver(self.cluster, self.arena, self.phases)
         self.header_forms = HeaderForms(self.cluster)

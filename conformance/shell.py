@@ -22,6 +22,8 @@ from conformance.near import meant
 from conformance.session import Session
 
 EXEC_WITHIN_S = 60.0
+SEND = "send main/client main/resting 100"
+"""The first line that is suggested: to a service of the fixture that the next one applies."""
 NOWHERE = "shell"
 """The folder of the scenario that the shell itself plays; it has no fixtures of its own."""
 
@@ -128,8 +130,8 @@ class Shell(cmd.Cmd):
 
     @_command
     def do_send(self, words: list[str]) -> None:
-        """send main/client main/root [N [PATH]]: requests through the mesh, and who answered them"""
-        usage = "send main/client main/root [N [PATH]]"
+        """send main/client main/resting [N [PATH]]: requests through the mesh, and who answered them"""
+        usage = "send main/client main/resting [N [PATH]]"
         _expect_least(words, 2, usage)
         number, path = (words[2] if len(words) > 2 else "100"), (words[3] if len(words) > 3 else "/")
         if not number.isdecimal() or not int(number):
@@ -189,7 +191,11 @@ class Shell(cmd.Cmd):
         items = [one for each in documents for one in each.get("items", [each])]
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
             raise Unusable(f"{name}: no Kubernetes objects in it")
-        return self._session.arena.render(items)
+        # In the version that it is written in, which need not be one that the suite speaks.
+        placed = self._session.arena.placement.place(items, WORKLOADS.values())
+        for item in placed:
+            item["metadata"].setdefault("namespace", self._session.arena.namespace("main"))
+        return placed
 
 
 def run(session: Session, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
@@ -212,8 +218,9 @@ def run(session: Session, *, stdin: TextIO | None = None, stdout: TextIO | None 
 def _introduction(session: Session) -> str:
     return f"""
 At this prompt (help lists all, help COMMAND explains one; Ctrl-D removes the arena and leaves):
-  send main/client main/root 100           requests through the mesh, and who answered
-  apply traffic-split/zero-weight/split.yaml   a fixture of {folder()}, or any manifest
+  {SEND}          requests through the mesh, and who answered
+  apply traffic-split/zero-weight/split.yaml
+                                           a fixture of {folder()}, or any manifest
   config main/client | stats main/client   what its proxy has
   exec main/client COMMAND | logs main/client
 {_elsewhere(session)}"""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from conformance import profiles
 from conformance.clusters import opening
 from conformance.clusters.opening import Unless, Where
 from conformance.clusters.reaching import USUAL
+from conformance.drive.house_rules import HouseRules, RuleError, pair, registries, toleration
 from conformance.drive.manifests import STOCK_IMAGE
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -54,6 +56,61 @@ def where(options: argparse.Namespace) -> Where:
         in_cluster=options.in_cluster,
         unless=options.unless,
     )
+
+
+def rule_options(parser: argparse.ArgumentParser) -> None:
+    """What the cluster asks of all that is created in it."""
+    rules = parser.add_argument_group("rules of the cluster, for all that is created in it")
+
+    def several(option: str, metavar: str, kind: Callable[[str], Any], text: str) -> None:
+        rules.add_argument(option, action="append", default=[], type=_ruled(kind), metavar=metavar, help=text)
+
+    rules.add_argument(
+        "--image-pull-secret",
+        type=_ruled(registries),
+        metavar="FILE",
+        help="Docker configuration, such as ~/.docker/config.json, with credentials for the image's registry",
+    )
+    several("--node-selector", "KEY=VALUE", pair, "only nodes with this label; may be repeated")
+    several(
+        "--toleration",
+        "TAINT",
+        toleration,
+        "nodes with this taint as well: KEY[=VALUE][:EFFECT], or `all`; may be repeated",
+    )
+    several("--label", "KEY=VALUE", pair, "a label for every object; may be repeated")
+    several("--annotation", "KEY=VALUE", pair, "an annotation for every object; may be repeated")
+    several("--request", "RESOURCE=AMOUNT", pair, "requested for each container, such as cpu=50m")
+    several("--limit", "RESOURCE=AMOUNT", pair, "the limit of each container, such as cpu=1")
+    rules.add_argument(
+        "--open-network",
+        action="store_true",
+        help="NetworkPolicies that allow the sample workloads all traffic, where others deny it by default",
+    )
+
+
+def house_rules(options: argparse.Namespace) -> HouseRules:
+    """The rules that were typed."""
+    return HouseRules(
+        labels=dict(options.label),
+        annotations=dict(options.annotation),
+        node_selector=dict(options.node_selector),
+        tolerations=tuple(options.toleration),
+        requests=dict(options.request),
+        limits=dict(options.limit),
+        registries=options.image_pull_secret or "",
+        open_network=options.open_network,
+    )
+
+
+def _ruled(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
+        try:
+            return kind(text)
+        except RuleError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read
 
 
 def mesh_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 from conformance import plugin, profiles, shell
 from conformance.catalogue import APIS
 from conformance.clusters import Cluster, ClusterError, opening
-from conformance.commands import Commands, cluster_options, mesh_options, where
+from conformance.commands import (
+    Commands,
+    cluster_options,
+    house_rules,
+    mesh_options,
+    rule_options,
+    where,
+)
 from conformance.doctor import examine, preflight
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
@@ -33,6 +40,7 @@ def add(commands: Commands) -> None:
     )
     cluster_options(doctor)
     mesh_options(doctor)
+    rule_options(doctor)
     doctor.set_defaults(function=_doctor)
     faults = commands.add_parser(
         "faults",
@@ -76,6 +84,7 @@ def add(commands: Commands) -> None:
     )
     cluster_options(looking)
     mesh_options(looking, default="reference")
+    rule_options(looking)
     looking.set_defaults(function=_shell)
     clean = commands.add_parser(
         "clean",
@@ -139,7 +148,8 @@ def _doctor(options: argparse.Namespace) -> int:
     print(opening.described(where(options)), flush=True)
     wrong = 0
     with _opened(options) as cluster:
-        for check in examine(Session(profile, cluster, image=options.image)):
+        session = Session(profile, cluster, image=options.image, rules=house_rules(options))
+        for check in examine(session):
             wrong += not check.ok
             print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
             if check.remedy:
@@ -251,7 +261,7 @@ def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
     print(opening.described(where(options)), flush=True)
     with _opened(options) as cluster:
-        session = Session(profile, cluster, image=options.image)
+        session = Session(profile, cluster, image=options.image, rules=house_rules(options))
         problem = preflight(session, {group: [one] for group, one in session.api_versions().items()})
         if problem is not None:
             raise ClusterError(str(problem))

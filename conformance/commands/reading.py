@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 
-from conformance import explaining, profiles
+from conformance import catalogue, explaining, profiles
 from conformance.commands import Commands
+from conformance.drive.manifests import STOCK_IMAGE
 from conformance.profiles import Profile
 
 _WHICH = "a profile's name, or a path such as ./my-mesh.yaml"
@@ -20,7 +22,31 @@ def add(commands: Commands) -> None:
     )
     listing.add_argument("--format", choices=("text", "json"), default="text", help="(default: %(default)s)")
     listing.add_argument("--mesh", metavar="PROFILE", help=f"mark what is not asked of a mesh: {_WHICH}")
+    listing.add_argument(
+        "--api",
+        action="append",
+        choices=catalogue.APIS,
+        metavar="API",
+        help=f"only requirements of this API; may be repeated: {', '.join(catalogue.APIS)}",
+    )
+    listing.add_argument(
+        "--level", action="append", choices=catalogue.LEVELS, help="only this level; may be repeated"
+    )
+    listing.add_argument("--untested", action="store_true", help="only what has no test, with the reason")
     listing.set_defaults(function=_list)
+    version = commands.add_parser(
+        "version", help="the version of the suite", description="Prints the version of the suite."
+    )
+    version.set_defaults(function=_version)
+    images = commands.add_parser(
+        "images",
+        help="the images that a run needs, for a mirror",
+        description="Lists the images that a run pulls, one to a line, for those who have to mirror them.",
+    )
+    images.add_argument(
+        "--mesh", metavar="PROFILE", help="with those of the reference mesh, where it is that: its profile"
+    )
+    images.set_defaults(function=_images)
     explain = commands.add_parser(
         "explain",
         help="one requirement: statement, source, objects, traffic, judgement, faults",
@@ -38,11 +64,31 @@ def _profile(options: argparse.Namespace) -> Profile | None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    rows = explaining.rows(_profile(options))
+    rows = [
+        row
+        for row in explaining.rows(_profile(options))
+        if (not options.api or row.requirement.api in options.api)
+        and (not options.level or row.requirement.level in options.level)
+        and (not options.untested or not row.tests)
+    ]
     if options.format == "json":
         print(json.dumps([row.as_json() for row in rows], indent=1))
     else:
-        print(explaining.table(rows))
+        print(explaining.table(rows, reasons=options.untested))
+    return 0
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(importlib.metadata.version("smi-conformance"))
+    return 0
+
+
+def _images(options: argparse.Namespace) -> int:
+    print(STOCK_IMAGE)
+    if options.mesh and profiles.load(options.mesh).name.startswith("reference"):
+        from reference.image import default_image
+
+        print(default_image())
     return 0
 
 

@@ -10,7 +10,15 @@ import pytest
 
 from conformance import catalogue, plugin, profiles, suites_index, unbegun
 from conformance.clusters import ClusterError, opening
-from conformance.commands import EXIT_CODES, Commands, cluster_options, mesh_options, where
+from conformance.commands import (
+    EXIT_CODES,
+    Commands,
+    cluster_options,
+    house_rules,
+    mesh_options,
+    rule_options,
+    where,
+)
 from conformance.drive.version_sets import parse_wish
 
 
@@ -27,6 +35,7 @@ def add(commands: Commands) -> None:
     )
     cluster_options(run)
     mesh_options(run)
+    rule_options(run)
     run.add_argument("-k", metavar="EXPRESSION", help="only tests whose names match, as pytest's -k")
     run.add_argument(
         "--level",
@@ -103,7 +112,7 @@ def _run(options: argparse.Namespace) -> int:
             )
             print(f"report: {page}", flush=True)
             raise
-    given = plugin.Given(command=command, planned=options.dry_run)
+    given = plugin.Given(command=command, planned=options.dry_run, rules=house_rules(options))
     code = int(pytest.main([*_arguments(options, which), *options.pytest_options], plugins=[given]))
     # pytest's own codes above 1 (usage, nothing collected, interrupted) all mean: nothing can be concluded.
     return code if code in {0, 1} else plugin.UNUSABLE

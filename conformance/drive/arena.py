@@ -40,6 +40,9 @@ UNSCHEDULED_S = 60.0
 
 The reason is told from the first moment."""
 
+REFUSED_S = 10.0
+"""So long pods of a Deployment may be refused: what a quota counts may be on its way out."""
+
 
 class NotReady(ClusterError):
     """The sample workloads did not get ready, or did not join the mesh."""
@@ -70,6 +73,8 @@ class Arena:
     """Part → when it was made, on the waiter's clock."""
     _homeless: dict[str, float] = field(default_factory=dict)
     """Namespace → since when no node takes one of its pods."""
+    _refused: dict[str, float] = field(default_factory=dict)
+    """Namespace → since when the API server is known to refuse pods of a Deployment there."""
     _keeping: dict[str, str] = field(default_factory=dict)
     """Namespace → what keeps a pod there from getting ready, for whoever waits."""
 
@@ -106,6 +111,7 @@ class Arena:
         pods: list[Object] = [item for item in objects if item["kind"] in _PODS]
         others = [item for item in objects if item["kind"] not in {"Namespace", *_PODS}]
         self.cluster.apply([namespace])
+        extra += self.placement.rules.objects(self.namespace(part))
         self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
         self.cluster.apply([self._probe(part), *others])
         return pods
@@ -130,16 +136,13 @@ class Arena:
         return ("access", "specs") if opened and self.profile.needs_permits else ()
 
     def _probe(self, part: str) -> Object:
-        return {
+        probe = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {
-                "name": CONTAINER,
-                "namespace": self.namespace(part),
-                "labels": {RUN_LABEL: self.placement.run},
-            },
+            "metadata": {"name": CONTAINER, "namespace": self.namespace(part)},
             "binaryData": {"probe.pyz": base64.b64encode(zipapp.build()).decode("ascii")},
         }
+        return self.placement.place([probe], ())[0]
 
     def render(self, objects: Iterable[Object], wire: Wire | None = None) -> list[dict[str, Any]]:
         """Fixture objects as this run writes them: placed, and in the versions of a scenario or of the arena.
@@ -226,8 +229,11 @@ class Arena:
         homeless = next(filter(None, map(unscheduled, waiting)), "")
         now = self.waiter.clock.now()
         since = self._homeless.setdefault(namespace, now) if homeless else self._homeless.pop(namespace, now)
-        self._keeping[namespace] = next((problem(pod) for pod in waiting), "")
-        if any(map(final, waiting)) or (homeless and now - since >= UNSCHEDULED_S):
+        refused = self._refusals(namespace)
+        first = self._refused.setdefault(namespace, now) if refused else self._refused.pop(namespace, now)
+        self._keeping[namespace] = next((problem(pod) for pod in waiting), "; ".join(refused))
+        never = any(map(final, waiting)) or (refused and now - first >= REFUSED_S)
+        if never or (homeless and now - since >= UNSCHEDULED_S):
             raise NotReady(f"pods of {namespace} do not get ready; {self._unready(namespace)}")
         return None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from conformance import yaml_text
 from conformance.clusters import Object
+from conformance.drive.house_rules import NO_RULES, HouseRules
 
 RUN_LABEL = "smi-conformance.dev/run"
 WORKLOAD_ANNOTATION = "smi-conformance.dev/workload"
@@ -83,6 +84,8 @@ class Placement:
     image: str = STOCK_IMAGE
     domain: str = DOMAIN
     """The cluster's, in names of services that are written in full."""
+    rules: HouseRules = NO_RULES
+    """The cluster's, which all keep to that are placed."""
 
     def namespace(self, name: str) -> str:
         """The run's own namespace for a fixture's (``smi-main`` becomes ``smi-main-<run>``)."""
@@ -100,6 +103,7 @@ class Placement:
             if isinstance(template, dict) and "metadata" in template:
                 labels = template["metadata"].setdefault("labels", {})
                 labels[RUN_LABEL] = self.run
+            self.rules.keep(copied)
             placed.append(copied)
         return placed
 

@@ -19,9 +19,9 @@ from reference.objects import crds
 from .fake_mesh import FakeMesh, Objects
 
 SERVES: dict[str, tuple[str, ...]] = {
-    "v1": ("Namespace", "Node", "Pod", "Service", "ServiceAccount", "ConfigMap", "Event"),
+    "v1": ("Namespace", "Node", "Pod", "Service", "ServiceAccount", "ConfigMap", "Event", "Secret"),
     "apps/v1": ("Deployment",),
-    "networking.k8s.io/v1": ("Ingress",),
+    "networking.k8s.io/v1": ("Ingress", "NetworkPolicy"),
     "split.smi-spec.io/v1alpha4": ("TrafficSplit",),
     "access.smi-spec.io/v1alpha3": ("TrafficTarget",),
     "specs.smi-spec.io/v1alpha4": ("HTTPRouteGroup", "TCPRoute", "UDPRoute"),
@@ -241,4 +241,6 @@ def _table(items: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _plural(kind: str) -> str:
+    if kind.endswith("y"):
+        return f"{kind.lower()[:-1]}ies"
     return f"{kind.lower()}es" if kind.endswith("s") else f"{kind.lower()}s"

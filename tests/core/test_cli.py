@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import re
@@ -219,6 +220,42 @@ class TestCommands:
         assert "split-zero-weight-gets-nothing" in capsys.readouterr().out
         assert cli.main(["list", "--format", "json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == 181
+
+    def test_list_shows_a_part(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["list", "--api", "TrafficSplit", "--level", "core", "--format", "json"]) == 0
+        shown = json.loads(capsys.readouterr().out)
+        assert shown
+        assert {(one["api"], one["level"]) for one in shown} == {("TrafficSplit", "core")}
+        assert cli.main(["list", "--untested"]) == 0
+        said = capsys.readouterr().out
+        untested = [row for row in explaining.rows() if not row.tests]
+        assert all(f"  {row.requirement.id} " in said and row.untested in said for row in untested)
+        assert "split-zero-weight-gets-nothing" not in said
+
+    def test_version_and_images_are_lines_for_scripts(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert cli.main(["version"]) == 0
+        assert capsys.readouterr().out == importlib.metadata.version("smi-conformance") + "\n"
+        assert cli.main(["images"]) == 0
+        assert capsys.readouterr().out == "python:3.11-slim\n"
+        assert cli.main(["images", "--mesh", "reference"]) == 0
+        assert re.fullmatch(
+            r"python:3.11-slim\nsmi-conformance/reference:[0-9a-f]{12}\n", capsys.readouterr().out
+        )
+
+    def test_a_shell_is_told_what_may_come_next(self, tmp_path: Path) -> None:
+        answer = tmp_path / "answer"
+        asked = "smi-conformance run --dry"
+        environment = {
+            **os.environ,
+            "_ARGCOMPLETE": "1",
+            "_ARGCOMPLETE_IFS": "\n",
+            "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+            "COMP_LINE": asked,
+            "COMP_POINT": str(len(asked)),
+        }
+        command = [sys.executable, "-m", "conformance.cli"]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        assert answer.read_text(encoding="utf-8").strip() == "--dry-run"
 
     def test_list_may_be_cut_short_by_its_reader(self) -> None:
         reading, writing = os.pipe()

@@ -12,6 +12,7 @@ from conformance.catalogue import GROUPS
 from conformance.clusters import Answer, ClusterError
 from conformance.diagnostics import gather
 from conformance.drive.arena import Arena
+from conformance.drive.house_rules import HouseRules
 from conformance.profiles import ControlPlane
 from conformance.rights import Right
 from conformance.session import Session
@@ -23,17 +24,23 @@ CLUSTER_ROLE = Path(__file__).parents[2] / "docs" / "rbac.yaml"
 
 class TestRights:
     def test_are_those_of_the_documented_cluster_role_and_no_other(self) -> None:
-        role = yaml.safe_load(CLUSTER_ROLE.read_text(encoding="utf-8"))
+        roles = list(yaml.safe_load_all(CLUSTER_ROLE.read_text(encoding="utf-8")))
         documented = [
-            Right(verb, group, resource)
-            for rule in role["rules"]
-            for group in rule["apiGroups"]
-            for resource in rule["resources"]
-            for verb in rule["verbs"]
+            [
+                Right(verb, group, resource)
+                for rule in role["rules"]
+                for group in rule["apiGroups"]
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+            ]
+            for role in roles
         ]
-        assert role["kind"] == "ClusterRole"
-        assert len(documented) == len(set(documented))
-        assert set(documented) == set(rights.needed(GROUPS, ingress=True))
+        assert {role["kind"] for role in roles} == {"ClusterRole"}
+        assert all(len(each) == len(set(each)) for each in documented)
+        ordinary, on_top = map(set, documented)
+        assert ordinary == set(rights.needed(GROUPS, ingress=True))
+        demanding = HouseRules(registries="secret", open_network=True)
+        assert on_top == set(rights.needed(GROUPS, ingress=True, rules=demanding)) - ordinary
 
     def test_grow_with_the_groups_that_a_run_works_with(self) -> None:
         small, large = (set(rights.needed(groups, ingress=False)) for groups in ([], ["split"]))

@@ -37,6 +37,38 @@ def test_the_introduction_names_the_workloads_and_how_to_reach_them(session: Ses
     assert "kubectl --context fake -n smi-main-r1" in out.getvalue()
 
 
+def test_the_first_lines_that_it_suggests_work(session: Session) -> None:
+    out = io.StringIO()
+    shell.run(session, stdin=io.StringIO(""), stdout=out)
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    send = next(line for line in lines if line.startswith("send ")).partition("  ")[0]
+    apply = next(line for line in lines if line.startswith("apply "))
+    said = talk(session, send, apply, send)
+    assert "error" not in said
+    assert "answered by: v1 100;" in said
+    assert "TrafficSplit smi-main-r1/resting" in said
+
+
+def test_a_manifest_from_elsewhere_is_applied_in_the_version_that_it_is_written_in(
+    session: Session, cluster: FakeCluster, tmp_path: Path
+) -> None:
+    cluster.serves["split.smi-spec.io/v1alpha2"] = ("TrafficSplit",)
+    manifest = tmp_path / "bookstore.yaml"
+    manifest.write_text(
+        """
+        apiVersion: split.smi-spec.io/v1alpha2
+        kind: TrafficSplit
+        metadata: {name: bookstore-split}
+        spec: {service: bookstore, backends: [{service: bookstore-v1, weight: 50}]}
+        """,
+        encoding="utf-8",
+    )
+    said = talk(session, f"apply {manifest}", f"delete {manifest}")
+    assert "TrafficSplit smi-main-r1/bookstore-split" in said
+    assert "error" not in said
+    assert "TrafficSplit/smi-main-r1/bookstore-split" in cluster.created
+
+
 def test_traffic_is_sent_and_who_answered_is_told(session: Session) -> None:
     said = talk(session, "send main/client main/v1 20")
     assert "answered by: v1 20; seen by servers: v1 20" in said
@@ -85,7 +117,7 @@ def test_commands_logs_and_what_a_proxy_has_are_shown(session: Session) -> None:
 @pytest.mark.parametrize(
     ("line", "answer"),
     [
-        ("send main/client", "usage: send main/client main/root"),
+        ("send main/client", "usage: send main/client main/resting"),
         ("send main/client main/v1 many", "usage: send"),
         ("send main/nobody main/v1", "no workload 'main/nobody' (pods lists them)"),
         ("send main/client shop/v1", "no part 'shop'"),

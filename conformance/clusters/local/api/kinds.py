@@ -59,6 +59,8 @@ BUILT_IN: tuple[Resource, ...] = (
     Resource("batch", "v1", "jobs", "Job", True),
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True),
     Resource("networking.k8s.io", "v1", "ingresses", "Ingress", True, ("ing",)),
+    # Kept, and not enforced: all pods reach each other.
+    Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, ("netpol",)),
     Resource(_RBAC, "v1", "roles", "Role", True),
     Resource(_RBAC, "v1", "rolebindings", "RoleBinding", True),
     Resource(_RBAC, "v1", "clusterroles", "ClusterRole", False),
