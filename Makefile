@@ -50,7 +50,7 @@ types: dev ## strict types
 	$(BIN)/mypy
 
 shellcheck: dev ## the shell scripts
-	$(BIN)/shellcheck kind/kind.sh kind/runc-within-bounds kind/node/entrypoint .ci/run
+	$(BIN)/shellcheck kind/kind.sh kind/runc-within-bounds kind/node/entrypoint .ci/run .ci/bare
 
 kind-up: venv ## create the kind cluster, or use the one that is there
 	$(KIND) up $(NAME) --config kind-config.yaml

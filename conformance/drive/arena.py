@@ -203,14 +203,14 @@ class Arena:
         problems = [
             f"{'pods' if len(pods) > 1 else 'pod'} {', '.join(pods)}: {why}" for why, pods in names.items()
         ]
-        problems += self._refusals(namespace)
+        problems += self._refusals(namespace, self._all_pods(namespace))
         if any("Image" in why for why in names):
             problems.append("--image names another image for the workloads")
         return "; ".join(problems) or "no pods were created: see `kubectl get events -n " + namespace + "`"
 
-    def _refusals(self, namespace: str) -> list[str]:
+    def _refusals(self, namespace: str, pods: Iterable[Object]) -> list[str]:
         """Why pods of Deployments were not made, where the API server told their controller."""
-        there = {pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) for pod in self._all_pods(namespace)}
+        there = {pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) for pod in pods}
         if self.expected_workloads(namespace) <= there:
             return []
         events = self.cluster.list("v1", "Event", namespace)
@@ -223,13 +223,14 @@ class Arena:
         What keeps them is told while one waits. That no node takes a pod is believed after a while: another
         may be about to make room.
         """
-        if (pods := self._ready_pods(namespace)) is not None:
-            return pods
-        waiting = [pod for pod in self._all_pods(namespace) if not is_ready(pod)]
+        if (ready := self._ready_pods(namespace)) is not None:
+            return ready
+        pods = self._all_pods(namespace)
+        waiting = [pod for pod in pods if not is_ready(pod)]
         homeless = next(filter(None, map(unscheduled, waiting)), "")
         now = self.waiter.clock.now()
         since = self._homeless.setdefault(namespace, now) if homeless else self._homeless.pop(namespace, now)
-        refused = self._refusals(namespace)
+        refused = self._refusals(namespace, pods)
         first = self._refused.setdefault(namespace, now) if refused else self._refused.pop(namespace, now)
         self._keeping[namespace] = next((problem(pod) for pod in waiting), "; ".join(refused))
         never = any(map(final, waiting)) or (refused and now - first >= REFUSED_S)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.arena import UNSCHEDULED_S, Arena, NotReady
+from conformance.drive.arena import REFUSED_S, UNSCHEDULED_S, Arena, NotReady
 from conformance.session import Session
 
 from .fake_cluster import FakeCluster
@@ -103,16 +103,18 @@ def test_who_watches_is_told_what_keeps_a_pod(session: Session, arena: Arena, cl
 
 
 def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
-    arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+    session: Session, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.prepare(["peer"])
     del cluster.objects[PEER]
+    begun = session.clock.now()
     refused = {"reason": "FailedCreate", "message": "pods are forbidden: violates PodSecurity"}
     marks = {"namespace": "smi-peer-r1", "name": "e"}
     cluster.apply([{"apiVersion": "v1", "kind": "Event", "metadata": marks, **refused}])
-    monkeypatch.setattr("conformance.drive.arena.READY_WITHIN_S", 1.0)
     with pytest.raises(NotReady, match="pods are forbidden: violates PodSecurity"):
         arena.ready(["peer"])
+    # Within seconds, but not at once: what a quota counts may be about to go.
+    assert REFUSED_S <= session.clock.now() - begun < REFUSED_S + 2
 
 
 def test_a_workload_that_a_scenario_adds_is_given_up_at_once_too(
