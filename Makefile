@@ -116,14 +116,14 @@ define install
 mkdir -p build
 $(PYTHON) -m venv .venv
 pip="$(BIN)/pip install --quiet --disable-pip-version-check --no-compile"; \
-index=$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}; \
-export UV_NATIVE_TLS=1 UV_LINK_MODE=copy $${index:+UV_DEFAULT_INDEX=$$index}; \
 uv="$(BIN)/uv pip install --quiet --python $(BIN)/python"; \
-if $$pip --require-hashes -r requirements-uv.lock && $$uv --require-hashes -r $(1); then :; else \
+itself="--no-deps --no-build-isolation --editable ."; \
+index=$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null || true)}; \
+export UV_NATIVE_TLS=1 $${index:+UV_DEFAULT_INDEX=$$index}; \
+if $$pip --require-hashes -r requirements-uv.lock && $$uv --require-hashes -r $(1) && $$uv $$itself; then :; else \
   echo "uv cannot install it here: pip does, which takes longer"; \
-  $$pip --require-hashes -r $(1); \
-fi; \
-$$pip --no-deps --no-build-isolation --editable .
+  $$pip --require-hashes -r $(1) && $$pip $$itself; \
+fi
 endef
 
 UV_COMPILE := uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet
