@@ -372,7 +372,7 @@ class Runner:
 
     def pytest_report_teststatus(
         self, report: pytest.TestReport | pytest.CollectReport
-    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    ) -> tuple[str, str, str | tuple[str, dict[str, bool]]] | None:
         if isinstance(report, pytest.CollectReport):
             return None
         verdict = dict(report.user_properties).get("verdict")

@@ -43,7 +43,12 @@ def report(problem: str, profile: Profile, command: Sequence[str]) -> Report:
     return assemble.build(
         suite_version=importlib.metadata.version("smi-conformance"),
         run=Run(
-            id=secrets.token_hex(3), started=now, finished=now, command=command, seed=0, interrupted=True
+            id=secrets.token_hex(3),
+            started=now,
+            finished=now,
+            command=tuple(command),
+            seed=0,
+            interrupted=True,
         ),
         mesh=Mesh.model_validate(
             {

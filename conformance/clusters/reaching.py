@@ -46,8 +46,8 @@ def configured(context: str | None, kubeconfig: str | None) -> tuple[kubernetes.
     location = kubeconfig or os.environ.get("KUBECONFIG") or USUAL
     try:
         with _heard() as complaints:
-            name = context or _current_context(location)
-            kubernetes.config.load_kube_config(location, name, configuration)
+            name = context or _current_context(location) or ""
+            kubernetes.config.load_kube_config(location, name or None, configuration)
         token_file = _checked_user(location, name, complaints)
     except (ConfigException, yaml.YAMLError) as error:
         raise ClusterError(_problem(context, location, error)) from error
@@ -112,7 +112,7 @@ def _read_anew(configuration: kubernetes.client.Configuration, path: Path) -> No
             of.api_key[key] = f"Bearer {token}"
 
     refresh(configuration)
-    configuration.refresh_api_key_hook = refresh
+    configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
 
 
 def at(url: str, token: str) -> kubernetes.client.Configuration:

@@ -86,7 +86,7 @@ def _environment() -> Environment:
     environment.globals.update(
         apis=APIS,
         levels=LEVELS,
-        symbols={**figures.SYMBOLS, "partial": figures.PARTIAL},
+        symbols=dict([*figures.SYMBOLS.items(), ("partial", figures.PARTIAL)]),
         meanings=figures.MEANINGS,
         exit_meanings=figures.EXIT_MEANINGS,
         plot_width=figures.PLOT,
