@@ -142,7 +142,7 @@ class TestUnusableInput:
             (["run", "--mseh", "none"], "run", "unknown option --mseh; did you mean --mesh?"),
             (["run", "--mesh=none", "--lvel=core"], "run", "unknown option --lvel; did you mean --level?"),
             (["reference", "install", "--cotnext", "x"], "reference install", "did you mean --context?"),
-            (["list", "--zzz"], "list", "unknown option --zzz; there are: -h, --help, --format, --mesh\n"),
+            (["list", "--zzz"], "list", "unknown option --zzz; there are: -h, --help, --format, --mesh,"),
         ],
     )
     def test_with_a_misspelt_option_says_which_may_be_meant(

@@ -298,7 +298,7 @@ class TestRefusals:
         assert served.cluster.request("GET", path).body["items"] == []
 
     def test_of_kinds_that_are_not_served_name_them(self, served: Served) -> None:
-        with pytest.raises(ClusterError, match=r"networking\.k8s\.io/v1 without the kind NetworkPolicy"):
-            served.cluster.path("networking.k8s.io/v1", "NetworkPolicy")
+        with pytest.raises(ClusterError, match=r"networking\.k8s\.io/v1 without the kind IngressClass"):
+            served.cluster.path("networking.k8s.io/v1", "IngressClass")
         with pytest.raises(ClusterError, match=r"does not serve policy/v1"):
             served.cluster.path("policy/v1", "PodDisruptionBudget")
