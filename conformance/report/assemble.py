@@ -123,7 +123,7 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
 
 def _part(tally: Mapping[Outcome, int], judged: int) -> str:
     askable = judged + tally["not selected"] + tally["not reached"]
-    return f"{judged} of {askable} core requirements that could be were tested"
+    return f"{judged} of {askable} core requirements tested"
 
 
 def _coverage(tally: Mapping[Outcome, int]) -> str:

@@ -42,6 +42,7 @@ def recompute(report: Report) -> list[Difference]:
     due = headline(report.requirements, interrupted=report.run.interrupted)
     found += _compare("headline", report.headline.verdict.value, due.verdict.value)
     found += _compare("headline", report.headline.reason, due.reason)
+    found += _compare("headline of a part", str(report.headline.partial), str(due.partial))
     # A report of an earlier edition does not name the outcomes that there are since.
     counted = count(report.requirements)
     found += _compare("counts", str(_some(report.counts)), str(_some(counted)))

@@ -116,6 +116,45 @@ def test_the_exit_code_is_2_when_nothing_can_be_stated(
     assert code(*found, interrupted=interrupted) == 2
 
 
+OTHER_CORE = next(entry for entry in CATALOGUE.values() if entry.level == "core" and entry != CORE)
+
+
+@pytest.mark.parametrize(
+    ("found", "word", "reason"),
+    [
+        pytest.param(
+            (record(CORE, Verdict.PASS), record(OTHER_CORE, otherwise="untested")),
+            "pass",
+            "all 1 core requirements judged hold; of 2 in the catalogue 1 have no test in this edition",
+            id="the whole",
+        ),
+        pytest.param(
+            (record(CORE, Verdict.PASS), record(OTHER_CORE, otherwise="not claimed")),
+            "pass",
+            "all 1 core requirements judged hold; of 2 in the catalogue 1 are not claimed",
+            id="all that is claimed",
+        ),
+        pytest.param(
+            (record(CORE, Verdict.PASS), record(OTHER_CORE, otherwise="not selected")),
+            "partial",
+            "1 of 2 core requirements tested, all hold",
+            id="a part",
+        ),
+        pytest.param(
+            (record(CORE, Verdict.FAIL), record(OTHER_CORE, otherwise="not selected")),
+            "fail",
+            "1 of 1 core requirements failed; 1 of 2 core requirements tested",
+            id="a part that fails",
+        ),
+    ],
+)
+def test_the_headline_says_how_much_was_asked(
+    found: tuple[RequirementRecord, ...], word: str, reason: str
+) -> None:
+    stated = headline(found, interrupted=False)
+    assert (stated.word, stated.reason) == (word, reason)
+
+
 def test_a_failed_extended_requirement_does_not_change_the_exit_code() -> None:
     assert code(record(CORE, Verdict.PASS), record(EXTENDED, Verdict.FAIL)) == 0
 

@@ -101,6 +101,13 @@ def test_a_headline_greener_than_its_requirements_is_found() -> None:
     assert differences(document) == ["headline: the report says 'pass', its evidence 'fail'"]
 
 
+def test_a_part_that_is_told_as_the_whole_is_found() -> None:
+    document = stored(LIVE["a fail"]())
+    document["headline"]["partial"] = not document["headline"]["partial"]
+    (difference,) = differences(document)
+    assert difference.startswith("headline of a part: the report says")
+
+
 def test_counts_that_were_changed_are_found() -> None:
     document = stored(divided())
     document["counts"]["pass"] = 100
