@@ -242,6 +242,18 @@ class TestCommands:
             r"python:3.11-slim\nsmi-conformance/reference:[0-9a-f]{12}\n", capsys.readouterr().out
         )
 
+    def test_whatever_the_locale_has_no_signs_for_is_written_in_others(self, tmp_path: Path) -> None:
+        profile = tmp_path / "own.yaml"
+        one = "split-zero-weight-gets-nothing"
+        profile.write_text(
+            f"name: own\nclaims: {{split: [v1alpha4]}}\ndisclaims: {{{one}: reason ✓}}\n", encoding="utf-8"
+        )
+        command = [sys.executable, "-m", "conformance.cli", "explain", one, "--mesh", str(profile)]
+        environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert "reason \\u2713" in done.stdout
+        assert done.returncode == 0
+
     def test_a_shell_is_told_what_may_come_next(self, tmp_path: Path) -> None:
         answer = tmp_path / "answer"
         asked = "smi-conformance run --dry"
