@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from conformance import catalogue, judge
+from conformance.evidence import Environment
 from conformance.outcomes import Outcome
-from conformance.verdict import Verdict
+from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.document import Report
+from conformance.verdict import Judgement, Verdict
 from reference.faults import Fault
-from tests.same import campaign, different
+from tests.report.sample import sample
+from tests.same import campaign, different, starved
 
 FAULT = Fault("ignored", "No weights.", frozenset({"split-live-edits"}))
 
@@ -36,3 +41,20 @@ def test_a_verdict_and_a_reading_are_compared(tmp_path: Path) -> None:
 def test_what_only_one_judged_is_a_difference() -> None:
     assert list(different({}, {"a": "pass"})) == ["a: embedded not judged, kind pass"]
     assert list(different({"a": "pass"}, {})) == ["a: embedded pass, kind not judged"]
+
+
+def told(level: str, judgement: Judgement) -> Report:
+    """A report of one requirement of a level."""
+    entry = next(one for one in catalogue.load().values() if one.level == level)
+    test = conclusion("test_it", "It", judgement)
+    return sample([requirement_record(entry, [test], otherwise="untested")])
+
+
+def test_what_a_starved_machine_could_not_tell_is_no_difference_where_it_is_only_observed() -> None:
+    slow = Environment(control_p99_us=850_000, control_failures=0)
+    seen = Judgement(Verdict.PASS, "seen")
+    untold = judge.in_environment(Judgement(Verdict.FAIL, "not seen"), slow)
+    ambiguous, core = (told(level, untold) for level in ("ambiguous", "core"))
+    assert starved(ambiguous) == {ambiguous.requirements[0].id}
+    assert starved(core) == set()
+    assert starved(told("ambiguous", seen), told("ambiguous", judge.inconclusive("cut off"))) == set()
