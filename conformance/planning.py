@@ -11,8 +11,8 @@ from conformance.drive.version_sets import VersionSet, in_words
 from conformance.profiles import Profile
 from conformance.report.figures import seconds
 
-SCENARIO_S = 1.3
-"""Seconds of a scenario with the reference mesh on two processors: the median of whole runs."""
+SCENARIO_S = 4.5
+"""Seconds of a scenario with the reference mesh on two processors: in whole runs these were 3.8 to 5.5."""
 
 
 @dataclass(frozen=True, slots=True)

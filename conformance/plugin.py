@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
 from conformance import catalogue, profiles, unbegun
 from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
-from conformance.clusters.nowhere import Nowhere
 from conformance.drive.arena import Arena
 from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE
@@ -19,7 +19,7 @@ from conformance.drive.version_sets import VersionsError, in_words, parse_wish
 from conformance.items import SCENARIO, named_versions
 from conformance.profiles import Profile, ProfileError
 from conformance.record import Inconclusive, render
-from conformance.runner import Runner, directory_of
+from conformance.runner import Runner, directory_of, results_of
 from conformance.session import Session
 from conformance.suites_index import scenario_mark
 from conformance.verdict import Judgement, Verdict
@@ -157,13 +157,15 @@ def _session(config: pytest.Config) -> Session:
             embedded=config.getoption("embedded"),
             in_cluster=config.getoption("in_cluster"),
         )
-        # What is only collected happens nowhere.
+        only_collected = config.option.collectonly
         cluster = (
-            Nowhere() if config.option.collectonly else opening.open_cluster(where, config.getoption("mesh"))
+            opening.nowhere() if only_collected else opening.open_cluster(where, config.getoption("mesh"))
         )
     except ClusterError as error:
-        unbegun.write(str(error), profile, command, directory=lambda run: directory_of(config, run))
-        pytest.exit(str(error), UNUSABLE)
+        where_it_is = unbegun.write(
+            str(error), profile, command, directory=partial(directory_of, config), results=results_of(config)
+        )
+        pytest.exit(f"{error}; {where_it_is}", UNUSABLE)
     return Session(
         profile,
         cluster,

@@ -111,11 +111,10 @@ class Progress:
     def _put(self, text: str, *, rewrite: bool, **markup: bool) -> None:
         if rewrite:
             self._reporter.rewrite(text, erase=True)
-            return
-        if self._rewrites:
-            # The status that stands there makes room.
-            self._reporter.rewrite("", erase=True)
-            self._reporter.write_line(text, **markup)
+        elif self._rewrites:
+            # In the place of the status that stands there.
+            self._reporter.rewrite(text, erase=True, **markup)
+            self._reporter.write_line("")
         else:
             self._reporter.ensure_newline()
             self._reporter.write_line(text, **markup)

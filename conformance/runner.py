@@ -35,8 +35,8 @@ from conformance.lanes import Turn
 from conformance.printable import printable
 from conformance.progress import Amount, Progress
 from conformance.record import Concluded, Inconclusive, conclude, sentence
-from conformance.report import assemble, html, junit, pytest_html, store, terminal
-from conformance.report.document import Finding, Report, outcome_of
+from conformance.report import assemble, html, pytest_html, store, terminal
+from conformance.report.document import Finding, Report
 from conformance.report.figures import seconds
 from conformance.session import Session
 from conformance.stage import Stage
@@ -83,7 +83,7 @@ class Runner:
         """Have pytest-html write one self-contained report.html beside report.json."""
         self.directory = directory_of(self.config, self.session.run_id)
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            store.make_room(self.directory, results_of(self.config))
         except OSError as error:
             pytest.exit(f"no reports can be written to {self.directory}: {error.strerror}", _EXIT_UNUSABLE)
         if self._has_html:
@@ -343,9 +343,13 @@ class Runner:
 
     def _tell(self, requirement: str) -> None:
         found = self.session.conclusions[requirement]
-        status, verdict = assemble.merged(catalogue.load()[requirement].level, found)
-        outcome = outcome_of(status, verdict)
-        self._progress.concluded(requirement, outcome, sum(one.duration_s for one in found))
+        record = assemble.requirement_record(
+            catalogue.load()[requirement],
+            found,
+            otherwise="not selected",
+            missing=self._left_out(requirement),
+        )
+        self._progress.concluded(requirement, record.outcome, sum(one.duration_s for one in found))
 
     def _conclude_rests(self, item: pytest.Item) -> None:
         """That a change showed only after a rest is one finding of one requirement, once in a run."""
@@ -402,7 +406,9 @@ class Runner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.config.option.collectonly:
-            session.exitstatus = pytest.ExitCode.OK if self._pending else _EXIT_UNUSABLE
+            # Planned tests are taken out of pytest's sight, which then finds none.
+            if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
+                session.exitstatus = pytest.ExitCode.OK if self._pending else _EXIT_UNUSABLE
             return
         if not self._owns_arena:
             return
@@ -418,12 +424,10 @@ class Runner:
             session.exitstatus = report.headline.exit_code
 
     def _write(self, report: Report) -> None:
-        store.write(report, self.directory)
+        store.write(report, self.directory, results_of(self.config))
         if not self._has_html:
             # Whoever switches pytest-html off gets the same page without its table of tests.
             store.replace(self.directory / store.HTML, html.page(report))
-        if results := self.config.getoption("junit"):
-            store.replace(Path(results), junit.render(report))
         self._written = self.directory
 
     def _nothing(self, session: pytest.Session) -> None:
@@ -465,17 +469,22 @@ class Runner:
         for one in unreached:
             note = "" if one in self.session.conclusions else "the run ended before its tests"
             self.session.absent[one] = ("not reached", note)
-        for one, entries in suites_index.by_requirement().items():
-            # What the mesh does not claim is not missing: the rest of the tests say what there is to say.
-            ran = {
-                function_of(test.nodeid) for test in self.session.conclusions.get(one, ())
-            } | self._unclaimed
+        for one in suites_index.by_requirement():
             # A test that ran in one set of versions is missing in each that was not reached.
+            ran = self._ran(one)
             partly = [nodeid for nodeid in unreached.get(one, ()) if function_of(nodeid) in ran]
-            never = [
-                entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)
-            ]
-            self.session.missing[one] = [*never, *partly]
+            self.session.missing[one] = [*self._left_out(one), *partly]
+
+    def _ran(self, requirement: str) -> set[str]:
+        """The tests of a requirement that ran, and those of what is not claimed, which are not missing."""
+        found = self.session.conclusions.get(requirement, ())
+        return {function_of(test.nodeid) for test in found} | self._unclaimed
+
+    def _left_out(self, requirement: str) -> list[str]:
+        """The tests of a requirement of which none ran."""
+        ran = self._ran(requirement)
+        entries = suites_index.by_requirement()[requirement]
+        return [entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)]
 
     def pytest_unconfigure(self) -> None:
         if self._owns_arena:
@@ -492,8 +501,13 @@ class Runner:
 
 def directory_of(config: pytest.Config, run: str) -> Path:
     """Where the report of a run goes."""
-    output = config.getoption("output")
-    return Path(output) if output else Path(config.getoption("reports")) / run
+    return store.place(config.getoption("output"), config.getoption("reports"), run)
+
+
+def results_of(config: pytest.Config) -> Path | None:
+    """Where else the JUnit file goes, if anywhere."""
+    results = config.getoption("junit")
+    return Path(results) if results else None
 
 
 def _amount(config: pytest.Config) -> Amount:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conformance import catalogue, suites_index
 from conformance.profiles import Profile
-from conformance.report import assemble, html, junit, store
+from conformance.report import assemble, html, store
 from conformance.report.document import ClusterInfo, Finding, Mesh, Report, Run, Timing
 
 
@@ -20,21 +20,21 @@ def write(
     command: Sequence[str],
     *,
     directory: Callable[[str], Path],
-    results: Path | None = None,
-) -> Path:
-    """Write what kept a run from beginning where its report would be.
+    results: Path | None,
+) -> str:
+    """Write what kept a run from beginning where its report would be; says where, or why it cannot be.
 
-    ``directory`` is that place by the run's id, ``results`` is another place for the JUnit file. Returns the
-    page. Raises OSError.
+    ``directory`` is that place by the run's id, ``results`` another one of the JUnit file.
     """
     made = report(problem, profile, command)
     folder = directory(made.run.id)
-    store.write(made, folder)
-    page = folder / store.HTML
-    store.replace(page, html.page(made))
-    if results is not None:
-        store.replace(results, junit.render(made))
-    return page
+    try:
+        store.make_room(folder, results)
+        store.write(made, folder, results)
+        store.replace(folder / store.HTML, html.page(made))
+    except OSError as error:
+        return f"no report can be written: {error}"
+    return f"report: {folder / store.HTML}"
 
 
 def report(problem: str, profile: Profile, command: Sequence[str]) -> Report:
@@ -48,7 +48,7 @@ def report(problem: str, profile: Profile, command: Sequence[str]) -> Report:
             finished=now,
             command=tuple(command),
             seed=0,
-            interrupted=True,
+            interrupted=False,
         ),
         mesh=Mesh.model_validate(
             {

@@ -24,9 +24,15 @@ def newest(reports: Path, mesh: str, *, embedded: bool) -> Report | None:
     of_kind = [
         one
         for one in found
-        if one.mesh.profile == mesh and (one.cluster.context == NAME) == embedded and not one.run.interrupted
+        if one.mesh.profile == mesh and (one.cluster.context == NAME) == embedded and _whole(one)
     ]
     return max(of_kind, key=lambda one: one.run.started, default=None)
+
+
+def _whole(report: Report) -> bool:
+    """Whether a run was asked for everything, and came to its end."""
+    ended_early = report.run.interrupted or report.counts["not reached"]
+    return not (report.headline.partial or ended_early)
 
 
 def outcomes(report: Report) -> dict[str, str]:

@@ -86,6 +86,11 @@ def open_cluster(where: Where, mesh: str) -> Cluster:
     return cluster
 
 
+def nowhere() -> Cluster:
+    """A cluster that nothing is asked of, for what is planned and not done."""
+    return KubernetesCluster.at("http://nowhere.invalid", "", "none")
+
+
 def existing(where: Where) -> KubernetesCluster:
     """A cluster that is there without this command. Raises ClusterError."""
     if where.embedded:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from conformance.commands import (
     where,
 )
 from conformance.drive.version_sets import parse_wish
+from conformance.report import store
 
 
 def add(commands: Commands) -> None:
@@ -103,14 +105,14 @@ def _run(options: argparse.Namespace) -> int:
                 print(opening.described(which), flush=True)
             opening.check(which, options.mesh)
         except ClusterError as error:
-            page = unbegun.write(
+            where_it_is = unbegun.write(
                 str(error),
                 profile,
                 command,
-                directory=lambda run: Path(options.output or Path(options.reports, run)),
+                directory=partial(store.place, options.output, options.reports),
                 results=Path(options.junit) if options.junit else None,
             )
-            print(f"report: {page}", flush=True)
+            print(where_it_is, flush=True)
             raise
     given = plugin.Given(command=command, planned=options.dry_run, rules=house_rules(options))
     code = int(pytest.main([*_arguments(options, which), *options.pytest_options], plugins=[given]))

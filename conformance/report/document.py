@@ -114,15 +114,6 @@ class Conclusion(Model):
     versions: dict[Text, Text] = {}
 
 
-def outcome_of(status: Status, verdict: Verdict | None) -> Outcome:
-    """A verdict in a word where there is one, else the status."""
-    if verdict is not None:
-        outcome: Outcome = verdict.value
-        return outcome
-    assert status != "judged"  # noqa: S101 - a validator of the document sees to it
-    return status
-
-
 class RequirementRecord(Model):
     """One entry of the catalogue with what became of it in this run.
 
@@ -163,7 +154,11 @@ class RequirementRecord(Model):
     @property
     def outcome(self) -> Outcome:
         """The verdict in a word where there is one, else the status."""
-        return outcome_of(self.status, self.verdict)
+        if self.verdict is not None:
+            outcome: Outcome = self.verdict.value
+            return outcome
+        assert self.status != "judged"  # noqa: S101 - the validator has seen to it
+        return self.status
 
 
 class Run(Model):

@@ -35,13 +35,33 @@ def loads(document: str | bytes, name: str = "report") -> Report:
         raise ReportError(f"{name}: {where + ': ' if where else ''}{first['msg']}") from error
 
 
-def write(report: Report, directory: Path) -> tuple[Path, Path]:
-    """Write report.json and junit.xml into the directory, which is made when missing. Raises OSError."""
+def place(output: str | None, reports: str, run: str) -> Path:
+    """Where the report of a run goes: right there, or into a directory of its own below ``reports``."""
+    return Path(output) if output else Path(reports, run)
+
+
+def make_room(directory: Path, results: Path | None = None) -> None:
+    """Make the directories of a report, and remove another one that is there: it is of another run.
+
+    ``results`` is a second place of the JUnit file. Raises OSError.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    document, results = directory / JSON, directory / JUNIT
+    for path in (*(directory / name for name in (JSON, JUNIT, HTML)), *([results] if results else [])):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def write(report: Report, directory: Path, results: Path | None = None) -> tuple[Path, Path]:
+    """Write report.json and junit.xml into the directory, and the latter to ``results`` as well.
+
+    Directories are made when missing. Raises OSError.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    document, cases = directory / JSON, directory / JUNIT
     replace(document, dumps(report))
-    replace(results, junit.render(report))
-    return document, results
+    for path in (cases, *([results] if results else [])):
+        replace(path, junit.render(report))
+    return document, cases
 
 
 def read(path: Path) -> Report:

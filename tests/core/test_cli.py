@@ -111,6 +111,16 @@ class TestUnusableInput:
         else:
             assert made == []
 
+    def test_is_told_where_no_report_can_be_written_either(
+        self, kubeconfig: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "file").touch()
+        output = str(tmp_path / "file" / "out")
+        assert cli.main([*RUN, "--kubeconfig", kubeconfig, "-o", output]) == 2
+        said = capsys.readouterr()
+        assert "no report can be written: " in said.out
+        assert said.err.startswith("error: cluster here cannot be reached")
+
     def test_the_doctor_of_an_unreachable_cluster_says_so_in_its_list(
         self, kubeconfig: str, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -411,6 +411,34 @@ class TestWhereTheReportGoes:
         assert results.read_text(encoding="utf-8") == (output / "junit.xml").read_text(encoding="utf-8")
         assert not bench.directory.exists()
 
+    def test_holds_no_other_run_from_the_first_moment_on(self, bench: Bench) -> None:
+        output, results = bench.folder / "out", bench.folder / "new" / "results.xml"
+        where = ["-o", str(output), "--junit", str(results)]
+        assert bench.run("-k", "test_zero_weight", *where) == 0
+        seen: list[bool] = []
+        bench.cluster.on_apply = lambda item: seen.append(
+            results.exists() or (output / "report.json").exists()
+        )
+        assert bench.run("-k", "test_zero_weight", *where) == 0
+        assert seen
+        assert not any(seen)
+
+    def test_is_told_before_anything_is_made_where_it_cannot_be(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (bench.folder / "file").touch()
+        assert bench.run("-k", "test_zero_weight", "--junit", str(bench.folder / "file" / "x.xml")) == 2
+        assert "no reports can be written" in "".join(capsys.readouterr())
+        assert bench.cluster.created == []
+
+    def test_a_requirement_of_which_tests_were_left_out_is_not_told_as_passed(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bench.run("-k", "requests_are_divided_80_to_20")
+        said = capsys.readouterr().out
+        assert f"] · {WEIGHTS} " in said
+        assert bench.outcome(WEIGHTS) == "not selected"
+
     @pytest.mark.parametrize("option", ["-q", "-v", ""])
     def test_is_told_with_as_many_lines_as_was_asked_for(
         self, bench: Bench, capsys: pytest.CaptureFixture[str], option: str

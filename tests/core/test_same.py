@@ -8,12 +8,13 @@ from pathlib import Path
 from conformance import catalogue, judge
 from conformance.evidence import Environment
 from conformance.outcomes import Outcome
+from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report
 from conformance.verdict import Judgement, Verdict
 from reference.faults import Fault
 from tests.report.sample import sample
-from tests.same import campaign, different, starved
+from tests.same import campaign, different, newest, starved
 
 FAULT = Fault("ignored", "No weights.", frozenset({"split-live-edits"}))
 
@@ -58,3 +59,17 @@ def test_what_a_starved_machine_could_not_tell_is_no_difference_where_it_is_only
     assert starved(ambiguous) == {ambiguous.requirements[0].id}
     assert starved(core) == set()
     assert starved(told("ambiguous", seen), told("ambiguous", judge.inconclusive("cut off"))) == set()
+
+
+def test_a_part_and_a_run_that_ended_early_are_not_compared(tmp_path: Path) -> None:
+    entry = next(one for one in catalogue.load().values() if one.level == "core")
+    passed = conclusion("test_it", "It", Judgement(Verdict.PASS, "seen"))
+    other = next(one for one in catalogue.load().values() if one.level == "core" and one != entry)
+    whole = [requirement_record(entry, [passed], otherwise="untested")]
+    part = [*whole, requirement_record(other, otherwise="not selected")]
+    cut = [*whole, requirement_record(other, otherwise="not reached")]
+    for name, records in (("part", part), ("cut", cut)):
+        store.write(sample(records), tmp_path / name)
+    assert newest(tmp_path, "osm", embedded=False) is None
+    store.write(sample(whole), tmp_path / "whole")
+    assert newest(tmp_path, "osm", embedded=False) == sample(whole)

@@ -128,6 +128,21 @@ class TestProgress:
         start = re.compile(r"\[0/3\] \d+\.\d+ s: " if terminal else "  ")
         assert [start.sub("", one, count=1) for one in said] == [f"waiting: {one} of 30 s)" for one in shown]
 
+    def test_puts_a_line_in_the_place_of_the_status_on_a_terminal(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[str] = []
+        reporter = SimpleNamespace(
+            isatty=True,
+            rewrite=lambda text, erase: written.append("\r" + text),
+            write_line=lambda text: written.append(text + "\n"),
+        )
+        progress = Progress(total=1, amount="normal")
+        monkeypatch.setattr(progress, "_reporter", reporter)
+        progress.scenario("scenario a")
+        progress.say("run r1")
+        assert re.fullmatch(r"\r\[0/1\] \d+\.\d+ s: scenario a\rrun r1\n", "".join(written))
+
     @pytest.mark.parametrize(
         ("terminal", "amount", "shown"),
         [
