@@ -2,52 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from networks import in_a_network, told
 
-from conformance.clusters.local.node.preconditions import problems
-from conformance.clusters.local.node.sandbox import stage_command, stage_environment
 from reference import firewall
 from reference.firewall import Firewall, FirewallError, iptables, nftables
 from reference.firewall.rules import Chain, jump, protocol, redirect, rule
 from reference.intercept import rules
 
-LACKING = problems()
 WORLD = Path(__file__).with_name("firewall_world.py")
 HERE, FIRST, SECOND, THIRD = "10.1.0.1", "10.1.0.1", "10.1.0.2", "10.2.0.1"
-in_a_sandbox = pytest.mark.skipif(bool(LACKING), reason="; ".join(LACKING))
 with_iptables = pytest.mark.skipif(
     shutil.which("iptables-restore", path="/usr/sbin:/sbin") is None, reason="iptables is not installed"
 )
 
 
-def seen(what: str) -> dict[str, Any]:
-    with subprocess.Popen(
-        stage_command([sys.executable, "-W", "error", str(WORLD), what]),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=stage_environment(),
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        said = process.stdout.read()
-        assert process.wait(30) == 0, process.stderr.read()
-        found: dict[str, Any] = json.loads(said)
-        return found
-
-
-@in_a_sandbox
+@in_a_network
 @pytest.mark.parametrize("means", ["nf_tables", pytest.param("iptables", marks=with_iptables)])
 def test_each_match_and_each_verdict_does_what_it_says(means: str) -> None:
-    found = seen(means)
+    found = told(WORLD, means)
     shares = found.pop("one in four")
     # Five standard deviations of 400 draws at a quarter.
     assert set(shares) == {"8001", "8002"}
@@ -72,9 +48,9 @@ def test_each_match_and_each_verdict_does_what_it_says(means: str) -> None:
     }
 
 
-@in_a_sandbox
+@in_a_network
 def test_what_the_kernel_refuses_changes_nothing_and_a_second_table_of_the_name_replaces_the_first() -> None:
-    assert seen("refusal") == {
+    assert told(WORLD, "refusal") == {
         "said": "the kernel refuses a rule: No such file or directory",
         "kept": [8002, "127.0.0.1"],
         "replaced": [8003, "127.0.0.1"],
