@@ -66,6 +66,10 @@ class Node:
             raise Refused(answer["error"])
         return answer["answer"]
 
+    def python(self, program: str) -> str:
+        """What a program prints that runs on the node, outside of all pods; other tools need not be there."""
+        return str(self.ask("run_here", command=[sys.executable, "-c", program]))
+
     def run(self, pod: dict[str, Any]) -> Pod:
         self.ask("run", pod=pod)
         return Pod(self, f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")

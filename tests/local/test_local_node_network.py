@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 from node_client import Node, Pod, fetched, pod
+
+LINKS = """
+import json, pyroute2
+with pyroute2.IPRoute() as routes:
+    print(json.dumps({one.get("ifname"): one.get("address") for one in routes.get_links()}))
+"""
+ADDED = """
+import pyroute2
+with pyroute2.IPRoute() as routes:
+    (bridge,) = routes.link_lookup(ifname="pods")
+    # The lowest address that there can be beside those that the kernel draws.
+    low = {"ifname": "low", "address": "02:00:00:00:00:01", "master": bridge}
+    routes.link("add", kind="veth", peer={"ifname": "lower"}, **low)
+"""
+REMOVED = """
+import pyroute2
+with pyroute2.IPRoute() as routes:
+    routes.link("del", index=routes.link_lookup(ifname="low")[0])
+"""
+
+
+def links(node: Node) -> dict[str, str]:
+    """The node's interfaces with their hardware addresses."""
+    found: dict[str, str] = json.loads(node.python(LINKS))
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -99,20 +125,13 @@ def test_new_routes_replace_the_old(node: Node) -> None:
 
 
 def test_there_is_no_interface_to_the_machine(node: Node) -> None:
-    links = node.ask("run_here", command=["ip", "-brief", "link"]).splitlines()
-    assert {line.split()[0].partition("-")[0] for line in links} == {"lo", "pods", "pod"}
+    assert {name.partition("-")[0] for name in links(node)} == {"lo", "pods", "pod"}
 
 
 def test_the_node_stays_where_pods_know_it_whatever_comes_and_goes(client: Pod, node: Node) -> None:
-    def links() -> dict[str, str]:
-        told = node.ask("run_here", command=["ip", "-brief", "link"]).splitlines()
-        return {line.split()[0].partition("@")[0]: line.split()[2] for line in told}
-
-    # The lowest address that there can be beside those that the kernel draws.
-    low = ["low", "address", "02:00:00:00:00:01", "master", "pods", "type", "veth", "peer", "name", "lower"]
-    before = links()
-    node.ask("run_here", command=["ip", "link", "add", *low])
-    between = links()
-    node.ask("run_here", command=["ip", "link", "del", "low"])
+    before = links(node)
+    node.python(ADDED)
+    between = links(node)
+    node.python(REMOVED)
     assert between["low"] == "02:00:00:00:00:01"
     assert between["pods"] == before["pods"] not in {between[name] for name in between if name != "pods"}

@@ -186,7 +186,7 @@ _GOOD = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(_GOOD).flatmap(_spoiled))
 def test_no_object_whatever_stands_in_it_keeps_the_others_from_being_compiled(odd: JSON) -> None:
     other = split("db", {"db2": 1}, name="other")

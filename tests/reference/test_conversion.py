@@ -119,7 +119,7 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize(("version", "other"), PAIRS, ids=[" to ".join(pair) for pair in PAIRS])
 @pytest.mark.parametrize("kind", GROUPS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_nothing_is_lost_there_and_back(kind: str, version: str, other: str, data: st.DataObject) -> None:
     item = in_version(kind, version, data.draw(DOCUMENTS[kind](version)))
@@ -130,7 +130,7 @@ def test_nothing_is_lost_there_and_back(kind: str, version: str, other: str, dat
 
 @pytest.mark.parametrize("versions", WAYS, ids=" to ".join)
 @pytest.mark.parametrize("kind", GROUPS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data())
 def test_nothing_is_lost_by_a_stop_on_the_way(
     kind: str, versions: tuple[str, str, str], data: st.DataObject
@@ -145,7 +145,7 @@ def test_nothing_is_lost_by_a_stop_on_the_way(
 
 @pytest.mark.parametrize(("version", "other"), PAIRS, ids=[" to ".join(pair) for pair in PAIRS])
 @pytest.mark.parametrize("kind", GROUPS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_what_comes_out_fits_the_schema_of_its_version_and_names_no_other_field(
     kind: str, version: str, other: str, data: st.DataObject
@@ -175,7 +175,7 @@ def _unknown(value: Any, wanted: JSON, path: str = "") -> list[str]:
 
 
 @pytest.mark.parametrize("version", FOUR)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_the_compiler_makes_the_same_of_what_is_stored(version: str, data: st.DataObject) -> None:
     written = [

@@ -78,7 +78,7 @@ def rendered(policies: list[JSON], versions: dict[str, str], form: HeaderForm) -
 
 
 @pytest.mark.parametrize("versions", ACCESS_SETS, ids=str)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(groups=_groups, one=_ports, two=_ports, rules=_rules, sources=_sources, form=st.sampled_from(FORMS))
 def test_a_target_grants_the_same_in_every_version(
     versions: dict[str, str],
@@ -97,7 +97,7 @@ def test_a_target_grants_the_same_in_every_version(
 
 
 @pytest.mark.parametrize("versions", SPLIT_SETS, ids=str)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(weights=_weights, groups=_groups, by_match=st.booleans(), form=st.sampled_from(FORMS))
 def test_a_split_divides_the_same_in_every_version(
     versions: dict[str, str], weights: dict[str, int], groups: JSON, by_match: bool, form: HeaderForm
