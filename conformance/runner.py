@@ -415,9 +415,9 @@ class Runner:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         if not self._impossible:
             if not self.session.conclusions and not self.session.interrupted:
-                self._nothing(session)
-                return
-            self._tidy_up()
+                self._say_that_nothing_was_judged()
+            else:
+                self._tidy_up()
         report = self.report()
         self._write(report)
         if session.exitstatus != pytest.ExitCode.INTERNAL_ERROR:
@@ -430,11 +430,10 @@ class Runner:
             store.replace(self.directory / store.HTML, html.page(report))
         self._written = self.directory
 
-    def _nothing(self, session: pytest.Session) -> None:
-        self._progress.say(
-            "nothing was judged: no selected requirement is claimed by the profile, or none was selected"
-        )
-        session.exitstatus = _EXIT_UNUSABLE
+    def _say_that_nothing_was_judged(self) -> None:
+        text = "nothing was judged: no selected requirement is claimed by the profile, or none was selected"
+        remedy = "smi-conformance list names the requirements, --dry-run tells what a selection runs"
+        self.session.findings.append(Finding(severity="error", text=text, remedy=remedy))
 
     def _tidy_up(self) -> None:
         try:

@@ -21,7 +21,7 @@ _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What may not stand in XML 1.0, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
 
 RUN = "Run"
-"""The suite of what is about no API: that the run ended early."""
+"""The suite of what is about no API: that the run ended early, or judged nothing."""
 
 UNJUDGED = {
     "observed": "an ambiguous requirement: observed, not judged",
@@ -57,8 +57,9 @@ def render(report: Report) -> str:
         if cases:
             root.append(_suite(report, api, cases))
             everything += cases
-    if report.run.interrupted or report.counts.get("not reached"):
-        # The rest was skipped, which CI systems show as no harm.
+    early = report.run.interrupted or report.counts.get("not reached")
+    if early or (report.headline.exit_code and all(case.result in ("", "skipped") for case in everything)):
+        # Nothing but tests that were skipped is shown as no harm by CI systems.
         root.append(_suite(report, RUN, [ended := _ended(report)]))
         everything.append(ended)
     _totals(root, everything)
@@ -67,7 +68,7 @@ def render(report: Report) -> str:
 
 
 def _ended(report: Report) -> _Case:
-    """What a run that ended early is itself."""
+    """What a run is itself that ended early or judged nothing."""
     errors = [one for one in report.findings if one.severity == "error"]
     text = "\n".join(f"{one.text} ({one.remedy})" if one.remedy else one.text for one in errors)
     return _Case(RUN, "the run", 0.0, "error", report.headline.reason, text)

@@ -374,9 +374,9 @@ class TestSelection:
         assert bench.outcome(ZERO) == "pass"
         assert bench.outcome(DIRECT) == "not selected"
 
-    def test_by_level_takes_that_level_alone(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_by_level_takes_that_level_alone(self, bench: Bench) -> None:
         assert bench.suite(ZERO_SUITE, "--level", "ambiguous") == 2
-        assert "nothing was judged" in capsys.readouterr().out
+        assert bench.outcome(ZERO) == "not selected"
 
     def test_of_some_tests_of_a_requirement_shows_it_neither_as_passed(self, bench: Bench) -> None:
         assert bench.suite(WEIGHTS_SUITE, "-k", "requests_are_divided_80_to_20") == 2
@@ -390,13 +390,18 @@ class TestSelection:
         assert bench.suite(WEIGHTS_SUITE, "-k", "80_to_20") == 1
         assert bench.outcome(WEIGHTS) == "fail"
 
-    def test_of_nothing_is_an_error_and_creates_nothing(
+    def test_of_nothing_is_an_error_that_the_report_tells_and_creates_nothing(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert bench.run("-k", "no_such_test") == 2
         assert "nothing was judged" in capsys.readouterr().out
         assert bench.cluster.created == []
-        assert not bench.directory.exists()
+        (finding,) = bench.report.findings
+        assert finding.severity == "error"
+        assert finding.text.startswith("nothing was judged: ")
+        assert f"{finding.text} (" in (bench.directory / "junit.xml").read_text()
+        there = sorted(path.name for path in bench.directory.iterdir())
+        assert there == ["junit.xml", "report.html", "report.json"]
 
     def test_of_what_nobody_claims_is_an_error_and_creates_nothing(self, bench: Bench) -> None:
         assert bench.run("--requirement", "metrics-discovery") == 2
