@@ -124,7 +124,8 @@ def _arguments(options: argparse.Namespace, which: opening.Where) -> list[str]:
     """The same for pytest, which says of single tests nothing unless it is asked to."""
     arguments = [str(suites_index.SUITES), "--assert=plain", "--no-header", *which.options()]
     if not _collects(options):
-        arguments.append("-v" if options.verbose else "-qqq" if options.quiet else "-qq")
+        # The report's lines say which requirements failed; which tests were skipped is for who asks for more.
+        arguments += ["-v", "-ra"] if options.verbose else ["-qqq" if options.quiet else "-qq", "-rN"]
     arguments += ["--override-ini", "console_output_style=classic"] if not options.verbose else []
     values = ("mesh", "image", "versions", "reports", "output", "junit", "timeout")
     for name in values:

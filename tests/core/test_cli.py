@@ -179,6 +179,18 @@ class TestCommands:
         assert code == 2
         assert f"no tests collected ({len(suites_index.index())} deselected)" in capsys.readouterr().out
 
+    def test_run_tells_what_pytest_skipped_and_saw_fail_to_those_who_ask_for_more(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        bench.cluster.mesh.splits = False
+        asked = ["-k", "test_zero_weight or test_drawn_weights"]
+        assert bench.run(*asked) == 1
+        said = capsys.readouterr().out
+        assert "FAILED" not in said
+        assert "[1/4] ✗ split-single-service-follow" in said
+        assert bench.run(*asked, "-v") == 1
+        assert "\nFAILED " in capsys.readouterr().out
+
     def test_run_may_only_collect_what_it_would_run(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
