@@ -1,7 +1,7 @@
 # What this project can do. `make help` lists it.
 
-# Where: local is the embedded cluster, kind a real one; then NAME is its name.
-CLUSTER ?= local
+# Where: embedded is a cluster made for the command, kind a real one; then NAME is its name.
+CLUSTER ?= embedded
 NAME ?= smi
 CONTEXT ?= kind-$(NAME)
 MESH ?= reference
@@ -22,11 +22,11 @@ ifeq ($(CLUSTER),kind)
 # The mesh is installed for good, and workloads run on an image that the node has.
 READY := mesh
 WHERE = --context $(CONTEXT) --image "$$($(KIND) python-image)"
-else ifeq ($(CLUSTER),local)
+else ifeq ($(CLUSTER),embedded)
 READY := venv
 WHERE := --embedded
 else
-$(error CLUSTER=$(CLUSTER): there are local and kind)
+$(error CLUSTER=$(CLUSTER): there are embedded and kind)
 endif
 
 .DEFAULT_GOAL := help
@@ -130,7 +130,7 @@ UV_COMPILE := uv pip compile pyproject.toml --python-version 3.11 --universal --
 
 lock: ## write the locks of what is installed anew from pyproject.toml (needs uv)
 	$(UV_COMPILE) --extra dev --output-file requirements-dev.lock
-	$(UV_COMPILE) --extra local --extra build --constraint requirements-dev.lock --output-file requirements.lock
+	$(UV_COMPILE) --extra embedded --extra build --constraint requirements-dev.lock --output-file requirements.lock
 	echo uv | uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet --output-file requirements-uv.lock
 
 clean: ## remove what was built here; clusters and reports stay

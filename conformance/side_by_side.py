@@ -16,7 +16,8 @@ from typing import Protocol
 
 from conformance import campaign
 from conformance.campaign import Campaign, Case, Result, concerned, parts_of
-from conformance.clusters import ClusterError, embedded
+from conformance.clusters import ClusterError
+from conformance.clusters.embedded import start
 from conformance.drive.arena import OUTSIDE
 
 # Under a fault much is waited for that never comes: a cluster keeps a processor busy for half of the time.
@@ -116,13 +117,13 @@ def _told(connections: list[Connection]) -> Iterator[Result]:
 def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
     """Judge cases in a cluster of its own; a text that is told is an error, None the end."""
     # Imported late, as what it needs is an extra that need not be installed.
-    from conformance.clusters.local.node import kernel
+    from conformance.clusters.embedded.node import kernel
 
     kernel.die_with_parent()
     # Whoever asked may have ended, or been interrupted together with this process.
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), tell:
         try:
-            with closing(embedded.start(asked.profile.name)) as cluster:
+            with closing(start.start(asked.profile.name)) as cluster:
                 for outcome in campaign.run(cluster, asked, _turns(asked, taken)):
                     tell.send(outcome)
         except ClusterError as error:

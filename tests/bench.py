@@ -13,7 +13,7 @@ from pathlib import Path
 from conformance import profiles
 from conformance.cli import main as smi_conformance
 from conformance.clusters import Cluster, opening
-from conformance.clusters.embedded import Embedded
+from conformance.clusters.embedded.start import Embedded
 from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import Manner
 from conformance.evidence import Call

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.clusters.embedded import NAME
+from conformance.clusters.embedded.start import NAME
 from conformance.record import void
 from conformance.report import store
 from conformance.report.document import Report
@@ -92,10 +92,10 @@ def main() -> int:
     differences = [
         line for line in different(outcomes(ours), outcomes(theirs)) if line.partition(":")[0] not in untold
     ]
-    local, kind = (campaign(options.faults / f"faults-{cluster}.json") for cluster in ("local", "kind"))
-    both = [fault for fault in local if fault in kind]
+    embedded, kind = (campaign(options.faults / f"faults-{cluster}.json") for cluster in ("embedded", "kind"))
+    both = [fault for fault in embedded if fault in kind]
     differences += [
-        f"fault {fault}: {line}" for fault in both for line in different(local[fault], kind[fault])
+        f"fault {fault}: {line}" for fault in both for line in different(embedded[fault], kind[fault])
     ]
     print("\n".join(differences), file=sys.stderr, end="\n" if differences else "")
     for one in sorted(untold):

@@ -24,10 +24,10 @@ from conformance.clusters import (
     ExecFailed,
     Object,
     Refused,
-    channel,
+    exec_channel,
     reaching,
 )
-from conformance.clusters.channel import Channel, authorization, root_cause
+from conformance.clusters.exec_channel import Channel, authorization, root_cause
 from conformance.clusters.reaching import Adapter
 from conformance.printable import printable
 
@@ -243,7 +243,7 @@ class KubernetesCluster:
     def run(
         self, namespace: str, pod: str, container: str, command: Sequence[str], timeout_s: float
     ) -> Completed:
-        return channel.run(self._configuration, namespace, pod, container, command, timeout_s)
+        return exec_channel.run(self._configuration, namespace, pod, container, command, timeout_s)
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log?container={quote(container)}&tailLines={tail}"

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from conformance.clusters import Cluster, ClusterError, embedded, reaching
+from conformance.clusters import Cluster, ClusterError, reaching
+from conformance.clusters.embedded import start as embedded
 from conformance.clusters.kubernetes import KubernetesCluster
 
 UNVERIFIED = "the certificate of the API server is not verified (insecure-skip-tls-verify in the kubeconfig)"

@@ -195,7 +195,7 @@ class Node(Model):
 
 
 class ClusterInfo(Model):
-    """Where the run happened: a kubeconfig's context, or *local*."""
+    """Where the run happened: a context of the kubeconfig, or *embedded*."""
 
     context: Text
     kubernetes: Text

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from conformance.clusters.local.node.preconditions import problems
-from conformance.clusters.local.node.sandbox import stage_command, stage_environment
+from conformance.clusters.embedded.node.preconditions import problems
+from conformance.clusters.embedded.node.sandbox import stage_command, stage_environment
 
 _LACKING = problems()
 _PATIENCE_S = 30

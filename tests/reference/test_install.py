@@ -18,7 +18,7 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from conformance import profiles
-from conformance.clusters.local.api.pod_security import violations
+from conformance.clusters.embedded.api.pod_security import violations
 from reference import image, install, names
 from reference.agent.settings import Settings as AgentSettings
 from reference.ca import Authority, Pair

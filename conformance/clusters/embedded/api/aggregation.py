@@ -1,0 +1,123 @@
+"""APIs that are served by pods: APIServices, whether they answer, and requests handed on to them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import Mapping
+
+from multidict import CIMultiDict
+
+from conformance.clusters.embedded.api.auth import User
+from conformance.clusters.embedded.api.errors import Refusal
+from conformance.clusters.embedded.api.service_client import SLICES, Inside, Reply
+from conformance.clusters.embedded.api.store import Event, Object, Store
+
+API_SERVICES = "apiservices.apiregistration.k8s.io"
+PROXY_NAME = "front-proxy-client"
+"""The common name by which those who serve such an API recognise this server."""
+_CHECK_S = 5.0
+_AGAIN_S = 0.1
+_CHECK_EVERY_S = 5.0
+
+
+def front_proxy(ca: str) -> dict[str, str]:
+    """How those who serve such an API recognise this server; the data of a ConfigMap."""
+    return {
+        "client-ca-file": ca,
+        "requestheader-allowed-names": f'["{PROXY_NAME}"]',
+        "requestheader-client-ca-file": ca,
+        "requestheader-extra-headers-prefix": '["X-Remote-Extra-"]',
+        "requestheader-group-headers": '["X-Remote-Group"]',
+        "requestheader-username-headers": '["X-Remote-User"]',
+    }
+
+
+class Aggregation:
+    """Hands requests on, and keeps the condition Available of every APIService."""
+
+    def __init__(self, store: Store, inside: Inside) -> None:
+        self._store = store
+        self._inside = inside
+        self._woken = asyncio.Event()
+        store.listen(self._on_event)
+
+    def served(self) -> list[tuple[str, str]]:
+        """Group and version of each such API."""
+        return [(one["spec"]["group"], one["spec"]["version"]) for one in self._services()]
+
+    def find(self, group: str, version: str) -> Object | None:
+        """The APIService of a group and version that a pod serves; None where there is none."""
+        for one in self._services():
+            if (one["spec"]["group"], one["spec"]["version"]) == (group, version):
+                return one
+        return None
+
+    def _services(self) -> list[Object]:
+        return [one for one in self._store.list(API_SERVICES) if one["spec"].get("service")]
+
+    async def hand_on(
+        self, api_service: Object, user: User, method: str, path: str, headers: Mapping[str, str], body: bytes
+    ) -> Reply:
+        """The answer of who serves the API, to a request of this user. Raises Refusal (503)."""
+        spec = api_service["spec"]
+        service = spec["service"]
+        ca = base64.b64decode(spec["caBundle"]).decode() if spec.get("caBundle") else None
+        named: list[tuple[str, str]] = [("X-Remote-User", user.name)]
+        named += [("X-Remote-Group", group) for group in user.groups]
+        for key, values in user.extra.items():
+            named += [(f"X-Remote-Extra-{key.replace('/', '%2F')}", value) for value in values]
+        kept = [(key, headers[key]) for key in ("Accept", "Content-Type") if key in headers]
+        return await self._inside.request(
+            method,
+            (service["namespace"], service["name"], service.get("port", 443)),
+            path,
+            ca=ca,
+            body=body or None,
+            headers=CIMultiDict([*named, *kept]),
+            as_proxy=True,
+        )
+
+    def _on_event(self, event: Event) -> None:
+        if event.key in (API_SERVICES, SLICES):
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._woken.clear()
+            healthy = await self._check_all()
+            # Not wait_for, which in Python 3.11 forgets that it was cancelled when it is done at that moment.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CHECK_EVERY_S if healthy else _AGAIN_S):
+                    await self._woken.wait()
+
+    async def _check_all(self) -> bool:
+        answers = [await self._check(one) for one in self._services()]
+        return all(answers)
+
+    async def _check(self, api_service: Object) -> bool:
+        spec = api_service["spec"]
+        path = f"/apis/{spec['group']}/{spec['version']}"
+        try:
+            async with asyncio.timeout(_CHECK_S):
+                user = User("system:kube-aggregator")
+                reply = await self.hand_on(api_service, user, "GET", path, {}, b"")
+            problem = "" if reply.status == 200 else f"{path} answers {reply.status}"
+        except (Refusal, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
+            # An APIService that makes no sense is unavailable, and no reason for the others to be.
+            problem = str(error) if isinstance(error, Refusal) else f"no answer: {error!r}"
+        self._note(api_service, problem)
+        return not problem
+
+    def _note(self, api_service: Object, problem: str) -> None:
+        condition = {
+            "type": "Available",
+            "status": "False" if problem else "True",
+            "reason": "FailedDiscoveryCheck" if problem else "Passed",
+            "message": problem or "all checks passed",
+        }
+        latest = self._store.find(API_SERVICES, "", api_service["metadata"]["name"])
+        if latest is not None:
+            self._store.replace(API_SERVICES, {**latest, "status": {"conditions": [condition]}})

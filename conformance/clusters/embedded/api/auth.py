@@ -1,0 +1,197 @@
+"""Who may do what: bearer tokens, and role-based access control over the roles that the store holds.
+
+Sources: the Kubernetes documentation of authentication/v1, authorization/v1 and rbac.authorization.k8s.io/v1.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.clusters.embedded.api.store import Object, Store
+
+RBAC = "rbac.authorization.k8s.io"
+MASTERS = "system:masters"
+AUTHENTICATED = "system:authenticated"
+ACCOUNT = "system:serviceaccount:"
+AUDIENCE = "https://kubernetes.default.svc"
+_ABOUT_ONESELF = ("create", "authorization.k8s.io", "selfsubjectaccessreviews")
+_DISCOVERY = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
+
+BOOTSTRAP: Mapping[str, Sequence[Mapping[str, Any]]] = {
+    "cluster-admin": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
+    "system:auth-delegator": [
+        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+        {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
+    ],
+}
+"""Cluster roles that every cluster has, as far as they are referred to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who was recognised."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What somebody wants to do, to a resource or to a path that is none."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+    def __str__(self) -> str:
+        what = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        where = f' in the namespace "{self.namespace}"' if self.namespace else " at the cluster scope"
+        if self.path:
+            return f'cannot {self.verb} path "{self.path}"'
+        return f'cannot {self.verb} resource "{what}" in API group "{self.group}"{where}'
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    user: User
+    audiences: tuple[str, ...]
+    uid: str
+    account: tuple[str, str]
+    expires: float
+    pod: tuple[str, str, str] | None = None
+    """Namespace, name and uid of the pod without which it is worth nothing."""
+
+
+class Tokens:
+    """Bearer tokens: the administrator's, and those of ServiceAccounts, which die with the account."""
+
+    def __init__(self, administrator: str, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._administrator = administrator
+        self._store = store
+        self._clock = clock
+        self._known: dict[str, _Token] = {}
+
+    def issue(
+        self,
+        account: Object,
+        audiences: Sequence[str],
+        lifetime_s: float,
+        pod: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A token of a ServiceAccount for audiences (none: the API server's), bound to a pod if given one."""
+        metadata = account["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        extra, bound = {}, None
+        if pod is not None:
+            bound = namespace, pod["metadata"]["name"], pod["metadata"]["uid"]
+            extra = {
+                "authentication.kubernetes.io/pod-name": [pod["metadata"]["name"]],
+                "authentication.kubernetes.io/pod-uid": [pod["metadata"]["uid"]],
+            }
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
+        user = User(f"{ACCOUNT}{namespace}:{name}", groups, extra)
+        token = secrets.token_urlsafe(32)
+        self._known[_digest(token)] = _Token(
+            user, tuple(audiences) or (AUDIENCE,), metadata["uid"], (namespace, name),
+            self._clock() + lifetime_s, bound,
+        )  # fmt: skip
+        return token
+
+    def user(self, token: str) -> User | None:
+        """Who presents a token to the API server; None for nobody."""
+        if hmac.compare_digest(token.encode(), self._administrator.encode()):
+            return User("kubernetes-admin", (MASTERS, AUTHENTICATED))
+        found = self._review(token)
+        return found.user if found is not None and AUDIENCE in found.audiences else None
+
+    def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]] | None:
+        """Whose token it is, and for which of these audiences (none: the API server) it is good."""
+        found = self._review(token)
+        wanted = list(audiences) or [AUDIENCE]
+        shared = [one for one in wanted if found is not None and one in found.audiences]
+        return (found.user, shared) if found is not None and shared else None
+
+    def _review(self, token: str) -> _Token | None:
+        found = self._known.get(_digest(token))
+        if found is None or self._clock() > found.expires:
+            return None
+        account = self._store.find("serviceaccounts", *found.account)
+        if account is None or account["metadata"]["uid"] != found.uid:
+            return None
+        if found.pod is not None:
+            namespace, name, uid = found.pod
+            pod = self._store.find("pods", namespace, name)
+            if pod is None or pod["metadata"]["uid"] != uid:
+                return None
+        return found
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def allowed(store: Store, user: User, wanted: Attributes) -> bool:
+    """Whether the roles that the store holds let somebody do something."""
+    if MASTERS in user.groups:
+        return True
+    if wanted.path:
+        return wanted.verb == "get" and wanted.path.startswith(_DISCOVERY) and AUTHENTICATED in user.groups
+    if (wanted.verb, wanted.group, wanted.resource) == _ABOUT_ONESELF and AUTHENTICATED in user.groups:
+        return True
+    return any(_permits(rule, wanted) for rule in _rules(store, user, wanted.namespace))
+
+
+def _rules(store: Store, user: User, namespace: str) -> Iterator[Mapping[str, Any]]:
+    for binding in store.list(f"clusterrolebindings.{RBAC}"):
+        if _binds(binding, user):
+            yield from _role(store, binding, "")
+    for binding in store.list(f"rolebindings.{RBAC}", namespace) if namespace else ():
+        if _binds(binding, user):
+            yield from _role(store, binding, namespace)
+
+
+def _binds(binding: Object, user: User) -> bool:
+    for subject in binding.get("subjects") or ():
+        match subject["kind"]:
+            case "ServiceAccount":
+                if user.name == f"{ACCOUNT}{subject.get('namespace', '')}:{subject['name']}":
+                    return True
+            case "User":
+                if user.name == subject["name"]:
+                    return True
+            case "Group":
+                if subject["name"] in user.groups:
+                    return True
+    return False
+
+
+def _role(store: Store, binding: Object, namespace: str) -> Sequence[Mapping[str, Any]]:
+    reference = binding["roleRef"]
+    if reference["kind"] == "ClusterRole":
+        role = store.find(f"clusterroles.{RBAC}", "", reference["name"])
+        return BOOTSTRAP.get(reference["name"], ()) if role is None else role.get("rules") or ()
+    role = store.find(f"roles.{RBAC}", namespace, reference["name"])
+    return [] if role is None else role.get("rules") or ()
+
+
+def _permits(rule: Mapping[str, Any], wanted: Attributes) -> bool:
+    resource = f"{wanted.resource}/{wanted.subresource}" if wanted.subresource else wanted.resource
+    names = rule.get("resourceNames") or ()
+    resources = {"*", resource, f"*/{wanted.subresource}" if wanted.subresource else resource}
+    return (
+        bool({"*", wanted.verb} & set(rule.get("verbs") or ()))
+        and bool({"*", wanted.group} & set(rule.get("apiGroups") or ()))
+        and bool(resources & set(rule.get("resources") or ()))
+        and (not names or wanted.name in names)
+    )

@@ -1,0 +1,45 @@
+"""Events: what controllers and the kubelet have to say about objects. Pure."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from conformance.clusters.embedded.api.store import Object, now
+
+
+def warning(about: Object, reason: str, message: str, component: str) -> Object:
+    """An Event of type Warning, in the namespace of what it is about."""
+    metadata, moment = about["metadata"], now()
+    involved = {"apiVersion": about["apiVersion"], "kind": about["kind"], "namespace": metadata["namespace"],
+                "name": metadata["name"], "uid": metadata["uid"]}  # fmt: skip
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {
+            "namespace": metadata["namespace"],
+            "name": f"{metadata['name']}.{secrets.token_hex(8)}",
+        },
+        "involvedObject": involved,
+        "type": "Warning",
+        "reason": reason,
+        "message": message,
+        "source": {"component": component},
+        "firstTimestamp": moment,
+        "lastTimestamp": moment,
+        "count": 1,
+    }
+
+
+def troubles(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Reason and message of what keeps containers of a pod waiting, as far as that is new in its status."""
+    known = set(_waiting(before))
+    yield from (one for one in _waiting(after) if one not in known)
+
+
+def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        waiting = (one.get("state") or {}).get("waiting") or {}
+        if waiting.get("message"):
+            yield str(waiting.get("reason", "Failed")), f"{one['name']}: {waiting['message']}"

@@ -1,0 +1,247 @@
+"""Create, read, change and delete: the verbs on objects, from what was sent to what is stored."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from conformance import yaml_text
+from conformance.clusters.embedded.api.admission import Admission
+from conformance.clusters.embedded.api.api_resources import Resource
+from conformance.clusters.embedded.api.auth import RBAC
+from conformance.clusters.embedded.api.conversion import Conversion
+from conformance.clusters.embedded.api.errors import Refusal, not_here
+from conformance.clusters.embedded.api.lifecycle import Lifecycle
+from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
+from conformance.clusters.embedded.api.request_path import Filter, Target
+from conformance.clusters.embedded.api.store import Event, Object, Store
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_FREE = re.compile(r"[^/%]+")
+_LONGEST_NAME = 253
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+
+
+class Objects:
+    """The verbs. ``dry`` ones answer as if. Raises Refusal."""
+
+    def __init__(
+        self, store: Store, admission: Admission, conversion: Conversion, lifecycle: Lifecycle
+    ) -> None:
+        self._store = store
+        self._admission = admission
+        self._conversion = conversion
+        self._lifecycle = lifecycle
+        store.listen(self._on_event)
+        self._applied: dict[tuple[str, str], Object] = {}
+        """What was applied last, by the uid of the object and the manager; as few as the objects are."""
+
+    def _on_event(self, event: Event) -> None:
+        if event.type == "DELETED":
+            uid = event.object["metadata"]["uid"]
+            for place in [one for one in self._applied if one[0] == uid]:
+                del self._applied[place]
+
+    async def list(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
+        """A list of objects."""
+        chosen = Filter(query)
+        version = str(self._store.version)
+        found = [one for one in self._store.list(resource.key, target.namespace) if chosen.admits(one)]
+        return {
+            "apiVersion": resource.api_version,
+            "kind": f"{resource.kind}List",
+            "metadata": {"resourceVersion": version},
+            "items": await self._conversion.to(resource, found),
+        }
+
+    async def get(self, resource: Resource, target: Target) -> Object:
+        """One object."""
+        return await self._as(resource, self._store.get(resource.key, target.namespace, target.name))
+
+    async def create(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
+        """A new object."""
+        thing = _addressed(resource, target, body)
+        metadata = thing["metadata"]
+        if not metadata.get("name"):
+            prefix = metadata.get("generateName")
+            if not prefix:
+                problem = "metadata.name: Required value: name or generateName is required"
+                raise Refusal(422, f"{resource.kind} is invalid: {problem}")
+            name = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(5))
+            thing = {**thing, "metadata": {**metadata, "name": name}}
+        _check_name(resource, thing["metadata"]["name"])
+        self._check_absent(resource, thing)
+        admitted = await self._admission.create(resource, thing)
+        (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
+        return await self._as(resource, stored if dry else self._store.create(resource.key, stored))
+
+    def _check_absent(self, resource: Resource, thing: Object) -> None:
+        metadata = thing["metadata"]
+        if self._store.find(resource.key, metadata.get("namespace", ""), metadata["name"]) is not None:
+            name = f'{resource.key} "{metadata["name"]}"'
+            raise Refusal(409, f"{name} already exists", "AlreadyExists")
+
+    async def update(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
+        """An object in the place of another, or its status alone."""
+        before = self._store.get(resource.key, target.namespace, target.name)
+        thing = _addressed(resource, target, body)
+        return await self._change(resource, target, before, thing, dry=dry)
+
+    async def patch(
+        self, resource: Resource, target: Target, content_type: str, text: str, query: Mapping[str, str]
+    ) -> tuple[Object, bool]:
+        """The changed object, and whether it is new (which only applying can make it)."""
+        dry = query.get("dryRun") == "All"
+        kind = content_type.partition(";")[0].strip()
+        if kind in _APPLY:
+            return await self._apply(resource, target, text, query.get("fieldManager", ""), dry=dry)
+        before = self._store.get(resource.key, target.namespace, target.name)
+        current = await self._as(resource, before)
+        body = _decoded(text)
+        match kind:
+            case "application/merge-patch+json":
+                after = merge(current, body)
+            case "application/json-patch+json":
+                after = json_patch(current, body)
+            case "application/strategic-merge-patch+json":
+                raise Refusal(
+                    415, "the embedded cluster takes merge patches, JSON patches and applied objects"
+                )
+            case _:
+                raise Refusal(415, f"the body of the request was in an unknown format - {kind}")
+        after = _addressed(resource, target, after)
+        return await self._change(resource, target, before, after, dry=dry), False
+
+    async def _apply(
+        self, resource: Resource, target: Target, text: str, manager: str, *, dry: bool
+    ) -> tuple[Object, bool]:
+        if not manager:
+            raise Refusal(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
+        applied = _addressed(resource, target, _decoded(text))
+        self._admission.declared(resource, applied)
+        before = self._store.find(resource.key, target.namespace, target.name)
+        if before is None:
+            after = await self.create(resource, target, applied, dry=dry)
+        else:
+            current = await self._as(resource, before)
+            keys = POD_LISTS if resource.key == "pods" else {}
+            earlier = self._applied.get((before["metadata"]["uid"], manager))
+            merged = apply(current, earlier, applied, keys)
+            after = await self._change(resource, target, before, merged, dry=dry)
+        if not dry:
+            self._applied[after["metadata"]["uid"], manager] = applied
+        return after, before is None
+
+    async def _change(
+        self, resource: Resource, target: Target, before: Object, thing: Object, *, dry: bool
+    ) -> Object:
+        # The status is written through its subresource alone, where there is one.
+        current = await self._as(resource, before)
+        if target.subresource == "status":
+            thing = {**current, "status": thing.get("status", {})}
+        elif "status" in resource.subresources:
+            thing = {key: value for key, value in thing.items() if key != "status"}
+            thing |= {"status": current["status"]} if "status" in current else {}
+        admitted = thing
+        if target.subresource != "status":
+            admitted = self._admission.update(resource, thing, current)
+        (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
+        return await self._as(resource, stored if dry else self._store.replace(resource.key, stored))
+
+    async def delete(self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]) -> Object:
+        """The end of an object, or its beginning: pods and namespaces take a while."""
+        thing = self._store.get(resource.key, target.namespace, target.name)
+        options = _options(body, query)
+        _check_preconditions(resource, thing, options.get("preconditions") or {})
+        if options["dryRun"]:
+            return _success(resource, target.name)
+        grace = options["gracePeriodSeconds"]
+        left = self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
+        if "deletionTimestamp" in left["metadata"]:
+            return await self._as(resource, left)
+        return _success(resource, target.name)
+
+    async def delete_all(
+        self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]
+    ) -> Object:
+        """The end of all objects that are asked for."""
+        chosen, options = Filter(query), _options(body, query)
+        grace = options["gracePeriodSeconds"]
+        for thing in self._store.list(resource.key, target.namespace):
+            if chosen.admits(thing) and not options["dryRun"]:
+                self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
+        return _success(resource, "")
+
+    async def _as(self, resource: Resource, thing: Object) -> Object:
+        (converted,) = await self._conversion.to(resource, [thing])
+        return converted
+
+
+def _check_name(resource: Resource, name: Any) -> None:
+    """Raises Refusal (422) where it is none; names of roles are freer."""
+    rules = _FREE if resource.group == RBAC else _NAME
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not rules.fullmatch(name):
+        what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        raise Refusal(
+            422, f'{kind} "{name}" is invalid: metadata.name: Invalid value: {json.dumps(name)}: {what}'
+        )
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        return yaml_text.load(text)
+    except yaml.YAMLError as error:
+        raise Refusal(400, f"the body is neither JSON nor YAML: {error}") from error
+
+
+def _addressed(resource: Resource, target: Target, body: Any) -> Object:
+    """The body as an object of the place that it was sent to. Raises Refusal (400)."""
+    if not isinstance(body, dict):
+        raise Refusal(400, "the body is not an object")
+    for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+        if body.get(name, wanted) != wanted:
+            raise Refusal(400, f"{name} is {body[name]!r}, but the path is one of {wanted}")
+    metadata = dict(body.get("metadata") or {})
+    for name in ("managedFields", "deletionTimestamp", *(() if resource.namespaced else ("namespace",))):
+        metadata.pop(name, None)
+    for name, wanted in (("namespace", target.namespace), ("name", target.name)):
+        if wanted and metadata.get(name, wanted) != wanted:
+            raise Refusal(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
+        if wanted:
+            metadata[name] = wanted
+    if resource.namespaced and not metadata.get("namespace"):
+        raise Refusal(400, "an object of a namespace needs one")
+    return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+
+
+def _options(body: Any, query: Mapping[str, str]) -> dict[str, Any]:
+    """How to delete. Raises Refusal (501) for a way in which it is not done here."""
+    given = body if isinstance(body, Mapping) else {}
+    names = ("propagationPolicy", "gracePeriodSeconds", "dryRun")
+    options = {**given, **{name: query.get(name, given.get(name)) for name in names}}
+    if options["propagationPolicy"] == "Orphan":
+        raise not_here("deleting without what belongs to it")
+    return options
+
+
+def _check_preconditions(resource: Resource, thing: Object, wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        if thing["metadata"].get(name) != value:
+            what = f'{resource.key} "{thing["metadata"]["name"]}"'
+            raise Refusal(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
+
+
+def _success(resource: Resource, name: str) -> Object:
+    details = {"name": name, "group": resource.group, "kind": resource.plural}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -1,0 +1,103 @@
+"""What a request is about: paths of the Kubernetes API taken apart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.clusters.embedded.api.api_resources import Resource
+from conformance.clusters.embedded.api.auth import Attributes
+from conformance.clusters.embedded.api.errors import Refusal
+from reference import selectors
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_OF_MANY = ("list", "watch", "deletecollection")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path: of discovery where there is no plural; ``rest`` follows a subresource (proxy)."""
+
+    group: str
+    version: str
+    plural: str = ""
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+
+    def attributes(self, method: str, query: Mapping[str, str]) -> Attributes:
+        """What somebody wants who sends this method there."""
+        watch = watches(query)
+        verb = _VERBS.get(method) or ("watch" if watch else "get" if self.name else "list")
+        if verb == "delete" and not self.name:
+            verb = "deletecollection"
+        namespace = self.name if self.plural == "namespaces" and not self.namespace else self.namespace
+        # As in Kubernetes, who lists or watches by the name of one object needs no right to the others.
+        named = query.get("fieldSelector", "") if verb in _OF_MANY else ""
+        by_name = named.removeprefix("metadata.name=") if named.startswith("metadata.name=") else ""
+        name = self.name or by_name
+        return Attributes(verb, self.group, self.plural, self.subresource, namespace, name)
+
+
+def watches(query: Mapping[str, str]) -> bool:
+    """Whether a list is to be followed by its changes."""
+    return query.get("watch", "") in ("1", "true")
+
+
+def parse(path: str) -> Target | None:
+    """The target of a path below /api or /apis; None for any other path and for the lists of groups."""
+    parts = path.strip("/").split("/")
+    match parts:
+        case ["api", version, *rest]:
+            group = ""
+        case ["apis", group, version, *rest]:
+            pass
+        case _:
+            return None
+    if not rest:
+        return Target(group, version)
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
+        namespace, rest = rest[1], rest[2:]
+    plural, name, subresource, *more = [*rest, "", ""][: max(len(rest), 3)]
+    return Target(group, version, plural, namespace, name, subresource, "/".join(more))
+
+
+def find(resources: Iterable[Resource], target: Target) -> Resource:
+    """The resource that a target names. Raises Refusal (404)."""
+    for each in resources:
+        if (each.group, each.version, each.plural) == (target.group, target.version, target.plural):
+            return each
+    raise Refusal(404, "the server could not find the requested resource")
+
+
+class Filter:
+    """Label and field selectors of a request. Raises Refusal (400) where they are none."""
+
+    def __init__(self, query: Mapping[str, str]) -> None:
+        try:
+            self._labels = selectors.parse(query.get("labelSelector", ""))
+        except ValueError as error:
+            raise Refusal(400, str(error)) from error
+        self._fields = [_field(part) for part in query.get("fieldSelector", "").split(",") if part]
+
+    def admits(self, thing: Mapping[str, Any]) -> bool:
+        """Whether an object is asked for."""
+        if not selectors.matches(self._labels, thing["metadata"].get("labels") or {}):
+            return False
+        return all((_at(thing, path) == value) == equal for path, value, equal in self._fields)
+
+
+def _field(part: str) -> tuple[str, str, bool]:
+    path, operator, value = part.partition("!=") if "!=" in part else part.partition("=")
+    if not operator:
+        raise Refusal(400, f"invalid field selector: {part}")
+    return path.strip(), value.lstrip("=").strip(), operator == "="
+
+
+def _at(thing: Any, path: str) -> str:
+    for part in path.split("."):
+        thing = thing.get(part) if isinstance(thing, Mapping) else None
+    return "" if thing is None else str(thing)

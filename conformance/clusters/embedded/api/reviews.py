@@ -1,0 +1,54 @@
+"""Requests that leave no object behind: reviews of tokens and of access, and tokens of ServiceAccounts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from conformance.clusters.embedded.api.auth import Attributes, Tokens, User, allowed
+from conformance.clusters.embedded.api.store import Object, Store
+
+_LIFETIME_S = 3600
+
+
+def token_review(tokens: Tokens, body: Object) -> Object:
+    """A TokenReview, answered."""
+    spec = body.get("spec") or {}
+    found = tokens.review(str(spec.get("token", "")), spec.get("audiences") or ())
+    status: dict[str, Any] = {"authenticated": False}
+    if found is not None:
+        user, audiences = found
+        who = {"username": user.name, "groups": list(user.groups), "extra": dict(user.extra)}
+        status = {"authenticated": True, "user": who, "audiences": audiences}
+    return {**body, "metadata": {}, "status": status}
+
+
+def access_review(store: Store, body: Object, user: User | None = None) -> Object:
+    """A SubjectAccessReview, or a SelfSubjectAccessReview of ``user``, answered."""
+    spec = body.get("spec") or {}
+    who = user or User(str(spec.get("user", "")), tuple(spec.get("groups") or ()))
+    wanted = spec.get("resourceAttributes")
+    if wanted is None:
+        path = spec.get("nonResourceAttributes") or {}
+        attributes = Attributes(path.get("verb", ""), path=path.get("path", "/"))
+    else:
+        attributes = Attributes(
+            wanted.get("verb", ""),
+            wanted.get("group", ""),
+            wanted.get("resource", ""),
+            wanted.get("subresource", ""),
+            wanted.get("namespace", ""),
+            wanted.get("name", ""),
+        )
+    return {**body, "metadata": {}, "status": {"allowed": allowed(store, who, attributes)}}
+
+
+def token_request(tokens: Tokens, account: Object, body: Object) -> Object:
+    """A TokenRequest, answered."""
+    spec = body.get("spec") or {}
+    lifetime = int(spec.get("expirationSeconds") or _LIFETIME_S)
+    token = tokens.issue(account, spec.get("audiences") or (), lifetime)
+    expires = datetime.now(UTC) + timedelta(seconds=lifetime)
+    status = {"token": token, "expirationTimestamp": f"{expires:%Y-%m-%dT%H:%M:%SZ}"}
+    return {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "metadata": {}, "spec": spec,
+            "status": status}  # fmt: skip

@@ -1,0 +1,106 @@
+"""The embedded cluster as a run has it: node, API server and mesh, from beginning to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_embedded_node_sandbox import outside
+
+from conformance.clusters import ClusterError, Completed
+from conformance.clusters.embedded import start
+from conformance.clusters.kubernetes import KubernetesCluster
+from conformance.profiles import load
+from conformance.session import Session
+
+pytestmark = pytest.mark.usefixtures("can_start")
+
+
+def descendants() -> set[int]:
+    """The processes that this one has begun, and those that they have."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    found, new = set[int](), {os.getpid()}
+    while new:
+        new = {pid for pid, parent in parents.items() if parent in new}
+        found |= new
+    return found
+
+
+@contextmanager
+def started(mesh: str) -> Iterator[KubernetesCluster]:
+    """An embedded cluster; nothing of it is left after the block."""
+    before = outside(), descendants()
+    cluster = start.start(mesh)
+    try:
+        yield cluster
+        inside = descendants() - before[1]
+        assert len(inside) >= 2
+        assert outside() == before[0]
+    finally:
+        cluster.close()
+    assert (outside(), descendants()) == before
+    assert not [pid for pid in inside if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_cluster_without_a_mesh_runs_the_workloads_of_the_suite_alone() -> None:
+    with started("none") as cluster:
+        session = Session(load("none"), cluster, run_id="embedded")
+        session.arena.prepare(["peer"])
+        peer = session.arena.pod("peer/peer")
+        (pod,) = [
+            one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
+        ]
+        assert [one["name"] for one in pod["status"]["containerStatuses"]] == ["probe"]
+        assert "initContainers" not in pod["spec"]
+        kinds = cluster.request("GET", "/apis/split.smi-spec.io/v1alpha4").body["resources"]
+        assert "TrafficSplit" in {one["kind"] for one in kinds}
+        session.arena.remove()
+        assert not cluster.list("v1", "Pod", peer.namespace)
+
+
+def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join() -> None:
+    with started("reference") as cluster:
+        session = Session(load("reference"), cluster, run_id="embedded")
+        session.arena.prepare(["peer"])
+        # Getting ready includes that the sidecar has its configuration, and that it is there at all.
+        peer = session.arena.pod("peer/peer")
+        (pod,) = [
+            one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
+        ]
+        assert [one["name"] for one in pod["spec"]["initContainers"]] == ["smi-init", "smi-sidecar"]
+        said = cluster.run(peer.namespace, peer.name, "smi-sidecar", ["hostname"], 10)
+        assert said == Completed(0, f"{peer.name}\n", "")
+        assert cluster.request("GET", "/apis/metrics.smi-spec.io/v1alpha1").status == 200
+        assert cluster.logs(peer.namespace, peer.name, "smi-sidecar")
+        session.arena.remove()
+        assert not cluster.list("v1", "Pod", peer.namespace)
+
+
+def test_a_cluster_that_ended_by_itself_is_told_as_such() -> None:
+    cluster = start.start("none")
+    try:
+        (node, *_) = [pid for pid in cluster.processes() if _is_node(pid)]
+        os.kill(node, signal.SIGKILL)
+        with pytest.raises(ClusterError, match="the embedded cluster ended by itself: "):
+            _ask_on(cluster)
+    finally:
+        cluster.close()
+
+
+def _ask_on(cluster: KubernetesCluster) -> None:
+    while True:
+        cluster.request("GET", "/version")
+
+
+def _is_node(pid: int) -> bool:
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return words[1:3] == [b"-m", b"conformance.clusters.embedded"]
