@@ -11,7 +11,7 @@ REPORTS ?= reports
 RUN ?=
 FAULTS ?=
 VARIANTS ?=
-# Options of tests/stable.py.
+# Options of tools/stable.py.
 STABLE ?=
 
 PYTHON ?= python3
@@ -42,9 +42,9 @@ test: dev ## unit tests; no cluster needed
 	$(BIN)/python -m pytest -q
 
 lint: dev shellcheck ## ruff, and the project's own lints
-	$(BIN)/ruff check conformance reference tests
-	$(BIN)/ruff format --check conformance reference tests
-	$(BIN)/python -m conformance.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/python -m tools.lint
 
 types: dev ## strict types
 	$(BIN)/mypy
@@ -68,7 +68,7 @@ ifeq ($(CLUSTER),kind)
 	$(BIN)/smi-conformance reference uninstall --context $(CONTEXT)
 	$(BIN)/smi-conformance reference install --context $(CONTEXT) --crds-only
 endif
-	$(BIN)/python -m tests.none $(WHERE) --reports $(REPORTS)
+	$(BIN)/python -m tools.none $(WHERE) --reports $(REPORTS)
 
 faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
 	@mkdir -p build
@@ -89,13 +89,13 @@ variants-page: $(READY) ## run every variant and write what was found to docs/va
 	mv build/variants.md docs/variants.md
 
 same: venv ## the last runs and faults in the embedded cluster and in kind: the same verdicts?
-	$(BIN)/python -m tests.same --reports $(REPORTS) --faults build
+	$(BIN)/python -m tools.same --reports $(REPORTS) --faults build
 
 stable: $(READY) ## ten runs: does a verdict or a reading change? (STABLE="--runs 3 --load 2")
-	$(BIN)/python -m tests.stable $(WHERE) $(STABLE)
+	$(BIN)/python -m tools.stable $(WHERE) $(STABLE)
 
 bench: $(READY) ## where the time of a run goes, how fast the probe is, what the cluster takes
-	$(BIN)/python -m tests.bench $(WHERE)
+	$(BIN)/python -m tools.bench $(WHERE)
 
 venv: .venv/run ## install what a run needs into .venv
 dev: .venv/dev ## install what tests, lint and types need as well

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from conformance import lint
 from conformance.judge import JUDGES
-from conformance.lint import Source
 from conformance.verdict import Judgement
+from tools import lint
+from tools.lint import Source
 
 HEAD = """
 import pytest

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from conformance import plain_forms
-from conformance.plain_forms import Folder
+from tools import plain_forms
+from tools.plain_forms import Folder
 
 WHERE = "smi-main"
 HTTP = {"name": "http", "port": 8080, "targetPort": 8080, "appProtocol": "http"}

@@ -14,7 +14,7 @@ from conformance.report.document import Report
 from conformance.verdict import Judgement, Verdict
 from reference.faults import Fault
 from tests.report.sample import sample
-from tests.same import campaign, different, newest, starved
+from tools.same import campaign, different, newest, starved
 
 FAULT = Fault("ignored", "No weights.", frozenset({"split-live-edits"}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from conformance.report import store
-from tests.stable import changing, said
+from tools.stable import changing, said
 
 
 def test_runs_that_say_the_same_change_nothing() -> None:

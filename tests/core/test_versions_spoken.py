@@ -15,7 +15,7 @@ from conformance.report.assemble import merged
 from conformance.report.recompute import recompute
 from conformance.session import Session
 from conformance.verdict import Judgement, Verdict
-from tests import none
+from tools import none
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster

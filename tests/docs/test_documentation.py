@@ -13,13 +13,14 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from conformance import catalogue, cli, docs, profiles
+from conformance import catalogue, cli, profiles
 from conformance.explaining import rows
 from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
 from conformance.markdown import plain
 from reference import faults
 from reference.variants import VARIANTS
+from tools import requirements_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -30,7 +31,7 @@ PAGES = sorted(
         *ROOT.glob("*/README.md"),
         *ROOT.glob("conformance/*/README.md"),
     ]
-    if page != docs.PAGE
+    if page != requirements_page.PAGE
 )
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:make|smi-conformance|python -m) [^`]+)`")
@@ -70,12 +71,14 @@ def make_targets() -> set[str]:
 
 
 def test_the_page_of_requirements_is_up_to_date() -> None:
-    wanted = docs.page(rows())
-    assert docs.PAGE.read_text(encoding="utf-8") == wanted, "write it anew: python -m conformance.docs"
+    wanted = requirements_page.page(rows())
+    assert requirements_page.PAGE.read_text(encoding="utf-8") == wanted, (
+        "write it anew: python -m tools.requirements_page"
+    )
 
 
 def test_the_page_of_requirements_names_every_requirement_and_the_tests_and_faults_of_those_tested() -> None:
-    page = docs.page(rows())
+    page = requirements_page.page(rows())
     for row in rows():
         assert f"| `{row.requirement.id}` | {row.requirement.level} |" in page
         assert all(test.file in page for test in row.tests)
@@ -83,7 +86,7 @@ def test_the_page_of_requirements_names_every_requirement_and_the_tests_and_faul
 
 
 def test_characters_that_markdown_reads_as_marks_are_escaped() -> None:
-    cells = [line for line in docs.page(rows()).splitlines() if line.startswith("| `")]
+    cells = [line for line in requirements_page.page(rows()).splitlines() if line.startswith("| `")]
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 8 for line in cells)
     assert plain("a|b  *c*\n_d_") == r"a\|b \*c\* \_d\_"
 
@@ -177,7 +180,9 @@ def test_as_many_requirements_are_judged_by_shares_as_the_page_on_verdicts_says(
     assert f"in at most {len(judged) * ALPHA:.2%}".replace("%", " %") in text("docs/verdicts.md")
 
 
-@pytest.mark.parametrize("page", [*PAGES, docs.PAGE], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [*PAGES, requirements_page.PAGE], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     links = LINK.findall(BLOCK.sub("", page.read_text(encoding="utf-8")))
     inside = [link for link in links if "://" not in link]

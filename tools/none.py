@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 
 from conformance.cli import main as smi_conformance
-from conformance.lint import API_ONLY
 from conformance.report import store
 from conformance.report.document import BasisRecord, RequirementRecord
 from conformance.verdict import Verdict
-from tests import arguments
+from tools import arguments
+from tools.lint import API_ONLY
 
 
 def by_traffic(record: RequirementRecord) -> bool:

@@ -1,4 +1,4 @@
-"""``python -m conformance.docs``: the page of requirements, from the catalogue, the suites and the faults."""
+"""``python -m tools.requirements_page`` writes docs/requirements.md from catalogue, suites and faults."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ INTRODUCTION = """\
 # Requirements
 
 Every testable statement of the Service Mesh Interface, in our own words. This page is written by
-`python -m conformance.docs` from the [catalogue](../conformance/catalogue/README.md), which explains the
-levels and how sources are given; edits belong there. `smi-conformance explain ID` shows how a requirement
+`python -m tools.requirements_page` from the [catalogue](../conformance/catalogue/README.md), which explains
+the levels and how sources are given; edits belong there. `smi-conformance explain ID` shows how a requirement
 is tested.
 """
 

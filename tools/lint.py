@@ -1,4 +1,4 @@
-"""``python -m conformance.lint``: what keeps the suite honest, as far as its source shows it.
+"""``python -m tools.lint``: what keeps the suite honest, as far as its source shows it.
 
 Every requirement has a test or a reason; every test has a requirement, a judge that cannot do without a null
 control, and a fault that it catches; nothing sleeps, swallows errors or knows a mesh by name.
@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance import catalogue, plain_forms, suites_index, yaml_text
+from conformance import catalogue, suites_index, yaml_text
 from conformance.catalogue import GROUPS, Level
 from conformance.drive.arena import WORKLOADS
 from conformance.judge import JUDGES
 from conformance.near import meant
 from conformance.suites_index import ScenarioMark, TestEntry
+from tools import plain_forms
 
 CONTROLS = frozenset({"before", "during", "effect", "cells"})
 """Parameters of judges that are null controls; a cell of an access table holds its own."""
@@ -59,7 +60,7 @@ SLEEPERS = frozenset({"conformance/drive/wait.py", "conformance/drive/probe/ctl.
 MESHES = re.compile(r"\b(osm|open ?service ?mesh|traefik|linkerd|istio|consul)\b", re.IGNORECASE)
 _BY_MODULE = "pytest.fixture(scope='module')"
 _ALTERS = re.compile(r"pytest\.mark\.(parametrize|skip|skipif|xfail|usefixtures|filterwarnings)\b")
-NAMES_MESHES = ("conformance/profiles/", "conformance/lint.py")
+NAMES_MESHES = ("conformance/profiles/",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from conformance.cli import main as smi_conformance
 from conformance.plugin import UNUSABLE
 from conformance.report import store
 from conformance.report.document import Report
-from tests import arguments
+from tools import arguments
 
 Said = Mapping[str, str]
 

@@ -1,7 +1,7 @@
 """Plain forms: what a fixture is about stands in it alone; all else is written as most meshes know it.
 
 A mesh that does not know a form which nothing asks for would fail requirements that it meets. So each form
-that is out of the ordinary has the scenarios that may use it, with the reason; `python -m conformance.lint`
+that is out of the ordinary has the scenarios that may use it, with the reason; `python -m tools.lint`
 fails where another does, and where none of these does any more.
 """
 

@@ -19,7 +19,7 @@ from conformance.drive.traffic import Manner
 from conformance.evidence import Call
 from conformance.report import store
 from conformance.session import Session
-from tests import arguments
+from tools import arguments
 
 REQUESTS = 10_000
 ROUNDS = 5
