@@ -24,13 +24,13 @@ from conformance.drive.reading import METRICS, served_kinds
 from conformance.drive.rests import Rests
 from conformance.drive.scenario import all_may_come
 from conformance.drive.wait import NotSeen
-from conformance.near import meant
+from conformance.model.verdict import Verdict, merge
 from conformance.outcomes import Outcome
 from conformance.profiles import Converge, Profile
 from conformance.profiles.overlay import overlaid
 from conformance.record import void
 from conformance.session import Session
-from conformance.verdict import Verdict, merge
+from conformance.text.suggest import did_you_mean
 from reference import faults, variants
 from reference.faults import Change, Fault
 from reference.spoiler import Faithful
@@ -168,7 +168,7 @@ def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
     """
     unknown = [one for one in only if one not in faults.FAULTS]
     if unknown:
-        hint = meant(unknown[0], faults.FAULTS)
+        hint = did_you_mean(unknown[0], faults.FAULTS)
         raise CatalogueError(
             f"unknown fault {unknown[0]!r}{hint} (smi-conformance explain names those of a requirement)"
         )
@@ -185,9 +185,8 @@ def choose_variants(only: Sequence[str]) -> list[Variant]:
     """The variants of these ids, or all. Raises CatalogueError for an unknown one."""
     unknown = [one for one in only if one not in variants.VARIANTS]
     if unknown:
-        raise CatalogueError(
-            f"unknown variant {unknown[0]!r}{meant(unknown[0], variants.VARIANTS)} (see docs/variants.md)"
-        )
+        hint = did_you_mean(unknown[0], variants.VARIANTS)
+        raise CatalogueError(f"unknown variant {unknown[0]!r}{hint} (see docs/variants.md)")
     return [one for one in variants.VARIANTS.values() if not only or one.id in only]
 
 

@@ -16,8 +16,8 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import ClusterError
 from conformance.commands import EXIT_CODES, clusters, reading, reference, running
 from conformance.drive.version_sets import VersionsError
-from conformance.near import meant
 from conformance.profiles import ProfileError
+from conformance.text.suggest import did_you_mean
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +67,7 @@ class _Parser(argparse.ArgumentParser):
             known = self._option_string_actions
             long = option.startswith("--") and not any(one.startswith(option) for one in known)
             if long and self._subparsers is None:
-                self.error(f"unknown option {option}{meant(option, known)}")
+                self.error(f"unknown option {option}{did_you_mean(option, known)}")
         return super().parse_known_args(args, namespace)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.markdown import plain, table
-from conformance.verdict import Verdict
+from conformance.model.verdict import Verdict
+from conformance.text.markdown import plain, table
 from reference.variants import Variant
 
 _NO_LETTERS = ("none", "unacceptable")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.judge.words import percent
-from conformance.markdown import plain, table
-from conformance.verdict import Verdict
+from conformance.model.verdict import Verdict
+from conformance.text.markdown import plain, table
 from reference.faults import Fault
 
 

@@ -17,12 +17,12 @@ from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionsError, in_words, parse_wish
 from conformance.items import SCENARIO, named_versions
+from conformance.model.verdict import Judgement, Verdict
 from conformance.profiles import Profile, ProfileError
 from conformance.record import Inconclusive, render
 from conformance.runner import Runner, directory_of, results_of
 from conformance.session import Session
 from conformance.suites_index import scenario_mark
-from conformance.verdict import Judgement, Verdict
 
 UNUSABLE = 2
 """Exit code for input that cannot be used, as for whatever is inconclusive."""

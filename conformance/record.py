@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 from conformance import judge
-from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
-from conformance.printable import printable
+from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.verdict import Basis, Judgement, Verdict
 from conformance.report import assemble
 from conformance.report.document import Conclusion
-from conformance.verdict import Basis, Judgement, Verdict
+from conformance.text.sanitize import printable
 
 Seen = Traffic | ApiRead | RoundTrip | Attempt | Environment
 

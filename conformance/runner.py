@@ -19,7 +19,6 @@ from conformance.drive.scenario import Scenario
 from conformance.drive.tailoring import NotClaimed
 from conformance.drive.version_sets import VersionSet, Wish, in_words
 from conformance.drive.versions import NotExpressible
-from conformance.evidence import Environment
 from conformance.items import (
     function_of,
     key_of,
@@ -32,7 +31,8 @@ from conformance.items import (
     why_unspoken,
 )
 from conformance.lanes import Turn
-from conformance.printable import printable
+from conformance.model.evidence import Environment
+from conformance.model.verdict import Judgement, Verdict
 from conformance.progress import Amount, Progress
 from conformance.record import Concluded, Inconclusive, conclude, sentence
 from conformance.report import assemble, html, pytest_html, store, terminal
@@ -40,7 +40,8 @@ from conformance.report.document import Finding, Report
 from conformance.report.figures import seconds
 from conformance.session import Session
 from conformance.stage import Stage
-from conformance.verdict import Judgement, Verdict
+from conformance.text import files
+from conformance.text.sanitize import printable
 
 _JUDGEMENT = pytest.StashKey[Judgement]()
 _DURATION = pytest.StashKey[float]()
@@ -427,7 +428,7 @@ class Runner:
         store.write(report, self.directory, results_of(self.config))
         if not self._has_html:
             # Whoever switches pytest-html off gets the same page without its table of tests.
-            store.replace(self.directory / store.HTML, html.page(report))
+            files.replace(self.directory / store.HTML, html.page(report))
         self._written = self.directory
 
     def _say_that_nothing_was_judged(self) -> None:

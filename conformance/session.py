@@ -27,7 +27,8 @@ from conformance.drive.version_sets import VersionSet, Wish
 from conformance.drive.versions import pick
 from conformance.drive.wait import Clock, SystemClock, Waiter
 from conformance.drive.writing import Writer
-from conformance.evidence import Traffic
+from conformance.model.evidence import Traffic
+from conformance.model.verdict import Judgement, Verdict
 from conformance.profiles import Profile
 from conformance.report import assemble
 from conformance.report.document import (
@@ -43,7 +44,6 @@ from conformance.report.document import (
     Timing,
 )
 from conformance.suites_index import ScenarioMark
-from conformance.verdict import Judgement, Verdict
 
 Absent = Literal["not claimed", "in other versions", "not selected", "not reached", "untested"]
 

@@ -12,14 +12,15 @@ from typing import Any, TextIO
 
 import yaml
 
-from conformance import suites_index, yaml_text
+from conformance import suites_index
 from conformance.clusters import ClusterError
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
 from conformance.drive.manifests import folder, has, load
 from conformance.drive.scenario import Scenario
 from conformance.drive.versions import NotExpressible
-from conformance.near import meant
 from conformance.session import Session
+from conformance.text import yamlio
+from conformance.text.suggest import did_you_mean
 
 EXEC_WITHIN_S = 60.0
 SEND = "send main/client main/resting 100"
@@ -139,7 +140,7 @@ class Shell(cmd.Cmd):
         client, service = self._address(words[0]), words[1]
         if service.partition("/")[0] not in WORKLOADS:
             part = service.partition("/")[0]
-            raise Unusable(f"no part {part!r}{meant(part, WORKLOADS)}")
+            raise Unusable(f"no part {part!r}{did_you_mean(part, WORKLOADS)}")
         call = replace(self._scenario.call(client, service, path=path), requests=int(number))
         servers = self._session.arena.workloads(service.partition("/")[0])
         (traffic,) = self._scenario.send(call, servers=servers)
@@ -159,7 +160,7 @@ class Shell(cmd.Cmd):
     def _address(self, address: str) -> str:
         there = _addresses(self._session)
         if address not in there:
-            raise Unusable(f"no workload {address!r}{meant(address, there)} (pods lists them)")
+            raise Unusable(f"no workload {address!r}{did_you_mean(address, there)} (pods lists them)")
         return address
 
     def _pod(self, word: str) -> tuple[Pod, str]:
@@ -186,7 +187,7 @@ class Shell(cmd.Cmd):
     def _objects(self, name: str) -> list[dict[str, Any]]:
         if has(name):
             return self._session.arena.render(load(name))
-        found = list(yaml_text.load_all(Path(name).read_text(encoding="utf-8")))
+        found = list(yamlio.load_all(Path(name).read_text(encoding="utf-8")))
         documents = [each for each in found if isinstance(each, dict)]
         items = [one for each in documents for one in each.get("items", [each])]
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):

@@ -14,9 +14,9 @@ from conformance.clusters import ClusterError
 from conformance.drive.scenario import Ask, Division, Scenario
 from conformance.drive.sight import Sight
 from conformance.drive.versions import NotExpressible
-from conformance.evidence import Call, Traffic
+from conformance.model.evidence import Call, Traffic
+from conformance.model.verdict import Verdict
 from conformance.session import Session
-from conformance.verdict import Verdict
 
 CALLS = {
     "http": ("over-http", 8080, "http", "v1"),

@@ -13,12 +13,12 @@ from conformance.drive.recovery import FOLDERS, PARTS, RECOVERS_WITHIN_S, Recove
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver
 from conformance.drive.wait import OnWait, Waiter
-from conformance.evidence import Environment, Settling
 from conformance.lanes import Ahead, Lane, Lanes, Turn, bring
+from conformance.model.evidence import Environment, Settling
+from conformance.model.verdict import Verdict
 from conformance.record import Concluded, Inconclusive
 from conformance.report.document import Finding
 from conformance.session import Session
-from conformance.verdict import Verdict
 
 BASICS = {"split": suites_index.SPLIT, "grant": suites_index.GRANT}
 """The basic requirement that shows that the plain object of a check can be seen at all."""

@@ -10,7 +10,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from conformance import yaml_text
+from conformance.text import yamlio
 
 SUITES = Path(__file__).resolve().parent / "suites"
 OUTSIDE = "outside"
@@ -124,7 +124,7 @@ def presumed_files() -> Mapping[str, set[str]]:
 @cache
 def untested() -> Mapping[str, str]:
     """Why a requirement has no test, by its id. Raises ValueError for one that stands under two reasons."""
-    reasons = yaml_text.load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
+    reasons = yamlio.load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
     listed = [(one, reason) for reason, ids in reasons.items() for one in ids]
     if len(dict(listed)) < len(listed):
         raise ValueError("untested.yaml: a requirement stands under two reasons")

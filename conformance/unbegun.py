@@ -12,6 +12,7 @@ from conformance import catalogue, suites_index
 from conformance.profiles import Profile
 from conformance.report import assemble, html, store
 from conformance.report.document import ClusterInfo, Finding, Mesh, Report, Run, Timing
+from conformance.text import files
 
 
 def write(
@@ -31,7 +32,7 @@ def write(
     try:
         store.make_room(folder, results)
         store.write(made, folder, results)
-        store.replace(folder / store.HTML, html.page(made))
+        files.replace(folder / store.HTML, html.page(made))
     except OSError as error:
         return f"no report can be written: {error}"
     return f"report: {folder / store.HTML}"

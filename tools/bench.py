@@ -16,7 +16,7 @@ from conformance.clusters import Cluster, opening
 from conformance.clusters.embedded.start import Embedded
 from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import Manner
-from conformance.evidence import Call
+from conformance.model.evidence import Call
 from conformance.report import store
 from conformance.session import Session
 from tools import arguments

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance import catalogue, suites_index, yaml_text
+from conformance import catalogue, suites_index
 from conformance.catalogue import GROUPS, Level
 from conformance.drive.arena import WORKLOADS
 from conformance.judge import JUDGES
-from conformance.near import meant
 from conformance.suites_index import ScenarioMark, TestEntry
+from conformance.text import yamlio
+from conformance.text.suggest import did_you_mean
 from tools import plain_forms
 
 CONTROLS = frozenset({"before", "during", "effect", "cells"})
@@ -90,7 +91,7 @@ def requirements(source: Source) -> Iterator[str]:
     for reason, ids in source.untested.items():
         for one in ids:
             if one not in source.known:
-                yield f"untested.yaml: {one}: no such requirement{meant(one, source.known)}"
+                yield f"untested.yaml: {one}: no such requirement{did_you_mean(one, source.known)}"
             if one in reasoned:
                 yield f"untested.yaml: {one}: stands there twice"
             if one in tested:
@@ -108,7 +109,7 @@ def tests(source: Source) -> Iterator[str]:
         if not entry.requirement:
             yield f"{entry.nodeid}: no @pytest.mark.requirement(id)"
         elif entry.requirement not in source.known:
-            near = meant(entry.requirement, source.known)
+            near = did_you_mean(entry.requirement, source.known)
             yield f"{entry.nodeid}: {entry.requirement}: no such requirement{near}"
         if entry.nodeid in seen:
             yield f"{entry.nodeid}: judges two requirements, or there are two of that name: one each"
@@ -141,10 +142,10 @@ def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
 def _mark(mark: ScenarioMark) -> Iterator[str]:
     for part in mark.arena:
         if part not in WORKLOADS:
-            yield f"no part {part!r} in the arena{meant(part, WORKLOADS)}"
+            yield f"no part {part!r} in the arena{did_you_mean(part, WORKLOADS)}"
     for group in mark.groups:
         if group not in GROUPS:
-            yield f"no SMI group {group!r}{meant(group, GROUPS)}"
+            yield f"no SMI group {group!r}{did_you_mean(group, GROUPS)}"
 
 
 def faults(source: Source) -> Iterator[str]:
@@ -166,7 +167,7 @@ def faults(source: Source) -> Iterator[str]:
             if one in source.known and (source.known[one] == "ambiguous") != bool(reading):
                 yield f"fault {fault}: {one}: what is ambiguous is shown, and nothing else is"
             if one not in source.known:
-                yield f"fault {fault}: {one}: no such requirement{meant(one, source.known)}"
+                yield f"fault {fault}: {one}: no such requirement{did_you_mean(one, source.known)}"
             elif one not in tested:
                 yield f"fault {fault}: {one}: has no test that could catch it"
 
@@ -251,7 +252,7 @@ class _Test:
             return
         name = ast.unparse(value.func).removeprefix("judge.")
         if name not in self._judges:
-            yield f"judge.{name}: no such judge{meant(name, self._judges)}"
+            yield f"judge.{name}: no such judge{did_you_mean(name, self._judges)}"
             return
         names.append(name)
         if name == "all_of":
@@ -351,7 +352,7 @@ def collect() -> Source:
     return Source(
         known={one.id: one.level for one in catalogue.load().values()},
         suites={str(path.relative_to(suites_index.SUITES)): path.read_text("utf-8") for path in suites},
-        untested=yaml_text.load((suites_index.SUITES / "untested.yaml").read_text("utf-8")),
+        untested=yamlio.load((suites_index.SUITES / "untested.yaml").read_text("utf-8")),
         faults={fault.id: fault.concerns for fault in FAULTS.values()},
         shown={fault.id: fault.shows for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},

@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 
 from conformance.cli import main as smi_conformance
+from conformance.model.verdict import Verdict
 from conformance.report import store
 from conformance.report.document import BasisRecord, RequirementRecord
-from conformance.verdict import Verdict
+from conformance.text import files
 from tools import arguments
 from tools.lint import API_ONLY
 
@@ -46,7 +47,7 @@ def main() -> int:
         report = store.read(directory)
         kept = Path(options.reports) / "none"
         store.write(report, kept)
-        store.replace(kept / store.HTML, (directory / store.HTML).read_text(encoding="utf-8"))
+        files.replace(kept / store.HTML, (directory / store.HTML).read_text(encoding="utf-8"))
     about_traffic = [record for record in report.requirements if by_traffic(record)]
     passed = [record.id for record in about_traffic if record.verdict is Verdict.PASS]
     judged = [record.id for record in about_traffic if record.verdict is not None]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from conformance import catalogue
 from conformance.explaining import Row, rows
-from conformance.markdown import plain, table
 from conformance.record import sentence
-from conformance.report.store import replace
 from conformance.suites_index import TestEntry
+from conformance.text.files import replace
+from conformance.text.markdown import plain, table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "requirements.md"
 """Where the page stands in a checkout."""

@@ -11,8 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from conformance import yaml_text
-from conformance.near import meant
+from conformance.text import yamlio
+from conformance.text.suggest import did_you_mean
 
 Api = Literal["Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "TrafficMetrics"]
 Level = Literal["core", "extended", "ambiguous"]
@@ -125,7 +125,7 @@ class Catalogue(Mapping[str, Requirement]):
         try:
             return self._by_id[requirement_id]
         except KeyError:
-            hint = meant(requirement_id, self._by_id)
+            hint = did_you_mean(requirement_id, self._by_id)
             raise CatalogueError(
                 f"unknown requirement {requirement_id!r}{hint} (smi-conformance list shows all)"
             ) from None
@@ -142,7 +142,7 @@ class Catalogue(Mapping[str, Requirement]):
 
 def parse(text: str, name: str) -> tuple[Requirement, ...]:
     """Requirements of one catalogue file. Raises CatalogueError that names the file and the entry."""
-    entries = yaml_text.load(text)
+    entries = yamlio.load(text)
     if not isinstance(entries, list):
         raise CatalogueError(f"{name}: not a list of requirements")
     found = []

@@ -14,8 +14,8 @@ import urllib3
 from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
 from websocket import WebSocketException
 
-from conformance import yaml_text
 from conformance.clusters import Completed, ExecFailed
+from conformance.text import yamlio
 
 END = "\n\n"
 """An answer's lines are JSON, none of them empty; an empty one ends it."""
@@ -90,7 +90,7 @@ def run(
             raise ExecFailed(f"exec in {namespace}/{pod}: no end within {timeout_s:g} s")
         output = client.read_channel(STDOUT_CHANNEL, timeout=0)
         errors = client.read_channel(STDERR_CHANNEL, timeout=0)
-        status = yaml_text.load(client.read_channel(ERROR_CHANNEL, timeout=0)) or {}
+        status = yamlio.load(client.read_channel(ERROR_CHANNEL, timeout=0)) or {}
     except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
         raise ExecFailed(f"exec in {namespace}/{pod} broke off: {root_cause(error)}") from error
     finally:

@@ -29,7 +29,7 @@ from conformance.clusters import (
 )
 from conformance.clusters.exec_channel import Channel, authorization, root_cause
 from conformance.clusters.reaching import Adapter
-from conformance.printable import printable
+from conformance.text.sanitize import printable
 
 MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)

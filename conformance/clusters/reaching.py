@@ -27,7 +27,7 @@ from kubernetes.config.kube_config import KubeConfigMerger
 from requests.adapters import HTTPAdapter
 
 from conformance.clusters import ClusterError
-from conformance.near import meant
+from conformance.text.suggest import did_you_mean
 
 USUAL = "~/.kube/config"
 """Where a kubeconfig is unless KUBECONFIG or an option names another place."""
@@ -232,4 +232,4 @@ def _problem(context: str | None, location: str, error: Exception) -> str:
         return f"context {wanted!r} of the kubeconfig cannot be used: {said}"
     if wanted is None:
         return f"the kubeconfig has no current context: name one by --context; there are: {', '.join(there)}"
-    return f"no context {wanted!r} in the kubeconfig{meant(wanted, there)}"
+    return f"no context {wanted!r} in the kubeconfig{did_you_mean(wanted, there)}"

@@ -10,7 +10,7 @@ from conformance.catalogue import GROUPS
 from conformance.clusters import Object
 from conformance.drive.reading import served_kinds
 from conformance.drive.scenario import Scenario
-from conformance.evidence import Conversion
+from conformance.model.evidence import Conversion
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
 """Says the same in other words of the version that an object is written in."""

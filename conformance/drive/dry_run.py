@@ -10,8 +10,8 @@ from typing import Any, Literal
 from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, Object
 from conformance.drive.versions import HeaderForm, render
-from conformance.evidence import Attempt
 from conformance.judge.admission import kept
+from conformance.model.evidence import Attempt
 
 HEADERS = {"x-smi-conformance": "^a$", "x-second": "^b$"}
 _FORMS: tuple[HeaderForm, ...] = ("map", "list")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Manner, Steady
-from conformance.evidence import Call, Course, Edit, Settling
+from conformance.model.evidence import Call, Course, Edit, Settling
 
 RATE_PER_S = 600.0
 """How many requests are sent in a second, where each is answered before the next is due."""

@@ -10,7 +10,7 @@ from conformance.drive.scenario import APART, PEEK_REQUESTS, POLL, POLL_REQUESTS
 from conformance.drive.sight import sight
 from conformance.drive.traffic import Manner
 from conformance.drive.trials import Trial
-from conformance.evidence import Traffic
+from conformance.model.evidence import Traffic
 
 UNUSUAL = "the call was not answered as usual before the object was there"
 

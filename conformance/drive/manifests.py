@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from conformance import yaml_text
 from conformance.clusters import Object
 from conformance.drive.house_rules import NO_RULES, HouseRules
+from conformance.text import yamlio
 
 RUN_LABEL = "smi-conformance.dev/run"
 WORKLOAD_ANNOTATION = "smi-conformance.dev/workload"
@@ -50,7 +50,7 @@ def _parsed(name: str) -> tuple[dict[str, Any], ...]:
     for part in name.split("/"):
         entry = entry / part
     objects: list[dict[str, Any]] = []
-    for document in yaml_text.load_all(entry.read_text(encoding="utf-8")):
+    for document in yamlio.load_all(entry.read_text(encoding="utf-8")):
         if document is None:
             continue
         objects += document["items"] if document["kind"] == "List" else [document]

@@ -14,7 +14,7 @@ from conformance.drive.scenario import SERVICES, Ask, Division, Effect, Scenario
 from conformance.drive.sight import sight
 from conformance.drive.sound import Sound
 from conformance.drive.trials import Odd, Subject, Trial
-from conformance.evidence import Attempt, Question, Settling, Traffic
+from conformance.model.evidence import Attempt, Question, Settling, Traffic
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from conformance.clusters import ClusterError, Object, Refused
 from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
 from conformance.drive.scenario import Scenario
 from conformance.drive.trials import Reshape
-from conformance.evidence import Attempt
+from conformance.model.evidence import Attempt
 
 
 def applied(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, Attempt]:

@@ -12,7 +12,7 @@ from typing import Any
 from conformance.catalogue import GROUPS
 from conformance.clusters import Account, Cluster, ClusterError, Object
 from conformance.drive.wait import NotSeen, Waiter
-from conformance.evidence import ApiRead, RoundTrip
+from conformance.model.evidence import ApiRead, RoundTrip
 from conformance.profiles import Claims
 
 DELETED_WITHIN_S = 10.0

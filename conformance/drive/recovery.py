@@ -13,7 +13,7 @@ from typing import Literal
 
 from conformance.drive.scenario import APART, PEEK_REQUESTS, Scenario
 from conformance.drive.traffic import Manner
-from conformance.evidence import Call, Settling
+from conformance.model.evidence import Call, Settling
 
 RECOVERS_WITHIN_S = 60.0
 """How long a mesh that stopped is waited for, beyond the time that its profile allows for a change."""

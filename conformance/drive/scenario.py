@@ -19,7 +19,7 @@ from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.drive.writing import Writer
-from conformance.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traffic
+from conformance.model.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traffic
 from conformance.profiles import Profile
 
 POLL = Manner(per_connection=3, concurrency=20)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from enum import Enum, auto
 
-from conformance.evidence import Traffic
+from conformance.model.evidence import Traffic
 
 
 class Sight(Enum):

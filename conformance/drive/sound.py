@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from conformance.clusters import Object
 from conformance.drive.scenario import Ask, Division, Scenario
 from conformance.drive.sight import sight
-from conformance.evidence import Settling
+from conformance.model.evidence import Settling
 
 RECOVERS_WITHIN_S = 60.0
 RECOVERS_WITHIN_TIMES = 5

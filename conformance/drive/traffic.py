@@ -14,8 +14,8 @@ from typing import Any, Self
 from conformance.clusters import Cluster, ClusterError, ExecFailed
 from conformance.drive.arena import CONTAINER, Arena
 from conformance.drive.phases import Phases
-from conformance.evidence import Call, Environment, Traffic
-from conformance.printable import printable
+from conformance.model.evidence import Call, Environment, Traffic
+from conformance.text.sanitize import printable
 
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
 REQUEST_TIMEOUT_S = 2.0

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.clusters import Object
 from conformance.drive.scenario import Division
 from conformance.drive.traffic import Manner
-from conformance.evidence import Call, Look
+from conformance.model.evidence import Call, Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from conformance.catalogue import GROUPS, OWN_GROUP, Requirement
 from conformance.drive.versions import preference
-from conformance.near import meant
+from conformance.text.suggest import did_you_mean
 
 VersionSet = Mapping[str, str]
 """Group (short name) → version."""
@@ -70,7 +70,7 @@ def parse_wish(text: str, claims: Claims) -> Wish:
             )
         group, version = match["group"], match["version"]
         if group not in GROUPS:
-            raise VersionsError(f"--versions {text}: no group {group!r}{meant(group, GROUPS)}")
+            raise VersionsError(f"--versions {text}: no group {group!r}{did_you_mean(group, GROUPS)}")
         if version not in claims.get(group, ()):
             there = ", ".join(claims.get(group, ())) or "nothing"
             raise VersionsError(f"--versions {text}: {group} {version} is not claimed; claimed: {there}")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.evidence import Attempt
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, sentences, several
-from conformance.verdict import Judgement, Reading, Verdict
+from conformance.model.evidence import Attempt
+from conformance.model.verdict import Judgement, Reading, Verdict
 
 FORMS = "form of header filters"
 """The question that `header_form` is about, in the catalogue's words."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from conformance.evidence import Conversion, Reads
 from conformance.judge.objects import differences
 from conformance.judge.quantity import parse_quantity
 from conformance.judge.words import listed
+from conformance.model.evidence import Conversion, Reads
 
 _HEAD = frozenset({"apiVersion", "kind", "metadata"})
 _QUANTITIES = "v1alpha1"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.evidence import Arrives, Course, Edit
 from conformance.judge.words import listed, number, sentences, several
+from conformance.model.evidence import Arrives, Course, Edit
 
 HELD_S = 0.1
 """Seconds of answers by the new state alone after which it holds. Proxies with several threads may take a

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from conformance.evidence import Settling, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
 from conformance.judge.statistics import (
@@ -17,7 +16,8 @@ from conformance.judge.statistics import (
     sample_size,
 )
 from conformance.judge.words import counted, listed, percent, sentences, several
-from conformance.verdict import Judgement, Share, Verdict
+from conformance.model.evidence import Settling, Traffic
+from conformance.model.verdict import Judgement, Share, Verdict
 
 _ASTRAY = "only listed backends may be reached through the root, whatever pods the root selects"
 

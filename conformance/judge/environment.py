@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from conformance.evidence import Environment
 from conformance.judge.registry import judge
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Environment
+from conformance.model.verdict import Judgement, Verdict
 
 STARVED_US = 500_000
 """A request of a probe to itself takes some 0.2 ms; half a second means that the machine is starved."""

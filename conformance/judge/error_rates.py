@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.evidence import ApiRead, Traffic
 from conformance.judge import seen
 from conformance.judge.figures import Figures, one
 from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.metrics import shown_total
 from conformance.judge.registry import judge
 from conformance.judge.words import number, percent, sentences
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 LEAST_SHOWN = 100
 """Requests that a backend must show for its rate to mean something."""

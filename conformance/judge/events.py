@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from conformance.evidence import ApiRead, Attempt
 from conformance.judge.registry import judge
 from conformance.judge.words import several, short
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead, Attempt
+from conformance.model.verdict import Judgement, Verdict
 
 _WORD = re.compile(r"[\w-]+")
 

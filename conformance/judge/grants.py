@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from conformance.evidence import Cell, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, listed, number, sentences, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Cell, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 
 class _Finding(NamedTuple):

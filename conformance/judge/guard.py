@@ -8,7 +8,7 @@ from typing import ParamSpec
 
 from conformance.judge.figures import Malformed
 from conformance.judge.words import sentences
-from conformance.verdict import Judgement, Verdict
+from conformance.model.verdict import Judgement, Verdict
 
 P = ParamSpec("P")
 

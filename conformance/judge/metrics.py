@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.evidence import ApiRead, Traffic
 from conformance.judge import seen
 from conformance.judge.figures import (
     FAILURES,
@@ -18,7 +17,8 @@ from conformance.judge.figures import (
 from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, number, percent, sentences, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 TOLERANCE = 0.10
 """How far a count may be from what was sent, as a part of it.

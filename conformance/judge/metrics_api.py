@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from conformance.evidence import ApiRead
 from conformance.judge.figures import Figures, Malformed, answered, either
 from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, sentences, several, short
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead
+from conformance.model.verdict import Judgement, Verdict
 
 GROUP, VERSION = "metrics.smi-spec.io", "v1alpha1"
 _KIND = re.compile(r"[a-z0-9-]{1,63}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.evidence import ApiRead
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, sentences, several, short
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead
+from conformance.model.verdict import Judgement, Verdict
 
 NAMES: Mapping[str, tuple[str, str]] = {
     "TrafficSplit": ("trafficsplits", "ts"),

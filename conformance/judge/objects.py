@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from conformance.evidence import RoundTrip
 from conformance.judge.quantity import parse_quantity
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, sentences, several, short
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import RoundTrip
+from conformance.model.verdict import Judgement, Verdict
 
 VERBS = ("create", "get", "list", "watch", "patch", "replace", "delete")
 """What generic clients do with an object of the Kubernetes API."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
-from conformance.evidence import Settling
 from conformance.judge.registry import judge, register
 from conformance.judge.statistics import SAMPLES
 from conformance.judge.words import number, sentences
-from conformance.verdict import Basis, Judgement, Share, Verdict, merge
+from conformance.model.evidence import Settling
+from conformance.model.verdict import Basis, Judgement, Share, Verdict, merge
 
 
 @judge

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.evidence import Settling, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST
 from conformance.judge.words import counted, listed, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Settling, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 _TARGET = "the targetPort of the chosen backend decides, not that of the root or of another backend"
 

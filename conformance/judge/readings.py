@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from conformance.evidence import Look, Question, Traffic
 from conformance.judge import conversions, courses, seen, stops
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, sentences
-from conformance.verdict import Judgement, Reading, Verdict
+from conformance.model.evidence import Look, Question, Traffic
+from conformance.model.verdict import Judgement, Reading, Verdict
 
 
 @judge

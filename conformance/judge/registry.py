@@ -9,7 +9,7 @@ from functools import wraps
 from types import MappingProxyType
 from typing import ParamSpec
 
-from conformance.verdict import Basis, Judgement
+from conformance.model.verdict import Basis, Judgement
 
 P = ParamSpec("P")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from conformance.evidence import Settling, Traffic
 from conformance.judge import seen
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST, regions, rotation
 from conformance.judge.words import counted, number, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Settling, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 
 @judge

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence, Set
 
-from conformance.evidence import Settling, Traffic
 from conformance.judge import seen, strangers
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST, draws_to_see_all, leak_bound
 from conformance.judge.words import counted, listed, percent, sentences, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Settling, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 _LEAK = "a leak of 5 points"
 _ASTRAY = "see which workload's ledger holds the others"

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from conformance.evidence import Settling, Traffic
 from conformance.judge import strangers
 from conformance.judge.words import counted, number, sentences, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Settling, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 OK = strangers.OK
 """The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""

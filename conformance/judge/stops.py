@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.evidence import Question
+from conformance.model.evidence import Question
 
 
 def finding(one: Question) -> str:

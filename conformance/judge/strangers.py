@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from conformance.evidence import Traffic
 from conformance.judge.words import listed, short
+from conformance.model.evidence import Traffic
 
 OK = "200"
 """The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""

@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from conformance.evidence import ApiRead
 from conformance.judge.figures import Figures, FiguresList, Reference, many
 from conformance.judge.guard import malformed_fails, verdict_of
 from conformance.judge.registry import judge
 from conformance.judge.words import listed, several
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead
+from conformance.model.verdict import Judgement, Verdict
 
 _KIND = "Deployment"
 _PEERS = frozenset({_KIND, "Service", "Pod"})

@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from conformance import catalogue, yaml_text
-from conformance.near import meant
+from conformance import catalogue
 from conformance.profiles.claims import BY_KIND, WHOLE, Claims
 from conformance.profiles.model import (
     ORDINARY_HOST,
@@ -26,6 +25,8 @@ from conformance.profiles.model import (
     Membership,
     Profile,
 )
+from conformance.text import yamlio
+from conformance.text.suggest import did_you_mean
 
 __all__ = [
     "ORDINARY_HOST",
@@ -68,7 +69,7 @@ def _explain(error: ValidationError) -> str:
     where = ".".join(str(part) for part in place)
     if first["type"] == "extra_forbidden":
         known = _keys(Profile, place[:-1])
-        return f"unknown key {where!r}{meant(str(place[-1]), sorted(known))}"
+        return f"unknown key {where!r}{did_you_mean(str(place[-1]), sorted(known))}"
     return f"{where}: {first['msg']}"
 
 
@@ -116,7 +117,7 @@ def _problems(profile: Profile) -> Iterator[str]:
     known = catalogue.load()
     for requirement_id in profile.disclaims:
         if requirement_id not in known:
-            yield f"disclaims: unknown requirement {requirement_id!r}{meant(requirement_id, known)}"
+            yield f"disclaims: unknown requirement {requirement_id!r}{did_you_mean(requirement_id, known)}"
     if profile.access.udp and "udp" not in profile.carried:
         yield "access.udp: what is governed is carried as well; add udp to protocols"
     try:
@@ -131,7 +132,7 @@ def _problems(profile: Profile) -> Iterator[str]:
 def parse(text: str, name: str) -> Profile:
     """A profile from YAML. Raises ProfileError with one line that names the key and the remedy."""
     try:
-        document = yaml_text.load(text)
+        document = yamlio.load(text)
     except yaml.YAMLError as error:
         raise ProfileError(f"profile {name}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(document, dict):
@@ -164,5 +165,5 @@ def load(mesh: str) -> Profile:
             return parse(path.read_text(encoding="utf-8"), str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise ProfileError(f"profile {mesh}: {getattr(error, 'strerror', None) or error}") from error
-    hint = meant(mesh, names())
+    hint = did_you_mean(mesh, names())
     raise ProfileError(f"unknown mesh {mesh!r}{hint} (or give the path of a profile, ./my-mesh.yaml)")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from conformance import catalogue
-from conformance.near import meant
+from conformance.text.suggest import did_you_mean
 
 Version = Literal["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]
 WHOLE, BY_KIND = "versions", "by kind"
@@ -79,5 +79,5 @@ class Claims(BaseModel):
                 for kind in self.kinds(group, version):
                     if kind not in there:
                         later = kind in catalogue.kinds_of(group, "v1alpha4")
-                        hint = f"; it has {', '.join(there)}" if later else meant(kind, there)
+                        hint = f"; it has {', '.join(there)}" if later else did_you_mean(kind, there)
                         yield f"claims.{group}.{version}: this version has no kind {kind!r}{hint}"

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from conformance.catalogue import Level, Requirement
-from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.judge.words import listed
+from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.verdict import Basis, Judgement, Verdict, merge
 from conformance.report.document import (
     OUTCOMES,
     ApiReadEvidence,
@@ -31,7 +32,6 @@ from conformance.report.document import (
     TrafficEvidence,
 )
 from conformance.report.readings import seen_readings, unseen
-from conformance.verdict import Basis, Judgement, Verdict, merge
 
 Otherwise = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
 """Why a requirement was not judged."""

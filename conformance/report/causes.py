@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
 from conformance.suites_index import GRANT, SPLIT
-from conformance.verdict import Verdict
 
 NEVER = {
     GRANT: "no TrafficTarget was seen to take effect",

@@ -11,9 +11,9 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from conformance.catalogue import Api, Level
-from conformance.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.verdict import Reading, Share, Verdict
 from conformance.report.plain import plain, text
-from conformance.verdict import Reading, Share, Verdict
 
 Status = Literal[
     "judged",

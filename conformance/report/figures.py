@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from conformance.model.verdict import Share
 from conformance.report.document import Outcome, RequirementRecord, Timing
-from conformance.verdict import Share
 
 SYMBOLS: Mapping[Outcome, str] = {
     "pass": "✓",

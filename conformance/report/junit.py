@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from conformance.catalogue import APIS
+from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
 from conformance.report.readings import readings_of
-from conformance.verdict import Verdict
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What may not stand in XML 1.0, not even escaped (https://www.w3.org/TR/xml/#charsets)."""

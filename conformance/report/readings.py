@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from conformance.model.verdict import Reading, Verdict
 from conformance.report.document import Conclusion, RequirementRecord
-from conformance.verdict import Reading, Verdict
 
 NONE = "none of the readings"
 UNSEEN = "not observed"

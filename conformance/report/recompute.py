@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 import conformance.judge  # noqa: F401 - importing it fills the registry
 from conformance.judge.registry import JUDGES, recall
+from conformance.model.verdict import Basis, Judgement, Verdict
 from conformance.report.assemble import count, headline, merged
 from conformance.report.document import BasisRecord, Conclusion, Outcome, Report, RequirementRecord
-from conformance.verdict import Basis, Judgement, Verdict
 
 
 @dataclass(frozen=True, slots=True)

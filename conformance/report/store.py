@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from conformance.report import junit
 from conformance.report.document import Report
+from conformance.text import files
 
 JSON = "report.json"
 JUNIT = "junit.xml"
@@ -58,9 +57,9 @@ def write(report: Report, directory: Path, results: Path | None = None) -> tuple
     """
     directory.mkdir(parents=True, exist_ok=True)
     document, cases = directory / JSON, directory / JUNIT
-    replace(document, dumps(report))
+    files.replace(document, dumps(report))
     for path in (cases, *([results] if results else [])):
-        replace(path, junit.render(report))
+        files.replace(path, junit.render(report))
     return document, cases
 
 
@@ -68,17 +67,3 @@ def read(path: Path) -> Report:
     """The report in a file, or in the directory that `write` wrote. Raises ReportError or OSError."""
     path = path / JSON if path.is_dir() else path
     return loads(path.read_bytes(), str(path))
-
-
-def replace(path: Path, content: str) -> None:
-    """Put the content at the path in one step: readers see the old file or the new one. Raises OSError."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(content)
-        # mkstemp makes files for their owner alone; a report is there to be handed on.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance.judge.words import listed
-from conformance.printable import printable
 from conformance.report.causes import causes, founded_on
 from conformance.report.document import OUTCOMES, Outcome, Report
 from conformance.report.figures import PARTIAL, SYMBOLS, seconds, slices
 from conformance.report.readings import unseen
 from conformance.report.store import HTML
+from conformance.text.sanitize import printable
 
 MOST = 20
 """Requirements named for one outcome; the report holds all."""

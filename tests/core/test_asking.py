@@ -20,11 +20,11 @@ from conformance.drive.observing import NO_EFFECT, Observed
 from conformance.drive.scenario import Ask, Effect, Scenario
 from conformance.drive.sound import Sound
 from conformance.drive.trials import Odd, Trial
-from conformance.evidence import Call, Question, Settling
 from conformance.lanes import drive_of
+from conformance.model.evidence import Call, Question, Settling
+from conformance.model.verdict import Judgement, Reading
 from conformance.session import Session
 from conformance.suites.traffic_split import test_odd_splits as odd_splits
-from conformance.verdict import Judgement, Reading
 
 from .fake_cluster import FakeCluster
 from .fake_mesh import FakeMesh, Objects

@@ -10,11 +10,11 @@ import pytest
 
 from conformance import campaign, cli, judge
 from conformance.commands import clusters
-from conformance.evidence import Environment
+from conformance.model.evidence import Environment
+from conformance.model.verdict import Judgement, Verdict
 from conformance.outcomes import Outcome, conclusion, exit_code, kill_table, line, narrowness, summary
 from conformance.record import conclude, void
 from conformance.report.document import Conclusion
-from conformance.verdict import Judgement, Verdict
 from reference.faults import FAULTS, Fault
 
 ZERO = "split-all-weights-zero"

@@ -13,9 +13,9 @@ from conformance.campaign import Campaign, concerned, parts_of
 from conformance.catalogue import CatalogueError
 from conformance.commands import clusters
 from conformance.conforming import Conformity, conclusion, exit_code, line, page, summary
+from conformance.model.verdict import Verdict
 from conformance.side_by_side import in_turn
 from conformance.suites_index import SUITES
-from conformance.verdict import Verdict
 from reference.variants import VARIANTS, Variant
 
 ZERO = "split-all-weights-zero"

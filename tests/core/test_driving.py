@@ -25,7 +25,7 @@ from conformance.drive.scenario import ENOUGH_WITHIN_S, POLL, Ask, Division, Sce
 from conformance.drive.sight import sight
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
-from conformance.evidence import Call, Settling, Traffic
+from conformance.model.evidence import Call, Settling, Traffic
 from conformance.profiles import Claims
 from conformance.session import Session
 

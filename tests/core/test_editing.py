@@ -11,7 +11,7 @@ import pytest
 from conformance.drive.editing import RATE_PER_S, SEEN, course
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
-from conformance.evidence import Call, Edit
+from conformance.model.evidence import Call, Edit
 from conformance.session import Session
 
 from .virtual import VirtualClock

@@ -15,8 +15,8 @@ from conformance.clusters import Account, Answer, ClusterError, Completed, ExecF
 from conformance.clusters.kubernetes import KubernetesCluster, refusal
 from conformance.drive.reading import Reader
 from conformance.drive.wait import Waiter
-from conformance.evidence import Call, Traffic
-from conformance.verdict import Verdict
+from conformance.model.evidence import Call, Traffic
+from conformance.model.verdict import Verdict
 
 from .fake_api_server import ERROR, STDERR, STDOUT, Server
 from .virtual import VirtualClock

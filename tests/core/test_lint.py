@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from conformance.judge import JUDGES
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 from tools import lint
 from tools.lint import Source
 

@@ -12,8 +12,8 @@ import pytest
 
 from conformance.drive.scenario import Scenario
 from conformance.drive.wait import NotSeen, Waiter
-from conformance.evidence import ApiRead
 from conformance.judge.metrics import shown_so_far
+from conformance.model.evidence import ApiRead
 from conformance.suites.traffic_metrics import test_chain
 from conformance.suites.traffic_metrics.test_chain import BURST_S, SENT
 

@@ -6,10 +6,10 @@ import pytest
 
 from conformance import catalogue, explaining, judge, suites_index
 from conformance.catalogue import CatalogueError
-from conformance.evidence import Call, Cell, Settling, Traffic
+from conformance.model.evidence import Call, Cell, Settling, Traffic
+from conformance.model.verdict import Judgement, Verdict
 from conformance.record import conclude, evidence, render, sentence
 from conformance.suites_index import read
-from conformance.verdict import Judgement, Verdict
 
 MODULE = """
 import pytest

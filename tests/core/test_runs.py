@@ -209,7 +209,7 @@ def test_what_a_mesh_answered_neither_steers_the_terminal_nor_begins_a_line(
     bench: Bench, capsys: pytest.CaptureFixture[str], ends: str
 ) -> None:
     source = f"""    def test_says_something(scenario, verdict):
-        from conformance.verdict import Judgement, Verdict
+        from conformance.model.verdict import Judgement, Verdict
         said = "v2\\x1b[2J\\n::error::gone\\u202e"
         {ends}
     """

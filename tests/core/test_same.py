@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 
 from conformance import catalogue, judge
-from conformance.evidence import Environment
+from conformance.model.evidence import Environment
+from conformance.model.verdict import Judgement, Verdict
 from conformance.outcomes import Outcome
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report
-from conformance.verdict import Judgement, Verdict
 from reference.faults import Fault
 from tests.report.sample import sample
 from tools.same import campaign, different, newest, starved

@@ -13,11 +13,11 @@ from conformance import judge, suites_index
 from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
 from conformance.drive.scenario import Division, Scenario
+from conformance.model.verdict import Basis, Judgement, Verdict
 from conformance.record import conclude
 from conformance.report.causes import causes
 from conformance.session import Session
 from conformance.suites_index import GRANT, SPLIT, UNDER_CALLS, scenario_mark
-from conformance.verdict import Basis, Judgement, Verdict
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster

@@ -11,10 +11,10 @@ from conformance import judge
 from conformance.catalogue import GROUPS
 from conformance.clusters import Answer, ClusterError, Object
 from conformance.drive.dry_run import ABSENT, HeaderForms, HeadersRefused, attempt, changed
+from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import merged
 from conformance.report.recompute import recompute
 from conformance.session import Session
-from conformance.verdict import Judgement, Verdict
 from tools import none
 
 from .conftest import Bench

@@ -17,7 +17,7 @@ from conformance import catalogue, cli, profiles
 from conformance.explaining import rows
 from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
-from conformance.markdown import plain
+from conformance.text.markdown import plain
 from reference import faults
 from reference.variants import VARIANTS
 from tools import requirements_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from conformance.markdown import plain
+from conformance.text.markdown import plain
 from reference import faults
 
 PAGE = (Path(__file__).parents[2] / "docs/kill-table.md").read_text(encoding="utf-8")

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from conformance.markdown import plain
+from conformance.text.markdown import plain
 from reference.variants import VARIANTS
 
 PAGE = (Path(__file__).parents[2] / "docs/variants.md").read_text(encoding="utf-8")

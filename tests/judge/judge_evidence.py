@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.evidence import ApiRead, Call, Cell, Settling, Traffic
+from conformance.model.evidence import ApiRead, Call, Cell, Settling, Traffic
 
 SETTLED = Settling("v2 is reached from every client", within_s=60, took_s=1.25)
 UNSETTLED = Settling("v2 is reached from every client", within_s=60, took_s=None)

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import pytest
 
 from conformance import judge
-from conformance.evidence import Attempt
-from conformance.verdict import Verdict
+from conformance.model.evidence import Attempt
+from conformance.model.verdict import Verdict
 
 WHOLE = Attempt("whole", "accepted", {}, 201)
 MAP = {"spec": {"matches": [{"name": "m", "headers": {"a": "b"}}]}}

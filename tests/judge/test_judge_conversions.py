@@ -9,9 +9,9 @@ import pytest
 from judge_evidence import SETTLED, traffic
 
 from conformance import judge
-from conformance.evidence import Conversion, Look, Question
 from conformance.judge.conversions import outcome, told
-from conformance.verdict import Reading
+from conformance.model.evidence import Conversion, Look, Question
+from conformance.model.verdict import Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)

@@ -9,8 +9,8 @@ import pytest
 from judge_evidence import SETTLED, traffic
 
 from conformance import judge
-from conformance.evidence import Call, Course, Edit, Look, Question
 from conformance.judge.courses import Arrival, arrivals, outcome, told
+from conformance.model.evidence import Call, Course, Edit, Look, Question
 
 CALL = Call("client", "root", 8080, 1)
 TO_V3 = Edit("v2", "v3", 100, 400)

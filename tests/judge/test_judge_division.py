@@ -8,9 +8,9 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
-from conformance.evidence import Traffic
 from conformance.judge.seen import disagreement
-from conformance.verdict import Judgement, Share, Verdict
+from conformance.model.evidence import Traffic
+from conformance.model.verdict import Judgement, Share, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
 BEFORE = traffic({"v1": 250, "v2": 250, "v3": 250})

@@ -6,8 +6,8 @@ from hypothesis import example, given
 from judge_evidence import traffic
 
 from conformance import judge
-from conformance.evidence import Settling
 from conformance.judge.statistics import LEAST, sample_size
+from conformance.model.evidence import Settling
 from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
 
 UNTOLD = "cannot be told from no mesh"

@@ -6,8 +6,8 @@ import pytest
 from judge_evidence import silence, traffic
 
 from conformance import judge
-from conformance.evidence import Environment
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Environment
+from conformance.model.verdict import Judgement, Verdict
 
 GOOD, BAD = judge.unharmed(traffic({"v1": 5})), judge.unharmed(silence(3))
 CALM = Environment(control_p99_us=500_000)

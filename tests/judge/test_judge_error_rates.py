@@ -8,8 +8,8 @@ import pytest
 from judge_evidence import HOSTILE, metrics, read, traffic
 
 from conformance import judge
-from conformance.evidence import ApiRead, Traffic
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import ApiRead, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 RATES = {"old": 0.0, "new": 0.5}
 NONE = {name: read({"kind": "Status"}, 404) for name in RATES}

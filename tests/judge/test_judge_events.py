@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from judge_evidence import read
 
-from conformance.evidence import Attempt
 from conformance.judge import told_at
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Attempt
+from conformance.model.verdict import Judgement, Verdict
 
 TAKEN = Attempt("as it is", "accepted", {}, 201)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from conformance import judge
-from conformance.verdict import Judgement, Verdict
+from conformance.model.verdict import Judgement, Verdict
 
 PASS = Judgement(Verdict.PASS, "as it should be")
 FAIL = Judgement(Verdict.FAIL, "late", hint="see the log")

@@ -8,8 +8,8 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 
 from conformance import judge
-from conformance.evidence import Cell, Settling, Traffic
-from conformance.verdict import Verdict
+from conformance.model.evidence import Cell, Settling, Traffic
+from conformance.model.verdict import Verdict
 
 OPEN = traffic({"server": 10})
 GRANTED = cell("GET /allowed", "granted", OPEN)

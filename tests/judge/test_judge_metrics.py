@@ -10,12 +10,12 @@ import pytest
 from judge_evidence import HOSTILE, metrics, metrics_list, read, reference, traffic
 
 from conformance import judge
-from conformance.evidence import ApiRead, Traffic
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import TOLERANCE
 from conformance.judge.metrics_api import advertised
+from conformance.model.evidence import ApiRead, Traffic
+from conformance.model.verdict import Judgement, Verdict
 from conformance.suites.traffic_metrics import test_chain
-from conformance.verdict import Judgement, Verdict
 
 NOTHING = read({"kind": "Status", "message": "no traffic"}, 404)
 ERROR = read({"kind": "Status", "message": "no series"}, 500)

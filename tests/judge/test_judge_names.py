@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.evidence import ApiRead
-from conformance.verdict import Verdict
+from conformance.model.evidence import ApiRead
+from conformance.model.verdict import Verdict
 
 
 def listing(*entries: dict[str, Any], status: int = 200) -> ApiRead:

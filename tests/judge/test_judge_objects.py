@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.evidence import RoundTrip
 from conformance.judge.objects import VERBS
-from conformance.verdict import Verdict
+from conformance.model.evidence import RoundTrip
+from conformance.model.verdict import Verdict
 
 ALL_VERBS = dict.fromkeys(VERBS, True)
 SPLIT = ("split.smi-spec.io", "v1alpha4", "TrafficSplit")

@@ -6,7 +6,7 @@ import pytest
 from judge_evidence import silence, traffic
 
 from conformance import judge
-from conformance.verdict import Judgement, Verdict
+from conformance.model.verdict import Judgement, Verdict
 
 GOOD, BAD = judge.unharmed(traffic({"v1": 5})), judge.unharmed(silence(3))
 

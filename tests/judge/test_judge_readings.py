@@ -8,10 +8,10 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
-from conformance.evidence import Attempt, Look, Question, Traffic
+from conformance.model.evidence import Attempt, Look, Question, Traffic
+from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.suites.traffic_split import test_odd_conditions as odd_conditions
 from conformance.suites.traffic_split.test_odd_splits import TRIALS
-from conformance.verdict import Judgement, Reading, Verdict
 
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)

@@ -16,10 +16,10 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.evidence import Attempt, Environment, Look, Question, RoundTrip, Settling
 from conformance.judge.registry import JUDGES, recall, register
 from conformance.judge.registry import judge as decorator
-from conformance.verdict import Basis, Judgement, Verdict
+from conformance.model.evidence import Attempt, Environment, Look, Question, RoundTrip, Settling
+from conformance.model.verdict import Basis, Judgement, Verdict
 
 FORBIDDEN = {
     "socket",
@@ -177,8 +177,8 @@ def test_judges_import_pure_modules_and_one_another_only() -> None:
             names += [node.module or "."] if isinstance(node, ast.ImportFrom) else []
             for name in names:
                 ours = name.startswith("conformance.judge") or name in (
-                    "conformance.evidence",
-                    "conformance.verdict",
+                    "conformance.model.evidence",
+                    "conformance.model.verdict",
                 )
                 assert ours or name.partition(".")[0] in PURE, f"{module.name} imports {name}"
 

@@ -8,9 +8,9 @@ from random import Random
 import pytest
 from judge_evidence import SETTLED, silence, traffic
 
-from conformance.evidence import Traffic
 from conformance.judge import stepped
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 SEEN = Judgement(Verdict.PASS, "the later weights hold")
 OLD, QUARTER = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}

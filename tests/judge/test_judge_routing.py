@@ -9,8 +9,8 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
-from conformance.evidence import Traffic
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 ALL_THREE = traffic({"v1": 100, "v2": 100, "v3": 100})
 ONLY_V1 = traffic({"v1": 300})

@@ -13,7 +13,7 @@ from scipy import stats
 from conformance import judge
 from conformance.judge import statistics
 from conformance.judge.statistics import ALPHA, LEAST, POWER, SAMPLES, SHIFT, acceptance, regions
-from conformance.verdict import Verdict
+from conformance.model.verdict import Verdict
 
 WEIGHTS = [
     {"v1": 70, "v2": 30},

@@ -8,9 +8,9 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, traffic
 
 from conformance import judge
-from conformance.evidence import Look, Question, Settling
 from conformance.judge import stops
-from conformance.verdict import Judgement, Reading
+from conformance.model.evidence import Look, Question, Settling
+from conformance.model.verdict import Judgement, Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)

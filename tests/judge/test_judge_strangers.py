@@ -8,10 +8,10 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 
 from conformance import judge
-from conformance.evidence import Call, Look, Question, Traffic
 from conformance.judge import seen, strangers
 from conformance.judge.statistics import sample_size
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Call, Look, Question, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
 ALL_THREE = traffic({"v1": 20, "v2": 20, "v3": 20})

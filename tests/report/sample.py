@@ -8,7 +8,8 @@ from itertools import cycle
 from typing import Any
 
 from conformance import catalogue
-from conformance.evidence import ApiRead, Call, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import ApiRead, Call, Environment, RoundTrip, Settling, Traffic
+from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
 from conformance.report.assemble import Otherwise, build, conclusion, requirement_record
 from conformance.report.document import (
     ClusterInfo,
@@ -22,7 +23,6 @@ from conformance.report.document import (
     Run,
     Timing,
 )
-from conformance.verdict import Basis, Judgement, Reading, Share, Verdict
 
 STARTED = datetime(2026, 11, 24, 9, 14, 3, tzinfo=UTC)
 

@@ -11,11 +11,11 @@ from pydantic import ValidationError
 
 from conformance import catalogue
 from conformance.catalogue import Requirement
-from conformance.evidence import ApiRead
+from conformance.model.evidence import ApiRead
+from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.report.assemble import Otherwise, build, conclusion, count, headline, requirement_record
 from conformance.report.document import OUTCOMES, Conclusion, Finding, RequirementRecord
 from conformance.report.plain import plain
-from conformance.verdict import Judgement, Reading, Verdict
 
 from .sample import CLUSTER, MESH, TIMING, records, sample
 

@@ -8,11 +8,11 @@ from html.parser import HTMLParser
 import pytest
 
 from conformance import catalogue
-from conformance.evidence import ApiRead, Environment, RoundTrip, Settling
+from conformance.model.evidence import ApiRead, Environment, RoundTrip, Settling
+from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
 from conformance.report import figures, html
 from conformance.report.assemble import build, conclusion, requirement_record
 from conformance.report.document import ClusterInfo, Diagnostic, Finding, Mesh, Node, Report, Run
-from conformance.verdict import Basis, Judgement, Reading, Share, Verdict
 
 from .sample import STARTED, TIMING, sample, traffic
 

@@ -7,10 +7,10 @@ from junitparser import Error, Failure, JUnitXml, Skipped
 
 from conformance import catalogue
 from conformance.catalogue import APIS
+from conformance.model.verdict import Judgement, Verdict
 from conformance.report import junit
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report
-from conformance.verdict import Judgement, Verdict
 
 from .sample import sample
 

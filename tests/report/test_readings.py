@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conformance import catalogue
+from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.report import html, junit, terminal
 from conformance.report.assemble import build, conclusion, requirement_record
 from conformance.report.document import Conclusion, Report, RequirementRecord, Run
 from conformance.report.readings import readings_of
-from conformance.verdict import Judgement, Reading, Verdict
 
 from .sample import CLUSTER, MESH, STARTED, TIMING
 

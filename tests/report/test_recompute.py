@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from conformance import catalogue
-from conformance.evidence import ApiRead, Settling
 from conformance.judge.division import shares
 from conformance.judge.grants import access
 from conformance.judge.objects import groups_served
 from conformance.judge.plain import all_of, given, inconclusive, presumes
 from conformance.judge.routing import nothing_reaches, preserved, unharmed
+from conformance.model.evidence import ApiRead, Settling
+from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report
 from conformance.report.recompute import recompute
-from conformance.verdict import Judgement, Verdict
 
 from .sample import sample, traffic
 

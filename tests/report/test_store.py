@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from conformance.report import schema, store
+from conformance.text import files
 
 from .sample import sample
 
@@ -33,7 +34,7 @@ def test_a_reader_never_sees_half_a_report(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        store.replace(path, "new")
+        files.replace(path, "new")
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("report.json", "old")]
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from conformance import catalogue
+from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.terminal import MOST, closing
-from conformance.verdict import Judgement, Verdict
 
 from .sample import passed, sample
 

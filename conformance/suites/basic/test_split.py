@@ -10,7 +10,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("basic/split", arena=("main",), groups=("split",))
 

@@ -12,7 +12,7 @@ from conformance.catalogue import GROUPS
 from conformance.drive.reading import served_kinds
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("common/independent-claims", arena=("main",), groups=("split",))
 

@@ -9,7 +9,7 @@ import pytest
 from conformance import judge
 from conformance.catalogue import GROUPS
 from conformance.drive.scenario import Scenario
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("common/names", arena=("outside",), groups=())
 

@@ -11,7 +11,7 @@ from conformance import judge
 from conformance.drive.scenario import Ask, Division, Effect, Scenario, Table
 from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "common/split-and-access", arena=("access", "outside"), groups=("split", "access", "specs")

@@ -10,10 +10,10 @@ from conformance import judge
 from conformance.clusters import Account
 from conformance.drive.reading import METRICS
 from conformance.drive.scenario import Scenario
-from conformance.evidence import ApiRead
 from conformance.judge.metrics_api import REFUSED
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.evidence import ApiRead
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-metrics/rbac", arena=("metrics",), groups=("metrics",))
 

@@ -9,7 +9,7 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/grpc",

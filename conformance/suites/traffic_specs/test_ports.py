@@ -10,7 +10,7 @@ from conformance import judge
 from conformance.drive.manifests import load
 from conformance.drive.scenario import TWINS, Ask, Scenario, Table
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/ports", arena=("access", "outside"), groups=("access", "specs")

@@ -12,7 +12,7 @@ from conformance.drive.dry_run import ABSENT, Change
 from conformance.drive.manifests import load
 from conformance.drive.reading import served_kinds
 from conformance.drive.scenario import Scenario
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-specs/schemas", arena=("outside",), groups=("specs",))
 

@@ -15,10 +15,10 @@ from conformance import judge
 from conformance.drive.arena import READY_WITHIN_S
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.drive.sight import sight
-from conformance.evidence import Settling, Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.evidence import Settling, Traffic
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
 

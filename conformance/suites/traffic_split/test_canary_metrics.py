@@ -11,10 +11,10 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Manner
-from conformance.evidence import ApiRead, Traffic
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.evidence import ApiRead, Traffic
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/canary-metrics",

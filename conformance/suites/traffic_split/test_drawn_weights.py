@@ -12,10 +12,10 @@ from conformance import judge
 from conformance.drive.drawing import Drawn, draw
 from conformance.drive.scenario import POLL_REQUESTS, Division, Effect, Scenario
 from conformance.drive.sight import sight
-from conformance.evidence import Call, Traffic
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.lanes import driven
-from conformance.verdict import Judgement, Verdict
+from conformance.model.evidence import Call, Traffic
+from conformance.model.verdict import Judgement, Verdict
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/drawn-weights",

@@ -17,11 +17,11 @@ from conformance import judge
 from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
-from conformance.evidence import Call, Settling
 from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
+from conformance.model.evidence import Call, Settling
+from conformance.model.verdict import Judgement
 from conformance.profiles import Ingress
-from conformance.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/ingress",

@@ -10,7 +10,7 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
 

@@ -10,7 +10,7 @@ from conformance import judge
 from conformance.drive.dry_run import ABSENT, Change
 from conformance.drive.manifests import load
 from conformance.drive.scenario import Scenario
-from conformance.verdict import Judgement
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario("traffic-split/schemas", arena=("outside",), groups=("split",))
 

@@ -11,10 +11,10 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario, sampling
 from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import CONCURRENCY
-from conformance.evidence import Traffic
 from conformance.judge.statistics import sample_size
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.evidence import Traffic
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/weights-are-relative",

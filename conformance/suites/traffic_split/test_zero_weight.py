@@ -9,9 +9,9 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.evidence import Traffic
 from conformance.lanes import driven
-from conformance.verdict import Judgement
+from conformance.model.evidence import Traffic
+from conformance.model.verdict import Judgement
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/zero-weight",

@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 
-from conformance import yaml_text
 from conformance.clusters.embedded.api.admission import Admission
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import RBAC
@@ -20,6 +19,7 @@ from conformance.clusters.embedded.api.lifecycle import Lifecycle
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
 from conformance.clusters.embedded.api.request_path import Filter, Target
 from conformance.clusters.embedded.api.store import Event, Object, Store
+from conformance.text import yamlio
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _FREE = re.compile(r"[^/%]+")
@@ -200,7 +200,7 @@ def _decoded(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return yaml_text.load(text)
+        return yamlio.load(text)
     except yaml.YAMLError as error:
         raise Refusal(400, f"the body is neither JSON nor YAML: {error}") from error
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 _FEW = 12
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: the nearest that is known, or all if there are few."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.near import meant
+from conformance.text.suggest import did_you_mean
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,4 @@ from conformance.near import meant
     ],
 )
 def test_the_nearest_name_is_named_or_all_if_there_are_few(name: str, known: list[str], hint: str) -> None:
-    assert meant(name, iter(known)) == hint
+    assert did_you_mean(name, iter(known)) == hint
