@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from conformance import catalogue, profiles, unbegun
+from conformance import catalogue, profiles
 from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
@@ -16,13 +16,14 @@ from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionsError, in_words, parse_wish
-from conformance.items import SCENARIO, named_versions
-from conformance.model.verdict import Judgement, Verdict
+from conformance.model.verdict import Inconclusive, Judgement, Verdict
 from conformance.profiles import Profile, ProfileError
-from conformance.record import Inconclusive, render
-from conformance.runner import Runner, directory_of, results_of
-from conformance.session import Session
-from conformance.suites_index import scenario_mark
+from conformance.report.conclusions import render
+from conformance.run import not_started
+from conformance.run.collection import SCENARIO, named_versions
+from conformance.run.runner import Runner, directory_of, results_of
+from conformance.run.session import Session
+from conformance.traceability.index import scenario_mark
 
 UNUSABLE = 2
 """Exit code for input that cannot be used, as for whatever is inconclusive."""
@@ -162,7 +163,7 @@ def _session(config: pytest.Config) -> Session:
             opening.nowhere() if only_collected else opening.open_cluster(where, config.getoption("mesh"))
         )
     except ClusterError as error:
-        where_it_is = unbegun.write(
+        where_it_is = not_started.write(
             str(error), profile, command, directory=partial(directory_of, config), results=results_of(config)
         )
         pytest.exit(f"{error}; {where_it_is}", UNUSABLE)

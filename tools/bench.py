@@ -11,14 +11,14 @@ from contextlib import closing
 from pathlib import Path
 
 from conformance import profiles
-from conformance.cli import main as smi_conformance
+from conformance.cli.main import main as smi_conformance
 from conformance.clusters import Cluster, opening
 from conformance.clusters.embedded.start import Embedded
 from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import Manner
 from conformance.model.evidence import Call
 from conformance.report import store
-from conformance.session import Session
+from conformance.run.session import Session
 from tools import arguments
 
 REQUESTS = 10_000

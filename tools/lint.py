@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from conformance import catalogue, suites_index
+from conformance import catalogue
 from conformance.catalogue import GROUPS, Level
 from conformance.drive.arena import WORKLOADS
 from conformance.judge import JUDGES
-from conformance.suites_index import ScenarioMark, TestEntry
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
+from conformance.traceability import index
+from conformance.traceability.index import ScenarioMark, TestEntry
 from tools import plain_forms
 
 CONTROLS = frozenset({"before", "during", "effect", "cells"})
@@ -81,7 +82,7 @@ class Source:
 
     def entries(self) -> list[TestEntry]:
         """All tests. Raises ValueError for a module that cannot be read as a suite."""
-        return [entry for file, text in self.suites.items() for entry in suites_index.read(text, file)]
+        return [entry for file, text in self.suites.items() for entry in index.read(text, file)]
 
 
 def requirements(source: Source) -> Iterator[str]:
@@ -345,14 +346,14 @@ def collect() -> Source:
     from reference.faults import FAULTS
 
     root = Path(__file__).resolve().parents[1]
-    suites = sorted(suites_index.SUITES.rglob("test_*.py"))
+    suites = sorted(index.SUITES.rglob("test_*.py"))
     # The catalogue's YAML quotes where a statement comes from, which may be a mesh's documentation.
     looked_at = [*root.glob("conformance/**/*.py"), *root.glob("conformance/**/*.jinja2")]
     looked_at += [*root.glob("conformance/suites/*.yaml"), *root.glob("fixtures/**/*.yaml")]
     return Source(
         known={one.id: one.level for one in catalogue.load().values()},
-        suites={str(path.relative_to(suites_index.SUITES)): path.read_text("utf-8") for path in suites},
-        untested=yamlio.load((suites_index.SUITES / "untested.yaml").read_text("utf-8")),
+        suites={str(path.relative_to(index.SUITES)): path.read_text("utf-8") for path in suites},
+        untested=yamlio.load((index.SUITES / "untested.yaml").read_text("utf-8")),
         faults={fault.id: fault.concerns for fault in FAULTS.values()},
         shown={fault.id: fault.shows for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from conformance.cli import main as smi_conformance
+from conformance.cli.main import main as smi_conformance
 from conformance.model.verdict import Verdict
 from conformance.report import store
 from conformance.report.document import BasisRecord, RequirementRecord

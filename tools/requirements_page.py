@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from conformance import catalogue
-from conformance.explaining import Row, rows
-from conformance.record import sentence
-from conformance.suites_index import TestEntry
 from conformance.text.files import replace
 from conformance.text.markdown import plain, table
+from conformance.traceability.index import TestEntry, sentence
+from conformance.traceability.matrix import Row, rows
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "requirements.md"
 """Where the page stands in a checkout."""

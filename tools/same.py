@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from conformance.campaign.results import void
 from conformance.clusters.embedded.start import NAME
-from conformance.record import void
 from conformance.report import store
 from conformance.report.document import Report
 

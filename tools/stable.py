@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from conformance.cli import main as smi_conformance
+from conformance.cli.main import main as smi_conformance
 from conformance.plugin import UNUSABLE
 from conformance.report import store
 from conformance.report.document import Report

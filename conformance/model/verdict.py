@@ -95,3 +95,15 @@ class Judgement:
     @property
     def passed(self) -> bool:
         return self.verdict is Verdict.PASS
+
+
+class Inconclusive(Exception):
+    """The test could not tell; the message says why."""
+
+
+class Concluded(Exception):
+    """The scenario is not driven, as the judgement of all that it is about is known."""
+
+    def __init__(self, judgement: Judgement) -> None:
+        super().__init__(judgement.summary)
+        self.judgement = judgement

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
-from conformance.suites_index import GRANT, SPLIT
+from conformance.traceability.index import GRANT, SPLIT
 
 NEVER = {
     GRANT: "no TrafficTarget was seen to take effect",

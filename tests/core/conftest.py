@@ -12,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from conformance import cli, plugin, suites_index
+from conformance import plugin
+from conformance.cli import clusters, main
 from conformance.clusters import opening
-from conformance.commands import clusters
 from conformance.drive.arena import Arena
 from conformance.profiles import Profile, parse
 from conformance.report import store
 from conformance.report.document import Report, RequirementRecord
-from conformance.session import Session
+from conformance.run.session import Session
+from conformance.traceability import index
 
 from .fake_cluster import FakeCluster
 from .virtual import VirtualClock
@@ -58,7 +59,7 @@ class Bench:
     def run(self, *arguments: str) -> int:
         """``smi-conformance run`` with the fake's profile."""
         reports = str(self.folder / "reports")
-        return cli.main(
+        return main.main(
             [
                 "run",
                 "--mesh",
@@ -75,14 +76,14 @@ class Bench:
     def pytest(self, *arguments: str) -> int:
         """The same with pytest itself, on suites by their path, and without the page for a browser."""
         options = ["--mesh", str(self.profile), "--reports", str(self.folder / "reports"), "--assert=plain"]
-        configuration = ["-c", str(suites_index.SUITES / "pytest.ini")]
+        configuration = ["-c", str(index.SUITES / "pytest.ini")]
         return int(
             pytest.main([*configuration, *options, _ONE_BY_ONE, *_FASTER, "-p", "no:html", *arguments])
         )
 
     def suite(self, name: str, *arguments: str) -> int:
         """A run of one of the real suites, such as ``traffic_split/test_delete.py``."""
-        return self.pytest(str(suites_index.SUITES / name), *arguments)
+        return self.pytest(str(index.SUITES / name), *arguments)
 
     def own_suite(self, source: str, *arguments: str) -> int:
         """A run of a suite of one's own."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.drive.arena import REFUSED_S, UNSCHEDULED_S, Arena, NotReady
-from conformance.session import Session
+from conformance.run.session import Session
 
 from .fake_cluster import FakeCluster
 

@@ -20,10 +20,10 @@ from conformance.drive.observing import NO_EFFECT, Observed
 from conformance.drive.scenario import Ask, Effect, Scenario
 from conformance.drive.sound import Sound
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import drive_of
 from conformance.model.evidence import Call, Question, Settling
 from conformance.model.verdict import Judgement, Reading
-from conformance.session import Session
+from conformance.run.scheduler import drive_of
+from conformance.run.session import Session
 from conformance.suites.traffic_split import test_odd_splits as odd_splits
 
 from .fake_cluster import FakeCluster

@@ -14,9 +14,9 @@ from conformance.clusters import Answer
 from conformance.drive.observing import Observed
 from conformance.drive.probe.plan import Batch
 from conformance.drive.scenario import Table
-from conformance.lanes import drive_of
 from conformance.model.verdict import Reading
-from conformance.session import Session
+from conformance.run.scheduler import drive_of
+from conformance.run.session import Session
 from conformance.suites.traffic_specs import test_odd_groups as odd_groups
 
 from .fake_cluster import FakeCluster

@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conformance import cli, explaining, suites_index
-from conformance.commands import running
+from conformance.cli import main, running
 from conformance.drive.manifests import RUN_LABEL
 from conformance.report import store
+from conformance.traceability import explain, index, matrix
 
 from .conftest import Bench
 
@@ -92,7 +92,7 @@ class TestUnusableInput:
         if "--kubeconfig" not in given and given[0] != "explain":
             given += ["--kubeconfig", kubeconfig]
         before = sorted(tmp_path.iterdir())
-        assert cli.main(given) == 2
+        assert main.main(given) == 2
         said = capsys.readouterr()
         # Which cluster it was may be said before that.
         assert re.fullmatch(r"(cluster: here at https://\S+ \(--\w+\)\n)?(report: \S+\n)?", said.out)
@@ -116,7 +116,7 @@ class TestUnusableInput:
     ) -> None:
         (tmp_path / "file").touch()
         output = str(tmp_path / "file" / "out")
-        assert cli.main([*RUN, "--kubeconfig", kubeconfig, "-o", output]) == 2
+        assert main.main([*RUN, "--kubeconfig", kubeconfig, "-o", output]) == 2
         said = capsys.readouterr()
         assert "no report can be written: " in said.out
         assert said.err.startswith("error: cluster here cannot be reached")
@@ -124,7 +124,7 @@ class TestUnusableInput:
     def test_the_doctor_of_an_unreachable_cluster_says_so_in_its_list(
         self, kubeconfig: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert cli.main(["doctor", "--mesh", "none", "--kubeconfig", kubeconfig]) == 2
+        assert main.main(["doctor", "--mesh", "none", "--kubeconfig", kubeconfig]) == 2
         assert capsys.readouterr().out.partition("\n")[2].startswith("MISSING cluster    cluster here cannot")
 
     @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class TestUnusableInput:
         self, arguments: list[str], capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as caught:
-            cli.main(arguments)
+            main.main(arguments)
         assert caught.value.code == 2
         assert "usage: smi-conformance" in capsys.readouterr().err
 
@@ -159,25 +159,25 @@ class TestUnusableInput:
         self, arguments: list[str], usage: str, error: str, capsys: pytest.CaptureFixture[str]
     ) -> None:
         with pytest.raises(SystemExit) as caught:
-            cli.main(arguments)
+            main.main(arguments)
         assert caught.value.code == 2
         said = capsys.readouterr().err
         assert said.startswith(f"usage: smi-conformance {usage} ")
         assert error in said
 
     def test_takes_an_option_cut_short(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert cli.main(["list", "--form", "json"]) == 0
+        assert main.main(["list", "--form", "json"]) == 0
         assert capsys.readouterr().out.startswith(("[", "{"))
 
 
 class TestCommands:
     def test_run_hands_options_to_pytest(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-        code = cli.main(
+        code = main.main(
             ["run", "--mesh", str(bench.profile), "-k", "no_such", "--level", "core", "--requirement",
              "split-live-edits", "split-delete-restores-root", "--keep", "--", "--co", "-q"]
         )  # fmt: skip
         assert code == 2
-        assert f"no tests collected ({len(suites_index.index())} deselected)" in capsys.readouterr().out
+        assert f"no tests collected ({len(index.index())} deselected)" in capsys.readouterr().out
 
     def test_run_tells_what_pytest_skipped_and_saw_fail_to_those_who_ask_for_more(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
@@ -195,7 +195,7 @@ class TestCommands:
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         asked = ["run", "--mesh", str(bench.profile), "--requirement", "split-zero-weight-gets-nothing"]
-        assert cli.main([*asked, "--", "--collect-only", "-q"]) == 0
+        assert main.main([*asked, "--", "--collect-only", "-q"]) == 0
         said = capsys.readouterr().out
         assert re.findall(r"::(test_\w+)", said) == [
             "test_all_requests_of_the_root_go_to_the_service_that_its_split_names",
@@ -213,7 +213,7 @@ class TestCommands:
         monkeypatch.chdir(tmp_path)
         before = sorted(tmp_path.iterdir())
         asked = ["run", "--mesh", str(bench.profile), "--requirement", "split-zero-weight-gets-nothing"]
-        assert cli.main([*asked, "--dry-run"]) == 0
+        assert main.main([*asked, "--dry-run"]) == 0
         said = capsys.readouterr().out
         assert said.startswith(
             "a run would judge 2 requirements of mesh fake in 2 scenarios; nothing is done"
@@ -224,7 +224,7 @@ class TestCommands:
         assert sorted(tmp_path.iterdir()) == before
 
     def test_a_dry_run_of_nothing_is_an_error(self, bench: Bench) -> None:
-        assert cli.main(["run", "--mesh", str(bench.profile), "-k", "no_such", "--dry-run"]) == 2
+        assert main.main(["run", "--mesh", str(bench.profile), "-k", "no_such", "--dry-run"]) == 2
 
     @pytest.mark.parametrize(
         ("text", "seconds"), [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("45", 45), ("0.5s", 0.5)]
@@ -238,28 +238,28 @@ class TestCommands:
             running.duration_s(text)
 
     def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert cli.main(["list"]) == 0
+        assert main.main(["list"]) == 0
         assert "split-zero-weight-gets-nothing" in capsys.readouterr().out
-        assert cli.main(["list", "--format", "json"]) == 0
+        assert main.main(["list", "--format", "json"]) == 0
         assert len(json.loads(capsys.readouterr().out)) == 181
 
     def test_list_shows_a_part(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert cli.main(["list", "--api", "TrafficSplit", "--level", "core", "--format", "json"]) == 0
+        assert main.main(["list", "--api", "TrafficSplit", "--level", "core", "--format", "json"]) == 0
         shown = json.loads(capsys.readouterr().out)
         assert shown
         assert {(one["api"], one["level"]) for one in shown} == {("TrafficSplit", "core")}
-        assert cli.main(["list", "--untested"]) == 0
+        assert main.main(["list", "--untested"]) == 0
         said = capsys.readouterr().out
-        untested = [row for row in explaining.rows() if not row.tests]
+        untested = [row for row in matrix.rows() if not row.tests]
         assert all(f"  {row.requirement.id} " in said and row.untested in said for row in untested)
         assert "split-zero-weight-gets-nothing" not in said
 
     def test_version_and_images_are_lines_for_scripts(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert cli.main(["version"]) == 0
+        assert main.main(["version"]) == 0
         assert capsys.readouterr().out == importlib.metadata.version("smi-conformance") + "\n"
-        assert cli.main(["images"]) == 0
+        assert main.main(["images"]) == 0
         assert capsys.readouterr().out == "python:3.11-slim\n"
-        assert cli.main(["images", "--mesh", "reference"]) == 0
+        assert main.main(["images", "--mesh", "reference"]) == 0
         assert re.fullmatch(
             r"python:3.11-slim\nsmi-conformance/reference:[0-9a-f]{12}\n", capsys.readouterr().out
         )
@@ -270,7 +270,7 @@ class TestCommands:
         profile.write_text(
             f"name: own\nclaims: {{split: [v1alpha4]}}\ndisclaims: {{{one}: reason ✓}}\n", encoding="utf-8"
         )
-        command = [sys.executable, "-m", "conformance.cli", "explain", one, "--mesh", str(profile)]
+        command = [sys.executable, "-m", "conformance.cli.main", "explain", one, "--mesh", str(profile)]
         environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
         assert "reason \\u2713" in done.stdout
@@ -287,7 +287,7 @@ class TestCommands:
             "COMP_LINE": asked,
             "COMP_POINT": str(len(asked)),
         }
-        command = [sys.executable, "-m", "conformance.cli"]
+        command = [sys.executable, "-m", "conformance.cli.main"]
         subprocess.run(command, env=environment, check=True, capture_output=True)
         assert answer.read_text(encoding="utf-8").strip() == "--dry-run"
 
@@ -295,29 +295,29 @@ class TestCommands:
         reading, writing = os.pipe()
         os.close(reading)
         with os.fdopen(writing, "w") as broken:
-            command = [sys.executable, "-m", "conformance.cli", "list"]
+            command = [sys.executable, "-m", "conformance.cli.main", "list"]
             done = subprocess.run(command, stdout=broken, stderr=subprocess.PIPE, text=True, check=False)
         assert "Traceback" not in done.stderr
 
     def test_explain_lists_the_readings_of_what_is_left_open(
         self, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert cli.main(["explain", "split-all-weights-zero"]) == 0
+        assert main.main(["explain", "split-all-weights-zero"]) == 0
         said = capsys.readouterr().out
         assert "  all weights zero\n    (a) no destination: requests fail\n    (b) the root" in said
         assert "(smi-conformance faults --fault ID)\n  split-all-zero-means-equal: Where" in said
 
     def test_explain_shows_one(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert cli.main(["explain", "split-zero-weight-gets-nothing"]) == 0
+        assert main.main(["explain", "split-zero-weight-gets-nothing"]) == 0
         assert "judged by nothing_reaches" in capsys.readouterr().out
 
     def test_doctor_lists_what_it_looked_at(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
         bench.cluster.mesh.access = "deny"
-        assert cli.main(["doctor", "--mesh", str(bench.profile)]) == 0
+        assert main.main(["doctor", "--mesh", str(bench.profile)]) == 0
         said = capsys.readouterr().out
         assert "ok      reachable  20 of 20 calls from a joined pod were answered" in said
         bench.cluster.forbidden = frozenset({("create", "pods")})
-        assert cli.main(["doctor", "--mesh", str(bench.profile)]) == 2
+        assert main.main(["doctor", "--mesh", str(bench.profile)]) == 2
         said = capsys.readouterr().out
         assert "MISSING rights     not permitted: create pods, create pods/exec" in said
         assert "→ bind the ClusterRole of docs/rbac.yaml to yourself" in said
@@ -327,10 +327,10 @@ class TestCommands:
     ) -> None:
         bench.suite("traffic_split/test_zero_weight.py", "--keep")
         capsys.readouterr()
-        assert cli.main(["clean", "--run", "another"]) == 0
+        assert main.main(["clean", "--run", "another"]) == 0
         assert capsys.readouterr().out == "cluster fake: nothing to remove\n"
         assert any(RUN_LABEL in one["metadata"]["labels"] for one in bench.cluster.objects.values())
-        assert cli.main(["clean"]) == 0
+        assert main.main(["clean"]) == 0
         assert capsys.readouterr().out == "cluster fake: removed 1 namespaces: smi-main-r1\n"
         assert bench.cluster.objects == {}
 
@@ -340,12 +340,12 @@ class TestCommands:
         def interrupt(*_: object) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(explaining, "explain", interrupt)
-        assert cli.main(["explain", "x"]) == 2
+        monkeypatch.setattr(explain, "explain", interrupt)
+        assert main.main(["explain", "x"]) == 2
         assert capsys.readouterr().err == "interrupted\n"
 
     def test_version_is_that_of_the_package(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
-            cli.main(["--version"])
+            main.main(["--version"])
         assert caught.value.code == 0
         assert capsys.readouterr().out.startswith("smi-conformance 0.")

@@ -13,7 +13,7 @@ from conformance.drive.manifests import load
 from conformance.drive.scenario import Scenario
 from conformance.judge.conversions import outcome
 from conformance.profiles import Profile, parse
-from conformance.session import Session
+from conformance.run.session import Session
 
 from .conftest import PROFILE
 from .fake_cluster import FakeCluster

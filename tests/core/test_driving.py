@@ -11,7 +11,6 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Account, Answer, ClusterError, ExecFailed
-from conformance.diagnostics import gather
 from conformance.drive import arena as arena_module
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.reading import (
@@ -27,7 +26,8 @@ from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import Call, Settling, Traffic
 from conformance.profiles import Claims
-from conformance.session import Session
+from conformance.run.diagnostics import gather
+from conformance.run.session import Session
 
 from .fake_cluster import INJECT, FakeCluster
 from .fake_mesh import MORE, STEADY

@@ -12,7 +12,7 @@ from conformance.drive.editing import RATE_PER_S, SEEN, course
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
 from conformance.model.evidence import Call, Edit
-from conformance.session import Session
+from conformance.run.session import Session
 
 from .virtual import VirtualClock
 

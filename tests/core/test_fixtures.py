@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from conformance import suites_index
 from conformance.drive import versions
 from conformance.drive.arena import MEMBERSHIP_LABEL, WORKLOADS
 from conformance.drive.manifests import (
@@ -23,6 +22,7 @@ from conformance.drive.manifests import (
 from conformance.drive.recovery import FOLDERS
 from conformance.drive.scenario import SERVICES
 from conformance.drive.versions import NotExpressible, render
+from conformance.traceability import index
 
 ROOT = Path(str(folder()))
 FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.yaml"))
@@ -74,7 +74,7 @@ class TestEveryFixture:
                 assert version == (Path(file).stem[:8] if "v1alpha" in Path(file).stem else newest)
 
     def test_of_a_scenario_belongs_to_a_suite(self) -> None:
-        used = {entry.scenario.folder for entry in suites_index.index()}
+        used = {entry.scenario.folder for entry in index.index()}
         used |= {"workloads", "permits", "doctor", *FOLDERS.values()}
         assert {str(Path(file).parent) for file in FILES} <= used
 

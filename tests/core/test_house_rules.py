@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance import cli
+from conformance.cli import main
 from conformance.clusters import Object
 from conformance.drive.house_rules import HouseRules, RuleError, pair, registries, toleration
 from conformance.drive.manifests import RUN_LABEL
@@ -118,7 +118,7 @@ def test_what_has_no_credentials_is_refused(tmp_path: Path, content: str | None)
 
 def test_a_misspelt_rule_is_one_line(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["run", "--mesh", str(bench.profile), "--toleration", "key:Never"])
+        main.main(["run", "--mesh", str(bench.profile), "--toleration", "key:Never"])
     assert caught.value.code == 2
     assert "argument --toleration: 'key:Never' is not of the form KEY[=VALUE][:EFFECT]" in (
         capsys.readouterr().err

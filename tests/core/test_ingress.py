@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from conformance import doctor
 from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
 from conformance.profiles import Account, Ingress, parse
-from conformance.session import Session
+from conformance.run import preflight
+from conformance.run.session import Session
 
 from .conftest import PROFILE, Bench
 from .fake_cluster import FakeCluster
@@ -72,9 +72,9 @@ def test_permits_are_for_the_account_of_the_ingress_alone() -> None:
 
 
 class TestTheDoctor:
-    def checked(self, session: Session) -> doctor.Check:
+    def checked(self, session: Session) -> preflight.Check:
         session.profile = session.profile.model_copy(update={"ingress": named()})
-        return doctor.ingress(session)
+        return preflight.ingress(session)
 
     def test_says_where_it_is(self, session: Session, cluster: FakeCluster) -> None:
         cluster.apply([gate()])
@@ -94,9 +94,9 @@ class TestTheDoctor:
     def test_asks_for_the_rights_to_try_it(self, session: Session, cluster: FakeCluster) -> None:
         cluster.apply([gate()])
         cluster.forbidden = frozenset({("create", "ingresses")})
-        assert doctor.permitted(session, ["split"]).ok
+        assert preflight.permitted(session, ["split"]).ok
         session.profile = session.profile.model_copy(update={"ingress": named()})
-        lacking = doctor.permitted(session, ["split"])
+        lacking = preflight.permitted(session, ["split"])
         assert lacking.seen == "not permitted: create ingresses.networking.k8s.io"
 
 

@@ -17,7 +17,7 @@ from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.trials import Reshape, Trial
 from conformance.model.evidence import Attempt, Call, Traffic
-from conformance.session import Session
+from conformance.run.session import Session
 
 from .fake_cluster import FakeCluster
 

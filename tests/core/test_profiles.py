@@ -8,7 +8,7 @@ from conformance import catalogue, profiles
 from conformance.clusters import ClusterError
 from conformance.drive.manifests import folder as fixtures
 from conformance.profiles import ProfileError, parse
-from conformance.session import Session
+from conformance.run.session import Session
 
 from . import fake_cluster
 from .fake_cluster import SERVES, FakeCluster

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from conformance import catalogue, explaining, judge, suites_index
+from conformance import catalogue, judge
 from conformance.catalogue import CatalogueError
 from conformance.model.evidence import Call, Cell, Settling, Traffic
 from conformance.model.verdict import Judgement, Verdict
-from conformance.record import conclude, evidence, render, sentence
-from conformance.suites_index import read
+from conformance.report.conclusions import conclude, evidence, render
+from conformance.traceability import explain, index, matrix
+from conformance.traceability.index import read, sentence
 
 MODULE = """
 import pytest
@@ -90,8 +91,8 @@ class TestTheIndex:
             read(MODULE.replace("pytestmark", "mark"), "test_x.py")
 
     def test_finds_every_suite(self) -> None:
-        assert len(suites_index.by_requirement()) == len({one.requirement for one in suites_index.index()})
-        assert {one.file.partition("/")[0] for one in suites_index.index()} == {
+        assert len(index.by_requirement()) == len({one.requirement for one in index.index()})
+        assert {one.file.partition("/")[0] for one in index.index()} == {
             "basic",
             "common",
             "traffic_access",
@@ -101,14 +102,14 @@ class TestTheIndex:
         }
 
     def test_knows_why_the_others_have_none(self) -> None:
-        untested = set(catalogue.load()) - set(suites_index.by_requirement())
-        assert set(suites_index.untested()) == untested
+        untested = set(catalogue.load()) - set(index.by_requirement())
+        assert set(index.untested()) == untested
 
 
 class TestExplaining:
-    @pytest.mark.parametrize("requirement", sorted(suites_index.by_requirement()))
+    @pytest.mark.parametrize("requirement", sorted(index.by_requirement()))
     def test_tells_everything_about_a_tested_requirement(self, requirement: str) -> None:
-        said = explaining.explain(requirement)
+        said = explain.explain(requirement)
         for title in (
             "Statement",
             "Source",
@@ -120,36 +121,36 @@ class TestExplaining:
         ):
             assert title in said
         modules = [
-            (suites_index.SUITES / one.file).read_text(encoding="utf-8")
-            for one in suites_index.by_requirement()[requirement]
+            (index.SUITES / one.file).read_text(encoding="utf-8")
+            for one in index.by_requirement()[requirement]
         ]
         assert said.count("(scenario: Scenario) ->") == sum("@driven" in one for one in modules)
 
     def test_shows_what_is_driven_and_what_that_presumes(self) -> None:
-        said = explaining.explain("split-zero-weight-gets-nothing")
+        said = explain.explain("split-zero-weight-gets-nothing")
         assert "    def resting(scenario: Scenario) -> Resting:" in said
         assert "beside a failure of: split-overlapping-selectors, split-root-endpoints-not-implicit" in said
 
     def test_shows_the_objects_as_they_are_applied(self) -> None:
-        said = explaining.explain("split-zero-weight-gets-nothing")
+        said = explain.explain("split-zero-weight-gets-nothing")
         assert "--- fixtures/traffic-split/zero-weight/split.yaml" in said
         assert "- {service: v2, weight: 0}" in said
 
     def test_tells_why_there_is_no_test(self) -> None:
-        said = explaining.explain("access-transport-encrypted")
+        said = explain.explain("access-transport-encrypted")
         assert said.endswith(
             "Untested: needs a view of the network between pods, or a false server inside the mesh"
         )
 
     def test_refuses_what_there_is_not(self) -> None:
         with pytest.raises(CatalogueError, match="did you mean split-live-edits"):
-            explaining.explain("split-live-edit")
+            explain.explain("split-live-edit")
 
     def test_lists_every_requirement(self) -> None:
-        table = explaining.table(explaining.rows())
+        table = matrix.table(matrix.rows())
         assert "TrafficSplit (51 requirements, " in table
         assert all(one in table for one in catalogue.load())
-        row = explaining.rows()[0].as_json()
+        row = matrix.rows()[0].as_json()
         assert row["id"] == "common-api-groups-discoverable"
         assert row["tests"]
         assert row["faults"]

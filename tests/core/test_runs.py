@@ -12,10 +12,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from conformance import catalogue, suites_index
+from conformance import catalogue
 from conformance.clusters import Answer, ClusterError, ExecFailed, Object
 from conformance.drive import arena
 from conformance.report import schema
+from conformance.traceability import index
 
 from .conftest import Bench, made_bench
 from .fake_mesh import FakeMesh
@@ -51,7 +52,7 @@ def spoil(item: Object, word: str, error: BaseException) -> None:
 class TestAWholeRun:
     def test_everything_that_the_mesh_does_passes(self, whole: Bench) -> None:
         assert whole.report.headline.verdict.value == "pass"
-        entries = [one for one in suites_index.index() if "traffic_split" in one.file or "common" in one.file]
+        entries = [one for one in index.index() if "traffic_split" in one.file or "common" in one.file]
         # The mesh does not claim old versions, and one requirement has a test of another API as well.
         outcomes = {whole.outcome(one.requirement) for one in entries}
         assert outcomes == {"pass", "observed", "not claimed", "not selected"}
@@ -213,7 +214,7 @@ def test_what_a_mesh_answered_neither_steers_the_terminal_nor_begins_a_line(
         said = "v2\\x1b[2J\\n::error::gone\\u202e"
         {ends}
     """
-    bench.own_suite(OWN + source)
+    bench.own_suite(OWN + source, "-ra")
     lines = capsys.readouterr().out.split("\n")
     assert any("v2 [2J ::error::gone" in line for line in lines)
     assert not any(line.startswith("::") for line in lines)
@@ -591,8 +592,6 @@ def test_reports_that_cannot_be_written_stop_a_run_before_it_starts(
 
 
 def test_suites_without_a_mesh_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    assert (
-        pytest.main([str(suites_index.SUITES / ZERO_SUITE), "--assert=plain"]) == pytest.ExitCode.USAGE_ERROR
-    )
+    assert pytest.main([str(index.SUITES / ZERO_SUITE), "--assert=plain"]) == pytest.ExitCode.USAGE_ERROR
     said = capsys.readouterr().err
     assert "the conformance suites need --mesh PROFILE; there are: none, osm, reference" in said

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from conformance import catalogue, judge
+from conformance.campaign.results import Outcome
 from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
-from conformance.outcomes import Outcome
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from conformance import cli, shell
+from conformance.cli import main, shell
 from conformance.profiles import Inspect
-from conformance.session import Session
+from conformance.run.session import Session
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster
@@ -137,6 +137,6 @@ def test_a_cluster_without_the_apis_is_refused_before_anything_is_made(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench.cluster.serves = {"v1": bench.cluster.serves["v1"]}
-    assert cli.main(["shell", "--mesh", str(bench.profile)]) == 2
+    assert main.main(["shell", "--mesh", str(bench.profile)]) == 2
     assert "is not served" in capsys.readouterr().err
     assert not bench.cluster.objects

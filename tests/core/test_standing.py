@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 
-from conformance import judge, suites_index
+from conformance import judge
 from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
 from conformance.drive.scenario import Division, Scenario
 from conformance.model.verdict import Basis, Judgement, Verdict
-from conformance.record import conclude
 from conformance.report.causes import causes
-from conformance.session import Session
-from conformance.suites_index import GRANT, SPLIT, UNDER_CALLS, scenario_mark
+from conformance.report.conclusions import conclude
+from conformance.run.session import Session
+from conformance.traceability import index
+from conformance.traceability.index import GRANT, SPLIT, UNDER_CALLS, scenario_mark
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster
@@ -216,10 +217,10 @@ class TestWhatATestPresumes:
         assert session.founded(failed, replace(presuming("c-d"), requirement="a-b"), alike) is failed
 
 
-def presuming(one: str) -> suites_index.TestEntry:
+def presuming(one: str) -> index.TestEntry:
     """A test that presumes one requirement."""
     mark = scenario_mark("x/y", {"arena": ("access",), "groups": ("access",)})
-    return suites_index.TestEntry("x-y", "x/test_y.py", "test_y", mark, (), presumes=(one,))
+    return index.TestEntry("x-y", "x/test_y.py", "test_y", mark, (), presumes=(one,))
 
 
 def _splits_cease(mesh: FakeMesh, item: Mapping[str, Any]) -> None:
@@ -312,8 +313,8 @@ STOPPING = """
         scenario.send(scenario.call("main/client", "main/v1"), servers=[])
         verdict(judge.inconclusive("nothing was looked at"))
 """
-BASIC_SPLIT = suites_index.SUITES / "basic/test_split.py"
-AFTER = suites_index.SUITES / "traffic_split/test_zero_weight.py"
+BASIC_SPLIT = index.SUITES / "basic/test_split.py"
+AFTER = index.SUITES / "traffic_split/test_zero_weight.py"
 
 
 class TestAMeshThatStops:

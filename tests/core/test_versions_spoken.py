@@ -14,7 +14,7 @@ from conformance.drive.dry_run import ABSENT, HeaderForms, HeadersRefused, attem
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import merged
 from conformance.report.recompute import recompute
-from conformance.session import Session
+from conformance.run.session import Session
 from tools import none
 
 from .conftest import Bench
@@ -299,7 +299,7 @@ class TestATrial:
 
 
 def test_a_requirement_that_no_version_can_express_is_not_claimed(session: Session) -> None:
-    from conformance.record import conclude
+    from conformance.report.conclusions import conclude
 
     one: Judgement = judge.not_applicable("TrafficSplit v1alpha2 has no matches")
     tests = [conclude("a::b", "B", one, 0.0, versions={"split": "v1alpha2"})]

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.drive.phases import Phases
 from conformance.drive.wait import NotSeen, SystemClock, Waiter
-from conformance.progress import Amount, Progress
+from conformance.run.progress import Amount, Progress
 
 from .virtual import VirtualClock
 

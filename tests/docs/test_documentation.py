@@ -13,11 +13,12 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from conformance import catalogue, cli, profiles
-from conformance.explaining import rows
+from conformance import catalogue, profiles
+from conformance.cli import main
 from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
 from conformance.text.markdown import plain
+from conformance.traceability.matrix import rows
 from reference import faults
 from reference.variants import VARIANTS
 from tools import requirements_page
@@ -100,7 +101,7 @@ def test_every_make_target_in_the_documents_exists() -> None:
 @pytest.mark.parametrize(("page", "words"), own("smi-conformance"))
 def test_every_command_line_in_the_documents_is_understood(page: str, words: list[str]) -> None:
     given = words[: words.index("--")] if "--" in words else words
-    options = cli._parser().parse_args(given)
+    options = main._parser().parse_args(given)
     assert callable(options.function)
     asked = getattr(options, "requirement", [])
     for requirement in [asked] if isinstance(asked, str) else asked:

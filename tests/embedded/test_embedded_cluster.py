@@ -15,7 +15,7 @@ from conformance.clusters import ClusterError, Completed
 from conformance.clusters.embedded import start
 from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.profiles import load
-from conformance.session import Session
+from conformance.run.session import Session
 
 pytestmark = pytest.mark.usefixtures("can_start")
 

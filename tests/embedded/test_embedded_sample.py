@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from conformance import cli
+from conformance.cli import main
 from conformance.clusters.embedded import start
 from conformance.report import store
-from conformance.suites_index import BASIC
+from conformance.traceability.index import BASIC
 
 pytestmark = pytest.mark.skipif(bool(start.problem("reference")), reason=start.problem("reference"))
 
@@ -25,7 +25,7 @@ FAULTS = ["methods-crossed-between-paths", "metrics-open-to-everybody", "split-n
 
 def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) -> None:
     command = ["run", "--mesh", "reference", "--reports", str(tmp_path), "--requirement", *sorted(SAMPLE)]
-    assert cli.main(command) == 0
+    assert main.main(command) == 0
     (directory,) = tmp_path.iterdir()
     report = store.read(directory)
     # What they stand on is judged as well.
@@ -37,7 +37,7 @@ def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) 
 def test_a_mesh_that_claims_one_api_is_judged_where_the_others_are_not_served(tmp_path: Path) -> None:
     wanted = ["common-independent-api-claims", "common-api-groups-discoverable", "access-only-listed-sources"]
     command = ["run", "--mesh", "reference-split", "--reports", str(tmp_path), "--requirement", *wanted]
-    assert cli.main(command) == 0
+    assert main.main(command) == 0
     (directory,) = tmp_path.iterdir()
     outcomes = {one.id: one.outcome for one in store.read(directory).requirements if one.id in wanted}
     assert outcomes == dict(zip(wanted, ["pass", "pass", "not claimed"], strict=True))
@@ -46,12 +46,12 @@ def test_a_mesh_that_claims_one_api_is_judged_where_the_others_are_not_served(tm
 def test_without_a_mesh_what_is_about_traffic_fails(tmp_path: Path) -> None:
     traffic = ["split-zero-weight-gets-nothing", "access-only-listed-sources"]
     command = ["run", "--mesh", "none", "--reports", str(tmp_path), "--requirement", *traffic]
-    assert cli.main(command) == 1
+    assert main.main(command) == 1
     (directory,) = tmp_path.iterdir()
     report = store.read(directory)
     assert {one.outcome for one in report.requirements if one.id in traffic} <= {"fail", "inconclusive"}
 
 
 def test_faults_are_caught_and_blamed_rightly(capfd: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["faults", "--jobs", "2", "--fault", *FAULTS]) == 0
+    assert main.main(["faults", "--jobs", "2", "--fault", *FAULTS]) == 0
     assert "3 of 3 faults caught" in capfd.readouterr().out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance import suites_index
+from conformance.traceability import index
 from reference.faults import FAULTS
 
 PART = 0.2
@@ -19,7 +19,7 @@ def test_what_a_fault_drags_along_it_is_not_about() -> None:
 
 def test_every_requirement_with_a_test_has_a_fault_that_is_about_it() -> None:
     about = {one for fault in FAULTS.values() for one in (*fault.breaks, *fault.shows)}
-    assert set(suites_index.by_requirement()) <= about
+    assert set(index.by_requirement()) <= about
 
 
 def test_at_most_one_failure_in_five_is_dragged_along() -> None:

@@ -18,11 +18,11 @@ from compiler_loopback import FAITHFUL, Loopback
 from compiler_worlds import namespace, pod, slices, workload, world
 from loopback_ports import free_port
 
-from conformance import suites_index
 from conformance.drive.manifests import load
 from conformance.suites.traffic_specs import test_both_versions as both_versions
 from conformance.suites.traffic_specs import test_grpc as grpc
-from conformance.suites_index import GRANT
+from conformance.traceability import index
+from conformance.traceability.index import GRANT
 from reference.faults import FAULTS, Fault, access, routes, versions
 from reference.spoiler import Spoiler
 
@@ -133,6 +133,6 @@ def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> No
     excused = {
         one
         for one in every
-        if any(fault.fails.intersection(test.presumes) for test in suites_index.by_requirement()[one])
+        if any(fault.fails.intersection(test.presumes) for test in index.by_requirement()[one])
     }
     assert wrong <= arena.wrong(FAULTS[fault.id].spoiler()) <= wrong | excused

@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 from compiler_worlds import group, rule, split, target, tcp_route, world
 
-from conformance import catalogue, profiles, suites_index
+from conformance import catalogue, profiles
 from conformance.drive.version_sets import holds_for, parse_wish, sets
+from conformance.traceability import index
 from reference.conversion import convert
 from reference.faults import FAULTS
 from reference.objects import crds
@@ -82,7 +83,7 @@ def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
     for one in fault.fails:
         spoken = [
             versions
-            for entry in suites_index.by_requirement()[one]
+            for entry in index.by_requirement()[one]
             for versions in sets(claims, entry.scenario.groups, wish)
         ]
         assert any(holds_for(catalogue.load()[one], versions) for versions in spoken), one

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from conformance import catalogue, judge
 from conformance.model.verdict import Basis, Judgement, Verdict
-from conformance.record import conclude
 from conformance.report import assemble, html, terminal
 from conformance.report.causes import causes
+from conformance.report.conclusions import conclude
 from conformance.report.document import Report, RequirementRecord
-from conformance.suites_index import GRANT, SPLIT
+from conformance.traceability.index import GRANT, SPLIT
 
 from .sample import sample
 

@@ -9,8 +9,8 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.lanes import driven
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("basic/split", arena=("main",), groups=("split",))
 

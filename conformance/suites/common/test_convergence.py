@@ -12,9 +12,9 @@ from conformance import judge
 from conformance.drive.editing import course
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
-from conformance.lanes import driven
 from conformance.model.evidence import Course, Look, Question
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("common/convergence", arena=("main",), groups=("split",))
 

@@ -11,8 +11,8 @@ from conformance import judge
 from conformance.catalogue import GROUPS
 from conformance.drive.reading import served_kinds
 from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.lanes import driven
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("common/independent-claims", arena=("main",), groups=("split",))
 

@@ -9,9 +9,9 @@ import pytest
 from conformance import judge
 from conformance.drive.reading import claimed_kinds, served_kinds
 from conformance.drive.scenario import Scenario
-from conformance.lanes import driven
 from conformance.model.evidence import RoundTrip
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("common/objects", arena=("outside",), groups=())
 

@@ -10,9 +10,9 @@ from conformance import judge
 from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Look
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "common/partial-authorisation", arena=("access",), groups=("split", "access", "specs"), alone=True

@@ -10,8 +10,8 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import Ask, Division, Effect, Scenario, Table
 from conformance.judge.statistics import sample_size
-from conformance.lanes import driven
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "common/split-and-access", arena=("access", "outside"), groups=("split", "access", "specs")

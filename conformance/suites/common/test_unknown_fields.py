@@ -12,9 +12,9 @@ from conformance.drive.dry_run import changed
 from conformance.drive.observing import REQUESTS, Observed, observe_access
 from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.drive.trials import Odd, Reshape, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Look
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "common/unknown-fields", arena=("access", "main"), groups=("split", "access", "specs"), alone=True

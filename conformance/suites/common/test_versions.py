@@ -15,9 +15,9 @@ from conformance.drive.observing import Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Conversion, Look, Question
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("common/versions", arena=("main", "access"), groups=())
 

@@ -8,8 +8,8 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Scenario, Table
-from conformance.lanes import driven
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/namespaces", arena=("access", "peer", "main", "outside"), groups=("access", "specs")

@@ -11,9 +11,9 @@ from conformance.clusters import Account
 from conformance.drive.reading import METRICS
 from conformance.drive.scenario import Scenario
 from conformance.judge.metrics_api import REFUSED
-from conformance.lanes import driven
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("traffic-metrics/rbac", arena=("metrics",), groups=("metrics",))
 

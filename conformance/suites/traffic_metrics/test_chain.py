@@ -14,9 +14,9 @@ from conformance.drive.traffic import PATIENT_S, Manner
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, advertised
-from conformance.lanes import driven
 from conformance.model.evidence import ApiRead, Call, Traffic
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("traffic-metrics/chain", arena=("metrics",), groups=("metrics",))
 

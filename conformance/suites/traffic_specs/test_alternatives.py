@@ -8,8 +8,8 @@ import pytest
 
 from conformance import judge
 from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.lanes import driven
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/alternatives",

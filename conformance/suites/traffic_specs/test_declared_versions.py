@@ -11,9 +11,9 @@ from conformance import judge
 from conformance.drive.observing import Observed, observe_access
 from conformance.drive.scenario import Ask, Scenario, Table
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Look
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/declared-versions", arena=("access",), groups=("access", "specs"), alone=True

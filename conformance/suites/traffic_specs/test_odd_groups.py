@@ -12,9 +12,9 @@ from conformance import judge
 from conformance.drive.observing import Observed, observe_access
 from conformance.drive.scenario import Ask, Division, Scenario, Table
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Look
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs"), alone=True

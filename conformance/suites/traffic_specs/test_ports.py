@@ -9,8 +9,8 @@ import pytest
 from conformance import judge
 from conformance.drive.manifests import load
 from conformance.drive.scenario import TWINS, Ask, Scenario, Table
-from conformance.lanes import driven
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/ports", arena=("access", "outside"), groups=("access", "specs")

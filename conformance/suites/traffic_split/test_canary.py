@@ -16,9 +16,9 @@ from conformance.drive.arena import READY_WITHIN_S
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.drive.sight import sight
 from conformance.judge.statistics import LEAST, sample_size
-from conformance.lanes import driven
 from conformance.model.evidence import Settling, Traffic
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
 

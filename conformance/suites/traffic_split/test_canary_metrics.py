@@ -12,9 +12,9 @@ from conformance import judge
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Manner
 from conformance.judge.metrics import shown_so_far, shown_window_s
-from conformance.lanes import driven
 from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/canary-metrics",

@@ -10,9 +10,9 @@ import pytest
 from conformance import judge
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.drive.sight import sight
-from conformance.lanes import driven
 from conformance.model.evidence import Settling, Traffic
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/delete",

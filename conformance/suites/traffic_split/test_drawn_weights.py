@@ -13,9 +13,9 @@ from conformance.drive.drawing import Drawn, draw
 from conformance.drive.scenario import POLL_REQUESTS, Division, Effect, Scenario
 from conformance.drive.sight import sight
 from conformance.judge.statistics import LEAST, sample_size
-from conformance.lanes import driven
 from conformance.model.evidence import Call, Traffic
 from conformance.model.verdict import Judgement, Verdict
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/drawn-weights",

@@ -13,10 +13,10 @@ from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import Manner
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Call, Look
 from conformance.model.verdict import Judgement
 from conformance.profiles import ORDINARY_HOST
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/forms", arena=("main", "metrics"), groups=("split",), alone=True

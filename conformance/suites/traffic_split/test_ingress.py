@@ -18,10 +18,10 @@ from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
 from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
 from conformance.judge.statistics import sample_size
-from conformance.lanes import driven
 from conformance.model.evidence import Call, Settling
 from conformance.model.verdict import Judgement
 from conformance.profiles import Ingress
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/ingress",

@@ -11,9 +11,9 @@ from conformance import judge
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.traffic import CONCURRENCY
 from conformance.judge.statistics import LEAST, sample_size
-from conformance.lanes import driven
 from conformance.model.evidence import Traffic
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/live-edits",

@@ -11,9 +11,9 @@ from conformance import judge
 from conformance.drive.observing import REQUESTS, Observed, observe
 from conformance.drive.scenario import Division, Effect, Scenario
 from conformance.drive.trials import Odd, Trial
-from conformance.lanes import driven
 from conformance.model.evidence import Call, Look
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/odd-conditions", arena=("main", "metrics"), groups=("split", "specs"), alone=True

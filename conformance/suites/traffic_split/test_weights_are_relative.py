@@ -12,9 +12,9 @@ from conformance.drive.scenario import Division, Effect, Scenario, sampling
 from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import CONCURRENCY
 from conformance.judge.statistics import sample_size
-from conformance.lanes import driven
 from conformance.model.evidence import Traffic
 from conformance.model.verdict import Judgement
+from conformance.run.scheduler import driven
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/weights-are-relative",

@@ -1,0 +1,91 @@
+# PYTHON_ARGCOMPLETE_OK
+"""The command line: run, list, explain, doctor, faults, variants, shell, clean, reference and others."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import io
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from conformance import plugin
+from conformance.catalogue import CatalogueError
+from conformance.cli import clusters, reading, reference, running
+from conformance.cli.options import EXIT_CODES
+from conformance.clusters import ClusterError
+from conformance.drive.version_sets import VersionsError
+from conformance.profiles import ProfileError
+from conformance.text.suggest import did_you_mean
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What the locale has no signs for is written in others, as ✓ is in ISO 8859-1.
+            stream.reconfigure(errors="backslashreplace")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser()
+    typed = tuple(given)
+    if "--" in given:
+        split = given.index("--")
+        given, rest = given[:split], given[split + 1 :]
+    else:
+        rest = []
+    if "_ARGCOMPLETE" in os.environ:
+        # A shell asks what may come next.
+        import argcomplete
+
+        argcomplete.autocomplete(parser)
+    options = parser.parse_args(given)
+    if rest and options.command != "run":
+        parser.error("only run takes pytest options after --")
+    options.pytest_options, options.typed = rest, typed
+    try:
+        code: int = options.function(options)
+    except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return plugin.UNUSABLE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return plugin.UNUSABLE
+    except BrokenPipeError:
+        # Whoever read us, such as `head`, has seen enough; without this Python complains when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return plugin.UNUSABLE
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says of an option that it does not know which one may be meant, in the words of its own command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # Before the rest: argparse would first miss a required option that is there, but misspelt.
+        for option in (one.partition("=")[0] for one in args or ()):
+            known = self._option_string_actions
+            long = option.startswith("--") and not any(one.startswith(option) for one in known)
+            if long and self._subparsers is None:
+                self.error(f"unknown option {option}{did_you_mean(option, known)}")
+        return super().parse_known_args(args, namespace)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="smi-conformance",
+        description="Certifies service meshes against the Service Mesh Interface (SMI).",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = importlib.metadata.version("smi-conformance")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (running, reading, clusters, reference):
+        module.add(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""An arena that stays up, to be looked into: the prompt of ``smi-conformance shell``."""
+
+from __future__ import annotations
+
+import cmd
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from conformance.clusters import ClusterError
+from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
+from conformance.drive.manifests import folder, has, load
+from conformance.drive.scenario import Scenario
+from conformance.drive.versions import NotExpressible
+from conformance.run.session import Session
+from conformance.text import yamlio
+from conformance.text.suggest import did_you_mean
+from conformance.traceability import index
+
+EXEC_WITHIN_S = 60.0
+SEND = "send main/client main/resting 100"
+"""The first line that is suggested: to a service of the fixture that the next one applies."""
+NOWHERE = "shell"
+"""The folder of the scenario that the shell itself plays; it has no fixtures of its own."""
+
+
+class Unusable(Exception):
+    """What was typed cannot be done; the text says how it is meant."""
+
+
+def _command(function: Callable[[Shell, list[str]], None]) -> Callable[[Shell, str], None]:
+    """A method of the prompt from one that takes words; what goes wrong is said, and the prompt goes on."""
+
+    @wraps(function)
+    def run(self: Shell, line: str) -> None:
+        try:
+            function(self, shlex.split(line))
+        except (Unusable, ClusterError, NotExpressible, OSError, ValueError, yaml.YAMLError) as error:
+            self.say(f"error: {error}")
+
+    return run
+
+
+class Shell(cmd.Cmd):
+    """One prompt on one arena. Workloads are addressed as in the suites: part/workload, main/client."""
+
+    prompt = "smi> "
+
+    def __init__(self, session: Session, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+        super().__init__(stdin=stdin, stdout=stdout)
+        self.use_rawinput = stdin is None
+        self._session = session
+        self._scenario: Scenario = session.scenario(NOWHERE)
+
+    def say(self, text: str) -> None:
+        """Write a line."""
+        self.stdout.write(text if text.endswith("\n") else text + "\n")
+        self.stdout.flush()
+
+    def emptyline(self) -> bool:
+        """Nothing typed does nothing."""
+        return False
+
+    def default(self, line: str) -> None:
+        """Say what there is."""
+        self.say(f"unknown command {line.split()[0]!r}; help lists them")
+
+    def completenames(self, text: str, *_: Any) -> list[str]:
+        """Commands that begin so."""
+        return [name for name in super().completenames(text) if name != "EOF"]
+
+    def completedefault(self, text: str, line: str, begin: int, _end: int) -> list[str]:
+        """Addresses of workloads that begin so."""
+        start = line[:begin].rpartition(" ")[2]
+        found = [pod for pod in _addresses(self._session) if pod.startswith(start + text)]
+        return [address.removeprefix(start) for address in found]
+
+    @_command
+    def do_pods(self, words: list[str]) -> None:
+        """pods: the workloads, with the namespaces, names, addresses and containers of their pods"""
+        _expect(words, 0, "pods")
+        for line in _table(self._session):
+            self.say(line)
+
+    @_command
+    def do_exec(self, words: list[str]) -> None:
+        """exec main/client[:CONTAINER] COMMAND…: run a command in a pod (default: the probe's container)"""
+        _expect_least(words, 2, "exec main/client[:CONTAINER] COMMAND…")
+        pod, container = self._pod(words[0])
+        self._run(pod, container, words[1:])
+
+    @_command
+    def do_logs(self, words: list[str]) -> None:
+        """logs main/client[:CONTAINER]: the last lines of a container's log"""
+        _expect(words, 1, "logs main/client[:CONTAINER]")
+        pod, container = self._pod(words[0])
+        self.say(self._session.cluster.logs(pod.namespace, pod.name, container, tail=100))
+
+    @_command
+    def do_config(self, words: list[str]) -> None:
+        """config main/client: the configuration that the pod's proxy has"""
+        _expect(words, 1, "config main/client")
+        self._inspect(words[0], "configuration")
+
+    @_command
+    def do_stats(self, words: list[str]) -> None:
+        """stats main/client [WORD]: the statistics of the pod's proxy; only lines that hold a word"""
+        _expect_least(words, 1, "stats main/client [WORD]")
+        self._inspect(words[0], "statistics", words[1] if len(words) > 1 else "")
+
+    @_command
+    def do_apply(self, words: list[str]) -> None:
+        """apply FILE…: a fixture (traffic-split/zero-weight/split.yaml) or a manifest, placed in the arena"""
+        _expect_least(words, 1, "apply FILE…")
+        for word in words:
+            for item in self._objects(word):
+                self._scenario.apply_objects([item])
+                self.say(f"{item['kind']} {item['metadata'].get('namespace', '')}/{item['metadata']['name']}")
+
+    @_command
+    def do_delete(self, words: list[str]) -> None:
+        """delete FILE…: the objects of these files"""
+        _expect_least(words, 1, "delete FILE…")
+        for word in words:
+            self._scenario.delete_objects(self._objects(word))
+
+    @_command
+    def do_send(self, words: list[str]) -> None:
+        """send main/client main/resting [N [PATH]]: requests through the mesh, and who answered them"""
+        usage = "send main/client main/resting [N [PATH]]"
+        _expect_least(words, 2, usage)
+        number, path = (words[2] if len(words) > 2 else "100"), (words[3] if len(words) > 3 else "/")
+        if not number.isdecimal() or not int(number):
+            raise Unusable(f"usage: {usage}")
+        client, service = self._address(words[0]), words[1]
+        if service.partition("/")[0] not in WORKLOADS:
+            part = service.partition("/")[0]
+            raise Unusable(f"no part {part!r}{did_you_mean(part, WORKLOADS)}")
+        call = replace(self._scenario.call(client, service, path=path), requests=int(number))
+        servers = self._session.arena.workloads(service.partition("/")[0])
+        (traffic,) = self._scenario.send(call, servers=servers)
+        self.say(f"answered by: {_counts(traffic.answered)}; seen by servers: {_counts(traffic.reached)}")
+        if traffic.failures or set(traffic.statuses) - {"200"}:
+            self.say(f"failures: {_counts(traffic.failures)}; statuses: {_counts(traffic.statuses)}")
+
+    def do_quit(self, _line: str) -> bool:
+        """quit: remove the arena and leave (Ctrl-D does the same)"""
+        return True
+
+    def do_EOF(self, _line: str) -> bool:
+        """Leave."""
+        self.say("")
+        return True
+
+    def _address(self, address: str) -> str:
+        there = _addresses(self._session)
+        if address not in there:
+            raise Unusable(f"no workload {address!r}{did_you_mean(address, there)} (pods lists them)")
+        return address
+
+    def _pod(self, word: str) -> tuple[Pod, str]:
+        address, _, container = word.partition(":")
+        return self._session.arena.pod(self._address(address)), container or CONTAINER
+
+    def _run(self, pod: Pod, container: str, command: Sequence[str], word: str = "") -> None:
+        done = self._session.cluster.run(pod.namespace, pod.name, container, command, EXEC_WITHIN_S)
+        for line in done.output.splitlines():
+            if word in line:
+                self.say(line)
+        if done.errors:
+            self.say(done.errors)
+        if done.status:
+            self.say(f"exit status {done.status}")
+
+    def _inspect(self, address: str, what: str, word: str = "") -> None:
+        profile = self._session.profile
+        if profile.inspect is None:
+            raise Unusable(f"the profile {profile.name} does not say how to look (its section inspect)")
+        pod, _ = self._pod(address)
+        self._run(pod, profile.inspect.container, getattr(profile.inspect, what), word)
+
+    def _objects(self, name: str) -> list[dict[str, Any]]:
+        if has(name):
+            return self._session.arena.render(load(name))
+        found = list(yamlio.load_all(Path(name).read_text(encoding="utf-8")))
+        documents = [each for each in found if isinstance(each, dict)]
+        items = [one for each in documents for one in each.get("items", [each])]
+        if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
+            raise Unusable(f"{name}: no Kubernetes objects in it")
+        # In the version that it is written in, which need not be one that the suite speaks.
+        placed = self._session.arena.placement.place(items, WORKLOADS.values())
+        for item in placed:
+            item["metadata"].setdefault("namespace", self._session.arena.namespace("main"))
+        return placed
+
+
+def run(session: Session, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+    """Make an arena with all parts, talk until the end of input, and remove it. Raises ClusterError."""
+    shell = Shell(session, stdin, stdout)
+    parts = list(WORKLOADS)
+    try:
+        shell.say(f"arena of run {session.run_id}: {', '.join(parts)}")
+        session.arena.prepare(parts)
+        session.provide(sorted({entry.scenario.folder for entry in index.index()}))
+        session.arena.ready(parts)
+        for line in _table(session):
+            shell.say(line)
+        shell.cmdloop(_introduction(session))
+    finally:
+        shell.say("removing the arena")
+        session.arena.remove()
+
+
+def _introduction(session: Session) -> str:
+    return f"""
+At this prompt (help lists all, help COMMAND explains one; Ctrl-D removes the arena and leaves):
+  {SEND}          requests through the mesh, and who answered
+  apply traffic-split/zero-weight/split.yaml
+                                           a fixture of {folder()}, or any manifest
+  config main/client | stats main/client   what its proxy has
+  exec main/client COMMAND | logs main/client
+{_elsewhere(session)}"""
+
+
+def _elsewhere(session: Session) -> str:
+    if not session.cluster.kubectl:
+        return ""
+    kubectl = f"kubectl {session.cluster.kubectl} -n {session.arena.namespace('main')}"
+    client = session.arena.pod("main/client").name
+    return f"""Or from elsewhere, if kubectl is installed:
+  {kubectl} get pods,trafficsplits
+  {kubectl} exec {client} -c {CONTAINER} -- COMMAND
+"""
+
+
+def _addresses(session: Session) -> list[str]:
+    return [address for part in WORKLOADS for address in session.arena.workloads(part)]
+
+
+def _table(session: Session) -> Iterator[str]:
+    rows = []
+    for address in _addresses(session):
+        pod = session.arena.pod(address)
+        rows.append((address, pod.namespace, pod.name, pod.ip))
+    yield from _aligned([("WORKLOAD", "NAMESPACE", "POD", "ADDRESS"), *rows])
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+def _counts(counts: Any) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "nobody"
+
+
+def _expect(words: Iterable[str], number: int, usage: str) -> None:
+    if len(list(words)) != number:
+        raise Unusable(f"usage: {usage}")
+
+
+def _expect_least(words: Sequence[str], least: int, usage: str) -> None:
+    if len(words) < least:
+        raise Unusable(f"usage: {usage}")

@@ -1,0 +1,89 @@
+"""What a collected test is about: its requirement, its scenario, and the versions that it speaks."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance.catalogue import Requirement
+from conformance.drive.version_sets import VersionSet, in_words
+from conformance.run.scheduler import Turn, drive_of
+from conformance.run.session import Session
+from conformance.traceability.index import ScenarioMark, depths, entry_of, scenario_mark
+
+SCENARIO = "scenario"
+"""The fixture that a set of versions is the parameter of."""
+
+
+def function_of(nodeid: str) -> str:
+    """The id of a test without its parameters."""
+    return nodeid.partition("[")[0]
+
+
+def requirement_of(item: pytest.Item) -> str | None:
+    """The requirement that a test judges; None for tests of other projects."""
+    marker = item.get_closest_marker("requirement")
+    return str(marker.args[0]) if marker else None
+
+
+def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
+    """The scenario marker of a test's module."""
+    marker = node.get_closest_marker("scenario")
+    if marker is None:
+        raise pytest.UsageError(
+            f"{node.nodeid}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)"
+        )
+    return scenario_mark(marker.args[0], marker.kwargs)
+
+
+def scenario_folder(node: pytest.Item) -> str:
+    """The fixtures' folder of a test's scenario; empty for tests of other projects."""
+    marker = node.get_closest_marker("scenario")
+    return str(marker.args[0]) if marker else ""
+
+
+def named_versions(session: Session, mark: ScenarioMark) -> list[dict[str, str]]:
+    """The sets of versions to go through, which show in the ids of tests; none for the default one."""
+    if session.wish.kind == "newest" and not mark.every_version:
+        return []
+    return session.version_sets(mark.groups, every=mark.every_version)
+
+
+def key_of(node: pytest.Item | pytest.Collector, versions: VersionSet | None) -> str:
+    """What tells a module's scenario in a set of versions from all others of a run."""
+    module = node if isinstance(node, pytest.Module) else node.getparent(pytest.Module)
+    return f"{(module or node).nodeid}[{in_words(versions or {})}]"
+
+
+def turn_of(item: pytest.Item) -> tuple[str, Turn]:
+    """The scenario that an item is a test of, by its key."""
+    callspec = getattr(item, "callspec", None)
+    versions = callspec.params.get(SCENARIO) if callspec is not None else None
+    module = item.getparent(pytest.Module)
+    drive = drive_of(module.obj.__name__) if module is not None else None
+    return key_of(item, versions), Turn(scenario_of(item), versions, drive)
+
+
+def turn_in_run(item: pytest.Item) -> tuple[bool, int]:
+    """What a run's items are ordered by: what may stop a mesh comes last, what others presume first."""
+    entry = entry_of(item.nodeid)
+    return (entry.scenario.alone, depths()[entry.file]) if entry else (False, 0)
+
+
+def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:
+    """The versions that an item's scenario speaks; None where those asked for work together with none."""
+    callspec = getattr(item, "callspec", None)
+    if callspec is not None and SCENARIO in callspec.params:
+        spoken: VersionSet = callspec.params[SCENARIO]
+        return spoken
+    return next(iter(session.version_sets(scenario_of(item).groups)), None)
+
+
+def why_unspoken(session: Session, item: pytest.Item, requirement: Requirement) -> str | None:
+    """Why a requirement is not asked in the versions that an item's scenario speaks; None when it is.
+
+    What the mesh does not claim at all is none of these: that is told as such.
+    """
+    mark = scenario_of(item)
+    if session.unclaimed(requirement, mark.groups, mark):
+        return None
+    return session.unspoken(requirement, spoken_by(session, item))

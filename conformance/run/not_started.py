@@ -1,0 +1,72 @@
+"""The report of a run that could not begin: CI systems and readers find it where they look for results."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from conformance import catalogue
+from conformance.profiles import Profile
+from conformance.report import assemble, html, store
+from conformance.report.document import ClusterInfo, Finding, Mesh, Report, Run, Timing
+from conformance.text import files
+from conformance.traceability import index
+
+
+def write(
+    problem: str,
+    profile: Profile,
+    command: Sequence[str],
+    *,
+    directory: Callable[[str], Path],
+    results: Path | None,
+) -> str:
+    """Write what kept a run from beginning where its report would be; says where, or why it cannot be.
+
+    ``directory`` is that place by the run's id, ``results`` another one of the JUnit file.
+    """
+    made = report(problem, profile, command)
+    folder = directory(made.run.id)
+    try:
+        store.make_room(folder, results)
+        store.write(made, folder, results)
+        files.replace(folder / store.HTML, html.page(made))
+    except OSError as error:
+        return f"no report can be written: {error}"
+    return f"report: {folder / store.HTML}"
+
+
+def report(problem: str, profile: Profile, command: Sequence[str]) -> Report:
+    """The report: every requirement with a test was not reached, and a finding tells why."""
+    now, tested = datetime.now(UTC), index.by_requirement()
+    return assemble.build(
+        suite_version=importlib.metadata.version("smi-conformance"),
+        run=Run(
+            id=secrets.token_hex(3),
+            started=now,
+            finished=now,
+            command=tuple(command),
+            seed=0,
+            interrupted=False,
+        ),
+        mesh=Mesh.model_validate(
+            {
+                "profile": profile.name,
+                "description": profile.description,
+                "versions": {"mesh": profile.version} if profile.version else {},
+                "claims": profile.claims.in_words(),
+            }
+        ),
+        cluster=ClusterInfo(context="none", kubernetes="unknown"),
+        timing=Timing(total_s=0.0, other_s=0.0),
+        requirements=[
+            assemble.requirement_record(
+                entry, otherwise="not reached" if one in tested else "untested", note=""
+            )
+            for one, entry in catalogue.load().items()
+        ],
+        findings=[Finding(severity="error", text=f"the run could not begin: {problem}")],
+    )

@@ -1,0 +1,176 @@
+"""Is this cluster with this mesh ready to be judged? Each thing that is missing comes with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from conformance.catalogue import GROUPS, kinds_of
+from conformance.clusters import Cluster, ClusterError
+from conformance.drive.version_sets import CONFIGURATION
+from conformance.run import permissions, smoke
+from conformance.run.session import Session
+from conformance.run.smoke import Check
+
+UNTESTED = {"IdentityBinding"}
+"""Kinds that no test of this edition writes, so that a run goes without them."""
+
+
+def reachable(cluster: Cluster) -> Check:
+    """Does the API server answer? Raises nothing: an unreachable cluster is a finding."""
+    try:
+        answer = cluster.request("GET", "/version")
+    except ClusterError as error:
+        return Check(False, "cluster", str(error))
+    if answer.status >= 400:
+        return Check(
+            False, "cluster", f"the API server answers HTTP {answer.status}", "check your credentials"
+        )
+    return Check(True, "cluster", f"{cluster.name} runs Kubernetes {answer.body['gitVersion']}")
+
+
+def served(session: Session, spoken: Iterable[tuple[str, str]]) -> Iterator[Check]:
+    """Does the cluster serve what the run would apply, in the versions that the run would write?"""
+    for group, version in spoken:
+        if group not in CONFIGURATION:
+            continue
+        api_version = f"{GROUPS[group]}/{version}"
+        wanted = [one for one in session.profile.claims.kinds(group, version) if one not in UNTESTED]
+        answer = session.cluster.request("GET", f"/apis/{api_version}")
+        there = {entry["kind"] for entry in answer.body["resources"]} if answer.status == 200 else set()
+        absent = [kind for kind in wanted if kind not in there]
+        if absent:
+            yield Check(
+                False,
+                "APIs",
+                f"{api_version} is not served with {', '.join(absent)}",
+                _crds(session, group, version, wanted, there),
+            )
+        else:
+            yield Check(True, "APIs", f"{api_version} serves {', '.join(sorted(wanted))}")
+
+
+def _crds(session: Session, group: str, version: str, wanted: Iterable[str], there: set[str]) -> str:
+    """What to do about kinds that are not served; where the mesh has some of them it may be meant so."""
+    remedy = f"install the CRDs of {session.profile.name}, or correct claims.{group} in its profile"
+    left = [kind for kind in wanted if kind in there]
+    return f"{remedy}: {group}: {{{version}: [{', '.join(left)}]}} claims what is there" if left else remedy
+
+
+def permitted(session: Session, groups: Iterable[str]) -> Check:
+    """Does one have the rights that a run needs?"""
+    with_ingress = session.profile.ingress is not None
+    lacking = permissions.missing(
+        session.cluster, groups, ingress=with_ingress, without=_unused(session), rules=session.rules
+    )
+    if lacking:
+        shown = ", ".join(map(str, lacking[:5])) + (
+            f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        )
+        return Check(
+            False, "rights", f"not permitted: {shown}", "bind the ClusterRole of docs/rbac.yaml to yourself"
+        )
+    return Check(True, "rights", "everything that a run creates is permitted")
+
+
+def _unused(session: Session) -> set[str]:
+    """Resources of kinds that no claimed version is claimed with."""
+    claims = session.profile.claims
+    every = [(group, one) for group, versions in claims.by_group().items() for one in versions]
+    used = {kind for group, version in every for kind in claims.kinds(group, version)}
+    return {
+        f"{kind.lower()}s"
+        for group, version in every
+        for kind in kinds_of(group, version)
+        if kind not in used
+    }
+
+
+def metrics(session: Session) -> Check:
+    """Is the metrics API there, if it is claimed?"""
+    if not session.profile.claims.metrics:
+        return Check(True, "metrics", "not claimed")
+    path = f"/apis/{GROUPS['metrics']}/{tuple(session.profile.claims.metrics)[-1]}"
+    answer = session.cluster.request("GET", path)
+    if answer.status != 200:
+        return Check(
+            False,
+            "metrics",
+            f"{path} answers HTTP {answer.status}",
+            "see `kubectl get apiservice v1alpha1.metrics.smi-spec.io`, or drop claims.metrics",
+        )
+    return Check(True, "metrics", f"{path} answers")
+
+
+def ingress(session: Session) -> Check:
+    """Is the ingress there, if the profile names one?"""
+    named = session.profile.ingress
+    if named is None:
+        return Check(True, "ingress", "the profile names none")
+    service = named.service
+    path = session.cluster.path("v1", "Service", service.namespace, service.name)
+    answer = session.cluster.request("GET", path)
+    remedy = f"install it, or correct ingress.service in the profile of {session.profile.name}"
+    where = f"service {service.name} in {service.namespace}"
+    if answer.status != 200:
+        return Check(False, "ingress", f"{where}: HTTP {answer.status}", remedy)
+    ports = [port["port"] for port in answer.body["spec"].get("ports") or ()]
+    if service.port not in ports:
+        there = ", ".join(map(str, ports)) or "none"
+        return Check(False, "ingress", f"{where} has no port {service.port}; it has {there}", remedy)
+    return Check(True, "ingress", f"{where} is there, for the class {named.class_name}")
+
+
+def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | None:
+    """The first thing that makes a run impossible, before anything is created; None when nothing does.
+
+    ``spoken`` are the versions that the run writes, by group (short name).
+    """
+    first = reachable(session.cluster)
+    if not first.ok:
+        return first
+    allowed = permitted(session, spoken)
+    if not allowed.ok:
+        return allowed
+    each = [(group, version) for group, versions in spoken.items() for version in sorted(versions)]
+    return next((check for check in served(session, each) if not check.ok), None)
+
+
+def examine(session: Session) -> Iterator[Check]:
+    """All checks, the last ones with pods that are removed again.
+
+    Do they join, do calls go through, does a target open a server, does a split divide?
+    """
+    groups = [group for group, claimed in session.profile.claims.by_group().items() if claimed]
+    first = reachable(session.cluster)
+    yield first
+    if not first.ok:
+        return
+    allowed = permitted(session, groups)
+    yield allowed
+    claims = session.profile.claims.by_group()
+    there = list(served(session, [(group, one) for group, versions in claims.items() for one in versions]))
+    yield from there
+    yield metrics(session)
+    yield ingress(session)
+    if allowed.ok and all(check.ok for check in there):
+        yield from _alive(session)
+
+
+def _alive(session: Session) -> Iterator[Check]:
+    try:
+        parts = smoke.parts(session)
+        try:
+            session.arena.prepare(parts)
+            session.arena.ready(parts)
+        except ClusterError as error:
+            yield smoke.trouble(error, session)
+            return
+        joined = "with a sidecar" if session.profile.join.sidecar else "no sidecar is expected"
+        yield Check(True, "joined", f"the sample pods are ready, {joined}")
+        try:
+            yield from smoke.checks(session)
+        except ClusterError as error:
+            remedy = "trouble of the cluster or the suite, not of the mesh; see `kubectl get events`"
+            yield Check(False, "traffic", str(error), remedy)
+    finally:
+        session.arena.remove()

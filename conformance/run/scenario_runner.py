@@ -1,0 +1,190 @@
+"""The arena as scenarios take turns on it: what they need is there, and what they applied is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from conformance import judge
+from conformance.clusters import ClusterError
+from conformance.drive.phases import Phases
+from conformance.drive.recovery import FOLDERS, PARTS, RECOVERS_WITHIN_S, RecoveryCheck
+from conformance.drive.scenario import Scenario
+from conformance.drive.traffic import Driver
+from conformance.drive.wait import OnWait, Waiter
+from conformance.model.evidence import Environment, Settling
+from conformance.model.verdict import Concluded, Inconclusive, Verdict
+from conformance.report.document import Finding
+from conformance.run.scheduler import Ahead, Lane, Lanes, Turn, bring
+from conformance.run.session import Session
+from conformance.traceability import index
+
+BASICS = {"split": index.SPLIT, "grant": index.GRANT}
+"""The basic requirement that shows that the plain object of a check can be seen at all."""
+
+
+class Stage:
+    """Where a run's scenarios are driven, one after the other or, once opened, in two lanes."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lanes: Lanes | None = None
+        self._leftover = ""
+        self._abandoned = False
+        self._ahead_s = 0.0
+        self._basics: frozenset[str] = frozenset()
+        self._checks = [RecoveryCheck("split"), RecoveryCheck("grant")]
+        self._stopped = ""
+
+    def open(self, turns: Sequence[Turn], *, lanes: int, basics: Iterable[str] = ()) -> None:
+        """Have the services of scenarios come and go with them; with two ``lanes`` drive some ahead.
+
+        ``basics`` are the basic requirements that the run judges: what stands on them is not driven before.
+        """
+        self._basics = frozenset(basics)
+        self._lanes = Lanes(turns, self._drive_ahead, self._may_begin)
+        self._session.provide([turns[0].mark.folder])
+        if lanes > 1:
+            self._lanes.start()
+
+    def _may_begin(self, turn: Turn) -> bool:
+        """Whether all that a scenario stands on has been judged, and holds: what failed is not driven on."""
+        awaited = self._basics.difference(self._session.conclusions)
+        return (
+            awaited.isdisjoint(self._session.stands_on(turn.mark))
+            and self._session.unfounded(turn.mark) is None
+        )
+
+    def close(self) -> None:
+        """Drive nothing more ahead."""
+        if self._lanes is not None:
+            self._lanes.close()
+
+    def abandon(self) -> None:
+        """Withdraw nothing more: whoever ends the run leaves the arena behind, and what was applied in it."""
+        self._abandoned = True
+
+    @contextmanager
+    def scenario(self, turn: Turn) -> Iterator[Scenario]:
+        """The scenario whose turn it is; what was driven ahead brings what came of it, and is over.
+
+        Raises Inconclusive when what an earlier scenario applied is still there, or has stopped the mesh, and
+        Concluded where something that the scenario stands on failed.
+        """
+        session = self._session
+        with session.phases.phase("waiting"):
+            ahead = self._lanes.claim(turn) if self._lanes else None
+        if ahead is not None:
+            self._ahead_s = ahead.seconds
+            yield ahead.scenario
+            return
+        if (unfounded := session.unfounded(turn.mark)) is not None:
+            if self._lanes is not None:
+                self._lanes.release()
+            raise Concluded(unfounded)
+        # Starved once is not starved for good: only what happens under this scenario counts for it.
+        session.driver.environment = Environment()
+        try:
+            with self._under_way("first", turn, session.driver, session.waiter) as one:
+                yield one
+        finally:
+            if self._lanes is not None:
+                self._lanes.release(halt=judge.starved(session.driver.environment))
+
+    def ahead_s(self) -> float:
+        """The seconds that driving ahead took, told once: to the first test of the scenario."""
+        told, self._ahead_s = self._ahead_s, 0.0
+        return told
+
+    def _drive_ahead(self, turn: Turn, on_wait: OnWait) -> Ahead | None:
+        """Drive a scenario in the second lane; None where it is left to the first.
+
+        That is where the machine turned out to be too slow for two, and where it could not be begun or ended.
+        """
+        session = self._session
+        driver = replace(session.driver, phases=Phases(session.clock), environment=Environment())
+        try:
+            with self._under_way("second", turn, driver, Waiter(session.clock, on_wait)) as one:
+                bring(one, turn)
+        except (ClusterError, Inconclusive):
+            return None
+        return None if judge.starved(driver.environment) else Ahead(one, driver.phases.total())
+
+    @contextmanager
+    def _under_way(self, lane: Lane, turn: Turn, driver: Driver, waiter: Waiter) -> Iterator[Scenario]:
+        if self._leftover:
+            raise Inconclusive(self._leftover)
+        session, mark = self._session, turn.mark
+        if self._stopped and not self._recovered(driver, waiter):
+            raise Inconclusive(self._stopped)
+        with driver.phases.phase("setup"):
+            session.arena.ready(mark.arena)
+            if self._lanes is not None:
+                # One scenario ahead, so that the cluster has taken its services up when they are used.
+                soon = [turn, *self._lanes.following(lane)]
+                session.provide(_folders(soon), kept=_folders(self._lanes.unfinished()))
+        spoken = turn.versions or next(iter(session.version_sets(mark.groups)), {})
+        one = session.scenario(mark.folder, spoken, driver=driver, waiter=waiter)
+        try:
+            yield one
+        finally:
+            with driver.phases.phase("cleanup"):
+                self._withdraw(one)
+            # A change that came shows that the mesh took it; only what may have stopped it is looked after.
+            if (mark.alone or one.unsettled) and not (self._leftover or self._abandoned):
+                self._look_after(one, turn)
+
+    def _look_after(self, scenario: Scenario, turn: Turn) -> None:
+        """See that the mesh takes changes again once a scenario is over; what follows waits for that.
+
+        Where it does not in the time that the profile allows, that is a finding about the scenario's objects.
+        """
+        within_s = self._session.profile.converge.within_s
+        for check in self._checks:
+            if PARTS[check.kind] not in turn.mark.arena or not self._holds(BASICS[check.kind]):
+                continue
+            own = self._check_scenario(check, scenario.driver, scenario.waiter)
+            if check.look(own, within_s).settled:
+                continue
+            self._tell(scenario, within_s, check.look(own, RECOVERS_WITHIN_S))
+
+    def _tell(self, scenario: Scenario, within_s: float, later: Settling) -> None:
+        about = f"{scenario.folder} ({', '.join(dict.fromkeys(scenario.touched))})"
+        if later.took_s is None:
+            self._stopped = f"the mesh takes no changes any more since {about} was driven"
+            remedy = "restart the mesh's control plane; its log may say what stopped it"
+            self._session.findings.append(Finding(severity="error", text=self._stopped, remedy=remedy))
+            return
+        text = f"the mesh took no change for {within_s + later.took_s:.0f} s after {about} was over"
+        remedy = "an object that a mesh cannot read must not stop it; see the log of its control plane"
+        self._session.findings.append(Finding(severity="warning", text=text, remedy=remedy))
+
+    def _recovered(self, driver: Driver, waiter: Waiter) -> bool:
+        """Whether a mesh that had stopped takes changes now: one look at the checks that are out."""
+        waiting = [check for check in self._checks if check.waits]
+        looks = [check.look(self._check_scenario(check, driver, waiter), 0.0) for check in waiting]
+        if all(look.settled for look in looks):
+            self._stopped = ""
+        return not self._stopped
+
+    def _check_scenario(self, check: RecoveryCheck, driver: Driver, waiter: Waiter) -> Scenario:
+        return self._session.scenario(FOLDERS[check.kind], driver=driver, waiter=waiter)
+
+    def _holds(self, basic: str) -> bool:
+        found = self._session.conclusions.get(basic, ())
+        return any(one.verdict is Verdict.PASS for one in found)
+
+    def _withdraw(self, scenario: Scenario) -> None:
+        if self._abandoned:
+            return
+        try:
+            scenario.withdraw()
+        except ClusterError as error:
+            self._leftover = f"what {scenario.folder} applied could not be withdrawn: {error}"
+            remedy = "nothing after it was judged; run again"
+            self._session.findings.append(Finding(severity="error", text=self._leftover, remedy=remedy))
+
+
+def _folders(turns: Iterable[Turn]) -> set[str]:
+    return {one.mark.folder for one in turns}

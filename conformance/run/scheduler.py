@@ -1,0 +1,207 @@
+"""Two lanes: while one scenario is driven another may be, in namespaces that the first does not use.
+
+The first lane is pytest's own thread, which goes through the scenarios in their order. The second begins at
+the far end and drives scenarios ahead of their tests; when the first comes to one of these its evidence is
+there, and only has to be judged.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Literal, TypeVar, cast
+
+import pytest
+
+from conformance.drive.arena import OUTSIDE
+from conformance.drive.scenario import Scenario
+from conformance.drive.version_sets import VersionSet
+from conformance.drive.wait import OnWait
+from conformance.traceability.index import ScenarioMark
+
+T = TypeVar("T")
+Drive = Callable[[Scenario], Any]
+Lane = Literal["first", "second"]
+
+_DRIVES: dict[str, Drive] = {}
+_ENDS_WITHIN_S = 10.0
+
+
+def driven(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
+    """Make a function that drives its module's scenario the fixture that brings the evidence.
+
+    A module has one; it may be called in another thread than its tests, before their turn.
+    """
+
+    @wraps(drive)
+    def evidence(scenario: Scenario) -> T:
+        return drive(scenario) if scenario.brought is None else cast(T, scenario.brought.result())
+
+    _DRIVES[drive.__module__] = drive
+    return cast("Callable[[Scenario], T]", pytest.fixture(scope="module")(evidence))
+
+
+def drive_of(module: str) -> Drive | None:
+    """What drives the scenario of an imported module, by the module's name."""
+    return _DRIVES.get(module)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """A scenario in one set of versions, which are None where a run speaks one set alone.
+
+    ``drive`` is None where its tests do all that is done.
+    """
+
+    mark: ScenarioMark
+    versions: VersionSet | None = None
+    drive: Drive | None = None
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """The parts of the arena in which it changes something.
+
+        Outside the mesh that is only what has no other part: for all others, whoever is there answers.
+        """
+        return frozenset(self.mark.arena) - {OUTSIDE} or frozenset(self.mark.arena)
+
+    def beside(self, other: Turn) -> bool:
+        """Whether both can be under way at the same time."""
+        return not (self.mark.alone or other.mark.alone or self.parts & other.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A scenario that was driven ahead of its tests, and the seconds that it took."""
+
+    scenario: Scenario
+    seconds: float
+
+
+class Lanes:
+    """Which scenario is whose. ``drive`` drives one for the second lane; what it gets ends it as it waits.
+
+    Where ``drive`` returns None the machine is too slow for two: that scenario is left to the first lane, and
+    so are all that follow. ``may_begin`` says of a scenario whether the second lane may take it yet.
+    """
+
+    def __init__(
+        self,
+        turns: Sequence[Turn],
+        drive: Callable[[Turn, OnWait], Ahead | None],
+        may_begin: Callable[[Turn], bool] = lambda turn: True,
+    ) -> None:
+        self._turns = tuple(turns)
+        self._may_begin = may_begin
+        self._waiting = list(turns)
+        self._drive = drive
+        self._ahead: dict[Turn, Ahead] = {}
+        self._first: Turn | None = None
+        self._second: Turn | None = None
+        self._halted = self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._second_lane, name="second lane", daemon=True)
+
+    def start(self) -> None:
+        """Open the second lane."""
+        self._thread.start()
+
+    def claim(self, turn: Turn) -> Ahead | None:
+        """The first lane has come to a scenario: it was driven ahead, or is now this lane's to drive.
+
+        Waits while the second lane is in its way. What is None is driven by the caller, who says so with
+        `release` when it is over.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._second is not turn)
+            if turn not in self._waiting:
+                return self._ahead.pop(turn)
+            self._waiting.remove(turn)
+            # From here on the second lane takes nothing that would be in the way.
+            self._first = turn
+            self._changed.wait_for(lambda: self._second is None or self._second.beside(turn))
+        return None
+
+    def release(self, *, halt: bool = False) -> None:
+        """What the first lane drove is over; after ``halt`` it goes on alone."""
+        with self._changed:
+            self._first = None
+            self._halted |= halt
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Have the second lane end; what it waits for is given up."""
+        self._closed = True
+        self.release(halt=True)
+        if self._thread.is_alive():
+            self._thread.join(_ENDS_WITHIN_S)
+
+    def following(self, lane: Lane) -> list[Turn]:
+        """What a lane will probably come to next; nothing where it is at its end."""
+        with self._changed:
+            following = self._pick() if lane == "second" else next(iter(self._waiting), None)
+        return [following] if following else []
+
+    def unfinished(self) -> list[Turn]:
+        """What is under way in either lane, and what is still to come."""
+        with self._changed:
+            under_way = [one for one in (self._first, self._second) if one is not None]
+            return [*under_way, *self._waiting]
+
+    def _pick(self) -> Turn | None:
+        first = self._first
+        return next(
+            (
+                turn
+                for turn in reversed(self._waiting)
+                if turn.drive
+                and not turn.mark.alone
+                and (first is None or turn.beside(first))
+                and self._may_begin(turn)
+            ),
+            None,
+        )
+
+    def _take(self) -> Turn | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._halted or not self._waiting or self._pick() is not None)
+            self._second = None if self._halted else self._pick()
+            if self._second is not None:
+                self._waiting.remove(self._second)
+            return self._second
+
+    def _second_lane(self) -> None:
+        while (turn := self._take()) is not None:
+            ahead = None
+            try:
+                ahead = self._drive(turn, self._go_on)
+            finally:
+                self._bring(turn, ahead)
+
+    def _bring(self, turn: Turn, ahead: Ahead | None) -> None:
+        with self._changed:
+            self._second = None
+            if ahead is not None:
+                self._ahead[turn] = ahead
+            else:
+                self._halted = True
+                self._waiting = [one for one in self._turns if one in self._waiting or one is turn]
+            self._changed.notify_all()
+
+    def _go_on(self, because: str, elapsed: float, within: float) -> None:
+        if self._closed:
+            raise Closed(because)
+
+
+class Closed(Exception):
+    """The run has ended; what is told is what was waited for."""
+
+
+def bring(scenario: Scenario, turn: Turn) -> None:
+    """Drive a scenario, and keep in it what came of that: evidence, or what its fixture is to raise."""
+    assert turn.drive is not None  # noqa: S101 - nothing else is driven ahead
+    with ThreadPoolExecutor(max_workers=1) as driving:
+        scenario.brought = driving.submit(turn.drive, scenario)

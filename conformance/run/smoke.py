@@ -1,0 +1,226 @@
+"""The doctor's traffic: do calls between joined pods go through, does a grant open, does a split divide?
+
+It drives what the basic scenarios drive, by the same means, and says what in a profile may be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from conformance import judge
+from conformance.clusters import ClusterError
+from conformance.drive.scenario import Ask, Division, Scenario
+from conformance.drive.sight import Sight
+from conformance.drive.versions import NotExpressible
+from conformance.model.evidence import Call, Traffic
+from conformance.model.verdict import Verdict
+from conformance.run.session import Session
+
+CALLS = {
+    "http": ("over-http", 8080, "http", "v1"),
+    "h2c": ("over-h2c", 8081, "http2", "v2"),
+    "grpc": ("over-grpc", 8081, "grpc", "v3"),
+    "tcp": ("over-tcp", 9000, "tcp", "v1"),
+}
+"""By protocol: the Service that is called, its port, how it is called, and the workload behind it."""
+REQUESTS = 20
+PARTS = ("main", "outside")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: ``ok`` or not, what was looked at, what was seen, and what to do about it."""
+
+    ok: bool
+    what: str
+    seen: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.seen, self.remedy) if part)
+
+
+def parts(session: Session) -> list[str]:
+    """The parts of the arena that the checks need."""
+    claims = session.profile.claims
+    return [*PARTS, *(["access"] if claims.access and claims.specs else [])]
+
+
+def checks(session: Session) -> Iterator[Check]:
+    """All checks, on an arena whose parts are ready; what one applies is withdrawn before the next."""
+    yield outwards(session)
+    carried = list(calls(session))
+    yield from carried
+    if not all(check.ok for check in carried[:1]):
+        return
+    claims = session.profile.claims
+    if claims.access and claims.specs:
+        yield grant(session)
+    if claims.split:
+        yield split(session)
+
+
+def outwards(session: Session) -> Check:
+    """Does a call from a joined pod to one outside go through, by its ordinary name?"""
+    call = session.scenario("doctor").call("main/client", "outside/outsider", requests=REQUESTS)
+    (traffic,) = session.driver.send([call])
+    if traffic.answers == traffic.sent:
+        seen = f"{traffic.answers} of {traffic.sent} calls from a joined pod were answered"
+        return Check(True, "reachable", seen)
+    remedy = "check the cluster's DNS and whether the mesh lets calls leave it"
+    if traffic.failures.get("dns"):
+        remedy = "check the cluster's DNS, and whether cluster_domain in the profile is the cluster's"
+    return Check(False, "reachable", _unanswered(traffic), remedy)
+
+
+def calls(session: Session) -> Iterator[Check]:
+    """Do calls between two joined pods go through, by ``hosts.service``, over each protocol carried?"""
+    profile = session.profile
+    spoken = [one for one in CALLS if one in profile.carried]
+    with _scenario(session, "doctor", {}) as scenario:
+        scenario.provide()
+        sent = [_call(scenario, one) for one in spoken]
+        servers = [CALLS[one][3] for one in spoken]
+        scenario.until_answered(
+            sent,
+            lambda position, seen: _by(servers[position], seen),
+            [f"calls of {one} go through" for one in spoken],
+        )
+        found = session.driver.send(sent)
+        scenario.take_back()
+    answered = {one for one, traffic in zip(spoken, found, strict=True) if traffic.answers == traffic.sent}
+    for one, traffic in zip(spoken, found, strict=True):
+        if one in answered:
+            seen = f"{traffic.answers} of {traffic.sent} calls of {one} between joined pods were answered"
+            yield Check(True, "calls", seen)
+        else:
+            seen = f"{one}: {_unanswered(traffic)}"
+            yield Check(False, "calls", seen, _remedy(session, one, traffic, alone=bool(answered)))
+
+
+def _call(scenario: Scenario, protocol: str) -> Call:
+    service, port, how, _ = CALLS[protocol]
+    return scenario.call("main/client", f"main/{service}", port=port, protocol=how, requests=REQUESTS)
+
+
+def _by(server: str, seen: Traffic) -> Sight:
+    return Sight.THERE if seen.answered == {server: seen.sent} else Sight.AGAINST
+
+
+def _unanswered(traffic: Traffic) -> str:
+    parts = [f"{traffic.answers} of {traffic.sent} calls to {traffic.call.host} were answered"]
+    statuses = {code: count for code, count in traffic.statuses.items() if code != "200"}
+    if statuses:
+        parts.append(f"statuses: {statuses}")
+    if traffic.failures:
+        parts.append(f"failures: {dict(traffic.failures)}")
+    return "; ".join(parts)
+
+
+def _remedy(session: Session, protocol: str, traffic: Traffic, *, alone: bool) -> str:
+    """What in the profile may make calls fail; ``alone``: those of other protocols go through."""
+    profile = session.profile
+    if traffic.failures.get("dns"):
+        return f"the name does not resolve: correct hosts.service ({profile.hosts.service}) in the profile"
+    if alone:
+        return (
+            f"say in services.{protocol} by which labels or annotations a Service is taken for {protocol}, "
+            "or name in protocols what the mesh carries"
+        )
+    if not profile.claims.access or profile.access.default == "allow":
+        return (
+            "without a target nothing seems to go through: if the mesh denies by default, claim access "
+            "and say access: {default: deny}; else see its log, and whether hosts.service is the name to call"
+        )
+    if profile.access.open is not None:
+        return (
+            "see that access.open takes a namespace out of access control, or leave it out, so that the "
+            "calls are permitted by TrafficTargets; see the mesh's log"
+        )
+    return "the TrafficTargets of fixtures/permits grant these calls: see what the mesh's log says of them"
+
+
+def grant(session: Session) -> Check:
+    """Is a server closed without a target, and does one open it?"""
+    sets = session.version_sets(("access", "specs"))
+    if not sets:
+        seen = "no claimed versions of access and specs are said to work together"
+        return Check(False, "grant", seen, "claim some that do (docs/profiles.md, Versions)")
+    with _scenario(session, "basic/grant", sets[0]) as scenario:
+        call = scenario.call("access/alpha", "access/server", path="/plain")
+        ask = Ask("a call that a target allows", "granted", call, "server")
+        try:
+            objects = scenario.objects("1-target.yaml")
+        except NotExpressible as error:
+            return Check(True, "grant", f"not tried: {error}")
+        before = scenario.before([ask], ["access/server"])
+        if before[0].answers:
+            return _opened(session, before[0])
+        scenario.apply_objects(objects)
+        cells = scenario.table([ask], before, ["access/server"]).cells
+        if session.profile.access.default == "allow":
+            seen = "the profile says that all is open without a TrafficTarget, and a server is closed"
+            return Check(False, "grant", seen, "correct access: {default: deny} in the profile")
+        judgement = judge.access(cells)
+    if judgement.verdict is Verdict.PASS:
+        seen = f"closed without a TrafficTarget, opened by one after {cells[0].settling.took_s or 0:.1f} s"
+        return Check(True, "grant", seen)
+    remedy = "see the mesh's log; a change may take longer than converge.within_s in the profile"
+    return Check(False, "grant", judgement.summary, remedy)
+
+
+def _opened(session: Session, before: Traffic) -> Check:
+    seen = f"open without a TrafficTarget: {before.answers} of {before.sent} calls were answered"
+    if session.profile.access.default == "allow":
+        return Check(True, "grant", f"{seen}, as the profile says; what one opens cannot be told")
+    remedy = (
+        "see that access control of the mesh is on, that these pods are in the mesh (join), and that their "
+        "calls go through it (hosts.service); if it lets through what no target names, say "
+        "access: {default: allow}"
+    )
+    return Check(False, "grant", seen, remedy)
+
+
+def split(session: Session) -> Check:
+    """Is a root divided by a split?"""
+    with _scenario(session, "basic/split", session.version_sets(("split",))[0]) as scenario:
+        scenario.provide()
+        wanted = Division(scenario.call("main/client", "main/plain", requests=200), frozenset({"v2"}))
+        servers = ("main/v1", "main/v2", "main/v3")
+        (effect,) = scenario.effects([wanted], "1-split.yaml", servers=servers)
+        scenario.take_back()
+    judgement = judge.everything_reaches(*effect[:2], "v2", effect.settling)
+    if judgement.verdict is Verdict.PASS:
+        return Check(True, "split", f"followed after {effect.settling.took_s or 0:.1f} s")
+    remedy = (
+        "see the mesh's log, and whether calls go through it by hosts.service; a change may take longer than "
+        "converge.within_s in the profile"
+    )
+    return Check(False, "split", judgement.summary, remedy)
+
+
+@contextmanager
+def _scenario(session: Session, folder: str, versions: dict[str, str]) -> Iterator[Scenario]:
+    scenario = session.scenario(folder, versions or None)
+    try:
+        yield scenario
+    finally:
+        scenario.withdraw()
+
+
+def trouble(error: ClusterError, session: Session) -> Check:
+    """What is to be done where the sample pods do not get there."""
+    text = str(error)
+    remedy = "see the profile's join section and the mesh's own installation check"
+    if "PodSecurity" in text:
+        remedy = (
+            "set the level that the mesh's containers need in join.namespace: labels: "
+            "{pod-security.kubernetes.io/enforce: privileged}"
+        )
+    elif "nodes are available" in text or "Insufficient" in text:
+        remedy = "make room on the nodes, or add one: a run has about twenty small pods"
+    elif "Image" in text:
+        remedy = "name an image that the nodes can pull, with Python 3.9 or later: --image"
+    return Check(False, "joined", text, remedy)

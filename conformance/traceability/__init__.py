@@ -1,0 +1,1 @@
+"""What belongs together: requirement, scenario, test and fault."""

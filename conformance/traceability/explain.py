@@ -1,0 +1,138 @@
+"""What there is to know of a requirement: from the catalogue, the suites, the fixtures and the faults."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Sequence
+
+import yaml
+
+from conformance import catalogue, judge
+from conformance.catalogue import Requirement
+from conformance.clusters import Object
+from conformance.drive import version_sets
+from conformance.drive.arena import written
+from conformance.drive.manifests import Placement, files, folder, load
+from conformance.drive.versions import NotExpressible, Wire, pick, ports
+from conformance.profiles import Profile
+from conformance.traceability import index, matrix
+from conformance.traceability.index import ScenarioMark, TestEntry, sentence
+
+WIDTH = 100
+RUN = "RUN"
+
+
+def explain(requirement_id: str, profile: Profile | None = None) -> str:
+    """Everything about one requirement as text; with a profile, its objects are shown as that mesh gets them.
+
+    Raises CatalogueError for an unknown one.
+    """
+    one = catalogue.load()[requirement_id]
+    row = next(row for row in matrix.rows(profile) if row.requirement.id == requirement_id)
+    parts = [
+        f"{one.id} ({one.api}, {one.level})",
+        _block("Statement", one.statement),
+        _block("Source", one.source),
+        _block("Versions", ", ".join(one.versions)),
+        _block("How it shows", one.observe),
+        _readings(one),
+    ]
+    if row.not_claimed and profile:
+        parts.append(_block(f"Not claimed by {profile.name}", row.not_claimed))
+    if not row.tests:
+        parts.append(f"Untested: {row.untested}")
+    for test in row.tests:
+        parts.append(_test(test))
+    marks = {test.scenario.folder: test.scenario for test in row.tests}
+    parts += [_objects_of(mark, profile) if profile else _objects(folder) for folder, mark in marks.items()]
+    parts.append(_faults(row.faults) if row.tests else "")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _readings(one: Requirement) -> str:
+    """The readings among which a run tells the one that a mesh follows; empty where nothing is left open."""
+    lines = ["Readings, of which the report marks the one that is seen"] if one.readings else []
+    for question, options in one.readings.items():
+        lines += [f"  {question}", *(f"    ({letter}) {text}" for letter, text in options.items())]
+    return "\n".join(lines)
+
+
+def _block(title: str, text: str) -> str:
+    return f"{title}\n" + textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _test(test: TestEntry) -> str:
+    source = (index.SUITES / test.file).read_text(encoding="utf-8")
+    lines = [f"Test: {sentence(test.function)}", f"  {test.nodeid}"]
+    lines.append(f"  arena: {', '.join(test.scenario.arena)}; fixtures: fixtures/{test.scenario.folder}/")
+    if test.presumes:
+        lines.append(f"  inconclusive beside a failure of: {', '.join(test.presumes)}")
+    driven = _driven(source)
+    lines.append("  traffic and waiting:" if driven else "  drives no traffic")
+    lines += [textwrap.indent(driven, "    ")] if driven else []
+    for name in dict.fromkeys(test.judges):
+        words = inspect.getdoc(judge.JUDGES[name]) or ""
+        lines += [f"  judged by {name}:", textwrap.indent(words, "    ")]
+    return "\n".join(lines)
+
+
+def _driven(source: str) -> str:
+    """The function of a suite's module that drives its scenario; empty where none does."""
+    for one in ast.parse(source).body:
+        if isinstance(one, ast.FunctionDef) and "driven" in map(ast.unparse, one.decorator_list):
+            return ast.get_source_segment(source, one) or ""
+    return ""
+
+
+def _objects(name: str) -> str:
+    files = folder()
+    for part in name.split("/"):
+        files = files / part
+    if not files.is_dir():
+        return "Objects applied: none (traffic only)"
+    texts = [
+        f"--- fixtures/{name}/{entry.name}\n{entry.read_text(encoding='utf-8').strip()}"
+        for entry in sorted(files.iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith(".yaml")
+    ]
+    return "Objects applied\n" + textwrap.indent("\n".join(texts), "  ")
+
+
+def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
+    """The objects of a scenario's files as a mesh gets them; ``RUN`` stands for the id of the run."""
+    claims = profile.claims.by_group()
+    together = next(iter(version_sets.sets(claims, mark.groups)), {})
+    versions = {**{group: pick(group, those) or "" for group, those in claims.items()}, **together}
+    listed = ports(item for name in files(mark.folder) for item in load(name))
+    wire = Wire({group: version for group, version in versions.items() if version}, listed)
+    placement = Placement(RUN, domain=profile.cluster_domain)
+    texts = []
+    for name in files(mark.folder):
+        texts.append(f"--- fixtures/{name}")
+        for item in load(name):
+            texts.append(_as_written(profile, placement, item, wire))
+    title = (
+        f"Objects applied, as {profile.name} gets them in {version_sets.in_words(together) or 'no version'}"
+    )
+    return f"{title}\n" + textwrap.indent("\n".join(texts), "  ") if texts else _objects(mark.folder)
+
+
+def _as_written(profile: Profile, placement: Placement, item: Object, wire: Wire) -> str:
+    what = f"{item['kind']} {item['metadata']['name']}"
+    try:
+        made = written(profile, placement, [item], wire)
+    except NotExpressible as error:
+        return f"# {what} is left out: {error}"
+    if not made:
+        return f"# {what} is left out: the mesh does not carry what its ports speak (protocols, mixed_ports)"
+    return yaml.safe_dump_all(made, sort_keys=False, explicit_start=False).strip() + "\n---"
+
+
+def _faults(ids: Sequence[str]) -> str:
+    from reference import faults
+
+    lines = ["Faults that it is shown to catch (smi-conformance faults --fault ID)"]
+    lines += [f"  {one}: {faults.FAULTS[one].summary}" for one in ids]
+    return "\n".join(lines)

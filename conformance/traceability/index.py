@@ -1,0 +1,256 @@
+"""Which tests there are of which requirement, read from the suites' source without running anything."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from conformance.text import yamlio
+
+SUITES = Path(__file__).resolve().parents[1] / "suites"
+OUTSIDE = "outside"
+"""The part of the arena that is not in the mesh: what needs no other drives no traffic through the mesh."""
+GRANT, SPLIT = "access-named-match-opens", "split-single-service-followed"
+BASIC = {"access": GRANT, "split": SPLIT}
+"""The requirements on which others stand, by the group whose objects these apply. They are judged first."""
+BESIDE = {"split": "split-root-endpoints-not-implicit"}
+"""What every test presumes whose scenario applies objects of a group and drives traffic: else nobody answers
+only as they say."""
+UNDER_CALLS = "common-dynamic-reconfiguration"
+"""The requirement that fails where a change shows only when its service is not called."""
+BASIC_SUITES = "basic/"
+"""The folder of their tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioMark:
+    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, SMI groups written.
+
+    ``every_version``: its requirement is about how versions work together, so it is run in all that are
+    claimed unless others are asked for. ``alone``: what it applies may stop a mesh altogether, so nothing is
+    driven beside it. ``stands_on``: the basic requirements without which nothing follows from what is seen of
+    it; those of its groups unless they are named. ``presumes``: other requirements that its traffic needs,
+    beside the one that a test is about; they are judged before it.
+    """
+
+    folder: str
+    arena: tuple[str, ...]
+    groups: tuple[str, ...]
+    every_version: bool = False
+    alone: bool = False
+    stands_on: tuple[str, ...] = ()
+    presumes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TestEntry:
+    """One test function: where it stands, what it judges and works with, and which judges it calls.
+
+    Itself or by functions of its module. ``files`` are those of its scenario's folder that it, or a fixture
+    of its module, applies as a whole: without what is asked for as far as it can be expressed. ``presumes``
+    are the requirements whose failure may be all that makes this test fail: its own and its scenario's.
+    """
+
+    __test__ = False
+    requirement: str
+    file: str
+    function: str
+    scenario: ScenarioMark
+    judges: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    presumes: tuple[str, ...] = ()
+
+    @property
+    def nodeid(self) -> str:
+        return f"{self.file}::{self.function}"
+
+
+@cache
+def index() -> tuple[TestEntry, ...]:
+    """All tests of the suites, in file order. Raises ValueError for a module without a scenario marker."""
+    entries: list[TestEntry] = []
+    for path in sorted(SUITES.rglob("test_*.py")):
+        entries += read(path.read_text(encoding="utf-8"), str(path.relative_to(SUITES)))
+    return tuple(entries)
+
+
+def by_requirement() -> dict[str, list[TestEntry]]:
+    """Tests by the requirement that they judge."""
+    found: dict[str, list[TestEntry]] = {}
+    for entry in index():
+        found.setdefault(entry.requirement, []).append(entry)
+    return found
+
+
+@cache
+def entry_of(nodeid: str) -> TestEntry | None:
+    """The test of the suites that an item of pytest is, whatever its parameters."""
+    path, _, function = nodeid.partition("[")[0].partition("::")
+    return next((one for one in index() if path.endswith(one.file) and one.function == function), None)
+
+
+@cache
+def depths() -> Mapping[str, int]:
+    """By file: how many others have to be judged one after the other before it, for what its tests presume.
+
+    Raises graphlib.CycleError, a ValueError, where files presume one another.
+    """
+    sorter = TopologicalSorter(presumed_files())
+    sorter.prepare()
+    found: dict[str, int] = {}
+    depth = 0
+    while ready := sorter.get_ready():
+        found |= dict.fromkeys(ready, depth)
+        sorter.done(*ready)
+        depth += 1
+    return found
+
+
+def presumed_files() -> Mapping[str, set[str]]:
+    """By file: the others that hold a test of a requirement that one of its tests presumes."""
+    tests = by_requirement()
+    found: dict[str, set[str]] = {}
+    for entry in index():
+        presumed = {other.file for one in entry.presumes for other in tests[one]}
+        found.setdefault(entry.file, set()).update(presumed - {entry.file})
+    return found
+
+
+@cache
+def untested() -> Mapping[str, str]:
+    """Why a requirement has no test, by its id. Raises ValueError for one that stands under two reasons."""
+    reasons = yamlio.load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
+    listed = [(one, reason) for reason, ids in reasons.items() for one in ids]
+    if len(dict(listed)) < len(listed):
+        raise ValueError("untested.yaml: a requirement stands under two reasons")
+    return dict(listed)
+
+
+def read(source: str, file: str) -> list[TestEntry]:
+    """The tests of one module."""
+    module = ast.parse(source, file)
+    marks = [_scenario(node) for node in module.body]
+    scenario = next((mark for mark in marks if mark is not None), None)
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    entries = []
+    for node in module.body:
+        if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
+            continue
+        if scenario is None:
+            raise ValueError(f"{file}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)")
+        requirements = [one for decorator in node.decorator_list for one in _requirement(decorator)]
+        judges = tuple(_judges(node, functions))
+        files = tuple(sorted(_files(node, functions)))
+        own = [one for decorator in node.decorator_list for one in _presumed(decorator)]
+        presumed = tuple(dict.fromkeys([*scenario.presumes, *own]))
+        entries += [
+            TestEntry(
+                one,
+                file,
+                node.name,
+                scenario,
+                judges,
+                files,
+                tuple(other for other in presumed if other != one),
+            )
+            for one in requirements or [""]
+        ]
+    return entries
+
+
+def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
+    """The marker with these arguments. Raises KeyError where one is missing."""
+    arena, groups = tuple(named["arena"]), tuple(named["groups"])
+    return ScenarioMark(
+        folder,
+        arena,
+        groups,
+        every_version=bool(named.get("every_version", False)),
+        alone=bool(named.get("alone", False)),
+        stands_on=tuple(named.get("stands_on", _driven_by(BASIC, folder, arena, groups))),
+        presumes=(*named.get("presumes", ()), *_driven_by(BESIDE, folder, arena, groups)),
+    )
+
+
+def _driven_by(
+    by_group: Mapping[str, str], folder: str, arena: tuple[str, ...], groups: tuple[str, ...]
+) -> tuple[str, ...]:
+    """The requirements of the groups whose objects a scenario applies and drives traffic by."""
+    driven = not folder.startswith(BASIC_SUITES) and any(part != OUTSIDE for part in arena)
+    return tuple(one for group, one in by_group.items() if driven and group in groups)
+
+
+def _marker(node: ast.expr, name: str) -> ast.Call | None:
+    if isinstance(node, ast.Call) and ast.unparse(node.func) == f"pytest.mark.{name}":
+        return node
+    return None
+
+
+def _requirement(decorator: ast.expr) -> list[str]:
+    call = _marker(decorator, "requirement")
+    return [ast.literal_eval(argument) for argument in call.args] if call else []
+
+
+def _presumed(decorator: ast.expr) -> Iterator[str]:
+    call = _marker(decorator, "requirement")
+    for keyword in call.keywords if call else ():
+        if keyword.arg == "presumes":
+            yield from ast.literal_eval(keyword.value)
+
+
+def _scenario(node: ast.stmt) -> ScenarioMark | None:
+    if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "pytestmark":
+        return None
+    call = _marker(node.value, "scenario")
+    if call is None:
+        return None
+    named: dict[str, Any] = {one.arg: ast.literal_eval(one.value) for one in call.keywords if one.arg}
+    return scenario_mark(ast.literal_eval(call.args[0]), named)
+
+
+_IN_PART = {"expressible", "load"}
+"""Calls that do not apply all of the file that they name."""
+
+
+def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> set[str]:
+    """The fixture files that a function names, itself or by functions that it calls or takes as fixtures."""
+    others = {name: one for name, one in functions.items() if name != function.name}
+    found: set[str] = set()
+    waiting: list[ast.AST] = [function]
+    while waiting:
+        node = waiting.pop()
+        in_part = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IN_PART
+        if in_part or isinstance(node, ast.JoinedStr):
+            continue
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".yaml"):
+            found.add(node.value)
+        name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+        if name in others:
+            found |= _files(others[name], others)
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> list[str]:
+    """The judges that a function calls, itself and by other functions of its module."""
+    found: list[str] = []
+    others = {name: one for name, one in functions.items() if name != function.name}
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "judge":
+            found.append(node.func.attr)
+        elif isinstance(node.func, ast.Name) and node.func.id in others:
+            found += _judges(others[node.func.id], others)
+    return found
+
+
+def sentence(function: str) -> str:
+    """The sentence about the mesh that a test function's name is."""
+    words = function.partition("[")[0].removeprefix("test_").replace("_", " ")
+    return words[:1].upper() + words[1:]

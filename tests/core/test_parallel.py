@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from conformance import profiles
+from conformance.campaign import fault_campaign, parallel
+from conformance.campaign.fault_campaign import Campaign, concerned, parts_of
+from conformance.campaign.parallel import in_turn, jobs
+from conformance.drive.arena import WORKLOADS
+
+
+@pytest.mark.parametrize(
+    ("processors", "free_gib", "clusters"), [(2, 24, 3), (1, 24, 1), (8, 64, 12), (8, 6, 4), (2, 1, 1)]
+)
+def test_as_many_clusters_as_processors_and_memory_bear(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processors: int, free_gib: int, clusters: int
+) -> None:
+    told = tmp_path / "meminfo"
+    told.write_text(f"MemTotal: 99 kB\nMemAvailable:   {free_gib * 1024 * 1024} kB\n")
+    monkeypatch.setattr(parallel, "_MEMORY", told)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    assert jobs() == clusters
+
+
+def test_faults_that_few_pods_do_for_begin_and_of_these_those_with_most_to_judge() -> None:
+    asked = Campaign(fault_campaign.choose([]), profiles.load("reference"), "image")
+    ordered = in_turn(asked)
+    grown = [len({part for each in ordered.chosen[: n + 1] for part in parts_of(each)}) for n in range(60)]
+    assert grown[0] == 1
+    assert grown[-1] < len(WORKLOADS)
+    left = ordered.parts_left()
+    needed = [left[each.id] for each in ordered.chosen]
+    assert all(set(parts_of(one)) <= parts for one, parts in zip(ordered.chosen, needed, strict=True))
+    assert needed[0] == WORKLOADS.keys()
+    assert not needed[-1] & {"main", "metrics"}
+    sizes = [len(concerned(fault)) for fault in ordered.chosen if parts_of(fault) == ["main"]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert {fault.id for fault in ordered.chosen} == {fault.id for fault in asked.chosen}
+    assert len(ordered.chosen) == len(asked.chosen)

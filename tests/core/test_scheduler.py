@@ -1,0 +1,231 @@
+"""Which scenario is driven in which lane, and when."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from conformance.drive.scenario import Scenario
+from conformance.drive.wait import OnWait
+from conformance.run.scheduler import Ahead, Closed, Lanes, Turn, bring
+from conformance.run.session import Session
+from conformance.traceability.index import ScenarioMark
+
+from .fake_cluster import FakeCluster
+
+SOON_S = 10.0
+"""How long a test waits for what another thread is to do at once."""
+
+
+def turn(name: str, *arena: str, alone: bool = False, drive: Any = "evidence") -> Turn:
+    mark = ScenarioMark(f"own/{name}", arena, (), alone=alone)
+    return Turn(mark, drive=None if drive is None else lambda scenario: drive)
+
+
+class Second:
+    """The second lane's work, held up until the test lets it go on."""
+
+    def __init__(self, session: Session, *, slow: bool = False) -> None:
+        self._session = session
+        self._slow = slow
+        self.begun: list[str] = []
+        self._begin = threading.Semaphore(0)
+        self._go_on = threading.Semaphore(0)
+
+    def __call__(self, one: Turn, on_wait: OnWait) -> Ahead | None:
+        self.begun.append(one.mark.folder)
+        self._begin.release()
+        while not self._go_on.acquire(timeout=0.01):
+            on_wait("held up by the test", 0, 0)
+        if self._slow:
+            return None
+        scenario = self._session.scenario(one.mark.folder)
+        bring(scenario, one)
+        return Ahead(scenario, 2.5)
+
+    def wait(self) -> None:
+        assert self._begin.acquire(timeout=SOON_S), "the second lane begins nothing"
+
+    def let_go(self) -> None:
+        self._go_on.release()
+
+
+@contextmanager
+def opened(turns: list[Turn], second: Callable[[Turn, OnWait], Ahead | None]) -> Iterator[Lanes]:
+    lanes = Lanes(turns, second)
+    lanes.start()
+    try:
+        yield lanes
+    finally:
+        lanes.close()
+
+
+def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(session: Session) -> None:
+    first, middle, last = turn("first", "access"), turn("middle", "main"), turn("last", "main")
+    second = Second(session)
+    with opened([first, middle, last], second) as lanes:
+        assert lanes.claim(first) is None
+        second.wait()
+        second.let_go()
+        second.wait()
+        second.let_go()
+        lanes.release()
+        for one in (middle, last):
+            ahead = lanes.claim(one)
+            assert ahead is not None
+            assert ahead.seconds == 2.5
+            assert ahead.scenario.brought is not None
+            assert ahead.scenario.brought.result() == "evidence"
+    assert second.begun == ["own/last", "own/middle"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        turn("same-part", "main", "peer"),
+        turn("alone", "access", alone=True),
+        turn("only-tests", "access", drive=None),
+    ],
+    ids=lambda one: one.mark.folder,
+)
+def test_what_would_be_in_the_way_is_left_to_the_first_lane(session: Session, other: Turn) -> None:
+    first, last = turn("first", "peer", "outside"), turn("last", "access", "outside")
+    second = Second(session)
+    with opened([first, other, last], second) as lanes:
+        assert lanes.claim(first) is None
+        second.wait()
+        second.let_go()
+        # What is over was the only one that could be driven ahead.
+        lanes.release()
+        assert lanes.claim(other) is None
+        assert lanes.claim(last) is not None
+    assert second.begun == ["own/last"]
+
+
+def test_nothing_is_driven_beside_what_is_to_be_alone(session: Session) -> None:
+    first, last = turn("first", "main", alone=True), turn("last", "access")
+    second = Second(session)
+    lanes = Lanes([first, last], second)
+    assert lanes.claim(first) is None
+    lanes.start()
+    assert lanes.following("second") == []
+    lanes.release()
+    second.wait()
+    second.let_go()
+    lanes.close()
+    assert second.begun == ["own/last"]
+
+
+def test_the_first_lane_waits_for_what_is_in_its_way(session: Session) -> None:
+    first, last = turn("first", "main"), turn("last", "main")
+    second = Second(session)
+    with opened([first, last], second) as lanes, ThreadPoolExecutor() as pool:
+        second.wait()
+        claimed = pool.submit(lanes.claim, first)
+        # Named first: what is claimed keeps the second lane from its parts even before it is free.
+        while lanes.following("first"):
+            pass
+        assert not claimed.done()
+        second.let_go()
+        assert claimed.result(SOON_S) is None
+
+
+def test_on_a_machine_that_is_too_slow_the_first_lane_drives_all_that_is_left(session: Session) -> None:
+    first, middle, last = turn("first", "access"), turn("middle", "main"), turn("last", "main")
+    second = Second(session, slow=True)
+    with opened([first, middle, last], second) as lanes:
+        assert lanes.claim(first) is None
+        second.wait()
+        second.let_go()
+        lanes.release()
+        for one in (middle, last):
+            assert lanes.claim(one) is None
+            lanes.release()
+    assert second.begun == ["own/last"]
+
+
+def test_after_a_starved_scenario_the_first_lane_goes_on_alone(session: Session) -> None:
+    first, last = turn("first", "main"), turn("last", "main")
+    second = Second(session)
+    lanes = Lanes([first, last], second)
+    assert lanes.claim(first) is None
+    lanes.start()
+    lanes.release(halt=True)
+    assert lanes.claim(last) is None
+    lanes.close()
+    assert second.begun == []
+
+
+def test_what_is_driven_ahead_is_given_up_at_the_end(session: Session) -> None:
+    ended: list[str] = []
+
+    def endless(one: Turn, on_wait: OnWait) -> Ahead | None:
+        def wait() -> None:
+            while True:
+                on_wait("what never comes", 0, 0)
+
+        begun.set()
+        with pytest.raises(Closed):
+            wait()
+        ended.append(one.mark.folder)
+        return None
+
+    begun = threading.Event()
+    lanes = Lanes([turn("first", "main")], endless)
+    lanes.start()
+    assert begun.wait(SOON_S)
+    lanes.close()
+    assert ended == ["own/first"]
+
+
+def test_what_a_drive_raises_is_kept_for_its_tests(session: Session) -> None:
+    def skips(scenario: Scenario) -> None:
+        pytest.skip("nothing to drive")
+
+    scenario = session.scenario("own/skipping")
+    bring(scenario, Turn(ScenarioMark("own/skipping", ("main",), ()), drive=skips))
+    assert scenario.brought is not None
+    with pytest.raises(pytest.skip.Exception, match="nothing to drive"):
+        scenario.brought.result()
+
+
+def test_services_stay_as_long_as_their_scenario_is_to_come(session: Session, cluster: FakeCluster) -> None:
+    def there() -> set[str]:
+        return {name for kind, _, name in cluster.objects if kind == "Service"} & {
+            "moving",
+            "turning",
+            "shop",
+        }
+
+    split, turning, edits = (
+        "traffic-split/weighted-distribution",
+        "common/convergence",
+        "traffic-split/live-edits",
+    )
+    session.provide([turning, split])
+    assert there() == {"turning", "shop"}
+    session.provide([edits], kept=[split, "traffic-split/delete"])
+    assert there() == {"moving", "shop"}
+    session.provide([split], kept=[split])
+    assert there() == {"shop"}
+    session.provide([])
+    assert there() == set()
+
+
+def test_what_is_under_way_and_to_come_is_unfinished(session: Session) -> None:
+    first, last = turn("a", "main"), turn("b", "peer")
+    second = Second(session)
+    with opened([first, last], second) as lanes:
+        second.wait()
+        assert lanes.claim(first) is None
+        assert lanes.unfinished() == [first, last]
+        lanes.release()
+        assert lanes.unfinished() == [last]
+        second.let_go()
+        assert lanes.claim(last) is not None
+        assert lanes.unfinished() == []
