@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from conformance.catalogue.foundations import GRANT, SPLIT
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
-from conformance.traceability.index import GRANT, SPLIT
 
 NEVER = {
     GRANT: "no TrafficTarget was seen to take effect",

@@ -6,8 +6,9 @@ import pytest
 
 from conformance.catalogue import Requirement
 from conformance.drive.version_sets import VersionSet, in_words
-from conformance.run.scheduler import Turn, drive_of
+from conformance.run.scheduler import Turn
 from conformance.run.session import Session
+from conformance.suite import drive_of
 from conformance.traceability.index import ScenarioMark, depths, entry_of, scenario_mark
 
 SCENARIO = "scenario"

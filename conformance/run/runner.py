@@ -11,7 +11,7 @@ from types import FrameType
 import pytest
 
 from conformance import catalogue, judge
-from conformance.catalogue import Requirement
+from conformance.catalogue import Requirement, foundations
 from conformance.clusters import ClusterError
 from conformance.drive.dry_run import HeadersRefused
 from conformance.drive.scenario import Scenario
@@ -257,7 +257,7 @@ class Runner:
         raise KeyboardInterrupt
 
     def _open_stage(self, *, lanes: int) -> None:
-        basics = set(self._pending.values()) & set(index.BASIC.values())
+        basics = set(self._pending.values()) & set(foundations.BASIC.values())
         self._stage.open(list(self._turns.values()), lanes=lanes, basics=basics)
 
     # --- running ------------------------------------------------------------------------------
@@ -358,7 +358,7 @@ class Runner:
     def _conclude_rests(self, item: pytest.Item) -> None:
         """That a change showed only after a rest is one finding of one requirement, once in a run."""
         rested = self._scenario.rested if self._scenario else []
-        one = index.UNDER_CALLS
+        one = foundations.UNDER_CALLS
         if not rested or self._rest_concluded or self.session.unclaimed(catalogue.load()[one], ()):
             return
         self._rest_concluded = True

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from conformance import judge
+from conformance.catalogue import foundations
 from conformance.clusters import ClusterError
 from conformance.drive.phases import Phases
 from conformance.drive.recovery import FOLDERS, PARTS, RECOVERS_WITHIN_S, RecoveryCheck
@@ -18,9 +19,8 @@ from conformance.model.verdict import Concluded, Inconclusive, Verdict
 from conformance.report.document import Finding
 from conformance.run.scheduler import Ahead, Lane, Lanes, Turn, bring
 from conformance.run.session import Session
-from conformance.traceability import index
 
-BASICS = {"split": index.SPLIT, "grant": index.GRANT}
+BASICS = {"split": foundations.SPLIT, "grant": foundations.GRANT}
 """The basic requirement that shows that the plain object of a check can be seen at all."""
 
 

@@ -11,42 +11,18 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any, Literal, TypeVar, cast
-
-import pytest
+from typing import Literal
 
 from conformance.drive.arena import OUTSIDE
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionSet
 from conformance.drive.wait import OnWait
+from conformance.suite import Drive
 from conformance.traceability.index import ScenarioMark
 
-T = TypeVar("T")
-Drive = Callable[[Scenario], Any]
 Lane = Literal["first", "second"]
 
-_DRIVES: dict[str, Drive] = {}
 _ENDS_WITHIN_S = 10.0
-
-
-def driven(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
-    """Make a function that drives its module's scenario the fixture that brings the evidence.
-
-    A module has one; it may be called in another thread than its tests, before their turn.
-    """
-
-    @wraps(drive)
-    def evidence(scenario: Scenario) -> T:
-        return drive(scenario) if scenario.brought is None else cast(T, scenario.brought.result())
-
-    _DRIVES[drive.__module__] = drive
-    return cast("Callable[[Scenario], T]", pytest.fixture(scope="module")(evidence))
-
-
-def drive_of(module: str) -> Drive | None:
-    """What drives the scenario of an imported module, by the module's name."""
-    return _DRIVES.get(module)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

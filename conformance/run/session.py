@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from conformance import catalogue, judge
-from conformance.catalogue import Requirement
+from conformance.catalogue import Requirement, foundations
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive import version_sets
 from conformance.drive.arena import Arena
@@ -176,7 +176,7 @@ class Session:
         Where nothing goes through without a grant and no namespace is taken out of that, everything stands on
         grants.
         """
-        granted = [index.GRANT] if self.arena.groups(mark.arena) else []
+        granted = [foundations.GRANT] if self.arena.groups(mark.arena) else []
         return tuple(dict.fromkeys([*granted, *mark.stands_on]))
 
     def failure_of(self, basic: str) -> str:

@@ -10,21 +10,14 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from conformance.catalogue.foundations import BASIC, BESIDE
 from conformance.text import yamlio
 
 SUITES = Path(__file__).resolve().parents[1] / "suites"
 OUTSIDE = "outside"
 """The part of the arena that is not in the mesh: what needs no other drives no traffic through the mesh."""
-GRANT, SPLIT = "access-named-match-opens", "split-single-service-followed"
-BASIC = {"access": GRANT, "split": SPLIT}
-"""The requirements on which others stand, by the group whose objects these apply. They are judged first."""
-BESIDE = {"split": "split-root-endpoints-not-implicit"}
-"""What every test presumes whose scenario applies objects of a group and drives traffic: else nobody answers
-only as they say."""
-UNDER_CALLS = "common-dynamic-reconfiguration"
-"""The requirement that fails where a change shows only when its service is not called."""
 BASIC_SUITES = "basic/"
-"""The folder of their tests."""
+"""The folder of the tests of basic requirements."""
 
 
 @dataclass(frozen=True, slots=True)

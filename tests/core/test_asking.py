@@ -22,8 +22,8 @@ from conformance.drive.sound import Sound
 from conformance.drive.trials import Odd, Trial
 from conformance.model.evidence import Call, Question, Settling
 from conformance.model.verdict import Judgement, Reading
-from conformance.run.scheduler import drive_of
 from conformance.run.session import Session
+from conformance.suite import drive_of
 from conformance.suites.traffic_split import test_odd_splits as odd_splits
 
 from .fake_cluster import FakeCluster

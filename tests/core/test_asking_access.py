@@ -15,8 +15,8 @@ from conformance.drive.observing import Observed
 from conformance.drive.probe.plan import Batch
 from conformance.drive.scenario import Table
 from conformance.model.verdict import Reading
-from conformance.run.scheduler import drive_of
 from conformance.run.session import Session
+from conformance.suite import drive_of
 from conformance.suites.traffic_specs import test_odd_groups as odd_groups
 
 from .fake_cluster import FakeCluster

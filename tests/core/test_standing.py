@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from conformance import judge
+from conformance.catalogue.foundations import GRANT, SPLIT, UNDER_CALLS
 from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
 from conformance.drive.scenario import Division, Scenario
@@ -18,7 +19,7 @@ from conformance.report.causes import causes
 from conformance.report.conclusions import conclude
 from conformance.run.session import Session
 from conformance.traceability import index
-from conformance.traceability.index import GRANT, SPLIT, UNDER_CALLS, scenario_mark
+from conformance.traceability.index import scenario_mark
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster

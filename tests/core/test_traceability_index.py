@@ -7,6 +7,7 @@ from graphlib import CycleError
 import pytest
 
 from conformance import catalogue
+from conformance.catalogue import foundations
 from conformance.traceability import index
 
 SUITE = """
@@ -50,7 +51,7 @@ def test_a_test_presumes_what_its_scenario_does_and_what_it_names_but_not_itself
 
 
 def test_whoever_drives_splits_presumes_that_nobody_else_answers() -> None:
-    beside = index.BESIDE["split"]
+    beside = foundations.BESIDE["split"]
     for arena, presumed in ((("main",), ("a", beside)), (("outside",), ("a",))):
         given = {"arena": arena, "groups": ("split",), "presumes": ("a",)}
         assert index.scenario_mark("x/y", given).presumes == presumed

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from conformance.catalogue.foundations import BASIC
 from conformance.cli import main
 from conformance.clusters.embedded import start
 from conformance.report import store
-from conformance.traceability.index import BASIC
 
 pytestmark = pytest.mark.skipif(bool(start.problem("reference")), reason=start.problem("reference"))
 

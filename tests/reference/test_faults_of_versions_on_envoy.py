@@ -18,11 +18,11 @@ from compiler_loopback import FAITHFUL, Loopback
 from compiler_worlds import namespace, pod, slices, workload, world
 from loopback_ports import free_port
 
+from conformance.catalogue.foundations import GRANT
 from conformance.drive.manifests import load
 from conformance.suites.traffic_specs import test_both_versions as both_versions
 from conformance.suites.traffic_specs import test_grpc as grpc
 from conformance.traceability import index
-from conformance.traceability.index import GRANT
 from reference.faults import FAULTS, Fault, access, routes, versions
 from reference.spoiler import Spoiler
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance import catalogue, judge
+from conformance.catalogue.foundations import GRANT, SPLIT
 from conformance.model.verdict import Basis, Judgement, Verdict
 from conformance.report import assemble, html, terminal
 from conformance.report.causes import causes
 from conformance.report.conclusions import conclude
 from conformance.report.document import Report, RequirementRecord
-from conformance.traceability.index import GRANT, SPLIT
 
 from .sample import sample
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario("basic/grant", arena=("access",), groups=("access", "specs"))
 
@@ -38,14 +34,12 @@ def steps(scenario: Scenario) -> Steps:
 
 
 @pytest.mark.requirement("access-named-match-opens")
-def test_a_target_that_names_a_match_opens_a_closed_server(
-    steps: Steps, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_target_that_names_a_match_opens_a_closed_server(steps: Steps, verdict: Conclude) -> None:
     verdict(judge.access(steps.made.pick()))
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_an_edit_of_a_route_group_is_followed(steps: Steps, verdict: Callable[[Judgement], None]) -> None:
+def test_an_edit_of_a_route_group_is_followed(steps: Steps, verdict: Conclude) -> None:
     made = judge.access(steps.made.pick())
     edited = judge.access(steps.edited.pick())
     verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("basic/split", arena=("main",), groups=("split",))
 
@@ -38,13 +34,13 @@ def steps(scenario: Scenario) -> Steps:
 
 @pytest.mark.requirement("split-single-service-followed")
 def test_all_requests_of_the_root_go_to_the_service_that_its_split_names(
-    steps: Steps, verdict: Callable[[Judgement], None]
+    steps: Steps, verdict: Conclude
 ) -> None:
     verdict(judge.everything_reaches(*steps.made[:2], "v2", steps.made.settling))
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_an_edit_of_a_split_is_followed(steps: Steps, verdict: Callable[[Judgement], None]) -> None:
+def test_an_edit_of_a_split_is_followed(steps: Steps, verdict: Conclude) -> None:
     made = judge.everything_reaches(*steps.made[:2], "v2", steps.made.settling)
     edited = judge.everything_reaches(*steps.edited[:2], "v3", steps.edited.settling)
     verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))

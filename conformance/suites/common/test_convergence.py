@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.editing import course
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import Manner
-from conformance.model.evidence import Course, Look, Question
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Conclude,
+    Course,
+    Division,
+    Effect,
+    Look,
+    Manner,
+    Question,
+    Scenario,
+    course,
+    driven,
+    judge,
+)
 
 pytestmark = pytest.mark.scenario("common/convergence", arena=("main",), groups=("split",))
 
@@ -56,7 +61,7 @@ def turned(scenario: Scenario) -> Turned:
 
 
 @pytest.mark.requirement("common-convergence-time")
-def test_when_edits_are_in_force(turned: Turned, verdict: Callable[[Judgement], None]) -> None:
+def test_when_edits_are_in_force(turned: Turned, verdict: Conclude) -> None:
     effect = judge.everything_reaches(*turned.made[:2], "v2", turned.made.settling)
     last = judge.everything_reaches(*turned.last[:2], "v3", turned.last.settling)
     question = Question("steady traffic", TIME, LOOKS, course=turned.course)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.catalogue import GROUPS
-from conformance.drive.reading import served_kinds
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    GROUPS,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    driven,
+    judge,
+    served_kinds,
+)
 
 pytestmark = pytest.mark.scenario("common/independent-claims", arena=("main",), groups=("split",))
 
@@ -48,7 +51,7 @@ def partly(scenario: Scenario) -> Partly:
 
 @pytest.mark.requirement("common-independent-api-claims")
 def test_a_split_works_where_apis_that_are_not_claimed_are_not_served(
-    partly: Partly, verdict: Callable[[Judgement], None]
+    partly: Partly, verdict: Conclude
 ) -> None:
     if partly.effect is None:
         reason = "every API is claimed: there is none that the mesh has to do without"

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.catalogue import GROUPS
-from conformance.drive.scenario import Scenario
-from conformance.model.verdict import Judgement
+from conformance.suite import GROUPS, Conclude, Scenario, judge
 
 pytestmark = pytest.mark.scenario("common/names", arena=("outside",), groups=())
 
@@ -18,7 +13,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 @pytest.mark.requirement("common-short-names-and-columns")
 def test_kinds_have_plurals_short_names_and_a_column_for_the_root(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
+    scenario: Scenario, verdict: Conclude
 ) -> None:
     resources = [
         scenario.reader.read(f"/apis/{GROUPS[group]}/{version}")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("common/namespaces", arena=("main", "peer"), groups=("split", "specs"))
 
@@ -30,7 +27,7 @@ def sides(scenario: Scenario) -> Mapping[str, Effect]:
 
 @pytest.mark.requirement("common-crds-are-namespaced", presumes=("http-omitted-path-and-methods",))
 def test_groups_of_one_name_in_two_namespaces_hold_side_by_side(
-    sides: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+    sides: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     main, peer = sides["main"], sides["peer"]
     verdict(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.reading import claimed_kinds, served_kinds
-from conformance.drive.scenario import Scenario
-from conformance.model.evidence import RoundTrip
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Conclude,
+    RoundTrip,
+    Scenario,
+    claimed_kinds,
+    driven,
+    judge,
+    served_kinds,
+)
 
 pytestmark = pytest.mark.scenario("common/objects", arena=("outside",), groups=())
 
@@ -24,15 +25,13 @@ def trips(scenario: Scenario) -> list[RoundTrip]:
 
 
 @pytest.mark.requirement("common-api-groups-discoverable")
-def test_every_claimed_kind_is_served_under_its_group(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
-) -> None:
+def test_every_claimed_kind_is_served_under_its_group(scenario: Scenario, verdict: Conclude) -> None:
     claimed = sorted(claimed_kinds(scenario.profile.claims))
     verdict(judge.groups_served(claimed, sorted(served_kinds(scenario.cluster))))
 
 
 @pytest.mark.requirement("common-crud-with-standard-tools")
 def test_objects_of_every_kind_keep_their_fields_and_take_every_verb(
-    trips: list[RoundTrip], verdict: Callable[[Judgement], None]
+    trips: list[RoundTrip], verdict: Conclude
 ) -> None:
     verdict(judge.round_trips(trips))

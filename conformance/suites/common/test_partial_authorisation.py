@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, observe
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Look
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    REQUESTS,
+    Conclude,
+    Division,
+    Effect,
+    Look,
+    Observed,
+    Odd,
+    Scenario,
+    Trial,
+    driven,
+    judge,
+    observe,
+)
 
 pytestmark = pytest.mark.scenario(
     "common/partial-authorisation", arena=("access",), groups=("split", "access", "specs"), alone=True
@@ -52,7 +57,7 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 @pytest.mark.requirement("interact-split-partial-authorisation")
 def test_what_becomes_of_the_share_of_a_backend_that_the_caller_is_not_granted(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     before, sample, settling = seen.effect
     effect = judge.opened(before, sample, {"server": 1}, settling)

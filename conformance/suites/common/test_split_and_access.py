@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Division, Effect, Scenario, Table
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Ask,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Table,
+    driven,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "common/split-and-access", arena=("access", "outside"), groups=("split", "access", "specs")
@@ -58,7 +63,7 @@ def identities(scenario: Scenario) -> Identities:
 
 @pytest.mark.requirement("interact-split-access-on-backend-identity")
 def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
-    identities: Identities, verdict: Callable[[Judgement], None]
+    identities: Identities, verdict: Conclude
 ) -> None:
     before, sample, settling = identities.backends
     verdict(

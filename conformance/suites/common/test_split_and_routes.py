@@ -5,15 +5,11 @@ Calls are made from, and ledgers read in, the same pods throughout: one that was
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "common/split-and-routes",
@@ -104,14 +100,14 @@ def steps(scenario: Scenario) -> Steps:
 
 @pytest.mark.requirement("interact-split-matches-with-target-routes")
 def test_what_the_split_selects_must_be_granted_at_the_backend_as_well(
-    steps: Steps, verdict: Callable[[Judgement], None]
+    steps: Steps, verdict: Conclude
 ) -> None:
     verdict(judge.access(steps.created.pick(*MIXED)))
 
 
 @pytest.mark.requirement("interact-shared-group")
 def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
-    steps: Steps, verdict: Callable[[Judgement], None]
+    steps: Steps, verdict: Conclude
 ) -> None:
     verdict(
         judge.all_of(
@@ -125,7 +121,7 @@ def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
     "common-dynamic-reconfiguration", presumes=("interact-split-matches-with-target-routes",)
 )
 def test_creating_editing_and_deleting_take_effect_on_running_workloads(
-    steps: Steps, verdict: Callable[[Judgement], None]
+    steps: Steps, verdict: Conclude
 ) -> None:
     verdict(
         judge.all_of(

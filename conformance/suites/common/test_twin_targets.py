@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "common/twin-targets", arena=("access", "peer", "outside"), groups=("access", "specs")
@@ -59,9 +55,7 @@ def steps(scenario: Scenario) -> Steps:
 
 
 @pytest.mark.requirement("common-crds-are-namespaced")
-def test_targets_of_one_name_in_two_namespaces_hold_side_by_side(
-    steps: Steps, verdict: Callable[[Judgement], None]
-) -> None:
+def test_targets_of_one_name_in_two_namespaces_hold_side_by_side(steps: Steps, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             both=judge.access(steps.both.pick()),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from conformance import judge
-from conformance.drive.dry_run import changed
-from conformance.drive.observing import REQUESTS, Observed, observe_access
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.drive.trials import Odd, Reshape, Trial
-from conformance.model.evidence import Look
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    REQUESTS,
+    Ask,
+    Conclude,
+    Look,
+    Observed,
+    Odd,
+    Reshape,
+    Scenario,
+    Table,
+    Trial,
+    changed,
+    driven,
+    judge,
+    observe_access,
+)
 
 pytestmark = pytest.mark.scenario(
     "common/unknown-fields", arena=("access", "main"), groups=("split", "access", "specs"), alone=True
@@ -129,7 +136,7 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
 @pytest.mark.requirement("common-unknown-fields")
 def test_what_becomes_of_fields_that_the_version_does_not_define(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
+    seen: Observed[Table], verdict: Conclude
 ) -> None:
     effect = judge.access(seen.effect.pick())
     verdict(judge.reading(effect, seen.about(*seen.questions), effect))

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from conformance import judge
-from conformance.clusters import Object
-from conformance.drive.converting import conversions, versions_there, write
-from conformance.drive.manifests import load
-from conformance.drive.observing import Observed, observe
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import Manner
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Conversion, Look, Question
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Conclude,
+    Conversion,
+    Division,
+    Effect,
+    Look,
+    Manner,
+    Object,
+    Observed,
+    Odd,
+    Question,
+    Scenario,
+    Trial,
+    conversions,
+    driven,
+    judge,
+    load,
+    observe,
+    versions_there,
+    write,
+)
 
 pytestmark = pytest.mark.scenario("common/versions", arena=("main", "access"), groups=())
 
@@ -130,7 +140,7 @@ def seen(scenario: Scenario) -> tuple[Observed[Effect], list[Question]] | None:
 
 @pytest.mark.requirement("common-multi-version-consistency")
 def test_what_is_written_in_one_version_means_the_same_in_another(
-    seen: tuple[Observed[Effect], list[Question]] | None, verdict: Callable[[Judgement], None]
+    seen: tuple[Observed[Effect], list[Question]] | None, verdict: Conclude
 ) -> None:
     if seen is None:
         verdict(judge.not_claimed("no effect to be seen in force beside it: the mesh claims no splits"))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/default-deny", arena=("access", "outside"), groups=("access", "specs")
@@ -52,9 +48,7 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("access-default-deny")
-def test_only_a_target_for_the_destination_itself_opens_it(
-    steps: list[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_only_a_target_for_the_destination_itself_opens_it(steps: list[Table], verdict: Conclude) -> None:
     nothing, one = steps
     verdict(
         judge.all_of(

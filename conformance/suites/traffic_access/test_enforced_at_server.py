@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/enforced-at-server",
@@ -49,7 +45,5 @@ def doors(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-enforced-at-server")
-def test_the_server_itself_refuses_whoever_was_not_granted(
-    doors: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_the_server_itself_refuses_whoever_was_not_granted(doors: Table, verdict: Conclude) -> None:
     verdict(judge.access(doors.pick()))

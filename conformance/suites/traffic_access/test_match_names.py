@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",), groups=("access", "specs"))
 
@@ -28,14 +23,12 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("access-match-subset")
-def test_only_the_named_matches_are_granted(steps: list[Table], verdict: Callable[[Judgement], None]) -> None:
+def test_only_the_named_matches_are_granted(steps: list[Table], verdict: Conclude) -> None:
     subset, _ = steps
     verdict(judge.access(subset.pick()))
 
 
 @pytest.mark.requirement("access-matches-omitted-means-all")
-def test_a_rule_without_match_names_grants_every_match(
-    steps: list[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_rule_without_match_names_grants_every_match(steps: list[Table], verdict: Conclude) -> None:
     _, every = steps
     verdict(judge.access(every.pick()))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/named-target-ports", arena=("access", "outside"), groups=("access", "specs")
@@ -29,7 +24,5 @@ def named(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("common-named-target-ports")
-def test_a_target_opens_a_server_behind_a_named_target_port(
-    named: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_target_opens_a_server_behind_a_named_target_port(named: Table, verdict: Conclude) -> None:
     verdict(judge.access(named.pick()))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/namespaces", arena=("access", "peer", "main", "outside"), groups=("access", "specs")
@@ -29,7 +24,5 @@ def namespaces(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-identity-includes-namespace")
-def test_only_the_account_of_the_listed_namespace_calls(
-    namespaces: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_only_the_account_of_the_listed_namespace_calls(namespaces: Table, verdict: Conclude) -> None:
     verdict(judge.access(namespaces.pick()))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/one-port",
@@ -60,13 +57,13 @@ def tables(scenario: Scenario) -> Mapping[str, Table]:
 
 @pytest.mark.requirement("access-l4-rule-constrains-l7")
 def test_a_tcproute_says_on_which_port_the_routes_are_open(
-    tables: Mapping[str, Table], verdict: Callable[[Judgement], None]
+    tables: Mapping[str, Table], verdict: Conclude
 ) -> None:
     verdict(judge.access(tables["with_a_port"].pick()))
 
 
 @pytest.mark.requirement("access-v1alpha1-destination-port")
 def test_the_port_of_a_target_limits_it_and_without_one_every_port_is_open(
-    tables: Mapping[str, Table], verdict: Callable[[Judgement], None]
+    tables: Mapping[str, Table], verdict: Conclude
 ) -> None:
     verdict(judge.all_of(**{step: judge.access(table.pick()) for step, table in tables.items()}))

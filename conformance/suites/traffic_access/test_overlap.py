@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/overlap",
@@ -51,6 +46,6 @@ def overlap(scenario: Scenario) -> Table:
 
 @pytest.mark.requirement("access-additive-overlapping-routes")
 def test_each_source_is_served_by_its_own_grant_where_routes_overlap(
-    overlap: Table, verdict: Callable[[Judgement], None]
+    overlap: Table, verdict: Conclude
 ) -> None:
     verdict(judge.access(overlap.pick()))

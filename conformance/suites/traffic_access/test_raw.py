@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/raw",
@@ -40,7 +35,5 @@ def raw(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-tcproute-allows-tcp")
-def test_a_listed_source_exchanges_raw_tcp_and_no_other_account_does(
-    raw: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_listed_source_exchanges_raw_tcp_and_no_other_account_does(raw: Table, verdict: Conclude) -> None:
     verdict(judge.access(raw.pick()))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/revoke",
@@ -51,9 +46,7 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("access-delete-and-narrow-revoke")
-def test_narrowing_and_deleting_withdraw_exactly_those_grants(
-    steps: list[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_narrowing_and_deleting_withdraw_exactly_those_grants(steps: list[Table], verdict: Conclude) -> None:
     everything, narrowed, deleted = steps
     verdict(
         judge.all_of(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/routes", arena=("access",), groups=("access", "specs"))
 
@@ -30,7 +25,5 @@ def routes(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-deny-unlisted-route")
-def test_a_listed_source_is_denied_on_other_routes(
-    routes: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_listed_source_is_denied_on_other_routes(routes: Table, verdict: Conclude) -> None:
     verdict(judge.access(routes.pick()))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/sources", arena=("access", "outside"), groups=("access", "specs")
@@ -39,14 +34,12 @@ def sources(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-only-listed-sources")
-def test_a_listed_source_calls_and_another_account_does_not(
-    sources: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_listed_source_calls_and_another_account_does_not(sources: Table, verdict: Conclude) -> None:
     verdict(judge.access(sources.pick("alpha", "beta")))
 
 
 @pytest.mark.requirement("access-identity-not-labels")
 def test_neither_labels_nor_a_claimed_address_make_a_source_and_lacking_labels_unmakes_none(
-    sources: Table, verdict: Callable[[Judgement], None]
+    sources: Table, verdict: Conclude
 ) -> None:
     verdict(judge.access(sources.pick("alpha-relabelled", "gamma", CLAIMING)))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/union",
@@ -40,7 +35,5 @@ def union(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-additive-union")
-def test_each_source_keeps_its_own_grant_and_gets_no_other(
-    union: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_each_source_keeps_its_own_grant_and_gets_no_other(union: Table, verdict: Conclude) -> None:
     verdict(judge.access(union.pick()))

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.clusters import Account
-from conformance.drive.reading import METRICS
-from conformance.drive.scenario import Scenario
-from conformance.judge.metrics_api import REFUSED
-from conformance.model.evidence import ApiRead
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import METRICS, REFUSED, Account, ApiRead, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-metrics/rbac", arena=("metrics",), groups=("metrics",))
 
@@ -66,14 +57,10 @@ def answers(scenario: Scenario) -> dict[str, ApiRead]:
 
 
 @pytest.mark.requirement("metrics-apiservice")
-def test_an_available_apiservice_points_at_the_mesh(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
-) -> None:
+def test_an_available_apiservice_points_at_the_mesh(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.apiservice(scenario.reader.read(APISERVICE), scenario.reader.read(METRICS)))
 
 
 @pytest.mark.requirement("metrics-rbac", presumes=("metrics-apiservice",))
-def test_each_reader_sees_what_its_role_allows(
-    answers: dict[str, ApiRead], verdict: Callable[[Judgement], None]
-) -> None:
+def test_each_reader_sees_what_its_role_allows(answers: dict[str, ApiRead], verdict: Conclude) -> None:
     verdict(judge.rbac(answers, EXPECTED, IDLE))

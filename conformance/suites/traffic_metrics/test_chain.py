@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.reading import METRICS
-from conformance.drive.scenario import Scenario
-from conformance.drive.traffic import PATIENT_S, Manner
-from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
-from conformance.judge.metrics import shown_so_far, shown_window_s
-from conformance.judge.metrics_api import CLUSTER_SCOPED, advertised
-from conformance.model.evidence import ApiRead, Call, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    CLUSTER_SCOPED,
+    DELAYS_MS,
+    EXPECTED_MS,
+    METRICS,
+    PATIENT_S,
+    ApiRead,
+    Call,
+    Conclude,
+    Manner,
+    Scenario,
+    Traffic,
+    advertised,
+    driven,
+    judge,
+    shown_so_far,
+    shown_window_s,
+)
 
 pytestmark = pytest.mark.scenario("traffic-metrics/chain", arena=("metrics",), groups=("metrics",))
 
@@ -231,25 +238,19 @@ def edges(scenario: Scenario) -> dict[str, ApiRead]:
 
 
 @pytest.mark.requirement("metrics-discovery", presumes=("metrics-apiservice",))
-def test_discovery_lists_the_kinds_with_verbs_and_scope(
-    chain: Chain, verdict: Callable[[Judgement], None]
-) -> None:
+def test_discovery_lists_the_kinds_with_verbs_and_scope(chain: Chain, verdict: Conclude) -> None:
     verdict(judge.discovery(chain.discovery, chain.offered))
 
 
 @pytest.mark.requirement("metrics-object-fields", presumes=("metrics-apiservice",))
-def test_objects_carry_all_fields_and_the_five_metrics(
-    chain: Chain, verdict: Callable[[Judgement], None]
-) -> None:
+def test_objects_carry_all_fields_and_the_five_metrics(chain: Chain, verdict: Conclude) -> None:
     # Not the client, whom nobody calls: whether an object without traffic is shown at all is left open.
     shown = chain.shown
     verdict(judge.object_fields([*shown.reads.values(), *shown.edges.values(), chain.listed]))
 
 
 @pytest.mark.requirement("metrics-edges-subresource", presumes=("metrics-apiservice",))
-def test_the_edges_of_an_object_name_it_and_its_peers(
-    chain: Chain, verdict: Callable[[Judgement], None]
-) -> None:
+def test_the_edges_of_an_object_name_it_and_its_peers(chain: Chain, verdict: Conclude) -> None:
     verdict(
         judge.edges(
             {"mid": chain.edges_before["mid"]},
@@ -263,7 +264,7 @@ def test_the_edges_of_an_object_name_it_and_its_peers(
 
 
 @pytest.mark.requirement("metrics-edge-direction", presumes=("metrics-apiservice",))
-def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Callable[[Judgement], None]) -> None:
+def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Conclude) -> None:
     verdict(
         judge.edges(
             chain.edges_before, chain.shown.edges, CALLS, chain.namespace, ["idle"], aliases=chain.aliases
@@ -272,7 +273,7 @@ def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Callable[[Judge
 
 
 @pytest.mark.requirement("metrics-counts", presumes=("metrics-apiservice",))
-def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Callable[[Judgement], None]) -> None:
+def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Conclude) -> None:
     shown, load = chain.shown, chain.shown.load
     verdict(
         judge.counts(
@@ -288,7 +289,5 @@ def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Callable[[
 
 
 @pytest.mark.requirement("metrics-latency-percentiles", presumes=("metrics-apiservice",))
-def test_percentiles_lie_where_the_delays_put_them(
-    chain: Chain, verdict: Callable[[Judgement], None]
-) -> None:
+def test_percentiles_lie_where_the_delays_put_them(chain: Chain, verdict: Conclude) -> None:
     verdict(judge.percentiles(chain.shown.reads["server"], EXPECTED_MS, chain.before["server"]))

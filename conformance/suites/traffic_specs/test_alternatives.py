@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/alternatives",
@@ -41,6 +36,6 @@ def alternatives(scenario: Scenario) -> Table:
 
 @pytest.mark.requirement("http-matches-or")
 def test_one_match_grants_by_itself_and_parts_of_two_grant_nothing(
-    alternatives: Table, verdict: Callable[[Judgement], None]
+    alternatives: Table, verdict: Conclude
 ) -> None:
     verdict(judge.access(alternatives.pick()))

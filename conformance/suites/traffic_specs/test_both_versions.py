@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/both-versions",
@@ -66,9 +61,7 @@ def both(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-both-protocol-versions")
-def test_path_method_and_headers_decide_in_both_versions(
-    both: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_path_method_and_headers_decide_in_both_versions(both: Table, verdict: Conclude) -> None:
     # Apart, so that what is denied in one version has its control in what is granted in the same.
     first, second = (
         both.pick(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Call, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Call,
+    Conclude,
+    Division,
+    Effect,
+    Judgement,
+    Scenario,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/both-versions-split", arena=("main",), groups=("split", "specs")
@@ -67,7 +73,7 @@ def as_wanted(spoken: Spoken, protocol: str) -> Judgement:
 
 @pytest.mark.requirement("http-both-protocol-versions")
 def test_what_a_group_selects_for_a_split_is_divided_alike_in_both_versions(
-    spoken: Spoken, verdict: Callable[[Judgement], None]
+    spoken: Spoken, verdict: Conclude
 ) -> None:
     verdict(
         judge.given(as_wanted(spoken, "http"), as_wanted(spoken, "http2"), "nothing to compare HTTP/2 with")
@@ -76,7 +82,7 @@ def test_what_a_group_selects_for_a_split_is_divided_alike_in_both_versions(
 
 @pytest.mark.requirement("http-grpc-through-routes")
 def test_what_a_group_selects_for_a_split_is_divided_alike_where_it_is_grpc(
-    spoken: Spoken, verdict: Callable[[Judgement], None]
+    spoken: Spoken, verdict: Conclude
 ) -> None:
     verdict(
         judge.given(as_wanted(spoken, "http2"), as_wanted(spoken, "grpc"), "nothing to compare gRPC with")

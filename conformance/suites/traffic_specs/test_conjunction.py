@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-specs/conjunction", arena=("access",), groups=("access", "specs"))
 
@@ -40,13 +35,11 @@ def conjunction(scenario: Scenario) -> Table:
 
 @pytest.mark.requirement("http-omitted-path-and-methods", presumes=("http-header-filter",))
 def test_a_match_of_headers_alone_holds_for_any_path_and_method(
-    conjunction: Table, verdict: Callable[[Judgement], None]
+    conjunction: Table, verdict: Conclude
 ) -> None:
     verdict(judge.access(conjunction.pick(*OMITTED)))
 
 
 @pytest.mark.requirement("http-path-method-header-conjunction")
-def test_path_method_and_headers_of_a_match_must_all_hold(
-    conjunction: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_path_method_and_headers_of_a_match_must_all_hold(conjunction: Table, verdict: Conclude) -> None:
     verdict(judge.access(conjunction.pick(*CONJUNCTION)))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import TWINS, Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import TWINS, Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/datagrams", arena=("udp", "outside"), groups=("access", "specs")
@@ -65,22 +61,18 @@ def of(ports: Table, *names: str) -> list[str]:
 
 
 @pytest.mark.requirement("http-group-inert-alone")
-def test_a_route_of_udp_that_no_target_refers_to_grants_nothing(
-    steps: Steps, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_route_of_udp_that_no_target_refers_to_grants_nothing(steps: Steps, verdict: Conclude) -> None:
     verdict(judge.access(steps.inert.pick()))
 
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
 def test_an_empty_list_of_udp_ports_opens_all_of_them_to_the_listed_source(
-    steps: Steps, verdict: Callable[[Judgement], None]
+    steps: Steps, verdict: Conclude
 ) -> None:
     # What a list of ports leaves closed is asked below, by itself.
     verdict(judge.access(steps.ports.pick(*of(steps.ports, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("access-udproute-ports")
-def test_udp_is_open_on_the_ports_of_udp_routes_alone(
-    steps: Steps, verdict: Callable[[Judgement], None]
-) -> None:
+def test_udp_is_open_on_the_ports_of_udp_routes_alone(steps: Steps, verdict: Conclude) -> None:
     verdict(judge.access(steps.ports.pick(*of(steps.ports, LISTED))))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from conformance import judge
-from conformance.drive.observing import Observed, observe_access
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Look
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Ask,
+    Conclude,
+    Look,
+    Observed,
+    Odd,
+    Scenario,
+    Table,
+    Trial,
+    driven,
+    judge,
+    observe_access,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/declared-versions", arena=("access",), groups=("access", "specs"), alone=True
@@ -73,7 +78,7 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
 @pytest.mark.requirement("http-declared-versions")
 def test_whether_routes_hold_for_ports_that_declare_the_version_of_http(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
+    seen: Observed[Table], verdict: Conclude
 ) -> None:
     effect = judge.access(seen.effect.pick())
     verdict(judge.reading(effect, seen.about(*seen.questions), effect))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/grpc",
@@ -32,7 +27,5 @@ def calls(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-grpc-through-routes")
-def test_a_method_is_granted_by_its_path_and_another_is_not(
-    calls: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_method_is_granted_by_its_path_and_another_is_not(calls: Table, verdict: Conclude) -> None:
     verdict(judge.access(calls.pick()))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/headers",
@@ -55,16 +50,12 @@ def headers(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-header-filter")
-def test_a_header_must_be_there_with_a_value_that_matches(
-    headers: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_header_must_be_there_with_a_value_that_matches(headers: Table, verdict: Conclude) -> None:
     verdict(judge.access(headers.pick(*USER)))
 
 
 @pytest.mark.requirement("http-header-name-case-insensitive", presumes=("http-header-filter",))
-def test_the_case_of_a_header_name_does_not_matter(
-    headers: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_the_case_of_a_header_name_does_not_matter(headers: Table, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             http=judge.access(headers.pick(*CASE)),
@@ -74,5 +65,5 @@ def test_the_case_of_a_header_name_does_not_matter(
 
 
 @pytest.mark.requirement("http-headers-and")
-def test_all_headers_of_a_match_must_hold(headers: Table, verdict: Callable[[Judgement], None]) -> None:
+def test_all_headers_of_a_match_must_hold(headers: Table, verdict: Conclude) -> None:
     verdict(judge.access(headers.pick(*BOTH)))

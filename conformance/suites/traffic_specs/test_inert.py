@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/inert", arena=("access", "outside"), groups=("access", "specs")
@@ -49,7 +44,5 @@ def inert(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-group-inert-alone")
-def test_routes_that_no_target_refers_to_grant_nothing(
-    inert: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_routes_that_no_target_refers_to_grant_nothing(inert: Table, verdict: Conclude) -> None:
     verdict(judge.access(inert.pick()))

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-specs/inert-split", arena=("main",), groups=("split", "specs"))
 
@@ -41,9 +37,7 @@ def taken(scenario: Scenario) -> Taken:
 
 
 @pytest.mark.requirement("http-group-inert-alone")
-def test_groups_that_no_split_refers_to_change_no_distribution(
-    taken: Taken, verdict: Callable[[Judgement], None]
-) -> None:
+def test_groups_that_no_split_refers_to_change_no_distribution(taken: Taken, verdict: Conclude) -> None:
     alone = judge.everything_reaches(*taken.alone[:2], "v2", taken.alone.settling)
     seen = judge.everything_reaches(*taken.seen[:2], "v3", taken.seen.settling)
     beside = judge.everything_reaches(*taken.beside[:2], "v2", taken.beside.settling)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/method",
@@ -44,12 +39,10 @@ def methods(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-method-specific", presumes=("http-matches-or",))
-def test_listed_methods_are_granted_and_none_implies_another(
-    methods: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_listed_methods_are_granted_and_none_implies_another(methods: Table, verdict: Conclude) -> None:
     verdict(judge.access(methods.pick(*SPECIFIC)))
 
 
 @pytest.mark.requirement("http-method-wildcard")
-def test_a_star_covers_every_method(methods: Table, verdict: Callable[[Judgement], None]) -> None:
+def test_a_star_covers_every_method(methods: Table, verdict: Conclude) -> None:
     verdict(judge.access(methods.pick(*ANY)))

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from conformance import judge
-from conformance.drive.observing import Observed, observe_access
-from conformance.drive.scenario import Ask, Division, Scenario, Table
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Look
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Ask,
+    Conclude,
+    Division,
+    Judgement,
+    Look,
+    Observed,
+    Odd,
+    Scenario,
+    Table,
+    Trial,
+    driven,
+    judge,
+    observe_access,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/odd-groups", arena=("access", "peer"), groups=("access", "specs"), alone=True
@@ -256,23 +264,17 @@ def reading(seen: Observed[Table], *names: str) -> Judgement:
 
 
 @pytest.mark.requirement("http-path-regex-end")
-def test_where_an_expression_for_a_path_ends(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_where_an_expression_for_a_path_ends(seen: Observed[Table], verdict: Conclude) -> None:
     verdict(reading(seen, "/ends/x", "/endsfoo"))
 
 
 @pytest.mark.requirement("http-path-query-and-normalisation")
-def test_what_of_a_request_a_path_is_compared_with(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_of_a_request_a_path_is_compared_with(seen: Observed[Table], verdict: Conclude) -> None:
     verdict(reading(seen, "/query?x=1", "/public/../admin", "/./plain", "/pl%61in", "//plain", "/PLAIN"))
 
 
 @pytest.mark.requirement("http-required-fields-contradiction")
-def test_what_a_match_that_lacks_a_field_matches(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_a_match_that_lacks_a_field_matches(seen: Observed[Table], verdict: Conclude) -> None:
     verdict(
         reading(
             seen, "path alone", "no methods", "methods alone", "POST where GET alone is listed", "name alone"
@@ -281,23 +283,19 @@ def test_what_a_match_that_lacks_a_field_matches(
 
 
 @pytest.mark.requirement("http-duplicate-or-empty-matches")
-def test_what_two_matches_of_one_name_and_none_at_all_open(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_two_matches_of_one_name_and_none_at_all_open(seen: Observed[Table], verdict: Conclude) -> None:
     verdict(reading(seen, "first twin", "last twin", "no match"))
 
 
 @pytest.mark.requirement("http-regex-dialect-and-invalid")
 def test_what_becomes_of_an_expression_that_does_not_compile(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
+    seen: Observed[Table], verdict: Conclude
 ) -> None:
     verdict(reading(seen, *EXPRESSIONS))
 
 
 @pytest.mark.requirement("http-header-regex-details")
-def test_how_an_expression_for_a_header_is_read(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_how_an_expression_for_a_header_is_read(seen: Observed[Table], verdict: Conclude) -> None:
     verdict(
         reading(
             seen,
@@ -312,7 +310,5 @@ def test_how_an_expression_for_a_header_is_read(
 
 
 @pytest.mark.requirement("l4-ports-omitted")
-def test_which_ports_a_tcp_route_without_any_opens(
-    seen: Observed[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_which_ports_a_tcp_route_without_any_opens(seen: Observed[Table], verdict: Conclude) -> None:
     verdict(reading(seen, "spec: {}", "matches: {}", "no spec"))

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/path",
@@ -53,7 +48,7 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("http-path-is-regex")
-def test_a_path_is_matched_as_an_expression(steps: list[Table], verdict: Callable[[Judgement], None]) -> None:
+def test_a_path_is_matched_as_an_expression(steps: list[Table], verdict: Conclude) -> None:
     expressions, everything = steps
     items = expressions.pick("/v1/items/7", "/v2/items/42", "/v3/items/7", "/v1/items/x")
     verdict(
@@ -65,8 +60,6 @@ def test_a_path_is_matched_as_an_expression(steps: list[Table], verdict: Callabl
 
 
 @pytest.mark.requirement("http-path-regex-anchored-at-start")
-def test_a_path_that_only_contains_the_expression_is_denied(
-    steps: list[Table], verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_path_that_only_contains_the_expression_is_denied(steps: list[Table], verdict: Conclude) -> None:
     expressions, _ = steps
     verdict(judge.access(expressions.pick("/metrics", "/internal/metrics", "/x/metrics")))

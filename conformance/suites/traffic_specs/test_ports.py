@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.manifests import load
-from conformance.drive.scenario import TWINS, Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import TWINS, Ask, Conclude, Scenario, Table, driven, judge, load
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/ports", arena=("access", "outside"), groups=("access", "specs")
@@ -54,20 +48,20 @@ def of(ports: Table, *names: str) -> list[str]:
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
 def test_an_empty_list_of_ports_opens_all_of_them_to_the_listed_source(
-    ports: Table, verdict: Callable[[Judgement], None]
+    ports: Table, verdict: Conclude
 ) -> None:
     verdict(judge.access(ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("tcp-portless-covers-all")
 def test_a_route_of_a_version_without_ports_is_limited_by_the_target_alone(
-    ports: Table, verdict: Callable[[Judgement], None]
+    ports: Table, verdict: Conclude
 ) -> None:
     verdict(judge.access(ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("l4-reject-bad-ports")
-def test_a_port_above_the_last_opens_no_other(ports: Table, verdict: Callable[[Judgement], None]) -> None:
+def test_a_port_above_the_last_opens_no_other(ports: Table, verdict: Conclude) -> None:
     odd = of(ports, ODD)
     if not odd:
         verdict(judge.not_applicable("the API server refuses a port above 65535"))

@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.catalogue import GROUPS
-from conformance.drive.dry_run import ABSENT, Change
-from conformance.drive.manifests import load
-from conformance.drive.reading import served_kinds
-from conformance.drive.scenario import Scenario
-from conformance.model.verdict import Judgement
+from conformance.suite import ABSENT, GROUPS, Change, Conclude, Scenario, judge, load, served_kinds
 
 pytestmark = pytest.mark.scenario("traffic-specs/schemas", arena=("outside",), groups=("specs",))
 
@@ -33,15 +25,13 @@ ODD_PORTS: dict[str, Change] = {
 
 
 @pytest.mark.requirement("http-schema-by-version")
-def test_a_group_comes_back_with_every_field_of_its_version(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_group_comes_back_with_every_field_of_its_version(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("groups.yaml"))))
 
 
 @pytest.mark.requirement("http-headers-wire-form")
 def test_header_filters_are_taken_as_one_map_or_as_a_list_of_maps(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
+    scenario: Scenario, verdict: Conclude
 ) -> None:
     namespace = scenario.arena.namespace("outside")
     attempts = scenario.writer.header_forms.attempts(scenario.versions["specs"], namespace)
@@ -50,7 +40,7 @@ def test_header_filters_are_taken_as_one_map_or_as_a_list_of_maps(
 
 @pytest.mark.requirement("http-reject-schema-violations")
 def test_a_group_that_lacks_a_field_or_has_an_odd_one_is_refused(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
+    scenario: Scenario, verdict: Conclude
 ) -> None:
     whole = load("traffic-specs/schemas/groups.yaml")[0]
     verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, VIOLATIONS)))
@@ -58,15 +48,13 @@ def test_a_group_that_lacks_a_field_or_has_an_odd_one_is_refused(
 
 @pytest.mark.requirement("tcp-schema-by-version")
 def test_a_tcp_route_comes_back_with_every_field_of_its_version(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
+    scenario: Scenario, verdict: Conclude
 ) -> None:
     verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("tcp.yaml"))))
 
 
 @pytest.mark.requirement("udp-schema-v1alpha4")
-def test_udp_routes_are_served_and_keep_their_ports(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
-) -> None:
+def test_udp_routes_are_served_and_keep_their_ports(scenario: Scenario, verdict: Conclude) -> None:
     kind = (GROUPS["specs"], scenario.versions["specs"], "UDPRoute")
     there = sorted(served_kinds(scenario.cluster))
     trips = scenario.there_and_back(scenario.expressible("udp.yaml")) if kind in there else []
@@ -74,9 +62,7 @@ def test_udp_routes_are_served_and_keep_their_ports(
 
 
 @pytest.mark.requirement("l4-reject-bad-ports", presumes=("tcp-schema-by-version", "udp-schema-v1alpha4"))
-def test_ports_that_are_no_numbers_are_refused(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
-) -> None:
+def test_ports_that_are_no_numbers_are_refused(scenario: Scenario, verdict: Conclude) -> None:
     there = {kind for _, _, kind in served_kinds(scenario.cluster)}
     written = [load("traffic-specs/schemas/tcp.yaml")[1], *load("traffic-specs/schemas/udp.yaml")]
     routes = [one for one in written if one["kind"] in there and scenario.writer.expressible([one])]

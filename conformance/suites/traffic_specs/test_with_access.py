@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Ask, Scenario, Table
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/with-access", arena=("access",), groups=("access", "specs"), every_version=True
@@ -38,14 +33,10 @@ def followed(scenario: Scenario) -> Table:
 @pytest.mark.requirement(
     "common-version-compat-matrix", presumes=("http-path-method-header-conjunction", "http-schema-by-version")
 )
-def test_a_target_grants_the_routes_of_its_group_and_no_other(
-    followed: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_target_grants_the_routes_of_its_group_and_no_other(followed: Table, verdict: Conclude) -> None:
     verdict(judge.access(followed.pick()))
 
 
 @pytest.mark.requirement("http-schema-by-version", presumes=("http-path-method-header-conjunction",))
-def test_a_group_in_the_shape_of_its_version_is_followed(
-    followed: Table, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_group_in_the_shape_of_its_version_is_followed(followed: Table, verdict: Conclude) -> None:
     verdict(judge.access(followed.pick()))

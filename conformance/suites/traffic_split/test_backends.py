@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
 
 pytestmark = pytest.mark.scenario("traffic-split/backends", arena=("main",), groups=("split",))
 
@@ -36,7 +32,7 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 
 @pytest.mark.requirement("split-single-backend")
 def test_the_only_backend_gets_everything_although_the_root_does_not_select_it(
-    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+    effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     before, sample, settling = effects["lone"]
     verdict(judge.everything_reaches(before, sample, "v2", settling))
@@ -44,7 +40,7 @@ def test_the_only_backend_gets_everything_although_the_root_does_not_select_it(
 
 @pytest.mark.requirement("split-by-service-not-pod-count", presumes=("split-single-backend",))
 def test_a_backend_of_two_pods_gets_no_more_than_its_weight(
-    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+    effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     before, sample, settling = effects["uneven"]
     verdict(judge.shares(before, sample, HALVES, settling, TWO))

@@ -11,14 +11,22 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.arena import READY_WITHIN_S
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
-from conformance.drive.sight import sight
-from conformance.judge.statistics import LEAST, sample_size
-from conformance.model.evidence import Settling, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    LEAST,
+    POLL,
+    POLL_REQUESTS,
+    READY_WITHIN_S,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Settling,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+    sight,
+)
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
 
@@ -130,7 +138,7 @@ def _deletion(scenario: Scenario, servers: list[str]) -> tuple[Traffic, Settling
 
 @pytest.mark.requirement("split-backend-precreated-zero")
 def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_weight_zero(
-    rollout: Rollout, verdict: Callable[[Judgement], None]
+    rollout: Rollout, verdict: Conclude
 ) -> None:
     before, sample, settling = rollout.reserved
     reserved = judge.everything_reaches(before, sample, "v1", settling)
@@ -158,7 +166,7 @@ def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_wei
     ),
 )
 def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
-    rollout: Rollout, verdict: Callable[[Judgement], None]
+    rollout: Rollout, verdict: Conclude
 ) -> None:
     reserved, quarter, whole, retired = (
         rollout.reserved,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario
-from conformance.drive.traffic import Manner
-from conformance.judge.metrics import shown_so_far, shown_window_s
-from conformance.model.evidence import ApiRead, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    ApiRead,
+    Conclude,
+    Manner,
+    Scenario,
+    Traffic,
+    driven,
+    judge,
+    shown_so_far,
+    shown_window_s,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/canary-metrics",
@@ -88,6 +91,6 @@ def reads(scenario: Scenario) -> dict[str, ApiRead]:
 
 @pytest.mark.requirement("interact-canary-rollout")
 def test_the_counts_of_each_backend_tell_that_the_new_version_fails(
-    rolled: Rolled, verdict: Callable[[Judgement], None]
+    rolled: Rolled, verdict: Conclude
 ) -> None:
     verdict(judge.error_rates(rolled.before, rolled.reads, RATES, rolled.traffic))

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
-from conformance.drive.sight import sight
-from conformance.model.evidence import Settling, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    POLL,
+    POLL_REQUESTS,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Settling,
+    Traffic,
+    driven,
+    judge,
+    sight,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/delete",
@@ -46,9 +52,7 @@ def deletion(scenario: Scenario) -> Deletion:
 
 
 @pytest.mark.requirement("split-delete-restores-root")
-def test_the_root_is_routed_by_its_own_selector_again(
-    deletion: Deletion, verdict: Callable[[Judgement], None]
-) -> None:
+def test_the_root_is_routed_by_its_own_selector_again(deletion: Deletion, verdict: Conclude) -> None:
     before, during, settling = deletion.split
     verdict(
         judge.all_of(

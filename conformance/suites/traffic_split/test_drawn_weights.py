@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 from hypothesis import strategies
 
-from conformance import judge
-from conformance.drive.drawing import Drawn, draw
-from conformance.drive.scenario import POLL_REQUESTS, Division, Effect, Scenario
-from conformance.drive.sight import sight
-from conformance.judge.statistics import LEAST, sample_size
-from conformance.model.evidence import Call, Traffic
-from conformance.model.verdict import Judgement, Verdict
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    LEAST,
+    POLL_REQUESTS,
+    Call,
+    Conclude,
+    Division,
+    Drawn,
+    Effect,
+    Scenario,
+    Traffic,
+    Verdict,
+    draw,
+    driven,
+    judge,
+    sample_size,
+    sight,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/drawn-weights",
@@ -86,7 +95,7 @@ def _divide(scenario: Scenario, weights: Mapping[str, int]) -> None:
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_drawn_weights_of_one_to_five_backends_are_followed(
-    drawn: Drawn[dict[str, int], Effect], verdict: Callable[[Judgement], None]
+    drawn: Drawn[dict[str, int], Effect], verdict: Conclude
 ) -> None:
     # Of weights that are not followed the simplest is shown that was found.
     shown = [drawn.broken] if drawn.broken else drawn.tried

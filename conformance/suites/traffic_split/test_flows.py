@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, observe
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import Manner
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Look
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    REQUESTS,
+    Conclude,
+    Division,
+    Effect,
+    Look,
+    Manner,
+    Observed,
+    Odd,
+    Scenario,
+    Trial,
+    driven,
+    judge,
+    observe,
+)
 
 pytestmark = pytest.mark.scenario("traffic-split/flows", arena=("main", "udp"), groups=("split",), alone=True)
 
@@ -41,8 +46,6 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 
 @pytest.mark.requirement("split-unit-of-division")
-def test_whether_flows_of_udp_are_divided(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_whether_flows_of_udp_are_divided(seen: Observed[Effect], verdict: Conclude) -> None:
     effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
     verdict(judge.reading(effect, seen.about(FLOWS), effect))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from conformance import judge
-from conformance.clusters import ClusterError
-from conformance.drive.observing import REQUESTS, Observed, observe
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import Manner
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Call, Look
-from conformance.model.verdict import Judgement
-from conformance.profiles import ORDINARY_HOST
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    ORDINARY_HOST,
+    REQUESTS,
+    Call,
+    ClusterError,
+    Conclude,
+    Division,
+    Effect,
+    Judgement,
+    Look,
+    Manner,
+    Observed,
+    Odd,
+    Scenario,
+    Trial,
+    driven,
+    judge,
+    observe,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/forms", arena=("main", "metrics"), groups=("split",), alone=True
@@ -160,21 +168,15 @@ def reading(seen: Observed[Effect], *names: str) -> Judgement:
 
 
 @pytest.mark.requirement("split-root-name-form")
-def test_which_forms_of_a_roots_name_are_understood(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_which_forms_of_a_roots_name_are_understood(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "dotted", "qualified", "victim"))
 
 
 @pytest.mark.requirement("split-addressing-forms")
-def test_which_forms_of_address_a_split_is_for(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_which_forms_of_address_a_split_is_for(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, *FORMS, AS_ITSELF, AS_ANOTHER))
 
 
 @pytest.mark.requirement("split-unit-of-division")
-def test_whether_requests_or_connections_are_divided(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_whether_requests_or_connections_are_divided(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, *(name for name in UNITS if name in seen.questions)))

@@ -8,20 +8,27 @@ split is there the Ingress leads to the root's own endpoints, which is the null 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.ingress import granted, taken_up
-from conformance.drive.manifests import load
-from conformance.drive.scenario import POLL, POLL_REQUESTS, Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Call, Settling
-from conformance.model.verdict import Judgement
-from conformance.profiles import Ingress
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    POLL,
+    POLL_REQUESTS,
+    Call,
+    Conclude,
+    Division,
+    Effect,
+    Ingress,
+    Scenario,
+    Settling,
+    driven,
+    granted,
+    judge,
+    load,
+    sample_size,
+    taken_up,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/ingress",
@@ -96,9 +103,7 @@ def _led(scenario: Scenario, call: Call) -> Settling:
 
 
 @pytest.mark.requirement("split-ingress-client")
-def test_what_comes_in_by_the_ingress_is_divided_by_weight(
-    entered: Entered, verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_comes_in_by_the_ingress_is_divided_by_weight(entered: Entered, verdict: Conclude) -> None:
     if entered.effect is None:
         within = f"{entered.led.within_s:g} s"
         hint = "is the controller running, and is what the profile says of it (ingress) right?"

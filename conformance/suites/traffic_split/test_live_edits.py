@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import CONCURRENCY
-from conformance.judge.statistics import LEAST, sample_size
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    CONCURRENCY,
+    LEAST,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/live-edits",
@@ -87,7 +91,7 @@ def _gone(scenario: Scenario) -> bool:
 
 @pytest.mark.requirement("split-live-edits")
 def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
-    steps: Steps, verdict: Callable[[Judgement], None]
+    steps: Steps, verdict: Conclude
 ) -> None:
     only_v3 = judge.everything_reaches(*steps.only_v3[:2], "v3", steps.only_v3.settling)
     verdict(

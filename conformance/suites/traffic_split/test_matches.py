@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Call, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Call,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/matches",
@@ -86,7 +91,7 @@ def matches(scenario: Scenario) -> Matches:
 
 @pytest.mark.requirement("split-matches-select-traffic")
 def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_these(
-    matches: Matches, verdict: Callable[[Judgement], None]
+    matches: Matches, verdict: Conclude
 ) -> None:
     before, sample, settling = matches.selected["firefox"]
     divided = judge.shares(before, sample, WEIGHTS, settling)
@@ -95,9 +100,7 @@ def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_thes
 
 
 @pytest.mark.requirement("split-matches-others-to-root")
-def test_all_other_requests_are_answered_by_the_root(
-    matches: Matches, verdict: Callable[[Judgement], None]
-) -> None:
+def test_all_other_requests_are_answered_by_the_root(matches: Matches, verdict: Conclude) -> None:
     before, sample, settling = matches.selected["firefox"]
     in_force = judge.nothing_reaches(before, sample, "v1", settling)
     verdict(judge.preserved(in_force, matches.got("no header", "chrome"), "v1"))
@@ -106,9 +109,7 @@ def test_all_other_requests_are_answered_by_the_root(
 @pytest.mark.requirement(
     "split-matches-multiple-groups", presumes=("split-matches-select-traffic", "split-matches-others-to-root")
 )
-def test_a_request_is_selected_by_any_of_several_groups(
-    matches: Matches, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_request_is_selected_by_any_of_several_groups(matches: Matches, verdict: Conclude) -> None:
     firefox, staff = matches.selected["firefox"], matches.selected["staff"]
     both = matches.selected["both groups"]
     first_group = judge.nothing_reaches(*firefox[:2], "v1", firefox.settling)
@@ -131,7 +132,7 @@ def test_a_request_is_selected_by_any_of_several_groups(
     ),
 )
 def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
-    matches: Matches, verdict: Callable[[Judgement], None]
+    matches: Matches, verdict: Conclude
 ) -> None:
     both, staff = matches.selected["both headers"], matches.selected["staff"]
     first_match = judge.nothing_reaches(*both[:2], "v1", both.settling)
@@ -147,9 +148,7 @@ def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
 @pytest.mark.requirement(
     "split-matches-group-update", presumes=("split-matches-select-traffic", "split-matches-others-to-root")
 )
-def test_an_edit_of_the_group_changes_who_is_selected(
-    matches: Matches, verdict: Callable[[Judgement], None]
-) -> None:
+def test_an_edit_of_the_group_changes_who_is_selected(matches: Matches, verdict: Conclude) -> None:
     chrome, firefox = matches.edited["chrome"], matches.edited["firefox"]
     verdict(
         judge.all_of(

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Scenario
-from conformance.model.evidence import ApiRead, Attempt
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import ApiRead, Attempt, Conclude, Judgement, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/misconfiguration", arena=("main",), groups=("split",), alone=True
@@ -70,9 +65,7 @@ def _judged(told: Told) -> Judgement:
 
 
 @pytest.mark.requirement("split-misconfiguration-event")
-def test_a_backend_that_is_left_out_for_its_port_is_named(
-    told: Told, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_backend_that_is_left_out_for_its_port_is_named(told: Told, verdict: Conclude) -> None:
     verdict(
         judge.told_at(
             told.before, told.after, told.sent, *MISTAKEN, told.within_s, told.sound, told.sound_sent, TWINS

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-split/moved", arena=("main",), groups=("split",))
 
@@ -54,9 +50,7 @@ def moves(scenario: Scenario) -> Moves:
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_a_split_that_is_given_another_root_leaves_the_former_one(
-    moves: Moves, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_split_that_is_given_another_root_leaves_the_former_one(moves: Moves, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             made=judge.everything_reaches(*moves.made[:2], "v2", moves.made.settling),
@@ -67,7 +61,7 @@ def test_a_split_that_is_given_another_root_leaves_the_former_one(
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_a_split_outlives_another_one_of_its_root(moves: Moves, verdict: Callable[[Judgement], None]) -> None:
+def test_a_split_outlives_another_one_of_its_root(moves: Moves, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             taken=judge.everything_reaches(*moves.taken[:2], "v2", moves.taken.settling),

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-split/named-target-ports", arena=("main",), groups=("split",))
 
@@ -26,8 +21,6 @@ def named(scenario: Scenario) -> Effect:
 
 
 @pytest.mark.requirement("common-named-target-ports")
-def test_each_backend_is_reached_at_the_port_that_it_names(
-    named: Effect, verdict: Callable[[Judgement], None]
-) -> None:
+def test_each_backend_is_reached_at_the_port_that_it_names(named: Effect, verdict: Conclude) -> None:
     before, sample, settling = named
     verdict(judge.lands_on(before, sample, PORTS, settling))

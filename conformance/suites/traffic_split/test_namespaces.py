@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario("traffic-split/namespaces", arena=("main", "peer"), groups=("split",))
 
@@ -56,7 +60,7 @@ def namespaces(scenario: Scenario) -> Namespaces:
 
 @pytest.mark.requirement("split-namespace-scoping", presumes=("split-weighted-distribution",))
 def test_a_split_is_about_services_of_its_own_namespace_only(
-    namespaces: Namespaces, verdict: Callable[[Judgement], None]
+    namespaces: Namespaces, verdict: Conclude
 ) -> None:
     near, far = (namespaces.split[client] for client in CLIENTS)
     here = judge.shares(*near[:2], WEIGHTS, near.settling)
@@ -74,7 +78,7 @@ def test_a_split_is_about_services_of_its_own_namespace_only(
     "common-crds-are-namespaced", presumes=("split-namespace-scoping", "split-zero-weight-gets-nothing")
 )
 def test_splits_of_one_name_in_two_namespaces_hold_side_by_side(
-    namespaces: Namespaces, verdict: Callable[[Judgement], None]
+    namespaces: Namespaces, verdict: Conclude
 ) -> None:
     main, peer = namespaces.twins["main"], namespaces.twins["peer"]
     verdict(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/nested",
@@ -34,7 +31,7 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 
 @pytest.mark.requirement("split-not-hierarchical")
 def test_a_backend_that_is_a_root_itself_keeps_what_it_gets(
-    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+    effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     upper, middle = effects["upper"], effects["middle"]
     verdict(

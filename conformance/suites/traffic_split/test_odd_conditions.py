@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, observe
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Call, Look
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    REQUESTS,
+    Call,
+    Conclude,
+    Division,
+    Effect,
+    Judgement,
+    Look,
+    Observed,
+    Odd,
+    Scenario,
+    Trial,
+    driven,
+    judge,
+    observe,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/odd-conditions", arena=("main", "metrics"), groups=("split", "specs"), alone=True
@@ -218,44 +227,36 @@ def reading(seen: Observed[Effect], *names: str) -> Judgement:
 
 
 @pytest.mark.requirement("split-matches-path-and-method")
-def test_what_of_a_match_a_split_looks_at(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_of_a_match_a_split_looks_at(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, *PATHS))
 
 
 @pytest.mark.requirement("split-matches-missing-or-empty")
 def test_what_becomes_of_a_split_without_a_group_that_there_is(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "dangling", "no matches", "awaited"))
 
 
 @pytest.mark.requirement("split-matches-group-namespace")
-def test_in_which_namespaces_a_group_is_looked_up(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_in_which_namespaces_a_group_is_looked_up(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "elsewhere", "namesake"))
 
 
 @pytest.mark.requirement("split-example-errata")
 def test_what_becomes_of_the_examples_that_contradict_the_rest(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, *EXAMPLES))
 
 
 @pytest.mark.requirement("split-two-splits-one-root")
-def test_what_becomes_of_two_splits_for_different_users(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_becomes_of_two_splits_for_different_users(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "users of the first", "users of the second", "users of neither"))
 
 
 @pytest.mark.requirement("split-unit-of-division")
-def test_where_raw_tcp_goes_that_has_nothing_to_match(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_where_raw_tcp_goes_that_has_nothing_to_match(seen: Observed[Effect], verdict: Conclude) -> None:
     if "raw TCP" not in seen.questions:
         verdict(judge.not_claimed("the mesh does not carry raw TCP (protocols)"))
         return

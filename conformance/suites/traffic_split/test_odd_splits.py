@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from conformance import judge
-from conformance.drive.observing import REQUESTS, Observed, observe
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.trials import Odd, Trial
-from conformance.model.evidence import Call, Look, Question, Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    REQUESTS,
+    Call,
+    Conclude,
+    Division,
+    Effect,
+    Judgement,
+    Look,
+    Observed,
+    Odd,
+    Question,
+    Scenario,
+    Traffic,
+    Trial,
+    driven,
+    judge,
+    observe,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/odd-splits", arena=("main", "metrics"), groups=("split",), alone=True
@@ -259,14 +269,14 @@ def reading(seen: Observed[Effect], *names: str) -> Judgement:
 
 @pytest.mark.requirement("split-all-weights-zero")
 def test_what_becomes_of_a_split_whose_weights_are_all_zero(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "zeros", "weightless", "zeros edited"))
 
 
 @pytest.mark.requirement("split-unavailable-backend")
 def test_what_becomes_of_the_share_of_a_backend_that_nobody_answers_for(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(
         reading(seen, "ghostly", "hollow-backed", "ghost made", "nobody filled", "leaving", "leaver back")
@@ -275,48 +285,44 @@ def test_what_becomes_of_the_share_of_a_backend_that_nobody_answers_for(
 
 @pytest.mark.requirement("split-degenerate-spec")
 def test_what_becomes_of_splits_that_say_too_little_or_one_thing_twice(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "bare", "specless", "nameless", "doubled"))
 
 
 @pytest.mark.requirement("split-self-reference")
-def test_what_becomes_of_a_split_that_lists_its_own_root(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_becomes_of_a_split_that_lists_its_own_root(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "own"))
 
 
 @pytest.mark.requirement("split-two-splits-one-root")
-def test_what_becomes_of_two_splits_of_one_root(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_becomes_of_two_splits_of_one_root(seen: Observed[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "twice", LATER))
 
 
 @pytest.mark.requirement("split-weight-fraction-or-negative")
 def test_what_becomes_of_weights_that_are_no_whole_numbers_or_negative(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "halves", "minus"))
 
 
 @pytest.mark.requirement("split-cross-namespace-backends")
 def test_where_the_share_of_a_backend_of_another_namespace_goes(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "abroad"))
 
 
 @pytest.mark.requirement("split-port-matching-details")
 def test_which_backends_take_part_where_ports_match_in_part(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "renamed", "partial"))
 
 
 @pytest.mark.requirement("split-root-service-missing")
 def test_what_becomes_of_a_split_that_is_older_than_its_root(
-    seen: Observed[Effect], verdict: Callable[[Judgement], None]
+    seen: Observed[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "before its service", "late"))

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/overlap",
@@ -46,7 +41,7 @@ def shared(scenario: Scenario) -> Shared:
 
 @pytest.mark.requirement("split-overlapping-selectors")
 def test_the_named_versions_share_by_weight_although_the_root_selects_all(
-    shared: Shared, verdict: Callable[[Judgement], None]
+    shared: Shared, verdict: Conclude
 ) -> None:
     made, edited = shared.made, shared.edited
     verdict(

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/ports",
@@ -50,7 +46,7 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 
 @pytest.mark.requirement("split-port-mismatch-excluded")
 def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything(
-    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+    effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     number, lacking, shared = (effects[name] for name in ("number", "halved 9090", "halved 8080"))
     verdict(
@@ -64,7 +60,7 @@ def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything
 
 @pytest.mark.requirement("split-multi-port")
 def test_each_port_of_a_root_is_divided_and_leads_where_that_port_leads(
-    effects: Mapping[str, Effect], verdict: Callable[[Judgement], None]
+    effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     first, second = effects["twin 8080"], effects["twin 9090"]
     verdict(

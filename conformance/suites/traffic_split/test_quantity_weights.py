@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
 
 pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
 
@@ -33,14 +27,12 @@ def steps(scenario: Scenario) -> tuple[Effect, Effect]:
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
-def test_one_next_to_500m_is_two_to_one(
-    steps: tuple[Effect, Effect], verdict: Callable[[Judgement], None]
-) -> None:
+def test_one_next_to_500m_is_two_to_one(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
     before, sample, settling = steps[0]
     verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
-def test_0m_is_nothing(steps: tuple[Effect, Effect], verdict: Callable[[Judgement], None]) -> None:
+def test_0m_is_nothing(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
     before, sample, settling = steps[1]
     verdict(judge.nothing_reaches(before, sample, "v3", settling))

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/root-targetport",
@@ -33,7 +27,7 @@ def hollow(scenario: Scenario) -> Effect:
 
 @pytest.mark.requirement("split-root-targetport-irrelevant")
 def test_a_root_whose_target_port_nobody_listens_on_is_served_by_its_backends(
-    hollow: Effect, verdict: Callable[[Judgement], None]
+    hollow: Effect, verdict: Conclude
 ) -> None:
     before, sample, settling = hollow
     verdict(judge.opened(before, sample, QUARTERS, settling))

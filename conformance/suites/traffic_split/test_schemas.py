@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.dry_run import ABSENT, Change
-from conformance.drive.manifests import load
-from conformance.drive.scenario import Scenario
-from conformance.model.verdict import Judgement
+from conformance.suite import ABSENT, Change, Conclude, Scenario, judge, load
 
 pytestmark = pytest.mark.scenario("traffic-split/schemas", arena=("outside",), groups=("split",))
 
@@ -33,31 +27,31 @@ WRONG_TYPES: dict[str, Change] = {
 
 @pytest.mark.requirement("split-schema-v1alpha1")
 def test_quantities_are_taken_as_numbers_and_as_text_and_keep_their_meaning(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
+    scenario: Scenario, verdict: Conclude
 ) -> None:
     verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("v1alpha1-quantities.yaml"))))
 
 
 @pytest.mark.requirement("split-schema-v1alpha2")
-def test_weights_are_whole_numbers(scenario: Scenario, verdict: Callable[[Judgement], None]) -> None:
+def test_weights_are_whole_numbers(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("weights.yaml"))))
 
 
 @pytest.mark.requirement("split-schema-v1alpha3-v1alpha4")
-def test_matches_are_optional_and_kept(scenario: Scenario, verdict: Callable[[Judgement], None]) -> None:
+def test_matches_are_optional_and_kept(scenario: Scenario, verdict: Conclude) -> None:
     weights, matches = scenario.expressible("weights.yaml"), scenario.expressible("matches.yaml")
     verdict(judge.round_trips(scenario.there_and_back([*weights, *matches])))
 
 
 @pytest.mark.requirement("split-reject-schema-violations", presumes=("split-schema-v1alpha3-v1alpha4",))
 def test_a_split_that_lacks_a_field_or_refers_to_another_kind_is_refused(
-    scenario: Scenario, verdict: Callable[[Judgement], None]
+    scenario: Scenario, verdict: Conclude
 ) -> None:
     whole = load("traffic-split/schemas/matches.yaml")[0]
     verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, VIOLATIONS)))
 
 
 @pytest.mark.requirement("split-reject-wrong-types")
-def test_a_field_of_another_type_is_refused(scenario: Scenario, verdict: Callable[[Judgement], None]) -> None:
+def test_a_field_of_another_type_is_refused(scenario: Scenario, verdict: Conclude) -> None:
     whole = load("traffic-split/schemas/weights.yaml")[0]
     verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, WRONG_TYPES)))

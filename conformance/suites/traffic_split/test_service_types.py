@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.judge.statistics import sample_size
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/service-types",
@@ -31,8 +25,6 @@ def sorts(scenario: Scenario) -> Effect:
 
 
 @pytest.mark.requirement("split-backend-service-types")
-def test_headless_and_node_port_services_are_backends_like_others(
-    sorts: Effect, verdict: Callable[[Judgement], None]
-) -> None:
+def test_headless_and_node_port_services_are_backends_like_others(sorts: Effect, verdict: Conclude) -> None:
     before, sample, settling = sorts
     verdict(judge.shares(before, sample, SORTS, settling))

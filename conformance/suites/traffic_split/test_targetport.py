@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/targetport", arena=("main",), groups=("split",), presumes=("split-single-backend",)
@@ -27,8 +22,6 @@ def ported(scenario: Scenario) -> Effect:
 
 
 @pytest.mark.requirement("split-targetport-per-backend")
-def test_each_backend_is_reached_at_its_own_target_port(
-    ported: Effect, verdict: Callable[[Judgement], None]
-) -> None:
+def test_each_backend_is_reached_at_its_own_target_port(ported: Effect, verdict: Conclude) -> None:
     before, sample, settling = ported
     verdict(judge.lands_on(before, sample, {"v2": 8080, "v3": 8081}, settling))

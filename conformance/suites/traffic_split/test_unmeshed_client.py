@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.sight import sight
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, Traffic, driven, judge, sight
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/unmeshed-client",
@@ -48,9 +42,7 @@ def clients(scenario: Scenario) -> Clients:
 
 
 @pytest.mark.requirement("split-unmeshed-client")
-def test_a_client_outside_the_mesh_sees_the_service_itself(
-    clients: Clients, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_client_outside_the_mesh_sees_the_service_itself(clients: Clients, verdict: Conclude) -> None:
     if not clients.untouched.answers:
         # Servers that take nothing but mutual TLS refuse it with a split and without.
         verdict(judge.not_claimed("a client outside the mesh is refused by the service itself"))

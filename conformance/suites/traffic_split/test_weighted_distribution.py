@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.drive.traffic import Manner
-from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    Conclude,
+    Division,
+    Effect,
+    Manner,
+    Scenario,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario("traffic-split/weighted-distribution", arena=("main",), groups=("split",))
 
@@ -46,38 +49,32 @@ def divided(scenario: Scenario) -> Divided:
 
 
 @pytest.mark.requirement("split-root-endpoints-not-implicit")
-def test_pods_that_only_the_root_selects_get_nothing(
-    divided: Divided, verdict: Callable[[Judgement], None]
-) -> None:
+def test_pods_that_only_the_root_selects_get_nothing(divided: Divided, verdict: Conclude) -> None:
     before, sample, settling = divided.effects[0]
     verdict(judge.nothing_reaches(before, sample, "v1", settling))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
-def test_requests_are_divided_80_to_20(divided: Divided, verdict: Callable[[Judgement], None]) -> None:
+def test_requests_are_divided_80_to_20(divided: Divided, verdict: Conclude) -> None:
     before, sample, settling = divided.effects[0]
     verdict(judge.shares(before, sample, EIGHTY_TWENTY, settling))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
-def test_new_connections_of_one_request_are_divided_80_to_20(
-    divided: Divided, verdict: Callable[[Judgement], None]
-) -> None:
+def test_new_connections_of_one_request_are_divided_80_to_20(divided: Divided, verdict: Conclude) -> None:
     before, _, settling = divided.effects[0]
     verdict(judge.shares(before, divided.on_new_connections, EIGHTY_TWENTY, settling))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
-def test_a_share_of_one_in_a_hundred_is_honoured(
-    divided: Divided, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_share_of_one_in_a_hundred_is_honoured(divided: Divided, verdict: Conclude) -> None:
     before, sample, settling = divided.effects[1]
     verdict(judge.shares(before, sample, ONE_IN_A_HUNDRED, settling))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_a_share_of_one_in_a_thousand_is_there_and_is_no_whole_percent(
-    divided: Divided, verdict: Callable[[Judgement], None]
+    divided: Divided, verdict: Conclude
 ) -> None:
     before, sample, settling = divided.effects[2]
     verdict(judge.shares(before, sample, ONE_IN_A_THOUSAND, settling))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario, sampling
-from conformance.drive.sight import Sight, sight
-from conformance.drive.traffic import CONCURRENCY
-from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import (
+    CONCURRENCY,
+    Conclude,
+    Division,
+    Effect,
+    Scenario,
+    Sight,
+    Traffic,
+    driven,
+    judge,
+    sample_size,
+    sampling,
+    sight,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/weights-are-relative",
@@ -83,15 +88,13 @@ def _goes_beyond(seen: Traffic, some: frozenset[str]) -> Sight:
 
 
 @pytest.mark.requirement("split-weights-are-relative")
-def test_three_to_one_means_three_quarters(ratios: Ratios, verdict: Callable[[Judgement], None]) -> None:
+def test_three_to_one_means_three_quarters(ratios: Ratios, verdict: Conclude) -> None:
     before, sample, settling = ratios.few
     verdict(judge.shares(before, sample, THREE_TO_ONE, settling))
 
 
 @pytest.mark.requirement("split-weights-are-relative")
-def test_a_thousand_to_five_hundred_means_two_thirds(
-    ratios: Ratios, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_thousand_to_five_hundred_means_two_thirds(ratios: Ratios, verdict: Conclude) -> None:
     before, sample, settling = ratios.thousands
     verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
 
@@ -99,9 +102,7 @@ def test_a_thousand_to_five_hundred_means_two_thirds(
 @pytest.mark.requirement(
     "split-client-in-other-namespace", presumes=("split-weighted-distribution", "split-weights-are-relative")
 )
-def test_a_client_of_another_namespace_sees_the_same_shares(
-    ratios: Ratios, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_client_of_another_namespace_sees_the_same_shares(ratios: Ratios, verdict: Conclude) -> None:
     before, sample, settling = ratios.elsewhere
     verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
 
@@ -109,9 +110,7 @@ def test_a_client_of_another_namespace_sees_the_same_shares(
 @pytest.mark.requirement(
     "split-per-client-ratio", presumes=("split-weighted-distribution", "split-weights-are-relative")
 )
-def test_what_another_client_sends_to_a_backend_does_not_count(
-    ratios: Ratios, verdict: Callable[[Judgement], None]
-) -> None:
+def test_what_another_client_sends_to_a_backend_does_not_count(ratios: Ratios, verdict: Conclude) -> None:
     mine, others = ratios.together
     if ratios.meanwhile < MEANWHILE:
         reached = f"{ratios.meanwhile:,} of the other client's requests reached v3 beside the samples"

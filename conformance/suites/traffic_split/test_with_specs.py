@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, Traffic, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/with-specs",
@@ -41,7 +36,7 @@ def tested(scenario: Scenario) -> Requests:
 
 @pytest.mark.requirement("common-version-compat-matrix")
 def test_a_split_takes_the_requests_of_its_group_and_leaves_the_others(
-    tested: Requests, verdict: Callable[[Judgement], None]
+    tested: Requests, verdict: Conclude
 ) -> None:
     before, sample, settling = tested.testers
     in_force = judge.everything_reaches(before, sample, "v2", settling)

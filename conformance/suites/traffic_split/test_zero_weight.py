@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from conformance import judge
-from conformance.drive.scenario import Division, Effect, Scenario
-from conformance.model.evidence import Traffic
-from conformance.model.verdict import Judgement
-from conformance.run.scheduler import driven
+from conformance.suite import Conclude, Division, Effect, Scenario, Traffic, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/zero-weight",
@@ -42,16 +37,14 @@ def resting(scenario: Scenario) -> Resting:
 
 
 @pytest.mark.requirement("split-zero-weight-gets-nothing")
-def test_a_backend_of_weight_zero_receives_nothing(
-    resting: Resting, verdict: Callable[[Judgement], None]
-) -> None:
+def test_a_backend_of_weight_zero_receives_nothing(resting: Resting, verdict: Conclude) -> None:
     before, sample, settling = resting.root
     verdict(judge.nothing_reaches(before, sample, "v2", settling))
 
 
 @pytest.mark.requirement("split-direct-backend-access")
 def test_a_backend_is_reached_by_its_own_name_whatever_its_weight(
-    resting: Resting, verdict: Callable[[Judgement], None]
+    resting: Resting, verdict: Conclude
 ) -> None:
     before, sample, settling = resting.root
     in_force = judge.nothing_reaches(before, sample, "v3", settling)

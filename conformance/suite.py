@@ -1,0 +1,156 @@
+"""All that a suite is written with, for one line of imports: scenario, effects, judges, evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar, cast
+
+import pytest
+
+from conformance import judge
+from conformance.catalogue import GROUPS
+from conformance.clusters import Account, ClusterError, Object
+from conformance.drive.arena import READY_WITHIN_S
+from conformance.drive.converting import conversions, versions_there, write
+from conformance.drive.drawing import Drawn, draw
+from conformance.drive.dry_run import ABSENT, Change, changed
+from conformance.drive.editing import course
+from conformance.drive.ingress import granted, taken_up
+from conformance.drive.manifests import load
+from conformance.drive.observing import REQUESTS, Observed, observe, observe_access
+from conformance.drive.reading import METRICS, claimed_kinds, served_kinds
+from conformance.drive.scenario import (
+    POLL,
+    POLL_REQUESTS,
+    TWINS,
+    Ask,
+    Division,
+    Effect,
+    Scenario,
+    Table,
+    sampling,
+)
+from conformance.drive.sight import Sight, sight
+from conformance.drive.traffic import CONCURRENCY, PATIENT_S, Manner
+from conformance.drive.trials import Odd, Reshape, Trial
+from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
+from conformance.judge.metrics import shown_so_far, shown_window_s
+from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised
+from conformance.judge.statistics import LEAST, sample_size
+from conformance.model.evidence import (
+    ApiRead,
+    Attempt,
+    Call,
+    Conversion,
+    Course,
+    Look,
+    Question,
+    RoundTrip,
+    Settling,
+    Traffic,
+)
+from conformance.model.verdict import Judgement, Verdict
+from conformance.profiles import ORDINARY_HOST, Ingress
+
+__all__ = [  # noqa: RUF022 - by what it is for
+    "judge",
+    # what a module drives, and what is given to its tests
+    "Conclude",
+    "driven",
+    # objects and traffic of a scenario
+    "Scenario",
+    "Division",
+    "Effect",
+    "Ask",
+    "Table",
+    "Manner",
+    "Sight",
+    "sampling",
+    "sight",
+    "load",
+    "CONCURRENCY",
+    "PATIENT_S",
+    "POLL",
+    "POLL_REQUESTS",
+    "READY_WITHIN_S",
+    "TWINS",
+    "Ingress",
+    "ORDINARY_HOST",
+    "granted",
+    "taken_up",
+    # what the API server is asked
+    "ABSENT",
+    "Account",
+    "Change",
+    "ClusterError",
+    "GROUPS",
+    "METRICS",
+    "Object",
+    "changed",
+    "claimed_kinds",
+    "conversions",
+    "served_kinds",
+    "versions_there",
+    "write",
+    # what the specification leaves open, edits, properties
+    "Drawn",
+    "Observed",
+    "Odd",
+    "REQUESTS",
+    "Reshape",
+    "Trial",
+    "course",
+    "draw",
+    "observe",
+    "observe_access",
+    # evidence, and what judges of it are based on
+    "ApiRead",
+    "Attempt",
+    "CLUSTER_SCOPED",
+    "Call",
+    "Conversion",
+    "Course",
+    "DELAYS_MS",
+    "EXPECTED_MS",
+    "Judgement",
+    "LEAST",
+    "Look",
+    "Question",
+    "REFUSED",
+    "RoundTrip",
+    "Settling",
+    "Traffic",
+    "Verdict",
+    "advertised",
+    "sample_size",
+    "shown_so_far",
+    "shown_window_s",
+]
+
+T = TypeVar("T")
+Drive: TypeAlias = Callable[[Scenario], Any]
+"""Drives a scenario, and returns the evidence."""
+Conclude: TypeAlias = Callable[[Judgement], None]
+"""The ``verdict`` fixture: takes the judgement that a test comes to."""
+
+_DRIVES: dict[str, Drive] = {}
+
+
+def driven(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
+    """Make a function that drives its module's scenario the fixture that brings the evidence.
+
+    A module has one; it may be called in another thread than its tests, before their turn.
+    """
+
+    @wraps(drive)
+    def evidence(scenario: Scenario) -> T:
+        return drive(scenario) if scenario.brought is None else cast(T, scenario.brought.result())
+
+    _DRIVES[drive.__module__] = drive
+    return cast("Callable[[Scenario], T]", pytest.fixture(scope="module")(evidence))
+
+
+def drive_of(module: str) -> Drive | None:
+    """What drives the scenario of an imported module, by the module's name."""
+    return _DRIVES.get(module)
