@@ -15,9 +15,11 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 
 from conformance.drive.probe.http2 import grpc_message
-from conformance.drive.probe.http_server import HttpServer, Identity
+from conformance.drive.probe.http_server import HttpServer
 from conformance.drive.probe.ledger import Entry, Ledger
 from conformance.drive.probe.listen import accept
+from conformance.drive.probe.responder import Identity, Responder
+from conformance.drive.probe.serve import go_on_in_http2
 
 Asked = tuple[str, str, dict[str, str]]
 
@@ -41,7 +43,8 @@ def application(name: str, port: int) -> Iterator[list[Entry]]:
     bound = socket.create_server(("127.0.0.1", port))
     bound.setblocking(False)
     loop = asyncio.new_event_loop()
-    accept(loop, bound, HttpServer(loop, Identity(name, name), port, ledger).accepted)
+    responder = Responder(loop, Identity(name, name), port, ledger)
+    accept(loop, bound, HttpServer(responder, go_on_in_http2).accepted)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from .lanes import Lane, lanes_of
+from .lane import Lane, Sending
 from .plan import REQUESTS, Batch
 from .resolve import Nowhere, Target
 
@@ -17,12 +17,13 @@ ROWS = 200
 SAMPLES = 3
 """Different things of a batch that are kept of what none of our workloads said."""
 Emit = Callable[[str, "list[list[Any]]"], object]
+LanesOf = Callable[[Sending, int], "Sequence[Lane]"]
 
 
 class BatchRun:
     """A batch under way. ``done`` is set when its last request is finished."""
 
-    def __init__(self, batch: Batch, target: Target | Nowhere, emit: Emit) -> None:
+    def __init__(self, batch: Batch, target: Target | Nowhere, emit: Emit, lanes_of: LanesOf) -> None:
         self.batch = batch
         self.target = target
         self.loop = asyncio.get_running_loop()

@@ -12,8 +12,8 @@ import itertools
 import json
 import socket
 
-from .http_server import Identity
 from .ledger import Entry, Ledger
+from .responder import Identity
 from .stream import Stream
 
 LINE_LIMIT = 1 << 16

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .client import BatchRun
-from .plan import Plan
+from .dialogue_lane import DialogueLane
+from .lane import Lane, Sending
+from .plan import OVER_HTTP2, Plan
 from .resolve import Nowhere, Target, resolve
 
 Write = Callable[[dict[str, Any]], object]
@@ -58,7 +60,8 @@ class Execution:
     async def _send(self) -> None:
         targets = await self._resolve()
         self._runs = [
-            BatchRun(batch, targets[batch.host, batch.port], self._emit) for batch in self._plan.batches
+            BatchRun(batch, targets[batch.host, batch.port], self._emit, lanes_of)
+            for batch in self._plan.batches
         ]
         if self._stopped.is_set():
             self.stop()
@@ -89,3 +92,13 @@ class Execution:
     def _say(self, line: dict[str, Any]) -> None:
         self._lines += 1
         self._write(line)
+
+
+def lanes_of(run: Sending, count: int) -> Sequence[Lane]:
+    """The lanes of a batch."""
+    if run.batch.protocol not in OVER_HTTP2:
+        return [DialogueLane(run) for _ in range(count)]
+    # Imported here: that takes a tenth of a second, and most probes never need it.
+    from .http2_client import http2_lanes
+
+    return http2_lanes(run, count)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from h2 import events
 from h2.config import H2Configuration
@@ -19,13 +18,10 @@ from h2.settings import SettingCodes, Settings
 from .dialogue import SAMPLE, Answer, failed, host_of, judged, quoting, strange
 from .framing import KEPT, Malformed
 from .http2 import FRAME_LIMIT, Frames, Outbox, content_of, grpc_message
-from .lanes import Lane, broken, unresolved
+from .lane import Lane, Sending, broken, unresolved
 from .plan import Batch
 from .resolve import Nowhere, connect
 from .stream import Stream
-
-if TYPE_CHECKING:
-    from .client import BatchRun
 
 Fields = list[tuple[bytes, bytes]]
 _CONFIGURATION = H2Configuration(
@@ -46,7 +42,7 @@ _OF_HTTP1 = frozenset(
 )
 
 
-def http2_lanes(run: BatchRun, count: int) -> Sequence[Lane]:
+def http2_lanes(run: Sending, count: int) -> Sequence[Lane]:
     """Lanes with a connection each, or one for all of them."""
     request = _Request(run.batch)
     shared = _Road(run, request) if run.batch.single else None
@@ -56,7 +52,7 @@ def http2_lanes(run: BatchRun, count: int) -> Sequence[Lane]:
 class _Http2Lane(Lane):
     __slots__ = ("_connection", "_road")
 
-    def __init__(self, run: BatchRun, road: _Road) -> None:
+    def __init__(self, run: Sending, road: _Road) -> None:
         super().__init__(run)
         self._road = road
         self._connection: _Connection | None = None
@@ -90,7 +86,7 @@ class _Road:
 
     __slots__ = ("_current", "_request", "_run")
 
-    def __init__(self, run: BatchRun, request: _Request) -> None:
+    def __init__(self, run: Sending, request: _Request) -> None:
         self._run = run
         self._request = request
         self._current: _Connection | None = None
@@ -161,7 +157,7 @@ class _Exchange:
 class _Connection:
     """One connection. It is ``open`` while further requests may go over it."""
 
-    def __init__(self, run: BatchRun, request: _Request) -> None:
+    def __init__(self, run: Sending, request: _Request) -> None:
         assert not isinstance(run.target, Nowhere)  # noqa: S101 - nothing connects to such a name
         self.open = True
         self.serial = run.connection()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from h2 import events
 from h2.config import H2Configuration
@@ -13,12 +12,9 @@ from h2.settings import SettingCodes, Settings
 
 from .framing import Malformed
 from .http2 import FRAME_LIMIT, Outbox, grpc_message
-from .http_server import BODILESS, Request, spelled
 from .plan import CONCURRENCY
+from .responder import BODILESS, Request, Responder, spelled
 from .stream import Stream
-
-if TYPE_CHECKING:
-    from .http_server import HttpServer
 
 Fields = list[tuple[bytes, bytes]]
 _CONFIGURATION = H2Configuration(
@@ -45,8 +41,8 @@ _ELSEWHERE = (b":method", b":path")
 class Http2Connection:
     """One connection, from its preface on."""
 
-    def __init__(self, server: HttpServer, stream: Stream, serial: int, remote: str) -> None:
-        self._server = server
+    def __init__(self, responder: Responder, stream: Stream, serial: int, remote: str) -> None:
+        self._responder = responder
         self._stream = stream
         self._serial = serial
         self._remote = remote
@@ -58,8 +54,8 @@ class Http2Connection:
         self._h2.increment_flow_control_window(_WINDOW)
         self._outbox = Outbox(self._h2)
         named = (
-            (b"x-probe-server", server.identity.name.encode()),
-            (b"x-probe-port", str(server.port).encode()),
+            (b"x-probe-server", responder.identity.name.encode()),
+            (b"x-probe-port", str(responder.port).encode()),
         )
         self._named: Fields = list(named)
         stream.hand_over(self.received, self._lost)
@@ -71,7 +67,7 @@ class Http2Connection:
                 self._hear(event)
             self._outbox.resume()
         except ProtocolError:
-            self._server.ledger.other += 1
+            self._responder.ledger.other += 1
             self._flush()
             self._stream.finish()
             return
@@ -106,20 +102,20 @@ class Http2Connection:
             fields[name] = fields[name] + b", " + value if name in fields else value
         try:
             method, path = fields.get(b":method", b""), fields.get(b":path", b"")
-            request = Request(method, path, fields, self._server.identity.name, last=False)
+            request = Request(method, path, fields, self._responder.identity.name, last=False)
         except Malformed:
-            self._server.ledger.other += 1
+            self._responder.ledger.other += 1
             self._h2.send_headers(number, [(b":status", b"400")], end_stream=True)
             return
         self._requests[number] = request
-        self._server.record(request, self._serial, self._remote, lambda: _spelled(headers))
+        self._responder.record(request, self._serial, self._remote, lambda: _spelled(headers))
 
     def _finish(self, number: int) -> None:
         request = self._requests.pop(number, None)
         if request is None:
             return
         if request.delay_s:
-            loop = self._server.loop
+            loop = self._responder.loop
             self._timers[number] = loop.call_later(request.delay_s, self._after_delay, number, request)
         else:
             self._answer(number, request)
@@ -130,7 +126,7 @@ class Http2Connection:
         self._flush()
 
     def _answer(self, number: int, request: Request) -> None:
-        body = self._server.said(request).encode("latin-1")
+        body = self._responder.said(request).encode("latin-1")
         named = [*self._named, (b"x-probe-nonce", request.nonce.encode("latin-1"))]
         if request.fields.get(b"content-type", b"").startswith(b"application/grpc"):
             grpc = [(b":status", b"200"), (b"content-type", b"application/grpc"), *named]

@@ -1,6 +1,6 @@
 """Serves HTTP: answers each request with who answered it, and enters it into the ledger.
 
-HTTP/1.1 is spoken here. A connection that begins with the preface of HTTP/2 is handed over to `http2_server`.
+HTTP/1.1 is spoken here. A connection that begins with the preface of HTTP/2 is handed over.
 
 Header and body leave in one write: written apart, the second waits for the peer's delayed acknowledgement,
 which takes 40 ms.
@@ -11,77 +11,37 @@ from __future__ import annotations
 import asyncio
 import http
 import itertools
-import json
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
 
 from .framing import HEAD_LIMIT, Chunked, Malformed, Sized, closes, split_head, stated_body
-from .ledger import Entry, Ledger
+from .responder import BODILESS, Request, Responder, spelled
 from .stream import Stream
 
-_CLIP = 512
-_HEADERS = 32
-_LONGEST_DELAY_S = 60.0
 _CLOSE = "connection: close\r\n"
-BODILESS = frozenset({204, 304})
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 """What a client says that knows that the server speaks HTTP/2 (RFC 9113, section 3.4)."""
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 _REASONS = {status.value: status.phrase for status in http.HTTPStatus}
-
-
-class Identity(NamedTuple):
-    """Who serves: the workload's name and the pod's."""
-
-    name: str
-    pod: str
+Upgrade = Callable[[Responder, Stream, int, str, bytes], None]
+"""Goes on in HTTP/2 on a connection: its stream, serial number and remote address, and what it began with."""
 
 
 class HttpServer:
-    """One port that speaks HTTP/1.1 and HTTP/2."""
+    """One port that speaks HTTP/1.1, and HTTP/2 by ``upgrade``."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, identity: Identity, port: int, ledger: Ledger
-    ) -> None:
-        self.loop = loop
-        self.identity = identity
-        self.port = port
-        self.ledger = ledger
+    def __init__(self, responder: Responder, upgrade: Upgrade) -> None:
+        self.responder = responder
+        self.upgrade = upgrade
         self._serials = itertools.count(1)
-        named = f"x-probe-server: {identity.name}\r\nx-probe-port: {port}"
+        named = f"x-probe-server: {responder.identity.name}\r\nx-probe-port: {responder.port}"
         self._named = f"content-type: application/json\r\n{named}"
 
     def accepted(self, made: socket.socket, remote: str) -> None:
         _Connection(self, made, next(self._serials), remote)
 
-    def record(
-        self, request: Request, connection: int, remote: str, headers: Callable[[], dict[str, str]]
-    ) -> None:
-        """Enter a request into the ledger; ``headers`` gives them as they came over the wire."""
-
-        def entry() -> Entry:
-            path = request.path[:_CLIP]
-            return Entry(self.port, request.method, path, headers(), connection, remote)
-
-        self.ledger.record(request.nonce, self.port, entry)
-
-    def said(self, request: Request) -> str:
-        """The body of an answer."""
-        return _encode(
-            {
-                "server": self.identity.name,
-                "port": self.port,
-                "nonce": request.nonce,
-                "method": request.method,
-                "path": request.path[:_CLIP],
-                "pod": self.identity.pod,
-            }
-        )
-
     def answer(self, request: Request) -> bytes:
         """The whole response, as bytes."""
-        body = self.said(request)
+        body = self.responder.said(request)
         status = request.status
         head = (
             f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n{self._named}\r\n"
@@ -102,6 +62,7 @@ class _Connection:
             "_head",
             "_held",
             "_remote",
+            "_responder",
             "_serial",
             "_server",
             "_stream",
@@ -111,6 +72,7 @@ class _Connection:
 
     def __init__(self, server: HttpServer, made: socket.socket, serial: int, remote: str) -> None:
         self._server = server
+        self._responder = server.responder
         self._serial = serial
         self._remote = remote
         self._buffer = b""
@@ -119,7 +81,7 @@ class _Connection:
         self._body: Sized | Chunked | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held = False
-        self._stream = Stream(server.loop, made, self._received, self._lost)
+        self._stream = Stream(server.responder.loop, made, self._received, self._lost)
 
     def _received(self, data: bytes) -> None:
         self._buffer = self._buffer + data if self._buffer else data
@@ -137,12 +99,8 @@ class _Connection:
     def _upgrade(self) -> None:
         """Go on in HTTP/2 once the preface is complete."""
         if len(self._buffer) >= len(_PREFACE):
-            # Imported here: that takes a tenth of a second, and most probes never need it.
-            from .http2_server import Http2Connection
-
-            speaker = Http2Connection(self._server, self._stream, self._serial, self._remote)
-            speaker.received(self._buffer)
-            self._buffer = b""
+            began, self._buffer = self._buffer, b""
+            self._server.upgrade(self._responder, self._stream, self._serial, self._remote, began)
 
     def _lost(self, error: OSError | None) -> None:
         if self._timer is not None:
@@ -174,8 +132,8 @@ class _Connection:
         self._buffer = self._buffer[end + 4 :]
         if not raw:
             return True
-        self._head = request = _read(raw, self._server.identity.name)
-        self._server.record(request, self._serial, self._remote, lambda: spelled(_lines(raw)))
+        self._head = request = _read(raw, self._responder.identity.name)
+        self._responder.record(request, self._serial, self._remote, lambda: spelled(_lines(raw)))
         body = stated_body(request.fields)
         self._body = None if isinstance(body, Sized) and body.empty else body
         if b"expect" in request.fields and self._body is not None:
@@ -188,7 +146,7 @@ class _Connection:
         if delay:
             self._held = True
             self._stream.hold(True)
-            self._timer = self._server.loop.call_later(delay, self._after_delay, request)
+            self._timer = self._responder.loop.call_later(delay, self._after_delay, request)
         else:
             self._answer(request)
 
@@ -208,38 +166,12 @@ class _Connection:
             self._stream.finish()
 
     def _refuse(self, status: int, why: str) -> None:
-        self._server.ledger.other += 1
+        self._responder.ledger.other += 1
         body = why.encode("latin-1")
         head = f"HTTP/1.1 {status} {_REASONS[status]}\r\ncontent-length: {len(body)}\r\n{_CLOSE}\r\n"
         self._buffer = b""
         self._stream.write(head.encode("latin-1") + body)
         self._stream.finish()
-
-
-class Request:
-    """The head of a request, with what it tells the server to do. Raises Malformed for what is no number.
-
-    What it tells is for one server alone where it names one (``x-probe-at``); ``server`` is who reads it.
-    """
-
-    __slots__ = ("delay_s", "fields", "last", "method", "nonce", "path", "status")
-
-    def __init__(
-        self, method: bytes, path: bytes, fields: dict[bytes, bytes], server: str, *, last: bool
-    ) -> None:
-        self.method = method.decode("latin-1")
-        self.path = path.decode("latin-1")
-        self.fields = fields
-        self.nonce = fields.get(b"x-probe-nonce", b"").decode("latin-1")
-        self.last = last
-        self.status = 200
-        self.delay_s = 0.0
-        if fields.get(b"x-probe-at", server.encode()) != server.encode():
-            return
-        if b"x-probe-status" in fields:
-            self.status = min(max(_number(fields[b"x-probe-status"]), 200), 599)
-        if b"x-probe-delay-ms" in fields:
-            self.delay_s = min(_number(fields[b"x-probe-delay-ms"]) / 1000, _LONGEST_DELAY_S)
 
 
 def _read(raw: bytes, server: str) -> Request:
@@ -251,21 +183,7 @@ def _read(raw: bytes, server: str) -> Request:
     return Request(words[0], words[1], fields, server, last=closes(words[2], fields))
 
 
-def _number(value: bytes) -> int:
-    if not value.isdigit() or len(value) > 9:
-        raise Malformed("a number was expected")
-    return int(value)
-
-
 def _lines(raw: bytes) -> Iterator[tuple[str, str]]:
     for line in raw.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
         yield name, value.strip()
-
-
-def spelled(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Header fields with their names as they came over the wire; not all, if there are very many."""
-    found: dict[str, str] = {}
-    for name, value in itertools.islice(fields, _HEADERS):
-        found[name] = (f"{found[name]}, {value}" if name in found else value)[:_CLIP]
-    return found

@@ -15,9 +15,11 @@ from collections.abc import Mapping, Sequence
 
 from .control import Control
 from .echo_server import EchoServer
-from .http_server import HttpServer, Identity
+from .http_server import HttpServer
 from .ledger import Ledger
 from .listen import accept, listen
+from .responder import Identity, Responder
+from .stream import Stream
 
 
 def run(name: str, control: str, ports: Mapping[str, Sequence[int]]) -> int:
@@ -61,7 +63,7 @@ def open_ports(
             taken = sockets[0].getsockname()[1]
             opened.setdefault(protocol, []).append(taken)
             if protocol == "http":
-                http = HttpServer(loop, identity, taken, ledger)
+                http = HttpServer(Responder(loop, identity, taken, ledger), go_on_in_http2)
                 for one in sockets:
                     accept(loop, one, http.accepted)
                 continue
@@ -72,3 +74,11 @@ def open_ports(
                 else:
                     accept(loop, one, echo.accepted)
     return opened
+
+
+def go_on_in_http2(responder: Responder, stream: Stream, serial: int, remote: str, began: bytes) -> None:
+    """Speak HTTP/2 on a connection that began with its preface."""
+    # Imported here: that takes a tenth of a second, and most probes never need it.
+    from .http2_server import Http2Connection
+
+    Http2Connection(responder, stream, serial, remote).received(began)
