@@ -41,9 +41,10 @@ conformance: $(READY) ## judge the reference mesh; the report goes to reports/<r
 test: dev ## unit tests; no cluster needed
 	$(BIN)/python -m pytest -q
 
-lint: dev shellcheck ## ruff, and the project's own lints
+lint: dev shellcheck ## ruff, imports, and the project's own lints
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m tools.lint
 
 types: dev ## strict types

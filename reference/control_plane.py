@@ -31,7 +31,8 @@ from reference.injector import Sidecar
 from reference.metrics import Figures, Stream
 from reference.own_traffic import OwnTraffic, own_traffic
 from reference.service import Service
-from reference.spoiler import Faithful, Spoiler, load
+from reference.spoiler import Faithful, Spoiler
+from reference.spoiling import load
 from reference.store import OWNERS, WATCHED, Store, Watched
 from reference.tally import Tally
 from reference.traffic_metrics import KINDS, Inventory, Reading

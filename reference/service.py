@@ -10,12 +10,12 @@ from aiohttp import web
 
 from reference.api_server import ApiError
 from reference.callers import Callers
-from reference.conversion import Spoil
-from reference.conversion import review as convert_review
 from reference.distribution import Distribution
 from reference.injector import Sidecar
 from reference.injector import review as injection_review
 from reference.metrics import Stream
+from reference.smi.conversion import Spoil
+from reference.smi.conversion import review as convert_review
 from reference.tally import Tally
 from reference.world import Workload
 

@@ -6,7 +6,6 @@ protocol; the faults live in `reference.faults`, the variants in `reference.vari
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -94,14 +93,3 @@ class Faithful:
 
     def observe(self, figures: Figures, *, settled: bool) -> bool:
         return False
-
-
-def load(name: str) -> Spoiler:
-    """The spoiler of a fault or variant, the identity for the empty name. Raises KeyError."""
-    if not name:
-        return Faithful()
-    # Late, so that a mesh without faults does not even import them.
-    faults = importlib.import_module("reference.faults")
-    home = faults if name in faults.FAULTS else importlib.import_module("reference.variants")
-    spoiler: Spoiler = home.load(name)
-    return spoiler

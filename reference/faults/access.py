@@ -10,7 +10,7 @@ from typing import Any
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
 from reference.compiler.mesh import addresses_of, identity_of
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import (
     SpoiltConfiguration,
     SpoiltObjects,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from reference.compiler.configuration import Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
 from reference.smi.model import Problem
 from reference.world import Object, Workload, World, labels_of, name_of, namespace_of

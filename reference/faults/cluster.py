@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from reference.faults import Change, Fault
+from reference.faults.fault import Change, Fault
 from reference.faults.spoilers import SpoiltObjects
 
 Document = dict[str, Any]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
 from reference.faults.backends import copied_splits
+from reference.faults.fault import Fault
 from reference.faults.spoilers import (
     AsFirstSeen,
     SpoiltConfiguration,

@@ -11,9 +11,9 @@ from typing import Any
 from reference.compiler.configuration import Configuration
 from reference.compiler.datagrams import datagrams_of
 from reference.compiler.mesh import mesh_of, selects
-from reference.conversion import KEPT
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, edited
+from reference.smi.conversion import KEPT
 from reference.world import Object, Workload, World, account_of, name_of, namespace_of
 
 Match = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 
 from reference.compiler import compile as compile_
 from reference.compiler.configuration import Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltObjects
 from reference.spoiler import Faithful
 from reference.world import Workload, World, is_ingress, name_of, namespace_of

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from reference.faults import Change, Fault
+from reference.faults.fault import Change, Fault
 from reference.faults.spoilers import EdgesForPeople, SpoiltMetrics
 from reference.metrics import Figures
 from reference.names import METRICS_GROUP

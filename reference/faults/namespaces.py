@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltWorld, with_routes
 from reference.world import Workload, World, name_of, namespace_of
 

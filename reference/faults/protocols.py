@@ -7,7 +7,7 @@ from typing import Any
 
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
 from reference.world import Workload, World
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
+from reference.faults.fault import Fault
 from reference.faults.spoilers import (
     SpoiltConfiguration,
     SpoiltObjects,

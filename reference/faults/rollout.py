@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import AsFirstSeen, SpoiltConfiguration, SpoiltWorld, every, with_routes
 from reference.metrics import Figures
 from reference.spoiler import Faithful

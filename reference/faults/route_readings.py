@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltConfiguration, SpoiltObjects, every, with_listeners, with_routes
 from reference.smi.reading import Unreadable, regex
 from reference.world import Workload, World

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltObjects
 
 Match = dict[str, Any]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference.faults import Fault
 from reference.faults.cluster import GROUPS, Document, schemas
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltObjects
 
 _MISPLACED = "matches where another version has them"

@@ -11,7 +11,7 @@ from typing import Any
 from reference.compiler import compile as compile_
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import (
     SpoiltConfiguration,
     SpoiltObjects,

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from reference.compiler.configuration import Configuration
-from reference.faults import Fault
 from reference.faults.cluster import ANY_NUMBER
+from reference.faults.fault import Fault
 from reference.metrics import Figures
 from reference.smi.reading import Unreadable, regex
 from reference.spoiler import Faithful

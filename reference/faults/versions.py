@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from reference.conversion import KEPT
-from reference.faults import Fault
+from reference.faults.fault import Fault
 from reference.faults.spoilers import SpoiltWorld
+from reference.smi.conversion import KEPT
 from reference.spoiler import Faithful
 from reference.world import Object, World, annotations_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reference.conversion import whole
+from reference.smi.conversion import whole
 from reference.smi.model import Binding, Rule, Subject, Target
 from reference.smi.reading import Report, Unreadable, entries, listing, mapping, optional_text, port, text
 from reference.world import Object, name_of, namespace_of

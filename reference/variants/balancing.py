@@ -10,9 +10,9 @@ from typing import Any
 
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
-from reference.variants import EDITS, SHARES, Variant
 from reference.variants.building import EditedConfiguration, EditedParts
 from reference.variants.denial import managers
+from reference.variants.variant import EDITS, SHARES, Variant
 from reference.world import Workload, World
 
 _HEAVIEST = 2**24

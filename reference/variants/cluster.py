@@ -12,8 +12,8 @@ from reference.compiler.mesh import addresses_of, mesh_of
 from reference.faults.spoilers import SpoiltWorld, service_of, with_slices
 from reference.smi.model import Problem
 from reference.spoiler import Faithful
-from reference.variants import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 from reference.variants.building import EditedConfiguration
+from reference.variants.variant import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 from reference.world import (
     Object,
     Workload,

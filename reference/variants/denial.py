@@ -10,9 +10,9 @@ from reference.compiler.configuration import JSON, Configuration
 from reference.compiler.outbound import BLACKHOLE, PODS
 from reference.faults.spoilers import every
 from reference.names import ADMIN_PORT
-from reference.variants import ACCESS, ROUTES, Variant
 from reference.variants.building import EditedConfiguration, EditedParts
 from reference.variants.callers import clusters_of, doors_of
+from reference.variants.variant import ACCESS, ROUTES, Variant
 from reference.world import Workload, World
 
 _HCM = "envoy.filters.network.http_connection_manager"

@@ -11,8 +11,8 @@ from typing import Any
 from reference.compiler import envoy
 from reference.compiler.configuration import JSON, Configuration
 from reference.compiler.mesh import addresses_of, identity_of
-from reference.variants import ACCESS, ROUTES, Variant
 from reference.variants.building import EditedConfiguration, EditedParts, Together
+from reference.variants.variant import ACCESS, ROUTES, Variant
 from reference.world import Workload, World, is_ingress, is_meshed
 
 _TLS = ("transport_protocol", "application_protocols")

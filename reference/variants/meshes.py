@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from reference.variants import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 from reference.variants.balancing import rotation
 from reference.variants.building import Together
 from reference.variants.cluster import datagrams_pass
@@ -11,6 +10,7 @@ from reference.variants.identity import by_address
 from reference.variants.readings import of_linkerd, of_osm, of_traefik
 from reference.variants.timing import Late
 from reference.variants.upgrading import upgraded
+from reference.variants.variant import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 
 _NO_EVENTS = {"split-misconfiguration-event": "this mesh writes no events"}
 

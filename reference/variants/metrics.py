@@ -11,7 +11,7 @@ from reference.metrics import Direction, Figures, Stream
 from reference.spoiler import Faithful
 from reference.tally import Tally, total
 from reference.traffic_metrics import Reading
-from reference.variants import CHAIN, Variant
+from reference.variants.variant import CHAIN, Variant
 
 Totals = Mapping[Stream, Tally]
 

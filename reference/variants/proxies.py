@@ -12,10 +12,10 @@ from reference.compiler.inbound import inbound_name, inbound_of, listening_ports
 from reference.compiler.mesh import mesh_of
 from reference.compiler.outbound import BLACKHOLE, PASSTHROUGH
 from reference.faults.spoilers import SpoiltObjects
-from reference.variants import ACCESS, CHAIN, EDITS, ROUTES, SHARES, Variant
 from reference.variants.building import EditedConfiguration, EditedParts, Together
 from reference.variants.denial import managers
 from reference.variants.upgrading import upgraded
+from reference.variants.variant import ACCESS, CHAIN, EDITS, ROUTES, SHARES, Variant
 from reference.world import ACCESS_ANNOTATION, Workload, World
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

@@ -13,8 +13,8 @@ from reference.faults import FAULTS
 from reference.faults.backends import addresses_by_service, backends_of, copied_splits
 from reference.faults.spoilers import SpoiltObjects, SpoiltWorld, every
 from reference.spoiler import Spoiler
-from reference.variants import Variant
 from reference.variants.building import EditedParts, Together
+from reference.variants.variant import Variant
 from reference.world import Object, World, name_of, namespace_of
 
 

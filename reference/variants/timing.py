@@ -12,8 +12,8 @@ from reference.compiler import compile as compile_
 from reference.compiler.configuration import JSON, Configuration
 from reference.metrics import Figures
 from reference.spoiler import Faithful
-from reference.variants import EDITS, ROLLOUT, Variant
 from reference.variants.building import EditedConfiguration, EditedParts, Together
+from reference.variants.variant import EDITS, ROLLOUT, Variant
 from reference.world import KINDS, Object, Workload, World
 
 POLICIES = tuple(kind.plural for kind in KINDS if kind.group.endswith("smi-spec.io"))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from test_compiler_crds import schema
 
 from reference.compiler import compile
-from reference.conversion import KEPT, Unconvertible, convert, review
+from reference.smi.conversion import KEPT, Unconvertible, convert, review
 from reference.world import KINDS
 
 JSON = dict[str, Any]

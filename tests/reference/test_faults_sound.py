@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import pkgutil
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +25,7 @@ from compiler_worlds import (
     world,
 )
 
+from reference import faults, variants
 from reference.compiler import compile
 from reference.faults import FAULTS
 from reference.world import World
@@ -94,3 +98,14 @@ def test_a_fault_can_be_compiled_with(fault: str) -> None:
             configuration = spoiler.configuration(compile(shown, workload(who)), truth, workload(who))
             assert configuration.files()["lds.json"]
         truth = truth.replacing("trafficsplits", truth.of("trafficsplits")[:-1])
+
+
+@pytest.mark.parametrize(("package", "listed"), [(faults, "FAULTS"), (variants, "VARIANTS")])
+def test_each_has_a_name_of_its_own_and_is_known_by_it(package: ModuleType, listed: str) -> None:
+    names = [
+        one.id
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+        for one in getattr(importlib.import_module(module.name), listed, ())
+    ]
+    assert len(names) == len(set(names)) > 40
+    assert set(names) == set(getattr(package, listed))

@@ -13,9 +13,9 @@ from compiler_worlds import group, rule, split, target, tcp_route, world
 from conformance import catalogue, profiles
 from conformance.drive.version_sets import holds_for, parse_wish, sets
 from conformance.traceability import index
-from reference.conversion import convert
 from reference.faults import FAULTS
 from reference.objects import crds
+from reference.smi.conversion import convert
 from reference.smi.policies import policies_of
 
 JSON = dict[str, Any]

@@ -20,7 +20,8 @@ from reference.compiler.configuration import Configuration
 from reference.compiler.mesh import mesh_of
 from reference.faults import FAULTS
 from reference.metrics import Figures
-from reference.spoiler import Faithful, Spoiler, load
+from reference.spoiler import Faithful, Spoiler
+from reference.spoiling import load
 from reference.variants import VARIANTS
 from reference.variants.building import Together
 from reference.variants.proxies import SPEAKS
