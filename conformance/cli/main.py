@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # What the locale has no signs for is written in others, as ✓ is in ISO 8859-1.
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser()
+    parsing = parser()
     typed = tuple(given)
     if "--" in given:
         split = given.index("--")
@@ -39,10 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A shell asks what may come next.
         import argcomplete
 
-        argcomplete.autocomplete(parser)
-    options = parser.parse_args(given)
+        argcomplete.autocomplete(parsing)
+    options = parsing.parse_args(given)
     if rest and options.command != "run":
-        parser.error("only run takes pytest options after --")
+        parsing.error("only run takes pytest options after --")
     options.pytest_options, options.typed = rest, typed
     try:
         code: int = options.function(options)
@@ -72,19 +72,20 @@ class _Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = _Parser(
         prog="smi-conformance",
         description="Certifies service meshes against the Service Mesh Interface (SMI).",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     version = importlib.metadata.version("smi-conformance")
-    parser.add_argument("--version", action="version", version=f"%(prog)s {version}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in (running, reading, clusters, reference):
         module.add(commands)
-    return parser
+    return top
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import re
 import shlex
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from conformance.text.markdown import plain
 from conformance.traceability.matrix import rows
 from reference import faults
 from reference.variants import VARIANTS
-from tools import requirements_page
+from tools import cli_page, requirements_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -32,7 +34,7 @@ PAGES = sorted(
         *ROOT.glob("*/README.md"),
         *ROOT.glob("conformance/*/README.md"),
     ]
-    if page != requirements_page.PAGE
+    if page not in (requirements_page.PAGE, cli_page.PAGE)
 )
 BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:make|smi-conformance|python -m) [^`]+)`")
@@ -78,6 +80,30 @@ def test_the_page_of_requirements_is_up_to_date() -> None:
     )
 
 
+def test_the_page_of_the_command_line_is_up_to_date() -> None:
+    there = cli_page.PAGE.read_text(encoding="utf-8")
+    assert there == cli_page.page(), "write it anew: python -m tools.cli_page"
+
+
+def test_the_page_of_the_command_line_names_every_command_and_option() -> None:
+    page = cli_page.page()
+    (commands,) = (one for one in main.parser()._actions if isinstance(one, argparse._SubParsersAction))
+    assert len(commands.choices) > 8
+    for name, command in commands.choices.items():
+        section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+        options = {one for action in command._actions for one in action.option_strings} - {"-h", "--help"}
+        assert {one for one in options if f"`{one}" not in section} == set(), name
+
+
+def test_the_page_on_architecture_lists_every_folder_in_the_order_of_imports() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in contracts["contracts"] if one["type"] == "layers")
+    listed = re.findall(
+        r"^\| `(\w+)(?:/|\.py)` \|", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE
+    )
+    assert listed == [name for layer in layers for name in layer.split(" | ")]
+
+
 def test_the_page_of_requirements_names_every_requirement_and_the_tests_and_faults_of_those_tested() -> None:
     page = requirements_page.page(rows())
     for row in rows():
@@ -101,7 +127,7 @@ def test_every_make_target_in_the_documents_exists() -> None:
 @pytest.mark.parametrize(("page", "words"), own("smi-conformance"))
 def test_every_command_line_in_the_documents_is_understood(page: str, words: list[str]) -> None:
     given = words[: words.index("--")] if "--" in words else words
-    options = main._parser().parse_args(given)
+    options = main.parser().parse_args(given)
     assert callable(options.function)
     asked = getattr(options, "requirement", [])
     for requirement in [asked] if isinstance(asked, str) else asked:

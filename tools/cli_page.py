@@ -1,0 +1,93 @@
+"""``python -m tools.cli_page`` writes docs/cli.md, the reference of the command line, from its own parser."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from conformance.cli.main import parser
+from conformance.text.files import replace
+from conformance.text.markdown import plain, table
+
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
+"""Where the page stands in a checkout."""
+
+INTRODUCTION = """\
+# Command line
+
+Every command and option of `smi-conformance`. This page is written by `python -m tools.cli_page` from the
+parser itself; edits belong there. With pytest itself the options of `run` are the same, but for what only the
+command has (`-o` is `--output` there): the suite is a pytest plugin.
+
+Exit codes: 0 all that was asked for holds; 1 a core requirement failed (`run`), a fault was missed (`faults`)
+or a variant was not passed (`variants`); 2 nothing can be concluded, a check of `doctor` failed, or the input
+cannot be used. SIGTERM ends a run as Ctrl-C does: with its report.
+"""
+
+
+def page() -> str:
+    """The page as Markdown: a section for each command, with a table of its arguments."""
+    top = parser()
+    (commands,) = (one for one in top._actions if isinstance(one, argparse._SubParsersAction))
+    lines = [INTRODUCTION]
+    for name, command in commands.choices.items():
+        lines += list(_command(f"smi-conformance {name}", command))
+    return "\n".join(lines) + "\n"
+
+
+def _command(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
+    yield f"## {name.partition(' ')[2]}" if name.count(" ") == 1 else f"### {name.partition(' ')[2]}"
+    yield ""
+    if command.description:
+        yield " ".join(command.description.split())
+        yield ""
+    nested = [one for one in command._actions if isinstance(one, argparse._SubParsersAction)]
+    for group in command._action_groups:
+        shown = [one for one in group._group_actions if _is_shown(one)]
+        if not shown:
+            continue
+        if group.title not in ("options", "positional arguments"):
+            said = f" {plain(group.description)}" if group.description else ""
+            yield f"*{plain(group.title or '')}*{said}"
+            yield ""
+        yield from table(("argument", "meaning"), [(_spelled(one), _meaning(one, command)) for one in shown])
+        yield ""
+    for one in nested:
+        for inner, parser_of_it in one.choices.items():
+            yield from _command(f"{name} {inner}", parser_of_it)
+
+
+def _is_shown(action: argparse.Action) -> bool:
+    hidden = isinstance(action, argparse._HelpAction | argparse._SubParsersAction)
+    return not hidden and action.help is not argparse.SUPPRESS
+
+
+def _spelled(action: argparse.Action) -> str:
+    value = ""
+    if action.nargs != 0:
+        named = action.metavar or (
+            "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+        )
+        value = named if isinstance(named, str) else " ".join(named)
+        value += " …" if action.nargs in ("+", "*") else ""
+    if not action.option_strings:
+        return f"`{value}`"
+    return ", ".join(f"`{option} {value}`".replace(" `", "`") for option in action.option_strings)
+
+
+def _meaning(action: argparse.Action, command: argparse.ArgumentParser) -> str:
+    words = plain((action.help or "") % {**vars(action), "prog": command.prog})
+    return f"{words} (required)" if action.required and action.option_strings else words
+
+
+def main() -> int:
+    """Write the page."""
+    replace(PAGE, page())
+    print(f"wrote {PAGE}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
