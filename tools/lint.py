@@ -343,7 +343,7 @@ def problems(source: Source) -> list[str]:
 
 def collect() -> Source:
     """This project's own source."""
-    from reference.faults import FAULTS
+    from smi_reference_mesh.faults import FAULTS
 
     root = Path(__file__).resolve().parents[1]
     suites = sorted(index.SUITES.rglob("test_*.py"))

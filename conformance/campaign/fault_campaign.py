@@ -31,10 +31,10 @@ from conformance.run.preflight import preflight
 from conformance.run.session import Session
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
-from reference import faults, variants
-from reference.faults import Change, Fault
-from reference.spoiler import Faithful
-from reference.variants import Variant
+from smi_reference_mesh import faults, variants
+from smi_reference_mesh.faults import Change, Fault
+from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.variants import Variant
 
 Case = Fault | Variant
 Result = Outcome | Conformity

@@ -11,7 +11,7 @@ from conformance.judge.words import percent
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion
 from conformance.text.markdown import plain, table
-from reference.faults import Fault
+from smi_reference_mesh.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Outcome:
     """What each test said of a requirement that did not pass or that the fault is about."""
     seconds: float
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The readings that were seen, by requirement, as `reference.faults.Fault.shows` writes them."""
+    """The readings that were seen, by requirement, as `smi_reference_mesh.faults.Fault.shows` writes them."""
     starved: frozenset[str] = frozenset()
     """The requirements of which a failure or a reading does not count, as the machine was starved."""
 

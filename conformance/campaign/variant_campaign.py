@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.model.verdict import Verdict
 from conformance.text.markdown import plain, table
-from reference.variants import Variant
+from smi_reference_mesh.variants import Variant
 
 _NO_LETTERS = ("none", "unacceptable")
 

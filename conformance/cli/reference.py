@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
 
 def _install(options: argparse.Namespace) -> int:
     from conformance.campaign import fault_campaign
-    from reference import install
+    from smi_reference_mesh import install
 
     cluster = opening.existing(where(options))
     fault_campaign.switch_all_off(cluster)
@@ -55,7 +55,7 @@ def _install(options: argparse.Namespace) -> int:
 
 
 def _uninstall(options: argparse.Namespace) -> int:
-    from reference import install
+    from smi_reference_mesh import install
 
     client = opening.existing(where(options)).api_client()
     try:

@@ -131,7 +131,7 @@ def _as_written(profile: Profile, placement: Placement, item: Object, wire: Wire
 
 
 def _faults(ids: Sequence[str]) -> str:
-    from reference import faults
+    from smi_reference_mesh import faults
 
     lines = ["Faults that it is shown to catch (smi-conformance faults --fault ID)"]
     lines += [f"  {one}: {faults.FAULTS[one].summary}" for one in ids]

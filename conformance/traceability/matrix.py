@@ -79,7 +79,7 @@ def table(found: Sequence[Row], *, reasons: bool = False) -> str:
 
 def faults_by_requirement() -> dict[str, list[str]]:
     """Faults of the reference mesh by the requirements that they break, or whose reading they change."""
-    from reference import faults
+    from smi_reference_mesh import faults
 
     found: dict[str, list[str]] = {}
     for fault in faults.FAULTS.values():

@@ -25,7 +25,7 @@ from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.conclusions import conclude
 from conformance.report.document import Conclusion
-from reference.faults import FAULTS, Fault
+from smi_reference_mesh.faults import FAULTS, Fault
 
 ZERO = "split-all-weights-zero"
 EQUAL = Fault("all-equal", "All alike.", frozenset(), shows={ZERO: "all weights zero: c"})

@@ -16,7 +16,7 @@ from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from conformance.clusters import ClusterError, opening, reaching
 from conformance.clusters.kubernetes import KubernetesCluster
-from reference.ca import Authority
+from smi_reference_mesh.ca import Authority
 
 from .fake_api_server import STDOUT, Server
 

@@ -12,7 +12,7 @@ from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report
-from reference.faults import Fault
+from smi_reference_mesh.faults import Fault
 from tests.report.sample import sample
 from tools.same import campaign, different, newest, starved
 

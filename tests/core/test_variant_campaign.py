@@ -17,7 +17,7 @@ from conformance.catalogue import CatalogueError
 from conformance.cli import clusters, main
 from conformance.model.verdict import Verdict
 from conformance.traceability.index import SUITES
-from reference.variants import VARIANTS, Variant
+from smi_reference_mesh.variants import VARIANTS, Variant
 
 ZERO = "split-all-weights-zero"
 PLAIN = Variant("plain", "As it is.", frozenset({"split-live-edits"}))

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from conformance import catalogue
-from reference import faults
+from smi_reference_mesh import faults
 
 PAGE = (Path(__file__).parents[2] / "docs/defects.md").read_text(encoding="utf-8")
 RECREATED, NOT_RECREATED = PAGE.split("## Not recreated")

@@ -21,8 +21,8 @@ from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
 from conformance.text.markdown import plain
 from conformance.traceability.matrix import rows
-from reference import faults
-from reference.variants import VARIANTS
+from smi_reference_mesh import faults
+from smi_reference_mesh.variants import VARIANTS
 from tools import cli_page, requirements_page
 
 ROOT = Path(__file__).parents[2]

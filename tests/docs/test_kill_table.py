@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from conformance.text.markdown import plain
-from reference import faults
+from smi_reference_mesh import faults
 
 PAGE = (Path(__file__).parents[2] / "docs/kill-table.md").read_text(encoding="utf-8")
 ROWS = [line.strip("|").split(" | ") for line in PAGE.splitlines() if line.startswith("| `")]

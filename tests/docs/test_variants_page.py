@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from conformance.text.markdown import plain
-from reference.variants import VARIANTS
+from smi_reference_mesh.variants import VARIANTS
 
 PAGE = (Path(__file__).parents[2] / "docs/variants.md").read_text(encoding="utf-8")
 ROWS = [line.strip("|").split(" | ") for line in PAGE.splitlines() if line.startswith("| `")]

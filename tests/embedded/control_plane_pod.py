@@ -14,11 +14,11 @@ from aiohttp import web
 from fake_node import FakeNode
 
 from conformance.clusters.embedded.interface import Object
-from reference import names
-from reference.aggregation import FrontProxy
-from reference.api_server import Access, ApiServer
-from reference.ca import Authority, Pair
-from reference.control_plane import ControlPlane, Settings
+from smi_reference_mesh import names
+from smi_reference_mesh.aggregation import FrontProxy
+from smi_reference_mesh.api_server import Access, ApiServer
+from smi_reference_mesh.ca import Authority, Pair
+from smi_reference_mesh.control_plane import ControlPlane, Settings
 
 AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 

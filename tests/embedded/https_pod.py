@@ -16,7 +16,7 @@ from fake_node import FakeNode, Served
 
 from conformance.clusters.embedded.api.service_client import load_pair
 from conformance.clusters.embedded.interface import Object
-from reference.ca import Authority
+from smi_reference_mesh.ca import Authority
 
 NAME = "backend"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAME}/endpointslices"

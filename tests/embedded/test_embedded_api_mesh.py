@@ -15,7 +15,7 @@ from fake_node import Served, serving
 from conformance.clusters import Account, Refused
 from conformance.drive.manifests import load
 from conformance.drive.reading import METRICS
-from reference import install, names
+from smi_reference_mesh import install, names
 
 
 @pytest.fixture(scope="module")

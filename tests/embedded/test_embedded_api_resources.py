@@ -17,8 +17,8 @@ from conformance.clusters import Refused
 from conformance.drive.manifests import load
 from conformance.drive.reading import round_trip
 from conformance.drive.wait import SystemClock, Waiter
-from reference import install
-from reference.api_server import ApiServer
+from smi_reference_mesh import install
+from smi_reference_mesh.api_server import ApiServer
 
 SPLITS = "/apis/split.smi-spec.io/v1alpha4/namespaces/shop/trafficsplits"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -21,7 +21,7 @@ from fake_node import FakeNode, Served, serving
 from conformance.clusters import Refused
 from conformance.clusters.embedded.api.service_client import load_pair
 from conformance.clusters.embedded.interface import Object
-from reference.ca import Authority
+from smi_reference_mesh.ca import Authority
 
 LABEL = {"op": "add", "path": "/metadata/labels/seen", "value": "yes"}
 

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.clusters.embedded.interface import NodeError
 from conformance.clusters.embedded.node.probing import readiness, succeeds
-from reference.ca import Authority
+from smi_reference_mesh.ca import Authority
 
 HERE = "127.0.0.1"
 

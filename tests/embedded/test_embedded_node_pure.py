@@ -23,7 +23,7 @@ from conformance.clusters.embedded.node.preconditions import namespace_problem, 
 from conformance.clusters.embedded.node.services import chain, rules
 from conformance.clusters.embedded.node.statuses import ContainerView, PodView, Running, Terminated, Waiting
 from conformance.clusters.embedded.node.volumes import files_of, mounts_of
-from reference.firewall.iptables import text
+from smi_reference_mesh.firewall.iptables import text
 
 
 class Supplies:

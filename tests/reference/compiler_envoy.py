@@ -14,7 +14,7 @@ from typing import Any
 
 import envoy
 
-from reference.compiler.configuration import Configuration
+from smi_reference_mesh.compiler.configuration import Configuration
 
 JSON = dict[str, Any]
 

@@ -29,13 +29,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from reference.compiler import compile
-from reference.compiler.bootstrap import bootstrap, identity_files
-from reference.compiler.configuration import Configuration
-from reference.compiler.envoy import udp_address
-from reference.names import spiffe_id
-from reference.spoiler import Faithful, Spoiler
-from reference.world import Workload, World
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.bootstrap import bootstrap, identity_files
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.compiler.envoy import udp_address
+from smi_reference_mesh.names import spiffe_id
+from smi_reference_mesh.spoiler import Faithful, Spoiler
+from smi_reference_mesh.world import Workload, World
 
 JSON = dict[str, Any]
 FAITHFUL = Faithful()

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from reference.world import Workload, World
+from smi_reference_mesh.world import Workload, World
 
 JSON = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from reference.api_server import Access, ApiServer
+from smi_reference_mesh.api_server import Access, ApiServer
 
 Object = dict[str, Any]
 

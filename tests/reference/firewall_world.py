@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from pyroute2 import IPRoute
 
-from reference.firewall import FirewallError, iptables, nftables
-from reference.firewall.rules import (
+from smi_reference_mesh.firewall import FirewallError, iptables, nftables
+from smi_reference_mesh.firewall.rules import (
     MASQUERADE,
     RESET,
     RETURN,

@@ -6,7 +6,7 @@ from typing import Any
 
 from compiler_worlds import NAMESPACE
 
-from reference.world import Workload
+from smi_reference_mesh.world import Workload
 
 JSON = dict[str, Any]
 

@@ -19,12 +19,12 @@ import envoy
 from pyroute2 import IPRoute
 from tenacity import retry, retry_if_exception_type, wait_fixed
 
-from reference.agent.link import Link
-from reference.ca import Authority
-from reference.compiler.bootstrap import bootstrap
-from reference.firewall import Firewall
-from reference.firewall.rules import marked, port, protocol, redirect, rule
-from reference.own_traffic import MARK
+from smi_reference_mesh.agent.link import Link
+from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.compiler.bootstrap import bootstrap
+from smi_reference_mesh.firewall import Firewall
+from smi_reference_mesh.firewall.rules import marked, port, protocol, redirect, rule
+from smi_reference_mesh.own_traffic import MARK
 
 ADMIN = 8000
 PLAIN, FROM_ELSEWHERE, CONTROL = 8001, 8002, 8003

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from reference.agent.counting import Counter
+from smi_reference_mesh.agent.counting import Counter
 
 
 def line(status: int = 200, peer: str = "10.0.0.1", duration: int = 5) -> bytes:

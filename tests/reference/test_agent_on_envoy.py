@@ -19,10 +19,10 @@ from aiohttp import web
 from fake_api_server import eventually
 from loopback_ports import free_port
 
-from reference import gate
-from reference.ca import Authority
-from reference.compiler.access_log import ACCESS_LOG_FORMAT
-from reference.delivery import agent_source
+from smi_reference_mesh import gate
+from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.compiler.access_log import ACCESS_LOG_FORMAT
+from smi_reference_mesh.delivery import agent_source
 
 TYPES = "type.googleapis.com/envoy"
 LISTENER = f"{TYPES}.config.listener.v3.Listener"
@@ -211,7 +211,7 @@ async def sidecar(tmp_path: Path) -> AsyncIterator[Sidecar]:
     gate.make(str(tmp_path / "run"))
     with (tmp_path / "agent.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "reference.agent", env=environment, stderr=log
+            sys.executable, "-m", "smi_reference_mesh.agent", env=environment, stderr=log
         )
     made = Sidecar(plane, process, tmp_path / "run")
     made.readiness_port = readiness_port

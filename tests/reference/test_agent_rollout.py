@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from reference.agent.rollout import Rollout, name_in, plan
-from reference.agent.xds import Fate
+from smi_reference_mesh.agent.rollout import Rollout, name_in, plan
+from smi_reference_mesh.agent.xds import Fate
 
 
 def response(version: str, *resources: Mapping[str, Any]) -> str:

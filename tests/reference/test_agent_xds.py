@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from reference.agent.envoy import EnvoyGone
-from reference.agent.xds import Board, Bodies, Fate
+from smi_reference_mesh.agent.envoy import EnvoyGone
+from smi_reference_mesh.agent.xds import Board, Bodies, Fate
 
 
 class Subscription:

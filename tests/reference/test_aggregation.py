@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fake_api_server import FakeApiServer
 
-from reference.aggregation import Caller, FrontProxy, MetricsApi, parse, review_of
-from reference.ca import Authority, Pair
-from reference.spoiler import Access, Faithful, MetricsQuery, Spoiler
-from reference.traffic_metrics import Inventory, NotFound, Reading
+from smi_reference_mesh.aggregation import Caller, FrontProxy, MetricsApi, parse, review_of
+from smi_reference_mesh.ca import Authority, Pair
+from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
+from smi_reference_mesh.traffic_metrics import Inventory, NotFound, Reading
 
 ROOT = "/apis/metrics.smi-spec.io/v1alpha1"
 NOW = datetime.now(UTC)

@@ -6,8 +6,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509 import verification
 
-from reference.ca import Authority, Pair
-from reference.names import spiffe_id
+from smi_reference_mesh.ca import Authority, Pair
+from smi_reference_mesh.names import spiffe_id
 
 NOW = datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC)
 

@@ -28,8 +28,8 @@ from compiler_worlds import (
     world,
 )
 
-from reference.compiler import compile
-from reference.compiler.configuration import Configuration
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.configuration import Configuration
 
 JSON = dict[str, Any]
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from reference.compiler.access_log import ACCESS_LOG_FORMAT, Record, parse_line
+from smi_reference_mesh.compiler.access_log import ACCESS_LOG_FORMAT, Record, parse_line
 
 IN = b"smi\tin\t10.0.0.1\t200\t12\tinbound|8080\tinbound|8080\n"
 

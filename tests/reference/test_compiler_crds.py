@@ -11,11 +11,11 @@ import pytest
 import yaml
 from compiler_worlds import account, binding, group, rule, split, target, tcp_route
 
-from reference.world import KINDS
+from smi_reference_mesh.world import KINDS
 
 JSON = dict[str, Any]
 
-DIRECTORY = Path(__file__).parents[2] / "reference" / "crds"
+DIRECTORY = Path(__file__).parents[2] / "smi_reference_mesh" / "crds"
 DEFINITIONS = {
     each["spec"]["names"]["plural"]: each
     for each in (yaml.safe_load(path.read_text()) for path in sorted(DIRECTORY.glob("*.yaml")))

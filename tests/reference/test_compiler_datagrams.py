@@ -8,9 +8,9 @@ import pytest
 from compiler_views import EVERYTHING, OPEN, compiled
 from compiler_worlds import binding, pod, rule, target, tcp_route, udp_route
 
-from reference.compiler.configuration import Configuration
-from reference.names import UDP_PORTS
-from reference.world import udp_ports_of
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.names import UDP_PORTS
+from smi_reference_mesh.world import udp_ports_of
 
 CLIENT, STRANGER = "10.0.0.1", "10.0.0.2"
 PODS = [

@@ -24,8 +24,8 @@ from compiler_worlds import (
     world,
 )
 
-from reference.compiler import compile
-from reference.world import World
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.world import World
 
 JSON = dict[str, Any]
 

@@ -9,9 +9,9 @@ import pytest
 from compiler_worlds import split, workload, world
 from ingress_worlds import GATE, gate, ingress, path
 
-from reference.compiler import compile
-from reference.compiler.configuration import Configuration
-from reference.world import World, is_ingress, is_meshed
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.world import World, is_ingress, is_meshed
 
 JSON = dict[str, Any]
 

@@ -17,7 +17,7 @@ from ingress_worlds import GATE, IDENTITY, gate, ingress
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from reference.compiler.access_log import Record, parse_line
+from smi_reference_mesh.compiler.access_log import Record, parse_line
 
 JSON = dict[str, Any]
 EVERYTHING = group("everything", {"name": "all", "pathRegex": ".*", "methods": ["*"]})

@@ -34,7 +34,7 @@ from compiler_worlds import (
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from reference.compiler.access_log import Record, parse_line
+from smi_reference_mesh.compiler.access_log import Record, parse_line
 
 WEB, V1, V2, DB, PLAIN = "10.1.0.1", "10.1.0.11", "10.1.0.12", "10.1.0.21", "10.1.0.31"
 EVERYTHING = group("everything", {"name": "all", "pathRegex": ".*", "methods": ["*"]})

@@ -23,7 +23,7 @@ from compiler_worlds import (
     world,
 )
 
-from reference.compiler import compile
+from smi_reference_mesh.compiler import compile
 
 JSON = dict[str, Any]
 

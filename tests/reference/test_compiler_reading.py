@@ -10,10 +10,10 @@ from compiler_worlds import PLURALS, group, split, target, workload, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference.compiler import compile
-from reference.smi.model import Match
-from reference.smi.policies import Policies, policies_of
-from reference.world import World
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.smi.model import Match
+from smi_reference_mesh.smi.policies import Policies, policies_of
+from smi_reference_mesh.world import World
 
 JSON = dict[str, Any]
 

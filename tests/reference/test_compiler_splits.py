@@ -25,7 +25,7 @@ from compiler_worlds import (
     world,
 )
 
-from reference.compiler.splits import whole_weights
+from smi_reference_mesh.compiler.splits import whole_weights
 
 JSON = dict[str, Any]
 

@@ -12,8 +12,8 @@ from compiler_envoy import validate
 from compiler_loopback import Authority
 from compiler_worlds import binding, group, rule, split, target, tcp_route, workload, world
 
-from reference.compiler import compile
-from reference.world import World
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.world import World
 
 JSON = dict[str, Any]
 

@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from fake_api_server import FakeApiServer, eventually
 
-from reference.ca import Authority
-from reference.control_plane import ControlPlane, Settings
-from reference.traffic_metrics import Reference
+from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.control_plane import ControlPlane, Settings
+from smi_reference_mesh.traffic_metrics import Reference
 
 PODS = "/api/v1/pods"
 FAULTS = "/api/v1/namespaces/smi-reference/configmaps"
@@ -101,7 +101,10 @@ def test_a_change_in_the_cluster_reaches_the_sidecar() -> None:
             "spec": {"clusterIP": "10.1.0.1", "clusterIPs": ["10.1.0.1"], "ports": [{"port": 80}]},
         }
         namespace = {
-            "metadata": {"name": "shop", "labels": {"reference.smi-conformance.dev/inject": "enabled"}}
+            "metadata": {
+                "name": "shop",
+                "labels": {"reference.smi-conformance.dev/inject": "enabled"},
+            }
         }
         setting.fake.put("/api/v1/namespaces", namespace)
         setting.fake.put("/api/v1/services", service)

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_compiler_crds import schema
 
-from reference.compiler import compile
-from reference.smi.conversion import KEPT, Unconvertible, convert, review
-from reference.world import KINDS
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.smi.conversion import KEPT, Unconvertible, convert, review
+from smi_reference_mesh.world import KINDS
 
 JSON = dict[str, Any]
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from reference.compiler.bootstrap import bootstrap, path_source
-from reference.compiler.configuration import file_name
-from reference.delivery import agent_source, bootstrap_from_agent, from_agent, path_of
+from smi_reference_mesh.compiler.bootstrap import bootstrap, path_source
+from smi_reference_mesh.compiler.configuration import file_name
+from smi_reference_mesh.delivery import agent_source, bootstrap_from_agent, from_agent, path_of
 
 
 def test_files_as_sources_become_the_agent() -> None:

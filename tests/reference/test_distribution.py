@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from fake_api_server import eventually
 
-from reference.ca import Authority
-from reference.compiler.configuration import Configuration
-from reference.distribution import Delivery, Distribution
-from reference.spoiler import Faithful
-from reference.world import Workload, World
+from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.distribution import Delivery, Distribution
+from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.world import Workload, World
 
 SERVER = Workload("shop", "server")
 CLIENT = Workload("shop", "client")

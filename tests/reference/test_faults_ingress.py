@@ -8,10 +8,10 @@ import pytest
 from compiler_worlds import group, split, workload, world
 from ingress_worlds import GATE, gate, ingress
 
-from reference.compiler import compile
-from reference.compiler.configuration import Configuration
-from reference.faults import FAULTS
-from reference.world import Workload, World
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.world import Workload, World
 
 JSON = dict[str, Any]
 OWN = ["ingress-to-root-endpoints", "ingress-takes-turns"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.traceability import index
-from reference.faults import FAULTS
+from smi_reference_mesh.faults import FAULTS
 
 PART = 0.2
 """Of all failures under all faults, how many may be dragged along."""

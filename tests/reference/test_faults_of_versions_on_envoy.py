@@ -23,8 +23,8 @@ from conformance.drive.manifests import load
 from conformance.suites.traffic_specs import test_both_versions as both_versions
 from conformance.suites.traffic_specs import test_grpc as grpc
 from conformance.traceability import index
-from reference.faults import FAULTS, Fault, access, routes, versions
-from reference.spoiler import Spoiler
+from smi_reference_mesh.faults import FAULTS, Fault, access, routes, versions
+from smi_reference_mesh.spoiler import Spoiler
 
 SPACE = "smi-access"
 SERVICES = {"server": "10.1.0.11", "other": "10.1.0.12"}

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from compiler_worlds import split, world
 
-from reference.faults import load, rollout
-from reference.metrics import Figures
-from reference.spoiler import Spoiler
+from smi_reference_mesh.faults import load, rollout
+from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.spoiler import Spoiler
 
 
 class Clock:

@@ -25,10 +25,10 @@ from compiler_worlds import (
     world,
 )
 
-from reference import faults, variants
-from reference.compiler import compile
-from reference.faults import FAULTS
-from reference.world import World
+from smi_reference_mesh import faults, variants
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.world import World
 
 H2C = {"name": "h2c", "port": 8081, "targetPort": 8081, "appProtocol": "kubernetes.io/h2c"}
 GRPC = {"name": "grpc", "port": 8082, "targetPort": 8082, "appProtocol": "grpc"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from compiler_worlds import group, rule, split, target, workload, world
 
-from reference.compiler import compile
-from reference.compiler.configuration import Configuration
-from reference.faults import FAULTS, stops
-from reference.metrics import Figures
-from reference.spoiler import Spoiler
-from reference.world import World, name_of
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.faults import FAULTS, stops
+from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.spoiler import Spoiler
+from smi_reference_mesh.world import World, name_of
 
 
 def shown(spoiler: Spoiler, seen: World) -> dict[str, list[float]]:

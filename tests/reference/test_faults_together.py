@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from compiler_worlds import rule, split, target, workload, world
 
-from reference.compiler import compile as compile_
-from reference.faults import load
-from reference.smi.policies import policies_of
-from reference.world import World
+from smi_reference_mesh.compiler import compile as compile_
+from smi_reference_mesh.faults import load
+from smi_reference_mesh.smi.policies import policies_of
+from smi_reference_mesh.world import World
 
 HALF = split("web", {"v1": 1, "v2": 1})
 TO_V1 = target("v1", ["client"], [rule("HTTPRouteGroup", "any")])

@@ -13,10 +13,10 @@ from compiler_worlds import group, rule, split, target, tcp_route, world
 from conformance import catalogue, profiles
 from conformance.drive.version_sets import holds_for, parse_wish, sets
 from conformance.traceability import index
-from reference.faults import FAULTS
-from reference.objects import crds
-from reference.smi.conversion import convert
-from reference.smi.policies import policies_of
+from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.objects import crds
+from smi_reference_mesh.smi.conversion import convert
+from smi_reference_mesh.smi.policies import policies_of
 
 JSON = dict[str, Any]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from networks import in_a_network, told
 
-from reference import firewall
-from reference.firewall import Firewall, FirewallError, iptables, nftables
-from reference.firewall.rules import Chain, jump, protocol, redirect, rule
-from reference.intercept import rules
+from smi_reference_mesh import firewall
+from smi_reference_mesh.firewall import Firewall, FirewallError, iptables, nftables
+from smi_reference_mesh.firewall.rules import Chain, jump, protocol, redirect, rule
+from smi_reference_mesh.intercept import rules
 
 WORLD = Path(__file__).with_name("firewall_world.py")
 HERE, FIRST, SECOND, THIRD = "10.1.0.1", "10.1.0.1", "10.1.0.2", "10.2.0.1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reference import gate
+from smi_reference_mesh import gate
 
 
 def waiting(directory: Path) -> subprocess.Popen[bytes]:

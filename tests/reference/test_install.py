@@ -19,13 +19,13 @@ from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from conformance import profiles
 from conformance.clusters.embedded.api.pod_security import violations
-from reference import image, install, names
-from reference.agent.settings import Settings as AgentSettings
-from reference.ca import Authority, Pair
-from reference.control_plane import Settings
-from reference.objects import certificates, crds, manifests, served
-from reference.store import WATCHED
-from reference.world import is_ingress
+from smi_reference_mesh import image, install, names
+from smi_reference_mesh.agent.settings import Settings as AgentSettings
+from smi_reference_mesh.ca import Authority, Pair
+from smi_reference_mesh.control_plane import Settings
+from smi_reference_mesh.objects import certificates, crds, manifests, served
+from smi_reference_mesh.store import WATCHED
+from smi_reference_mesh.world import is_ingress
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -276,7 +276,10 @@ def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
 
 
 def test_installing_imports_none_of_the_generated_apis() -> None:
-    said = "import sys, reference.install; print(*(name for name in sys.modules if '.client.api.' in name))"
+    said = (
+        "import sys, smi_reference_mesh.install; "
+        "print(*(name for name in sys.modules if '.client.api.' in name))"
+    )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
     assert not done.stdout.split()
 

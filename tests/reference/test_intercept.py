@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from reference import gate, intercept
-from reference.firewall import FirewallError
-from reference.firewall.iptables import text
-from reference.firewall.rules import Chain
-from reference.intercept import rules
-from reference.own_traffic import OwnTraffic
+from smi_reference_mesh import gate, intercept
+from smi_reference_mesh.firewall import FirewallError
+from smi_reference_mesh.firewall.iptables import text
+from smi_reference_mesh.firewall.rules import Chain
+from smi_reference_mesh.intercept import rules
+from smi_reference_mesh.own_traffic import OwnTraffic
 
 
 def test_the_rules_redirect_both_ways_and_spare_sidecar_and_loopback() -> None:
@@ -108,6 +108,6 @@ def test_the_udp_ports_come_from_the_environment(kernel: Kernel, monkeypatch: py
 
 
 def test_interception_imports_nothing_large() -> None:
-    said = "import sys, reference.intercept; print(*sys.modules)"
+    said = "import sys, smi_reference_mesh.intercept; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", said], capture_output=True, text=True, check=True)
     assert not {"typing", "enum", "re", "collections", "pathlib", "subprocess"} & set(done.stdout.split())

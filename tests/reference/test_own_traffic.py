@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from networks import in_a_network, told
 
-from reference.compiler.bootstrap import bootstrap
-from reference.own_traffic import MARK, mark_of, own_traffic
+from smi_reference_mesh.compiler.bootstrap import bootstrap
+from smi_reference_mesh.own_traffic import MARK, mark_of, own_traffic
 
 WORLD = Path(__file__).with_name("own_traffic_world.py")
 

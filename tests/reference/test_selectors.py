@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from reference import selectors
+from smi_reference_mesh import selectors
 
 LABELS = {"app": "foo", "tier": "a", "example.com/x": ""}
 

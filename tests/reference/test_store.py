@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fake_api_server import FakeApiServer, eventually
 
-from reference.store import Store, Watched
+from smi_reference_mesh.store import Store, Watched
 
 PODS = Watched("pods", "/api/v1/pods")
 SPLITS = Watched("trafficsplits", "/apis/split.smi-spec.io/v1alpha4/trafficsplits")

@@ -15,19 +15,19 @@ from compiler_worlds import group, namespace, rule, service, split, target, work
 from test_faults_sound import rich, stored
 
 from conformance.drive import manifests
-from reference.compiler import compile
-from reference.compiler.configuration import Configuration
-from reference.compiler.mesh import mesh_of
-from reference.faults import FAULTS
-from reference.metrics import Figures
-from reference.spoiler import Faithful, Spoiler
-from reference.spoiling import load
-from reference.variants import VARIANTS
-from reference.variants.building import Together
-from reference.variants.proxies import SPEAKS
-from reference.variants.readings import of_traefik
-from reference.variants.timing import Late
-from reference.world import World
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.compiler.mesh import mesh_of
+from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.spoiler import Faithful, Spoiler
+from smi_reference_mesh.spoiling import load
+from smi_reference_mesh.variants import VARIANTS
+from smi_reference_mesh.variants.building import Together
+from smi_reference_mesh.variants.proxies import SPEAKS
+from smi_reference_mesh.variants.readings import of_traefik
+from smi_reference_mesh.variants.timing import Late
+from smi_reference_mesh.world import World
 
 JSON = dict[str, Any]
 FIXTURES = Path(__file__).parents[2] / "fixtures"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from conformance.drive.version_sets import Wish, sets
 from conformance.drive.versions import HeaderForm, NotExpressible, ports, render
-from reference.compiler import compile
-from reference.compiler.access import grants
-from reference.compiler.mesh import mesh_of
+from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.compiler.access import grants
+from smi_reference_mesh.compiler.mesh import mesh_of
 
 JSON = dict[str, Any]
 

@@ -27,7 +27,7 @@ from conformance.clusters.embedded.api.store import Object, Store
 from conformance.clusters.embedded.api.watching import Watching
 from conformance.clusters.embedded.api.workloads import Deployments
 from conformance.clusters.embedded.interface import Node
-from reference.ca import Authority
+from smi_reference_mesh.ca import Authority
 
 _HOSTS = ("kubernetes.default.svc", "kubernetes.default", "kubernetes", defaults.KUBERNETES_ADDRESS)
 _PODS = next(each for each in BUILT_IN if each.key == "pods")

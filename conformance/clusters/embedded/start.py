@@ -77,13 +77,13 @@ def start(mesh: str) -> Embedded:
 
     with ThreadPoolExecutor(max_workers=1) as beside:
         # What takes as long to import as the cluster takes to start; what containers of the mesh start with.
-        beside.submit(importlib.import_module, "reference.install")
+        beside.submit(importlib.import_module, "smi_reference_mesh.install")
         beside.submit(images.prepare)
         try:
             running = sandbox.start()
         except sandbox.SandboxError as error:
             raise ClusterError(str(error)) from error
-    from reference import install
+    from smi_reference_mesh import install
 
     cluster = Embedded.at(running.url, running.token, NAME)
     cluster._end, cluster._last_words = running.stop, running.last_words

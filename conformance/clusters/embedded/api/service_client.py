@@ -13,7 +13,7 @@ import aiohttp
 
 from conformance.clusters.embedded.api.errors import Refusal
 from conformance.clusters.embedded.api.store import Object, Store
-from reference.ca import Pair
+from smi_reference_mesh.ca import Pair
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_LABEL = "kubernetes.io/service-name"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from conformance.clusters.embedded.interface import Backend, NodeError, ServiceRule
 from conformance.clusters.embedded.node.services import rules
-from reference import firewall
+from smi_reference_mesh import firewall
 
 _NAME = "smi-services"
 # All kinds of rules that a service may need.

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import reference
+import smi_reference_mesh
 from conformance.clusters.embedded.interface import NodeError
-from reference.image import REPOSITORY
+from smi_reference_mesh.image import REPOSITORY
 
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = "python"
@@ -36,7 +36,7 @@ def environment_of(image: str) -> Mapping[str, str]:
 
 def code() -> Path:
     """The directory that holds the package of the reference mesh."""
-    return Path(reference.__path__[0]).resolve().parent
+    return Path(smi_reference_mesh.__path__[0]).resolve().parent
 
 
 def prepare() -> None:
@@ -44,7 +44,7 @@ def prepare() -> None:
 
     Where nobody may write beside the code it is compiled at each start of a container.
     """
-    compileall.compile_dir(str(code() / reference.__name__), quiet=2)
+    compileall.compile_dir(str(code() / smi_reference_mesh.__name__), quiet=2)
 
 
 def needed() -> list[Path]:

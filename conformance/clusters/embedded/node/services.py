@@ -8,7 +8,7 @@ from typing import Literal
 
 from conformance.clusters.embedded.interface import ServiceRule
 from conformance.clusters.embedded.node.network import SERVICE_RANGE
-from reference.firewall.rules import (
+from smi_reference_mesh.firewall.rules import (
     MASQUERADE,
     RESET,
     TRANSLATED,

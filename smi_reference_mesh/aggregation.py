@@ -1,0 +1,255 @@
+"""The aggregated API metrics.smi-spec.io/v1alpha1, as the API server's aggregation layer wants it.
+
+Authentication is the front proxy's: only a client certificate of the API server makes its X-Remote-* headers
+believable. Authorization is delegated: each request for figures is put to the API server as a
+SubjectAccessReview, so that Kubernetes' own RBAC governs figures and edges. Discovery is for everybody whom
+the API server lets through, its own aggregation layer among them, which comes as a user without any group.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from smi_reference_mesh.api_server import ApiServer
+from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
+from smi_reference_mesh.spoiler import Access, MetricsQuery, Spoiler
+from smi_reference_mesh.traffic_metrics import (
+    CLUSTER_SCOPED,
+    KINDS,
+    NotFound,
+    Reading,
+    Reference,
+    discovery,
+    group,
+)
+
+_ROOT = f"/apis/{METRICS_GROUP}/{METRICS_VERSION}"
+_REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FrontProxy:
+    """How the API server's front proxy is recognised: kube-system's extension-apiserver-authentication."""
+
+    client_ca: str
+    allowed_names: tuple[str, ...]
+    user_headers: tuple[str, ...]
+    group_headers: tuple[str, ...]
+    extra_prefixes: tuple[str, ...]
+
+    @classmethod
+    def from_config_map(cls, data: Mapping[str, str]) -> FrontProxy:
+        """Reads the ConfigMap's data. Raises KeyError or ValueError where it is incomplete."""
+
+        def names(key: str) -> tuple[str, ...]:
+            return tuple(json.loads(data[key]))
+
+        return cls(
+            data["requestheader-client-ca-file"],
+            names("requestheader-allowed-names"),
+            names("requestheader-username-headers"),
+            names("requestheader-group-headers"),
+            names("requestheader-extra-headers-prefix"),
+        )
+
+    def tls(self, certificate: str, key: str) -> ssl.SSLContext:
+        """A server context that verifies a client's certificate if it shows one."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.client_ca)
+        context.load_cert_chain(certificate, key)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+    def trusts(self, certificate: Mapping[str, Any] | None) -> bool:
+        """Whether a verified client certificate (in the form of SSLSocket.getpeercert) is the proxy's."""
+        if not certificate:
+            return False
+        subject = {key: value for part in certificate.get("subject", ()) for key, value in part}
+        return not self.allowed_names or subject.get("commonName") in self.allowed_names
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A user, as the API server's front proxy describes it."""
+
+    user: str
+    groups: tuple[str, ...]
+    extra: Mapping[str, Sequence[str]]
+
+
+class _Refusal(Exception):
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def parse(path: str, query: Mapping[str, str]) -> MetricsQuery | None:
+    """What a path asks for; None for discovery. Raises NotFound.
+
+    As in every Kubernetes API: /KIND, /namespaces/NS/KIND, /namespaces/NS/KIND/NAME and the sub-resource
+    /namespaces/NS/KIND/NAME/edges; the same without namespace for kinds of the cluster, as namespaces are.
+    """
+    if path.rstrip("/") in ("/apis", f"/apis/{METRICS_GROUP}", _ROOT):
+        return None
+    parts = path.removeprefix(_ROOT + "/").rstrip("/").split("/")
+    if not path.startswith(_ROOT + "/") or "" in parts:
+        raise NotFound("the server could not find the requested resource")
+    selector = query.get("labelSelector", "")
+    match parts:
+        case [plural]:
+            return _known(MetricsQuery(path, plural, selector=selector))
+        case [plural, name] if plural in CLUSTER_SCOPED:
+            return _known(MetricsQuery(path, plural, name=name, selector=selector))
+        case [plural, name, "edges"] if plural in CLUSTER_SCOPED:
+            return _known(MetricsQuery(path, plural, name=name, edges=True, selector=selector))
+        case ["namespaces", namespace, plural] if plural not in CLUSTER_SCOPED:
+            return _known(MetricsQuery(path, plural, namespace, selector=selector))
+        case ["namespaces", namespace, plural, name] if plural not in CLUSTER_SCOPED:
+            return _known(MetricsQuery(path, plural, namespace, name, selector=selector))
+        case ["namespaces", namespace, plural, name, "edges"] if plural not in CLUSTER_SCOPED:
+            return _known(MetricsQuery(path, plural, namespace, name, edges=True, selector=selector))
+    raise NotFound("the server could not find the requested resource")
+
+
+def _known(query: MetricsQuery) -> MetricsQuery:
+    if query.plural not in KINDS:
+        raise NotFound("the server could not find the requested resource")
+    return query
+
+
+def answer(query: MetricsQuery, reading: Reading) -> dict[str, Any]:
+    """The document for a query. Raises NotFound, and ValueError for a selector that is none."""
+    reference = Reference(query.plural, query.namespace, query.name)
+    if query.edges:
+        return reading.edges(reference)
+    if query.name:
+        return reading.single(reference)
+    return reading.listing(query.plural, query.namespace, query.selector)
+
+
+def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
+    """The SubjectAccessReview for a query."""
+    # A namespace is within itself, as the API server has it: a Role in it may grant its figures.
+    namespace = query.name if query.plural == "namespaces" else query.namespace
+    attributes = {
+        "group": METRICS_GROUP,
+        "version": METRICS_VERSION,
+        "resource": query.plural,
+        "subresource": "edges" if query.edges else "",
+        "namespace": namespace,
+        "name": query.name,
+        "verb": "get" if query.name else "list",
+    }
+    spec = {
+        "user": caller.user,
+        "groups": list(caller.groups),
+        "extra": {key: list(values) for key, values in caller.extra.items()},
+        "resourceAttributes": attributes,
+    }
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+
+class MetricsApi:
+    """The web application. `reading` takes a reading of now, `spoiler` tells the one in force."""
+
+    def __init__(
+        self,
+        api: ApiServer,
+        proxy: FrontProxy,
+        reading: Callable[[], Reading],
+        spoiler: Callable[[], Spoiler],
+    ) -> None:
+        self._api = api
+        self._proxy = proxy
+        self._reading = reading
+        self._spoiler = spoiler
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        return application
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        try:
+            return web.json_response(await self._respond(request))
+        except _Refusal as refusal:
+            return _status(refusal.status, str(refusal))
+        except NotFound as error:
+            return _status(404, str(error))
+
+    async def _respond(self, request: web.Request) -> dict[str, Any]:
+        caller = self._caller(request)
+        query = parse(request.path, request.query)
+        if request.method != "GET" or request.query.get("watch", "0") not in ("", "0", "false"):
+            raise _Refusal(405, "the server does not allow this method on the requested resource")
+        spoiler = self._spoiler()
+        if query is None:
+            return spoiler.metrics(_discovery(request), MetricsQuery(request.path))
+        await self._authorize(caller, query)
+        if request.query.get("fieldSelector"):
+            raise _Refusal(400, "field selectors are not supported")
+        try:
+            return spoiler.metrics(answer(query, self._reading()), query)
+        except ValueError as error:
+            raise _Refusal(400, str(error)) from error
+
+    def _caller(self, request: web.Request) -> Caller:
+        transport = request.transport
+        if transport is None or not self._proxy.trusts(transport.get_extra_info("peercert")):
+            raise _Refusal(401, "Unauthorized")
+        users = [value for name in self._proxy.user_headers for value in request.headers.getall(name, [])]
+        if not users:
+            raise _Refusal(401, "Unauthorized")
+        groups = [value for name in self._proxy.group_headers for value in request.headers.getall(name, [])]
+        extra: dict[str, list[str]] = {}
+        for name, value in request.headers.items():
+            for prefix in self._proxy.extra_prefixes:
+                if name.lower().startswith(prefix.lower()):
+                    extra.setdefault(name[len(prefix) :].lower(), []).append(value)
+        return Caller(users[0], tuple(groups), extra)
+
+    async def _authorize(self, caller: Caller, query: MetricsQuery) -> None:
+        review = review_of(caller, query)
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        status = (await self._api.request("POST", path, review))["status"]
+        allowed = bool(status.get("allowed")) and not status.get("denied", False)
+        if not self._spoiler().allows(allowed, Access(caller.user, caller.groups, query)):
+            what = f"{query.plural}{'/edges' if query.edges else ''}"
+            where = f' in the namespace "{query.namespace}"' if query.namespace else ""
+            raise _Refusal(403, f'User "{caller.user}" cannot read {what} of {METRICS_GROUP}{where}')
+
+
+def _discovery(request: web.Request) -> dict[str, Any]:
+    path = request.path.rstrip("/")
+    if path == _ROOT:
+        return discovery()
+    if path != "/apis":
+        return group()
+    if "as=APIGroupDiscoveryList" in request.headers.get("Accept", ""):
+        # The aggregation layer then asks for the documents one by one.
+        raise _Refusal(406, "aggregated discovery is not offered")
+    return {"apiVersion": "v1", "kind": "APIGroupList", "groups": [group()]}
+
+
+def _status(code: int, message: str) -> web.Response:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Status",
+        "metadata": {},
+        "status": "Failure",
+        "message": message,
+        "reason": _REASONS.get(code, ""),
+        "code": code,
+    }
+    return web.json_response(document, status=code)

@@ -1,0 +1,74 @@
+"""Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
+
+Each names the requirements that it is about, and those that it drags along. A fault spoils the world before
+the compiler sees it, a configuration after it, an object that is converted between versions, or an answer of
+the metrics API; some change an object of the cluster, or add some to it, instead or as well.
+The mesh itself has no branch for any of them.
+"""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Mapping
+
+from smi_reference_mesh.faults import (
+    access,
+    backends,
+    cluster,
+    conditions,
+    grants,
+    ingress,
+    metrics,
+    namespaces,
+    protocols,
+    readings,
+    rollout,
+    route_readings,
+    routes,
+    shapes,
+    splits,
+    stops,
+    together,
+    versions,
+)
+from smi_reference_mesh.faults.fault import Change, Fault
+from smi_reference_mesh.spoiler import Spoiler
+
+__all__ = ["FAULTS", "Change", "Fault", "known", "load"]
+
+_MODULES = (
+    splits,
+    backends,
+    conditions,
+    namespaces,
+    ingress,
+    rollout,
+    readings,
+    routes,
+    route_readings,
+    protocols,
+    access,
+    grants,
+    together,
+    metrics,
+    cluster,
+    shapes,
+    stops,
+    versions,
+)
+FAULTS: Mapping[str, Fault] = {fault.id: fault for module in _MODULES for fault in module.FAULTS}
+"""All faults by id, in the order of the APIs that they are about."""
+
+
+def known(fault: str) -> Fault:
+    """The fault of an id. Raises KeyError for an unknown one."""
+    return FAULTS[fault]
+
+
+def load(fault: str) -> Spoiler:
+    """A fresh spoiler for a fault. Raises KeyError for an unknown one."""
+    return known(fault).spoiler()
+
+
+# The functions of a fault cannot be sent to another process, which has them anyway.
+copyreg.pickle(Fault, lambda fault: (known, (fault.id,)))

@@ -1,0 +1,53 @@
+"""Faults of the ingress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from smi_reference_mesh.compiler import compile as compile_
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.faults.spoilers import SpoiltObjects
+from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.world import Workload, World, is_ingress, name_of, namespace_of
+
+
+class _IngressSees(Faithful):
+    """Compiles for the ingress from another world than for everybody else."""
+
+    def __init__(self, spoil: Callable[[World], World]) -> None:
+        self._spoil = lru_cache(maxsize=2)(spoil)
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        place = workload.namespace, workload.name
+        pods = (pod for pod in world.of("pods") if (namespace_of(pod), name_of(pod)) == place)
+        if not any(is_ingress(pod) for pod in pods):
+            return configuration
+        return compile_(self._spoil(world), workload)
+
+
+def _without_splits(world: World) -> World:
+    return world.replacing("trafficsplits", ())
+
+
+def _as_often(split: dict[str, Any]) -> None:
+    for backend in split["spec"]["backends"]:
+        backend["weight"] = min(backend["weight"], 1)
+
+
+FAULTS = (
+    Fault(
+        "ingress-to-root-endpoints",
+        "The ingress balances over the endpoints of the root itself, whatever its split says.",
+        frozenset({"split-ingress-client"}),
+        lambda: _IngressSees(_without_splits),
+    ),
+    Fault(
+        "ingress-takes-turns",
+        "The ingress sends to the backends of a split in turn, whatever their weights.",
+        frozenset({"split-ingress-client"}),
+        lambda: _IngressSees(SpoiltObjects("trafficsplits", _as_often).world),
+    ),
+)

@@ -1,0 +1,131 @@
+"""Building blocks of faults: spoilers made from one small function."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery
+from smi_reference_mesh.world import Object, Workload, World, labels_of, namespace_of
+
+
+class SpoiltWorld(Faithful):
+    """Shows the compiler another world."""
+
+    def __init__(self, spoil: Callable[[World], World]) -> None:
+        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        self._spoil = lru_cache(maxsize=2)(spoil)
+
+    def world(self, world: World) -> World:
+        return self._spoil(world)
+
+
+class SpoiltObjects(SpoiltWorld):
+    """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
+
+    def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
+        super().__init__(self._edited)
+        self._plural = plural
+        self._edit = edit
+
+    def _edited(self, world: World) -> World:
+        return edited(world, self._plural, self._edit)
+
+
+class AsFirstSeen(SpoiltWorld):
+    """Shows the compiler each object of one kind as it was when it was first seen."""
+
+    def __init__(self, plural: str) -> None:
+        super().__init__(self._first)
+        self._plural = plural
+        self._seen: dict[str, Object] = {}
+
+    def _first(self, world: World) -> World:
+        now = world.of(self._plural)
+        return world.replacing(
+            self._plural, [self._seen.setdefault(item["metadata"]["uid"], item) for item in now]
+        )
+
+
+class SpoiltConfiguration(Faithful):
+    """Hands a workload another configuration than the one compiled; the function gets copies of its parts."""
+
+    def __init__(self, spoil: Callable[[Configuration, World, Workload], Configuration]) -> None:
+        self._spoil = spoil
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        return self._spoil(configuration, world, workload)
+
+
+class SpoiltMetrics(Faithful):
+    """Answers clients of the metrics API with something else; ``edit`` gets a copy and the query."""
+
+    def __init__(self, edit: Callable[[dict[str, Any], MetricsQuery], None]) -> None:
+        self._edit = edit
+
+    def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
+        copied = copy.deepcopy(document)
+        self._edit(copied, query)
+        return copied
+
+
+class EdgesForPeople(Faithful):
+    """Refuses edges to ServiceAccounts, whatever their role says."""
+
+    def allows(self, decision: bool, access: Access) -> bool:
+        return decision and not (access.query.edges and access.user.startswith("system:serviceaccount:"))
+
+
+def with_listeners(configuration: Configuration, edit: Callable[[JSON], None]) -> Configuration:
+    """The configuration with each listener edited, in a copy."""
+    listeners = copy.deepcopy(configuration.listeners)
+    for listener in listeners:
+        edit(listener)
+    return replace(configuration, listeners=listeners)
+
+
+def with_routes(
+    configuration: Configuration, prefix: str, edit: Callable[[str, JSON], None]
+) -> Configuration:
+    """The configuration with the routes whose names start so edited, in copies."""
+    routes = dict(configuration.routes)
+    for name in routes:
+        if name.startswith(prefix):
+            routes[name] = copy.deepcopy(routes[name])
+            edit(name, routes[name])
+    return replace(configuration, routes=routes)
+
+
+def every(value: Any, key: str) -> Iterable[JSON]:
+    """All objects within a JSON value that have a key."""
+    if isinstance(value, dict):
+        if key in value:
+            yield value
+        for inner in list(value.values()):
+            yield from every(inner, key)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from every(inner, key)
+
+
+def service_of(endpoint_slice: Object) -> tuple[str, str]:
+    """Namespace and name of the service that an EndpointSlice belongs to."""
+    name = labels_of(endpoint_slice).get("kubernetes.io/service-name", "")
+    return namespace_of(endpoint_slice), name
+
+
+def edited(world: World, plural: str, edit: Callable[[dict[str, Any]], None]) -> World:
+    """The world with each object of one kind edited, in a copy."""
+    copies = copy.deepcopy([dict(item) for item in world.of(plural)])
+    for item in copies:
+        edit(item)
+    return world.replacing(plural, copies)
+
+
+def with_slices(world: World, edit: Callable[[dict[str, Any]], None]) -> World:
+    """The world with each EndpointSlice edited, in a copy."""
+    return edited(world, "endpointslices", edit)

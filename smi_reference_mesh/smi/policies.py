@@ -1,0 +1,68 @@
+"""All SMI objects of a world, understood."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from smi_reference_mesh.smi.model import Binding, PortRoute, Problem, RouteGroup, Split, Target
+from smi_reference_mesh.smi.reading import Report, Unreadable
+from smi_reference_mesh.smi.routes import port_route, route_group
+from smi_reference_mesh.smi.splits import split
+from smi_reference_mesh.smi.targets import binding, target
+from smi_reference_mesh.world import Object, World, name_of, namespace_of
+
+_Model = TypeVar("_Model")
+Name = tuple[str, str]
+"""Namespace and name of an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """What the SMI objects of a world say, and what in them could not be understood."""
+
+    splits: Mapping[Name, Split]
+    targets: Mapping[Name, Target]
+    bindings: Mapping[Name, Binding]
+    groups: Mapping[Name, RouteGroup]
+    tcp_routes: Mapping[Name, PortRoute]
+    udp_routes: Mapping[Name, PortRoute]
+    problems: tuple[Problem, ...]
+
+
+def policies_of(world: World) -> Policies:
+    """Read all SMI objects of a world; never raises for an object."""
+    problems: list[Problem] = []
+    return Policies(
+        splits=_read(world, "trafficsplits", "TrafficSplit", split, problems),
+        targets=_read(world, "traffictargets", "TrafficTarget", target, problems),
+        bindings=_read(world, "identitybindings", "IdentityBinding", binding, problems),
+        groups=_read(world, "httproutegroups", "HTTPRouteGroup", route_group, problems),
+        tcp_routes=_read(world, "tcproutes", "TCPRoute", port_route, problems),
+        udp_routes=_read(world, "udproutes", "UDPRoute", port_route, problems),
+        problems=tuple(sorted(problems)),
+    )
+
+
+def _read(
+    world: World,
+    plural: str,
+    kind: str,
+    parse: Callable[[Object, Report], _Model],
+    problems: list[Problem],
+) -> dict[Name, _Model]:
+    read: dict[Name, _Model] = {}
+    for source in sorted(world.of(plural), key=lambda each: (namespace_of(each), name_of(each))):
+        name = namespace_of(source), name_of(source)
+        report = partial(_report, problems, kind, name)
+        try:
+            read[name] = parse(source, report)
+        except Unreadable as odd:
+            report(str(odd))
+    return read
+
+
+def _report(problems: list[Problem], kind: str, name: Name, message: str) -> None:
+    problems.append(Problem(kind, *name, message))

@@ -1,0 +1,196 @@
+"""Variants of how pods join, are named and get ready, and of what the mesh tells and leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.compiler.datagrams import datagrams_of
+from smi_reference_mesh.compiler.mesh import addresses_of, mesh_of
+from smi_reference_mesh.faults.spoilers import SpoiltWorld, service_of, with_slices
+from smi_reference_mesh.smi.model import Problem
+from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.variants.building import EditedConfiguration
+from smi_reference_mesh.variants.variant import ACCESS, EDITS, ROLLOUT, SHARES, Variant
+from smi_reference_mesh.world import (
+    Object,
+    Workload,
+    World,
+    account_of,
+    is_permissive,
+    name_of,
+    namespace_of,
+)
+
+Account = tuple[str, str]
+
+
+def _without_words(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    return replace(configuration, problems=())
+
+
+def _with_more_words(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Of each split and target it is told, too, that it was read, and what it names."""
+    told = [
+        Problem(kind, namespace_of(one), name_of(one), f"read: {named}")
+        for kind, plural in (("TrafficSplit", "trafficsplits"), ("TrafficTarget", "traffictargets"))
+        for one in world.of(plural)
+        for named in [f"it names {len((one.get('spec') or {}).get('backends') or ())} backends"]
+    ]
+    return replace(configuration, problems=(*configuration.problems, *told))
+
+
+def _datagrams_pass(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    mesh = mesh_of(world)
+    pod = mesh.pods.get((workload.namespace, workload.name))
+    passing = [] if pod is None else list(datagrams_of(mesh, pod, None))
+    names = {each.listener["name"] for each in passing}
+    return replace(
+        configuration,
+        listeners=(
+            *(each for each in configuration.listeners if each["name"] not in names),
+            *(each.listener for each in passing),
+        ),
+        clusters=(
+            *(each for each in configuration.clusters if each["name"] not in names),
+            *(each.cluster for each in passing),
+        ),
+    )
+
+
+def datagrams_pass() -> EditedConfiguration:
+    """All datagrams pass, whoever they are from."""
+    return EditedConfiguration(_datagrams_pass)
+
+
+def _accounts(target: Object) -> Iterator[Account]:
+    spec = target.get("spec") or {}
+    for one in (spec.get("destination") or {}, *(spec.get("sources") or ())):
+        yield str(one.get("namespace") or namespace_of(target)), str(one.get("name") or "")
+
+
+def _one_account_behind(world: World) -> World:
+    """Where access control is, a service has the pods of one account alone, whichever it selects."""
+    accounts = {ip: account_of(pod) for pod in world.of("pods") for ip in addresses_of(pod)}
+    open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
+    first: dict[tuple[str, str], str] = {}
+    for one in world.of("endpointslices"):
+        for endpoint in one.get("endpoints") or ():
+            for ip in endpoint["addresses"]:
+                service, account = service_of(one), accounts.get(ip, "")
+                first[service] = min(first.get(service, account), account)
+
+    def limit(one: dict[str, Any]) -> None:
+        if namespace_of(one) not in open_to_all:
+            one["endpoints"] = [
+                endpoint
+                for endpoint in one.get("endpoints") or ()
+                if {accounts.get(ip, "") for ip in endpoint["addresses"]} <= {first[service_of(one)]}
+            ]
+
+    return with_slices(world, limit)
+
+
+class ReadyOnceNamed(Faithful):
+    """Gives a workload nothing before a target names its account; what was given stays."""
+
+    def __init__(self) -> None:
+        self._given: set[Workload] = set()
+
+    def withholds(self, world: World, workload: Workload) -> bool:
+        if workload in self._given:
+            return False
+        pods = {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+        open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
+        named = {account for target in world.of("traffictargets") for account in _accounts(target)}
+        mine = (workload.namespace, pods.get(workload, ""))
+        if workload.namespace not in open_to_all and mine not in named:
+            return True
+        self._given.add(workload)
+        return False
+
+
+_ACCOUNTS = ("server", "other", "third", "alpha", "beta", "gamma")
+_FIRST_GRANT = {
+    "apiVersion": "access.smi-spec.io/v1alpha3",
+    "kind": "TrafficTarget",
+    "metadata": {"name": "first"},
+    "spec": {
+        "destination": {"kind": "ServiceAccount", "name": "nobody", "namespace": "$namespace"},
+        "sources": [
+            {"kind": "ServiceAccount", "name": name, "namespace": "$namespace"} for name in _ACCOUNTS
+        ],
+        "rules": [{"kind": "TCPRoute", "name": "first"}],
+    },
+}
+"""Names all accounts, and lets them call one that nobody runs as."""
+
+_EVENTS = frozenset({"split-misconfiguration-event"})
+
+VARIANTS = (
+    Variant(
+        "called-by-another-name",
+        "Services are called by another name than Kubernetes' own, and no pod shows a sidecar to the suite.",
+        EDITS | ACCESS | {"traffic_split/test_forms", "traffic_split/test_unmeshed_client"},
+        profile={"hosts": {"service": "{service}.{namespace}.svc"}, "join": {"sidecar": False}},
+        likewise=("Traefik Mesh",),
+    ),
+    Variant(
+        "no-open-namespaces",
+        "No namespace can be taken out of access control.",
+        SHARES
+        | EDITS
+        | {"traffic_split/test_matches", "traffic_split/test_backends", "traffic_metrics/test_chain"},
+        profile={"access": {"open": None}},
+        likewise=("Open Service Mesh", "Traefik Mesh"),
+    ),
+    Variant(
+        "one-account-behind-a-service",
+        "No namespace can be taken out of access control, and a service has the pods of one account alone.",
+        EDITS
+        | ROLLOUT
+        | {"traffic_split/test_backends", "traffic_split/test_ports", "traffic_split/test_zero"},
+        lambda: SpoiltWorld(_one_account_behind),
+        profile={"access": {"open": None}},
+        likewise=("Traefik Mesh",),
+    ),
+    Variant(
+        "ready-once-granted",
+        "A pod gets ready only once a target names its account.",
+        ACCESS,
+        ReadyOnceNamed,
+        profile={"join": {"objects": [_FIRST_GRANT]}},
+    ),
+    Variant(
+        "no-ingress",
+        "There is no ingress in the mesh.",
+        EDITS | {"split-ingress-client"},
+        profile={"ingress": None},
+    ),
+    Variant(
+        "datagrams-left-alone",
+        "Datagrams are none of the mesh's business: all pass.",
+        frozenset(
+            {"traffic_specs/test_ports", "traffic_access/test_default_deny", "traffic_split/test_forms"}
+        ),
+        datagrams_pass,
+        profile={"access": {"udp": False}},
+        likewise=("Open Service Mesh", "Traefik Mesh", "Linkerd"),
+    ),
+    Variant(
+        "tells-nothing-at-objects",
+        "Nothing is told at an object that has no effect.",
+        _EVENTS | EDITS,
+        lambda: EditedConfiguration(_without_words),
+        profile={"disclaims": {"split-misconfiguration-event": "this mesh writes no events"}},
+        likewise=("Open Service Mesh", "Traefik Mesh"),
+    ),
+    Variant(
+        "tells-more-at-objects",
+        "At each split and target more events are written than of what is wrong.",
+        _EVENTS | EDITS,
+        lambda: EditedConfiguration(_with_more_words),
+    ),
+)

@@ -1,0 +1,132 @@
+"""Variants of the traffic metrics: how often they are taken, from which end, and how exactly."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from smi_reference_mesh.metrics import Direction, Figures, Stream
+from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.tally import Tally, total
+from smi_reference_mesh.traffic_metrics import Reading
+from smi_reference_mesh.variants.variant import CHAIN, Variant
+
+Totals = Mapping[Stream, Tally]
+
+
+class TakenEvery(Faithful):
+    """Answers from figures that are taken every few seconds, over a window of their own."""
+
+    def __init__(self, seconds: float, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._window_s = window_s
+        self._clock = clock
+        self._beat = -math.inf
+        self._totals: Totals = {}
+
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        beat = self._clock() // self._seconds
+        if beat != self._beat:
+            self._beat, self._totals = beat, figures.totals(self._window_s)
+        return False
+
+    def reading(self, reading: Reading, figures: Figures) -> Reading:
+        return replace(reading, totals=self._totals, window_s=self._window_s)
+
+
+class Extrapolated(Faithful):
+    """Answers what a window would hold at the pace of most of it, as Prometheus' increase() does."""
+
+    def __init__(self, window_s: float, known_s: float) -> None:
+        self._window_s = window_s
+        self._known_s = known_s
+
+    def reading(self, reading: Reading, figures: Figures) -> Reading:
+        factor = self._window_s / self._known_s
+        known = figures.totals(self._known_s)
+        return replace(
+            reading,
+            totals={stream: _stretched(tally, factor) for stream, tally in known.items()},
+            window_s=self._window_s,
+        )
+
+
+def _stretched(tally: Tally, factor: float) -> Tally:
+    return Tally(round(tally.successes * factor), round(tally.failures * factor), tally.latencies)
+
+
+class FromOneEnd(Faithful):
+    """Answers both directions from what one end of each call counted."""
+
+    def __init__(self, direction: Direction) -> None:
+        self._direction = direction
+
+    def reading(self, reading: Reading, figures: Figures) -> Reading:
+        found: dict[Stream, list[Tally]] = {}
+        for stream, tally in reading.totals.items():
+            if stream.direction == self._direction:
+                found.setdefault(stream, []).append(tally)
+                if stream.peer is not None:
+                    found.setdefault(_other_end(stream), []).append(tally)
+        return replace(reading, totals={stream: total(tallies) for stream, tallies in found.items()})
+
+
+def _other_end(stream: Stream) -> Stream:
+    assert stream.peer is not None  # noqa: S101 - for the type checker
+    direction: Direction = "in" if stream.direction == "out" else "out"
+    return Stream(stream.peer, direction, stream.pod, stream.route, stream.cluster)
+
+
+def from_the_client() -> FromOneEnd:
+    """Only clients' proxies count."""
+    return FromOneEnd("out")
+
+
+_READ = CHAIN | {"traffic_split/test_canary_metrics.py"}
+
+
+VARIANTS = (
+    Variant(
+        "metrics-each-second",
+        "Figures are taken each second, over ten seconds.",
+        _READ,
+        lambda: TakenEvery(1.0, 10.0),
+        profile={"metrics": {"delay_s": 4}},
+    ),
+    Variant(
+        "metrics-every-five-seconds",
+        "Figures are taken every five seconds, over twenty.",
+        _READ,
+        lambda: TakenEvery(5.0, 20.0),
+        profile={"metrics": {"delay_s": 8}},
+    ),
+    Variant(
+        "metrics-every-fifteen-seconds",
+        "Figures are taken every fifteen seconds, over thirty.",
+        CHAIN,
+        lambda: TakenEvery(15.0, 30.0),
+        profile={"metrics": {"delay_s": 18}},
+    ),
+    Variant(
+        "metrics-extrapolated",
+        "Figures of a window of ten seconds are those of its last eight, stretched.",
+        CHAIN,
+        lambda: Extrapolated(10.0, 8.0),
+        profile={"metrics": {"sampled": True, "delay_s": 4}},
+        likewise=("what reads Prometheus",),
+    ),
+    Variant(
+        "metrics-from-the-client",
+        "Only the proxy of a client counts, for both ends.",
+        _READ,
+        from_the_client,
+    ),
+    Variant(
+        "metrics-from-the-server",
+        "Only the proxy of a server counts, for both ends.",
+        CHAIN,
+        lambda: FromOneEnd("in"),
+    ),
+)

@@ -1,0 +1,320 @@
+"""Variants that read what the specification leaves open in other ways, many of them at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from smi_reference_mesh.compiler import envoy
+from smi_reference_mesh.compiler.configuration import JSON
+from smi_reference_mesh.compiler.splits import outbound_name
+from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.faults.backends import addresses_by_service, backends_of, copied_splits
+from smi_reference_mesh.faults.spoilers import SpoiltObjects, SpoiltWorld, every
+from smi_reference_mesh.spoiler import Spoiler
+from smi_reference_mesh.variants.building import EditedParts, Together
+from smi_reference_mesh.variants.variant import Variant
+from smi_reference_mesh.world import Object, World, name_of, namespace_of
+
+
+def as_under(*faults: str) -> list[Spoiler]:
+    """What these faults do, each of which shows a reading that is as good as any."""
+    return [FAULTS[one].spoiler() for one in faults]
+
+
+def _backends(split: Object) -> list[dict[str, Any]]:
+    return (split.get("spec") or {}).get("backends") or []
+
+
+def _without_the_dead(world: World) -> World:
+    """A backend without endpoints is left out, unless it is of another namespace."""
+    alive = addresses_by_service(world)
+    splits = copied_splits(world)
+    for split in splits:
+        if _backends(split):
+            split["spec"]["backends"] = [
+                one
+                for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
+                if alive.get(name) or "." in one["service"]
+            ]
+    return world.replacing("trafficsplits", splits)
+
+
+def _void_with_all_zero(world: World) -> World:
+    """A split whose weights are all zero is void: the root answers."""
+    kept = [
+        split
+        for split in world.of("trafficsplits")
+        if not _backends(split) or any(float(backend["weight"]) for backend in _backends(split))
+    ]
+    return world.replacing("trafficsplits", kept)
+
+
+def _void_with_a_dead_one(world: World) -> World:
+    """A split one of whose backends has weight and no endpoints is void: the root answers."""
+    alive = addresses_by_service(world)
+    kept = []
+    for split in copied_splits(world):
+        weighty = (
+            [
+                name
+                for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
+                if float(one["weight"])
+            ]
+            if _backends(split)
+            else []
+        )
+        if all(alive.get(name) for name in weighty):
+            kept.append(split)
+    return world.replacing("trafficsplits", kept)
+
+
+def _void_without_matches(world: World) -> World:
+    """A split with an empty list of matches selects nothing."""
+    kept = [split for split in world.of("trafficsplits") if (split.get("spec") or {}).get("matches") != []]
+    return world.replacing("trafficsplits", kept)
+
+
+def _routes_without_spec_are_none(world: World) -> World:
+    kept = [route for route in world.of("tcproutes") if route.get("spec") is not None]
+    return world.replacing("tcproutes", kept)
+
+
+def _whatever_case(group: dict[str, Any]) -> None:
+    for match in (group.get("spec") or {}).get("matches") or ():
+        if match.get("pathRegex"):
+            match["pathRegex"] = f"(?i:{match['pathRegex']})"
+
+
+def _headers_of_splits(world: World) -> World:
+    """Of the groups that splits refer to, only what they say of headers counts."""
+    named = {
+        (namespace_of(split), each.get("name"))
+        for split in world.of("trafficsplits")
+        for each in (split.get("spec") or {}).get("matches") or ()
+    }
+    made: list[Object] = []
+    for group in world.of("httproutegroups"):
+        if (namespace_of(group), name_of(group)) in named:
+            copied: dict[str, Any] = copy.deepcopy(dict(group))
+            copied["metadata"]["name"] = f"{name_of(group)}{_OWN}"
+            copied["metadata"]["uid"] = f"{copied['metadata'].get('uid', '')}{_OWN}"
+            matches = (copied.get("spec") or {}).get("matches") or ()
+            copied["spec"] = {"matches": list(_headers_alone(matches))}
+            made.append(copied)
+    splits = copied_splits(world)
+    for split in splits:
+        for each in (split.get("spec") or {}).get("matches") or ():
+            each["name"] = f"{each['name']}{_OWN}"
+    together = world.replacing("httproutegroups", [*world.of("httproutegroups"), *made])
+    return together.replacing("trafficsplits", splits)
+
+
+_OWN = "-of-splits"
+
+
+def _headers_alone(matches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for match in matches:
+        if match.get("headers"):
+            yield {"name": match["name"], "headers": match["headers"]}
+
+
+def _only_http_is_divided(listener: JSON) -> None:
+    """Raw TCP goes to the root, whatever its split says."""
+    for chain in listener.get("filter_chains", ()) if listener["name"] == "outbound" else ():
+        filters = chain["filters"]
+        if chain["name"].startswith("outbound|") and filters[0]["name"].endswith("tcp_proxy"):
+            chain["filters"] = [envoy.tcp_proxy("out", {chain["name"]: 1})]
+
+
+_ABROAD = "--of--"
+"""Between the name of a backend and its namespace, where that is not the split's: no service is named so."""
+
+
+def _named_abroad(world: World) -> World:
+    """A backend of another namespace gets a name that is read as one of the split's own."""
+    splits = copied_splits(world)
+    for split in splits:
+        for each in _backends(split):
+            name, dot, rest = each["service"].partition(".")
+            namespace = rest.partition(".")[0]
+            if dot and namespace != namespace_of(split):
+                each["service"] = f"{name}{_ABROAD}{namespace}"
+    return world.replacing("trafficsplits", splits)
+
+
+def _of_other_namespaces(routes: JSON) -> None:
+    """What leads to a backend that was named so leads to the service of the other namespace."""
+    for holder in every(routes, "weighted_clusters"):
+        for share in holder["weighted_clusters"]["clusters"]:
+            share["name"] = _elsewhere(share["name"])
+    for holder in every(routes, "cluster"):
+        holder["cluster"] = _elsewhere(holder["cluster"])
+
+
+def _elsewhere(cluster: str) -> str:
+    if cluster.startswith("outbound|"):
+        _, _, service, port = cluster.split("|")
+        name, abroad, namespace = service.partition(_ABROAD)
+        if abroad:
+            return outbound_name(namespace, name, int(port))
+    return cluster
+
+
+def _with_query(routes: JSON) -> None:
+    """Path expressions are held against path and query."""
+    for holder in every(routes, "url_path"):
+        expression = holder.pop("url_path")["path"]
+        holder["header"] = {"name": ":path", "string_match": expression}
+
+
+def _unsent_is_empty(routes: JSON) -> None:
+    """A header that is not sent is one without a value."""
+    for holder in every(routes, "string_match"):
+        if "name" in holder and not holder["name"].startswith(":"):
+            holder["treat_missing_header_as_empty"] = True
+
+
+def _slashes_as_sent(listener: JSON) -> None:
+    for manager in every(listener, "merge_slashes"):
+        manager["merge_slashes"] = False
+
+
+def of_osm() -> list[Spoiler]:
+    """As Open Service Mesh was seen to read what is open."""
+    return [
+        SpoiltWorld(_without_the_dead),
+        SpoiltWorld(_headers_of_splits),
+        SpoiltWorld(_named_abroad),
+        EditedParts(listener=_only_http_is_divided, routes=_of_other_namespaces),
+    ]
+
+
+def of_traefik() -> list[Spoiler]:
+    """As Traefik Mesh was seen to read what is open, but for what nothing excuses."""
+    return as_under(
+        "split-bare-roots-only",
+        "path-expressions-go-on",
+        "header-values-searched",
+        "split-lost-without-all-grants",
+    )
+
+
+def of_linkerd() -> list[Spoiler]:
+    """As Linkerd with its SMI extension reads what is open."""
+    return [SpoiltWorld(_void_with_all_zero), *as_under("split-own-root-ignored")]
+
+
+_ODD_SPLITS = "traffic_split/test_odd_splits"
+_ODD_GROUPS = "traffic_specs/test_odd_groups"
+_ODD_CONDITIONS = "traffic_split/test_odd_conditions"
+_FORMS = "traffic_split/test_forms"
+
+VARIANTS = (
+    Variant(
+        "readings-of-osm",
+        "What is open is read as Open Service Mesh does: what is dead is left out of a split, only headers "
+        "select its users, only HTTP is divided, backends may be of other namespaces.",
+        frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS, "traffic_split/test_matches"}),
+        lambda: Together(*of_osm()),
+        shows={
+            "split-unavailable-backend": "backend whose service does not exist: a; "
+            "backend without endpoints: a",
+            "split-cross-namespace-backends": "backend of another namespace: b",
+            "split-matches-path-and-method": "path of a match with headers: b; match without headers: c",
+            "split-unit-of-division": "connections of raw TCP: b",
+        },
+        likewise=("Open Service Mesh",),
+    ),
+    Variant(
+        "readings-of-traefik",
+        "What is open is read as Traefik Mesh does: expressions need not cover a whole path or header, roots "
+        "have no namespace, a client that may not call all backends of a split gets none of them.",
+        frozenset({_ODD_SPLITS, _ODD_GROUPS, "traffic_specs/test_path", "common/test_partial_authorisation"}),
+        lambda: Together(*of_traefik()),
+        shows={
+            "split-root-name-form": "root with its namespace: a",
+            "http-path-regex-end": "end of a path expression: a",
+            "http-header-regex-details": "end of an expression for a header: a",
+            "interact-split-partial-authorisation": "split with a backend that is not granted: b",
+        },
+        likewise=("Traefik Mesh",),
+    ),
+    Variant(
+        "readings-of-linkerd",
+        "What is open is read as Linkerd does: a split whose weights are all zero is void, and a root is no "
+        "backend of its own.",
+        frozenset({_ODD_SPLITS}),
+        lambda: Together(*of_linkerd()),
+        shows={
+            "split-all-weights-zero": "all weights zero: b; a lone backend of weight zero: b",
+            "split-self-reference": "the root among its backends: b",
+        },
+        likewise=("Linkerd",),
+    ),
+    Variant(
+        "readings-of-splits",
+        "Other readings of splits: zeros are equal shares, what is listed twice counts once, several splits "
+        "of a root merge, a backend takes part on all of the root's ports or on none.",
+        frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS}),
+        lambda: Together(
+            *as_under(
+                "split-all-zero-means-equal",
+                "split-last-of-the-same-wins",
+                "split-several-merged",
+                "split-all-ports-or-none",
+                "split-groups-of-all-namespaces",
+                "split-methods-not-looked-at",
+            ),
+            SpoiltWorld(_void_without_matches),
+        ),
+        shows={
+            "split-all-weights-zero": "all weights zero: c; a lone backend of weight zero: c",
+            "split-degenerate-spec": "a backend listed twice: b",
+            "split-two-splits-one-root": "two splits of one root: b",
+            "split-port-matching-details": "backend with some of the root's ports: b",
+            "split-matches-group-namespace": "group of another namespace: b",
+            "split-matches-missing-or-empty": "an empty list of matches: b",
+        },
+    ),
+    Variant(
+        "readings-of-names",
+        "Calls to a root's address go past its split, and a split with a dead backend is void.",
+        frozenset({_ODD_SPLITS, _FORMS}),
+        lambda: Together(
+            *as_under("split-addresses-go-past"),
+            SpoiltWorld(_void_with_a_dead_one),
+        ),
+        shows={
+            "split-addressing-forms": "address of the root: b",
+            "split-unavailable-backend": "backend whose service does not exist: c; "
+            "backend whose endpoints go: c",
+        },
+    ),
+    Variant(
+        "readings-of-routes",
+        "Other readings of routes: the query counts, case does not, slashes stay, a header that is not sent "
+        "is empty, an expression that does not compile voids its group, a split goes to what is granted.",
+        frozenset(
+            {_ODD_GROUPS, "traffic_specs/test_path", "traffic_specs/test_ports", "traffic_specs/test_headers"}
+        ),
+        lambda: Together(
+            *as_under(
+                "last-match-of-a-name-wins", "broken-expression-kills-group", "split-among-the-granted"
+            ),
+            SpoiltObjects("httproutegroups", _whatever_case),
+            SpoiltWorld(_routes_without_spec_are_none),
+            EditedParts(routes=_with_query),
+            EditedParts(routes=_unsent_is_empty, listener=_slashes_as_sent),
+        ),
+        shows={
+            "http-path-query-and-normalisation": "query string: b; case of a path: b; slashes in a path: a",
+            "http-header-regex-details": "a header that is not sent: a",
+            "http-duplicate-or-empty-matches": "first of two matches of one name: b",
+            "http-regex-dialect-and-invalid": "a match beside an expression that does not compile: c",
+            "interact-split-partial-authorisation": "split with a backend that is not granted: c",
+            "l4-ports-omitted": "no spec: b",
+        },
+    ),
+)

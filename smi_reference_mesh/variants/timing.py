@@ -1,0 +1,162 @@
+"""Variants of when a change takes effect: soon, late, at each proxy at another time, or with all anew."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from smi_reference_mesh.compiler import compile as compile_
+from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.variant import EDITS, ROLLOUT, Variant
+from smi_reference_mesh.world import KINDS, Object, Workload, World
+
+POLICIES = tuple(kind.plural for kind in KINDS if kind.group.endswith("smi-spec.io"))
+"""The kinds of object that say what the mesh is to do."""
+ENDPOINTS = ("endpointslices",)
+
+_Shown = dict[str, tuple[Object, ...]]
+
+
+class Late(Faithful):
+    """Shows objects of some kinds as they were a while ago."""
+
+    def __init__(
+        self, seconds: float, kinds: tuple[str, ...] = POLICIES, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._kinds = kinds
+        self._clock = clock
+        self._seen: list[tuple[float, _Shown]] = []
+        self._made: tuple[World, _Shown, World] | None = None
+        # Worlds are shown in another thread than the one that observes.
+        self._lock = threading.Lock()
+
+    def world(self, world: World) -> World:
+        now = self._clock()
+        present = {kind: world.of(kind) for kind in self._kinds}
+        with self._lock:
+            if not self._seen or not _same(self._seen[-1][1], present):
+                # What was there in the beginning has been there for long.
+                self._seen.append((now if self._seen else now - self._seconds, present))
+            self._forget(now)
+            return self._with(world, self._seen[0][1])
+
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        with self._lock:
+            before = self._seen[0] if self._seen else None
+            self._forget(self._clock())
+            return bool(self._seen) and self._seen[0] is not before
+
+    def _forget(self, now: float) -> None:
+        while len(self._seen) > 1 and now - self._seen[1][0] >= self._seconds:
+            self._seen.pop(0)
+
+    def _with(self, world: World, shown: _Shown) -> World:
+        if self._made is None or self._made[0] is not world or self._made[1] is not shown:
+            made = world
+            for kind, objects in shown.items():
+                # A kind that is not there is not the same as one of which there are none.
+                if world.of(kind) is not objects and kind in world.objects:
+                    made = made.replacing(kind, objects)
+            self._made = (world, shown, made)
+        return self._made[2]
+
+
+def _same(one: _Shown, other: _Shown) -> bool:
+    return all(one[kind] is other[kind] or one[kind] == other[kind] for kind in one)
+
+
+class EachAtAnotherTime(Faithful):
+    """Gives each workload what is late by another time: some at once, some after these seconds."""
+
+    def __init__(self, *seconds: float) -> None:
+        self._late = [Late(each) for each in seconds]
+        self._shown: tuple[World | None, list[World]] = (None, [])
+
+    def world(self, world: World) -> World:
+        self._shown = (world, [each.world(world) for each in self._late])
+        return world
+
+    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+        known, shown = self._shown
+        if known is not world:
+            return configuration
+        which = zlib.crc32(f"{workload.namespace}/{workload.name}".encode()) % (len(shown) + 1)
+        # The last are those that have it at once.
+        return configuration if which == len(shown) else compile_(shown[which], workload)
+
+    def observe(self, figures: Figures, *, settled: bool) -> bool:
+        due = [each.observe(figures, settled=settled) for each in self._late]
+        return any(due)
+
+
+def _numbered(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    """Listeners and clusters that nothing of a former configuration is left of."""
+    files = configuration.files()
+    number = zlib.crc32("".join(files[path] for path in sorted(files)).encode())
+    mark = {"filter_metadata": {"smi.generation": {"number": number}}}
+    return replace(
+        configuration,
+        listeners=tuple({**listener, "metadata": mark} for listener in configuration.listeners),
+        clusters=tuple({**cluster, "metadata": mark} for cluster in configuration.clusters),
+    )
+
+
+def _tries_again(routes: JSON) -> None:
+    if routes["name"].startswith("outbound|"):
+        for host in routes["virtual_hosts"]:
+            host["retry_policy"] = {
+                "retry_on": "connect-failure,refused-stream,reset-before-request",
+                "num_retries": 3,
+            }
+
+
+_SOME = EDITS | {"traffic_access/test_revoke.py", "traffic_access/test_union.py"}
+
+VARIANTS = (
+    Variant(
+        "changes-after-a-tenth",
+        "A change is with the proxies after a tenth of a second.",
+        _SOME | {"traffic_split/test_live_edits.py"},
+        lambda: Late(0.1),
+    ),
+    Variant(
+        "changes-after-three-seconds",
+        "A change is with the proxies after three seconds.",
+        _SOME,
+        lambda: Late(3.0),
+        profile={"converge": {"within_s": 15}},
+        likewise=("Open Service Mesh",),
+    ),
+    Variant(
+        "changes-after-twelve-seconds",
+        "A change is with the proxies after twelve seconds.",
+        frozenset({"traffic_split/test_delete.py", "traffic_access/test_sources.py"}),
+        lambda: Late(12.0),
+        profile={"converge": {"within_s": 30}},
+    ),
+    Variant(
+        "changes-reach-each-proxy-at-another-time",
+        "A change is with some proxies at once, with others after half a second or after two.",
+        _SOME | ROLLOUT,
+        lambda: EachAtAnotherTime(0.5, 2.0),
+    ),
+    Variant(
+        "everything-replaced-at-each-change",
+        "With each change all listeners and clusters are made anew, and the old ones' connections end.",
+        _SOME | ROLLOUT,
+        lambda: EditedConfiguration(_numbered),
+    ),
+    Variant(
+        "endpoints-late-with-retries",
+        "Of endpoints that come and go proxies hear after a second; where a connection fails they try again.",
+        ROLLOUT,
+        lambda: Together(Late(1.0, ENDPOINTS), EditedParts(routes=_tries_again)),
+    ),
+)
