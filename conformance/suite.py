@@ -26,9 +26,7 @@ from conformance.drive.scenario import (
     TWINS,
     Ask,
     Division,
-    Effect,
     Scenario,
-    Table,
     sampling,
 )
 from conformance.drive.sight import Sight, sight
@@ -39,11 +37,13 @@ from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised
 from conformance.judge.statistics import LEAST, sample_size
 from conformance.model.evidence import (
+    AccessTable,
     ApiRead,
     Attempt,
     Call,
     Conversion,
     Course,
+    Effect,
     Look,
     Question,
     RoundTrip,
@@ -63,7 +63,7 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "Division",
     "Effect",
     "Ask",
-    "Table",
+    "AccessTable",
     "Manner",
     "Sight",
     "sampling",

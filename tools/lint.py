@@ -1,63 +1,27 @@
 """``python -m tools.lint``: what keeps the suite honest, as far as its source shows it.
 
-Every requirement has a test or a reason; every test has a requirement, a judge that cannot do without a null
-control, and a fault that it catches; nothing sleeps, swallows errors or knows a mesh by name.
+Every requirement has a test or a reason; every test has a requirement and a fault that it catches; nothing
+knows a mesh by name. `conformance.judge.registry` sees to it that no judge goes without a null control, ruff
+that nothing sleeps or swallows errors.
 """
 
 from __future__ import annotations
 
 import ast
-import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance import catalogue
 from conformance.catalogue import GROUPS, Level
 from conformance.drive.arena import WORKLOADS
-from conformance.judge import JUDGES
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
 from conformance.traceability.index import ScenarioMark, TestEntry
 from tools import plain_forms
-
-CONTROLS = frozenset({"before", "during", "effect", "cells"})
-"""Parameters of judges that are null controls; a cell of an access table holds its own."""
-
-API_ONLY = {
-    "apiservice": "looks at an object and an answer of the API server; that they are there is the claim",
-    "discovery": "looks at what the API server lists; without the API there is no list",
-    "header_form": "tells what the API server makes of documents; a reading, which blames nobody",
-    "groups_served": "compares the profile with what the API server lists; without CRDs it lists nothing",
-    "names_and_columns": "looks at what discovery and a list of splits show; without CRDs they show nothing",
-    "object_fields": "looks at the form of answers; without the API there are none",
-    "rbac": "judges denials beside reads that are allowed, all made by the suite's own accounts",
-    "refusals": "judges refusals beside the same documents without a violation, which are accepted",
-    "round_trips": "sends its own objects there and back; without CRDs none comes back",
-}
-"""Judges that read the Kubernetes API only, and why their claims cannot hold by chance."""
-
-ASIDE = {
-    "unharmed": "what goes on as before says nothing unless an effect is judged beside it",
-    "inconclusive": "never passes",
-    "not_claimed": "never passes",
-    "not_applicable": "never passes",
-    "stands_on": "never passes",
-    "taken_up_under_calls": "never passes",
-    "headers_refused": "never passes",
-    "unavailable": "never passes",
-    "presumes": "takes a pass from the judgement that it is given",
-    "in_environment": "takes a pass from the judgement that it is given",
-    "given": "takes a pass from the judgement that it is given",
-    "all_of": "as good as its parts",
-}
-"""Judges that do not carry a test by themselves, and why they need no control of their own."""
-
-SLEEPERS = frozenset({"conformance/drive/wait.py", "conformance/drive/probe/ctl.py"})
-"""The function that waits, and the probe's client, which waits until there is a socket to wait on."""
 
 MESHES = re.compile(r"\b(osm|open ?service ?mesh|traefik|linkerd|istio|consul)\b", re.IGNORECASE)
 _BY_MODULE = "pytest.fixture(scope='module')"
@@ -74,7 +38,6 @@ class Source:
     untested: Mapping[str, Iterable[str]]
     faults: Mapping[str, Iterable[str]]
     code: Mapping[str, str]
-    judges: Mapping[str, Callable[..., object]]
     shown: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Readings that faults bring about, by fault and requirement; those requirements stand in faults too."""
     readings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
@@ -178,162 +141,16 @@ def _reads(reading: str, known: Mapping[str, Mapping[str, str]]) -> bool:
     return question in known and word in {*known[question], "none", "unacceptable"}
 
 
-def judges(source: Source) -> Iterator[str]:
-    """Every judge takes a null control, or stands in one of the lists with the reason."""
-    excused = {**API_ONLY, **ASIDE}
-    for name, judge in source.judges.items():
-        if name not in excused and not CONTROLS & set(inspect.signature(judge).parameters):
-            yield f"judge {name}: takes none of {', '.join(sorted(CONTROLS))}, and is not excused in lint.py"
-    for name in excused:
-        if name not in source.judges:
-            yield f"lint.py excuses {name}, but there is no such judge"
-
-
-def judgements(source: Source) -> Iterator[str]:
-    """Every test hands ``verdict`` what a judge made of evidence and null control, and nothing else."""
-    for file, text in source.suites.items():
-        functions = {
-            node.name: node for node in ast.parse(text, file).body if isinstance(node, ast.FunctionDef)
-        }
-        for name, node in functions.items():
-            if name.startswith("test_"):
-                where = f"{file}:{node.lineno}: {name}"
-                test = _Test(node, functions, source.judges)
-                yield from (f"{where}: {problem}" for problem in test.problems())
-
-
-class _Test:
-    """A test function, read for what it hands to ``verdict``, also by other functions of its module."""
-
-    def __init__(
-        self,
-        function: ast.FunctionDef,
-        functions: Mapping[str, ast.FunctionDef],
-        judges: Mapping[str, Callable[..., object]],
-    ) -> None:
-        self._functions = functions
-        self._judges = judges
-        self._verdicts = [
-            node
-            for node in ast.walk(function)
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "verdict"
-        ]
-        self._made = _assigned(function)
-
-    def problems(self) -> Iterator[str]:
-        if not self._verdicts:
-            yield "never calls verdict, so it is always inconclusive"
-        names: list[str] = []
-        found = [
-            problem
-            for call in self._verdicts
-            for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
-            for problem in self._judged(argument, names)
-        ]
-        yield from found
-        if names and not found and all(name in ASIDE for name in names):
-            yield "nothing that it judges has a null control"
-
-    def _judged(self, value: ast.expr, names: list[str]) -> Iterator[str]:
-        """Problems with one judgement; ``names`` collects the judges behind it."""
-        if isinstance(value, ast.Name) and value.id in self._made:
-            value = self._made[value.id]
-        if isinstance(value, ast.DictComp):
-            # Several judgements that are made alike, as the parts of one.
-            value = value.value
-        if isinstance(value, ast.Dict):
-            for part in value.values:
-                yield from self._judged(part, names)
-            return
-        if isinstance(value, ast.Call) and ast.unparse(value.func) in self._functions:
-            yield from self._returned(self._functions[ast.unparse(value.func)], names)
-            return
-        if not isinstance(value, ast.Call) or not ast.unparse(value.func).startswith("judge."):
-            yield f"hands {ast.unparse(value)} to verdict, which no judge made"
-            return
-        name = ast.unparse(value.func).removeprefix("judge.")
-        if name not in self._judges:
-            yield f"judge.{name}: no such judge{did_you_mean(name, self._judges)}"
-            return
-        names.append(name)
-        if name == "all_of":
-            for part in [*value.args, *(keyword.value for keyword in value.keywords)]:
-                yield from self._judged(part, names)
-        elif name == "given":
-            for part in value.args[:2]:
-                yield from self._judged(part, names)
-        elif not _controlled(value, self._judges[name]):
-            yield f"judge.{name} is called without its null control"
-
-    def _returned(self, function: ast.FunctionDef, names: list[str]) -> Iterator[str]:
-        """Problems with what a function of the module returns; it is read as if its lines stood here."""
-        others = {name: one for name, one in self._functions.items() if name != function.name}
-        within = _Test(function, others, self._judges)
-        returned = [
-            node.value
-            for node in ast.walk(function)
-            if isinstance(node, ast.Return) and node.value is not None
-        ]
-        if not returned:
-            yield f"hands {function.name}() to verdict, which returns nothing"
-        for value in returned:
-            yield from within._judged(value, names)
-
-
-def _assigned(function: ast.FunctionDef) -> dict[str, ast.expr]:
-    """What a function gives names to."""
-    return {
-        ast.unparse(target): node.value
-        for node in ast.walk(function)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-    }
-
-
-def _controlled(call: ast.Call, judge: Callable[..., object]) -> bool:
-    """Whether a call gives the judge its control; an argument with a star may be anything."""
-    if any(isinstance(one, ast.Starred) for one in call.args):
-        return True
-    parameters = list(inspect.signature(judge).parameters)
-    given = {*parameters[: len(call.args)], *(one.arg for one in call.keywords)}
-    return not CONTROLS & set(parameters) or bool(CONTROLS & given)
-
-
 def code(source: Source) -> Iterator[str]:
-    """Nothing sleeps, swallows errors or knows a mesh, but for the places that are there for it."""
+    """Nothing knows a mesh by name, but for the profiles."""
     for file, text in source.code.items():
-        if file.endswith(".py"):
-            yield from (f"{file}:{line}: {problem}" for line, problem in sorted(_statements(file, text)))
         if not file.startswith(NAMES_MESHES):
             for number, line in enumerate(text.splitlines(), 1):
                 if found := MESHES.search(line):
                     yield f"{file}:{number}: names a mesh ({found[0]}); what differs belongs in a profile"
 
 
-def _statements(file: str, text: str) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(text, file)):
-        if isinstance(node, ast.Call | ast.ImportFrom) and file not in SLEEPERS and _sleeps(node):
-            yield node.lineno, "sleeps; drive/wait.py is where one waits, for something and not for long"
-        if isinstance(node, ast.ExceptHandler) and _catches_all(node):
-            yield node.lineno, "catches everything; what goes wrong is judged in runner.py, and nowhere else"
-
-
-def _sleeps(node: ast.Call | ast.ImportFrom) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return any(alias.name == "sleep" for alias in node.names)
-    return ast.unparse(node.func).rpartition(".")[2] == "sleep"
-
-
-def _catches_all(handler: ast.ExceptHandler) -> bool:
-    last = handler.body[-1]
-    if isinstance(last, ast.Raise) and last.exc is None:
-        return False
-    caught = handler.type
-    kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    return any(kind is None or ast.unparse(kind) in {"Exception", "BaseException"} for kind in kinds)
-
-
-CHECKS = (requirements, tests, faults, judges, judgements, code)
+CHECKS = (requirements, tests, faults, code)
 
 
 def problems(source: Source) -> list[str]:
@@ -358,7 +175,6 @@ def collect() -> Source:
         shown={fault.id: fault.shows for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},
         code={str(path.relative_to(root)): path.read_text("utf-8") for path in sorted(looked_at)},
-        judges=JUDGES,
     )
 
 

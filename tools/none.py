@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 
 from conformance.cli.main import main as smi_conformance
+from conformance.judge.registry import reads_api_only
 from conformance.model.verdict import Verdict
 from conformance.report import store
 from conformance.report.document import BasisRecord, RequirementRecord
 from conformance.text import files
 from tools import arguments
-from tools.lint import API_ONLY
 
 
 def by_traffic(record: RequirementRecord) -> bool:
@@ -21,7 +21,11 @@ def by_traffic(record: RequirementRecord) -> bool:
     A test that was not applicable has no part in it.
     """
     bases = [test.basis for test in record.tests if test.basis is not None]
-    return not bases or any(_judges(basis) - API_ONLY.keys() - {"not_applicable"} for basis in bases)
+    return not bases or any(_by_traffic(judge) for basis in bases for judge in _judges(basis))
+
+
+def _by_traffic(judge: str) -> bool:
+    return judge != "not_applicable" and not reads_api_only(judge)
 
 
 def _judges(basis: BasisRecord) -> set[str]:

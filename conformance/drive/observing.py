@@ -10,11 +10,11 @@ from conformance.drive import odd_objects
 from conformance.drive import sound as sounds
 from conformance.drive.looking import Before, as_usual, samples, until_still
 from conformance.drive.manifests import has, load
-from conformance.drive.scenario import SERVICES, Ask, Division, Effect, Scenario, Table
+from conformance.drive.scenario import SERVICES, Ask, Division, Scenario
 from conformance.drive.sight import sight
 from conformance.drive.sound import Sound
 from conformance.drive.trials import Odd, Subject, Trial
-from conformance.model.evidence import Attempt, Question, Settling, Traffic
+from conformance.model.evidence import AccessTable, Attempt, Effect, Question, Settling, Traffic
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ def observe(
 
 def observe_access(
     scenario: Scenario, odd: Odd, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str]
-) -> Observed[Table]:
+) -> Observed[AccessTable]:
     """The same beside grants: ``first`` and ``then`` are asks, and the file that they are granted by."""
     effect = scenario.access(first[0], first[1], servers=odd.servers)
     seen = all((cell.traffic.answers > 0) == (cell.expect == "granted") for cell in effect.cells)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from conformance.clusters import Cluster, Object
 from conformance.drive.arena import OUTSIDE, Arena
@@ -19,7 +19,7 @@ from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.drive.writing import Writer
-from conformance.model.evidence import Attempt, Call, Cell, RoundTrip, Settling, Traffic
+from conformance.model.evidence import AccessTable, Attempt, Call, Cell, Effect, RoundTrip, Settling, Traffic
 from conformance.profiles import Profile
 
 POLL = Manner(per_connection=3, concurrency=20)
@@ -79,18 +79,6 @@ class Division:
     dead_before: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """The cells of an access scenario."""
-
-    cells: tuple[Cell, ...]
-
-    def pick(self, *names: str) -> tuple[Cell, ...]:
-        """The cells of these names, or all. Raises KeyError for a name that is not there."""
-        by_name = {cell.name: cell for cell in self.cells}
-        return tuple(by_name[name] for name in names or by_name)
-
-
 def all_may_come(_waited_s: float) -> bool:
     """Of what a mesh may change yet nothing is known."""
     return False
@@ -98,14 +86,6 @@ def all_may_come(_waited_s: float) -> bool:
 
 class _NothingMore(Exception):
     """What is waited for cannot come any more."""
-
-
-class Effect(NamedTuple):
-    """The traffic before and under a change, and how long the change took to show."""
-
-    before: Traffic
-    sample: Traffic
-    settling: Settling
 
 
 @dataclass(slots=True)
@@ -511,7 +491,7 @@ class Scenario:
         *names: str,
         servers: Iterable[str],
         before: Sequence[Traffic] | None = None,
-    ) -> Table:
+    ) -> AccessTable:
         """Drive the asks, apply these files, wait until access is as asked, and drive the asks again.
 
         ``before`` is the null control of an earlier step, where this step only takes grants away.
@@ -521,10 +501,10 @@ class Scenario:
         self.apply(*names)
         return self.table(asks, earlier, ledgers)
 
-    def table(self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]) -> Table:
+    def table(self, asks: Sequence[Ask], before: Sequence[Traffic], servers: Iterable[str]) -> AccessTable:
         """The second half of `access`, for a change that has been made already."""
         settlings = self.until_access(asks)
-        return Table(self.cells(asks, before, servers, settlings))
+        return AccessTable(self.cells(asks, before, servers, settlings))
 
     def cells(
         self,

@@ -25,7 +25,7 @@ from conformance.judge.plain import (
 )
 from conformance.judge.ports import lands_on
 from conformance.judge.readings import reading
-from conformance.judge.registry import JUDGES, recall
+from conformance.judge.registry import JUDGES, is_founded, recall
 from conformance.judge.rollout import stepped
 from conformance.judge.routing import everything_reaches, nothing_reaches, preserved, restored, unharmed
 from conformance.judge.statistics import leak_bound, sample_size
@@ -47,6 +47,7 @@ __all__ = [
     "headers_refused",
     "in_environment",
     "inconclusive",
+    "is_founded",
     "lands_on",
     "leak_bound",
     "names_and_columns",

@@ -15,7 +15,7 @@ FORMS = "form of header filters"
 _LETTERS = {"map": "a", "list": "b", "list+map": "c"}
 
 
-@judge
+@judge(api_only="judges refusals beside the same documents without a violation, which are accepted")
 def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judgement:
     """Every violation is refused as invalid, while the same document without a violation is accepted.
 
@@ -64,7 +64,7 @@ def _told(one: Attempt) -> str:
     return f"{_named(one)} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
 
 
-@judge
+@judge(api_only="tells what the API server makes of documents; a reading, which blames nobody")
 def header_form(attempts: Sequence[Attempt]) -> Judgement:
     """A reading, for a requirement that is observed: which forms of header filters the cluster takes.
 
@@ -81,7 +81,7 @@ def header_form(attempts: Sequence[Attempt]) -> Judgement:
     )
 
 
-@judge
+@judge(aside="never passes")
 def headers_refused(attempts: Sequence[Attempt]) -> Judgement:
     """Header filters can be written in neither form, so the mesh does not support them."""
     asked = "header filters are accepted, as a map or as a list of one-key maps, and kept"

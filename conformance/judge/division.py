@@ -16,7 +16,7 @@ from conformance.judge.statistics import (
     sample_size,
 )
 from conformance.judge.words import counted, listed, percent, sentences, several
-from conformance.model.evidence import Settling, Traffic
+from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Share, Verdict
 
 _ASTRAY = "only listed backends may be reached through the root, whatever pods the root selects"
@@ -24,10 +24,8 @@ _ASTRAY = "only listed backends may be reached through the root, whatever pods t
 
 @judge
 def shares(
-    before: Traffic,
-    sample: Traffic,
+    effect: Effect,
     weights: Mapping[str, int],
-    settling: Settling,
     behind: Mapping[str, Sequence[str]] | None = None,
     ports: Mapping[str, int] | None = None,
     parts: int = 1,
@@ -36,36 +34,37 @@ def shares(
 
     ``behind`` names the workloads behind a backend that has several, ``ports`` the one port at which a
     backend's workloads are to be reached, ``parts`` is how many samples share what one may err. A claim of
-    effect: the same division must not have been there ``before``. Counts are accepted as ``statistics``
+    effect: the same division was not there before the change. Counts are accepted as ``statistics``
     derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws once for each
     connection and the sample reused connections, the number of draws is not the number of requests and
     nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
     """
-    before, sample = seen.merged(before, behind or {}), seen.merged(sample, behind or {})
-    return _divided(before, sample, weights, settling, ports or {}, _told_apart, parts)
+    merged = Effect(
+        seen.merged(effect.before, behind or {}), seen.merged(effect.sample, behind or {}), effect.settling
+    )
+    return _divided(merged, weights, ports or {}, _told_apart, parts)
 
 
 @judge
-def opened(before: Traffic, sample: Traffic, weights: Mapping[str, int], settling: Settling) -> Judgement:
+def opened(effect: Effect, weights: Mapping[str, int]) -> Judgement:
     """A root that leads nowhere by itself is served in proportion to the weights.
 
-    A claim of effect: ``before``, requests were sent and none of them was answered. Otherwise as ``shares``.
+    A claim of effect: before the change requests were sent and none was answered. Otherwise as ``shares``.
     """
-    return _divided(before, sample, weights, settling, {}, _dead_before)
+    return _divided(effect, weights, {}, _dead_before)
 
 
 _Control = Callable[[Traffic, Traffic, Mapping[str, int]], Judgement | None]
 
 
 def _divided(
-    before: Traffic,
-    sample: Traffic,
+    effect: Effect,
     weights: Mapping[str, int],
-    settling: Settling,
     ports: Mapping[str, int],
     control: _Control,
     parts: int = 1,
 ) -> Judgement:
+    before, sample, settling = effect.before, effect.sample, effect.settling
     due = expected_shares(weights)
     accepted = regions(sample.sent, weights, parts)
     asked = _asked(due, accepted)

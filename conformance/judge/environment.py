@@ -12,7 +12,7 @@ STARVED_US = 500_000
 """A request of a probe to itself takes some 0.2 ms; half a second means that the machine is starved."""
 
 
-@judge
+@judge(aside="takes a pass from the judgement that it is given")
 def in_environment(judgement: Judgement, environment: Environment) -> Judgement:
     """The judgement, unless the machine was starved: then a failure cannot be blamed on the mesh.
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from conformance.judge import seen
 from conformance.judge.registry import judge
 from conformance.judge.words import counted, listed, number, sentences, several
-from conformance.model.evidence import Cell, Traffic
+from conformance.model.evidence import AccessTable, Cell, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 
@@ -19,7 +19,7 @@ class _Finding(NamedTuple):
 
 
 @judge
-def access(cells: Sequence[Cell]) -> Judgement:
+def access(table: AccessTable) -> Judgement:
     """Every call of the table goes through or is denied as its cell expects.
 
     Each cell is judged by itself, also by its own settling: one that never settles says nothing of others.
@@ -30,6 +30,7 @@ def access(cells: Sequence[Cell]) -> Judgement:
     Requests that never left their client are nobody's grant or denial: a twin has another name, which may
     resolve.
     """
+    cells = table.cells
     findings = [finding for cell in cells for finding in [_judge_cell(cell, cells)] if finding]
     failures = [finding for finding in findings if finding.verdict is Verdict.FAIL]
     asked = _asked(cells)

@@ -192,7 +192,7 @@ def _count_hint(figures: Figures, due: Mapping[str, float], seconds: float) -> s
 @judge
 @malformed_fails
 def percentiles(
-    read: ApiRead, expected_ms: Mapping[str, tuple[float, float]], before: ApiRead | None = None
+    read: ApiRead, expected_ms: Mapping[str, tuple[float, float]], before: ApiRead | None
 ) -> Judgement:
     """Latency percentiles lie where the servers' delays put them, by value times unit, and do not cross.
 

@@ -24,7 +24,7 @@ _BUSY = frozenset({*LEAST, "nodes", "replicasets", "services"})
 """Kinds of which there are objects with traffic wherever a deployment behind a service has some."""
 
 
-@judge
+@judge(api_only="looks at an object and an answer of the API server; that they are there is the claim")
 @malformed_fails
 def apiservice(apiservice: ApiRead, group_version: ApiRead) -> Judgement:
     """The API is reached through aggregation: an available APIService points at a service of the mesh."""
@@ -72,7 +72,7 @@ def _availability(conditions: Any) -> str:
     return f"the APIService is not Available: {short(reason)}, {short(message, 160)}"
 
 
-@judge
+@judge(api_only="looks at what the API server lists; without the API there is no list")
 @malformed_fails
 def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
     """Discovery lists TrafficMetrics resources with get and list, scoped as the kinds are.
@@ -142,7 +142,7 @@ def _resource(entry: Any, index: int) -> str:
     )
 
 
-@judge
+@judge(api_only="looks at the form of answers; without the API there are none")
 @malformed_fails
 def object_fields(reads: Sequence[ApiRead]) -> Judgement:
     """Every TrafficMetrics, got or listed, carries the fields and the five metrics, in their forms."""
@@ -166,7 +166,7 @@ def _names_an_object(figures: Figures) -> bool:
     return bool(found.kind and found.name and (found.namespace or found.kind in ("Namespace", "Node")))
 
 
-@judge
+@judge(api_only="judges denials beside reads that are allowed, all made by the suite's own accounts")
 def rbac(
     reads: Mapping[str, ApiRead], expected: Mapping[str, int], idle: Sequence[str] | Set[str] = ()
 ) -> Judgement:

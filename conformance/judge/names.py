@@ -22,7 +22,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
 COLUMN = "Service"
 
 
-@judge
+@judge(api_only="looks at what discovery and a list of splits show; without CRDs they show nothing")
 def names_and_columns(resources: Sequence[ApiRead], table: ApiRead | None, root: str) -> Judgement:
     """Each kind in discovery has plural and short name of the reference CRDs; a split's root has a column.
 

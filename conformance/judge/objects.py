@@ -20,7 +20,7 @@ Kind = tuple[str, str, str]
 _ABSENT = object()
 
 
-@judge
+@judge(api_only="compares the profile with what the API server lists; without CRDs it lists nothing")
 def groups_served(claimed: Sequence[Kind] | Set[Kind], served: Sequence[Kind] | Set[Kind]) -> Judgement:
     """Every kind that the profile claims is in the cluster's discovery."""
     wanted, there = {tuple(each) for each in claimed}, {tuple(each) for each in served}
@@ -48,7 +48,7 @@ def _other_versions(missing: Sequence[tuple[str, ...]], there: Collection[tuple[
     return f"served instead: {listed(_spelled(others))}" if others else "the CRDs are not installed"
 
 
-@judge
+@judge(api_only="sends its own objects there and back; without CRDs none comes back")
 def round_trips(trips: Sequence[RoundTrip]) -> Judgement:
     """Each object sent comes back with every field, and the API server carries out every verb on it.
 

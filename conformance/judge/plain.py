@@ -12,19 +12,19 @@ from conformance.model.evidence import Settling
 from conformance.model.verdict import Basis, Judgement, Share, Verdict, merge
 
 
-@judge
+@judge(aside="never passes")
 def inconclusive(reason: str, hint: str = "") -> Judgement:
     """What was seen allows no conclusion; ``reason`` says why."""
     return Judgement(Verdict.INCONCLUSIVE, reason, hint=hint)
 
 
-@judge
+@judge(aside="never passes")
 def unavailable(what: str, hint: str = "") -> Judgement:
     """Something that the requirement is about could not be observed at all."""
     return Judgement(Verdict.INCONCLUSIVE, f"could not be observed: {what}", hint=hint)
 
 
-@judge
+@judge(aside="never passes")
 def stands_on(basic: str, failure: str) -> Judgement:
     """Nothing was looked at: the requirement stands on a basic one, which failed in the same run.
 
@@ -37,7 +37,7 @@ def stands_on(basic: str, failure: str) -> Judgement:
     )
 
 
-@judge
+@judge(aside="takes a pass from the judgement that it is given")
 def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
     """A failure beside that of a requirement whose violation may be all that brings it about.
 
@@ -53,7 +53,7 @@ def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
     )
 
 
-@judge
+@judge(aside="never passes")
 def taken_up_under_calls(change: Settling) -> Judgement:
     """A change shows while its service is called.
 
@@ -72,19 +72,19 @@ def taken_up_under_calls(change: Settling) -> Judgement:
     )
 
 
-@judge
+@judge(aside="never passes")
 def not_claimed(reason: str) -> Judgement:
     """The mesh does not claim what the requirement is about."""
     return Judgement(Verdict.NOT_CLAIMED, reason)
 
 
-@judge
+@judge(aside="never passes")
 def not_applicable(reason: str) -> Judgement:
     """The version that is spoken has no words for what the requirement is about."""
     return Judgement(Verdict.NOT_CLAIMED, f"not applicable: {reason}")
 
 
-@judge
+@judge(aside="takes a pass from the judgement that it is given")
 def given(control: Judgement, judgement: Judgement, lacking: str) -> Judgement:
     """The judgement, where its control passed; ``lacking`` says in words what there is not without it.
 
@@ -95,7 +95,7 @@ def given(control: Judgement, judgement: Judgement, lacking: str) -> Judgement:
     return Judgement(Verdict.INCONCLUSIVE, f"{lacking}: {control.summary}", hint=control.hint)
 
 
-@register
+@register(aside="as good as its parts")
 def all_of(**parts: Judgement) -> Judgement:
     """Several judgements as one: the worst verdict, with the words of the parts that brought it about.
 

@@ -8,18 +8,19 @@ from conformance.judge import seen
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST
 from conformance.judge.words import counted, listed, several
-from conformance.model.evidence import Settling, Traffic
+from conformance.model.evidence import Effect
 from conformance.model.verdict import Judgement, Verdict
 
 _TARGET = "the targetPort of the chosen backend decides, not that of the root or of another backend"
 
 
 @judge
-def lands_on(before: Traffic, sample: Traffic, ports: Mapping[str, int], settling: Settling) -> Judgement:
+def lands_on(effect: Effect, ports: Mapping[str, int]) -> Judgement:
     """Each server of ``ports`` is reached, at its own port and no other; nothing else answers, nothing fails.
 
-    A claim of effect: ``before`` must have left one of these servers and ports out.
+    A claim of effect: before the change one of these servers and ports was left out.
     """
+    before, sample, settling = effect.before, effect.sample, effect.settling
     wanted = [f"{server}:{port}" for server, port in ports.items()]
     asked = f"every request is answered by one of {listed(wanted)}, each of which is reached"
     elsewhere = {place: count for place, count in sample.ports.items() if place not in wanted and count}

@@ -3,40 +3,103 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import wraps
 from types import MappingProxyType
-from typing import ParamSpec
+from typing import ParamSpec, overload
 
 from conformance.model.verdict import Basis, Judgement
 
 P = ParamSpec("P")
+Judge = Callable[P, Judgement]
+
+CONTROLS = frozenset({"before", "during", "effect", "table"})
+"""Parameters of judges that are null controls, or hold them; without a default, so no call leaves one out."""
 
 _judges: dict[str, Callable[..., Judgement]] = {}
+_api_only: set[str] = set()
+_aside: set[str] = set()
 
 JUDGES: Mapping[str, Callable[..., Judgement]] = MappingProxyType(_judges)
 """The judges by name; filled when ``conformance.judge`` is imported."""
 
 
-def register(function: Callable[P, Judgement]) -> Callable[P, Judgement]:
-    """Enter a function that states its basis by itself; raises ValueError when its name is taken."""
-    if function.__name__ in _judges:
-        raise ValueError(f"there is a judge called {function.__name__!r} already")
-    _judges[function.__name__] = function
-    return function
+def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
+    """Enter a function that states its basis by itself, as `judge` does."""
+
+    def enter(function: Judge[P]) -> Judge[P]:
+        name = function.__name__
+        if name in _judges:
+            raise ValueError(f"there is a judge called {name!r} already")
+        if not (api_only or aside or _controlled(function)):
+            wanted = ", ".join(sorted(CONTROLS))
+            raise TypeError(
+                f"judge {name} demands no null control ({wanted}), nor says why it can do without"
+            )
+        _judges[name] = function
+        if api_only:
+            _api_only.add(name)
+        if aside:
+            _aside.add(name)
+        return function
+
+    return enter
 
 
-def judge(function: Callable[P, Judgement]) -> Callable[P, Judgement]:
-    """Register a judge; whatever it concludes carries its name and the arguments as they were given."""
-    signature = inspect.signature(function)
+@overload
+def judge(function: Judge[P]) -> Judge[P]: ...
+@overload
+def judge(*, api_only: str = ..., aside: str = ...) -> Callable[[Judge[P]], Judge[P]]: ...
+def judge(
+    function: Judge[P] | None = None, *, api_only: str = "", aside: str = ""
+) -> Judge[P] | Callable[[Judge[P]], Judge[P]]:
+    """Register a judge; whatever it concludes carries its name and the arguments as they were given.
 
-    @wraps(function)
-    def judged(*args: P.args, **kwargs: P.kwargs) -> Judgement:
-        arguments = dict(signature.bind(*args, **kwargs).arguments)
-        return replace(function(*args, **kwargs), basis=Basis(function.__name__, arguments))
+    It demands a null control (CONTROLS), or says why it can do without: ``api_only`` of one that reads the
+    Kubernetes API only, whose claim cannot hold by chance; ``aside`` of one that carries no test by itself.
+    Raises TypeError where it does neither, and ValueError when its name is taken.
+    """
 
-    return register(judged)
+    def decorate(function: Judge[P]) -> Judge[P]:
+        signature = inspect.signature(function)
+
+        @wraps(function)
+        def judged(*args: P.args, **kwargs: P.kwargs) -> Judgement:
+            arguments = dict(signature.bind(*args, **kwargs).arguments)
+            return replace(function(*args, **kwargs), basis=Basis(function.__name__, arguments))
+
+        return register(api_only=api_only, aside=aside)(judged)
+
+    return decorate if function is None else decorate(function)
+
+
+def _controlled(function: Callable[..., object]) -> bool:
+    parameters = inspect.signature(function).parameters
+    return any(
+        name in parameters and parameters[name].default is inspect.Parameter.empty for name in CONTROLS
+    )
+
+
+def reads_api_only(judge: str) -> bool:
+    """Whether a judge of that name reads the Kubernetes API only."""
+    return judge in _api_only
+
+
+def is_founded(judgement: Judgement) -> bool:
+    """Whether a judge with a null control, or one that needs none, has a part in a judgement."""
+    return any(name not in _aside for name in _behind(judgement.basis))
+
+
+def _behind(value: object) -> Iterator[str]:
+    """The judges behind a basis, or a value in one."""
+    match value:
+        case Basis():
+            yield value.judge
+            for inner in value.arguments.values():
+                yield from _behind(inner)
+        case Judgement():
+            yield from _behind(value.basis)
 
 
 def recall(basis: Basis) -> Judgement:

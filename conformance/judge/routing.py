@@ -8,7 +8,7 @@ from conformance.judge import seen, strangers
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST, draws_to_see_all, leak_bound
 from conformance.judge.words import counted, listed, percent, sentences, several
-from conformance.model.evidence import Settling, Traffic
+from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 _LEAK = "a leak of 5 points"
@@ -16,11 +16,12 @@ _ASTRAY = "see which workload's ledger holds the others"
 
 
 @judge
-def nothing_reaches(before: Traffic, sample: Traffic, backend: str, settling: Settling) -> Judgement:
+def nothing_reaches(effect: Effect, backend: str) -> Judgement:
     """A backend gets none of the traffic, and all of it is answered by others.
 
-    A claim of effect: ``before`` must have reached the backend.
+    A claim of effect: before the change the backend was reached.
     """
+    before, sample, settling = effect.before, effect.sample, effect.settling
     asked = f"no request reaches {backend}, and every request is answered"
     leaked = seen.leaked(sample, backend)
     return (
@@ -55,13 +56,12 @@ def _never_reached(before: Traffic, backend: str) -> Judgement | None:
 
 
 @judge
-def everything_reaches(
-    before: Traffic, sample: Traffic, server: str, settling: Settling, port: int | None = None
-) -> Judgement:
+def everything_reaches(effect: Effect, server: str, port: int | None = None) -> Judgement:
     """One server, at one port if ``port`` is given, answers every request, and no other is reached.
 
-    A claim of effect: ``before`` must have been answered otherwise.
+    A claim of effect: before the change others answered.
     """
+    before, sample, settling = effect.before, effect.sample, effect.settling
     where = server if port is None else f"{server}:{port}"
     asked = f"every request is answered by {where}, and nothing else is reached"
     astray = seen.strays(sample, {server}), _wrong_ports(sample, server, port)
@@ -106,14 +106,13 @@ def _there_already(before: Traffic, server: str, port: int | None) -> Judgement 
 
 
 @judge
-def restored(
-    during: Traffic, after: Traffic, servers: Sequence[str] | Set[str], settling: Settling
-) -> Judgement:
+def restored(effect: Effect, servers: Sequence[str] | Set[str]) -> Judgement:
     """After a withdrawal every one of ``servers`` is reached again, nothing else is, and nothing fails.
 
-    A claim of effect: ``during`` the change they were not all reached. A server is missed by a random mesh
+    A claim of effect: before the withdrawal they were not all reached. A server is missed by a random mesh
     with a probability of at most ALPHA when enough draws were made; with fewer nothing is concluded.
     """
+    during, after, settling = effect.before, effect.sample, effect.settling
     asked = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
     missing = sorted(name for name in servers if not seen.arrived(after, name))
     gone = f"not reached again: {listed(missing)} (answers: {counted(after.answered)})" if missing else ""
@@ -213,7 +212,7 @@ def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None
     )
 
 
-@judge
+@judge(aside="what goes on as before says nothing unless an effect is judged beside it")
 def unharmed(sample: Traffic) -> Judgement:
     """Steady traffic goes on: every request is answered by some sample workload."""
     asked = "no request fails"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,6 +100,18 @@ class Settling:
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """What a change did: the same traffic ``before`` and under it, and how long it took to show.
+
+    ``before`` is the baseline, or null control: without it nothing shows that the change had an effect.
+    """
+
+    before: Traffic
+    sample: Traffic
+    settling: Settling
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """One entry of an access table: who calls whom, and whether that call is to go through.
 
@@ -116,6 +128,18 @@ class Cell:
     server: str
     settling: Settling
     control: Traffic | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTable:
+    """The cells that were asked of one access policy; each has its own null control."""
+
+    cells: Sequence[Cell]
+
+    def select(self, *names: str) -> AccessTable:
+        """A table of the cells of these names. Raises KeyError for a name that is not there."""
+        by_name = {cell.name: cell for cell in self.cells}
+        return AccessTable(tuple(by_name[name] for name in names))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import ApiRead, Attempt, Effect, Environment, RoundTrip, Settling, Traffic
 from conformance.model.verdict import Basis, Judgement
 from conformance.report import assemble
 from conformance.report.document import Conclusion
@@ -20,6 +20,11 @@ def evidence(value: Any, name: str = "") -> Iterator[tuple[str, Seen | Settling]
     """Every piece of evidence in the arguments of a judge, with the name of the argument it stands under."""
     if isinstance(value, Seen | Settling):
         yield name, value
+    elif isinstance(value, Effect):
+        # Its parts stand in the report as what they are, without a word for the whole.
+        stem = name.removesuffix("effect").strip()
+        for field in dataclasses.fields(value):
+            yield from evidence(getattr(value, field.name), f"{stem} {field.name}".strip())
     elif isinstance(value, Basis):
         yield from evidence(value.arguments, name)
     elif isinstance(value, Judgement):

@@ -279,7 +279,7 @@ class Runner:
 
     def take(self, item: pytest.Item, judgement: Judgement) -> Judgement:
         """Keep the judgement that a test came to, as far as the environment allows it."""
-        taken = self._allowed(judgement)
+        taken = self._allowed(_carried(judgement))
         item.stash[_JUDGEMENT] = taken
         return taken
 
@@ -517,6 +517,14 @@ def _amount(config: pytest.Config) -> Amount:
     """How much is said, by pytest's own options -q and -v."""
     verbosity = int(config.option.verbose)
     return "verbose" if verbosity > -2 else "normal" if verbosity == -2 else "quiet"
+
+
+def _carried(judgement: Judgement) -> Judgement:
+    """The judgement, unless it speaks for or against the mesh and no judge with a null control came to it."""
+    if judgement.verdict not in {Verdict.PASS, Verdict.FAIL} or judge.is_founded(judgement):
+        return judgement
+    summary = f"an error of the suite: no judge with a null control came to this: {judgement.summary}"
+    return Judgement(Verdict.INCONCLUSIVE, summary, hint="see CONTRIBUTING.md on judges")
 
 
 def _judged(item: pytest.Item, call: pytest.CallInfo[None]) -> Judgement | None:

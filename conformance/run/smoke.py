@@ -159,13 +159,15 @@ def grant(session: Session) -> Check:
         if before[0].answers:
             return _opened(session, before[0])
         scenario.apply_objects(objects)
-        cells = scenario.table([ask], before, ["access/server"]).cells
+        table = scenario.table([ask], before, ["access/server"])
         if session.profile.access.default == "allow":
             seen = "the profile says that all is open without a TrafficTarget, and a server is closed"
             return Check(False, "grant", seen, "correct access: {default: deny} in the profile")
-        judgement = judge.access(cells)
+        judgement = judge.access(table)
     if judgement.verdict is Verdict.PASS:
-        seen = f"closed without a TrafficTarget, opened by one after {cells[0].settling.took_s or 0:.1f} s"
+        seen = (
+            f"closed without a TrafficTarget, opened by one after {table.cells[0].settling.took_s or 0:.1f} s"
+        )
         return Check(True, "grant", seen)
     remedy = "see the mesh's log; a change may take longer than converge.within_s in the profile"
     return Check(False, "grant", judgement.summary, remedy)
@@ -191,7 +193,7 @@ def split(session: Session) -> Check:
         servers = ("main/v1", "main/v2", "main/v3")
         (effect,) = scenario.effects([wanted], "1-split.yaml", servers=servers)
         scenario.take_back()
-    judgement = judge.everything_reaches(*effect[:2], "v2", effect.settling)
+    judgement = judge.everything_reaches(effect, "v2")
     if judgement.verdict is Verdict.PASS:
         return Check(True, "split", f"followed after {effect.settling.took_s or 0:.1f} s")
     remedy = (

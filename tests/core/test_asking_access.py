@@ -13,7 +13,7 @@ import pytest
 from conformance.clusters import Answer
 from conformance.drive.observing import Observed
 from conformance.drive.probe.plan import Batch
-from conformance.drive.scenario import Table
+from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
 from conformance.run.session import Session
 from conformance.suite import drive_of
@@ -122,7 +122,7 @@ def drive(session: Session, cluster: FakeCluster) -> Drive:
         driven = drive_of(odd_groups.__name__)
         assert driven is not None
         scenario = session.scenario("traffic-specs/odd-groups")
-        seen = cast(Observed[Table], driven(scenario))
+        seen = cast(Observed[AccessTable], driven(scenario))
         scenario.withdraw()
         return {one.question: one for one in odd_groups.reading(seen, *seen.questions).readings}
 

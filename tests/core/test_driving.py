@@ -729,10 +729,10 @@ class TestAScenario:
         denied, granted = table.cells
         assert granted.settling.took_s == 0.0
         assert denied.settling.took_s is None
-        assert table.pick("granted") == (granted,)
-        assert table.pick() == (denied, granted)
+        assert table.select("granted").cells == (granted,)
+        assert table.select("granted", "denied").cells == (granted, denied)
         with pytest.raises(KeyError):
-            table.pick("nobody")
+            table.select("nobody")
 
 
 class TestReading:

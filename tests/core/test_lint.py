@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance.judge import JUDGES
-from conformance.model.verdict import Judgement
 from tools import lint
 from tools.lint import Source
 
+ROOT = Path(__file__).parents[2]
 HEAD = """
 import pytest
 pytestmark = pytest.mark.scenario("traffic-split/x", arena=("main",), groups=("split",))
 """
 MARK = '@pytest.mark.requirement("split-live-edits")\n'
-GOOD = MARK + "def test_it(effect, verdict):\n    verdict(judge.shares(*effect))\n"
+GOOD = MARK + "def test_it(effect, verdict):\n    verdict(judge.shares(effect, {}))\n"
 
 
 def suite(text: str) -> dict[str, str]:
@@ -32,7 +35,6 @@ CLEAN = Source(
     untested={"planned: schemas": ["split-schema-v1alpha1"]},
     faults={"edits-ignored": ["split-live-edits"]},
     code={},
-    judges=JUDGES,
 )
 
 
@@ -182,110 +184,10 @@ class TestFaults:
         assert line.endswith(message)
 
 
-class TestJudges:
-    def test_without_null_control_are_found(self) -> None:
-        def hopeful(sample: object) -> Judgement:
-            raise NotImplementedError
-
-        assert found(lint.judges, judges={**JUDGES, "hopeful": hopeful}) == [
-            "judge hopeful: takes none of before, cells, during, effect, and is not excused in lint.py"
-        ]
-
-    def test_that_are_excused_and_gone_are_found(self) -> None:
-        fewer = {name: judge for name, judge in JUDGES.items() if name != "rbac"}
-        assert found(lint.judges, judges=fewer) == ["lint.py excuses rbac, but there is no such judge"]
-
-    def test_are_excused_with_a_reason_each(self) -> None:
-        assert all(reason for reason in {**lint.API_ONLY, **lint.ASIDE}.values())
-        assert not lint.API_ONLY.keys() & lint.ASIDE.keys()
-
-
-HELPERS = """def as_given(effect):
-    return effect
-def by_itself():
-    return by_itself()
-def empty(effect): judge.shares(*effect)
-def steady(effect):
-    return judge.unharmed(effect)
-def divided(effect):
-    found = judge.shares(*effect)
-    return judge.all_of(found=found, others=judge.preserved(found, effect, 'v1'))
-
-"""
-
-
-class TestJudgements:
-    @pytest.mark.parametrize(
-        ("body", "message"),
-        [
-            ("pass", "never calls verdict, so it is always inconclusive"),
-            ("assert effect", "never calls verdict"),
-            ("verdict(Judgement(Verdict.PASS, 'ok'))", "which no judge made"),
-            ("verdict(effect)", "hands effect to verdict, which no judge made"),
-            ("verdict(judge.share(*effect))", "judge.share: no such judge; did you mean shares?"),
-            ("verdict(judge.unharmed(effect))", "nothing that it judges has a null control"),
-            ("verdict(judge.all_of(a=judge.unharmed(effect)))", "nothing that it judges has a null control"),
-            (
-                "verdict(judge.all_of(**{n: judge.unharmed(each) for n, each in effect}))",
-                "nothing that it judges has a null control",
-            ),
-            ("verdict(judge.all_of(**{n: each for n, each in effect}))", "hands each to verdict"),
-            ("verdict(judge.all_of(**{n: effect}))", "hands effect to verdict"),
-            (
-                "verdict(judge.all_of(**{n: judge.unharmed(effect)}))",
-                "nothing that it judges has a null control",
-            ),
-            ("verdict(judge.all_of(a=effect, b=judge.shares(*effect)))", "hands effect to verdict"),
-            ("verdict(judge.inconclusive('never'))", "nothing that it judges has a null control"),
-            (
-                "verdict(judge.percentiles(effect, {}))",
-                "judge.percentiles is called without its null control",
-            ),
-            ("x = effect\n    verdict(x)", "which no judge made"),
-            ("verdict(judge.given(judge.shares(*effect), effect, 'x'))", "hands effect to verdict"),
-            ("verdict(judge.given(effect, judge.shares(*effect), 'x'))", "hands effect to verdict"),
-            ("verdict(as_given(effect))", "hands effect to verdict"),
-            ("verdict(by_itself())", "hands by_itself() to verdict"),
-            ("verdict(empty(effect))", "hands empty() to verdict, which returns nothing"),
-            ("verdict(steady(effect))", "nothing that it judges has a null control"),
-        ],
-    )
-    def test_that_could_not_have_failed_are_found(self, body: str, message: str) -> None:
-        text = MARK + HELPERS + f"def test_it(effect, verdict):\n    {body}\n"
-        (line,) = found(lint.judgements, suites=suite(text))
-        assert line.startswith("traffic_split/test_x.py:16: test_it: ")
-        assert message in line
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            "verdict(judge.shares(before, sample, W, settling))",
-            "verdict(judge.percentiles(read, {}, before=earlier))",
-            "in_force = judge.shares(*effect)\n    verdict(judge.preserved(in_force, direct, 'v1'))",
-            "verdict(judge.all_of(a=judge.shares(*effect), b=judge.unharmed(steady)))",
-            "verdict(judge.all_of(**{n: judge.shares(*effect)}))",
-            "verdict(judge.rbac(answers, EXPECTED))",
-            "if effect:\n        verdict(judge.inconclusive('x'))\n    verdict(judge.shares(*effect))",
-            "verdict(judge.given(judge.shares(*effect), judge.unharmed(effect), 'x'))",
-            "verdict(judge.given(divided(effect), divided(effect), 'x'))",
-        ],
-    )
-    def test_that_could_have_failed_are_left_alone(self, body: str) -> None:
-        text = MARK + HELPERS + f"def test_it(effect, verdict):\n    {body}\n"
-        assert found(lint.judgements, suites=suite(text)) == []
-
-
 class TestCode:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("import time\ntime.sleep(5)", "a.py:2: sleeps; drive/wait.py is where one waits"),
-            ("async def f():\n    await asyncio.sleep(1)", "a.py:2: sleeps"),
-            ("from time import sleep as nap", "a.py:1: sleeps"),
-            ("try:\n    x\nexcept Exception:\n    pass", "a.py:3: catches everything"),
-            ("try:\n    x\nexcept:\n    pass", "a.py:3: catches everything"),
-            ("try:\n    x\nexcept (ValueError, Exception):\n    pass", "a.py:3: catches everything"),
-            ("try:\n    x\nexcept BaseException as e:\n    raise Y from e", "a.py:3: catches everything"),
             (
                 "HOST = 'svc.traefik.mesh'",
                 "a.py:1: names a mesh (traefik); what differs belongs in a profile",
@@ -294,18 +196,13 @@ class TestCode:
             ("# as Linkerd does\n", "a.py:1: names a mesh (Linkerd)"),
         ],
     )
-    def test_that_sleeps_swallows_or_knows_a_mesh_is_found(self, text: str, message: str) -> None:
+    def test_that_knows_a_mesh_is_found(self, text: str, message: str) -> None:
         (line,) = found(lint.code, code={"conformance/a.py": text})
         assert line.startswith(f"conformance/{message}")
 
     @pytest.mark.parametrize(
         ("file", "text"),
         [
-            ("conformance/drive/wait.py", "time.sleep(1)"),
-            ("conformance/drive/probe/ctl.py", "time.sleep(1)"),
-            ("conformance/a.py", "try:\n    x\nexcept BaseException:\n    tidy()\n    raise"),
-            ("conformance/a.py", "try:\n    x\nexcept ValueError:\n    pass"),
-            ("conformance/a.py", "Retrying(sleep=clock.pause)"),
             ("conformance/profiles/mine.yaml", "name: linkerd"),
             ("conformance/a.py", "consultation = 'cosmos'"),
         ],
@@ -319,3 +216,44 @@ class TestCode:
         assert "conformance/report/templates/page.jinja2" in looked_at
         assert "conformance/suites/untested.yaml" in looked_at
         assert "conformance/catalogue/common.yaml" not in looked_at
+
+
+class TestRuff:
+    """What ruff is told to find, as far as it is not its habit."""
+
+    @pytest.mark.parametrize(
+        ("text", "rule"),
+        [
+            ("import time\n\ntime.sleep(5)\n", "TID251"),
+            ("import asyncio\n\n\nasync def f() -> None:\n    await asyncio.sleep(1)\n", "TID251"),
+            ("from time import sleep as nap\n\nnap(1)\n", "TID251"),
+            ("try:\n    print()\nexcept Exception:\n    print()\n", "BLE001"),
+            ("try:\n    print()\nexcept:\n    print()\n", "E722"),
+            ("try:\n    print()\nexcept (ValueError, Exception):\n    print()\n", "BLE001"),
+            ("try:\n    print()\nexcept BaseException:\n    print()\n    raise\n", ""),
+            ("try:\n    print()\nexcept ValueError:\n    print()\n", ""),
+        ],
+    )
+    def test_finds_what_sleeps_or_swallows_errors(self, text: str, rule: str) -> None:
+        assert ruff("conformance/a.py", text) == ({rule} if rule else set())
+
+    @pytest.mark.parametrize("file", ["conformance/drive/wait.py", "conformance/drive/probe/ctl.py"])
+    def test_leaves_those_alone_that_wait_for_others(self, file: str) -> None:
+        assert ruff(file, "import time\n\ntime.sleep(5)\n") == set()
+
+
+def ruff(file: str, text: str) -> set[str]:
+    """The rules that a text breaks, as the content of that file."""
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--output-format",
+        "json",
+        "--stdin-filename",
+        file,
+        "-",
+    ]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT)
+    return {one["code"] for one in json.loads(done.stdout)}

@@ -6,7 +6,7 @@ import pytest
 
 from conformance import catalogue, judge
 from conformance.catalogue import CatalogueError
-from conformance.model.evidence import Call, Cell, Settling, Traffic
+from conformance.model.evidence import AccessTable, Call, Cell, Effect, Settling, Traffic
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.conclusions import conclude, evidence, render
 from conformance.traceability import explain, index, matrix
@@ -41,7 +41,7 @@ SETTLING = Settling("only v1 answers", 3, 0.4)
 
 class TestARecord:
     def test_holds_each_piece_of_evidence_once_by_its_name(self) -> None:
-        effect = judge.everything_reaches(BEFORE, SAMPLE, "v1", SETTLING)
+        effect = judge.everything_reaches(Effect(BEFORE, SAMPLE, SETTLING), "v1")
         both = judge.all_of(effect=effect, direct=judge.preserved(effect, SAMPLE, "v1"))
         found = conclude("test_x.py::test_it", "It", both, 1.5)
         assert [one.name for one in found.evidence] == ["effect before", "effect sample"]
@@ -50,7 +50,7 @@ class TestARecord:
 
     def test_names_the_cells_of_a_table(self) -> None:
         cell = Cell("GET /a", "granted", BEFORE, SAMPLE, "v1", SETTLING, control=traffic(twin=3))
-        named = [name for name, _ in evidence(judge.access((cell,)).basis)]
+        named = [name for name, _ in evidence(judge.access(AccessTable((cell,))).basis)]
         assert named == ["GET /a, before", "GET /a, traffic", "GET /a, settling", "GET /a, control"]
 
     def test_of_a_judgement_without_basis_holds_no_evidence(self) -> None:

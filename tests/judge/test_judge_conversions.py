@@ -10,11 +10,11 @@ from judge_evidence import SETTLED, traffic
 
 from conformance import judge
 from conformance.judge.conversions import outcome, told
-from conformance.model.evidence import Conversion, Look, Question
+from conformance.model.evidence import Conversion, Effect, Look, Question
 from conformance.model.verdict import Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
-IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)
+IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
 LOOKS = (
     Look("a", reads="same"),
     Look("ac", reads="either"),

@@ -10,7 +10,7 @@ from judge_evidence import SETTLED, traffic
 
 from conformance import judge
 from conformance.judge.courses import Arrival, arrivals, outcome, told
-from conformance.model.evidence import Call, Course, Edit, Look, Question
+from conformance.model.evidence import Call, Course, Edit, Effect, Look, Question
 
 CALL = Call("client", "root", 8080, 1)
 TO_V3 = Edit("v2", "v3", 100, 400)
@@ -122,7 +122,7 @@ def test_a_reading_is_told_by_how_edits_arrive(one: Course, letter: str, finding
         Look("a", arrives="flapping", finding="it flaps"),
     )
     all_of_them = traffic({"v1": 100, "v2": 100})
-    effect = judge.everything_reaches(all_of_them, traffic({"v2": 300}), "v2", SETTLED)
+    effect = judge.everything_reaches(Effect(all_of_them, traffic({"v2": 300}), SETTLED), "v2")
     question = Question("steady traffic", "when", looks, course=one)
     (found,) = judge.reading(effect, [question], effect).readings
     assert (found.letter, found.finding) == (letter, finding)

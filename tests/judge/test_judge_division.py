@@ -9,7 +9,7 @@ from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
 from conformance.judge.seen import disagreement
-from conformance.model.evidence import Traffic
+from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Share, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
@@ -18,7 +18,7 @@ GOOD = {"v1": 3290, "v2": 1410}
 
 
 def judged(sample: Traffic, before: Traffic = BEFORE, weights: dict[str, int] = WEIGHTS) -> Judgement:
-    return judge.shares(before, sample, weights, SETTLED)
+    return judge.shares(Effect(before, sample, SETTLED), weights)
 
 
 def test_shares_inside_their_regions_pass_and_are_told_in_figures() -> None:
@@ -73,7 +73,7 @@ def test_an_answer_of_the_proxy_itself_is_a_failed_request() -> None:
 
 
 def test_what_does_not_settle_fails_with_what_was_waited_for() -> None:
-    found = judge.shares(BEFORE, traffic(GOOD), WEIGHTS, UNSETTLED)
+    found = judge.shares(Effect(BEFORE, traffic(GOOD), UNSETTLED), WEIGHTS)
     assert found.verdict is Verdict.FAIL
     assert found.summary == "not settled within 60 s: v2 is reached from every client"
     assert "takes longer than its profile allows" in found.hint
@@ -211,30 +211,33 @@ MANY = {"three": ("v2", "v3", "v4")}
 def test_the_workloads_behind_a_backend_count_as_one() -> None:
     before = traffic({"v1": 25, "v2": 25, "v3": 25, "v4": 25})
     halves = traffic({"v1": 2700, "v2": 900, "v3": 950, "v4": 850})
-    found = judge.shares(before, halves, {"v1": 50, "three": 50}, SETTLED, MANY)
+    found = judge.shares(Effect(before, halves, SETTLED), {"v1": 50, "three": 50}, MANY)
     assert found.passed
     assert found.summary == "5,400 requests: v1 50 % of 50 %, three 50 % of 50 %"
     flattened = traffic({"v1": 1350, "v2": 1350, "v3": 1350, "v4": 1350})
-    assert judge.shares(before, flattened, {"v1": 50, "three": 50}, SETTLED, MANY).verdict is Verdict.FAIL
-    assert judge.shares(before, halves, {"v1": 50, "three": 50}, SETTLED).verdict is Verdict.FAIL
+    assert (
+        judge.shares(Effect(before, flattened, SETTLED), {"v1": 50, "three": 50}, MANY).verdict
+        is Verdict.FAIL
+    )
+    assert judge.shares(Effect(before, halves, SETTLED), {"v1": 50, "three": 50}).verdict is Verdict.FAIL
 
 
 def test_an_answer_at_another_port_of_the_right_backend_fails() -> None:
     ports = {"v1": 8081, "v2": 8081}
     at_8081 = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1410})
-    assert judge.shares(BEFORE, at_8081, WEIGHTS, SETTLED, None, ports).passed
+    assert judge.shares(Effect(BEFORE, at_8081, SETTLED), WEIGHTS, None, ports).passed
     mixed = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1400, "v2:8080": 10})
-    found = judge.shares(BEFORE, mixed, WEIGHTS, SETTLED, None, ports)
+    found = judge.shares(Effect(BEFORE, mixed, SETTLED), WEIGHTS, None, ports)
     assert found.verdict is Verdict.FAIL
     assert found.summary == "answered at other ports: v2:8080 10"
 
 
 def test_a_root_that_leads_nowhere_is_opened_by_its_split() -> None:
-    assert judge.opened(silence(), traffic(GOOD), WEIGHTS, SETTLED).passed
-    assert judge.opened(silence(), silence(4700), WEIGHTS, UNSETTLED).verdict is Verdict.FAIL
-    assert judge.opened(silence(), traffic({"v1": 4700}), WEIGHTS, SETTLED).verdict is Verdict.FAIL
+    assert judge.opened(Effect(silence(), traffic(GOOD), SETTLED), WEIGHTS).passed
+    assert judge.opened(Effect(silence(), silence(4700), UNSETTLED), WEIGHTS).verdict is Verdict.FAIL
+    assert judge.opened(Effect(silence(), traffic({"v1": 4700}), SETTLED), WEIGHTS).verdict is Verdict.FAIL
 
 
 def test_a_root_that_was_served_before_or_not_tried_is_not_opened() -> None:
     for before in (BEFORE, traffic({}, sent=60, failures={"reset": 60}, reached={"v1": 1}), traffic({})):
-        assert judge.opened(before, traffic(GOOD), WEIGHTS, SETTLED).verdict is Verdict.INCONCLUSIVE
+        assert judge.opened(Effect(before, traffic(GOOD), SETTLED), WEIGHTS).verdict is Verdict.INCONCLUSIVE

@@ -7,7 +7,7 @@ from judge_evidence import traffic
 
 from conformance import judge
 from conformance.judge.statistics import LEAST, sample_size
-from conformance.model.evidence import Settling
+from conformance.model.evidence import Effect, Settling
 from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
 
 UNTOLD = "cannot be told from no mesh"
@@ -19,7 +19,7 @@ def judged(weights: dict[str, int], first: str) -> str:
     total = sum(weights.values())
     seen = {name: round(size * weight / total) for name, weight in weights.items() if weight}
     sample = traffic(seen, connections=20, fresh=False)
-    return judge.shares(before, sample, weights, Settling("shares", 8.0, 0.1), parts=TRIALS).summary
+    return judge.shares(Effect(before, sample, Settling("shares", 8.0, 0.1)), weights, parts=TRIALS).summary
 
 
 @given(vectors())

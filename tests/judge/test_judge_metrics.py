@@ -447,11 +447,11 @@ class TestPercentiles:
         assert found.verdict is Verdict.PASS
         assert found.summary == "p50 10 ms, p90 200 ms, p99 1,000 ms"
         assert judge.percentiles(
-            read(metrics(p50="10", p90="200", p99="1k", unit="ms")), self.expected
+            read(metrics(p50="10", p90="200", p99="1k", unit="ms")), self.expected, None
         ).passed
 
     def test_a_wrong_unit_fails_with_the_factor(self) -> None:
-        found = judge.percentiles(read(metrics(unit="ms")), {"p90": (150, 260), "p99": (900, 1200)})
+        found = judge.percentiles(read(metrics(unit="ms")), {"p90": (150, 260), "p99": (900, 1200)}, None)
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
             "p90 is 0.2 ms where 150 to 260 ms are expected; p99 is 1 ms where 900 to 1,200 ms are expected"
@@ -459,12 +459,12 @@ class TestPercentiles:
         assert found.hint == "off by a factor of 1,000: the unit stated is not the unit measured in"
 
     def test_percentiles_that_cross_fail(self) -> None:
-        found = judge.percentiles(read(metrics(p50="300m")), {"p90": (150, 260)})
+        found = judge.percentiles(read(metrics(p50="300m")), {"p90": (150, 260)}, None)
         assert found.verdict is Verdict.FAIL
         assert found.summary == "percentiles cross: p50, p90, p99 are 300, 200, 1,000 ms"
 
     def test_percentiles_of_nothing_fail(self) -> None:
-        assert judge.percentiles(GONE, self.expected).verdict is Verdict.FAIL
+        assert judge.percentiles(GONE, self.expected, None).verdict is Verdict.FAIL
 
     def test_percentiles_that_were_shown_before_are_inconclusive(self) -> None:
         found = judge.percentiles(read(metrics()), self.expected, read(metrics()))

@@ -8,14 +8,14 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
-from conformance.model.evidence import Attempt, Look, Question, Traffic
+from conformance.model.evidence import Attempt, Effect, Look, Question, Traffic
 from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.suites.traffic_split import test_odd_conditions as odd_conditions
 from conformance.suites.traffic_split.test_odd_splits import TRIALS
 
 ALL = traffic({"v1": 100, "v2": 100})
-IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)
-NO_EFFECT = judge.everything_reaches(ALL, ALL, "v2", UNSETTLED)
+IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
+NO_EFFECT = judge.everything_reaches(Effect(ALL, ALL, UNSETTLED), "v2")
 REFUSAL = Attempt("zeros", "either", {}, 422, "no")
 LOOKS = (
     Look("a"),

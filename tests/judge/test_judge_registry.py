@@ -16,9 +16,18 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.judge.registry import JUDGES, recall, register
+from conformance.judge.registry import JUDGES, is_founded, recall, register
 from conformance.judge.registry import judge as decorator
-from conformance.model.evidence import Attempt, Environment, Look, Question, RoundTrip, Settling
+from conformance.model.evidence import (
+    AccessTable,
+    Attempt,
+    Effect,
+    Environment,
+    Look,
+    Question,
+    RoundTrip,
+    Settling,
+)
 from conformance.model.verdict import Basis, Judgement, Verdict
 
 FORBIDDEN = {
@@ -39,9 +48,11 @@ PURE = {
 }  # fmt: skip
 ALL = traffic({"v1": 100, "v2": 100})
 V1 = traffic({"v1": 300})
-EFFECT = judge.everything_reaches(ALL, V1, "v1", SETTLED)
+EFFECT = judge.everything_reaches(Effect(ALL, V1, SETTLED), "v1")
 EXAMPLES: dict[str, Judgement] = {
-    "access": judge.access((cell("a", "granted", traffic({"server": 3})), cell("b", "denied", silence()))),
+    "access": judge.access(
+        AccessTable((cell("a", "granted", traffic({"server": 3})), cell("b", "denied", silence())))
+    ),
     "all_of": judge.all_of(first=EFFECT, second=judge.preserved(EFFECT, V1, "v1")),
     "apiservice": judge.apiservice(read({}), read({}, 404)),
     "counts": judge.counts(read({}, 404), read(metrics()), None, V1, V1, seconds=10),
@@ -56,7 +67,9 @@ EXAMPLES: dict[str, Judgement] = {
     "everything_reaches": EFFECT,
     "given": judge.given(EFFECT, judge.preserved(EFFECT, V1, "v1"), "nothing to compare with"),
     "groups_served": judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]),
-    "lands_on": judge.lands_on(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), {"v1": 8081}, SETTLED),
+    "lands_on": judge.lands_on(
+        Effect(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), SETTLED), {"v1": 8081}
+    ),
     "header_form": judge.header_form([Attempt("map", "either", {"spec": {}}, 422, "no")]),
     "headers_refused": judge.headers_refused([Attempt("map", "either", {"spec": {}}, 422, "no")]),
     "in_environment": judge.in_environment(judge.unharmed(silence()), Environment(control_p99_us=900_000)),
@@ -66,10 +79,10 @@ EXAMPLES: dict[str, Judgement] = {
     "not_claimed": judge.not_claimed("udp"),
     "stands_on": judge.stands_on("split-single-service-followed", "v1 answered all of it"),
     "taken_up_under_calls": judge.taken_up_under_calls(Settling("v2 answers", 8.0, 19.0, 10.0)),
-    "nothing_reaches": judge.nothing_reaches(ALL, V1, "v2", SETTLED),
+    "nothing_reaches": judge.nothing_reaches(Effect(ALL, V1, SETTLED), "v2"),
     "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
-    "opened": judge.opened(silence(), traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),
-    "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}),
+    "opened": judge.opened(Effect(silence(), traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}),
+    "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}, None),
     "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
     "presumes": judge.presumes(judge.unharmed(silence()), "split-single-backend", "v1 answered all of it"),
     "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),
@@ -79,11 +92,11 @@ EXAMPLES: dict[str, Judgement] = {
     "refusals": judge.refusals(
         [Attempt("whole", "accepted", {"spec": {}}, 201)], [Attempt("no spec", "refused", {}, 201)]
     ),
-    "restored": judge.restored(V1, ALL, {"v1", "v2"}, SETTLED),
+    "restored": judge.restored(Effect(V1, ALL, SETTLED), {"v1", "v2"}),
     "round_trips": judge.round_trips(
         [RoundTrip("g/v1", "K", {"spec": {"a": 1}}, {"spec": {}}, {"get": True})]
     ),
-    "shares": judge.shares(V1, traffic({"v1": 2700, "v2": 2700}), {"v1": 1, "v2": 1}, SETTLED),
+    "shares": judge.shares(Effect(V1, traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}),
     "stepped": judge.stepped(EFFECT, V1, {"v1": 1}, {"v1": 1}, SETTLED),
     "told_at": judge.told_at(
         read({"items": []}),
@@ -144,13 +157,47 @@ def test_a_basis_names_the_arguments_of_its_judge(name: str) -> None:
 
 
 def test_a_second_judge_of_a_name_is_an_error() -> None:
-    def shares() -> Judgement:
+    def shares(effect: Effect) -> Judgement:
         return Judgement(Verdict.PASS, "")
 
     with pytest.raises(ValueError, match="a judge called 'shares' already"):
-        register(shares)
+        register()(shares)
     with pytest.raises(ValueError, match="a judge called 'shares' already"):
         decorator(shares)
+
+
+class TestNullControl:
+    def test_is_demanded_of_every_judge_that_does_not_say_why_it_needs_none(self) -> None:
+        def hopeful(sample: object) -> Judgement:
+            raise NotImplementedError
+
+        with pytest.raises(TypeError, match=r"judge hopeful demands no null control \(before, during, "):
+            decorator(hopeful)
+        assert "hopeful" not in JUDGES
+
+    def test_that_a_call_may_leave_out_is_none(self) -> None:
+        def hopeful(sample: object, before: object = None) -> Judgement:
+            raise NotImplementedError
+
+        with pytest.raises(TypeError, match="judge hopeful demands no null control"):
+            decorator(hopeful)
+
+    @pytest.mark.parametrize(
+        "name", sorted(JUDGES.keys() - {"all_of", "given", "in_environment", "presumes"})
+    )
+    def test_is_behind_a_judgement_unless_its_judge_says_that_it_carries_no_test(self, name: str) -> None:
+        aside = {"headers_refused", "inconclusive", "not_applicable", "not_claimed", "stands_on"}
+        aside |= {"taken_up_under_calls", "unavailable", "unharmed"}
+        assert is_founded(EXAMPLES[name]) == (name not in aside)
+
+    def test_of_one_part_is_enough_for_all(self) -> None:
+        aside, founded = judge.unharmed(V1), EXAMPLES["shares"]
+        assert not is_founded(judge.all_of(a=aside))
+        assert is_founded(judge.all_of(a=aside, b=founded))
+        assert is_founded(judge.given(founded, aside, "x"))
+
+    def test_is_not_behind_what_no_judge_made(self) -> None:
+        assert not is_founded(Judgement(Verdict.PASS, "fine"))
 
 
 def test_an_unknown_judge_is_an_error() -> None:
@@ -234,7 +281,7 @@ class TestAllOf:
 
     def test_samples_that_share_an_error_rate_count_as_their_part(self) -> None:
         sample = traffic({"v1": 4000, "v2": 4000})
-        third = judge.shares(V1, sample, {"v1": 1, "v2": 1}, SETTLED, parts=3)
+        third = judge.shares(Effect(V1, sample, SETTLED), {"v1": 1, "v2": 1}, parts=3)
         assert judge.all_of(**{f"sample_{index}": third for index in range(12)}).passed
         with pytest.raises(ValueError, match="13 samples in one requirement"):
             judge.all_of(**{f"sample_{index}": third for index in range(13)})

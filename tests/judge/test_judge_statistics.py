@@ -13,6 +13,7 @@ from scipy import stats
 from conformance import judge
 from conformance.judge import statistics
 from conformance.judge.statistics import ALPHA, LEAST, POWER, SAMPLES, SHIFT, acceptance, regions
+from conformance.model.evidence import Effect
 from conformance.model.verdict import Verdict
 
 WEIGHTS = [
@@ -39,7 +40,7 @@ def draw(rng: random.Random, weights: dict[str, int], n: int) -> dict[str, int]:
 
 
 def verdict(counts: dict[str, int], weights: dict[str, int]) -> Verdict:
-    return judge.shares(before, traffic(counts), weights, SETTLED).verdict
+    return judge.shares(Effect(before, traffic(counts), SETTLED), weights).verdict
 
 
 @pytest.mark.parametrize("weights", [{"v1": 75, "v2": 25}, {"v1": 3, "v2": 1, "v3": 0}, {"v1": 0, "v2": 7}])
@@ -251,7 +252,7 @@ def test_a_mesh_that_draws_for_each_connection_is_accepted_on_fresh_connections(
     rng = random.Random(3)
     weights = {"v1": 70, "v2": 30}
     counts = draw(rng, weights, judge.sample_size(weights))
-    assert judge.shares(before, traffic(counts, fresh=True), weights, SETTLED).passed
+    assert judge.shares(Effect(before, traffic(counts, fresh=True), SETTLED), weights).passed
 
 
 def test_sixty_two_for_seventy_is_rejected() -> None:

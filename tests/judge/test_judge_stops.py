@@ -9,11 +9,11 @@ from judge_evidence import SETTLED, UNSETTLED, traffic
 
 from conformance import judge
 from conformance.judge import stops
-from conformance.model.evidence import Look, Question, Settling
+from conformance.model.evidence import Effect, Look, Question, Settling
 from conformance.model.verdict import Judgement, Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
-IN_FORCE = judge.everything_reaches(ALL, traffic({"v2": 300}), "v2", SETTLED)
+IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
 LOOKS = (Look("a"), Look("b", ("v1",)), Look("c", ("v2",)))
 HALF = Question(
     "halves",

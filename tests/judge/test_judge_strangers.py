@@ -10,7 +10,7 @@ from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 from conformance import judge
 from conformance.judge import seen, strangers
 from conformance.judge.statistics import sample_size
-from conformance.model.evidence import Call, Look, Question, Traffic
+from conformance.model.evidence import AccessTable, Call, Effect, Look, Question, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
@@ -30,18 +30,24 @@ def denied(sent: int, status: int = 403, said: str = DENIAL) -> Traffic:
 
 Claim = Callable[[Traffic, Traffic], Judgement]
 EFFECTS: Mapping[str, Claim] = {
-    "shares": lambda before, sample: judge.shares(before, sample, WEIGHTS, UNSETTLED),
-    "nothing reaches": lambda before, sample: judge.nothing_reaches(before, sample, "v2", UNSETTLED),
-    "everything reaches": lambda before, sample: judge.everything_reaches(before, sample, "v1", UNSETTLED),
-    "restored": lambda before, sample: judge.restored(before, sample, ["v1", "v2"], UNSETTLED),
-    "lands on": lambda before, sample: judge.lands_on(before, sample, {"v1": 8080, "v2": 8081}, UNSETTLED),
+    "shares": lambda before, sample: judge.shares(Effect(before, sample, UNSETTLED), WEIGHTS),
+    "nothing reaches": lambda before, sample: judge.nothing_reaches(Effect(before, sample, UNSETTLED), "v2"),
+    "everything reaches": lambda before, sample: judge.everything_reaches(
+        Effect(before, sample, UNSETTLED), "v1"
+    ),
+    "restored": lambda before, sample: judge.restored(Effect(before, sample, UNSETTLED), ["v1", "v2"]),
+    "lands on": lambda before, sample: judge.lands_on(
+        Effect(before, sample, UNSETTLED), {"v1": 8080, "v2": 8081}
+    ),
 }
 OTHERS: Mapping[str, Claim] = {
-    "opened": lambda _, sample: judge.opened(silence(60), sample, WEIGHTS, UNSETTLED),
+    "opened": lambda _, sample: judge.opened(Effect(silence(60), sample, UNSETTLED), WEIGHTS),
     "preserved": lambda _, sample: judge.preserved(PASSED, sample, "v1"),
     "stepped": lambda _, sample: judge.stepped(PASSED, sample, WEIGHTS, WEIGHTS, SETTLED),
     "unharmed": lambda _, sample: judge.unharmed(sample),
-    "access": lambda _, sample: judge.access([cell("alpha", "granted", sample, settling=UNSETTLED)]),
+    "access": lambda _, sample: judge.access(
+        AccessTable([cell("alpha", "granted", sample, settling=UNSETTLED)])
+    ),
 }
 effects = pytest.mark.parametrize("claim", EFFECTS.values(), ids=EFFECTS.keys())
 
@@ -66,7 +72,7 @@ def test_a_name_that_did_not_resolve_before_leaves_no_null_control(claim: Claim)
 
 def test_an_open_root_whose_name_did_not_resolve_before_was_not_dead() -> None:
     sample = traffic({"v1": 3290, "v2": 1410})
-    found = judge.opened(nameless(60), sample, WEIGHTS, SETTLED)
+    found = judge.opened(Effect(nameless(60), sample, SETTLED), WEIGHTS)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith(
         "there is no null control: before the change 60 of 60 requests never left"
@@ -75,11 +81,11 @@ def test_an_open_root_whose_name_did_not_resolve_before_was_not_dead() -> None:
 
 def test_a_part_that_did_not_resolve_is_told_apart_from_what_failed() -> None:
     some = traffic({"v1": 450}, failures={"dns": 50})
-    assert judge.everything_reaches(ALL_THREE, some, "v1", SETTLED).summary.startswith(
+    assert judge.everything_reaches(Effect(ALL_THREE, some, SETTLED), "v1").summary.startswith(
         "50 of 500 requests never left the client"
     )
     worse = traffic({"v1": 440}, failures={"dns": 50, "reset": 10})
-    found = judge.everything_reaches(ALL_THREE, worse, "v1", SETTLED)
+    found = judge.everything_reaches(Effect(ALL_THREE, worse, SETTLED), "v1")
     assert found.verdict is Verdict.FAIL
     assert found.summary == "60 of 500 requests failed (dns 50, reset 10)"
 
@@ -112,11 +118,11 @@ def test_what_went_astray_is_a_violation_although_nobody_was_answered_before() -
 
 
 def test_a_mesh_that_opens_nothing_fails() -> None:
-    assert judge.opened(denied(60), denied(4700), WEIGHTS, UNSETTLED).verdict is Verdict.FAIL
+    assert judge.opened(Effect(denied(60), denied(4700), UNSETTLED), WEIGHTS).verdict is Verdict.FAIL
 
 
 def test_a_grant_that_stays_without_effect_fails_and_quotes_the_denial() -> None:
-    found = judge.access([cell("alpha", "granted", denied(10), settling=UNSETTLED)])
+    found = judge.access(AccessTable([cell("alpha", "granted", denied(10), settling=UNSETTLED)]))
     assert found.verdict is Verdict.FAIL
     assert f"what came instead: '{DENIAL}'" in found.summary
 

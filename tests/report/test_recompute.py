@@ -12,7 +12,7 @@ from conformance.judge.grants import access
 from conformance.judge.objects import groups_served
 from conformance.judge.plain import all_of, given, inconclusive, presumes
 from conformance.judge.routing import nothing_reaches, preserved, unharmed
-from conformance.model.evidence import ApiRead, Settling
+from conformance.model.evidence import AccessTable, ApiRead, Effect, Settling
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
@@ -29,21 +29,21 @@ BAD = traffic("client", "root", {"v1": 5_271, "v2": 3_229})
 
 
 def divided() -> Judgement:
-    return shares(BEFORE, GOOD, {"v1": 70, "v2": 30}, SETTLED)
+    return shares(Effect(BEFORE, GOOD, SETTLED), {"v1": 70, "v2": 30})
 
 
 LIVE: dict[str, Callable[[], Judgement]] = {
     "a pass": divided,
-    "a fail": lambda: shares(BEFORE, BAD, {"v1": 70, "v2": 30}, SETTLED),
+    "a fail": lambda: shares(Effect(BEFORE, BAD, SETTLED), {"v1": 70, "v2": 30}),
     "inconclusive": lambda: inconclusive("the exec was cut off"),
     "several": lambda: all_of(weights=divided(), harm=unharmed(GOOD)),
     "nested": lambda: all_of(outer=all_of(inner=divided()), after=preserved(divided(), [GOOD], "v1")),
     "given": lambda: given(divided(), preserved(divided(), [GOOD], "v1"), "nothing to compare with"),
     "a judgement as argument": lambda: preserved(divided(), traffic("client", "v1", {"v1": 9}), "v1"),
-    "nothing reaches": lambda: nothing_reaches(GOOD, BEFORE, "v2", SETTLED),
+    "nothing reaches": lambda: nothing_reaches(Effect(GOOD, BEFORE, SETTLED), "v2"),
     "what it presumes failed": lambda: presumes(unharmed(BAD), "split-single-backend", "v1 got all"),
     "sets": lambda: groups_served({("split", "v1", "A")}, {("split", "v1", "B")}),
-    "no cells": lambda: access([]),
+    "no cells": lambda: access(AccessTable([])),
 }
 
 
@@ -82,7 +82,8 @@ def test_a_verdict_that_was_changed_is_found() -> None:
 def test_evidence_that_was_changed_is_found() -> None:
     document = stored(divided())
     arguments = document["requirements"][0]["tests"][0]["basis"]["arguments"]
-    arguments["sample"]["answered"] = arguments["sample"]["reached"] = {"v1": 8_500}
+    sample = arguments["effect"]["sample"]
+    sample["answered"] = sample["reached"] = {"v1": 8_500}
     assert any("'pass', its evidence 'fail'" in line for line in differences(document))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("basic/grant", arena=("access",), groups=("access", "specs"))
 
@@ -15,8 +15,8 @@ SERVERS = ("access/server",)
 
 @dataclass(frozen=True)
 class Steps:
-    made: Table
-    edited: Table
+    made: AccessTable
+    edited: AccessTable
 
 
 @driven
@@ -35,11 +35,11 @@ def steps(scenario: Scenario) -> Steps:
 
 @pytest.mark.requirement("access-named-match-opens")
 def test_a_target_that_names_a_match_opens_a_closed_server(steps: Steps, verdict: Conclude) -> None:
-    verdict(judge.access(steps.made.pick()))
+    verdict(judge.access(steps.made))
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
 def test_an_edit_of_a_route_group_is_followed(steps: Steps, verdict: Conclude) -> None:
-    made = judge.access(steps.made.pick())
-    edited = judge.access(steps.edited.pick())
+    made = judge.access(steps.made)
+    edited = judge.access(steps.edited)
     verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))

@@ -36,11 +36,11 @@ def steps(scenario: Scenario) -> Steps:
 def test_all_requests_of_the_root_go_to_the_service_that_its_split_names(
     steps: Steps, verdict: Conclude
 ) -> None:
-    verdict(judge.everything_reaches(*steps.made[:2], "v2", steps.made.settling))
+    verdict(judge.everything_reaches(steps.made, "v2"))
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
 def test_an_edit_of_a_split_is_followed(steps: Steps, verdict: Conclude) -> None:
-    made = judge.everything_reaches(*steps.made[:2], "v2", steps.made.settling)
-    edited = judge.everything_reaches(*steps.edited[:2], "v3", steps.edited.settling)
+    made = judge.everything_reaches(steps.made, "v2")
+    edited = judge.everything_reaches(steps.edited, "v3")
     verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))

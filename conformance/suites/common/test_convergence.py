@@ -62,7 +62,7 @@ def turned(scenario: Scenario) -> Turned:
 
 @pytest.mark.requirement("common-convergence-time")
 def test_when_edits_are_in_force(turned: Turned, verdict: Conclude) -> None:
-    effect = judge.everything_reaches(*turned.made[:2], "v2", turned.made.settling)
-    last = judge.everything_reaches(*turned.last[:2], "v3", turned.last.settling)
+    effect = judge.everything_reaches(turned.made, "v2")
+    last = judge.everything_reaches(turned.last, "v3")
     question = Question("steady traffic", TIME, LOOKS, course=turned.course)
     verdict(judge.reading(effect, [question], last))

@@ -60,6 +60,5 @@ def test_a_split_works_where_apis_that_are_not_claimed_are_not_served(
             reason = f"the cluster serves what is not claimed ({served}): work without it cannot be seen"
         verdict(judge.not_claimed(reason))
         return
-    before, sample, settling = partly.effect
     without = f"without {' and '.join(partly.absent)}"
-    verdict(judge.all_of(**{without: judge.everything_reaches(before, sample, "v2", settling)}))
+    verdict(judge.all_of(**{without: judge.everything_reaches(partly.effect, "v2")}))

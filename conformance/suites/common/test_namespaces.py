@@ -32,7 +32,7 @@ def test_groups_of_one_name_in_two_namespaces_hold_side_by_side(
     main, peer = sides["main"], sides["peer"]
     verdict(
         judge.all_of(
-            main=judge.everything_reaches(*main[:2], "v2", main.settling),
-            peer=judge.everything_reaches(*peer[:2], "p2", peer.settling),
+            main=judge.everything_reaches(main, "v2"),
+            peer=judge.everything_reaches(peer, "p2"),
         )
     )

@@ -59,6 +59,5 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 def test_what_becomes_of_the_share_of_a_backend_that_the_caller_is_not_granted(
     seen: Observed[Effect], verdict: Conclude
 ) -> None:
-    before, sample, settling = seen.effect
-    effect = judge.opened(before, sample, {"server": 1}, settling)
+    effect = judge.opened(seen.effect, {"server": 1})
     verdict(judge.reading(effect, seen.about("halved"), effect))

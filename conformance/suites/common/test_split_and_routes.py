@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "common/split-and-routes",
@@ -61,9 +61,9 @@ DELETED: dict[str, Row] = {
 
 @dataclass(frozen=True)
 class Steps:
-    created: Table
-    edited: Table
-    deleted: Table
+    created: AccessTable
+    edited: AccessTable
+    deleted: AccessTable
 
 
 def asks(scenario: Scenario, rows: dict[str, Row]) -> list[Ask]:
@@ -89,7 +89,7 @@ def steps(scenario: Scenario) -> Steps:
     tables = [asks(scenario, rows) for rows in (MIXED | SHARED, EDITED | SHARED_EDITED, DELETED)]
     never = [scenario.before(table, SERVERS) for table in tables]
 
-    def step(position: int, *files: str) -> Table:
+    def step(position: int, *files: str) -> AccessTable:
         return scenario.access(tables[position], *files, servers=SERVERS, before=never[position])
 
     created = step(0, "1-created.yaml")
@@ -102,7 +102,7 @@ def steps(scenario: Scenario) -> Steps:
 def test_what_the_split_selects_must_be_granted_at_the_backend_as_well(
     steps: Steps, verdict: Conclude
 ) -> None:
-    verdict(judge.access(steps.created.pick(*MIXED)))
+    verdict(judge.access(steps.created.select(*MIXED)))
 
 
 @pytest.mark.requirement("interact-shared-group")
@@ -111,8 +111,8 @@ def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
 ) -> None:
     verdict(
         judge.all_of(
-            created=judge.access(steps.created.pick(*SHARED)),
-            edited=judge.access(steps.edited.pick(*SHARED_EDITED)),
+            created=judge.access(steps.created.select(*SHARED)),
+            edited=judge.access(steps.edited.select(*SHARED_EDITED)),
         )
     )
 
@@ -125,8 +125,8 @@ def test_creating_editing_and_deleting_take_effect_on_running_workloads(
 ) -> None:
     verdict(
         judge.all_of(
-            created=judge.access(steps.created.pick(*MIXED)),
-            edited=judge.access(steps.edited.pick(*EDITED)),
-            deleted=judge.access(steps.deleted.pick(*DELETED)),
+            created=judge.access(steps.created.select(*MIXED)),
+            edited=judge.access(steps.edited.select(*EDITED)),
+            deleted=judge.access(steps.deleted.select(*DELETED)),
         )
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "common/twin-targets", arena=("access", "peer", "outside"), groups=("access", "specs")
@@ -25,9 +25,9 @@ CALLS = {
 class Steps:
     """What may be called with both, when theirs are the newest, and when theirs are gone."""
 
-    both: Table
-    edited: Table
-    deleted: Table
+    both: AccessTable
+    edited: AccessTable
+    deleted: AccessTable
 
 
 def asks(scenario: Scenario, *granted: str) -> list[Ask]:
@@ -58,8 +58,8 @@ def steps(scenario: Scenario) -> Steps:
 def test_targets_of_one_name_in_two_namespaces_hold_side_by_side(steps: Steps, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            both=judge.access(steps.both.pick()),
-            edited=judge.access(steps.edited.pick()),
-            deleted=judge.access(steps.deleted.pick()),
+            both=judge.access(steps.both),
+            edited=judge.access(steps.edited),
+            deleted=judge.access(steps.deleted),
         )
     )

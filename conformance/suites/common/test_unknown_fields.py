@@ -8,6 +8,7 @@ import pytest
 
 from conformance.suite import (
     REQUESTS,
+    AccessTable,
     Ask,
     Conclude,
     Look,
@@ -15,7 +16,6 @@ from conformance.suite import (
     Odd,
     Reshape,
     Scenario,
-    Table,
     Trial,
     changed,
     driven,
@@ -117,7 +117,7 @@ def trials(scenario: Scenario) -> list[Trial]:
 
 
 @driven
-def seen(scenario: Scenario) -> Observed[Table]:
+def seen(scenario: Scenario) -> Observed[AccessTable]:
     scenario.provide()
 
     def steady(now: str, other: str) -> list[Ask]:
@@ -136,7 +136,7 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
 @pytest.mark.requirement("common-unknown-fields")
 def test_what_becomes_of_fields_that_the_version_does_not_define(
-    seen: Observed[Table], verdict: Conclude
+    seen: Observed[AccessTable], verdict: Conclude
 ) -> None:
-    effect = judge.access(seen.effect.pick())
+    effect = judge.access(seen.effect)
     verdict(judge.reading(effect, seen.about(*seen.questions), effect))

@@ -146,5 +146,5 @@ def test_what_is_written_in_one_version_means_the_same_in_another(
         verdict(judge.not_claimed("no effect to be seen in force beside it: the mesh claims no splits"))
         return
     observed, questions = seen
-    effect = judge.everything_reaches(*observed.effect[:2], "v2", observed.effect.settling)
+    effect = judge.everything_reaches(observed.effect, "v2")
     verdict(judge.reading(effect, questions, effect))

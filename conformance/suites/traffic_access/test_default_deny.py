@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/default-deny", arena=("access", "outside"), groups=("access", "specs")
@@ -39,7 +39,7 @@ def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
 
 
 @driven
-def steps(scenario: Scenario) -> list[Table]:
+def steps(scenario: Scenario) -> list[AccessTable]:
     closed = asks(scenario, granted=False)
     before = scenario.before(closed, SERVERS)
     nothing = scenario.table(closed, before, SERVERS)
@@ -48,11 +48,13 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("access-default-deny")
-def test_only_a_target_for_the_destination_itself_opens_it(steps: list[Table], verdict: Conclude) -> None:
+def test_only_a_target_for_the_destination_itself_opens_it(
+    steps: list[AccessTable], verdict: Conclude
+) -> None:
     nothing, one = steps
     verdict(
         judge.all_of(
-            without_targets=judge.access(nothing.pick()),
-            with_one=judge.access(one.pick()),
+            without_targets=judge.access(nothing),
+            with_one=judge.access(one),
         )
     )

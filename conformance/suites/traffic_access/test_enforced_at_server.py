@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/enforced-at-server",
@@ -19,7 +19,7 @@ SERVERS = ("access/server", "outside/outsider", "outside/stranger")
 
 
 @driven
-def doors(scenario: Scenario) -> Table:
+def doors(scenario: Scenario) -> AccessTable:
     server = "access/server"
 
     def ask(name: str, client: str, *, by_address: bool = False) -> Ask:
@@ -45,5 +45,5 @@ def doors(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-enforced-at-server")
-def test_the_server_itself_refuses_whoever_was_not_granted(doors: Table, verdict: Conclude) -> None:
-    verdict(judge.access(doors.pick()))
+def test_the_server_itself_refuses_whoever_was_not_granted(doors: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(doors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",), groups=("access", "specs"))
 
@@ -12,7 +12,7 @@ SERVERS = ("access/server",)
 
 
 @driven
-def steps(scenario: Scenario) -> list[Table]:
+def steps(scenario: Scenario) -> list[AccessTable]:
     client, server = "access/alpha", "access/server"
     metrics = scenario.call(client, server, path="/metrics")
     other = scenario.call(client, server, path="/other")
@@ -23,12 +23,12 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("access-match-subset")
-def test_only_the_named_matches_are_granted(steps: list[Table], verdict: Conclude) -> None:
+def test_only_the_named_matches_are_granted(steps: list[AccessTable], verdict: Conclude) -> None:
     subset, _ = steps
-    verdict(judge.access(subset.pick()))
+    verdict(judge.access(subset))
 
 
 @pytest.mark.requirement("access-matches-omitted-means-all")
-def test_a_rule_without_match_names_grants_every_match(steps: list[Table], verdict: Conclude) -> None:
+def test_a_rule_without_match_names_grants_every_match(steps: list[AccessTable], verdict: Conclude) -> None:
     _, every = steps
-    verdict(judge.access(every.pick()))
+    verdict(judge.access(every))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/named-target-ports", arena=("access", "outside"), groups=("access", "specs")
@@ -14,7 +14,7 @@ SERVERS = ("access/beta", "outside/outsider")
 
 
 @driven
-def named(scenario: Scenario) -> Table:
+def named(scenario: Scenario) -> AccessTable:
     scenario.provide()
     asks = [
         scenario.ask("the listed account", "access/alpha", "access/by-name", granted=True, server="beta"),
@@ -24,5 +24,5 @@ def named(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("common-named-target-ports")
-def test_a_target_opens_a_server_behind_a_named_target_port(named: Table, verdict: Conclude) -> None:
-    verdict(judge.access(named.pick()))
+def test_a_target_opens_a_server_behind_a_named_target_port(named: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(named))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/namespaces", arena=("access", "peer", "main", "outside"), groups=("access", "specs")
@@ -15,7 +15,7 @@ EXPECTED = {"peer/peer": "granted", "access/alpha": "denied", "main/client": "de
 
 
 @driven
-def namespaces(scenario: Scenario) -> Table:
+def namespaces(scenario: Scenario) -> AccessTable:
     asks = [
         scenario.ask(client, client, "access/server", granted=expect == "granted")
         for client, expect in EXPECTED.items()
@@ -24,5 +24,5 @@ def namespaces(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-identity-includes-namespace")
-def test_only_the_account_of_the_listed_namespace_calls(namespaces: Table, verdict: Conclude) -> None:
-    verdict(judge.access(namespaces.pick()))
+def test_only_the_account_of_the_listed_namespace_calls(namespaces: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(namespaces))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.suite import Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/one-port",
@@ -28,7 +28,7 @@ PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
 
 
 @driven
-def tables(scenario: Scenario) -> Mapping[str, Table]:
+def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
     scenario.provide()
     limited = [
         scenario.ask(
@@ -57,13 +57,13 @@ def tables(scenario: Scenario) -> Mapping[str, Table]:
 
 @pytest.mark.requirement("access-l4-rule-constrains-l7")
 def test_a_tcproute_says_on_which_port_the_routes_are_open(
-    tables: Mapping[str, Table], verdict: Conclude
+    tables: Mapping[str, AccessTable], verdict: Conclude
 ) -> None:
-    verdict(judge.access(tables["with_a_port"].pick()))
+    verdict(judge.access(tables["with_a_port"]))
 
 
 @pytest.mark.requirement("access-v1alpha1-destination-port")
 def test_the_port_of_a_target_limits_it_and_without_one_every_port_is_open(
-    tables: Mapping[str, Table], verdict: Conclude
+    tables: Mapping[str, AccessTable], verdict: Conclude
 ) -> None:
-    verdict(judge.all_of(**{step: judge.access(table.pick()) for step, table in tables.items()}))
+    verdict(judge.all_of(**{step: judge.access(table) for step, table in tables.items()}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/overlap",
@@ -20,7 +20,7 @@ FIRST = {("alpha", WIDER_FIRST), ("beta", NARROWER_FIRST), ("alpha", THE_SAME)}
 
 
 @driven
-def overlap(scenario: Scenario) -> Table:
+def overlap(scenario: Scenario) -> AccessTable:
     def ask(client: str, server: str, method: str) -> Ask:
         granted = server == THE_SAME or (client, method) != ("beta", "DELETE")
         return scenario.ask(
@@ -46,6 +46,6 @@ def overlap(scenario: Scenario) -> Table:
 
 @pytest.mark.requirement("access-additive-overlapping-routes")
 def test_each_source_is_served_by_its_own_grant_where_routes_overlap(
-    overlap: Table, verdict: Conclude
+    overlap: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(overlap.pick()))
+    verdict(judge.access(overlap))

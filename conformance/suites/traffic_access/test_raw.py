@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/raw",
@@ -18,7 +18,7 @@ RAW = 9000
 
 
 @driven
-def raw(scenario: Scenario) -> Table:
+def raw(scenario: Scenario) -> AccessTable:
     asks = [
         scenario.ask(
             name,
@@ -35,5 +35,7 @@ def raw(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-tcproute-allows-tcp")
-def test_a_listed_source_exchanges_raw_tcp_and_no_other_account_does(raw: Table, verdict: Conclude) -> None:
-    verdict(judge.access(raw.pick()))
+def test_a_listed_source_exchanges_raw_tcp_and_no_other_account_does(
+    raw: AccessTable, verdict: Conclude
+) -> None:
+    verdict(judge.access(raw))

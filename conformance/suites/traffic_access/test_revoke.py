@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/revoke",
@@ -35,7 +35,7 @@ def asks(scenario: Scenario, *granted: str) -> list[Ask]:
 
 
 @driven
-def steps(scenario: Scenario) -> list[Table]:
+def steps(scenario: Scenario) -> list[AccessTable]:
     # Asked as granted, so that the grants of an earlier scenario are waited out.
     before = scenario.before(asks(scenario, *CALLS), SERVERS)
     everything = scenario.access(asks(scenario, *CALLS), "1-all.yaml", servers=SERVERS, before=before)
@@ -46,12 +46,14 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("access-delete-and-narrow-revoke")
-def test_narrowing_and_deleting_withdraw_exactly_those_grants(steps: list[Table], verdict: Conclude) -> None:
+def test_narrowing_and_deleting_withdraw_exactly_those_grants(
+    steps: list[AccessTable], verdict: Conclude
+) -> None:
     everything, narrowed, deleted = steps
     verdict(
         judge.all_of(
-            everything=judge.access(everything.pick()),
-            narrowed=judge.access(narrowed.pick()),
-            deleted=judge.access(deleted.pick()),
+            everything=judge.access(everything),
+            narrowed=judge.access(narrowed),
+            deleted=judge.access(deleted),
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/routes", arena=("access",), groups=("access", "specs"))
 
@@ -12,7 +12,7 @@ SERVERS = ("access/server",)
 
 
 @driven
-def routes(scenario: Scenario) -> Table:
+def routes(scenario: Scenario) -> AccessTable:
     client, server = "access/alpha", "access/server"
     asks = [
         Ask("GET /metrics", "granted", scenario.call(client, server, path="/metrics"), "server"),
@@ -25,5 +25,5 @@ def routes(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-deny-unlisted-route")
-def test_a_listed_source_is_denied_on_other_routes(routes: Table, verdict: Conclude) -> None:
-    verdict(judge.access(routes.pick()))
+def test_a_listed_source_is_denied_on_other_routes(routes: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(routes))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/sources", arena=("access", "outside"), groups=("access", "specs")
@@ -23,7 +23,7 @@ def claims_of(address: str) -> dict[str, str]:
 
 
 @driven
-def sources(scenario: Scenario) -> Table:
+def sources(scenario: Scenario) -> AccessTable:
     asks = [
         scenario.ask(name, f"access/{name}", "access/server", granted=expect == "granted")
         for name, expect in EXPECTED.items()
@@ -34,12 +34,12 @@ def sources(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-only-listed-sources")
-def test_a_listed_source_calls_and_another_account_does_not(sources: Table, verdict: Conclude) -> None:
-    verdict(judge.access(sources.pick("alpha", "beta")))
+def test_a_listed_source_calls_and_another_account_does_not(sources: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(sources.select("alpha", "beta")))
 
 
 @pytest.mark.requirement("access-identity-not-labels")
 def test_neither_labels_nor_a_claimed_address_make_a_source_and_lacking_labels_unmakes_none(
-    sources: Table, verdict: Conclude
+    sources: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(sources.pick("alpha-relabelled", "gamma", CLAIMING)))
+    verdict(judge.access(sources.select("alpha-relabelled", "gamma", CLAIMING)))

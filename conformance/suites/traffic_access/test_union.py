@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/union",
@@ -17,7 +17,7 @@ SERVERS = ("access/server",)
 
 
 @driven
-def union(scenario: Scenario) -> Table:
+def union(scenario: Scenario) -> AccessTable:
     asks = [
         Ask(
             f"{client} {path}",
@@ -35,5 +35,5 @@ def union(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("access-additive-union")
-def test_each_source_keeps_its_own_grant_and_gets_no_other(union: Table, verdict: Conclude) -> None:
-    verdict(judge.access(union.pick()))
+def test_each_source_keeps_its_own_grant_and_gets_no_other(union: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(union))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/alternatives",
@@ -21,7 +21,7 @@ ANYTHING = ("GET /m", "DELETE /elsewhere")
 
 
 @driven
-def alternatives(scenario: Scenario) -> Table:
+def alternatives(scenario: Scenario) -> AccessTable:
     asks = []
     for name, expect in EXPECTED.items():
         method, path = name.split()
@@ -36,6 +36,6 @@ def alternatives(scenario: Scenario) -> Table:
 
 @pytest.mark.requirement("http-matches-or")
 def test_one_match_grants_by_itself_and_parts_of_two_grant_nothing(
-    alternatives: Table, verdict: Conclude
+    alternatives: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(alternatives.pick()))
+    verdict(judge.access(alternatives))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/both-versions",
@@ -55,16 +55,16 @@ def asks(scenario: Scenario, protocol: str) -> list[Ask]:
 
 
 @driven
-def both(scenario: Scenario) -> Table:
+def both(scenario: Scenario) -> AccessTable:
     wanted = [ask for protocol in PROTOCOLS for ask in asks(scenario, protocol)]
     return scenario.access(wanted, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-both-protocol-versions")
-def test_path_method_and_headers_decide_in_both_versions(both: Table, verdict: Conclude) -> None:
+def test_path_method_and_headers_decide_in_both_versions(both: AccessTable, verdict: Conclude) -> None:
     # Apart, so that what is denied in one version has its control in what is granted in the same.
     first, second = (
-        both.pick(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])
+        both.select(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])
         for protocol in PROTOCOLS
     )
     verdict(judge.all_of(http=judge.access(first), http2=judge.access(second)))

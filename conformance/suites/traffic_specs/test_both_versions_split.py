@@ -65,7 +65,7 @@ def spoken(scenario: Scenario) -> Spoken:
 def as_wanted(spoken: Spoken, protocol: str) -> Judgement:
     """What is selected is divided, and the others stay where they were."""
     effect = spoken.selected[protocol]
-    divided = judge.shares(*effect[:2], WEIGHTS, effect.settling)
+    divided = judge.shares(effect, WEIGHTS)
     return judge.all_of(
         **{protocol: divided, "others": judge.preserved(divided, spoken.others[protocol], "v1")}
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario("traffic-specs/conjunction", arena=("access",), groups=("access", "specs"))
 
@@ -25,7 +25,7 @@ CONJUNCTION = {
 
 
 @driven
-def conjunction(scenario: Scenario) -> Table:
+def conjunction(scenario: Scenario) -> AccessTable:
     asks = []
     for name, (expect, method, path, headers) in (OMITTED | CONJUNCTION).items():
         call = scenario.call("access/alpha", "access/server", method=method, path=path, headers=headers)
@@ -35,11 +35,13 @@ def conjunction(scenario: Scenario) -> Table:
 
 @pytest.mark.requirement("http-omitted-path-and-methods", presumes=("http-header-filter",))
 def test_a_match_of_headers_alone_holds_for_any_path_and_method(
-    conjunction: Table, verdict: Conclude
+    conjunction: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(conjunction.pick(*OMITTED)))
+    verdict(judge.access(conjunction.select(*OMITTED)))
 
 
 @pytest.mark.requirement("http-path-method-header-conjunction")
-def test_path_method_and_headers_of_a_match_must_all_hold(conjunction: Table, verdict: Conclude) -> None:
-    verdict(judge.access(conjunction.pick(*CONJUNCTION)))
+def test_path_method_and_headers_of_a_match_must_all_hold(
+    conjunction: AccessTable, verdict: Conclude
+) -> None:
+    verdict(judge.access(conjunction.select(*CONJUNCTION)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import TWINS, Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import TWINS, AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/datagrams", arena=("udp", "outside"), groups=("access", "specs")
@@ -21,8 +21,8 @@ LISTED_PORTS, EVERY_PORT = (9001, 9002), (9000, 9001, 9002)
 class Steps:
     """With a route that nothing refers to, and then with targets for routes that list ports and do not."""
 
-    inert: Table
-    ports: Table
+    inert: AccessTable
+    ports: AccessTable
 
 
 @driven
@@ -54,7 +54,7 @@ def steps(scenario: Scenario) -> Steps:
     )
 
 
-def of(ports: Table, *names: str) -> list[str]:
+def of(ports: AccessTable, *names: str) -> list[str]:
     """The asks of these names."""
     wanted = tuple(f"{name}: " for name in names)
     return [cell.name for cell in ports.cells if cell.name.startswith(wanted)]
@@ -62,7 +62,7 @@ def of(ports: Table, *names: str) -> list[str]:
 
 @pytest.mark.requirement("http-group-inert-alone")
 def test_a_route_of_udp_that_no_target_refers_to_grants_nothing(steps: Steps, verdict: Conclude) -> None:
-    verdict(judge.access(steps.inert.pick()))
+    verdict(judge.access(steps.inert))
 
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
@@ -70,9 +70,9 @@ def test_an_empty_list_of_udp_ports_opens_all_of_them_to_the_listed_source(
     steps: Steps, verdict: Conclude
 ) -> None:
     # What a list of ports leaves closed is asked below, by itself.
-    verdict(judge.access(steps.ports.pick(*of(steps.ports, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(steps.ports.select(*of(steps.ports, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("access-udproute-ports")
 def test_udp_is_open_on_the_ports_of_udp_routes_alone(steps: Steps, verdict: Conclude) -> None:
-    verdict(judge.access(steps.ports.pick(*of(steps.ports, LISTED))))
+    verdict(judge.access(steps.ports.select(*of(steps.ports, LISTED))))

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from conformance.suite import (
+    AccessTable,
     Ask,
     Conclude,
     Look,
     Observed,
     Odd,
     Scenario,
-    Table,
     Trial,
     driven,
     judge,
@@ -63,7 +63,7 @@ def trials(scenario: Scenario) -> list[Trial]:
 
 
 @driven
-def seen(scenario: Scenario) -> Observed[Table]:
+def seen(scenario: Scenario) -> Observed[AccessTable]:
     def steady(now: str, other: str) -> list[Ask]:
         def call(path: str) -> Any:
             return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
@@ -78,7 +78,7 @@ def seen(scenario: Scenario) -> Observed[Table]:
 
 @pytest.mark.requirement("http-declared-versions")
 def test_whether_routes_hold_for_ports_that_declare_the_version_of_http(
-    seen: Observed[Table], verdict: Conclude
+    seen: Observed[AccessTable], verdict: Conclude
 ) -> None:
-    effect = judge.access(seen.effect.pick())
+    effect = judge.access(seen.effect)
     verdict(judge.reading(effect, seen.about(*seen.questions), effect))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/grpc",
@@ -18,7 +18,7 @@ CALLS = {"/pkg.Service/Echo": "granted", "/pkg.Service/Other": "denied"}
 
 
 @driven
-def calls(scenario: Scenario) -> Table:
+def calls(scenario: Scenario) -> AccessTable:
     asks = []
     for path, expect in CALLS.items():
         call = scenario.call("access/alpha", "access/other", protocol="grpc", path=path)
@@ -27,5 +27,5 @@ def calls(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-grpc-through-routes")
-def test_a_method_is_granted_by_its_path_and_another_is_not(calls: Table, verdict: Conclude) -> None:
-    verdict(judge.access(calls.pick()))
+def test_a_method_is_granted_by_its_path_and_another_is_not(calls: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(calls))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/headers",
@@ -38,7 +38,7 @@ BOTH = {
 
 
 @driven
-def headers(scenario: Scenario) -> Table:
+def headers(scenario: Scenario) -> AccessTable:
     asks = []
     for name, (expect, path, sent) in (USER | CASE | BOTH).items():
         call = scenario.call("access/alpha", "access/server", path=path, headers=sent)
@@ -50,20 +50,20 @@ def headers(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-header-filter")
-def test_a_header_must_be_there_with_a_value_that_matches(headers: Table, verdict: Conclude) -> None:
-    verdict(judge.access(headers.pick(*USER)))
+def test_a_header_must_be_there_with_a_value_that_matches(headers: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(headers.select(*USER)))
 
 
 @pytest.mark.requirement("http-header-name-case-insensitive", presumes=("http-header-filter",))
-def test_the_case_of_a_header_name_does_not_matter(headers: Table, verdict: Conclude) -> None:
+def test_the_case_of_a_header_name_does_not_matter(headers: AccessTable, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            http=judge.access(headers.pick(*CASE)),
-            http2=judge.access(headers.pick(*OVER_HTTP2)),
+            http=judge.access(headers.select(*CASE)),
+            http2=judge.access(headers.select(*OVER_HTTP2)),
         )
     )
 
 
 @pytest.mark.requirement("http-headers-and")
-def test_all_headers_of_a_match_must_hold(headers: Table, verdict: Conclude) -> None:
-    verdict(judge.access(headers.pick(*BOTH)))
+def test_all_headers_of_a_match_must_hold(headers: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(headers.select(*BOTH)))

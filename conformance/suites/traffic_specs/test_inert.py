@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/inert", arena=("access", "outside"), groups=("access", "specs")
@@ -16,7 +16,7 @@ SERVICES = {"http": ("{server}", 8080), "tcp": ("{server}-tcp", 9000)}
 
 
 @driven
-def inert(scenario: Scenario) -> Table:
+def inert(scenario: Scenario) -> AccessTable:
     def ask(client: str, server: str, protocol: str) -> Ask:
         granted = (client, server, protocol) == ("access/alpha", "other", "http")
         name, (service, port) = f"{client} to {server} by {protocol}", SERVICES[protocol]
@@ -44,5 +44,5 @@ def inert(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-group-inert-alone")
-def test_routes_that_no_target_refers_to_grant_nothing(inert: Table, verdict: Conclude) -> None:
-    verdict(judge.access(inert.pick()))
+def test_routes_that_no_target_refers_to_grant_nothing(inert: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(inert))

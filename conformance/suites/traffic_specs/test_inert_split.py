@@ -38,7 +38,7 @@ def taken(scenario: Scenario) -> Taken:
 
 @pytest.mark.requirement("http-group-inert-alone")
 def test_groups_that_no_split_refers_to_change_no_distribution(taken: Taken, verdict: Conclude) -> None:
-    alone = judge.everything_reaches(*taken.alone[:2], "v2", taken.alone.settling)
-    seen = judge.everything_reaches(*taken.seen[:2], "v3", taken.seen.settling)
-    beside = judge.everything_reaches(*taken.beside[:2], "v2", taken.beside.settling)
+    alone = judge.everything_reaches(taken.alone, "v2")
+    seen = judge.everything_reaches(taken.seen, "v3")
+    beside = judge.everything_reaches(taken.beside, "v2")
     verdict(judge.given(judge.all_of(alone=alone, seen=seen), beside, "no distribution to change"))

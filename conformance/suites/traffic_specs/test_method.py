@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/method",
@@ -29,7 +29,7 @@ ANY = {f"{method} /any": "granted" for method in METHODS}
 
 
 @driven
-def methods(scenario: Scenario) -> Table:
+def methods(scenario: Scenario) -> AccessTable:
     asks = []
     for name, expect in (SPECIFIC | ANY).items():
         method, path = name.split()
@@ -39,10 +39,10 @@ def methods(scenario: Scenario) -> Table:
 
 
 @pytest.mark.requirement("http-method-specific", presumes=("http-matches-or",))
-def test_listed_methods_are_granted_and_none_implies_another(methods: Table, verdict: Conclude) -> None:
-    verdict(judge.access(methods.pick(*SPECIFIC)))
+def test_listed_methods_are_granted_and_none_implies_another(methods: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(methods.select(*SPECIFIC)))
 
 
 @pytest.mark.requirement("http-method-wildcard")
-def test_a_star_covers_every_method(methods: Table, verdict: Conclude) -> None:
-    verdict(judge.access(methods.pick(*ANY)))
+def test_a_star_covers_every_method(methods: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(methods.select(*ANY)))

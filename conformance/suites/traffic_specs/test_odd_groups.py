@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from conformance.suite import (
+    AccessTable,
     Ask,
     Conclude,
     Division,
@@ -17,7 +18,6 @@ from conformance.suite import (
     Observed,
     Odd,
     Scenario,
-    Table,
     Trial,
     driven,
     judge,
@@ -239,7 +239,7 @@ def trial(
 
 
 @driven
-def seen(scenario: Scenario) -> Observed[Table]:
+def seen(scenario: Scenario) -> Observed[AccessTable]:
     def steady(now: str, other: str) -> list[Ask]:
         def call(path: str) -> Any:
             return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
@@ -257,24 +257,24 @@ def seen(scenario: Scenario) -> Observed[Table]:
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
 
 
-def reading(seen: Observed[Table], *names: str) -> Judgement:
+def reading(seen: Observed[AccessTable], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force."""
-    effect = judge.access(seen.effect.pick())
+    effect = judge.access(seen.effect)
     return judge.reading(effect, seen.about(*names), effect)
 
 
 @pytest.mark.requirement("http-path-regex-end")
-def test_where_an_expression_for_a_path_ends(seen: Observed[Table], verdict: Conclude) -> None:
+def test_where_an_expression_for_a_path_ends(seen: Observed[AccessTable], verdict: Conclude) -> None:
     verdict(reading(seen, "/ends/x", "/endsfoo"))
 
 
 @pytest.mark.requirement("http-path-query-and-normalisation")
-def test_what_of_a_request_a_path_is_compared_with(seen: Observed[Table], verdict: Conclude) -> None:
+def test_what_of_a_request_a_path_is_compared_with(seen: Observed[AccessTable], verdict: Conclude) -> None:
     verdict(reading(seen, "/query?x=1", "/public/../admin", "/./plain", "/pl%61in", "//plain", "/PLAIN"))
 
 
 @pytest.mark.requirement("http-required-fields-contradiction")
-def test_what_a_match_that_lacks_a_field_matches(seen: Observed[Table], verdict: Conclude) -> None:
+def test_what_a_match_that_lacks_a_field_matches(seen: Observed[AccessTable], verdict: Conclude) -> None:
     verdict(
         reading(
             seen, "path alone", "no methods", "methods alone", "POST where GET alone is listed", "name alone"
@@ -283,19 +283,21 @@ def test_what_a_match_that_lacks_a_field_matches(seen: Observed[Table], verdict:
 
 
 @pytest.mark.requirement("http-duplicate-or-empty-matches")
-def test_what_two_matches_of_one_name_and_none_at_all_open(seen: Observed[Table], verdict: Conclude) -> None:
+def test_what_two_matches_of_one_name_and_none_at_all_open(
+    seen: Observed[AccessTable], verdict: Conclude
+) -> None:
     verdict(reading(seen, "first twin", "last twin", "no match"))
 
 
 @pytest.mark.requirement("http-regex-dialect-and-invalid")
 def test_what_becomes_of_an_expression_that_does_not_compile(
-    seen: Observed[Table], verdict: Conclude
+    seen: Observed[AccessTable], verdict: Conclude
 ) -> None:
     verdict(reading(seen, *EXPRESSIONS))
 
 
 @pytest.mark.requirement("http-header-regex-details")
-def test_how_an_expression_for_a_header_is_read(seen: Observed[Table], verdict: Conclude) -> None:
+def test_how_an_expression_for_a_header_is_read(seen: Observed[AccessTable], verdict: Conclude) -> None:
     verdict(
         reading(
             seen,
@@ -310,5 +312,5 @@ def test_how_an_expression_for_a_header_is_read(seen: Observed[Table], verdict: 
 
 
 @pytest.mark.requirement("l4-ports-omitted")
-def test_which_ports_a_tcp_route_without_any_opens(seen: Observed[Table], verdict: Conclude) -> None:
+def test_which_ports_a_tcp_route_without_any_opens(seen: Observed[AccessTable], verdict: Conclude) -> None:
     verdict(reading(seen, "spec: {}", "matches: {}", "no spec"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/path",
@@ -39,7 +39,7 @@ def asks(scenario: Scenario, paths: dict[str, str]) -> list[Ask]:
 
 
 @driven
-def steps(scenario: Scenario) -> list[Table]:
+def steps(scenario: Scenario) -> list[AccessTable]:
     expressions = scenario.access(asks(scenario, PATHS), "1-expressions.yaml", servers=SERVERS)
     everything = scenario.access(
         asks(scenario, {"/v3/items/7": "granted", "/": "granted"}), "2-everything.yaml", servers=SERVERS
@@ -48,18 +48,20 @@ def steps(scenario: Scenario) -> list[Table]:
 
 
 @pytest.mark.requirement("http-path-is-regex")
-def test_a_path_is_matched_as_an_expression(steps: list[Table], verdict: Conclude) -> None:
+def test_a_path_is_matched_as_an_expression(steps: list[AccessTable], verdict: Conclude) -> None:
     expressions, everything = steps
-    items = expressions.pick("/v1/items/7", "/v2/items/42", "/v3/items/7", "/v1/items/x")
+    items = expressions.select("/v1/items/7", "/v2/items/42", "/v3/items/7", "/v1/items/x")
     verdict(
         judge.all_of(
             expressions=judge.access(items),
-            everything=judge.access(everything.pick()),
+            everything=judge.access(everything),
         )
     )
 
 
 @pytest.mark.requirement("http-path-regex-anchored-at-start")
-def test_a_path_that_only_contains_the_expression_is_denied(steps: list[Table], verdict: Conclude) -> None:
+def test_a_path_that_only_contains_the_expression_is_denied(
+    steps: list[AccessTable], verdict: Conclude
+) -> None:
     expressions, _ = steps
-    verdict(judge.access(expressions.pick("/metrics", "/internal/metrics", "/x/metrics")))
+    verdict(judge.access(expressions.select("/metrics", "/internal/metrics", "/x/metrics")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import TWINS, Ask, Conclude, Scenario, Table, driven, judge, load
+from conformance.suite import TWINS, AccessTable, Ask, Conclude, Scenario, driven, judge, load
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/ports", arena=("access", "outside"), groups=("access", "specs")
@@ -17,7 +17,7 @@ LISTED_PORTS, EVERY_PORT = (9000,), (9000, 9001)
 
 
 @driven
-def ports(scenario: Scenario) -> Table:
+def ports(scenario: Scenario) -> AccessTable:
     def ask(name: str, client: str, server: str, port: int, *, granted: bool = True) -> Ask:
         call = scenario.call(f"access/{client}", f"access/raw-{server}", port=port, protocol="tcp")
         twin = scenario.call(f"access/{client}", TWINS["tcp"], port=9000, protocol="tcp")
@@ -40,7 +40,7 @@ def ports(scenario: Scenario) -> Table:
     return scenario.access(wanted, "targets.yaml", servers=SERVERS, before=before)
 
 
-def of(ports: Table, *names: str) -> list[str]:
+def of(ports: AccessTable, *names: str) -> list[str]:
     """The asks of these names."""
     wanted = tuple(f"{name}: " for name in names)
     return [cell.name for cell in ports.cells if cell.name.startswith(wanted)]
@@ -48,23 +48,23 @@ def of(ports: Table, *names: str) -> list[str]:
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
 def test_an_empty_list_of_ports_opens_all_of_them_to_the_listed_source(
-    ports: Table, verdict: Conclude
+    ports: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(ports.select(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("tcp-portless-covers-all")
 def test_a_route_of_a_version_without_ports_is_limited_by_the_target_alone(
-    ports: Table, verdict: Conclude
+    ports: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(ports.pick(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access(ports.select(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("l4-reject-bad-ports")
-def test_a_port_above_the_last_opens_no_other(ports: Table, verdict: Conclude) -> None:
+def test_a_port_above_the_last_opens_no_other(ports: AccessTable, verdict: Conclude) -> None:
     odd = of(ports, ODD)
     if not odd:
         verdict(judge.not_applicable("the API server refuses a port above 65535"))
         return
     # Beside a grant that is in force: before it is, nothing is open that the port could open.
-    verdict(judge.access(ports.pick(f"{LISTED}: 9000", *odd)))
+    verdict(judge.access(ports.select(f"{LISTED}: 9000", *odd)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Ask, Conclude, Scenario, Table, driven, judge
+from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/with-access", arena=("access",), groups=("access", "specs"), every_version=True
@@ -14,7 +14,7 @@ CLIENT, SERVER = "access/alpha", "access/server"
 
 
 @driven
-def followed(scenario: Scenario) -> Table:
+def followed(scenario: Scenario) -> AccessTable:
     def ask(path: str, method: str = "GET", team: str = "") -> Ask:
         call = scenario.call(
             CLIENT, SERVER, path=path, method=method, headers={"x-team": team} if team else {}
@@ -33,10 +33,12 @@ def followed(scenario: Scenario) -> Table:
 @pytest.mark.requirement(
     "common-version-compat-matrix", presumes=("http-path-method-header-conjunction", "http-schema-by-version")
 )
-def test_a_target_grants_the_routes_of_its_group_and_no_other(followed: Table, verdict: Conclude) -> None:
-    verdict(judge.access(followed.pick()))
+def test_a_target_grants_the_routes_of_its_group_and_no_other(
+    followed: AccessTable, verdict: Conclude
+) -> None:
+    verdict(judge.access(followed))
 
 
 @pytest.mark.requirement("http-schema-by-version", presumes=("http-path-method-header-conjunction",))
-def test_a_group_in_the_shape_of_its_version_is_followed(followed: Table, verdict: Conclude) -> None:
-    verdict(judge.access(followed.pick()))
+def test_a_group_in_the_shape_of_its_version_is_followed(followed: AccessTable, verdict: Conclude) -> None:
+    verdict(judge.access(followed))

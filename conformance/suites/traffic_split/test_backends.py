@@ -34,13 +34,11 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 def test_the_only_backend_gets_everything_although_the_root_does_not_select_it(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
-    before, sample, settling = effects["lone"]
-    verdict(judge.everything_reaches(before, sample, "v2", settling))
+    verdict(judge.everything_reaches(effects["lone"], "v2"))
 
 
 @pytest.mark.requirement("split-by-service-not-pod-count", presumes=("split-single-backend",))
 def test_a_backend_of_two_pods_gets_no_more_than_its_weight(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
-    before, sample, settling = effects["uneven"]
-    verdict(judge.shares(before, sample, HALVES, settling, TWO))
+    verdict(judge.shares(effects["uneven"], HALVES, TWO))

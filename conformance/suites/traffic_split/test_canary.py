@@ -140,15 +140,15 @@ def _deletion(scenario: Scenario, servers: list[str]) -> tuple[Traffic, Settling
 def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_weight_zero(
     rollout: Rollout, verdict: Conclude
 ) -> None:
-    before, sample, settling = rollout.reserved
-    reserved = judge.everything_reaches(before, sample, "v1", settling)
+    effect = rollout.reserved
+    reserved = judge.everything_reaches(effect, "v1")
     created = rollout.created
     verdict(
         judge.all_of(
             before_it_exists=reserved,
-            while_it_is_created=judge.stepped(reserved, created.during, OLD, OLD, settling),
+            while_it_is_created=judge.stepped(reserved, created.during, OLD, OLD, effect.settling),
             once_it_is_there=judge.everything_reaches(
-                before, created.effect.sample, "v1", created.effect.settling
+                Effect(effect.before, created.effect.sample, created.effect.settling), "v1"
             ),
             by_its_own_name=judge.preserved(reserved, rollout.by_name, "fresh"),
         )
@@ -174,13 +174,13 @@ def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
         rollout.whole,
         rollout.retired,
     )
-    divided = judge.shares(*quarter.effect[:2], QUARTER, quarter.effect.settling)
-    everything = judge.everything_reaches(*whole.effect[:2], "fresh", whole.effect.settling)
+    divided = judge.shares(quarter.effect, QUARTER)
+    everything = judge.everything_reaches(whole.effect, "fresh")
     after, settling = rollout.deleted
     kept, new = rollout.steady
     verdict(
         judge.all_of(
-            reserved=judge.everything_reaches(*reserved[:2], "v1", reserved.settling),
+            reserved=judge.everything_reaches(reserved, "v1"),
             quarter=divided,
             on_the_way_to_a_quarter=judge.stepped(
                 divided, quarter.during, OLD, QUARTER, quarter.effect.settling
@@ -189,9 +189,9 @@ def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
             on_the_way_to_all=judge.stepped(everything, whole.during, QUARTER, NEW, whole.effect.settling),
             retirement=judge.preserved(everything, [*retired.during, retired.effect.sample], "fresh"),
             only_the_new_version=judge.everything_reaches(
-                whole.effect.before, retired.effect.sample, "fresh", retired.effect.settling
+                Effect(whole.effect.before, retired.effect.sample, retired.effect.settling), "fresh"
             ),
-            deletion=judge.restored(retired.effect.sample, after, sorted(EVERYBODY), settling),
+            deletion=judge.restored(Effect(retired.effect.sample, after, settling), sorted(EVERYBODY)),
             meanwhile_on_kept_connections=judge.unharmed(kept),
             meanwhile_on_new_connections=judge.unharmed(new),
         )

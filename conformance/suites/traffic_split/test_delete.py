@@ -53,10 +53,10 @@ def deletion(scenario: Scenario) -> Deletion:
 
 @pytest.mark.requirement("split-delete-restores-root")
 def test_the_root_is_routed_by_its_own_selector_again(deletion: Deletion, verdict: Conclude) -> None:
-    before, during, settling = deletion.split
+    during = deletion.split.sample
     verdict(
         judge.all_of(
-            split=judge.everything_reaches(before, during, "v2", settling),
-            deletion=judge.restored(during, deletion.after, sorted(EVERYBODY), deletion.settling),
+            split=judge.everything_reaches(deletion.split, "v2"),
+            deletion=judge.restored(Effect(during, deletion.after, deletion.settling), sorted(EVERYBODY)),
         )
     )

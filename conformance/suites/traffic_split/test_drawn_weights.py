@@ -72,7 +72,7 @@ def drawn(scenario: Scenario) -> Drawn[dict[str, int], Effect]:
         return effect
 
     def holds(weights: dict[str, int], effect: Effect) -> bool:
-        return judge.shares(*effect[:2], weights, effect.settling, parts=TRIALS).verdict is not Verdict.FAIL
+        return judge.shares(effect, weights, parts=TRIALS).verdict is not Verdict.FAIL
 
     return draw(vectors(), trial, holds, first=FIVE, number=DRAWN, start=scenario.seed)
 
@@ -101,10 +101,7 @@ def test_drawn_weights_of_one_to_five_backends_are_followed(
     shown = [drawn.broken] if drawn.broken else drawn.tried
     verdict(
         judge.all_of(
-            **{
-                _in_words(weights): judge.shares(*effect[:2], weights, effect.settling, parts=TRIALS)
-                for weights, effect in shown
-            }
+            **{_in_words(weights): judge.shares(effect, weights, parts=TRIALS) for weights, effect in shown}
         )
     )
 

@@ -47,5 +47,5 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 @pytest.mark.requirement("split-unit-of-division")
 def test_whether_flows_of_udp_are_divided(seen: Observed[Effect], verdict: Conclude) -> None:
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
+    effect = judge.everything_reaches(seen.effect, "v2")
     verdict(judge.reading(effect, seen.about(FLOWS), effect))

@@ -109,5 +109,4 @@ def test_what_comes_in_by_the_ingress_is_divided_by_weight(entered: Entered, ver
         hint = "is the controller running, and is what the profile says of it (ingress) right?"
         verdict(judge.unavailable(f"the Ingress did not lead to the root within {within}", hint))
         return
-    before, sample, settling = entered.effect
-    verdict(judge.shares(before, sample, WEIGHTS, settling))
+    verdict(judge.shares(entered.effect, WEIGHTS))

@@ -93,12 +93,12 @@ def _gone(scenario: Scenario) -> bool:
 def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
     steps: Steps, verdict: Conclude
 ) -> None:
-    only_v3 = judge.everything_reaches(*steps.only_v3[:2], "v3", steps.only_v3.settling)
+    only_v3 = judge.everything_reaches(steps.only_v3, "v3")
     verdict(
         judge.all_of(
-            most_to_v2=judge.shares(*steps.most_to_v2[:2], MOST_TO_V2, steps.most_to_v2.settling),
-            all_to_v3=judge.everything_reaches(*steps.all_to_v3[:2], "v3", steps.all_to_v3.settling),
-            some_to_old=judge.shares(*steps.some_to_old[:2], SOME_TO_OLD, steps.some_to_old.settling),
+            most_to_v2=judge.shares(steps.most_to_v2, MOST_TO_V2),
+            all_to_v3=judge.everything_reaches(steps.all_to_v3, "v3"),
+            some_to_old=judge.shares(steps.some_to_old, SOME_TO_OLD),
             only_v3=only_v3,
             retirement=judge.preserved(only_v3, [*steps.steady, steps.after], "v3"),
         )

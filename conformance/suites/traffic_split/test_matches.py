@@ -93,16 +93,14 @@ def matches(scenario: Scenario) -> Matches:
 def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_these(
     matches: Matches, verdict: Conclude
 ) -> None:
-    before, sample, settling = matches.selected["firefox"]
-    divided = judge.shares(before, sample, WEIGHTS, settling)
+    divided = judge.shares(matches.selected["firefox"], WEIGHTS)
     others = judge.preserved(divided, matches.got("chrome"), "v1")
     verdict(judge.all_of(selected=divided, others=others))
 
 
 @pytest.mark.requirement("split-matches-others-to-root")
 def test_all_other_requests_are_answered_by_the_root(matches: Matches, verdict: Conclude) -> None:
-    before, sample, settling = matches.selected["firefox"]
-    in_force = judge.nothing_reaches(before, sample, "v1", settling)
+    in_force = judge.nothing_reaches(matches.selected["firefox"], "v1")
     verdict(judge.preserved(in_force, matches.got("no header", "chrome"), "v1"))
 
 
@@ -112,12 +110,12 @@ def test_all_other_requests_are_answered_by_the_root(matches: Matches, verdict: 
 def test_a_request_is_selected_by_any_of_several_groups(matches: Matches, verdict: Conclude) -> None:
     firefox, staff = matches.selected["firefox"], matches.selected["staff"]
     both = matches.selected["both groups"]
-    first_group = judge.nothing_reaches(*firefox[:2], "v1", firefox.settling)
+    first_group = judge.nothing_reaches(firefox, "v1")
     verdict(
         judge.all_of(
             first_group=first_group,
-            second_group=judge.nothing_reaches(*staff[:2], "v1", staff.settling),
-            both_groups=judge.nothing_reaches(*both[:2], "v1", both.settling),
+            second_group=judge.nothing_reaches(staff, "v1"),
+            both_groups=judge.nothing_reaches(both, "v1"),
             neither=judge.preserved(first_group, matches.got("no header"), "v1"),
         )
     )
@@ -135,11 +133,11 @@ def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
     matches: Matches, verdict: Conclude
 ) -> None:
     both, staff = matches.selected["both headers"], matches.selected["staff"]
-    first_match = judge.nothing_reaches(*both[:2], "v1", both.settling)
+    first_match = judge.nothing_reaches(both, "v1")
     verdict(
         judge.all_of(
             first_match=first_match,
-            second_match=judge.nothing_reaches(*staff[:2], "v1", staff.settling),
+            second_match=judge.nothing_reaches(staff, "v1"),
             half_of_a_match=judge.preserved(first_match, matches.got("team alone", "beta alone"), "v1"),
         )
     )
@@ -152,7 +150,7 @@ def test_an_edit_of_the_group_changes_who_is_selected(matches: Matches, verdict:
     chrome, firefox = matches.edited["chrome"], matches.edited["firefox"]
     verdict(
         judge.all_of(
-            selected_now=judge.nothing_reaches(*chrome[:2], "v1", chrome.settling),
-            no_longer=judge.everything_reaches(*firefox[:2], "v1", firefox.settling),
+            selected_now=judge.nothing_reaches(chrome, "v1"),
+            no_longer=judge.everything_reaches(firefox, "v1"),
         )
     )

@@ -53,9 +53,9 @@ def moves(scenario: Scenario) -> Moves:
 def test_a_split_that_is_given_another_root_leaves_the_former_one(moves: Moves, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            made=judge.everything_reaches(*moves.made[:2], "v2", moves.made.settling),
-            reached=judge.everything_reaches(*moves.reached[:2], "v2", moves.reached.settling),
-            left=judge.everything_reaches(*moves.left[:2], "v1", moves.left.settling),
+            made=judge.everything_reaches(moves.made, "v2"),
+            reached=judge.everything_reaches(moves.reached, "v2"),
+            left=judge.everything_reaches(moves.left, "v1"),
         )
     )
 
@@ -64,8 +64,8 @@ def test_a_split_that_is_given_another_root_leaves_the_former_one(moves: Moves, 
 def test_a_split_outlives_another_one_of_its_root(moves: Moves, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            taken=judge.everything_reaches(*moves.taken[:2], "v2", moves.taken.settling),
-            deleted=judge.everything_reaches(*moves.deleted[:2], "v3", moves.deleted.settling),
-            outlived=judge.everything_reaches(*moves.outlived[:2], "v3", moves.outlived.settling),
+            taken=judge.everything_reaches(moves.taken, "v2"),
+            deleted=judge.everything_reaches(moves.deleted, "v3"),
+            outlived=judge.everything_reaches(moves.outlived, "v3"),
         )
     )

@@ -22,5 +22,4 @@ def named(scenario: Scenario) -> Effect:
 
 @pytest.mark.requirement("common-named-target-ports")
 def test_each_backend_is_reached_at_the_port_that_it_names(named: Effect, verdict: Conclude) -> None:
-    before, sample, settling = named
-    verdict(judge.lands_on(before, sample, PORTS, settling))
+    verdict(judge.lands_on(named, PORTS))

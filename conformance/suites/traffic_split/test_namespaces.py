@@ -63,11 +63,11 @@ def test_a_split_is_about_services_of_its_own_namespace_only(
     namespaces: Namespaces, verdict: Conclude
 ) -> None:
     near, far = (namespaces.split[client] for client in CLIENTS)
-    here = judge.shares(*near[:2], WEIGHTS, near.settling)
+    here = judge.shares(near, WEIGHTS)
     verdict(
         judge.all_of(
             from_its_own_namespace=here,
-            from_another=judge.shares(*far[:2], WEIGHTS, far.settling),
+            from_another=judge.shares(far, WEIGHTS),
             root_of_that_name_elsewhere=judge.preserved(here, namespaces.namesake, "p1"),
             other_service=judge.preserved(here, namespaces.other, "v4"),
         )
@@ -83,7 +83,7 @@ def test_splits_of_one_name_in_two_namespaces_hold_side_by_side(
     main, peer = namespaces.twins["main"], namespaces.twins["peer"]
     verdict(
         judge.all_of(
-            main=judge.everything_reaches(*main[:2], "v3", main.settling),
-            peer=judge.everything_reaches(*peer[:2], "p2", peer.settling),
+            main=judge.everything_reaches(main, "v3"),
+            peer=judge.everything_reaches(peer, "p2"),
         )
     )

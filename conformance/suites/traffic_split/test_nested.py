@@ -36,7 +36,7 @@ def test_a_backend_that_is_a_root_itself_keeps_what_it_gets(
     upper, middle = effects["upper"], effects["middle"]
     verdict(
         judge.all_of(
-            through_the_upper_split=judge.everything_reaches(*upper[:2], "v3", upper.settling),
-            by_its_own_name=judge.everything_reaches(*middle[:2], "v2", middle.settling),
+            through_the_upper_split=judge.everything_reaches(upper, "v3"),
+            by_its_own_name=judge.everything_reaches(middle, "v2"),
         )
     )

@@ -222,7 +222,7 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 def reading(seen: Observed[Effect], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force."""
-    effect = judge.nothing_reaches(*seen.effect[:2], "v1", seen.effect.settling)
+    effect = judge.nothing_reaches(seen.effect, "v1")
     return judge.reading(effect, seen.about(*names), effect)
 
 

@@ -263,7 +263,7 @@ def seen(scenario: Scenario) -> Observed[Effect]:
 
 def reading(seen: Observed[Effect], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force."""
-    effect = judge.everything_reaches(*seen.effect[:2], "v2", seen.effect.settling)
+    effect = judge.everything_reaches(seen.effect, "v2")
     return judge.reading(effect, seen.about(*names), effect)
 
 

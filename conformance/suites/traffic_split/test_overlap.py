@@ -46,7 +46,7 @@ def test_the_named_versions_share_by_weight_although_the_root_selects_all(
     made, edited = shared.made, shared.edited
     verdict(
         judge.all_of(
-            made=judge.shares(*made[:2], MADE, made.settling),
-            edited=judge.shares(*edited[:2], EDITED, edited.settling),
+            made=judge.shares(made, MADE),
+            edited=judge.shares(edited, EDITED),
         )
     )

@@ -51,9 +51,9 @@ def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything
     number, lacking, shared = (effects[name] for name in ("number", "halved 9090", "halved 8080"))
     verdict(
         judge.all_of(
-            no_port_shared=judge.everything_reaches(*number[:2], "v2", number.settling),
-            the_port_that_one_lacks=judge.everything_reaches(*lacking[:2], "v2", lacking.settling),
-            the_port_of_both=judge.nothing_reaches(*shared[:2], "v1", shared.settling),
+            no_port_shared=judge.everything_reaches(number, "v2"),
+            the_port_that_one_lacks=judge.everything_reaches(lacking, "v2"),
+            the_port_of_both=judge.nothing_reaches(shared, "v1"),
         )
     )
 
@@ -65,7 +65,7 @@ def test_each_port_of_a_root_is_divided_and_leads_where_that_port_leads(
     first, second = effects["twin 8080"], effects["twin 9090"]
     verdict(
         judge.all_of(
-            port_8080=judge.shares(*first[:2], QUARTERS, first.settling, None, AT_8080),
-            port_9090=judge.shares(*second[:2], QUARTERS, second.settling, None, AT_8081),
+            port_8080=judge.shares(first, QUARTERS, None, AT_8080),
+            port_9090=judge.shares(second, QUARTERS, None, AT_8081),
         )
     )

@@ -28,11 +28,9 @@ def steps(scenario: Scenario) -> tuple[Effect, Effect]:
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
 def test_one_next_to_500m_is_two_to_one(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
-    before, sample, settling = steps[0]
-    verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
+    verdict(judge.shares(steps[0], TWO_TO_ONE))
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
 def test_0m_is_nothing(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
-    before, sample, settling = steps[1]
-    verdict(judge.nothing_reaches(before, sample, "v3", settling))
+    verdict(judge.nothing_reaches(steps[1], "v3"))

@@ -29,5 +29,4 @@ def hollow(scenario: Scenario) -> Effect:
 def test_a_root_whose_target_port_nobody_listens_on_is_served_by_its_backends(
     hollow: Effect, verdict: Conclude
 ) -> None:
-    before, sample, settling = hollow
-    verdict(judge.opened(before, sample, QUARTERS, settling))
+    verdict(judge.opened(hollow, QUARTERS))

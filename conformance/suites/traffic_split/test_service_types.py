@@ -26,5 +26,4 @@ def sorts(scenario: Scenario) -> Effect:
 
 @pytest.mark.requirement("split-backend-service-types")
 def test_headless_and_node_port_services_are_backends_like_others(sorts: Effect, verdict: Conclude) -> None:
-    before, sample, settling = sorts
-    verdict(judge.shares(before, sample, SORTS, settling))
+    verdict(judge.shares(sorts, SORTS))

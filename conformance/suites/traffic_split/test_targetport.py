@@ -23,5 +23,4 @@ def ported(scenario: Scenario) -> Effect:
 
 @pytest.mark.requirement("split-targetport-per-backend")
 def test_each_backend_is_reached_at_its_own_target_port(ported: Effect, verdict: Conclude) -> None:
-    before, sample, settling = ported
-    verdict(judge.lands_on(before, sample, {"v2": 8080, "v3": 8081}, settling))
+    verdict(judge.lands_on(ported, {"v2": 8080, "v3": 8081}))

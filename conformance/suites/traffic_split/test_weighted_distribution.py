@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -50,31 +50,27 @@ def divided(scenario: Scenario) -> Divided:
 
 @pytest.mark.requirement("split-root-endpoints-not-implicit")
 def test_pods_that_only_the_root_selects_get_nothing(divided: Divided, verdict: Conclude) -> None:
-    before, sample, settling = divided.effects[0]
-    verdict(judge.nothing_reaches(before, sample, "v1", settling))
+    verdict(judge.nothing_reaches(divided.effects[0], "v1"))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_requests_are_divided_80_to_20(divided: Divided, verdict: Conclude) -> None:
-    before, sample, settling = divided.effects[0]
-    verdict(judge.shares(before, sample, EIGHTY_TWENTY, settling))
+    verdict(judge.shares(divided.effects[0], EIGHTY_TWENTY))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_new_connections_of_one_request_are_divided_80_to_20(divided: Divided, verdict: Conclude) -> None:
-    before, _, settling = divided.effects[0]
-    verdict(judge.shares(before, divided.on_new_connections, EIGHTY_TWENTY, settling))
+    fresh = replace(divided.effects[0], sample=divided.on_new_connections)
+    verdict(judge.shares(fresh, EIGHTY_TWENTY))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_a_share_of_one_in_a_hundred_is_honoured(divided: Divided, verdict: Conclude) -> None:
-    before, sample, settling = divided.effects[1]
-    verdict(judge.shares(before, sample, ONE_IN_A_HUNDRED, settling))
+    verdict(judge.shares(divided.effects[1], ONE_IN_A_HUNDRED))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_a_share_of_one_in_a_thousand_is_there_and_is_no_whole_percent(
     divided: Divided, verdict: Conclude
 ) -> None:
-    before, sample, settling = divided.effects[2]
-    verdict(judge.shares(before, sample, ONE_IN_A_THOUSAND, settling))
+    verdict(judge.shares(divided.effects[2], ONE_IN_A_THOUSAND))

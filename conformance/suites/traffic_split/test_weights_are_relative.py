@@ -89,22 +89,19 @@ def _goes_beyond(seen: Traffic, some: frozenset[str]) -> Sight:
 
 @pytest.mark.requirement("split-weights-are-relative")
 def test_three_to_one_means_three_quarters(ratios: Ratios, verdict: Conclude) -> None:
-    before, sample, settling = ratios.few
-    verdict(judge.shares(before, sample, THREE_TO_ONE, settling))
+    verdict(judge.shares(ratios.few, THREE_TO_ONE))
 
 
 @pytest.mark.requirement("split-weights-are-relative")
 def test_a_thousand_to_five_hundred_means_two_thirds(ratios: Ratios, verdict: Conclude) -> None:
-    before, sample, settling = ratios.thousands
-    verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
+    verdict(judge.shares(ratios.thousands, TWO_TO_ONE))
 
 
 @pytest.mark.requirement(
     "split-client-in-other-namespace", presumes=("split-weighted-distribution", "split-weights-are-relative")
 )
 def test_a_client_of_another_namespace_sees_the_same_shares(ratios: Ratios, verdict: Conclude) -> None:
-    before, sample, settling = ratios.elsewhere
-    verdict(judge.shares(before, sample, TWO_TO_ONE, settling))
+    verdict(judge.shares(ratios.elsewhere, TWO_TO_ONE))
 
 
 @pytest.mark.requirement(
@@ -117,7 +114,7 @@ def test_what_another_client_sends_to_a_backend_does_not_count(ratios: Ratios, v
         verdict(judge.inconclusive(f"{reached}, which keeps nobody busy: that takes {MEANWHILE:,}"))
     verdict(
         judge.all_of(
-            beside_the_flood=judge.shares(mine.before, mine.sample, TWO_TO_ONE, mine.settling),
-            of_the_other_client=judge.shares(others.before, others.sample, TWO_TO_ONE, others.settling),
+            beside_the_flood=judge.shares(mine, TWO_TO_ONE),
+            of_the_other_client=judge.shares(others, TWO_TO_ONE),
         )
     )

@@ -38,6 +38,5 @@ def tested(scenario: Scenario) -> Requests:
 def test_a_split_takes_the_requests_of_its_group_and_leaves_the_others(
     tested: Requests, verdict: Conclude
 ) -> None:
-    before, sample, settling = tested.testers
-    in_force = judge.everything_reaches(before, sample, "v2", settling)
+    in_force = judge.everything_reaches(tested.testers, "v2")
     verdict(judge.all_of(testers=in_force, others=judge.preserved(in_force, tested.others, "v1")))
