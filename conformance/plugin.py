@@ -16,6 +16,7 @@ from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionsError, in_words, parse_wish
+from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Inconclusive, Judgement, Verdict
 from conformance.profiles import Profile, ProfileError
 from conformance.report.conclusions import render
@@ -25,7 +26,6 @@ from conformance.run.runner import Runner, directory_of, results_of
 from conformance.run.session import Session
 from conformance.traceability.index import scenario_mark
 
-UNUSABLE = 2
 """Exit code for input that cannot be used, as for whatever is inconclusive."""
 
 _RUNNER = pytest.StashKey[Runner]()
@@ -150,7 +150,7 @@ def _session(config: pytest.Config) -> Session:
         profile = profiles.load(config.getoption("mesh"))
         wish = parse_wish(config.getoption("versions"), profile.claims.by_group())
     except (CatalogueError, ProfileError, VersionsError) as error:
-        pytest.exit(str(error), UNUSABLE)
+        pytest.exit(str(error), ExitCode.INCONCLUSIVE)
     try:
         where = opening.chosen(
             config.getoption("context"),
@@ -166,7 +166,7 @@ def _session(config: pytest.Config) -> Session:
         where_it_is = not_started.write(
             str(error), profile, command, directory=partial(directory_of, config), results=results_of(config)
         )
-        pytest.exit(f"{error}; {where_it_is}", UNUSABLE)
+        pytest.exit(f"{error}; {where_it_is}", ExitCode.INCONCLUSIVE)
     return Session(
         profile,
         cluster,

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from conformance.cli.main import main as smi_conformance
-from conformance.plugin import UNUSABLE
+from conformance.model.exit_codes import ExitCode
 from conformance.report import store
 from conformance.report.document import Report
 from tools import arguments
@@ -45,7 +45,7 @@ def main() -> int:
             (directory,) = folder.iterdir()
             report = store.read(directory)
             if report.run.interrupted:
-                return UNUSABLE
+                return ExitCode.INCONCLUSIVE
             runs.append(said(report))
             print(f"\nrun {number} of {options.runs} is over: {directory}", flush=True)
     changes = changing(runs)

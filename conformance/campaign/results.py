@@ -8,6 +8,7 @@ from typing import Any
 
 from conformance import judge
 from conformance.judge.words import percent
+from conformance.model.exit_codes import of_trials
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion
 from conformance.text.markdown import plain, table
@@ -139,11 +140,13 @@ def conclusion(outcomes: Sequence[Outcome]) -> str:
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
-    """0 when there are some and all are caught, 2 when it takes a machine with more room to tell, else 1."""
+    """HOLDS when there are some and all are caught."""
     uncaught = [one for one in outcomes if not one.caught]
-    if uncaught and all(one.undecided for one in uncaught):
-        return 2
-    return 1 if uncaught or not outcomes else 0
+    return of_trials(
+        any_tried=bool(outcomes),
+        all_right=not uncaught,
+        undecided=bool(uncaught) and all(one.undecided for one in uncaught),
+    )
 
 
 KILL_TABLE = """\

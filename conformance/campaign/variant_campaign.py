@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from conformance.model.exit_codes import of_trials
 from conformance.model.verdict import Verdict
 from conformance.text.markdown import plain, table
 from smi_reference_mesh.variants import Variant
@@ -132,11 +133,13 @@ def conclusion(outcomes: Sequence[Conformity]) -> str:
 
 
 def exit_code(outcomes: Sequence[Conformity]) -> int:
-    """0 when there are some and all pass, 2 when it takes a machine with more room to tell, else 1."""
+    """HOLDS when there are some and all pass."""
     others = [one for one in outcomes if not one.passed]
-    if others and all(one.undecided for one in others):
-        return 2
-    return 1 if others or not outcomes else 0
+    return of_trials(
+        any_tried=bool(outcomes),
+        all_right=not others,
+        undecided=bool(others) and all(one.undecided for one in others),
+    )
 
 
 PAGE = """\

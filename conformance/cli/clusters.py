@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from conformance import plugin, profiles
+from conformance import profiles
 from conformance.catalogue import APIS
 from conformance.cli import shell
 from conformance.cli.options import Commands, cluster_options, house_rules, mesh_options, rule_options, where
@@ -19,6 +19,7 @@ from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
 from conformance.drive.wait import Waiter
+from conformance.model.exit_codes import ExitCode
 from conformance.run.preflight import examine, preflight
 from conformance.run.session import Session
 
@@ -148,7 +149,7 @@ def _doctor(options: argparse.Namespace) -> int:
             print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
             if check.remedy:
                 print(f"{'':8}{'':<10} → {check.remedy}")
-    return plugin.UNUSABLE if wrong else 0
+    return ExitCode.INCONCLUSIVE if wrong else ExitCode.HOLDS
 
 
 def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:

@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from conformance import plugin
 from conformance.catalogue import CatalogueError
 from conformance.cli import clusters, reading, reference, running
 from conformance.cli.options import EXIT_CODES
 from conformance.clusters import ClusterError
 from conformance.drive.version_sets import VersionsError
+from conformance.model.exit_codes import ExitCode
 from conformance.profiles import ProfileError
 from conformance.text.suggest import did_you_mean
 
@@ -48,14 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.function(options)
     except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return plugin.UNUSABLE
+        return ExitCode.INCONCLUSIVE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return plugin.UNUSABLE
+        return ExitCode.INCONCLUSIVE
     except BrokenPipeError:
         # Whoever read us, such as `head`, has seen enough; without this Python complains when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return plugin.UNUSABLE
+        return ExitCode.INCONCLUSIVE
     return code
 
 

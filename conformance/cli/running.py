@@ -21,6 +21,7 @@ from conformance.cli.options import (
 )
 from conformance.clusters import ClusterError, opening
 from conformance.drive.version_sets import parse_wish
+from conformance.model.exit_codes import ExitCode
 from conformance.report import store
 from conformance.run import not_started
 from conformance.traceability import index
@@ -118,8 +119,7 @@ def _run(options: argparse.Namespace) -> int:
             raise
     given = plugin.Given(command=command, planned=options.dry_run, rules=house_rules(options))
     code = int(pytest.main([*_arguments(options, which), *options.pytest_options], plugins=[given]))
-    # pytest's own codes above 1 (usage, nothing collected, interrupted) all mean: nothing can be concluded.
-    return code if code in {0, 1} else plugin.UNUSABLE
+    return code if code in {ExitCode.HOLDS, ExitCode.BROKEN} else ExitCode.INCONCLUSIVE
 
 
 def _arguments(options: argparse.Namespace, which: opening.Where) -> list[str]:

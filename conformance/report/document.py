@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from conformance.catalogue import Api, Level
+from conformance.model import exit_codes
 from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.model.verdict import Reading, Share, Verdict
 from conformance.report.plain import plain, text
@@ -35,7 +36,6 @@ OUTCOMES: tuple[Outcome, ...] = (
     "observed", "not observed", "not claimed", "untested", "in other versions",
     "not selected", "not reached",
 )  # fmt: skip
-EXIT_CODES = {Verdict.PASS: 0, Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2}
 
 T = TypeVar("T")
 Text = Annotated[str, BeforeValidator(text)]
@@ -248,7 +248,7 @@ class Headline(Model):
 
     @model_validator(mode="after")
     def _agrees(self) -> Headline:
-        if EXIT_CODES.get(self.verdict) != self.exit_code:
+        if exit_codes.OF_VERDICTS.get(self.verdict) != self.exit_code:
             raise ValueError(f"verdict {self.verdict.value} with exit code {self.exit_code}")
         return self
 

@@ -19,6 +19,7 @@ from conformance.drive.tailoring import NotClaimed
 from conformance.drive.version_sets import VersionSet, Wish, in_words
 from conformance.drive.versions import NotExpressible
 from conformance.model.evidence import Environment
+from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Concluded, Inconclusive, Judgement, Verdict
 from conformance.report import assemble, html, pytest_html, store, terminal
 from conformance.report.conclusions import conclude
@@ -48,7 +49,6 @@ from conformance.traceability.index import sentence
 
 _JUDGEMENT = pytest.StashKey[Judgement]()
 _DURATION = pytest.StashKey[float]()
-_EXIT_UNUSABLE = 2
 
 
 class Runner:
@@ -89,7 +89,9 @@ class Runner:
         try:
             store.make_room(self.directory, results_of(self.config))
         except OSError as error:
-            pytest.exit(f"no reports can be written to {self.directory}: {error.strerror}", _EXIT_UNUSABLE)
+            pytest.exit(
+                f"no reports can be written to {self.directory}: {error.strerror}", ExitCode.INCONCLUSIVE
+            )
         if self._has_html:
             pytest_html.switch_on(self.config, self.directory / store.HTML, lambda: self._report)
 
@@ -412,7 +414,7 @@ class Runner:
         if self.config.option.collectonly:
             # Planned tests are taken out of pytest's sight, which then finds none.
             if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-                session.exitstatus = pytest.ExitCode.OK if self._pending else _EXIT_UNUSABLE
+                session.exitstatus = pytest.ExitCode.OK if self._pending else ExitCode.INCONCLUSIVE
             return
         if not self._owns_arena:
             return
