@@ -386,9 +386,9 @@ class Runner:
         if isinstance(report, pytest.CollectReport):
             return None
         verdict = dict(report.user_properties).get("verdict")
-        if verdict and _amount(self.config) != "verbose":
+        if (verdict or report.skipped) and _amount(self.config) != "verbose":
             # Each requirement is told when all its tests are over, and what was wrong in the end.
-            return "judged", "", ""
+            return "judged" if verdict else "skipped", "", ""
         if verdict == "inconclusive" and report.when != "teardown":
             return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
         return None

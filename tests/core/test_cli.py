@@ -191,6 +191,14 @@ class TestCommands:
         assert bench.run(*asked, "-v") == 1
         assert "\nFAILED " in capsys.readouterr().out
 
+    def test_run_tells_requirements_line_by_line_and_tests_not_at_all(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert bench.run("-k", "test_quantity_weights or test_zero_weight") == 0
+        before_the_end = capsys.readouterr().out.partition("=== SMI conformance")[0]
+        told = [line for line in before_the_end.splitlines() if line.strip("= ")]
+        assert all(line.startswith(("cluster: ", "run r1: ", "[")) for line in told), told
+
     def test_run_may_only_collect_what_it_would_run(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
