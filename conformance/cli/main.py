@@ -1,5 +1,5 @@
 # PYTHON_ARGCOMPLETE_OK
-"""The command line: run, list, explain, doctor, faults, variants, shell, clean, reference and others."""
+"""The command line: run, list, explain, report, doctor, faults, variants, shell, clean and others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.catalogue import CatalogueError
-from conformance.cli import clusters, reading, reference, running
+from conformance.cli import clusters, reading, reference, reports, running
 from conformance.cli.options import EXIT_CODES
 from conformance.clusters import ClusterError
 from conformance.drive.version_sets import VersionsError
@@ -83,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
     version = importlib.metadata.version("smi-conformance")
     top.add_argument("--version", action="version", version=f"%(prog)s {version}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (running, reading, clusters, reference):
+    for module in (running, reading, reports, clusters, reference):
         module.add(commands)
     return top
 

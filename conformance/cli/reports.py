@@ -1,0 +1,84 @@
+"""report: what can be made of a stored report, without a cluster."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from conformance.cli.options import Commands
+from conformance.model.exit_codes import ExitCode
+from conformance.report import html, store
+from conformance.report.document import Report
+from conformance.report.recompute import recompute
+from conformance.text import files
+from conformance.text.sanitize import printable
+
+
+def add(commands: Commands) -> None:
+    report = commands.add_parser(
+        "report",
+        help="check a stored report, or draw its page anew",
+        description="Works with stored reports; needs no cluster.",
+    )
+    actions = report.add_subparsers(dest="action", required=True, metavar="ACTION")
+    verify = actions.add_parser(
+        "verify",
+        help="judge the evidence in a report again",
+        description="Judges the evidence in a report again, and lists every verdict, headline or count that "
+        "does not follow from it. A report of another version of the suite may need that version.",
+    )
+    _of_report(verify)
+    verify.set_defaults(function=_verify)
+    page = actions.add_parser(
+        "html",
+        help="draw the page of a report",
+        description="Draws report.html from report.json, without pytest's own table of tests.",
+    )
+    _of_report(page)
+    page.add_argument("-o", "--output", metavar="FILE", type=Path, help="where to (default: standard output)")
+    page.set_defaults(function=_html)
+
+
+def _of_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", metavar="REPORT", type=Path, help="report.json, or its directory")
+
+
+def _read(path: Path) -> Report | None:
+    try:
+        return store.read(path)
+    except (store.ReportError, OSError) as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return None
+
+
+def _verify(options: argparse.Namespace) -> int:
+    report = _read(options.report)
+    if report is None:
+        return ExitCode.INCONCLUSIVE
+    found = recompute(report)
+    for difference in found:
+        print(printable(str(difference)))
+    judged = sum(1 for record in report.requirements for test in record.tests if test.basis is not None)
+    made_by = f"report {report.run.id} of {report.mesh.profile}, suite {report.suite_version}"
+    if found:
+        print(f"✗ {made_by}: {len(found)} statements do not follow from the evidence")
+        return ExitCode.BROKEN
+    print(f"✓ {made_by}: all {judged} judgements follow from the evidence ({report.headline.reason})")
+    return ExitCode.HOLDS
+
+
+def _html(options: argparse.Namespace) -> int:
+    report = _read(options.report)
+    if report is None:
+        return ExitCode.INCONCLUSIVE
+    page = html.page(report)
+    if options.output is None:
+        print(page)
+        return ExitCode.HOLDS
+    try:
+        files.replace(options.output, page)
+    except OSError as error:
+        print(f"error: the page cannot be written to {options.output}: {error.strerror}", file=sys.stderr)
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.HOLDS
