@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import pytest
 
@@ -12,8 +11,6 @@ from conformance import catalogue, profiles
 from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
-from conformance.drive.house_rules import NO_RULES, HouseRules
-from conformance.drive.manifests import STOCK_IMAGE
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_sets import VersionsError, in_words, parse_wish
 from conformance.model.exit_codes import ExitCode
@@ -22,30 +19,29 @@ from conformance.profiles import Profile, ProfileError
 from conformance.report.conclusions import render
 from conformance.run import not_started
 from conformance.run.collection import SCENARIO, named_versions
-from conformance.run.runner import Runner, directory_of, results_of
+from conformance.run.options import TABLE, RunOptions, from_pytest
+from conformance.run.runner import Runner
 from conformance.run.session import Session
 from conformance.traceability.index import scenario_mark
-
-"""Exit code for input that cannot be used, as for whatever is inconclusive."""
 
 _RUNNER = pytest.StashKey[Runner]()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Given:
-    """What a caller of pytest hands over, as one of its plugins: the command that was typed, for the report;
-    a session, where several pytest runs share one, whose arena then stays.
+    """What a caller of pytest hands over, as one of its plugins.
 
-    ``rules`` are those of the cluster. ``planned``: nothing is done, and what would be is said. ``staged``:
-    in a shared session, the services of scenarios come and go with them; else the caller has made those of
-    all.
+    ``command`` is what was typed, for the report, and ``options`` what is asked of the run, in place of
+    pytest's own options. ``planned``: nothing is done, and what would be is said. ``session`` is one that
+    several pytest runs share, whose arena then stays; ``staged``: the services of scenarios come and go with
+    them there, else the caller has made those of all.
     """
 
     command: tuple[str, ...] = ()
+    options: RunOptions | None = None
     session: Session | None = None
     staged: bool = False
     planned: bool = False
-    rules: HouseRules = NO_RULES
 
 
 def _given(config: pytest.Config) -> Given:
@@ -55,54 +51,8 @@ def _given(config: pytest.Config) -> Given:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("smi-conformance", "Service Mesh Interface conformance")
-    group.addoption(
-        "--mesh", metavar="PROFILE", help="the mesh's profile: a name, or a path such as ./my-mesh.yaml"
-    )
-    group.addoption("--context", metavar="NAME", help="context of the kubeconfig")
-    group.addoption("--kubeconfig", metavar="FILE", help="kubeconfig (default: KUBECONFIG or ~/.kube/config)")
-    group.addoption("--in-cluster", action="store_true", help="the cluster that this is a pod of")
-    group.addoption("--embedded", action="store_true", help="the embedded cluster")
-    group.addoption(
-        "--image",
-        default=STOCK_IMAGE,
-        metavar="IMAGE",
-        help="image of the sample workloads, any with Python 3.9+",
-    )
-    group.addoption(
-        "--level",
-        action="append",
-        choices=catalogue.LEVELS,
-        default=[],
-        help="only requirements of this level; may be repeated",
-    )
-    group.addoption(
-        "--requirement",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="only this requirement; may be repeated",
-    )
-    group.addoption(
-        "--reports",
-        default="reports",
-        metavar="DIR",
-        help="where reports/<run>/ is written (default: reports)",
-    )
-    group.addoption(
-        "--versions",
-        default="newest",
-        metavar="WHICH",
-        help="API versions to speak: newest, all, or a list such as split=v1alpha2,specs=v1alpha3",
-    )
-    group.addoption(
-        "--one-by-one",
-        action="store_true",
-        help="drive no two scenarios at the same time, though they work in namespaces of their own",
-    )
-    group.addoption("--output", metavar="DIR", help="write the report into this directory itself")
-    group.addoption("--junit", metavar="FILE", help="write the JUnit file there as well")
-    group.addoption("--timeout", type=float, metavar="SECONDS", help="end the run after that time")
-    group.addoption("--keep", action="store_true", help="leave the arena in the cluster after the run")
+    for option in TABLE:
+        option.add_to_pytest(group)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -119,17 +69,24 @@ def pytest_configure(config: pytest.Config) -> None:
         "claimed version by default, whether no other may be driven beside it, the basic requirements that "
         "it stands on if these are not those of its groups, and others that its traffic needs",
     )
-    if not config.getoption("mesh"):
+    given = _given(config)
+    options = given.options
+    try:
+        if options is None and config.getoption("smi_mesh"):
+            options = from_pytest(config.getoption)
+    except ClusterError as error:
+        pytest.exit(str(error), ExitCode.INCONCLUSIVE)
+    if options is None:
         return
     if config.getoption("numprocesses", None):
         raise pytest.UsageError(
             "-n: the scenarios of a run share a cluster and a mesh; those that can are driven side by side"
         )
-    given = _given(config)
     session = given.session
     runner = Runner(
         config,
-        session or _session(config),
+        session or _session(config, given, options),
+        options,
         owns_arena=session is None,
         staged=session is None or given.staged,
         planned=given.planned,
@@ -140,40 +97,30 @@ def pytest_configure(config: pytest.Config) -> None:
         runner.set_up_html()
 
 
-def _session(config: pytest.Config) -> Session:
-    typed = ("pytest", *map(str, config.invocation_params.args))
-    command = _given(config).command or typed
+def _session(config: pytest.Config, given: Given, options: RunOptions) -> Session:
+    command = given.command or ("pytest", *map(str, config.invocation_params.args))
     try:
         known = catalogue.load()
-        for requirement_id in config.getoption("requirement"):
+        for requirement_id in options.requirements:
             known[requirement_id]
-        profile = profiles.load(config.getoption("mesh"))
-        wish = parse_wish(config.getoption("versions"), profile.claims.by_group())
+        profile = profiles.load(options.mesh)
+        wish = parse_wish(options.versions, profile.claims.by_group())
     except (CatalogueError, ProfileError, VersionsError) as error:
         pytest.exit(str(error), ExitCode.INCONCLUSIVE)
     try:
-        where = opening.chosen(
-            config.getoption("context"),
-            config.getoption("kubeconfig"),
-            embedded=config.getoption("embedded"),
-            in_cluster=config.getoption("in_cluster"),
-        )
         only_collected = config.option.collectonly
-        cluster = (
-            opening.nowhere() if only_collected else opening.open_cluster(where, config.getoption("mesh"))
-        )
+        cluster = opening.nowhere() if only_collected else opening.open_cluster(options.where, options.mesh)
     except ClusterError as error:
-        where_it_is = not_started.write(
-            str(error), profile, command, directory=partial(directory_of, config), results=results_of(config)
-        )
+        where_it_is = not_started.write(str(error), profile, command, options)
         pytest.exit(f"{error}; {where_it_is}", ExitCode.INCONCLUSIVE)
     return Session(
         profile,
         cluster,
         command=command,
-        image=config.getoption("image"),
-        rules=_given(config).rules,
+        image=options.image,
+        rules=options.rules,
         wish=wish,
+        mesh_version=options.mesh_version,
     )
 
 
@@ -181,7 +128,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     suites = any(item.get_closest_marker("requirement") for item in items)
     if suites and _RUNNER not in config.stash and not config.option.collectonly:
         there = ", ".join(profiles.names())
-        raise pytest.UsageError(f"the conformance suites need --mesh PROFILE; there are: {there}")
+        raise pytest.UsageError(f"the conformance suites need --smi-mesh PROFILE; there are: {there}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

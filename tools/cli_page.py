@@ -18,8 +18,9 @@ INTRODUCTION = """\
 # Command line
 
 Every command and option of `smi-conformance`. This page is written by `python -m tools.cli_page` from the
-parser itself; edits belong there. With pytest itself the options of `run` are the same, but for what only the
-command has (`-o` is `--output` there): the suite is a pytest plugin.
+parser itself; edits belong there. The suites are run by pytest, and may be run with it directly: by
+`pytest -p conformance.plugin --pyargs conformance.suites --smi-mesh reference`. A run can be asked for the
+same there, by options with the prefix `--smi-`.
 
 Exit codes: 0 all that was asked for holds; 1 a core requirement failed (`run`), a fault was missed (`faults`)
 or a variant was not passed (`variants`); 2 nothing can be concluded, a check of `doctor` failed, or the input

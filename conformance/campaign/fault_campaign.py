@@ -289,7 +289,7 @@ def run_tests(session: Session, entries: Sequence[index.TestEntry], *, staged: b
     said = io.StringIO()
     with redirect_stdout(said):
         code = pytest.main(
-            [*files, "--mesh", session.profile.name, "--assert=plain", "-q"],
+            [*files, "--smi-mesh", session.profile.name, "--assert=plain", "-q"],
             plugins=[plugin.Given(session=session, staged=staged)],
         )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:

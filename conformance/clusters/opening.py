@@ -35,13 +35,6 @@ class Where:
         """Whether it is made for the command, and ends with it."""
         return self.kind == "embedded"
 
-    def options(self) -> list[str]:
-        """The options that mean the same cluster wherever they are typed."""
-        if self.kind != "kubeconfig":
-            return [f"--{self.kind}"]
-        named = {"--context": self.context, "--kubeconfig": self.kubeconfig}
-        return [word for option, value in named.items() if value for word in (option, value)]
-
 
 def chosen(
     context: str | None = None,

@@ -172,8 +172,12 @@ class Run(Model):
     interrupted: bool = False
 
 
+MESH = "mesh"
+"""The part whose version is that of the mesh as a whole; every other part is an image by its repository."""
+
+
 class Mesh(Model):
-    """The mesh as its profile describes it; ``versions`` maps a component to what was found of it.
+    """The mesh as its profile describes it; ``versions`` are that of the *mesh* and those of its images.
 
     ``header_forms`` says for each version of specs whose header filters were written in this run in which
     form: *map*, *list* (of one-key maps), or *neither* where the cluster takes none.
@@ -184,6 +188,11 @@ class Mesh(Model):
     versions: dict[Text, Text] = {}
     claims: dict[Text, tuple[Text, ...]] = {}
     header_forms: dict[Text, Text] = {}
+
+    @property
+    def title(self) -> str:
+        """Its name, with its version where that is known."""
+        return " ".join([self.profile, *filter(None, [self.versions.get(MESH)])])
 
 
 class Node(Model):

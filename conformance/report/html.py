@@ -28,7 +28,7 @@ LONGEST = {"open": 1_600, "folded": 600}
 
 def title(report: Report) -> str:
     """The page's title: what was certified."""
-    return f"SMI conformance of {report.mesh.profile}"
+    return f"SMI conformance of {report.mesh.title}"
 
 
 def summary_html(report: Report) -> list[str]:

@@ -21,7 +21,7 @@ def closing(report: Report, directory: Path | None = None) -> list[str]:
     """What a reader of the terminal must know: headline, what to look at, counts, and where the report is."""
     return [
         f"{_symbol(report)} {report.headline.word.upper()}: {report.headline.reason}"
-        f" ({report.mesh.profile} on Kubernetes {printable(report.cluster.kubernetes)})",
+        f" ({printable(report.mesh.title)} on Kubernetes {printable(report.cluster.kubernetes)})",
         *_causes(report),
         *_problems(report, "fail"),
         *_problems(report, "inconclusive"),

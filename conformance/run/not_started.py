@@ -4,42 +4,33 @@ from __future__ import annotations
 
 import importlib.metadata
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from conformance import catalogue
 from conformance.profiles import Profile
 from conformance.report import assemble, html, store
 from conformance.report.document import ClusterInfo, Finding, Mesh, Report, Run, Timing
+from conformance.run import mesh_version
+from conformance.run.options import RunOptions
 from conformance.text import files
 from conformance.traceability import index
 
 
-def write(
-    problem: str,
-    profile: Profile,
-    command: Sequence[str],
-    *,
-    directory: Callable[[str], Path],
-    results: Path | None,
-) -> str:
-    """Write what kept a run from beginning where its report would be; says where, or why it cannot be.
-
-    ``directory`` is that place by the run's id, ``results`` another one of the JUnit file.
-    """
-    made = report(problem, profile, command)
-    folder = directory(made.run.id)
+def write(problem: str, profile: Profile, command: Sequence[str], asked: RunOptions) -> str:
+    """Write what kept a run from beginning where its report would be; says where, or why it cannot be."""
+    made = _report(problem, profile, command, asked.mesh_version)
+    folder = asked.directory(made.run.id)
     try:
-        store.make_room(folder, results)
-        store.write(made, folder, results)
+        store.make_room(folder, asked.junit)
+        store.write(made, folder, asked.junit)
         files.replace(folder / store.HTML, html.page(made))
     except OSError as error:
         return f"no report can be written: {error}"
     return f"report: {folder / store.HTML}"
 
 
-def report(problem: str, profile: Profile, command: Sequence[str]) -> Report:
+def _report(problem: str, profile: Profile, command: Sequence[str], version: str) -> Report:
     """The report: every requirement with a test was not reached, and a finding tells why."""
     now, tested = datetime.now(UTC), index.by_requirement()
     return assemble.build(
@@ -56,7 +47,7 @@ def report(problem: str, profile: Profile, command: Sequence[str]) -> Report:
             {
                 "profile": profile.name,
                 "description": profile.description,
-                "versions": {"mesh": profile.version} if profile.version else {},
+                "versions": mesh_version.versions(version, profile, {}),
                 "claims": profile.claims.in_words(),
             }
         ),

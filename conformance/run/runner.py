@@ -38,6 +38,7 @@ from conformance.run.collection import (
     why_unspoken,
 )
 from conformance.run.diagnostics import gather
+from conformance.run.options import RunOptions
 from conformance.run.progress import Amount, Progress
 from conformance.run.scenario_runner import Stage
 from conformance.run.scheduler import Turn
@@ -58,12 +59,14 @@ class Runner:
         self,
         config: pytest.Config,
         session: Session,
+        options: RunOptions,
         *,
         owns_arena: bool,
         staged: bool,
         planned: bool = False,
     ) -> None:
         self.config = config
+        self.options = options
         self.session = session
         self._owns_arena = owns_arena
         self._staged = staged
@@ -85,9 +88,9 @@ class Runner:
 
     def set_up_html(self) -> None:
         """Have pytest-html write one self-contained report.html beside report.json."""
-        self.directory = directory_of(self.config, self.session.run_id)
+        self.directory = self.options.directory(self.session.run_id)
         try:
-            store.make_room(self.directory, results_of(self.config))
+            store.make_room(self.directory, self.options.junit)
         except OSError as error:
             pytest.exit(
                 f"no reports can be written to {self.directory}: {error.strerror}", ExitCode.INCONCLUSIVE
@@ -106,7 +109,7 @@ class Runner:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
-        levels, wanted = config.getoption("level"), config.getoption("requirement")
+        levels, wanted = self.options.levels, self.options.requirements
         known = catalogue.load()
         spoken = [
             item
@@ -217,19 +220,20 @@ class Runner:
 
     def _user_selects(self, requirement_id: str) -> bool:
         """Whether it is the user who left a requirement out that this run does not speak the versions of."""
-        options, level = self.config.option, catalogue.load()[requirement_id].level
+        pytests, asked = self.config.option, self.options
+        level = catalogue.load()[requirement_id].level
         return bool(
             self.session.wish != Wish()
-            or options.keyword
-            or options.markexpr
-            or (options.level and level not in options.level)
-            or (options.requirement and requirement_id not in options.requirement)
+            or pytests.keyword
+            or pytests.markexpr
+            or (asked.levels and level not in asked.levels)
+            or (asked.requirements and requirement_id not in asked.requirements)
         )
 
     def _open(self, session: pytest.Session, parts: list[str], spoken: Mapping[str, set[str]]) -> None:
         # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
-        if timeout_s := self.config.getoption("timeout"):
+        if timeout_s := self.options.timeout_s:
             signal.signal(signal.SIGALRM, self._time_is_over)
             signal.setitimer(signal.ITIMER_REAL, timeout_s)
         try:
@@ -242,8 +246,9 @@ class Runner:
                     f"run {self.session.run_id}: {len(set(self._pending.values()))} requirements, "
                     f"mesh {self.session.profile.name}, cluster {self.session.cluster.name}"
                 )
+                self.session.identify_mesh()
                 self.session.arena.prepare(parts)
-                self._open_stage(lanes=1 if self.config.getoption("one_by_one") else 2)
+                self._open_stage(lanes=1 if self.options.one_by_one else 2)
         except ClusterError as error:
             self.session.arena.remove()
             self._end_before(session, str(error))
@@ -400,7 +405,7 @@ class Runner:
             self.session.interrupted = True
             why = "interrupted"
             if self._timed_out:
-                why = f"--timeout of {seconds(self.config.getoption('timeout'))} is over"
+                why = f"--timeout of {seconds(self.options.timeout_s or 0.0)} is over"
                 self.session.findings.append(Finding(severity="error", text=f"the run ended early: {why}"))
             self._progress.say(
                 f"\n{why}: removing the arena, then the report (once more Ctrl-C leaves it behind)"
@@ -430,7 +435,7 @@ class Runner:
             session.exitstatus = report.headline.exit_code
 
     def _write(self, report: Report) -> None:
-        store.write(report, self.directory, results_of(self.config))
+        store.write(report, self.directory, self.options.junit)
         if not self._has_html:
             # Whoever switches pytest-html off gets the same page without its table of tests.
             files.replace(self.directory / store.HTML, html.page(report))
@@ -444,7 +449,7 @@ class Runner:
     def _tidy_up(self) -> None:
         try:
             self._stage.close()
-            if not self.config.getoption("keep"):
+            if not self.options.keep:
                 with self.session.phases.phase("cleanup"):
                     self.session.arena.remove()
         except ClusterError as error:
@@ -502,17 +507,6 @@ class Runner:
         terminalreporter.section("SMI conformance")
         for line in terminal.closing(self.report(), self._written):
             terminalreporter.write_line(line)
-
-
-def directory_of(config: pytest.Config, run: str) -> Path:
-    """Where the report of a run goes."""
-    return store.place(config.getoption("output"), config.getoption("reports"), run)
-
-
-def results_of(config: pytest.Config) -> Path | None:
-    """Where else the JUnit file goes, if anywhere."""
-    results = config.getoption("junit")
-    return Path(results) if results else None
 
 
 def _amount(config: pytest.Config) -> Amount:

@@ -43,6 +43,7 @@ from conformance.report.document import (
     Run,
     Timing,
 )
+from conformance.run import mesh_version
 from conformance.traceability import applicability, index
 from conformance.traceability.index import ScenarioMark
 
@@ -59,6 +60,7 @@ class Session:
     image: str = STOCK_IMAGE
     rules: HouseRules = NO_RULES
     wish: Wish = field(default_factory=Wish)
+    mesh_version: str = ""
     clock: Clock = field(default_factory=SystemClock)
     seed: int = field(default_factory=lambda: secrets.randbelow(2**32))
     run_id: str = field(default_factory=lambda: secrets.token_hex(3))
@@ -69,6 +71,7 @@ class Session:
     findings: list[Finding] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     interrupted: bool = False
+    mesh_images: Mapping[str, str] = field(default_factory=dict)
     provided: set[str] = field(default_factory=set)
     questions: frozenset[str] | None = None
     hopeless: Callable[[float], bool] = all_may_come
@@ -235,7 +238,7 @@ class Session:
             mesh=Mesh(
                 profile=self.profile.name,
                 description=self.profile.description,
-                versions={"mesh": self.profile.version} if self.profile.version else {},
+                versions=mesh_version.versions(self.mesh_version, self.profile, self.mesh_images),
                 claims=self.profile.claims.in_words(),
                 header_forms=self.header_forms.known(),
             ),
@@ -245,6 +248,12 @@ class Session:
             findings=self.findings,
             diagnostics=self.diagnostics,
         )
+
+    def identify_mesh(self) -> None:
+        """See which images the control plane runs, and tell where it is another version than is said."""
+        self.mesh_images = mesh_version.images(self.cluster, self.profile)
+        found = mesh_version.contradiction(self.mesh_version, self.profile, self.mesh_images)
+        self.findings += [found] if found else []
 
     def _record(self, entry: Requirement, faults: Sequence[str]) -> RequirementRecord:
         untested: tuple[Absent, str] = ("untested", index.untested().get(entry.id, ""))

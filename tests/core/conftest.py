@@ -19,6 +19,7 @@ from conformance.drive.arena import Arena
 from conformance.profiles import Profile, parse
 from conformance.report import store
 from conformance.report.document import Report, RequirementRecord
+from conformance.run.options import TABLE
 from conformance.run.session import Session
 from conformance.traceability import index
 
@@ -75,11 +76,11 @@ class Bench:
 
     def pytest(self, *arguments: str) -> int:
         """The same with pytest itself, on suites by their path, and without the page for a browser."""
-        options = ["--mesh", str(self.profile), "--reports", str(self.folder / "reports"), "--assert=plain"]
-        configuration = ["-c", str(index.SUITES / "pytest.ini")]
-        return int(
-            pytest.main([*configuration, *options, _ONE_BY_ONE, *_FASTER, "-p", "no:html", *arguments])
-        )
+        options = ["--mesh", str(self.profile), "--reports", str(self.folder / "reports"), _ONE_BY_ONE]
+        ours = {option.flags[-1] for option in TABLE}
+        words = [f"--smi-{one[2:]}" if one in ours else one for one in (*options, *arguments)]
+        configuration = ["-c", str(index.SUITES / "pytest.ini"), "--assert=plain", "-p", "no:html"]
+        return int(pytest.main([*configuration, *_FASTER, *words]))
 
     def suite(self, name: str, *arguments: str) -> int:
         """A run of one of the real suites, such as ``traffic_split/test_delete.py``."""

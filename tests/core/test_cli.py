@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conformance.cli import main, running
+from conformance.cli import main
 from conformance.drive.manifests import RUN_LABEL
 from conformance.report import store
+from conformance.run.options import duration_s
 from conformance.traceability import explain, index, matrix
 
 from .conftest import Bench
@@ -238,12 +239,12 @@ class TestCommands:
         ("text", "seconds"), [("90s", 90), ("20m", 1200), ("1h30m", 5400), ("45", 45), ("0.5s", 0.5)]
     )
     def test_durations_are_written_as_for_kubectl(self, text: str, seconds: float) -> None:
-        assert running.duration_s(text) == seconds
+        assert duration_s(text) == seconds
 
     @pytest.mark.parametrize("text", ["", "0", "soon", "-3s", "3d", "m"])
     def test_what_is_no_duration_is_refused(self, text: str) -> None:
         with pytest.raises(argparse.ArgumentTypeError, match="is no duration such as 90s"):
-            running.duration_s(text)
+            duration_s(text)
 
     def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main.main(["list"]) == 0
