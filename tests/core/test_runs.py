@@ -594,4 +594,4 @@ def test_reports_that_cannot_be_written_stop_a_run_before_it_starts(
 def test_suites_without_a_mesh_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert pytest.main([str(index.SUITES / ZERO_SUITE), "--assert=plain"]) == pytest.ExitCode.USAGE_ERROR
     said = capsys.readouterr().err
-    assert "the conformance suites need --mesh PROFILE; there are: none, osm, reference" in said
+    assert "the conformance suites need --smi-mesh PROFILE; there are: none, osm, reference" in said
