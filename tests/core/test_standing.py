@@ -230,6 +230,9 @@ def _splits_cease(mesh: FakeMesh, item: Mapping[str, Any]) -> None:
         mesh.splits = False
 
 
+RESTED = "not seen within 3 s of steady calls, but after the clients had rested for 10 s"
+
+
 class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
     def test_fails_one_requirement_and_is_judged_by_the_others(self, splits_alone: Bench) -> None:
         bench = splits_alone
@@ -239,9 +242,19 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         assert failed == [UNDER_CALLS]
         assert [bench.outcome(one) for one in (SPLIT, ZERO, "split-targetport-per-backend")] == ["pass"] * 3
         (finding,) = [test for test in bench.record(UNDER_CALLS).tests if test.verdict.value == "fail"]
-        assert finding.summary == (
+        told = (
             "only v2 answer: not seen within 3 s of steady calls, but after the clients had rested for 10 s"
         )
+        assert finding.summary == f"{told}; {told}"
+
+    def test_in_one_scenario_alone_fails_none_and_is_told(self, splits_alone: Bench) -> None:
+        bench = splits_alone
+        bench.cluster.mesh = QuietMesh(clock=bench.clock)
+        assert bench.run("-k", "basic") == 0
+        assert bench.outcome(SPLIT) == "pass"
+        (finding,) = bench.report.findings
+        assert finding.severity == "warning"
+        assert finding.text == f"basic/split: only v2 answer: {RESTED}; of no other scenario"
 
     def test_is_left_alone_before_every_look_once_that_is_known(
         self, scenario: Scenario, cluster: FakeCluster, clock: VirtualClock
