@@ -40,6 +40,12 @@ UNSCHEDULED_S = 60.0
 
 The reason is told from the first moment."""
 
+_REMEDIES = {
+    "Image": "--image names another image for the workloads",
+    "untolerated taint": "--toleration names a taint that the workloads tolerate",
+    "node affinity/selector": "--node-selector names a label that the nodes have",
+}
+"""What helps where a word of this stands in what keeps a pod."""
 REFUSED_S = 10.0
 """So long pods of a Deployment may be refused: what a quota counts may be on its way out."""
 
@@ -204,8 +210,9 @@ class Arena:
             f"{'pods' if len(pods) > 1 else 'pod'} {', '.join(pods)}: {why}" for why, pods in names.items()
         ]
         problems += self._refusals(namespace, self._all_pods(namespace))
-        if any("Image" in why for why in names):
-            problems.append("--image names another image for the workloads")
+        for sign, remedy in _REMEDIES.items():
+            if any(sign in why for why in names):
+                problems.append(remedy)
         return "; ".join(problems) or "no pods were created: see `kubectl get events -n " + namespace + "`"
 
     def _refusals(self, namespace: str, pods: Iterable[Object]) -> list[str]:
@@ -229,7 +236,12 @@ class Arena:
         waiting = [pod for pod in pods if not is_ready(pod)]
         homeless = next(filter(None, map(unscheduled, waiting)), "")
         now = self.waiter.clock.now()
-        since = self._homeless.setdefault(namespace, now) if homeless else self._homeless.pop(namespace, now)
+        if homeless:
+            self._homeless.setdefault(namespace, now)
+        else:
+            self._homeless.pop(namespace, None)
+        # What was waited for in one namespace is not waited for again in the next one.
+        since = min(self._homeless.values(), default=now)
         refused = self._refusals(namespace, pods)
         first = self._refused.setdefault(namespace, now) if refused else self._refused.pop(namespace, now)
         self._keeping[namespace] = next((problem(pod) for pod in waiting), "; ".join(refused))

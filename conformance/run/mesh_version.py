@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from conformance.clusters import Cluster, ClusterError
 from conformance.profiles import Profile
 from conformance.report.document import MESH, Finding
+
+_VERSION = re.compile(r"v?\d+\.\d+")
+"""How the tag of a release begins; others, such as hashes, say nothing of the version."""
 
 
 def images(cluster: Cluster, profile: Profile) -> dict[str, str]:
@@ -55,7 +59,8 @@ def _agreed(running: Mapping[str, str]) -> str:
 def contradiction(asked: str, profile: Profile, running: Mapping[str, str]) -> Finding | None:
     """What is to be told where no image of the control plane has the version that somebody says."""
     said = asked or profile.version
-    if not said or not running or any(_same(said, tag) for tag in running.values()):
+    tags = [tag for tag in running.values() if _VERSION.match(tag)]
+    if not said or not tags or any(_same(said, tag) for tag in tags):
         return None
     there = ", ".join(f"{repository}:{tag}" for repository, tag in running.items())
     who = "--mesh-version" if asked else "the profile"

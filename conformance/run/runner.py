@@ -53,6 +53,10 @@ _JUDGEMENT = pytest.StashKey[Judgement]()
 _DURATION = pytest.StashKey[float]()
 
 
+ADMISSION = "--label, --annotation, --request, --limit and others say what the cluster asks of all objects"
+"""What helps where an admission policy or webhook denies what is created; both say so in these words."""
+
+
 class Runner:
     """The pytest plugin object of one run."""
 
@@ -253,7 +257,8 @@ class Runner:
                 self._open_stage(lanes=1 if self.options.one_by_one else 2)
         except ClusterError as error:
             self.session.arena.remove()
-            self._end_before(session, str(error))
+            remedy = ADMISSION if "denied request" in str(error) else ""
+            self._end_before(session, str(error), remedy)
 
     def _end_before(self, session: pytest.Session, text: str, remedy: str = "") -> None:
         """End a run that cannot begin: no test is run, and the report says why."""

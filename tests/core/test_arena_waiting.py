@@ -22,8 +22,8 @@ def waiting(reason: str) -> dict[str, Any]:
     }
 
 
-def unschedulable() -> dict[str, Any]:
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": NO_NODE}
+def unschedulable(message: str = NO_NODE) -> dict[str, Any]:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
     return {"phase": "Pending", "conditions": [condition]}
 
 
@@ -74,6 +74,20 @@ def test_a_pod_that_no_node_takes_is_given_up_after_a_while(
     with pytest.raises(NotReady, match="1 Insufficient cpu"):
         arena.ready(["peer"])
     assert session.clock.now() - begun < UNSCHEDULED_S + 2
+
+
+def test_what_no_node_takes_is_not_waited_for_again_in_the_next_namespace(
+    session: Session, arena: Arena, cluster: FakeCluster
+) -> None:
+    arena.prepare(["peer", "main"])
+    for (kind, namespace, _), item in cluster.objects.items():
+        if kind == "Pod" and namespace in {"smi-peer-r1", "smi-main-r1"}:
+            item["status"] = unschedulable("1 node(s) had untolerated taint(s)")
+    begun = session.clock.now()
+    for part in ("peer", "main"):
+        with pytest.raises(NotReady, match="--toleration names a taint that the workloads tolerate"):
+            arena.ready([part])
+    assert UNSCHEDULED_S <= session.clock.now() - begun < UNSCHEDULED_S + 4
 
 
 def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(

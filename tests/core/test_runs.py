@@ -369,6 +369,19 @@ class TestAnInterruptedRun:
         assert there == ["junit.xml", "report.html", "report.json"]
 
 
+def test_what_an_admission_policy_denies_is_told_with_the_options_that_help(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deny(*_: object) -> None:
+        raise ClusterError("namespaces is forbidden: policy 'owner' denied request: it wants the label owner")
+
+    monkeypatch.setattr(arena.Arena, "prepare", deny)
+    assert bench.run("-k", "test_zero_weight") == 2
+    (finding,) = bench.report.findings
+    assert finding.text.endswith("denied request: it wants the label owner")
+    assert finding.remedy.startswith("--label, --annotation, ")
+
+
 class TestSelection:
     def test_by_requirement_takes_its_tests_alone(self, bench: Bench) -> None:
         assert bench.suite(ZERO_SUITE, "--requirement", ZERO) == 0
