@@ -198,9 +198,24 @@ class TestWhatATestPresumes:
     def test_says_nothing_of_other_versions_in_which_it_was_judged(self, session: Session) -> None:
         failed = Judgement(Verdict.FAIL, "it is not so", basis=Basis("unharmed", {}))
         holds = Judgement(Verdict.PASS, "it is so", basis=Basis("unharmed", {}))
-        first, second = finding.summary.split("; ")
-        assert first == f"basic/split: only v2 answer: {RESTED}"
-        assert second == f"traffic-split/root-targetport: {RESTED}"
+        told = judge.presumes(failed, "a-b", "it is not so")
+        for one, judgement, version in (
+            ("a-b", failed, "v1alpha2"),
+            ("a-b", holds, "v1alpha4"),
+            ("c-d", told, "v1alpha2"),
+        ):
+            session.conclude(one, conclude("x.py::test", one, judgement, 1.0, versions={"split": version}))
+        alike, other = {"split": "v1alpha2", "specs": "v1alpha4"}, {"split": "v1alpha4"}
+        # What failed beside another is not the cause; that other one is.
+        for one, spoken in (("a-b", alike), ("c-d", alike), ("c-d", other)):
+            found = session.founded(failed, presuming(one), spoken)
+            assert found.verdict is Verdict.INCONCLUSIVE
+            assert found.summary == "stands on a-b, which failed; seen here: it is not so"
+        for one, spoken in (("a-b", other), ("e-f", alike)):
+            assert session.founded(failed, presuming(one), spoken) is failed
+        assert session.founded(holds, presuming("a-b"), alike) is holds
+        # Nothing is the cause of its own failure.
+        assert session.founded(failed, replace(presuming("c-d"), requirement="a-b"), alike) is failed
 
 
 def presuming(one: str) -> index.TestEntry:
@@ -227,10 +242,9 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         assert failed == [UNDER_CALLS]
         assert [bench.outcome(one) for one in (SPLIT, ZERO, "split-targetport-per-backend")] == ["pass"] * 3
         (finding,) = [test for test in bench.record(UNDER_CALLS).tests if test.verdict.value == "fail"]
-        told = (
-            "only v2 answer: not seen within 3 s of steady calls, but after the clients had rested for 10 s"
-        )
-        assert finding.summary == f"{told}; {told}"
+        first, second = finding.summary.split("; ")
+        assert first == f"basic/split: only v2 answer: {RESTED}"
+        assert second == f"traffic-split/root-targetport: {RESTED}"
 
     def test_in_one_scenario_alone_fails_none_and_is_told(self, splits_alone: Bench) -> None:
         bench = splits_alone
