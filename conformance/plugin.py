@@ -12,7 +12,7 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
 from conformance.drive.scenario import Scenario
-from conformance.drive.version_sets import VersionsError, in_words, parse_wish
+from conformance.drive.version_selection import VersionsError, in_words, parse_wish
 from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Inconclusive, Judgement, Verdict
 from conformance.profiles import Profile, ProfileError

@@ -11,15 +11,16 @@ import pytest
 from conformance import judge
 from conformance.catalogue import GROUPS
 from conformance.clusters import Account, ClusterError, Object
+from conformance.drive.api_reads import METRICS, claimed_kinds, served_kinds
+from conformance.drive.api_trials import ABSENT, Change, changed
 from conformance.drive.arena import READY_WITHIN_S
-from conformance.drive.converting import conversions, versions_there, write
-from conformance.drive.drawing import Drawn, draw
-from conformance.drive.dry_run import ABSENT, Change, changed
-from conformance.drive.editing import course
+from conformance.drive.edit_propagation import course
 from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
-from conformance.drive.observing import REQUESTS, Observed, observe, observe_access
-from conformance.drive.reading import METRICS, claimed_kinds, served_kinds
+from conformance.drive.open_questions.asking import REQUESTS, Observed, observe, observe_access
+from conformance.drive.open_questions.trials import Odd, Reshape, Trial
+from conformance.drive.polling import Sight, sight
+from conformance.drive.property_trials import Drawn, draw
 from conformance.drive.scenario import (
     POLL,
     POLL_REQUESTS,
@@ -29,9 +30,8 @@ from conformance.drive.scenario import (
     Scenario,
     sampling,
 )
-from conformance.drive.sight import Sight, sight
 from conformance.drive.traffic import CONCURRENCY, PATIENT_S, Manner
-from conformance.drive.trials import Odd, Reshape, Trial
+from conformance.drive.version_round_trip import conversions, versions_there, write
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised

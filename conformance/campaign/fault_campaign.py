@@ -19,8 +19,8 @@ from conformance.campaign.variant_campaign import Conformity
 from conformance.catalogue import GROUPS, CatalogueError
 from conformance.clusters import Cluster, ClusterError, Object
 from conformance.clusters.kubernetes import refusal
-from conformance.drive import version_sets
-from conformance.drive.reading import METRICS, served_kinds
+from conformance.drive import version_selection
+from conformance.drive.api_reads import METRICS, served_kinds
 from conformance.drive.rests import Rests
 from conformance.drive.scenario import all_may_come
 from conformance.drive.wait import NotSeen
@@ -190,8 +190,8 @@ def choose_variants(only: Sequence[str]) -> list[Variant]:
     return [one for one in variants.VARIANTS.values() if not only or one.id in only]
 
 
-def _wish(session: Session, case: Case) -> version_sets.Wish:
-    return version_sets.parse_wish(case.versions, session.profile.claims.by_group())
+def _wish(session: Session, case: Case) -> version_selection.Wish:
+    return version_selection.parse_wish(case.versions, session.profile.claims.by_group())
 
 
 def _spoken(session: Session, campaign: Campaign) -> dict[str, set[str]]:

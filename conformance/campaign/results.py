@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from conformance import judge
-from conformance.judge.words import percent
+from conformance.judge.phrasing import percent
 from conformance.model.exit_codes import of_trials
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion

@@ -15,7 +15,7 @@ from conformance.catalogue import CatalogueError
 from conformance.cli import clusters, reading, reference, reports, running
 from conformance.cli.options import EXIT_CODES
 from conformance.clusters import ClusterError
-from conformance.drive.version_sets import VersionsError
+from conformance.drive.version_selection import VersionsError
 from conformance.model.exit_codes import ExitCode
 from conformance.profiles import ProfileError
 from conformance.text.suggest import did_you_mean

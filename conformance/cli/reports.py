@@ -10,7 +10,7 @@ from conformance.cli.options import Commands
 from conformance.model.exit_codes import ExitCode
 from conformance.report import html, store
 from conformance.report.document import Report
-from conformance.report.recompute import recompute
+from conformance.report.verify import recompute
 from conformance.text import files
 from conformance.text.sanitize import printable
 

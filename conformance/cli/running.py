@@ -10,7 +10,7 @@ import pytest
 from conformance import catalogue, plugin, profiles
 from conformance.cli.options import EXIT_CODES, Commands, cluster_options, mesh_options, rule_options
 from conformance.clusters import ClusterError, opening
-from conformance.drive.version_sets import parse_wish
+from conformance.drive.version_selection import parse_wish
 from conformance.model.exit_codes import ExitCode
 from conformance.run import not_started
 from conformance.run.options import REPORTING, SELECTION, WAY, read

@@ -15,8 +15,8 @@ import yaml
 from conformance.clusters import ClusterError
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
 from conformance.drive.manifests import folder, has, load
+from conformance.drive.rendering import NotExpressible
 from conformance.drive.scenario import Scenario
-from conformance.drive.versions import NotExpressible
 from conformance.run.session import Session
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean

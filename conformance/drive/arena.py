@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from conformance.clusters import Cluster, ClusterError, Object
-from conformance.drive import zipapp
+from conformance.drive import probe_bundle
 from conformance.drive.manifests import (
     RUN_LABEL,
     WORKLOAD_ANNOTATION,
@@ -19,8 +19,8 @@ from conformance.drive.manifests import (
     load,
 )
 from conformance.drive.podstates import containers, final, is_ready, problem, unscheduled
+from conformance.drive.rendering import Wire, render
 from conformance.drive.tailoring import NotClaimed, lacking, marked, tailored
-from conformance.drive.versions import Wire, render
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.profiles import Membership, Profile
 
@@ -146,7 +146,7 @@ class Arena:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": CONTAINER, "namespace": self.namespace(part)},
-            "binaryData": {"probe.pyz": base64.b64encode(zipapp.build()).decode("ascii")},
+            "binaryData": {"probe.pyz": base64.b64encode(probe_bundle.build()).decode("ascii")},
         }
         return self.placement.place([probe], ())[0]
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from conformance.clusters import Cluster, Object
+from conformance.drive.api_reads import Reader, round_trips
+from conformance.drive.api_trials import Change, attempt, changed
 from conformance.drive.arena import OUTSIDE, Arena
-from conformance.drive.dry_run import Change, attempt, changed
+from conformance.drive.fixture_writer import Writer
 from conformance.drive.manifests import load
-from conformance.drive.phases import Phases
-from conformance.drive.reading import Reader, round_trips
+from conformance.drive.polling import Sight, sight
 from conformance.drive.rests import Rests
-from conformance.drive.sight import Sight, sight
+from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
-from conformance.drive.writing import Writer
 from conformance.model.evidence import AccessTable, Attempt, Call, Cell, Effect, RoundTrip, Settling, Traffic
 from conformance.profiles import Profile
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
-from conformance.drive.versions import NotExpressible
+from conformance.drive.rendering import NotExpressible
 from conformance.profiles import Marks, Membership, Profile
 
 _SHORT = {group: short for short, group in GROUPS.items()}

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from conformance.clusters import Cluster, ClusterError, ExecFailed
 from conformance.drive.arena import CONTAINER, Arena
-from conformance.drive.phases import Phases
+from conformance.drive.timing import Phases
 from conformance.model.evidence import Call, Environment, Traffic
 from conformance.text.sanitize import printable
 

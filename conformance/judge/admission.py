@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from conformance.judge.phrasing import listed, sentences, several
 from conformance.judge.registry import judge
-from conformance.judge.words import listed, sentences, several
 from conformance.model.evidence import Attempt
 from conformance.model.verdict import Judgement, Reading, Verdict
 

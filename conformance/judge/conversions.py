@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from conformance.judge.objects import differences
+from conformance.judge.phrasing import listed
 from conformance.judge.quantity import parse_quantity
-from conformance.judge.words import listed
 from conformance.model.evidence import Conversion, Reads
 
 _HEAD = frozenset({"apiVersion", "kind", "metadata"})

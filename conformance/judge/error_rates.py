@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.judge import seen
-from conformance.judge.figures import Figures, one
-from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge import traffic_checks
+from conformance.judge.malformed import malformed_fails, verdict_of
 from conformance.judge.metrics import shown_total
+from conformance.judge.metrics_parser import Figures, one
+from conformance.judge.phrasing import number, percent, sentences
 from conformance.judge.registry import judge
-from conformance.judge.words import number, percent, sentences
 from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -66,7 +66,10 @@ def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
     answered = {backend: sum(one.answered.get(backend, 0) for one in traffic) for backend in rates}
     if idle := [backend for backend, count in answered.items() if count < LEAST_SHOWN]:
         return f"{' and '.join(idle)} answered less than {LEAST_SHOWN} requests"
-    lost = [seen.failed(one) or seen.disagreement(one) or seen.strays(one, rates) for one in traffic]
+    lost = [
+        traffic_checks.failed(one) or traffic_checks.disagreement(one) or traffic_checks.strays(one, rates)
+        for one in traffic
+    ]
     if any(lost):
         return sentences(lost)
     failed = sum(count for one in traffic for status, count in one.statuses.items() if status != "200")

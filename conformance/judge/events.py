@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from conformance.judge.phrasing import several, short
 from conformance.judge.registry import judge
-from conformance.judge.words import several, short
 from conformance.model.evidence import ApiRead, Attempt
 from conformance.model.verdict import Judgement, Verdict
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from conformance.judge import seen
+from conformance.judge import traffic_checks
+from conformance.judge.phrasing import counted, listed, number, sentences, several
 from conformance.judge.registry import judge
-from conformance.judge.words import counted, listed, number, sentences, several
 from conformance.model.evidence import AccessTable, Cell, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -52,17 +52,19 @@ def _granted(cell: Cell) -> tuple[Verdict, str] | None:
     traffic = cell.traffic
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
-    if seen.excused(None, traffic, seen.strays(traffic, {cell.server}), _refused(traffic)):
-        return Verdict.INCONCLUSIVE, f"is granted, but {seen.unsent(traffic)}"
+    if traffic_checks.excused(
+        None, traffic, traffic_checks.strays(traffic, {cell.server}), _refused(traffic)
+    ):
+        return Verdict.INCONCLUSIVE, f"is granted, but {traffic_checks.unsent(traffic)}"
     if _shortfall(cell):
         return Verdict.FAIL, _fell_short(cell)
-    if how := seen.disagreement(traffic):
+    if how := traffic_checks.disagreement(traffic):
         return Verdict.INCONCLUSIVE, f"client and ledgers disagree: {how}"
     if not cell.settling.settled:
         return Verdict.FAIL, f"is granted, but was not {_in_time(cell)}, and was only later"
     if cell.before is None or not cell.before.sent:
         return Verdict.INCONCLUSIVE, "has no null control: it was not tried without the grant"
-    if unsent := seen.unsent(cell.before):
+    if unsent := traffic_checks.unsent(cell.before):
         return Verdict.INCONCLUSIVE, f"has no null control: without the grant {unsent}"
     if cell.before.served or cell.before.answers:
         through = max(cell.before.served, cell.before.answers)
@@ -76,7 +78,9 @@ def _granted(cell: Cell) -> tuple[Verdict, str] | None:
 def _shortfall(cell: Cell) -> str:
     """What is missing of a grant; empty when every request was served."""
     traffic = cell.traffic
-    return sentences((seen.strays(traffic, {cell.server}), seen.failed(traffic), _refused(traffic)))
+    return sentences(
+        (traffic_checks.strays(traffic, {cell.server}), traffic_checks.failed(traffic), _refused(traffic))
+    )
 
 
 def _fell_short(cell: Cell) -> str:
@@ -103,7 +107,9 @@ def _unchanged(cell: Cell) -> bool:
 
 def _outcomes(traffic: Traffic) -> dict[str, int]:
     """What a client saw of requests that no sample workload served as asked: how often, in words."""
-    statuses = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != seen.OK and n}
+    statuses = {
+        f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK and n
+    }
     failures = {what: count for what, count in traffic.failures.items() if count}
     lost = traffic.sent - traffic.answers - sum(failures.values()) - sum(statuses.values())
     return {**statuses, **failures, **({"answered by no sample workload": lost} if lost > 0 else {})}
@@ -111,15 +117,15 @@ def _outcomes(traffic: Traffic) -> dict[str, int]:
 
 def _refused(traffic: Traffic) -> str:
     # A workload that answers on the proxy's behalf with another status did not serve the request.
-    others = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != seen.OK}
+    others = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK}
     if not any(others.values()) or traffic.answers < traffic.sent:
         return ""
-    return f"was answered otherwise than with {seen.OK}: {counted(others)}"
+    return f"was answered otherwise than with {traffic_checks.OK}: {counted(others)}"
 
 
 def _denied(cell: Cell, cells: Sequence[Cell]) -> tuple[Verdict, str] | None:
     traffic = cell.traffic
-    leaked = {name: seen.arrived(traffic, name) for name in {*traffic.reached, *traffic.answered}}
+    leaked = {name: traffic_checks.arrived(traffic, name) for name in {*traffic.reached, *traffic.answered}}
     if count := sum(leaked.values()):
         return Verdict.FAIL, (
             f"is denied, but {count:,} of {several(traffic.sent, 'request')} got through "
@@ -127,7 +133,7 @@ def _denied(cell: Cell, cells: Sequence[Cell]) -> tuple[Verdict, str] | None:
         )
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
-    if unsent := seen.unsent(traffic):
+    if unsent := traffic_checks.unsent(traffic):
         return Verdict.INCONCLUSIVE, f"is denied, but {unsent}"
     if cell.server not in traffic.reached:
         return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {cell.server} was not read"
@@ -167,9 +173,9 @@ def _is_control(twin: Traffic, client: str) -> bool:
 
 def _went_through(traffic: Traffic, servers: Collection[str]) -> bool:
     return bool(traffic.sent) and not (
-        seen.failed(traffic)
-        or seen.strays(traffic, servers)
-        or seen.disagreement(traffic)
+        traffic_checks.failed(traffic)
+        or traffic_checks.strays(traffic, servers)
+        or traffic_checks.disagreement(traffic)
         or _refused(traffic)
     )
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.judge import seen
-from conformance.judge.figures import (
+from conformance.judge import traffic_checks
+from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.metrics_parser import (
     FAILURES,
     PERCENTILES,
     SUCCESSES,
@@ -14,9 +15,8 @@ from conformance.judge.figures import (
     either,
     one,
 )
-from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge.phrasing import counted, number, percent, sentences, several
 from conformance.judge.registry import judge
-from conformance.judge.words import counted, number, percent, sentences, several
 from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -93,7 +93,7 @@ def _otherwise(traffic: Traffic, status: str) -> str:
     """How requests fared that were not all answered with a status; empty where they were."""
     other = {code: count for code, count in traffic.statuses.items() if count and code != status}
     wrong = f"{traffic.call}: answered with {counted(other)}, not {status}" if other else ""
-    return seen.failed(traffic) or seen.disagreement(traffic) or wrong
+    return traffic_checks.failed(traffic) or traffic_checks.disagreement(traffic) or wrong
 
 
 def _near(value: float, due: float) -> bool:

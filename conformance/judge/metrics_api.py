@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from conformance.judge.figures import Figures, Malformed, answered, either
-from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.metrics_parser import Figures, Malformed, answered, either
+from conformance.judge.phrasing import listed, sentences, several, short
 from conformance.judge.registry import judge
-from conformance.judge.words import listed, sentences, several, short
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Verdict
 

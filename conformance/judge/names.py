@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from conformance.judge.phrasing import listed, sentences, several, short
 from conformance.judge.registry import judge
-from conformance.judge.words import listed, sentences, several, short
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Verdict
 

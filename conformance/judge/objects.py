@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from conformance.judge.phrasing import listed, sentences, several, short
 from conformance.judge.quantity import parse_quantity
 from conformance.judge.registry import judge
-from conformance.judge.words import listed, sentences, several, short
 from conformance.model.evidence import RoundTrip
 from conformance.model.verdict import Judgement, Verdict
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.judge import seen
+from conformance.judge import traffic_checks
+from conformance.judge.phrasing import counted, listed, several
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST
-from conformance.judge.words import counted, listed, several
 from conformance.model.evidence import Effect
 from conformance.model.verdict import Judgement, Verdict
 
@@ -27,23 +27,23 @@ def lands_on(effect: Effect, ports: Mapping[str, int]) -> Judgement:
     missing = [place for place in wanted if not sample.ports.get(place)]
     astray = (
         f"answered at other places: {counted(elsewhere)}" if elsewhere else "",
-        seen.strays(sample, set(ports)),
+        traffic_checks.strays(sample, set(ports)),
     )
     return (
-        seen.excused(before, sample, *astray)
-        or seen.wrong(
-            seen.late(settling),
+        traffic_checks.excused(before, sample, *astray)
+        or traffic_checks.wrong(
+            traffic_checks.late(settling),
             *astray,
             f"never answered: {listed(missing)}" if missing else "",
-            seen.failed(sample),
+            traffic_checks.failed(sample),
             expected=asked,
-            hint=seen.hint(before, sample, settling, _TARGET),
+            hint=traffic_checks.hint(before, sample, settling, _TARGET),
         )
-        or seen.contradictory(sample)
-        or seen.unsound(before, sample)
-        or seen.too_few(sample, LEAST, "a leak of 5 points")
+        or traffic_checks.contradictory(sample)
+        or traffic_checks.unsound(before, sample)
+        or traffic_checks.too_few(sample, LEAST, "a leak of 5 points")
         or (
-            seen.no_difference("all of these places were reached", before.ports)
+            traffic_checks.no_difference("all of these places were reached", before.ports)
             if all(before.ports.get(place) for place in wanted)
             else None
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from conformance.judge import conversions, courses, seen, stops
+from conformance.judge import conversions, edit_timeline, stops, traffic_checks
+from conformance.judge.phrasing import counted, sentences
 from conformance.judge.registry import judge
-from conformance.judge.words import counted, sentences
 from conformance.model.evidence import Look, Question, Traffic
 from conformance.model.verdict import Judgement, Reading, Verdict
 
@@ -114,12 +114,14 @@ def _untold(one: Question, bystander: Judgement) -> str:
     if one.conversion is not None or one.refusal is not None:
         return ""
     if one.course is not None:
-        never = courses.outcome(one.course) == "never" and _recognised(one) is None
+        never = edit_timeline.outcome(one.course) == "never" and _recognised(one) is None
         return "so that no edit was seen to its end" if never else ""
     if one.sample is None or not one.sample.sent:
         return "so that nothing is known"
     # Of a name that there is nobody of, not to resolve is what is seen.
-    if (unsent := seen.unsent(one.sample)) and not (one.before and seen.unsent(one.before)):
+    if (unsent := traffic_checks.unsent(one.sample)) and not (
+        one.before and traffic_checks.unsent(one.before)
+    ):
         return unsent
     in_force = bystander.passed if one.bystander is None else one.bystander.settled
     if in_force or (one.before is not None and not _as_before(one.before, one.sample)):
@@ -139,7 +141,7 @@ def _fits(one: Question, look: Look) -> bool:
     if one.conversion is not None or look.reads:
         return one.conversion is not None and look.reads == conversions.outcome(one.conversion)
     if one.course is not None or look.arrives:
-        return one.course is not None and look.arrives == courses.outcome(one.course)
+        return one.course is not None and look.arrives == edit_timeline.outcome(one.course)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
     if look.refused or _nameless(one):
@@ -173,7 +175,7 @@ def _seen(one: Question) -> str:
     if one.conversion is not None:
         return conversions.told(one.conversion)
     if one.course is not None:
-        return courses.told(one.course)
+        return edit_timeline.told(one.course)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
     if one.unasked:
@@ -189,9 +191,9 @@ def _nameless(one: Question) -> str:
 
     Where there was none before either the trial may be about a service that is not there.
     """
-    if one.sample is None or (one.before is not None and seen.unsent(one.before)):
+    if one.sample is None or (one.before is not None and traffic_checks.unsent(one.before)):
         return ""
-    return seen.unsent(one.sample)
+    return traffic_checks.unsent(one.sample)
 
 
 def _told(sample: Traffic, nameless: str) -> str:
@@ -200,7 +202,7 @@ def _told(sample: Traffic, nameless: str) -> str:
         (
             f"answered by {counted(sample.answered)}" if sample.answers else "",
             f"reached {counted(unanswered)}, unanswered" if any(unanswered.values()) else "",
-            nameless or seen.failed(sample),
+            nameless or traffic_checks.failed(sample),
         )
     )
 

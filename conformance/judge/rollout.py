@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from conformance.judge import seen
+from conformance.judge import traffic_checks
+from conformance.judge.phrasing import counted, number, several
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST, regions, rotation
-from conformance.judge.words import counted, number, several
 from conformance.model.evidence import Settling, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -43,15 +43,18 @@ def stepped(
     batches = [during] if isinstance(during, Traffic) else list(during)
     if not batches:
         return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=asked)
-    excuses = [seen.excused(None, one, seen.strays(one, _listed(earlier, later))) for one in batches]
+    excuses = [
+        traffic_checks.excused(None, one, traffic_checks.strays(one, _listed(earlier, later)))
+        for one in batches
+    ]
     judged = [one for one, excuse in zip(batches, excuses, strict=True) if not excuse]
-    wrong = seen.wrong(
+    wrong = traffic_checks.wrong(
         *(found for one in judged for found in _disturbed(one, earlier, later, len(batches))),
         expected=asked,
         hint=_hint(judged),
     )
     unsound = (
-        excuse or seen.ended(one) or seen.contradictory(one) or _too_few(one)
+        excuse or traffic_checks.ended(one) or traffic_checks.contradictory(one) or _too_few(one)
         for one, excuse in zip(batches, excuses, strict=True)
     )
     return (
@@ -64,20 +67,20 @@ def stepped(
 def _disturbed(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
-    yield seen.strays(during, _listed(earlier, later))
-    yield seen.failed(during)
+    yield traffic_checks.strays(during, _listed(earlier, later))
+    yield traffic_checks.failed(during)
     if not _by_connection(during):
         yield from _beyond(during, earlier, later, batches)
 
 
 def _hint(batches: Sequence[Traffic]) -> str:
-    if any(seen.failed(one) for one in batches):
+    if any(traffic_checks.failed(one) for one in batches):
         return "see whether the old configuration goes before the new one is there"
     return "see which backend got more or less than either step gives it, and when"
 
 
 def _too_few(during: Traffic) -> Judgement | None:
-    return seen.too_few(during, LEAST, "a leak of 5 points")
+    return traffic_checks.too_few(during, LEAST, "a leak of 5 points")
 
 
 def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence, Set
 
-from conformance.judge import seen, strangers
+from conformance.judge import strangers, traffic_checks
+from conformance.judge.phrasing import counted, listed, percent, sentences, several
 from conformance.judge.registry import judge
 from conformance.judge.statistics import LEAST, draws_to_see_all, leak_bound
-from conformance.judge.words import counted, listed, percent, sentences, several
 from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -23,19 +23,21 @@ def nothing_reaches(effect: Effect, backend: str) -> Judgement:
     """
     before, sample, settling = effect.before, effect.sample, effect.settling
     asked = f"no request reaches {backend}, and every request is answered"
-    leaked = seen.leaked(sample, backend)
+    leaked = traffic_checks.leaked(sample, backend)
     return (
-        seen.excused(before, sample, leaked)
-        or seen.wrong(
+        traffic_checks.excused(before, sample, leaked)
+        or traffic_checks.wrong(
             leaked,
-            seen.late(settling),
-            seen.failed(sample),
+            traffic_checks.late(settling),
+            traffic_checks.failed(sample),
             expected=asked,
-            hint=seen.hint(before, sample, settling, f"see what {backend} got: its ledger holds it"),
+            hint=traffic_checks.hint(
+                before, sample, settling, f"see what {backend} got: its ledger holds it"
+            ),
         )
-        or seen.contradictory(sample)
-        or seen.unsound(before, sample)
-        or seen.too_few(sample, LEAST, _LEAK)
+        or traffic_checks.contradictory(sample)
+        or traffic_checks.unsound(before, sample)
+        or traffic_checks.too_few(sample, LEAST, _LEAK)
         or _never_reached(before, backend)
         or Judgement(
             Verdict.PASS,
@@ -50,9 +52,9 @@ def _never_reached(before: Traffic, backend: str) -> Judgement | None:
     if before.answered.get(backend, 0) > before.reached.get(backend, 0):
         reason = f"{backend} answered before the change, but its ledger was not read or lost requests"
         return Judgement(Verdict.INCONCLUSIVE, reason)
-    if seen.arrived(before, backend):
+    if traffic_checks.arrived(before, backend):
         return None
-    return seen.no_difference(f"nothing reached {backend}", before.answered)
+    return traffic_checks.no_difference(f"nothing reached {backend}", before.answered)
 
 
 @judge
@@ -64,19 +66,19 @@ def everything_reaches(effect: Effect, server: str, port: int | None = None) -> 
     before, sample, settling = effect.before, effect.sample, effect.settling
     where = server if port is None else f"{server}:{port}"
     asked = f"every request is answered by {where}, and nothing else is reached"
-    astray = seen.strays(sample, {server}), _wrong_ports(sample, server, port)
+    astray = traffic_checks.strays(sample, {server}), _wrong_ports(sample, server, port)
     return (
-        seen.excused(before, sample, *astray)
-        or seen.wrong(
-            seen.late(settling),
+        traffic_checks.excused(before, sample, *astray)
+        or traffic_checks.wrong(
+            traffic_checks.late(settling),
             *astray,
-            seen.failed(sample),
+            traffic_checks.failed(sample),
             expected=asked,
-            hint=seen.hint(before, sample, settling, _ASTRAY),
+            hint=traffic_checks.hint(before, sample, settling, _ASTRAY),
         )
-        or seen.contradictory(sample)
-        or seen.unsound(before, sample)
-        or seen.too_few(sample, LEAST, _LEAK)
+        or traffic_checks.contradictory(sample)
+        or traffic_checks.unsound(before, sample)
+        or traffic_checks.too_few(sample, LEAST, _LEAK)
         or _there_already(before, server, port)
         or Judgement(
             Verdict.PASS,
@@ -99,10 +101,10 @@ def _wrong_ports(sample: Traffic, server: str, port: int | None) -> str:
 
 
 def _there_already(before: Traffic, server: str, port: int | None) -> Judgement | None:
-    if seen.strays(before, {server}) or _wrong_ports(before, server, port):
+    if traffic_checks.strays(before, {server}) or _wrong_ports(before, server, port):
         return None
     where = server if port is None else f"{server}:{port}"
-    return seen.no_difference(f"everything reached {where}", before.answered)
+    return traffic_checks.no_difference(f"everything reached {where}", before.answered)
 
 
 @judge
@@ -114,24 +116,24 @@ def restored(effect: Effect, servers: Sequence[str] | Set[str]) -> Judgement:
     """
     during, after, settling = effect.before, effect.sample, effect.settling
     asked = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
-    missing = sorted(name for name in servers if not seen.arrived(after, name))
+    missing = sorted(name for name in servers if not traffic_checks.arrived(after, name))
     gone = f"not reached again: {listed(missing)} (answers: {counted(after.answered)})" if missing else ""
     few = _few_draws(after, len(servers)) if missing else None
-    astray = seen.strays(after, servers)
+    astray = traffic_checks.strays(after, servers)
     outlived = "look for routes that outlived the object they were made for"
     return (
-        seen.excused(during, after, astray)
-        or seen.wrong(
-            seen.late(settling),
+        traffic_checks.excused(during, after, astray)
+        or traffic_checks.wrong(
+            traffic_checks.late(settling),
             "" if few else gone,
             astray,
-            seen.failed(after),
+            traffic_checks.failed(after),
             expected=asked,
-            hint=seen.hint(during, after, settling, outlived if gone else _ASTRAY),
+            hint=traffic_checks.hint(during, after, settling, outlived if gone else _ASTRAY),
         )
         or few
-        or seen.contradictory(after)
-        or seen.unsound(during, after)
+        or traffic_checks.contradictory(after)
+        or traffic_checks.unsound(during, after)
         or _all_reached(during, servers)
         or Judgement(
             Verdict.PASS,
@@ -155,9 +157,9 @@ def _few_draws(after: Traffic, servers: int) -> Judgement | None:
 
 
 def _all_reached(during: Traffic, servers: Collection[str]) -> Judgement | None:
-    if not all(seen.arrived(during, name) for name in servers):
+    if not all(traffic_checks.arrived(during, name) for name in servers):
         return None
-    return seen.no_difference("all of them were reached", during.answered)
+    return traffic_checks.no_difference("all of them were reached", during.answered)
 
 
 @judge
@@ -197,18 +199,18 @@ def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: st
 def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None:
     if not batch.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=asked)
-    astray = seen.strays(batch, {server})
+    astray = traffic_checks.strays(batch, {server})
     return (
-        seen.excused(None, batch, astray)
-        or seen.wrong(
-            *(f"{batch.call}: {what}" for what in (astray, seen.failed(batch)) if what),
+        traffic_checks.excused(None, batch, astray)
+        or traffic_checks.wrong(
+            *(f"{batch.call}: {what}" for what in (astray, traffic_checks.failed(batch)) if what),
             expected=asked,
             hint="only traffic addressed to the root service is divided"
             if astray
             else strangers.look_at(batch),
         )
-        or seen.ended(batch)
-        or seen.contradictory(batch)
+        or traffic_checks.ended(batch)
+        or traffic_checks.contradictory(batch)
     )
 
 
@@ -219,12 +221,14 @@ def unharmed(sample: Traffic) -> Judgement:
     if not sample.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=asked)
     return (
-        seen.excused(None, sample)
-        or seen.wrong(
-            seen.failed(sample), expected=asked, hint="see at which moment of the change requests failed"
+        traffic_checks.excused(None, sample)
+        or traffic_checks.wrong(
+            traffic_checks.failed(sample),
+            expected=asked,
+            hint="see at which moment of the change requests failed",
         )
-        or seen.ended(sample)
+        or traffic_checks.ended(sample)
         # Steady traffic may come without ledgers: who answered is enough to know that nothing failed.
-        or (seen.contradictory(sample) if sample.reached else None)
+        or (traffic_checks.contradictory(sample) if sample.reached else None)
         or Judgement(Verdict.PASS, f"none of {several(sample.sent, 'request')} failed", expected=asked)
     )

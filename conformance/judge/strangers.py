@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from conformance.judge.words import listed, short
+from conformance.judge.phrasing import listed, short
 from conformance.model.evidence import Traffic
 
 OK = "200"

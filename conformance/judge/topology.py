@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from conformance.judge.figures import Figures, FiguresList, Reference, many
-from conformance.judge.guard import malformed_fails, verdict_of
+from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.metrics_parser import Figures, FiguresList, Reference, many
+from conformance.judge.phrasing import listed, several
 from conformance.judge.registry import judge
-from conformance.judge.words import listed, several
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Verdict
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from conformance.catalogue import Level, Requirement
-from conformance.judge.words import listed
+from conformance.judge.phrasing import listed
 from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.model.verdict import Basis, Judgement, Verdict, merge
 from conformance.report.document import (

@@ -1,7 +1,7 @@
 """The report: the verdicts of one run with their evidence, as one JSON document.
 
 HTML, JUnit and the terminal's closing lines are pure functions of it. Every value is made plain
-(`conformance.report.plain`) on its way in, so a document survives being written and read unchanged.
+(`conformance.report.json_safe`) on its way in, so a document survives being written and read unchanged.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from conformance.catalogue import Api, Level
 from conformance.model import exit_codes
 from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
 from conformance.model.verdict import Reading, Share, Verdict
-from conformance.report.plain import plain, text
+from conformance.report.json_safe import plain, text
 
 Status = Literal[
     "judged",
@@ -87,7 +87,7 @@ Evidence = Annotated[
 
 
 class BasisRecord(Model):
-    """The judge's name and its arguments as JSON; `conformance.report.recompute` calls it again."""
+    """The judge's name and its arguments as JSON; `conformance.report.verify` calls it again."""
 
     judge: Text
     arguments: dict[Text, Plain]

@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from conformance.catalogue import APIS, LEVELS
-from conformance.report import figures, readings
+from conformance.report import drawing, readings
 from conformance.report.causes import causes, founded_on
 from conformance.report.document import Report, RequirementRecord
 
@@ -64,20 +64,20 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         {
-            "percent": figures.percent,
-            "seconds": figures.seconds,
-            "milliseconds": figures.microseconds,
-            "counted": figures.counted,
-            "shortened": figures.shortened,
-            "ranges": figures.ranges,
-            "source": figures.source,
-            "plot": figures.plot,
+            "percent": drawing.percent,
+            "seconds": drawing.seconds,
+            "milliseconds": drawing.microseconds,
+            "counted": drawing.counted,
+            "shortened": drawing.shortened,
+            "ranges": drawing.ranges,
+            "source": drawing.source,
+            "plot": drawing.plot,
             "causes": causes,
             "readings": readings.rows,
             "readings_of": readings.readings_of,
             "seen_readings": readings.seen_readings,
-            "tally": figures.tally,
-            "slices": figures.slices,
+            "tally": drawing.tally,
+            "slices": drawing.slices,
             "moment": _moment,
             "slug": _slug,
         }
@@ -86,10 +86,10 @@ def _environment() -> Environment:
     environment.globals.update(
         apis=APIS,
         levels=LEVELS,
-        symbols=dict([*figures.SYMBOLS.items(), ("partial", figures.PARTIAL)]),
-        meanings=figures.MEANINGS,
-        exit_meanings=figures.EXIT_MEANINGS,
-        plot_width=figures.PLOT,
+        symbols=dict([*drawing.SYMBOLS.items(), ("partial", drawing.PARTIAL)]),
+        meanings=drawing.MEANINGS,
+        exit_meanings=drawing.EXIT_MEANINGS,
+        plot_width=drawing.PLOT,
         rows=ROWS,
         longest=LONGEST,
         chosen=_chosen,

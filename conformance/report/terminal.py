@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from conformance.judge.words import listed
+from conformance.judge.phrasing import listed
 from conformance.report.causes import causes, founded_on
 from conformance.report.document import OUTCOMES, Outcome, Report
-from conformance.report.figures import PARTIAL, SYMBOLS, seconds, slices
+from conformance.report.drawing import PARTIAL, SYMBOLS, seconds, slices
 from conformance.report.readings import unseen
 from conformance.report.store import HTML
 from conformance.text.sanitize import printable

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from conformance.catalogue import Requirement
-from conformance.drive.version_sets import VersionSet, in_words
+from conformance.drive.version_selection import VersionSet, in_words
 from conformance.run.scheduler import Turn
 from conformance.run.session import Session
 from conformance.suite import drive_of

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.drive import manifests
-from conformance.drive.version_sets import VersionSet, in_words
+from conformance.drive.version_selection import VersionSet, in_words
 from conformance.profiles import Profile
-from conformance.report.figures import seconds
+from conformance.report.drawing import seconds
 
 SCENARIO_S = 4.5
 """Seconds of a scenario with the reference mesh on two processors: in whole runs these were 3.8 to 5.5."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from conformance.catalogue import GROUPS, kinds_of
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive.version_sets import CONFIGURATION
+from conformance.drive.version_selection import CONFIGURATION
 from conformance.run import permissions, smoke
 from conformance.run.session import Session
 from conformance.run.smoke import Check

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 
 from conformance.report.document import Outcome
-from conformance.report.figures import SYMBOLS, seconds
+from conformance.report.drawing import SYMBOLS, seconds
 
 Amount = Literal["quiet", "normal", "verbose"]
 """How much is said: nothing; a line for each requirement; what is driven and waited for as well."""

@@ -14,18 +14,18 @@ import pytest
 from conformance import catalogue, judge
 from conformance.catalogue import Requirement, foundations
 from conformance.clusters import ClusterError
-from conformance.drive.dry_run import HeadersRefused
+from conformance.drive.api_trials import HeadersRefused
+from conformance.drive.rendering import NotExpressible
 from conformance.drive.scenario import Scenario
 from conformance.drive.tailoring import NotClaimed
-from conformance.drive.version_sets import VersionSet, Wish, in_words
-from conformance.drive.versions import NotExpressible
+from conformance.drive.version_selection import VersionSet, Wish, in_words
 from conformance.model.evidence import Environment, Settling
 from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Concluded, Inconclusive, Judgement, Verdict
 from conformance.report import assemble, html, pytest_html, store, terminal
 from conformance.report.conclusions import conclude
 from conformance.report.document import Finding, Report
-from conformance.report.figures import seconds
+from conformance.report.drawing import seconds
 from conformance.run import planning, preflight
 from conformance.run.collection import (
     function_of,

@@ -9,9 +9,9 @@ from dataclasses import replace
 from conformance import judge
 from conformance.catalogue import foundations
 from conformance.clusters import ClusterError
-from conformance.drive.phases import Phases
 from conformance.drive.recovery import FOLDERS, PARTS, RECOVERS_WITHIN_S, RecoveryCheck
 from conformance.drive.scenario import Scenario
+from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
 from conformance.drive.wait import OnWait, Waiter
 from conformance.model.evidence import Environment, Settling

@@ -15,7 +15,7 @@ from typing import Literal
 
 from conformance.drive.arena import OUTSIDE
 from conformance.drive.scenario import Scenario
-from conformance.drive.version_sets import VersionSet
+from conformance.drive.version_selection import VersionSet
 from conformance.drive.wait import OnWait
 from conformance.suite import Drive
 from conformance.traceability.index import ScenarioMark

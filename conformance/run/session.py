@@ -13,20 +13,20 @@ from typing import Any, Literal
 from conformance import catalogue, judge
 from conformance.catalogue import Requirement, foundations
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive import version_sets
+from conformance.drive import version_selection
+from conformance.drive.api_reads import Reader
+from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import Arena
-from conformance.drive.dry_run import HeaderForms
+from conformance.drive.fixture_writer import Writer
 from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
-from conformance.drive.phases import Phases
-from conformance.drive.reading import Reader
+from conformance.drive.rendering import pick
 from conformance.drive.rests import Rests
 from conformance.drive.scenario import SERVICES, Scenario, all_may_come
+from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
-from conformance.drive.version_sets import VersionSet, Wish
-from conformance.drive.versions import pick
+from conformance.drive.version_selection import VersionSet, Wish
 from conformance.drive.wait import Clock, SystemClock, Waiter
-from conformance.drive.writing import Writer
 from conformance.model.evidence import Traffic
 from conformance.model.verdict import Judgement, Verdict
 from conformance.profiles import Profile
@@ -96,7 +96,7 @@ class Session:
         """The version of each claimed group that the arena's own objects are written in."""
         claims = self.profile.claims.by_group()
         picked = {group: pick(group, claimed) for group, claimed in claims.items()}
-        together = next(iter(version_sets.sets(claims, ("access", "specs"))), {})
+        together = next(iter(version_selection.sets(claims, ("access", "specs"))), {})
         return {group: version for group, version in {**picked, **together}.items() if version}
 
     def version_sets(self, groups: Sequence[str], *, every: bool = False) -> list[dict[str, str]]:
@@ -105,7 +105,7 @@ class Session:
         ``every``: in all that are claimed, unless others than the newest were asked for.
         """
         wish = Wish("all") if every and self.wish.kind == "newest" else self.wish
-        return version_sets.sets(self.profile.claims.by_group(), groups, wish)
+        return version_selection.sets(self.profile.claims.by_group(), groups, wish)
 
     def scenario(
         self,
@@ -166,11 +166,11 @@ class Session:
         """
         if versions is None:
             return "the versions asked for work together with none that is claimed"
-        if version_sets.holds_for(requirement, versions):
+        if version_selection.holds_for(requirement, versions):
             return None
         return (
             f"it is about {', '.join(requirement.versions)}, and this run speaks "
-            f"{version_sets.in_words(versions)}; --versions tells it which to speak"
+            f"{version_selection.in_words(versions)}; --versions tells it which to speak"
         )
 
     def stands_on(self, mark: index.ScenarioMark) -> tuple[str, ...]:

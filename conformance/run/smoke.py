@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from conformance import judge
 from conformance.clusters import ClusterError
+from conformance.drive.polling import Sight
+from conformance.drive.rendering import NotExpressible
 from conformance.drive.scenario import Ask, Division, Scenario
-from conformance.drive.sight import Sight
-from conformance.drive.versions import NotExpressible
 from conformance.model.evidence import Call, Traffic
 from conformance.model.verdict import Verdict
 from conformance.run.session import Session

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.catalogue import GROUPS, Requirement, kinds_of
 from conformance.clusters import Object
-from conformance.drive import version_sets
+from conformance.drive import version_selection
 from conformance.drive.arena import UDP
 from conformance.drive.manifests import has, load, services
 from conformance.drive.scenario import SERVICES
@@ -37,10 +37,10 @@ def _reasons(
     missing = [group for group in groups if not claims[group]]
     if missing:
         yield f"its test works with {', '.join(GROUPS[group] for group in missing)}, which is not claimed"
-    possible = version_sets.possible(claims, groups)
+    possible = version_selection.possible(claims, groups)
     if not possible:
         yield f"no claimed versions of {' and '.join(groups)} are said to work together"
-    fitting = [one for one in possible if version_sets.holds_for(requirement, one)]
+    fitting = [one for one in possible if version_selection.holds_for(requirement, one)]
     if not fitting:
         about = ", ".join(requirement.versions)
         yield f"it is about {about}, and the profile claims {_in_words(claims, groups)}"

@@ -12,10 +12,10 @@ import yaml
 from conformance import catalogue, judge
 from conformance.catalogue import Requirement
 from conformance.clusters import Object
-from conformance.drive import version_sets
+from conformance.drive import version_selection
 from conformance.drive.arena import written
 from conformance.drive.manifests import Placement, files, folder, load
-from conformance.drive.versions import NotExpressible, Wire, pick, ports
+from conformance.drive.rendering import NotExpressible, Wire, pick, ports
 from conformance.profiles import Profile
 from conformance.traceability import index, matrix
 from conformance.traceability.index import ScenarioMark, TestEntry, sentence
@@ -103,7 +103,7 @@ def _objects(name: str) -> str:
 def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
     """The objects of a scenario's files as a mesh gets them; ``RUN`` stands for the id of the run."""
     claims = profile.claims.by_group()
-    together = next(iter(version_sets.sets(claims, mark.groups)), {})
+    together = next(iter(version_selection.sets(claims, mark.groups)), {})
     versions = {**{group: pick(group, those) or "" for group, those in claims.items()}, **together}
     listed = ports(item for name in files(mark.folder) for item in load(name))
     wire = Wire({group: version for group, version in versions.items() if version}, listed)
@@ -113,9 +113,8 @@ def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
         texts.append(f"--- fixtures/{name}")
         for item in load(name):
             texts.append(_as_written(profile, placement, item, wire))
-    title = (
-        f"Objects applied, as {profile.name} gets them in {version_sets.in_words(together) or 'no version'}"
-    )
+    spoken = version_selection.in_words(together) or "no version"
+    title = f"Objects applied, as {profile.name} gets them in {spoken}"
     return f"{title}\n" + textwrap.indent("\n".join(texts), "  ") if texts else _objects(mark.folder)
 
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from conformance.drive.arena import MEMBERSHIP_LABEL
 from conformance.drive.manifests import WORKLOAD_ANNOTATION
-from conformance.drive.probe.ledger import Entry, Ledger
-from conformance.drive.probe.plan import Batch, PlanError, read_plan
 from conformance.judge.quantity import parse_quantity
+from conformance.probe.ledger import Entry, Ledger
+from conformance.probe.plan import Batch, PlanError, read_plan
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 """Objects of the cluster by kind, namespace and name."""

@@ -13,13 +13,13 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer
-from conformance.drive import observing
-from conformance.drive import sound as sounds
 from conformance.drive.manifests import load
-from conformance.drive.observing import NO_EFFECT, Observed
+from conformance.drive.open_questions import asking
+from conformance.drive.open_questions import sound as sounds
+from conformance.drive.open_questions.asking import NO_EFFECT, Observed
+from conformance.drive.open_questions.sound import Sound
+from conformance.drive.open_questions.trials import Odd, Trial
 from conformance.drive.scenario import Ask, Effect, Scenario
-from conformance.drive.sound import Sound
-from conformance.drive.trials import Odd, Trial
 from conformance.model.evidence import Call, Question, Settling
 from conformance.model.verdict import Judgement, Reading
 from conformance.run.session import Session
@@ -226,13 +226,13 @@ def test_each_object_in_question_is_named_by_a_trial(
     session: Session, monkeypatch: pytest.MonkeyPatch, suite: str
 ) -> None:
     declared: list[Odd] = []
-    asked = observing.asked
+    asked = asking.asked
 
     def noted(scenario: Scenario, odd: Odd, sound: Sound) -> dict[str, Question]:
         declared.append(odd)
         return asked(scenario, odd, sound)
 
-    monkeypatch.setattr(observing, "asked", noted)
+    monkeypatch.setattr(asking, "asked", noted)
     session.arena.ready(SUITES[suite])
     module = importlib.import_module(f"conformance.suites.{suite}")
     driven = drive_of(module.__name__)

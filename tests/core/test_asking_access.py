@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer
-from conformance.drive.observing import Observed
-from conformance.drive.probe.plan import Batch
+from conformance.drive.open_questions.asking import Observed
 from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
+from conformance.probe.plan import Batch
 from conformance.run.session import Session
 from conformance.suite import drive_of
 from conformance.suites.traffic_specs import test_odd_groups as odd_groups

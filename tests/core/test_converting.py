@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from conformance.clusters import Answer
-from conformance.drive.converting import conversions, versions_there, write
 from conformance.drive.manifests import load
 from conformance.drive.scenario import Scenario
+from conformance.drive.version_round_trip import conversions, versions_there, write
 from conformance.judge.conversions import outcome
 from conformance.profiles import Profile, parse
 from conformance.run.session import Session

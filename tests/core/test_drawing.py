@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies
 
-from conformance.drive.drawing import SIMPLER, Drawn, draw
+from conformance.drive.property_trials import SIMPLER, Drawn, draw
 
 FIRST = [1, 2, 3]
 LISTS = strategies.lists(strategies.integers(0, 50), min_size=1, max_size=5)

@@ -12,16 +12,16 @@ import pytest
 
 from conformance.clusters import Account, Answer, ClusterError, ExecFailed
 from conformance.drive import arena as arena_module
-from conformance.drive.arena import Arena, NotReady, remove
-from conformance.drive.reading import (
+from conformance.drive.api_reads import (
     AVAILABLE_WITHIN_S,
     Reader,
     claimed_kinds,
     round_trip,
     served_kinds,
 )
+from conformance.drive.arena import Arena, NotReady, remove
+from conformance.drive.polling import sight
 from conformance.drive.scenario import ENOUGH_WITHIN_S, POLL, Ask, Division, Scenario, sampling
-from conformance.drive.sight import sight
 from conformance.drive.traffic import Driver, Manner
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import Call, Settling, Traffic

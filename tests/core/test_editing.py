@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.editing import RATE_PER_S, SEEN, course
+from conformance.drive.edit_propagation import RATE_PER_S, SEEN, course
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
 from conformance.model.evidence import Call, Edit

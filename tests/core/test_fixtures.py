@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from conformance.drive import versions
+from conformance.drive import rendering
 from conformance.drive.arena import MEMBERSHIP_LABEL, WORKLOADS
 from conformance.drive.manifests import (
     STOCK_IMAGE,
@@ -20,8 +20,8 @@ from conformance.drive.manifests import (
     load,
 )
 from conformance.drive.recovery import FOLDERS
+from conformance.drive.rendering import NotExpressible, render
 from conformance.drive.scenario import SERVICES
-from conformance.drive.versions import NotExpressible, render
 from conformance.traceability import index
 
 ROOT = Path(str(folder()))
@@ -70,7 +70,7 @@ class TestEveryFixture:
         for item in load(file):
             group, _, version = item["apiVersion"].partition("/")
             if group.endswith(".smi-spec.io"):
-                newest = versions.NEWEST_STABLE[group.partition(".")[0]]
+                newest = rendering.NEWEST_STABLE[group.partition(".")[0]]
                 assert version == (Path(file).stem[:8] if "v1alpha" in Path(file).stem else newest)
 
     def test_of_a_scenario_belongs_to_a_suite(self) -> None:
@@ -220,11 +220,11 @@ class TestVersions:
     def test_the_one_spoken_is_the_newest_stable_that_is_claimed(
         self, claimed: tuple[str, ...], picked: str | None
     ) -> None:
-        assert versions.pick("split", claimed) == picked
+        assert rendering.pick("split", claimed) == picked
 
     def test_later_than_stable_is_spoken_only_where_nothing_else_is_claimed(self) -> None:
-        assert versions.pick("access", ("v1alpha3", "v1alpha4")) == "v1alpha3"
-        assert versions.pick("access", ("v1alpha4",)) == "v1alpha4"
+        assert rendering.pick("access", ("v1alpha3", "v1alpha4")) == "v1alpha3"
+        assert rendering.pick("access", ("v1alpha4",)) == "v1alpha4"
 
     def test_of_the_same_shape_differ_in_name_only(self) -> None:
         (split,) = load("traffic-split/delete/split.yaml")

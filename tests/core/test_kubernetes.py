@@ -13,7 +13,7 @@ import yaml
 from conformance import judge
 from conformance.clusters import Account, Answer, ClusterError, Completed, ExecFailed, Refused, kubernetes
 from conformance.clusters.kubernetes import KubernetesCluster, refusal
-from conformance.drive.reading import Reader
+from conformance.drive.api_reads import Reader
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import Call, Traffic
 from conformance.model.verdict import Verdict

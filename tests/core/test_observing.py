@@ -9,13 +9,13 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer, ClusterError, Object, Refused
-from conformance.drive import odd_objects
-from conformance.drive.dry_run import RELAXED, attempt
-from conformance.drive.looking import UNUSUAL, as_usual, until_still
+from conformance.drive.api_trials import RELAXED, attempt
 from conformance.drive.manifests import load
+from conformance.drive.open_questions import odd_objects
+from conformance.drive.open_questions.looking import UNUSUAL, as_usual, until_still
+from conformance.drive.open_questions.trials import Reshape, Trial
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, Manner
-from conformance.drive.trials import Reshape, Trial
 from conformance.model.evidence import Attempt, Call, Traffic
 from conformance.run.session import Session
 

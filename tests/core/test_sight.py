@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.drive.sight import Sight, sight
+from conformance.drive.polling import Sight, sight
 from conformance.model.evidence import Call, Traffic
 
 CALL = Call("main/client", "root", 8080, 60)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from conformance.drive.arena import READY_WITHIN_S
-from conformance.drive.probe.plan import LONGEST_S
+from conformance.probe.plan import LONGEST_S
 
 from .conftest import PROFILE, Bench
 

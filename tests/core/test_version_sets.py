@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance import catalogue
-from conformance.drive.version_sets import (
+from conformance.drive.version_selection import (
     CONFIGURATION,
     VersionsError,
     Wish,

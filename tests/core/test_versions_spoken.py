@@ -10,10 +10,10 @@ import pytest
 from conformance import judge
 from conformance.catalogue import GROUPS
 from conformance.clusters import Answer, ClusterError, Object
-from conformance.drive.dry_run import ABSENT, HeaderForms, HeadersRefused, attempt, changed
+from conformance.drive.api_trials import ABSENT, HeaderForms, HeadersRefused, attempt, changed
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import merged
-from conformance.report.recompute import recompute
+from conformance.report.verify import recompute
 from conformance.run.session import Session
 from tools import none
 
@@ -25,7 +25,7 @@ HEADERS_SUITE, HEADERS = "traffic_specs/test_headers.py", "http-header-filter"
 OWN = """
     import pytest
     from conformance import judge
-    from conformance.drive.versions import NotExpressible
+    from conformance.drive.rendering import NotExpressible
     pytestmark = pytest.mark.scenario("traffic-split/zero-weight", arena=("main",), groups=("split",))
 """
 

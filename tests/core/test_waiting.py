@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conformance.drive.phases import Phases
+from conformance.drive.timing import Phases
 from conformance.drive.wait import NotSeen, SystemClock, Waiter
 from conformance.run.progress import Amount, Progress
 

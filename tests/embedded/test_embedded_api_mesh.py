@@ -13,8 +13,8 @@ from control_plane_pod import control_plane
 from fake_node import Served, serving
 
 from conformance.clusters import Account, Refused
+from conformance.drive.api_reads import METRICS
 from conformance.drive.manifests import load
-from conformance.drive.reading import METRICS
 from smi_reference_mesh import install, names
 
 

@@ -14,8 +14,8 @@ from control_plane_pod import access
 from fake_node import Served, serving
 
 from conformance.clusters import Refused
+from conformance.drive.api_reads import round_trip
 from conformance.drive.manifests import load
-from conformance.drive.reading import round_trip
 from conformance.drive.wait import SystemClock, Waiter
 from smi_reference_mesh import install
 from smi_reference_mesh.api_server import ApiServer

@@ -9,7 +9,7 @@ import pytest
 from judge_evidence import SETTLED, traffic
 
 from conformance import judge
-from conformance.judge.courses import Arrival, arrivals, outcome, told
+from conformance.judge.edit_timeline import Arrival, arrivals, outcome, told
 from conformance.model.evidence import Call, Course, Edit, Effect, Look, Question
 
 CALL = Call("client", "root", 8080, 1)

@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
-from conformance.judge.seen import disagreement
+from conformance.judge.traffic_checks import disagreement
 from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Share, Verdict
 

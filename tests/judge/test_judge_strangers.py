@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 
 from conformance import judge
-from conformance.judge import seen, strangers
+from conformance.judge import strangers, traffic_checks
 from conformance.judge.statistics import sample_size
 from conformance.model.evidence import AccessTable, Call, Effect, Look, Question, Traffic
 from conformance.model.verdict import Judgement, Verdict
@@ -157,7 +157,7 @@ def test_a_service_that_is_not_there_has_no_name_and_may_be_what_a_trial_is_abou
 def test_what_strangers_say_is_quoted_with_what_it_is(protocol: str, said: str, told: str) -> None:
     call = Call("client-a", "root", 8080, 10, protocol)
     lost = traffic({}, sent=10, failures={"protocol": 10}, call=call, foreign={said: 10})
-    assert seen.failed(lost) == f"10 of 10 requests failed (protocol 10; what came instead: {told})"
+    assert traffic_checks.failed(lost) == f"10 of 10 requests failed (protocol 10; what came instead: {told})"
 
 
 def test_what_strangers_say_is_cut() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.judge import words
+from conformance.judge import phrasing
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from conformance.judge import words
     ],
 )
 def test_numbers_are_grouped_and_short(value: float, text: str) -> None:
-    assert words.number(value) == text
+    assert phrasing.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -38,21 +38,24 @@ def test_numbers_are_grouped_and_short(value: float, text: str) -> None:
     ],
 )
 def test_only_all_is_a_hundred_percent_and_only_nothing_is_none(part: float, text: str) -> None:
-    assert words.percent(part) == text
+    assert phrasing.percent(part) == text
 
 
 def test_one_thing_is_singular() -> None:
-    assert (words.several(1, "request"), words.several(1000, "request")) == ("1 request", "1,000 requests")
+    assert (phrasing.several(1, "request"), phrasing.several(1000, "request")) == (
+        "1 request",
+        "1,000 requests",
+    )
 
 
 def test_counts_are_told_from_the_largest_and_without_noughts() -> None:
-    assert words.counted({"b": 2, "a": 2, "c": 1000, "d": 0}) == "c 1,000, a 2, b 2"
-    assert words.counted({"d": 0}) == "none"
+    assert phrasing.counted({"b": 2, "a": 2, "c": 1000, "d": 0}) == "c 1,000, a 2, b 2"
+    assert phrasing.counted({"d": 0}) == "none"
 
 
 def test_long_lists_are_cut() -> None:
-    assert words.listed("abcdefgh") == "a, b, c, d, e, f, g, h"
-    assert words.listed("abcdefghij") == "a, b, c, d, e, f, g, h and 2 more"
+    assert phrasing.listed("abcdefgh") == "a, b, c, d, e, f, g, h"
+    assert phrasing.listed("abcdefghij") == "a, b, c, d, e, f, g, h and 2 more"
 
 
 @pytest.mark.parametrize(
@@ -66,8 +69,8 @@ def test_long_lists_are_cut() -> None:
     ],
 )
 def test_what_a_server_sent_is_quoted_or_described(value: object, text: str) -> None:
-    assert words.short(value) == text
+    assert phrasing.short(value) == text
 
 
 def test_what_a_server_sent_is_cut() -> None:
-    assert words.short("x" * 10**6) == "'" + "x" * 58 + "…"
+    assert phrasing.short("x" * 10**6) == "'" + "x" * 58 + "…"

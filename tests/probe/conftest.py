@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from probe_peers import Probe, start_probe, stop_probe
 
-from conformance.drive import zipapp
+from conformance.drive import probe_bundle
 
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("program") / "probe.pyz"
-    path.write_bytes(zipapp.build())
+    path.write_bytes(probe_bundle.build())
     return path
 
 

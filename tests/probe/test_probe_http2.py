@@ -22,8 +22,8 @@ from h2.events import (
 from probe_http2_peers import Talk, speaking
 from probe_peers import Peer, Probe, always, peer
 
-from conformance.drive.probe.framing import Malformed
-from conformance.drive.probe.http2 import Frames, content_of, grpc_message
+from conformance.probe.framing import Malformed
+from conformance.probe.http2 import Frames, content_of, grpc_message
 
 _names = (f"m{number}" for number in count())
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from probe_peers import Probe
 
-from conformance.drive.probe import ledger as ledger_module
-from conformance.drive.probe.ledger import Entry, Ledger
+from conformance.probe import ledger as ledger_module
+from conformance.probe.ledger import Entry, Ledger
 
 
 def entry() -> Entry:

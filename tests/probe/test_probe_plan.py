@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.probe.plan import PlanError, read_plan
+from conformance.probe.plan import PlanError, read_plan
 
 BATCH = {"id": "b", "host": "v1", "port": 8080, "requests": 10}
 

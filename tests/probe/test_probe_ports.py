@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from conformance.drive.probe import resolve
-from conformance.drive.probe.resolve import FIRST_PORT, Target, connect, source_ports
+from conformance.probe import resolve
+from conformance.probe.resolve import FIRST_PORT, Target, connect, source_ports
 
 
 @pytest.fixture

@@ -12,29 +12,27 @@ from pathlib import Path
 import pytest
 from probe_peers import PYTHON, Probe, start_probe, stop_probe
 
-from conformance.drive import zipapp
-from conformance.drive.probe import __main__ as command
-from conformance.drive.probe import ctl
+from conformance.drive import probe_bundle
+from conformance.probe import __main__ as command
+from conformance.probe import ctl
 
 SOURCES = [
-    item
-    for item in importlib.resources.files("conformance.drive.probe").iterdir()
-    if item.name.endswith(".py")
+    item for item in importlib.resources.files("conformance.probe").iterdir() if item.name.endswith(".py")
 ]
 
 
 def test_the_same_sources_give_the_same_bytes() -> None:
-    first = zipapp.build()
-    zipapp.build.cache_clear()
-    assert zipapp.build() == first
+    first = probe_bundle.build()
+    probe_bundle.build.cache_clear()
+    assert probe_bundle.build() == first
 
 
 def test_the_zipapp_fits_into_a_config_map_with_room_to_spare() -> None:
-    assert len(zipapp.build()) < 300_000, "of a mebibyte"
+    assert len(probe_bundle.build()) < 300_000, "of a mebibyte"
 
 
 def test_the_zipapp_holds_the_probe_and_what_it_needs_for_http2() -> None:
-    names = zipfile.ZipFile(io.BytesIO(zipapp.build())).namelist()
+    names = zipfile.ZipFile(io.BytesIO(probe_bundle.build())).namelist()
     assert [name for name in names if name.partition("/")[0] in ("__main__.py", "probe")] == sorted(
         ["__main__.py", *(f"probe/{item.name}{code}" for item in SOURCES for code in ("", "c"))]
     )
@@ -69,12 +67,14 @@ def test_http2_is_loaded_by_those_only_who_speak_it(program: Path) -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
-PACKED = [name for name in zipfile.ZipFile(io.BytesIO(zipapp.build())).namelist() if name.endswith(".py")]
+PACKED = [
+    name for name in zipfile.ZipFile(io.BytesIO(probe_bundle.build())).namelist() if name.endswith(".py")
+]
 
 
 @pytest.mark.parametrize("name", PACKED)
 def test_the_probe_is_written_in_the_python_of_stock_images(name: str) -> None:
-    text = zipfile.ZipFile(io.BytesIO(zipapp.build())).read(name)
+    text = zipfile.ZipFile(io.BytesIO(probe_bundle.build())).read(name)
     ast.parse(text, feature_version=(3, 9))
 
 

@@ -14,12 +14,12 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 
-from conformance.drive.probe.http2 import grpc_message
-from conformance.drive.probe.http_server import HttpServer
-from conformance.drive.probe.ledger import Entry, Ledger
-from conformance.drive.probe.listen import accept
-from conformance.drive.probe.responder import Identity, Responder
-from conformance.drive.probe.serve import go_on_in_http2
+from conformance.probe.http2 import grpc_message
+from conformance.probe.http_server import HttpServer
+from conformance.probe.ledger import Entry, Ledger
+from conformance.probe.listen import accept
+from conformance.probe.responder import Identity, Responder
+from conformance.probe.serve import go_on_in_http2
 
 Asked = tuple[str, str, dict[str, str]]
 

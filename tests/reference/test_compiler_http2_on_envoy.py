@@ -16,8 +16,8 @@ from compiler_loopback import Loopback
 from compiler_worlds import group, http, namespace, pod, rule, service, slices, split, target, workload, world
 from loopback_ports import free_port
 
-from conformance.drive.probe.http2 import content_of
-from conformance.drive.probe.ledger import Entry
+from conformance.probe.http2 import content_of
+from conformance.probe.ledger import Entry
 
 WEB, V1, V2 = "10.1.0.1", "10.1.0.11", "10.1.0.12"
 

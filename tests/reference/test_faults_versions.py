@@ -11,7 +11,7 @@ import pytest
 from compiler_worlds import group, rule, split, target, tcp_route, world
 
 from conformance import catalogue, profiles
-from conformance.drive.version_sets import holds_for, parse_wish, sets
+from conformance.drive.version_selection import holds_for, parse_wish, sets
 from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS
 from smi_reference_mesh.objects import crds

@@ -9,8 +9,8 @@ from compiler_worlds import account, group, rule, split, target, tcp_route, work
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.drive.version_sets import Wish, sets
-from conformance.drive.versions import HeaderForm, NotExpressible, ports, render
+from conformance.drive.rendering import HeaderForm, NotExpressible, ports, render
+from conformance.drive.version_selection import Wish, sets
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.access import grants
 from smi_reference_mesh.compiler.mesh import mesh_of

@@ -15,7 +15,7 @@ from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.report.assemble import Otherwise, build, conclusion, count, headline, requirement_record
 from conformance.report.document import OUTCOMES, Conclusion, Finding, RequirementRecord
-from conformance.report.plain import plain
+from conformance.report.json_safe import plain
 
 from .sample import CLUSTER, MESH, TIMING, records, sample
 

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from conformance import catalogue
-from conformance.judge.division import shares
+from conformance.judge.combinators import all_of, given, inconclusive, presumes
 from conformance.judge.grants import access
 from conformance.judge.objects import groups_served
-from conformance.judge.plain import all_of, given, inconclusive, presumes
 from conformance.judge.routing import nothing_reaches, preserved, unharmed
+from conformance.judge.weights import shares
 from conformance.model.evidence import AccessTable, ApiRead, Effect, Settling
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
 from conformance.report.document import Report
-from conformance.report.recompute import recompute
+from conformance.report.verify import recompute
 
 from .sample import sample, traffic
 

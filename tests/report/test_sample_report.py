@@ -8,7 +8,7 @@ import pytest
 
 from conformance.report import store
 from conformance.report.document import Report
-from conformance.report.recompute import recompute
+from conformance.report.verify import recompute
 
 
 @pytest.fixture(scope="module")

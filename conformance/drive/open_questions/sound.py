@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from conformance.clusters import Object
+from conformance.drive.polling import sight
 from conformance.drive.scenario import Ask, Division, Scenario
-from conformance.drive.sight import sight
 from conformance.model.evidence import Settling
 
 RECOVERS_WITHIN_S = 60.0

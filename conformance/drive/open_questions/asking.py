@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from conformance.drive import odd_objects
-from conformance.drive import sound as sounds
-from conformance.drive.looking import Before, as_usual, samples, until_still
 from conformance.drive.manifests import has, load
+from conformance.drive.open_questions import odd_objects
+from conformance.drive.open_questions import sound as sounds
+from conformance.drive.open_questions.looking import Before, as_usual, samples, until_still
+from conformance.drive.open_questions.sound import Sound
+from conformance.drive.open_questions.trials import Odd, Subject, Trial
+from conformance.drive.polling import sight
 from conformance.drive.scenario import SERVICES, Ask, Division, Scenario
-from conformance.drive.sight import sight
-from conformance.drive.sound import Sound
-from conformance.drive.trials import Odd, Subject, Trial
 from conformance.model.evidence import AccessTable, Attempt, Effect, Question, Settling, Traffic
 
 T = TypeVar("T")

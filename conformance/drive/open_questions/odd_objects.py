@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conformance.clusters import ClusterError, Object, Refused
-from conformance.drive.dry_run import RELAXED, HeadersRefused, attempt
+from conformance.drive.api_trials import RELAXED, HeadersRefused, attempt
+from conformance.drive.open_questions.trials import Reshape
 from conformance.drive.scenario import Scenario
-from conformance.drive.trials import Reshape
 from conformance.model.evidence import Attempt
 
 

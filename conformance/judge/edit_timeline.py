@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.judge.words import listed, number, sentences, several
+from conformance.judge.phrasing import listed, number, sentences, several
 from conformance.model.evidence import Arrives, Course, Edit
 
 HELD_S = 0.1

@@ -12,8 +12,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
+from conformance.judge.phrasing import short
 from conformance.judge.quantity import parse_duration, parse_quantity
-from conformance.judge.words import short
 from conformance.model.evidence import ApiRead
 
 SUCCESSES, FAILURES = "success_count", "failure_count"

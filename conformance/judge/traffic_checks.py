@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from conformance.judge import strangers
-from conformance.judge.words import counted, number, sentences, several
+from conformance.judge.phrasing import counted, number, sentences, several
 from conformance.model.evidence import Settling, Traffic
 from conformance.model.verdict import Judgement, Verdict
 

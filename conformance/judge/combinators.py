@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from conformance.judge.phrasing import number, sentences, several
 from conformance.judge.registry import judge, register
 from conformance.judge.statistics import SAMPLES
-from conformance.judge.words import number, sentences, several
 from conformance.model.evidence import Settling
 from conformance.model.verdict import Basis, Judgement, Share, Verdict, merge
 

@@ -11,7 +11,7 @@ import marshal
 import zipfile
 from collections.abc import Iterator
 
-_PACKAGE = "conformance.drive.probe"
+_PACKAGE = "conformance.probe"
 _NAME = "probe"
 PARTS = ("h2", "hpack", "hyperframe")
 """The packages that the probe needs for HTTP/2, as they are installed here."""

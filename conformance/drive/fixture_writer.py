@@ -9,11 +9,11 @@ from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
+from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import WORKLOADS, Arena
-from conformance.drive.dry_run import HeaderForms
 from conformance.drive.manifests import files, load, services
+from conformance.drive.rendering import NotExpressible, Wire, ports
 from conformance.drive.tailoring import NotClaimed, mixed, not_carried, protocols_of
-from conformance.drive.versions import NotExpressible, Wire, ports
 
 
 @dataclass(frozen=True, slots=True)

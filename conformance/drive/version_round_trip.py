@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
-from conformance.drive.reading import served_kinds
+from conformance.drive.api_reads import served_kinds
 from conformance.drive.scenario import Scenario
 from conformance.model.evidence import Conversion
 

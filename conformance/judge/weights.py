@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from conformance.judge import seen
+from conformance.judge import traffic_checks
+from conformance.judge.phrasing import counted, listed, percent, sentences, several
 from conformance.judge.registry import judge
 from conformance.judge.statistics import (
     ALPHA,
@@ -15,7 +16,6 @@ from conformance.judge.statistics import (
     regions,
     sample_size,
 )
-from conformance.judge.words import counted, listed, percent, sentences, several
 from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Share, Verdict
 
@@ -40,7 +40,9 @@ def shares(
     nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
     """
     merged = Effect(
-        seen.merged(effect.before, behind or {}), seen.merged(effect.sample, behind or {}), effect.settling
+        traffic_checks.merged(effect.before, behind or {}),
+        traffic_checks.merged(effect.sample, behind or {}),
+        effect.settling,
     )
     return _divided(merged, weights, ports or {}, _told_apart, parts)
 
@@ -69,22 +71,22 @@ def _divided(
     accepted = regions(sample.sent, weights, parts)
     asked = _asked(due, accepted)
     figures = _figures(sample, due, accepted)
-    astray = seen.strays(sample, weights), _wrong_ports(sample, ports)
+    astray = traffic_checks.strays(sample, weights), _wrong_ports(sample, ports)
     found = (
         # A root that is dead before leaves no other sign of a mesh that does nothing than that it stays so.
-        seen.excused(None if control is _dead_before else before, sample, *astray)
-        or seen.wrong(
-            seen.late(settling),
+        traffic_checks.excused(None if control is _dead_before else before, sample, *astray)
+        or traffic_checks.wrong(
+            traffic_checks.late(settling),
             *astray,
-            seen.failed(sample),
+            traffic_checks.failed(sample),
             expected=asked,
-            hint=seen.hint(before, sample, settling, _ASTRAY),
+            hint=traffic_checks.hint(before, sample, settling, _ASTRAY),
         )
-        or seen.contradictory(sample)
+        or traffic_checks.contradictory(sample)
         or _too_few_draws(sample, due)
         or _outside(sample, due, accepted, asked)
         or control(before, sample, weights)
-        or seen.too_few(sample, max(sample_size(weights, parts), LEAST), "an error of 5 points")
+        or traffic_checks.too_few(sample, max(sample_size(weights, parts), LEAST), "an error of 5 points")
         or Judgement(Verdict.PASS, _kept(sample, due, accepted), expected=asked)
     )
     return Judgement(found.verdict, found.summary, found.expected or asked, found.hint, figures)
@@ -125,7 +127,7 @@ def _outside(
         for name, region in accepted.items()
         if sample.sent and not region.accepts(_answered(sample, name))
     ]
-    return seen.wrong(
+    return traffic_checks.wrong(
         *off,
         expected=asked,
         hint="compare the shares with the numbers of pods, with equal shares, and with the weights of before",
@@ -164,26 +166,26 @@ def _wrong_ports(sample: Traffic, ports: Mapping[str, int]) -> str:
 
 
 def _told_apart(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
-    return seen.unsound(before, sample) or _there_already(before, weights)
+    return traffic_checks.unsound(before, sample) or _there_already(before, weights)
 
 
 def _dead_before(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
     if not before.sent:
         return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
     if before.answers or before.served:
-        return seen.no_difference("the root was served", before.answered)
-    if unsent := seen.unsent(before):
+        return traffic_checks.no_difference("the root was served", before.answered)
+    if unsent := traffic_checks.unsent(before):
         return Judgement(Verdict.INCONCLUSIVE, f"there is no null control: before the change {unsent}")
     return None
 
 
 def _there_already(before: Traffic, weights: Mapping[str, int]) -> Judgement | None:
-    if seen.strays(before, weights):
+    if traffic_checks.strays(before, weights):
         return None
     accepted = regions(before.answers, weights)
     if not all(region.accepts(_answered(before, name)) for name, region in accepted.items()):
         return None
-    return seen.no_difference("these shares were there", before.answered)
+    return traffic_checks.no_difference("these shares were there", before.answered)
 
 
 def _kept(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:

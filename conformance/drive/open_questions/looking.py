@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from conformance.drive.open_questions.trials import Trial
+from conformance.drive.polling import sight
 from conformance.drive.scenario import APART, PEEK_REQUESTS, POLL, POLL_REQUESTS, Scenario
-from conformance.drive.sight import sight
 from conformance.drive.traffic import Manner
-from conformance.drive.trials import Trial
 from conformance.model.evidence import Traffic
 
 UNUSUAL = "the call was not answered as usual before the object was there"

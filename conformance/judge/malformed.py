@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 
-from conformance.judge.figures import Malformed
-from conformance.judge.words import sentences
+from conformance.judge.metrics_parser import Malformed
+from conformance.judge.phrasing import sentences
 from conformance.model.verdict import Judgement, Verdict
 
 P = ParamSpec("P")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, Object
-from conformance.drive.versions import HeaderForm, render
+from conformance.drive.rendering import HeaderForm, render
 from conformance.judge.admission import kept
 from conformance.model.evidence import Attempt
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from conformance.catalogue import GROUPS, OWN_GROUP, Requirement
-from conformance.drive.versions import preference
+from conformance.drive.rendering import preference
 from conformance.text.suggest import did_you_mean
 
 VersionSet = Mapping[str, str]

@@ -1,0 +1,1 @@
+"""What the specification leaves open: odd objects beside a sound one, and what becomes of traffic."""
