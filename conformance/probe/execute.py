@@ -52,10 +52,14 @@ class Execution:
         self._say({"kind": "end", "complete": complete, "lines": self._lines, "batches": totals})
 
     def stop(self) -> None:
-        """Send no more; what is under way may come to its end."""
+        """Send no more; what is under way may come to its end.
+
+        What goes on until others end does so until then: it tells whether the machine kept up meanwhile.
+        """
         self._stopped.set()
         for run in self._runs:
-            run.stop()
+            if not run.batch.until_others:
+                run.stop()
 
     async def _send(self) -> None:
         targets = await self._resolve()
@@ -64,7 +68,8 @@ class Execution:
             for batch in self._plan.batches
         ]
         if self._stopped.is_set():
-            self.stop()
+            for run in self._runs:
+                run.stop()
             return
         if self._plan.parallel:
             for run in self._runs:

@@ -94,6 +94,23 @@ def test_what_is_under_way_at_the_stop_comes_to_its_end(client: Probe, server: P
     assert set(found.column("failure", name)) == {None}
 
 
+def test_what_goes_on_until_others_end_goes_on_until_the_last_of_what_is_under_way(
+    client: Probe, server: Probe
+) -> None:
+    """It tells whether the machine was starved, also while requests sent before the stop are late."""
+    name, beside = next(_names), next(_names)
+    batch = {"host": "127.0.0.1", "port": server.http[0], "requests": 1}
+    slow = {**batch, "id": name, "rate_per_s": 1000, "headers": {"x-probe-delay-ms": "600"}}
+    watching = {**batch, "id": beside, "rate_per_s": 100, "until": "others"}
+    (answer,) = client.ask({"op": "start", "plan": {"parallel": True, "batches": [slow, watching]}})
+    assert reached(server, name, 4)
+    found = stop(client, answer["handle"])
+    assert found.end["complete"]
+    # Stopped together with the other it would have taken next to no time.
+    assert found.totals(beside)["took_s"] >= 0.5
+    assert found.totals(beside)["observations"] >= 25
+
+
 def test_a_batch_that_is_stopped_early_says_how_far_it_came(client: Probe, server: Probe) -> None:
     name, handle = start(client, port=server.http[0], requests=1000, duration_s=100)
     assert reached(server, name, 2)
