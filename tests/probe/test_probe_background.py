@@ -100,7 +100,8 @@ def test_what_goes_on_until_others_end_goes_on_until_the_last_of_what_is_under_w
     """It tells whether the machine was starved, also while requests sent before the stop are late."""
     name, beside = next(_names), next(_names)
     batch = {"host": "127.0.0.1", "port": server.http[0], "requests": 1}
-    slow = {**batch, "id": name, "rate_per_s": 1000, "headers": {"x-probe-delay-ms": "600"}}
+    slow = {**batch, "id": name, "rate_per_s": 1000, "concurrency": 8}
+    slow |= {"headers": {"x-probe-delay-ms": "600"}}
     watching = {**batch, "id": beside, "rate_per_s": 100, "until": "others"}
     (answer,) = client.ask({"op": "start", "plan": {"parallel": True, "batches": [slow, watching]}})
     assert reached(server, name, 4)
