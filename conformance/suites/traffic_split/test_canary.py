@@ -33,7 +33,8 @@ pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), group
 EVERYBODY = frozenset({"v1", "v2", "v3", "v4", "fresh"})
 OLD, QUARTER, NEW = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}, {"v1": 0, "fresh": 100}
 ALL_OF_IT = 1000
-STEADY_PER_S = 300.0
+STEADY_PER_S = 100.0
+"""Of each of two streams. More keep two processors busy by themselves, and pods are started meanwhile."""
 
 
 @dataclass(frozen=True)
