@@ -17,7 +17,7 @@ from conformance.drive.manifests import load
 from conformance.drive.polling import Sight, sight
 from conformance.drive.rests import Rests
 from conformance.drive.timing import Phases
-from conformance.drive.traffic import Driver, Manner, Steady
+from conformance.drive.traffic import PATIENT_S, Driver, Manner, Steady
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.model.evidence import AccessTable, Attempt, Call, Cell, Effect, RoundTrip, Settling, Traffic
 from conformance.profiles import Profile
@@ -327,12 +327,18 @@ class Scenario:
         """Steady traffic on kept connections, and as much on new ones.
 
         What a change does to connections shows on those that were there before it; what it does for a moment
-        shows, where a mesh chooses once for each connection, on those alone that are made meanwhile.
+        shows, where a mesh chooses once for each connection, on those alone that are made meanwhile. What is
+        answered late was not lost: SMI does not promise how fast, and pods may be started meanwhile.
         """
         with ExitStack() as stack:
             yield [
                 stack.enter_context(
-                    self.driver.start(call, Manner(fresh=fresh), rate_per_s=rate_per_s, duration_s=duration_s)
+                    self.driver.start(
+                        call,
+                        Manner(fresh=fresh, timeout_s=PATIENT_S),
+                        rate_per_s=rate_per_s,
+                        duration_s=duration_s,
+                    )
                 )
                 for fresh in (False, True)
             ]
