@@ -141,12 +141,7 @@ def conclusion(outcomes: Sequence[Outcome]) -> str:
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """HOLDS when there are some and all are caught."""
-    uncaught = [one for one in outcomes if not one.caught]
-    return of_trials(
-        any_tried=bool(outcomes),
-        all_right=not uncaught,
-        undecided=bool(uncaught) and all(one.undecided for one in uncaught),
-    )
+    return of_trials(outcomes, [one for one in outcomes if not one.caught])
 
 
 KILL_TABLE = """\
@@ -168,7 +163,7 @@ _COLUMNS = (
 )
 
 
-def kill_table(outcomes: Sequence[Outcome]) -> str:
+def page(outcomes: Sequence[Outcome]) -> str:
     """The outcomes as a page of Markdown."""
     return (
         "\n".join(

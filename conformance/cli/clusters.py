@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from conformance import profiles
 from conformance.catalogue import APIS
@@ -24,7 +24,7 @@ from conformance.run.preflight import examine, preflight
 from conformance.run.session import Session
 
 if TYPE_CHECKING:
-    from conformance.campaign.fault_campaign import Campaign, Result
+    from conformance.campaign.fault_campaign import Campaign, Case, Result
 
 
 def add(commands: Commands) -> None:
@@ -157,40 +157,45 @@ def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
     return closing(opening.open_cluster(where(options), options.mesh))
 
 
+class _Telling(Protocol):
+    """The module that tells what became of a campaign's cases."""
+
+    def line(self, outcome: Any, /) -> str: ...
+    def conclusion(self, outcomes: Any, /) -> str: ...
+    def page(self, outcomes: Any, /) -> str: ...
+    def exit_code(self, outcomes: Any, /) -> int: ...
+
+
 def _faults(options: argparse.Namespace) -> int:
     from conformance.campaign import fault_campaign, results
 
     _check(options)
-    chosen = fault_campaign.choose(options.fault, options.api)
-    asked = fault_campaign.Campaign(chosen, profiles.load(options.mesh), options.image, options.also)
-    ordered = _campaign(options, asked, results.line)
-    match options.format:
-        case "json":
-            print(_as_json(ordered))
-        case "markdown":
-            print(results.kill_table(ordered), end="")
-        case _:
-            print(results.conclusion(ordered))
-    return results.exit_code(ordered)
+    return _judged(options, fault_campaign.choose(options.fault, options.api), options.also, results)
 
 
 def _variants(options: argparse.Namespace) -> int:
     from conformance.campaign import fault_campaign, variant_campaign
 
     _check(options)
-    chosen = fault_campaign.choose_variants(options.variant)
     # Every path has the empty text in it.
     also = "" if options.whole else None
+    return _judged(options, fault_campaign.choose_variants(options.variant), also, variant_campaign)
+
+
+def _judged(options: argparse.Namespace, chosen: Sequence[Case], also: str | None, told_by: _Telling) -> int:
+    """Judge the suite by these cases, and tell what became of them in the format that was asked for."""
+    from conformance.campaign import fault_campaign
+
     asked = fault_campaign.Campaign(chosen, profiles.load(options.mesh), options.image, also)
-    ordered = _campaign(options, asked, variant_campaign.line)
+    ordered = _campaign(options, asked, told_by.line)
     match options.format:
         case "json":
             print(_as_json(ordered))
         case "markdown":
-            print(variant_campaign.page(ordered), end="")
+            print(told_by.page(ordered), end="")
         case _:
-            print(variant_campaign.conclusion(ordered))
-    return variant_campaign.exit_code(ordered)
+            print(told_by.conclusion(ordered))
+    return told_by.exit_code(ordered)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -20,12 +20,14 @@ class Rests:
 
     ``brought`` counts the changes that showed after a rest of ``quiet_s`` seconds and had not shown under
     calls in all the time that the profile allows, ``in_vain`` rests after which no more was to be seen than
-    before.
+    before. ``writes`` counts those of all scenarios: a change that shows after another one wrote something
+    may have come of that, and not of the rest.
     """
 
     quiet_s: float
     brought: int = 0
     in_vain: int = 0
+    writes: int = 0
 
     @property
     def needed(self) -> bool:
@@ -36,6 +38,10 @@ class Rests:
     def worth_trying(self) -> bool:
         """Whether a rest may yet bring what did not show in time."""
         return self.brought > 0 or self.in_vain < ENOUGH_IN_VAIN
+
+    def wrote(self) -> None:
+        """Take note that objects were applied or deleted."""
+        self.writes += 1
 
     def tell(self, *, settled: bool) -> None:
         """Take note of what a rest brought."""

@@ -119,6 +119,7 @@ class Scenario:
     unsettled: bool = False
     rested: list[Settling] = field(default_factory=list)
     _changed: bool = False
+    _writes_before: int = 0
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -172,15 +173,18 @@ class Scenario:
         them up when they are used, and takes them back when it is over.
         """
         self.cluster.apply(self.objects(SERVICES))
+        self.rests.wrote()
 
     def take_back(self) -> None:
         """Remove these services."""
         self.cluster.delete(self.objects(SERVICES))
+        self.rests.wrote()
 
     def apply_objects(self, objects: Iterable[Object]) -> None:
         for item in objects:
             with self.phases.phase("setup"):
                 self.cluster.apply([item])
+            self.rests.wrote()
             self._changed = True
             self.touched.append(f"{item['kind']} {item['metadata']['name']}")
             if not self.has_applied(item):
@@ -197,6 +201,7 @@ class Scenario:
     def delete_objects(self, objects: Iterable[Object]) -> None:
         gone = list(objects)
         self.cluster.delete(gone)
+        self.rests.wrote()
         self._changed = True
         identities = [_identity(item) for item in gone]
         self.applied = [item for item in self.applied if _identity(item) not in identities]
@@ -204,6 +209,7 @@ class Scenario:
     def withdraw(self) -> None:
         """Delete everything that is still applied, the newest first."""
         self.cluster.delete(reversed(self.applied))
+        self.rests.wrote()
         self.applied = []
 
     def call(self, client: str, service: str, *, requests: int = 1, port: int = 8080, **what: Any) -> Call:
@@ -260,6 +266,7 @@ class Scenario:
         itself: then clients rest only if the mesh is known to need it (``discover``).
         """
         within, start = self.profile.converge.within_s, self.waiter.clock.now()
+        self._writes_before = self.rests.writes
         came = False
 
         def look() -> bool:
@@ -279,7 +286,8 @@ class Scenario:
             if not (settling.settled or came or rested_s) and may_rest and self.rests.worth_trying:
                 rested_s = self._rest(what)
                 settling = self.until(check, what, within_s=LOOK_AGAIN_S)
-                self.rests.tell(settled=settling.settled)
+                if self._alone:
+                    self.rests.tell(settled=settling.settled)
         except _NothingMore:
             settling = Settling(what, within, None)
         self.unsettled |= self._changed and not settling.settled
@@ -287,8 +295,14 @@ class Scenario:
             return replace(settling, within_s=within, rested_s=rested_s)
         return self._after_rest(Settling(what, within, round(self.waiter.clock.now() - start, 3), rested_s))
 
+    @property
+    def _alone(self) -> bool:
+        """Whether no scenario has written anything since the last wait began."""
+        return self.rests.writes == self._writes_before
+
     def _after_rest(self, settling: Settling) -> Settling:
-        self.rested.append(settling)
+        if self._alone:
+            self.rested.append(settling)
         return settling
 
     def _each(self, whole: Settling, what: Iterable[str], since: Iterable[float | None]) -> list[Settling]:
@@ -299,7 +313,7 @@ class Scenario:
         ]
         if not whole.settled:
             for part in parts:
-                if part.settled and part.rested_s and (part.took_s or 0.0) > whole.within_s:
+                if self._alone and part.settled and part.rested_s and (part.took_s or 0.0) > whole.within_s:
                     self.rests.tell(settled=True)
                     self._after_rest(part)
         return parts

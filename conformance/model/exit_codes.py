@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import IntEnum
 from types import MappingProxyType
+from typing import Protocol
 
 from conformance.model.verdict import Verdict
 
@@ -30,8 +31,16 @@ OF_VERDICTS: Mapping[Verdict, ExitCode] = MappingProxyType(
 """The exit code of a run, by the verdict of its headline."""
 
 
-def of_trials(*, any_tried: bool, undecided: bool, all_right: bool) -> ExitCode:
-    """That of a campaign: ``undecided`` where it takes a machine with more room to tell of all the rest."""
-    if all_right and any_tried:
+class Trial(Protocol):
+    """A fault or a variant that was tried."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it takes a machine with more room to tell what the suite makes of it."""
+
+
+def of_trials(tried: Collection[Trial], wrong: Collection[Trial]) -> ExitCode:
+    """That of a campaign: something was tried, and nothing of it came out ``wrong``."""
+    if tried and not wrong:
         return ExitCode.HOLDS
-    return ExitCode.INCONCLUSIVE if undecided else ExitCode.BROKEN
+    return ExitCode.INCONCLUSIVE if wrong and all(one.undecided for one in wrong) else ExitCode.BROKEN

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from conformance.catalogue import Level, Requirement
 from conformance.judge.phrasing import listed
 from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.exit_codes import OF_VERDICTS
 from conformance.model.verdict import Basis, Judgement, Verdict, merge
 from conformance.report.document import (
     OUTCOMES,
@@ -105,7 +106,7 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
         reason = f"{tally['fail']} of {judged} core requirements failed"
         reason += ", and the run ended early" if interrupted else ""
         reason += f"; {_part(tally, judged)}" if partial else ""
-        return Headline(verdict=Verdict.FAIL, reason=reason, exit_code=1, partial=partial)
+        return _concluded(Verdict.FAIL, reason, partial)
     if interrupted or tally["not reached"]:
         missed = count(records)["not reached"]
         reason = f"the run ended early, {missed} requirements were not reached"
@@ -116,9 +117,13 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
     else:
         whole = f"all {judged} core requirements judged hold; {_coverage(tally)}"
         reason = f"{_part(tally, judged)}, all hold" if partial else whole
-        return Headline(verdict=Verdict.PASS, reason=reason, exit_code=0, partial=partial)
+        return _concluded(Verdict.PASS, reason, partial)
     reason += f"; {_part(tally, judged)}" if partial else ""
-    return Headline(verdict=Verdict.INCONCLUSIVE, reason=reason, exit_code=2, partial=partial)
+    return _concluded(Verdict.INCONCLUSIVE, reason, partial)
+
+
+def _concluded(verdict: Verdict, reason: str, partial: bool) -> Headline:
+    return Headline(verdict=verdict, reason=reason, exit_code=OF_VERDICTS[verdict], partial=partial)
 
 
 def _part(tally: Mapping[Outcome, int], judged: int) -> str:

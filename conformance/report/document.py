@@ -11,8 +11,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from conformance.catalogue import Api, Level
-from conformance.model import exit_codes
 from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.exit_codes import OF_VERDICTS, ExitCode
 from conformance.model.verdict import Reading, Share, Verdict
 from conformance.report.json_safe import plain, text
 
@@ -247,7 +247,7 @@ class Headline(Model):
 
     verdict: Verdict
     reason: Text
-    exit_code: Literal[0, 1, 2]
+    exit_code: ExitCode
     partial: bool = False
 
     @property
@@ -257,7 +257,7 @@ class Headline(Model):
 
     @model_validator(mode="after")
     def _agrees(self) -> Headline:
-        if exit_codes.OF_VERDICTS.get(self.verdict) != self.exit_code:
+        if OF_VERDICTS.get(self.verdict) != self.exit_code:
             raise ValueError(f"verdict {self.verdict.value} with exit code {self.exit_code}")
         return self
 

@@ -72,4 +72,6 @@ def contradiction(asked: str, profile: Profile, running: Mapping[str, str]) -> F
 
 
 def _same(said: str, tag: str) -> bool:
-    return said.removeprefix("v") == tag.removeprefix("v").partition("-")[0] or said == tag
+    """Whether a tag is of that version: it may say more of it, as v1.2.4-distroless does of 1.2."""
+    wanted, there = said.removeprefix("v"), tag.removeprefix("v")
+    return there == wanted or there.startswith(tuple(f"{wanted}{mark}" for mark in ".-+_"))

@@ -109,8 +109,7 @@ IMAGE = _option(
     "--image",
     default=STOCK_IMAGE,
     metavar="IMAGE",
-    help="image of the sample workloads, any with Python 3.9 or later (default: %(default)s)",
-    in_pytest={"help": f"image of the sample workloads, any with Python 3.9 or later ({STOCK_IMAGE})"},
+    help=f"image of the sample workloads, any with Python 3.9 or later (default: {STOCK_IMAGE})",
 )
 WHERE = (
     _option("--context", metavar="NAME", help="context of the kubeconfig"),

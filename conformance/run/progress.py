@@ -118,3 +118,5 @@ class Progress:
         else:
             self._reporter.ensure_newline()
             self._reporter.write_line(text, **markup)
+        # A pipe is written to in blocks else, and who reads it would hear of the first requirement last.
+        self._reporter.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -19,7 +18,7 @@ from conformance.drive.rendering import NotExpressible
 from conformance.drive.scenario import Scenario
 from conformance.drive.tailoring import NotClaimed
 from conformance.drive.version_selection import VersionSet, Wish, in_words
-from conformance.model.evidence import Environment, Settling
+from conformance.model.evidence import Environment
 from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Concluded, Inconclusive, Judgement, Verdict
 from conformance.report import assemble, html, pytest_html, store, terminal
@@ -85,7 +84,6 @@ class Runner:
         self._progress = Progress()
         self._impossible = False
         self._timed_out = False
-        self._rested: dict[str, Settling] = {}
         self._rest_concluded = False
         self._turns: dict[str, Turn] = {}
         self._stage = Stage(session)
@@ -370,19 +368,13 @@ class Runner:
         self._progress.concluded(requirement, record.outcome, sum(one.duration_s for one in found))
 
     def _conclude_rests(self, item: pytest.Item) -> None:
-        """That changes showed only after a rest is one failure of one requirement, once in a run."""
+        """That a change showed only after a rest is one finding of one requirement, once in a run."""
+        rested = self._scenario.rested if self._scenario else []
         one = foundations.UNDER_CALLS
-        if self._rest_concluded or self.session.unclaimed(catalogue.load()[one], ()):
-            return
-        if self._scenario and self._scenario.rested:
-            folder, change = self._scenario.folder, self._scenario.rested[0]
-            named = replace(change, what=": ".join(filter(None, [folder, change.what])))
-            self._rested.setdefault(folder, named)
-        judgement = judge.taken_up_under_calls([*self._rested.values()])
-        if judgement.verdict is not Verdict.FAIL:
+        if not rested or self._rest_concluded or self.session.unclaimed(catalogue.load()[one], ()):
             return
         self._rest_concluded = True
-        judgement = self._allowed(judgement)
+        judgement = self._allowed(judge.taken_up_under_calls(rested[0]))
         self.session.absent.pop(one, None)
         title = "A change takes effect while its service is called"
         self.session.conclude(one, conclude(item.nodeid, title, judgement, 0.0))
@@ -481,20 +473,8 @@ class Runner:
         """The report; once drawn, after the arena's removal, it stays as it is."""
         if self._report is None:
             self._account_for_pending()
-            self._tell_of_a_rest()
             self._report = self.session.report(matrix.faults_by_requirement())
         return self._report
-
-    def _tell_of_a_rest(self) -> None:
-        """A single change that showed only after a rest fails no requirement, and is told all the same."""
-        if self._rest_concluded:
-            return
-        for change in self._rested.values():
-            text = (
-                f"{change.what}: not seen within {change.within_s:g} s of steady calls, but after "
-                f"the clients had rested for {change.rested_s:g} s; of no other scenario"
-            )
-            self.session.findings.append(Finding(severity="warning", text=text))
 
     def _account_for_pending(self) -> None:
         unreached: dict[str, list[str]] = {}

@@ -14,9 +14,9 @@ from conformance.campaign.results import (
     Outcome,
     conclusion,
     exit_code,
-    kill_table,
     line,
     narrowness,
+    page,
     summary,
     void,
 )
@@ -178,8 +178,8 @@ def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> N
         outcome(EQUAL, "all weights zero: c", split_live_edits=Verdict.FAIL),
         outcome(DRAGGING, split_live_edits=Verdict.FAIL, split_per_client_ratio=Verdict.FAIL),
     ]
-    page = kill_table(found)
-    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    kill_table = page(found)
+    rows = [line for line in kill_table.splitlines() if line.startswith("| `")]
     assert rows == [
         "| `ignored` | No weights. | caught | `split-live-edits` |  |  |",
         f"| `all-equal` | All alike. | caught |  |  | `{ZERO}`: all weights zero: c |",
@@ -188,7 +188,7 @@ def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> N
         f"| `{ZERO}`: all weights zero: c |",
         "| `dragging` | None at all. | caught | `split-live-edits` | `split-per-client-ratio` |  |",
     ]
-    assert f"{summary(found)}. {narrowness(found)}." in page
+    assert f"{summary(found)}. {narrowness(found)}." in kill_table
     assert narrowness(found) == "1 of 4 failures dragged along (25 %)"
     assert narrowness([]) == "0 of 0 failures dragged along (0 %)"
     assert summary(found) == "3 of 5 faults caught, each blamed on what it breaks"

@@ -165,6 +165,9 @@ class TestMeshVersion:
         [
             ("", "1.2.4", ["v1.2.4"], None),
             ("", "v1.2.4", ["1.2.4-distroless"], None),
+            ("", "1.2.4-rc1", ["v1.2.4-rc1"], None),
+            ("", "1.2", ["v1.2.4"], None),
+            ("", "1.2", ["v1.20.4"], "the profile says version 1.2 of the mesh"),
             ("", "1.2.4", ["v1.2.4", "v0.1"], None),
             ("", "1.2.4", [], None),
             ("", "", ["v9.0"], None),

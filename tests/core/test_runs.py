@@ -191,6 +191,29 @@ def test_what_was_inconclusive_is_not_made_good_by_a_later_verdict(bench: Bench)
     assert (test.verdict.value, test.summary) == ("inconclusive", "nobody was kept busy")
 
 
+@pytest.mark.parametrize(
+    "judgement",
+    [
+        "Judgement(Verdict.PASS, 'fine')",
+        "Judgement(Verdict.FAIL, 'broken')",
+        "judge.unharmed(sent)",
+        "judge.all_of(one=judge.unharmed(sent), other=judge.unharmed(sent))",
+    ],
+)
+def test_what_no_judge_with_a_null_control_came_to_counts_for_nothing(bench: Bench, judgement: str) -> None:
+    source = f"""    def test_jumps_to_a_conclusion(scenario, verdict):
+        from conformance.model.verdict import Judgement, Verdict
+        scenario.provide()
+        call = scenario.call("main/client", "main/resting", requests=200)
+        (sent,) = scenario.send(call, servers=[f"main/v{{n}}" for n in range(1, 5)])
+        verdict({judgement})
+    """
+    assert bench.own_suite(OWN + source) == 2
+    (test,) = bench.record(ZERO).tests
+    assert test.verdict.value == "inconclusive"
+    assert test.summary.startswith("an error of the suite: no judge with a null control came to this: ")
+
+
 def test_an_assertion_in_a_test_is_no_finding_about_the_mesh(bench: Bench) -> None:
     assert bench.own_suite(OWN + "    def test_asserts(scenario): assert 1 == 2, 'figures'") == 2
     assert bench.record(ZERO).tests[0].summary.startswith("AssertionError: figures")

@@ -136,12 +136,27 @@ class TestProgress:
             isatty=True,
             rewrite=lambda text, erase: written.append("\r" + text),
             write_line=lambda text: written.append(text + "\n"),
+            flush=lambda: None,
         )
         progress = Progress(total=1, amount="normal")
         monkeypatch.setattr(progress, "_reporter", reporter)
         progress.scenario("scenario a")
         progress.say("run r1")
         assert re.fullmatch(r"\r\[0/1\] \d+\.\d+ s: scenario a\rrun r1\n", "".join(written))
+
+    def test_hands_on_each_line_of_a_pipe_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        done: list[str] = []
+        reporter = SimpleNamespace(
+            isatty=False,
+            ensure_newline=lambda: None,
+            write_line=lambda text, **_: done.append(text),
+            flush=lambda: done.append("flushed"),
+        )
+        progress = Progress(total=2, amount="normal")
+        monkeypatch.setattr(progress, "_reporter", reporter)
+        progress.concluded("one", "pass", 1.5)
+        progress.concluded("two", "pass", 1.5)
+        assert done == ["[1/2] ✓ one 1.5 s", "flushed", "[2/2] ✓ two 1.5 s", "flushed"]
 
     @pytest.mark.parametrize(
         ("terminal", "amount", "shown"),

@@ -78,7 +78,7 @@ EXAMPLES: dict[str, Judgement] = {
     "not_applicable": judge.not_applicable("TrafficSplit v1alpha2 has no matches"),
     "not_claimed": judge.not_claimed("udp"),
     "stands_on": judge.stands_on("split-single-service-followed", "v1 answered all of it"),
-    "taken_up_under_calls": judge.taken_up_under_calls([Settling("v2 answers", 8.0, 19.0, 10.0)] * 2),
+    "taken_up_under_calls": judge.taken_up_under_calls(Settling("v2 answers", 8.0, 19.0, 10.0)),
     "nothing_reaches": judge.nothing_reaches(Effect(ALL, V1, SETTLED), "v2"),
     "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
     "opened": judge.opened(Effect(silence(), traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}),
