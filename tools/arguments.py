@@ -1,4 +1,4 @@
-"""Options that the programs among the tests share with `smi-conformance`."""
+"""Options that these programs share with `smi-conformance`."""
 
 from __future__ import annotations
 

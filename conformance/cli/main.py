@@ -21,6 +21,9 @@ from conformance.profiles import ProfileError
 from conformance.text.suggest import did_you_mean
 
 
+_OURS = {"conformance", "smi_reference_mesh"}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -48,6 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.function(options)
     except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return ExitCode.INCONCLUSIVE
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in _OURS:
+            raise
+        # What has the reference mesh in it is an extra.
+        print(
+            f"error: not installed: {error.name}; this command takes pip install 'smi-conformance[embedded]'",
+            file=sys.stderr,
+        )
         return ExitCode.INCONCLUSIVE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The commands of the command line, a module for those that belong together; here what they share."""
+"""What the commands share: options of clusters and meshes, and the exit codes in words."""
 
 from __future__ import annotations
 

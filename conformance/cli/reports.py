@@ -47,9 +47,11 @@ def _of_report(parser: argparse.ArgumentParser) -> None:
 def _read(path: Path) -> Report | None:
     try:
         return store.read(path)
-    except (store.ReportError, OSError) as error:
+    except OSError as error:
+        print(f"error: no report can be read from {path}: {error.strerror}", file=sys.stderr)
+    except store.ReportError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
-        return None
+    return None
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -45,7 +45,7 @@ from conformance.run.scheduler import Turn
 from conformance.run.session import Session
 from conformance.text import files
 from conformance.text.sanitize import printable
-from conformance.traceability import index, matrix
+from conformance.traceability import fault_index, index
 from conformance.traceability.index import sentence
 
 _JUDGEMENT = pytest.StashKey[Judgement]()
@@ -473,7 +473,7 @@ class Runner:
         """The report; once drawn, after the arena's removal, it stays as it is."""
         if self._report is None:
             self._account_for_pending()
-            self._report = self.session.report(matrix.faults_by_requirement())
+            self._report = self.session.report(fault_index.faults_by_requirement())
         return self._report
 
     def _account_for_pending(self) -> None:

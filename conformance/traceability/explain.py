@@ -17,7 +17,7 @@ from conformance.drive.arena import written
 from conformance.drive.manifests import Placement, files, folder, load
 from conformance.drive.rendering import NotExpressible, Wire, pick, ports
 from conformance.profiles import Profile
-from conformance.traceability import index, matrix
+from conformance.traceability import fault_index, index, matrix
 from conformance.traceability.index import ScenarioMark, TestEntry, sentence
 
 WIDTH = 100
@@ -130,8 +130,7 @@ def _as_written(profile: Profile, placement: Placement, item: Object, wire: Wire
 
 
 def _faults(ids: Sequence[str]) -> str:
-    from smi_reference_mesh import faults
-
+    known = fault_index.faults()
     lines = ["Faults that it is shown to catch (smi-conformance faults --fault ID)"]
-    lines += [f"  {one}: {faults.FAULTS[one].summary}" for one in ids]
+    lines += [f"  {one}: {known[one].summary}" for one in ids]
     return "\n".join(lines)

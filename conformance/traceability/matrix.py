@@ -9,7 +9,7 @@ from typing import Any
 from conformance import catalogue
 from conformance.catalogue import Requirement
 from conformance.profiles import Profile
-from conformance.traceability import applicability, index
+from conformance.traceability import applicability, fault_index, index
 from conformance.traceability.index import TestEntry
 
 
@@ -37,7 +37,7 @@ class Row:
 
 def rows(profile: Profile | None = None) -> list[Row]:
     """All requirements, in the catalogue's order; with a profile, what is not asked of its mesh is marked."""
-    tests, faults = index.by_requirement(), faults_by_requirement()
+    tests, faults = index.by_requirement(), fault_index.faults_by_requirement()
     return [
         Row(
             entry,
@@ -75,14 +75,3 @@ def table(found: Sequence[Row], *, reasons: bool = False) -> str:
             lines += [f"    {row.untested}"] if reasons and row.untested else []
         lines.append("")
     return "\n".join(lines).rstrip()
-
-
-def faults_by_requirement() -> dict[str, list[str]]:
-    """Faults of the reference mesh by the requirements that they break, or whose reading they change."""
-    from smi_reference_mesh import faults
-
-    found: dict[str, list[str]] = {}
-    for fault in faults.FAULTS.values():
-        for one in fault.concerns:
-            found.setdefault(one, []).append(fault.id)
-    return found

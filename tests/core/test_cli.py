@@ -353,6 +353,29 @@ class TestCommands:
         assert main.main(["explain", "x"]) == 2
         assert capsys.readouterr().err == "interrupted\n"
 
+    def test_what_an_extra_would_bring_is_no_traceback(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def lack(*_: object) -> str:
+            raise ModuleNotFoundError("No module named 're2'", name="re2")
+
+        monkeypatch.setattr(explain, "explain", lack)
+        assert main.main(["explain", "split-live-edits"]) == 2
+        said = capsys.readouterr().err
+        assert (
+            said == "error: not installed: re2; this command takes pip install 'smi-conformance[embedded]'\n"
+        )
+
+    def test_a_module_of_ours_that_is_not_there_is_an_error_of_the_suite(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lack(*_: object) -> str:
+            raise ModuleNotFoundError("No module named 'conformance.gone'", name="conformance.gone")
+
+        monkeypatch.setattr(explain, "explain", lack)
+        with pytest.raises(ModuleNotFoundError):
+            main.main(["explain", "split-live-edits"])
+
     def test_version_is_that_of_the_package(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             main.main(["--version"])

@@ -20,10 +20,11 @@ from conformance.cli import main
 from conformance.judge import JUDGES
 from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
 from conformance.text.markdown import plain
+from conformance.traceability import fault_index
 from conformance.traceability.matrix import rows
 from smi_reference_mesh import faults
 from smi_reference_mesh.variants import VARIANTS
-from tools import cli_page, requirements_page
+from tools import cli_page, fault_list, requirements_page
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -78,6 +79,11 @@ def test_the_page_of_requirements_is_up_to_date() -> None:
     assert requirements_page.PAGE.read_text(encoding="utf-8") == wanted, (
         "write it anew: python -m tools.requirements_page"
     )
+
+
+def test_the_list_of_faults_is_up_to_date() -> None:
+    there = fault_index.FILE.read_text(encoding="utf-8")
+    assert there == fault_list.document(), "write it anew: python -m tools.fault_list"
 
 
 def test_the_page_of_the_command_line_is_up_to_date() -> None:

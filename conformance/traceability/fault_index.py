@@ -1,0 +1,38 @@
+"""Which faults of the reference mesh concern which requirement, as a file beside this module lists them.
+
+The faults themselves need the reference mesh, which is an extra that need not be installed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+FILE = Path(__file__).with_name("faults.json")
+"""Written by `python -m tools.fault_list`."""
+
+
+class ListedFault(NamedTuple):
+    """A fault in a sentence, and the requirements that fail under it or whose reading it changes."""
+
+    summary: str
+    concerns: tuple[str, ...]
+
+
+@cache
+def faults() -> Mapping[str, ListedFault]:
+    """All faults by id, in the order of the APIs that they are about."""
+    listed = json.loads(FILE.read_text(encoding="utf-8"))
+    return {name: ListedFault(one["summary"], tuple(one["concerns"])) for name, one in listed.items()}
+
+
+def faults_by_requirement() -> dict[str, list[str]]:
+    """The ids of faults by the requirements that they concern."""
+    found: dict[str, list[str]] = {}
+    for name, fault in faults().items():
+        for one in fault.concerns:
+            found.setdefault(one, []).append(name)
+    return found
