@@ -20,7 +20,6 @@ from conformance.model.exit_codes import ExitCode
 from conformance.profiles import ProfileError
 from conformance.text.suggest import did_you_mean
 
-
 _OURS = {"conformance", "smi_reference_mesh"}
 
 
