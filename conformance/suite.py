@@ -14,41 +14,41 @@ from conformance.clusters import Account, ClusterError, Object
 from conformance.drive.api_reads import METRICS, claimed_kinds, served_kinds
 from conformance.drive.api_trials import ABSENT, Change, changed
 from conformance.drive.arena import READY_WITHIN_S
-from conformance.drive.edit_propagation import course
+from conformance.drive.edit_propagation import observe_edits
 from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
-from conformance.drive.open_questions.asking import REQUESTS, Observed, observe, observe_access
-from conformance.drive.open_questions.trials import Odd, Reshape, Trial
-from conformance.drive.polling import Sight, sight
-from conformance.drive.property_trials import Drawn, draw
+from conformance.drive.open_questions.asking import REQUESTS, TrialResults, observe, observe_access
+from conformance.drive.open_questions.trials import Malform, Trial, TrialPlan
+from conformance.drive.polling import PollResult, classify_poll
+from conformance.drive.property_trials import PropertyResult, check_property
 from conformance.drive.scenario import (
-    POLL,
     POLL_REQUESTS,
-    TWINS,
-    Ask,
-    Division,
+    POLL_REUSED,
+    UNMESHED_SERVERS,
+    AccessCheck,
+    ExpectedResponders,
     Scenario,
     sampling,
 )
-from conformance.drive.traffic import CONCURRENCY, PATIENT_S, Manner
+from conformance.drive.traffic import CONCURRENCY, PATIENT_S, SendOptions
 from conformance.drive.version_round_trip import conversions, versions_there, write
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised
-from conformance.judge.statistics import LEAST, sample_size
+from conformance.judge.statistics import MIN_REQUESTS, sample_size
 from conformance.model.evidence import (
     AccessTable,
+    AdmissionAttempt,
     ApiRead,
-    Attempt,
+    Behaviour,
     Call,
+    Convergence,
     Conversion,
-    Course,
+    EditTimeline,
     Effect,
-    Look,
-    Question,
     RoundTrip,
-    Settling,
     Traffic,
+    TrialResult,
 )
 from conformance.model.verdict import Judgement, Verdict
 from conformance.profiles import ORDINARY_HOST, Ingress
@@ -57,24 +57,24 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "judge",
     # what a module drives, and what is given to its tests
     "Conclude",
-    "driven",
+    "drives_scenario",
     # objects and traffic of a scenario
     "Scenario",
-    "Division",
+    "ExpectedResponders",
     "Effect",
-    "Ask",
+    "AccessCheck",
     "AccessTable",
-    "Manner",
-    "Sight",
+    "SendOptions",
+    "PollResult",
     "sampling",
-    "sight",
+    "classify_poll",
     "load",
     "CONCURRENCY",
     "PATIENT_S",
-    "POLL",
+    "POLL_REUSED",
     "POLL_REQUESTS",
     "READY_WITHIN_S",
-    "TWINS",
+    "UNMESHED_SERVERS",
     "Ingress",
     "ORDINARY_HOST",
     "granted",
@@ -94,32 +94,32 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "versions_there",
     "write",
     # what the specification leaves open, edits, properties
-    "Drawn",
-    "Observed",
-    "Odd",
+    "PropertyResult",
+    "TrialResults",
+    "TrialPlan",
     "REQUESTS",
-    "Reshape",
+    "Malform",
     "Trial",
-    "course",
-    "draw",
+    "observe_edits",
+    "check_property",
     "observe",
     "observe_access",
     # evidence, and what judges of it are based on
     "ApiRead",
-    "Attempt",
+    "AdmissionAttempt",
     "CLUSTER_SCOPED",
     "Call",
     "Conversion",
-    "Course",
+    "EditTimeline",
     "DELAYS_MS",
     "EXPECTED_MS",
     "Judgement",
-    "LEAST",
-    "Look",
-    "Question",
+    "MIN_REQUESTS",
+    "Behaviour",
+    "TrialResult",
     "REFUSED",
     "RoundTrip",
-    "Settling",
+    "Convergence",
     "Traffic",
     "Verdict",
     "advertised",
@@ -137,7 +137,7 @@ Conclude: TypeAlias = Callable[[Judgement], None]
 _DRIVES: dict[str, Drive] = {}
 
 
-def driven(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
+def drives_scenario(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
     """Make a function that drives its module's scenario the fixture that brings the evidence.
 
     A module has one; it may be called in another thread than its tests, before their turn.
@@ -145,7 +145,7 @@ def driven(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
 
     @wraps(drive)
     def evidence(scenario: Scenario) -> T:
-        return drive(scenario) if scenario.brought is None else cast(T, scenario.brought.result())
+        return drive(scenario) if scenario.prefetched is None else cast(T, scenario.prefetched.result())
 
     _DRIVES[drive.__module__] = drive
     return cast("Callable[[Scenario], T]", pytest.fixture(scope="module")(evidence))

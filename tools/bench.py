@@ -15,7 +15,7 @@ from conformance.cli.main import main as smi_conformance
 from conformance.clusters import Cluster, opening
 from conformance.clusters.embedded.start import Embedded
 from conformance.drive.arena import WORKLOADS
-from conformance.drive.traffic import Manner
+from conformance.drive.traffic import SendOptions
 from conformance.model.evidence import Call
 from conformance.report import store
 from conformance.run.session import Session
@@ -46,8 +46,8 @@ def main() -> int:
     if memory is not None:
         print(f"memory of the embedded cluster with all its pods: {memory:,.0f} MiB")
     print("probe through two sidecars, requests a second (median of", ROUNDS, "rounds):")
-    for manner, rate in rates.items():
-        print(f"  {manner:<32} {rate:8,.0f}")
+    for way, rate in rates.items():
+        print(f"  {way:<32} {rate:8,.0f}")
     print(f"from apply to the first request that it routes, ms (median of {EDITS} edits of a split):")
     print(f"  {statistics.median(updates):6.0f}   ({min(updates):.0f} to {max(updates):.0f})")
     if timings:
@@ -72,18 +72,18 @@ def memory_mib(cluster: Cluster) -> float | None:
 
 
 def probe_rates(session: Session) -> dict[str, float]:
-    """Requests a second of one client to one server, by the manner of sending."""
-    manners = {
-        "32 kept connections": Manner(),
-        "one kept connection": Manner(concurrency=1),
-        "a fresh connection each": Manner(fresh=True),
+    """Requests a second of one client to one server, by how it sends."""
+    ways = {
+        "32 kept connections": SendOptions(),
+        "one kept connection": SendOptions(concurrency=1),
+        "a fresh connection each": SendOptions(new_connections=True),
     }
     rates = {}
     host = session.profile.host("v1", session.arena.namespace("main"))
-    for name, manner in manners.items():
-        requests = REQUESTS if not manner.fresh and manner.concurrency > 1 else REQUESTS // 5
+    for name, way in ways.items():
+        requests = REQUESTS if not way.new_connections and way.concurrency > 1 else REQUESTS // 5
         call = Call("main/client", host, 8080, requests=requests)
-        rates[name] = statistics.median(one_rate(session, call, manner) for _ in range(ROUNDS))
+        rates[name] = statistics.median(one_rate(session, call, way) for _ in range(ROUNDS))
     return rates
 
 
@@ -94,7 +94,7 @@ def update_times(session: Session) -> list[float]:
     pause; each takes a few milliseconds, which is how finely this measures.
     """
     scenario = session.scenario("traffic-split/live-edits")
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/moving", requests=1)
     times = []
     for edit in range(EDITS + 1):
@@ -103,19 +103,19 @@ def update_times(session: Session) -> list[float]:
         split["spec"]["backends"] = [{"service": backend, "weight": 1}]
         start = session.clock.now()
         scenario.apply_objects([split])
-        while session.driver.send([call], Manner(concurrency=1))[0].answered != {backend: 1}:
+        while session.driver.send([call], SendOptions(concurrency=1))[0].answered != {backend: 1}:
             if session.clock.now() - start > session.profile.converge.within_s:
                 raise SystemExit(f"the edit that leaves {backend} alone does not show")
         times.append((session.clock.now() - start) * 1000)
-    scenario.withdraw()
+    scenario.delete_applied()
     # The first is no edit: it makes the split.
     return times[1:]
 
 
-def one_rate(session: Session, call: Call, manner: Manner) -> float:
+def one_rate(session: Session, call: Call, way: SendOptions) -> float:
     """One round, including what it takes to carry the plan there and the observations back."""
     start = session.clock.now()
-    (traffic,) = session.driver.send([call], manner)
+    (traffic,) = session.driver.send([call], way)
     if traffic.answers != traffic.sent:
         raise SystemExit(f"requests failed: {traffic.failures}")
     return traffic.sent / (session.clock.now() - start)

@@ -99,7 +99,7 @@ def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
             if ast.unparse(decorator) == _BY_MODULE:
                 yield (
                     decorator.lineno,
-                    "what drives a module's scenario is marked @driven, to go beside others",
+                    "what drives a module's scenario is marked @drives_scenario, to go beside others",
                 )
 
 

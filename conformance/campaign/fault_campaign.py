@@ -22,7 +22,7 @@ from conformance.clusters.kubernetes import refusal
 from conformance.drive import version_selection
 from conformance.drive.api_reads import METRICS, served_kinds
 from conformance.drive.rests import Rests
-from conformance.drive.scenario import all_may_come
+from conformance.drive.scenario import never_known_idle
 from conformance.drive.wait import NotSeen
 from conformance.model.verdict import Verdict, merge
 from conformance.profiles import Converge, Profile
@@ -140,7 +140,7 @@ def _prepare(session: Session, case: Case, also: str | None) -> None:
     parts = parts_of(case, also)
     session.arena.prepare(parts)
     if not _staged(case, also):
-        session.provide(entry.scenario.folder for entry in concerned(case, also))
+        session.create_services(entry.scenario.folder for entry in concerned(case, also))
     session.arena.ready(parts)
 
 
@@ -236,7 +236,7 @@ def _judge(session: Session, case: Case, also: str | None) -> Result:
     session.rests = Rests(session.profile.converge.quiet_s)
     session.questions = None
     if isinstance(case, Fault):
-        session.hopeless = all_may_come if case.patient else _nothing_more(session.cluster)
+        session.mesh_is_idle = never_known_idle if case.patient else _nothing_more(session.cluster)
         # Of all that is open only what the fault changes: the rest would take most of a campaign's time.
         session.questions = frozenset(shown.rpartition(": ")[0] for shown in case.shows.values())
     session.wish = _wish(session, case)

@@ -206,5 +206,5 @@ def void(conclusion: Conclusion) -> bool:
     return (
         conclusion.verdict is Verdict.INCONCLUSIVE
         and basis is not None
-        and basis.judge == judge.in_environment.__name__
+        and basis.judge == judge.discount_if_starved.__name__
     )

@@ -144,7 +144,7 @@ class Shell(cmd.Cmd):
         call = replace(self._scenario.call(client, service, path=path), requests=int(number))
         servers = self._session.arena.workloads(service.partition("/")[0])
         (traffic,) = self._scenario.send(call, servers=servers)
-        self.say(f"answered by: {_counts(traffic.answered)}; seen by servers: {_counts(traffic.reached)}")
+        self.say(f"answered by: {_counts(traffic.answered)}; seen by servers: {_counts(traffic.received)}")
         if traffic.failures or set(traffic.statuses) - {"200"}:
             self.say(f"failures: {_counts(traffic.failures)}; statuses: {_counts(traffic.statuses)}")
 
@@ -206,7 +206,7 @@ def run(session: Session, *, stdin: TextIO | None = None, stdout: TextIO | None 
     try:
         shell.say(f"arena of run {session.run_id}: {', '.join(parts)}")
         session.arena.prepare(parts)
-        session.provide(sorted({entry.scenario.folder for entry in index.index()}))
+        session.create_services(sorted({entry.scenario.folder for entry in index.index()}))
         session.arena.ready(parts)
         for line in _table(session):
             shell.say(line)

@@ -11,7 +11,7 @@ from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, Object
 from conformance.drive.rendering import HeaderForm, render
 from conformance.judge.admission import kept
-from conformance.model.evidence import Attempt
+from conformance.model.evidence import AdmissionAttempt
 
 HEADERS = {"x-smi-conformance": "^a$", "x-second": "^b$"}
 _FORMS: tuple[HeaderForm, ...] = ("map", "list")
@@ -21,7 +21,7 @@ _WITHOUT_HEADERS = "v1alpha1"
 class HeadersRefused(Exception):
     """The API server takes header filters in neither form, so nothing that needs them can be written."""
 
-    def __init__(self, attempts: tuple[Attempt, ...]) -> None:
+    def __init__(self, attempts: tuple[AdmissionAttempt, ...]) -> None:
         super().__init__("header filters are accepted in neither form")
         self.attempts = attempts
 
@@ -42,7 +42,7 @@ def attempt(
     name: str,
     expect: Literal["accepted", "refused", "either"] = "accepted",
     options: Mapping[str, str] = FOR_TRIAL,
-) -> Attempt:
+) -> AdmissionAttempt:
     """Ask the API server whether it would create an object. Nothing is kept unless ``options`` say otherwise.
 
     Raises ClusterError when the object's kind is not served.
@@ -50,7 +50,7 @@ def attempt(
     path = cluster.path(item["apiVersion"], item["kind"], item["metadata"].get("namespace"))
     answer = cluster.request("POST", path, item, query=options)
     body: Mapping[str, Any] = answer.body if isinstance(answer.body, Mapping) else {"message": answer.body}
-    answered = Attempt(name, expect, item, answer.status)
+    answered = AdmissionAttempt(name, expect, item, answer.status)
     if answered.accepted:
         return replace(answered, returned=body)
     return replace(answered, message=str(body.get("message", ""))[:500])
@@ -88,9 +88,9 @@ class HeaderForms:
     """
 
     cluster: Cluster
-    _tried: dict[str, tuple[Attempt, ...]] = field(default_factory=dict)
+    _tried: dict[str, tuple[AdmissionAttempt, ...]] = field(default_factory=dict)
 
-    def attempts(self, version: str, namespace: str) -> tuple[Attempt, ...]:
+    def attempts(self, version: str, namespace: str) -> tuple[AdmissionAttempt, ...]:
         """Both forms put to the API server, in a namespace that is there; none for a version without headers.
 
         Raises ClusterError when HTTPRouteGroup is not served in the version.

@@ -46,7 +46,7 @@ class Writer:
         form = self.header_forms.form(version, filtered["metadata"]["namespace"])
         return self.arena.render(given, replace(wire, headers=form))
 
-    def expressible(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
+    def objects_for_version(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
         """Those of the objects whose group is claimed and whose version has words for them."""
         found: list[dict[str, Any]] = []
         for item in objects:

@@ -8,24 +8,26 @@ from enum import Enum, auto
 from conformance.model.evidence import Traffic
 
 
-class Sight(Enum):
+class PollResult(Enum):
     """What a poll says: it is there, or it is not yet, or more has to be looked at to tell."""
 
-    THERE = auto()
-    UNSEEN = auto()
+    SATISFIED = auto()
+    INSUFFICIENT = auto()
     """Nothing speaks against it, but somebody who is to answer did not: a larger poll may show them.
 
     Where a mesh chooses a backend once for each connection, a few connections show a few backends.
     """
-    AGAINST = auto()
+    CONTRADICTED = auto()
     """Somebody answers who is not to, or requests fail."""
 
 
-def sight(seen: Traffic, *, only: Set[str] | None = None, all_of: Set[str] = frozenset()) -> Sight:
+def classify_poll(
+    seen: Traffic, *, only: Set[str] | None = None, all_of: Set[str] = frozenset()
+) -> PollResult:
     """Of traffic that is to be answered by ``only`` these workloads, if given, and by ``all_of`` those."""
     if seen.failures or seen.answers != seen.sent:
-        return Sight.AGAINST
+        return PollResult.CONTRADICTED
     answered = set(seen.answered)
     if only is not None and not answered <= only:
-        return Sight.AGAINST
-    return Sight.THERE if all_of <= answered else Sight.UNSEEN
+        return PollResult.CONTRADICTED
+    return PollResult.SATISFIED if all_of <= answered else PollResult.INSUFFICIENT

@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 V = TypeVar("V")
 E = TypeVar("E")
 
-SIMPLER = 12
+MAX_SHRINK_TRIALS = 12
 """Trials that a case which does not hold may take to be shrunk: each is driven on the cluster."""
 
 
@@ -24,14 +24,14 @@ class _Broken(Exception):
 
 
 @dataclass(slots=True)
-class Drawn(Generic[V, E]):
+class PropertyResult(Generic[V, E]):
     """The cases that were tried, in their order, and the simplest that was seen not to hold."""
 
     tried: list[tuple[V, E]] = field(default_factory=list)
     broken: tuple[V, E] | None = None
 
 
-def draw(
+def check_property(
     cases: SearchStrategy[V],
     trial: Callable[[V], E],
     holds: Callable[[V, E], bool],
@@ -39,15 +39,15 @@ def draw(
     first: V,
     number: int,
     start: int,
-) -> Drawn[V, E]:
+) -> PropertyResult[V, E]:
     """Try one case and up to ``number`` drawn ones until one does not hold, then up to SIMPLER simpler ones.
 
     Where the first does not hold nothing is drawn. The same ``start``, the seed of the random numbers, draws
     the same cases. No case is tried twice.
     """
-    found: Drawn[V, E] = Drawn()
+    found: PropertyResult[V, E] = PropertyResult()
     known: dict[str, bool] = {}
-    left = SIMPLER
+    left = MAX_SHRINK_TRIALS
 
     def held(case: V) -> bool:
         nonlocal left

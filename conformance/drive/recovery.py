@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from conformance.drive.scenario import APART, PEEK_REQUESTS, Scenario
-from conformance.drive.traffic import Manner
-from conformance.model.evidence import Call, Settling
+from conformance.drive.scenario import POLL_FRESH, SMALL_POLL_REQUESTS, Scenario
+from conformance.drive.traffic import SendOptions
+from conformance.model.evidence import Call, Convergence
 
 RECOVERS_WITHIN_S = 60.0
 """How long a mesh that stopped is waited for, beyond the time that its profile allows for a change."""
@@ -36,38 +36,38 @@ class RecoveryCheck:
     provided: bool = False
     _turns: Iterator[str] = field(default_factory=lambda: itertools.cycle("ab"))
 
-    def look(self, scenario: Scenario, within_s: float) -> Settling:
+    def look(self, scenario: Scenario, within_s: float) -> Convergence:
         """Apply the object, unless it is there since an earlier look, and wait for its effect.
 
         ``scenario`` is one with the object's own folder. The object is deleted once it was seen in force.
         """
         if self.kind == "split" and not self.provided:
-            scenario.provide()
+            scenario.create_services()
             self.provided = True
         if not self.waits:
             self.waits = next(self._turns)
             scenario.apply(f"{self.waits}.yaml")
         what = f"a plain {self.kind} takes effect"
-        settling = scenario.until(self._check(scenario), what, within_s=within_s)
-        if settling.settled:
+        convergence = scenario.until(self._check(scenario), what, within_s=within_s)
+        if convergence.converged:
             scenario.delete(f"{self.waits}.yaml")
             self.waits = ""
-        return settling
+        return convergence
 
     def _check(self, scenario: Scenario) -> Callable[[], bool]:
-        call, server, manner = _expected(scenario, self.kind, self.waits)
+        call, server, options = _expected(scenario, self.kind, self.waits)
 
         def sent() -> bool:
-            (traffic,) = scenario.driver.send([call], manner)
+            (traffic,) = scenario.driver.send([call], options)
             return traffic.answered == {server: traffic.sent}
 
         return sent
 
 
-def _expected(scenario: Scenario, kind: Kind, state: str) -> tuple[Call, str, Manner]:
+def _expected(scenario: Scenario, kind: Kind, state: str) -> tuple[Call, str, SendOptions]:
     """What is sent, and who answers all of it when the object is in force."""
     if kind == "split":
-        call = scenario.call("main/client", "main/recovery", requests=PEEK_REQUESTS)
-        return call, {"a": "v2", "b": "v3"}[state], APART
+        call = scenario.call("main/client", "main/recovery", requests=SMALL_POLL_REQUESTS)
+        return call, {"a": "v2", "b": "v3"}[state], POLL_FRESH
     call = scenario.call("access/alpha", "access/server", path=f"/recovery-{state}")
-    return replace(call, requests=2), "server", Manner(fresh=True)
+    return replace(call, requests=2), "server", SendOptions(new_connections=True)

@@ -43,7 +43,7 @@ class Rests:
         """Take note that objects were applied or deleted."""
         self.writes += 1
 
-    def tell(self, *, settled: bool) -> None:
+    def tell(self, *, converged: bool) -> None:
         """Take note of what a rest brought."""
-        self.brought += settled
-        self.in_vain += not settled
+        self.brought += converged
+        self.in_vain += not converged

@@ -27,7 +27,7 @@ DATAGRAM_TIMEOUT_S = 1.0
 late for that. It is twice what shows a machine to be starved (`judge.environment`)."""
 CONCURRENCY = 32
 CONTROL_PER_S = 20.0
-STRETCH = 60
+WINDOW_REQUESTS = 60
 """Requests in a row that are counted by themselves: of steady traffic, a fifth of a second."""
 STEADY_REQUESTS = 180_000
 """Requests of steady traffic, at most: a plan that comes to the most that the probe takes is cut short."""
@@ -39,26 +39,26 @@ _MOST_SAMPLES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SendOptions:
     """How a batch is sent.
 
-    ``fresh``: a new connection for each request; else connections are kept, ``per_connection`` requests on
-    each if given. ``single``: one connection for all requests; over HTTP/2 they are under way side by side,
-    otherwise one after another. ``duration_s`` spreads the requests evenly over that time. ``timeout_s`` is
-    how long each may take, but for datagrams: a denial may be silence, which is waited for.
+    ``new_connections``: a new connection for each request; else connections are kept, ``per_connection``
+    requests on each if given. ``one_connection``: one connection for all requests; over HTTP/2 they are under
+    way side by side, otherwise one after another. ``duration_s`` spreads the requests evenly over that time.
+    ``timeout_s`` is how long each may take, but for datagrams: a denial may be silence, which is waited for.
     """
 
-    fresh: bool = False
+    new_connections: bool = False
     per_connection: int | None = None
     duration_s: float | None = None
     concurrency: int = CONCURRENCY
-    single: bool = False
+    one_connection: bool = False
     timeout_s: float = REQUEST_TIMEOUT_S
 
     @property
     def connections(self) -> str:
         """The same in the words of a plan."""
-        return "one" if self.single else "fresh" if self.fresh else "reuse"
+        return "one" if self.one_connection else "fresh" if self.new_connections else "reuse"
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Driver:
     _batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(
-        self, calls: Sequence[Call], manner: Manner = Manner(), *, ledgers: Iterable[str] = ()
+        self, calls: Sequence[Call], options: SendOptions = SendOptions(), *, ledgers: Iterable[str] = ()
     ) -> list[Traffic]:
         """Send the calls, all at the same moment, and read the ledgers of the given workloads afterwards.
 
@@ -86,7 +86,8 @@ class Driver:
                 by_client[call.client][name] = call
             with ThreadPoolExecutor(max_workers=max(len(by_client), 1)) as pool:
                 sent = [
-                    pool.submit(self._drive, client, batches, manner) for client, batches in by_client.items()
+                    pool.submit(self._drive, client, batches, options)
+                    for client, batches in by_client.items()
                 ]
                 results: dict[str, _Observed] = {}
                 for one in sent:
@@ -94,14 +95,14 @@ class Driver:
                     self._watch(result.pop(_CONTROL).rows)
                     results.update(result)
             remembered = self._ledgers(ledgers, list(names))
-        return [_traffic(call, results[name], remembered[name], manner) for name, call in names.items()]
+        return [_traffic(call, results[name], remembered[name], options) for name, call in names.items()]
 
-    def _drive(self, client: str, batches: Mapping[str, Call], manner: Manner) -> dict[str, _Observed]:
+    def _drive(self, client: str, batches: Mapping[str, Call], options: SendOptions) -> dict[str, _Observed]:
         plan = {
             "parallel": True,
             "deadline_s": 60,
             "batches": [
-                *[_batch(name, call, manner) for name, call in batches.items()],
+                *[_batch(name, call, options) for name, call in batches.items()],
                 self._control(client),
             ],
         }
@@ -110,7 +111,7 @@ class Driver:
 
     def _control(self, client: str) -> dict[str, Any]:
         """Requests of a probe to itself, as long as the others of a plan last: no mesh has a part in them."""
-        batch = _batch(_CONTROL, Call(client, "127.0.0.1", 8080, 1), Manner(concurrency=1))
+        batch = _batch(_CONTROL, Call(client, "127.0.0.1", 8080, 1), SendOptions(concurrency=1))
         return {**batch, "rate_per_s": CONTROL_PER_S, "until": "others"}
 
     def _watch(self, control: Sequence[Sequence[Any]]) -> None:
@@ -164,25 +165,25 @@ class Driver:
     def start(
         self,
         call: Call,
-        manner: Manner = Manner(),
+        options: SendOptions = SendOptions(),
         *,
         rate_per_s: float,
         duration_s: float,
-    ) -> Steady:
+    ) -> BackgroundTraffic:
         """Start steady traffic that goes on until it is stopped, or for ``duration_s`` seconds.
 
         The rate is lower than ``rate_per_s`` where that would come to more than STEADY_REQUESTS.
         """
         name = f"{self.arena.placement.run}-{next(self._batches)}"
         rate = min(rate_per_s, STEADY_REQUESTS / duration_s)
-        steady = {**_batch(name, call, manner), "rate_per_s": rate, "duration_s": duration_s}
+        steady = {**_batch(name, call, options), "rate_per_s": rate, "duration_s": duration_s}
         plan = {"parallel": True, "batches": [steady, self._control(call.client)]}
         (answer,) = self._ctl(call.client, {"op": "start", "plan": plan})
-        return Steady(self, call, manner, name, answer["handle"], rate, duration_s)
+        return BackgroundTraffic(self, call, options, name, answer["handle"], rate, duration_s)
 
 
 @dataclass(frozen=True, slots=True)
-class Steady:
+class BackgroundTraffic:
     """Steady traffic under way, for ``duration_s`` seconds; ``rate_per_s`` requests are due in each.
 
     As a context it ends with an error within, so that it does not go on beside the scenarios that follow.
@@ -190,7 +191,7 @@ class Steady:
 
     driver: Driver
     call: Call
-    manner: Manner
+    options: SendOptions
     name: str
     handle: str
     rate_per_s: float
@@ -205,7 +206,7 @@ class Steady:
             with suppress(ClusterError):
                 self._lines()
 
-    def reached(self, server: str) -> int:
+    def received(self, server: str) -> int:
         """How many of its requests a workload has seen so far."""
         remembered = self.driver._ledgers([server], [self.name])[self.name]
         return sum(remembered.values())
@@ -219,19 +220,19 @@ class Steady:
         lines = self._lines()
         observed = self._observed(lines)
         remembered = self.driver._ledgers(ledgers, [self.name])
-        whole = _traffic(self.call, observed, remembered[self.name], self.manner)
+        whole = _traffic(self.call, observed, remembered[self.name], self.options)
         ended = lines[-1]["batches"][self.name]["took_s"] >= self.duration_s
-        return replace(whole, stretches=_stretches(observed.rows), ended=ended)
+        return replace(whole, windows=_stretches(observed.rows), expired=ended)
 
-    def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
+    def stop_with_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
         """Stop it; who gave its answers in the order of the requests, and how many requests had none.
 
         Answers in a row by one workload are one stretch.
         """
         rows = self._observed(self._lines()).rows
         servers = _servers(rows)
-        stretches = tuple((server, len(list(same))) for server, same in itertools.groupby(servers))
-        return stretches, len(rows) - len(servers)
+        windows = tuple((server, len(list(same))) for server, same in itertools.groupby(servers))
+        return windows, len(rows) - len(servers)
 
     def _lines(self) -> list[Any]:
         """Stop it; all that its probe tells of it."""
@@ -253,7 +254,7 @@ class _Observed:
     foreign: Mapping[str, int]
 
 
-def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
+def _batch(name: str, call: Call, options: SendOptions) -> dict[str, Any]:
     return {
         "id": name,
         "protocol": call.protocol,
@@ -263,11 +264,11 @@ def _batch(name: str, call: Call, manner: Manner) -> dict[str, Any]:
         "method": "POST" if call.protocol == "grpc" else call.method,
         "path": call.path,
         "headers": dict(call.headers),
-        "connections": manner.connections,
-        "per_connection": manner.per_connection,
-        "duration_s": manner.duration_s,
-        "concurrency": min(manner.concurrency, call.requests),
-        "timeout_s": DATAGRAM_TIMEOUT_S if call.protocol == "udp" else manner.timeout_s,
+        "connections": options.connections,
+        "per_connection": options.per_connection,
+        "duration_s": options.duration_s,
+        "concurrency": min(options.concurrency, call.requests),
+        "timeout_s": DATAGRAM_TIMEOUT_S if call.protocol == "udp" else options.timeout_s,
     }
 
 
@@ -308,7 +309,7 @@ def _shown(said: str) -> str:
     return printable("".join(text))[:_LONGEST_SAMPLE]
 
 
-def _traffic(call: Call, observed: _Observed, reached: Mapping[str, int], manner: Manner) -> Traffic:
+def _traffic(call: Call, observed: _Observed, reached: Mapping[str, int], options: SendOptions) -> Traffic:
     answered: Counter[str] = Counter()
     ports: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
@@ -335,11 +336,11 @@ def _traffic(call: Call, observed: _Observed, reached: Mapping[str, int], manner
         ports=dict(sorted(ports.items())),
         statuses=dict(sorted(statuses.items())),
         failures=dict(sorted(failures.items())),
-        reached=dict(sorted(reached.items())),
+        received=dict(sorted(reached.items())),
         foreign=observed.foreign,
         connections=len(shared),
         uniform_connections=sum(1 for servers in shared if len(set(servers)) == 1),
-        fresh=manner.fresh,
+        new_connections=options.new_connections,
         latency_p50_us=_percentile(latencies, 0.50),
         latency_p99_us=_percentile(latencies, 0.99),
     )
@@ -353,8 +354,8 @@ def _servers(rows: Sequence[Sequence[Any]]) -> list[str]:
 def _stretches(rows: Sequence[Sequence[Any]]) -> tuple[Mapping[str, int], ...]:
     """Who answered each STRETCH requests in a row; what is left of the last stretch is not told."""
     servers = _servers(rows)
-    starts = range(0, len(servers) - STRETCH + 1, STRETCH)
-    return tuple(dict(sorted(Counter(servers[start : start + STRETCH]).items())) for start in starts)
+    starts = range(0, len(servers) - WINDOW_REQUESTS + 1, WINDOW_REQUESTS)
+    return tuple(dict(sorted(Counter(servers[start : start + WINDOW_REQUESTS]).items())) for start in starts)
 
 
 def _percentile(ordered: Sequence[int], part: float) -> int:

@@ -30,7 +30,7 @@ def versions_there(scenario: Scenario) -> dict[str, list[str]]:
 def write(scenario: Scenario, items: Iterable[Object], versions: Mapping[str, str]) -> list[dict[str, Any]]:
     """Those of the objects as a fixture has them for which other versions than the scenario's have words."""
     spoken = {**scenario.versions, **versions}
-    return replace(scenario.writer, versions=spoken).expressible(items)
+    return replace(scenario.writer, versions=spoken).objects_for_version(items)
 
 
 def conversions(scenario: Scenario, items: Iterable[Object], edit: Edit) -> list[Conversion]:

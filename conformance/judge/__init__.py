@@ -5,7 +5,7 @@ from __future__ import annotations
 from conformance.judge.admission import header_form, headers_refused, refusals
 from conformance.judge.combinators import (
     all_of,
-    given,
+    conditional_on,
     inconclusive,
     not_applicable,
     not_claimed,
@@ -15,63 +15,69 @@ from conformance.judge.combinators import (
     unavailable,
 )
 from conformance.judge.error_rates import error_rates
-from conformance.judge.events import told_at
-from conformance.judge.grants import access
-from conformance.judge.metrics import counts, percentiles
+from conformance.judge.events import misconfiguration_reported
+from conformance.judge.grants import access_enforced
+from conformance.judge.metrics import percentiles, request_counts
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
 from conformance.judge.names import names_and_columns
 from conformance.judge.objects import groups_served, round_trips
-from conformance.judge.ports import lands_on
+from conformance.judge.ports import reaches_target_ports
 from conformance.judge.readings import reading
-from conformance.judge.registry import JUDGES, is_founded, recall
-from conformance.judge.rollout import stepped
-from conformance.judge.routing import everything_reaches, nothing_reaches, preserved, restored, unharmed
-from conformance.judge.starvation import in_environment, starved
+from conformance.judge.registry import JUDGES, is_founded, rejudge
+from conformance.judge.rollout import within_either_step
+from conformance.judge.routing import (
+    everything_reaches,
+    no_request_failed,
+    nothing_reaches,
+    preserved,
+    root_routing_restored,
+)
+from conformance.judge.starvation import discount_if_starved, starved
 from conformance.judge.statistics import leak_bound, sample_size
-from conformance.judge.topology import edges
-from conformance.judge.weights import opened, shares
+from conformance.judge.topology import traffic_edges
+from conformance.judge.weights import root_served_by_backends, weights_followed
 
 __all__ = [
     "JUDGES",
-    "access",
+    "access_enforced",
     "all_of",
     "apiservice",
-    "counts",
+    "conditional_on",
+    "discount_if_starved",
     "discovery",
-    "edges",
     "error_rates",
     "everything_reaches",
-    "given",
     "groups_served",
     "header_form",
     "headers_refused",
-    "in_environment",
     "inconclusive",
     "is_founded",
-    "lands_on",
     "leak_bound",
+    "misconfiguration_reported",
     "names_and_columns",
+    "no_request_failed",
     "not_applicable",
     "not_claimed",
     "nothing_reaches",
     "object_fields",
-    "opened",
     "percentiles",
     "preserved",
     "presumes",
     "rbac",
+    "reaches_target_ports",
     "reading",
-    "recall",
     "refusals",
-    "restored",
+    "rejudge",
+    "request_counts",
+    "root_routing_restored",
+    "root_served_by_backends",
     "round_trips",
     "sample_size",
-    "shares",
     "stands_on",
     "starved",
-    "stepped",
     "taken_up_under_calls",
-    "told_at",
+    "traffic_edges",
     "unavailable",
-    "unharmed",
+    "weights_followed",
+    "within_either_step",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from conformance.judge.phrasing import listed, sentences, several
+from conformance.judge.phrasing import listed, pluralize, sentences
 from conformance.judge.registry import judge
-from conformance.model.evidence import Attempt
+from conformance.model.evidence import AdmissionAttempt
 from conformance.model.verdict import Judgement, Reading, Verdict
 
 FORMS = "form of header filters"
@@ -16,7 +16,7 @@ _LETTERS = {"map": "a", "list": "b", "list+map": "c"}
 
 
 @judge(api_only="judges refusals beside the same documents without a violation, which are accepted")
-def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judgement:
+def refusals(repaired: Sequence[AdmissionAttempt], violations: Sequence[AdmissionAttempt]) -> Judgement:
     """Every violation is refused as invalid, while the same document without a violation is accepted.
 
     ``repaired`` are the controls: where one of them is refused as well, a refusal says nothing. Violations
@@ -32,15 +32,15 @@ def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judg
             expected=asked,
             hint="compare the schema of the CRD with the reference CRD of the specification",
         )
-    unsound = [one.name for one in repaired if not one.accepted]
+    invalid_baseline = [one.name for one in repaired if not one.accepted]
     odd = [f"{_named(one)} (HTTP {one.status})" for one in required if not one.refused]
-    if not required or not repaired or unsound or odd:
+    if not required or not repaired or invalid_baseline or odd:
         return Judgement(
             Verdict.INCONCLUSIVE,
             sentences(
                 (
-                    f"documents without a violation are refused as well: {listed(unsound)}"
-                    if unsound
+                    f"documents without a violation are refused as well: {listed(invalid_baseline)}"
+                    if invalid_baseline
                     else "",
                     f"not refused as invalid but otherwise: {listed(odd)}" if odd else "",
                     "" if required and repaired else "nothing was put to the API server",
@@ -51,21 +51,21 @@ def refusals(repaired: Sequence[Attempt], violations: Sequence[Attempt]) -> Judg
     told = [_told(one) for one in violations if one.expect == "either"]
     return Judgement(
         Verdict.PASS,
-        sentences((f"all {several(len(required), 'violation')} are refused", *told)),
+        sentences((f"all {pluralize(len(required), 'violation')} are refused", *told)),
         expected=asked,
     )
 
 
-def _named(one: Attempt) -> str:
+def _named(one: AdmissionAttempt) -> str:
     return f"{one.sent.get('kind', 'object')} with {one.name}"
 
 
-def _told(one: Attempt) -> str:
+def _told(one: AdmissionAttempt) -> str:
     return f"{_named(one)} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
 
 
 @judge(api_only="tells what the API server makes of documents; a reading, which blames nobody")
-def header_form(attempts: Sequence[Attempt]) -> Judgement:
+def header_form(attempts: Sequence[AdmissionAttempt]) -> Judgement:
     """A reading, for a requirement that is observed: which forms of header filters the cluster takes.
 
     Never fails: the specification's documents and its reference CRDs contradict each other.
@@ -82,7 +82,7 @@ def header_form(attempts: Sequence[Attempt]) -> Judgement:
 
 
 @judge(aside="never passes")
-def headers_refused(attempts: Sequence[Attempt]) -> Judgement:
+def headers_refused(attempts: Sequence[AdmissionAttempt]) -> Judgement:
     """Header filters can be written in neither form, so the mesh does not support them."""
     asked = "header filters are accepted, as a map or as a list of one-key maps, and kept"
     if any(kept(one) for one in attempts) or not attempts:
@@ -95,7 +95,7 @@ def headers_refused(attempts: Sequence[Attempt]) -> Judgement:
     )
 
 
-def kept(one: Attempt) -> bool:
+def kept(one: AdmissionAttempt) -> bool:
     """Whether a group with header filters was accepted, and its filters with it."""
     return one.accepted and _headers(one.returned) == _headers(one.sent)
 
@@ -108,7 +108,7 @@ def _headers(group: object) -> object:
     return first.get("headers") if isinstance(first, Mapping) else None
 
 
-def _reading(one: Attempt) -> str:
+def _reading(one: AdmissionAttempt) -> str:
     if kept(one):
         return "accepted"
     return "accepted, and dropped" if one.accepted else f"refused (HTTP {one.status})"

@@ -8,7 +8,7 @@ from fractions import Fraction
 from conformance.judge.phrasing import number, sentences
 from conformance.judge.registry import judge, register
 from conformance.judge.statistics import SAMPLES
-from conformance.model.evidence import Settling
+from conformance.model.evidence import Convergence
 from conformance.model.verdict import Basis, Judgement, Share, Verdict, merge
 
 
@@ -54,13 +54,13 @@ def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
 
 
 @judge(aside="never passes")
-def taken_up_under_calls(change: Settling) -> Judgement:
+def taken_up_under_calls(change: Convergence) -> Judgement:
     """A change shows while its service is called.
 
     ``change`` is one that a basic or any other scenario waited for; it fails where the clients had to rest.
     """
     asked = "a change takes effect while the service that it is about is called"
-    if not change.rested_s or not change.settled:
+    if not change.rested_s or not change.converged:
         return Judgement(Verdict.INCONCLUSIVE, "no change was seen that needed a rest", expected=asked)
     return Judgement(
         Verdict.FAIL,
@@ -85,7 +85,7 @@ def not_applicable(reason: str) -> Judgement:
 
 
 @judge(aside="takes a pass from the judgement that it is given")
-def given(control: Judgement, judgement: Judgement, lacking: str) -> Judgement:
+def conditional_on(control: Judgement, judgement: Judgement, lacking: str) -> Judgement:
     """The judgement, where its control passed; ``lacking`` says in words what there is not without it.
 
     What the control is about is for requirements of its own to fail.
@@ -120,7 +120,7 @@ def all_of(**parts: Judgement) -> Judgement:
 
 def _sample(part: Judgement) -> Fraction:
     """What of a sample's error rate a part may use up: all of it, unless several samples share it."""
-    shared = part.basis.arguments.get("parts") if part.basis is not None else None
+    shared = part.basis.arguments.get("samples_sharing_alpha") if part.basis is not None else None
     return Fraction(1, shared if isinstance(shared, int) else 1)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from conformance.judge.phrasing import listed, number, sentences, several
-from conformance.model.evidence import Arrives, Course, Edit
+from conformance.judge.phrasing import listed, number, pluralize, sentences
+from conformance.model.evidence import Edit, EditTimeline, Propagation
 
 HELD_S = 0.1
 """Seconds of answers by the new state alone after which it holds. Proxies with several threads may take a
@@ -13,7 +13,7 @@ configuration up one thread after another, within milliseconds: answers that alt
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class EditPropagation:
     """What became of one edit, counted in answers to requests that were sent after it had been accepted.
 
     ``old`` is how many there were up to the last by the old state before the new one held, None where it
@@ -24,28 +24,28 @@ class Arrival:
     back: int
 
 
-def outcome(course: Course) -> Arrives:
+def outcome(timeline: EditTimeline) -> Propagation:
     """How the edits arrived, all of them together."""
-    found = arrivals(course)
+    found = arrivals(timeline)
     if not found or any(one.old is None for one in found):
         return "never"
     if any(one.back for one in found):
         return "flapping"
-    if course.cut_short:
+    if timeline.cut_short:
         return "never"
     return "later" if any(one.old for one in found) else "at once"
 
 
-def arrivals(course: Course) -> list[Arrival]:
+def arrivals(timeline: EditTimeline) -> list[EditPropagation]:
     """What became of each edit."""
-    return [_arrival(course, one) for one in course.edits]
+    return [_arrival(timeline, one) for one in timeline.edits]
 
 
-def _arrival(course: Course, edit: Edit) -> Arrival:
-    least = max(1, round(HELD_S * course.rate_per_s))
+def _arrival(timeline: EditTimeline, edit: Edit) -> EditPropagation:
+    least = max(1, round(HELD_S * timeline.rate_per_s))
     position = old = 0
     held, back = False, 0
-    for server, count in _within(course, edit):
+    for server, count in _within(timeline, edit):
         if held:
             back += count if server != edit.new else 0
         elif server == edit.new:
@@ -53,16 +53,16 @@ def _arrival(course: Course, edit: Edit) -> Arrival:
         else:
             old = position + count
         position += count
-    return Arrival(old if held else None, back)
+    return EditPropagation(old if held else None, back)
 
 
-def _within(course: Course, edit: Edit) -> list[tuple[str, int]]:
+def _within(timeline: EditTimeline, edit: Edit) -> list[tuple[str, int]]:
     """The stretches of the answers between an edit and the next."""
     found: list[tuple[str, int]] = []
     start = 0
     # Servers may have seen requests whose answers were lost: so many answers fewer are known to be earlier.
-    until = edit.until - course.unanswered
-    for server, count in course.stretches:
+    until = edit.until - timeline.unanswered
+    for server, count in timeline.runs:
         first, last = max(start, edit.since), min(start + count, until)
         if first < last:
             found.append((server, last - first))
@@ -70,20 +70,20 @@ def _within(course: Course, edit: Edit) -> list[tuple[str, int]]:
     return found
 
 
-def told(course: Course) -> str:
+def told(timeline: EditTimeline) -> str:
     """The arrivals in words, with the time after which the old state was not seen any more."""
-    found = arrivals(course)
+    found = arrivals(timeline)
     if not found:
         return "no edit was made"
-    delays = [_ms(one.old / course.rate_per_s) for one in found if one.old is not None]
+    delays = [_ms(one.old / timeline.rate_per_s) for one in found if one.old is not None]
     back, missing = sum(one.back for one in found), len(found) - len(delays)
     return sentences(
         (
-            several(len(found), "edit"),
+            pluralize(len(found), "edit"),
             f"the old state seen until {listed(delays)} after they were accepted" if delays else "",
-            f"{several(back, 'answer')} by the old state after the new one had held" if back else "",
-            f"{several(missing, 'edit')} never held" if missing else "",
-            "the last was not seen for long enough" if course.cut_short and not missing else "",
+            f"{pluralize(back, 'answer')} by the old state after the new one had held" if back else "",
+            f"{pluralize(missing, 'edit')} never held" if missing else "",
+            "the last was not seen for long enough" if timeline.cut_short and not missing else "",
         )
     )
 

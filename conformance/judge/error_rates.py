@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance.judge import traffic_checks
-from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.malformed import fail_on_malformed, verdict_of
 from conformance.judge.metrics import shown_total
 from conformance.judge.metrics_parser import Figures, one
 from conformance.judge.phrasing import number, percent, sentences
@@ -20,9 +20,9 @@ TOLERANCE = 0.10
 
 
 @judge
-@malformed_fails
+@fail_on_malformed
 def error_rates(
-    before: Mapping[str, ApiRead],
+    baseline: Mapping[str, ApiRead],
     reads: Mapping[str, ApiRead],
     rates: Mapping[str, float],
     traffic: Sequence[Traffic],
@@ -31,7 +31,7 @@ def error_rates(
 
     ``rates`` are these parts, by backend. ``traffic`` was sent at constant rates side by side, so that the
     parts are the same in any window; who answered it says whether the backends had traffic, and failed as
-    told. A claim of effect: ``before`` must not show any. Where n requests are shown their rate is off by
+    told. A claim of effect: ``baseline`` must not show any. Where n requests are shown their rate is off by
     less than 2/sqrt(n), four standard deviations of the most that chance can do to it, or ``TOLERANCE``.
     """
     expected = "; ".join(
@@ -54,7 +54,7 @@ def error_rates(
     )
     if not judged.passed:
         return judged
-    earlier = [backend for backend in rates if shown_total(before.get(backend))]
+    earlier = [backend for backend in rates if shown_total(baseline.get(backend))]
     if earlier:
         reason = f"{' and '.join(earlier)} showed requests before any were sent"
         return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected)
@@ -67,7 +67,9 @@ def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
     if idle := [backend for backend, count in answered.items() if count < LEAST_SHOWN]:
         return f"{' and '.join(idle)} answered less than {LEAST_SHOWN} requests"
     lost = [
-        traffic_checks.failed(one) or traffic_checks.disagreement(one) or traffic_checks.strays(one, rates)
+        traffic_checks.failed(one)
+        or traffic_checks.disagreement(one)
+        or traffic_checks.unexpected_responders(one, rates)
         for one in traffic
     ]
     if any(lost):

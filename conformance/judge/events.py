@@ -6,30 +6,30 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from conformance.judge.phrasing import several, short
+from conformance.judge.phrasing import pluralize, short
 from conformance.judge.registry import judge
-from conformance.model.evidence import ApiRead, Attempt
+from conformance.model.evidence import AdmissionAttempt, ApiRead
 from conformance.model.verdict import Judgement, Verdict
 
 _WORD = re.compile(r"[\w-]+")
 
 
 @judge
-def told_at(
-    before: ApiRead,
+def misconfiguration_reported(
+    baseline: ApiRead,
     after: ApiRead,
-    sent: Attempt,
+    sent: AdmissionAttempt,
     kind: str,
     name: str,
     what: str,
     within_s: float,
     sound: ApiRead,
-    sound_sent: Attempt,
+    sound_sent: AdmissionAttempt,
     twins: Mapping[str, str],
 ) -> Judgement:
     """An Event about the object names ``what`` of it has no effect, or the object is refused for it.
 
-    ``sent`` is the object put to the API server for trial. ``before`` are the Events that were there before
+    ``sent`` is the object put to the API server for trial. ``baseline`` are the Events that were there before
     it was created, which an earlier object of that name may have left.
 
     ``sound`` and ``sound_sent`` are the same of a sound object, alike but for its names, which ``twins`` maps
@@ -41,9 +41,9 @@ def told_at(
     )
     if not sent.accepted and what in sent.message and sound_sent.accepted:
         return Judgement(Verdict.PASS, f"refused at admission: {short(sent.message, 200)}", expected=asked)
-    if reason := _unobserved((before, after, sound), sent, sound_sent):
+    if reason := _unobserved((baseline, after, sound), sent, sound_sent):
         return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
-    earlier = [_identity(event) for event in _events(before)]
+    earlier = [_identity(event) for event in _events(baseline)]
     new = [event for event in _events(after) if _identity(event) not in earlier]
     about = [event for event in new if _is_about(event, kind, name)]
     naming = [event for event in about if what in str(event.get("message", ""))]
@@ -53,7 +53,7 @@ def told_at(
     own = [event for event in naming if _told(event, twins) not in common]
     if own:
         return Judgement(Verdict.PASS, f"told: {short(own[0]['message'], 200)}", expected=asked)
-    others = f", {several(len(about), 'event')} without it" if about else ""
+    others = f", {pluralize(len(about), 'event')} without it" if about else ""
     if naming:
         others = f"; of a sound one the same is told as here: {short(naming[0]['message'], 200)}"
     return Judgement(
@@ -64,7 +64,7 @@ def told_at(
     )
 
 
-def _unobserved(reads: Iterable[ApiRead], sent: Attempt, sound_sent: Attempt) -> str:
+def _unobserved(reads: Iterable[ApiRead], sent: AdmissionAttempt, sound_sent: AdmissionAttempt) -> str:
     """Why nothing can be said; empty when something can."""
     for read in reads:
         if read.status != 200:

@@ -6,20 +6,20 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from conformance.judge import traffic_checks
-from conformance.judge.phrasing import counted, listed, number, sentences, several
+from conformance.judge.phrasing import format_counts, listed, number, pluralize, sentences
 from conformance.judge.registry import judge
-from conformance.model.evidence import AccessTable, Cell, Traffic
+from conformance.model.evidence import AccessResult, AccessTable, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 
 class _Finding(NamedTuple):
-    cell: Cell
+    result: AccessResult
     verdict: Verdict
     text: str
 
 
 @judge
-def access(table: AccessTable) -> Judgement:
+def access_enforced(table: AccessTable) -> Judgement:
     """Every call of the table goes through or is denied as its cell expects.
 
     Each cell is judged by itself, also by its own settling: one that never settles says nothing of others.
@@ -30,79 +30,85 @@ def access(table: AccessTable) -> Judgement:
     Requests that never left their client are nobody's grant or denial: a twin has another name, which may
     resolve.
     """
-    cells = table.cells
-    findings = [finding for cell in cells for finding in [_judge_cell(cell, cells)] if finding]
+    results = table.results
+    findings = [finding for result in results for finding in [_judge_cell(result, results)] if finding]
     failures = [finding for finding in findings if finding.verdict is Verdict.FAIL]
-    asked = _asked(cells)
-    if not cells:
+    asked = _asked(results)
+    if not results:
         return Judgement(Verdict.INCONCLUSIVE, "the table has no cells: nothing was tried")
     if failures:
-        return Judgement(Verdict.FAIL, _told(cells, failures), expected=asked, hint=_hint(cells, failures))
+        return Judgement(
+            Verdict.FAIL, _told(results, failures), expected=asked, hint=_hint(results, failures)
+        )
     if findings:
-        return Judgement(Verdict.INCONCLUSIVE, _told(cells, findings), expected=asked)
-    return Judgement(Verdict.PASS, f"all {_split(cells)} as expected", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, _told(results, findings), expected=asked)
+    return Judgement(Verdict.PASS, f"all {_split(results)} as expected", expected=asked)
 
 
-def _judge_cell(cell: Cell, cells: Sequence[Cell]) -> _Finding | None:
-    found = _granted(cell) if cell.expect == "granted" else _denied(cell, cells)
-    return _Finding(cell, *found) if found else None
+def _judge_cell(result: AccessResult, results: Sequence[AccessResult]) -> _Finding | None:
+    found = _granted(result) if result.expect == "granted" else _denied(result, results)
+    return _Finding(result, *found) if found else None
 
 
-def _granted(cell: Cell) -> tuple[Verdict, str] | None:
-    traffic = cell.traffic
+def _granted(result: AccessResult) -> tuple[Verdict, str] | None:
+    traffic = result.traffic
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
     if traffic_checks.excused(
-        None, traffic, traffic_checks.strays(traffic, {cell.server}), _refused(traffic)
+        None, traffic, traffic_checks.unexpected_responders(traffic, {result.server}), _refused(traffic)
     ):
-        return Verdict.INCONCLUSIVE, f"is granted, but {traffic_checks.unsent(traffic)}"
-    if _shortfall(cell):
-        return Verdict.FAIL, _fell_short(cell)
+        return Verdict.INCONCLUSIVE, f"is granted, but {traffic_checks.unresolved(traffic)}"
+    if _shortfall(result):
+        return Verdict.FAIL, _fell_short(result)
     if how := traffic_checks.disagreement(traffic):
         return Verdict.INCONCLUSIVE, f"client and ledgers disagree: {how}"
-    if not cell.settling.settled:
-        return Verdict.FAIL, f"is granted, but was not {_in_time(cell)}, and was only later"
-    if cell.before is None or not cell.before.sent:
+    if not result.convergence.converged:
+        return Verdict.FAIL, f"is granted, but was not {_in_time(result)}, and was only later"
+    if result.baseline is None or not result.baseline.sent:
         return Verdict.INCONCLUSIVE, "has no null control: it was not tried without the grant"
-    if unsent := traffic_checks.unsent(cell.before):
-        return Verdict.INCONCLUSIVE, f"has no null control: without the grant {unsent}"
-    if cell.before.served or cell.before.answers:
-        through = max(cell.before.served, cell.before.answers)
+    if unresolved := traffic_checks.unresolved(result.baseline):
+        return Verdict.INCONCLUSIVE, f"has no null control: without the grant {unresolved}"
+    if result.baseline.served or result.baseline.answers:
+        through = max(result.baseline.served, result.baseline.answers)
         return Verdict.INCONCLUSIVE, (
-            f"cannot be told from no mesh: {through:,} of {several(cell.before.sent, 'request')} "
+            f"cannot be told from no mesh: {through:,} of {pluralize(result.baseline.sent, 'request')} "
             "went through without the grant"
         )
     return None
 
 
-def _shortfall(cell: Cell) -> str:
+def _shortfall(result: AccessResult) -> str:
     """What is missing of a grant; empty when every request was served."""
-    traffic = cell.traffic
+    traffic = result.traffic
     return sentences(
-        (traffic_checks.strays(traffic, {cell.server}), traffic_checks.failed(traffic), _refused(traffic))
+        (
+            traffic_checks.unexpected_responders(traffic, {result.server}),
+            traffic_checks.failed(traffic),
+            _refused(traffic),
+        )
     )
 
 
-def _fell_short(cell: Cell) -> str:
-    if cell.settling.settled:
-        return f"is granted and was {_in_time(cell)}, but then {_shortfall(cell)}"
-    if _unchanged(cell):
-        refusal = listed(_outcomes(cell.traffic))
-        return f"is granted, but was not {_in_time(cell)}: {refusal} before and after"
-    return f"is granted, but was not {_in_time(cell)}: {_shortfall(cell)}"
+def _fell_short(result: AccessResult) -> str:
+    if result.convergence.converged:
+        return f"is granted and was {_in_time(result)}, but then {_shortfall(result)}"
+    if _unchanged(result):
+        refusal = listed(_outcomes(result.traffic))
+        return f"is granted, but was not {_in_time(result)}: {refusal} before and after"
+    return f"is granted, but was not {_in_time(result)}: {_shortfall(result)}"
 
 
-def _in_time(cell: Cell) -> str:
-    took = cell.settling.within_s if cell.settling.took_s is None else cell.settling.took_s
-    return f"{'served' if cell.expect == 'granted' else 'refused'} within {number(took)} s"
+def _in_time(result: AccessResult) -> str:
+    took = result.convergence.within_s if result.convergence.took_s is None else result.convergence.took_s
+    return f"{'served' if result.expect == 'granted' else 'refused'} within {number(took)} s"
 
 
-def _unchanged(cell: Cell) -> bool:
+def _unchanged(result: AccessResult) -> bool:
     """Whether a call gets nowhere, and got nowhere in the same way before it was granted."""
-    before, now = cell.before, cell.traffic
-    if before is None or not before.sent or any(one.served or one.answers for one in (before, now)):
+    baseline, now = result.baseline, result.traffic
+    if baseline is None or not baseline.sent or any(one.served or one.answers for one in (baseline, now)):
         return False
-    return set(_outcomes(before)) == set(_outcomes(now))
+    return set(_outcomes(baseline)) == set(_outcomes(now))
 
 
 def _outcomes(traffic: Traffic) -> dict[str, int]:
@@ -120,49 +126,49 @@ def _refused(traffic: Traffic) -> str:
     others = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK}
     if not any(others.values()) or traffic.answers < traffic.sent:
         return ""
-    return f"was answered otherwise than with {traffic_checks.OK}: {counted(others)}"
+    return f"was answered otherwise than with {traffic_checks.OK}: {format_counts(others)}"
 
 
-def _denied(cell: Cell, cells: Sequence[Cell]) -> tuple[Verdict, str] | None:
-    traffic = cell.traffic
-    leaked = {name: traffic_checks.arrived(traffic, name) for name in {*traffic.reached, *traffic.answered}}
+def _denied(result: AccessResult, results: Sequence[AccessResult]) -> tuple[Verdict, str] | None:
+    traffic = result.traffic
+    leaked = {name: traffic_checks.arrived(traffic, name) for name in {*traffic.received, *traffic.answered}}
     if count := sum(leaked.values()):
         return Verdict.FAIL, (
-            f"is denied, but {count:,} of {several(traffic.sent, 'request')} got through "
-            f"({counted(leaked)}{_told_otherwise(traffic)})"
+            f"is denied, but {count:,} of {pluralize(traffic.sent, 'request')} got through "
+            f"({format_counts(leaked)}{_told_otherwise(traffic)})"
         )
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
-    if unsent := traffic_checks.unsent(traffic):
-        return Verdict.INCONCLUSIVE, f"is denied, but {unsent}"
-    if cell.server not in traffic.reached:
-        return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {cell.server} was not read"
-    if not _controlled(cell, cells):
+    if unresolved := traffic_checks.unresolved(traffic):
+        return Verdict.INCONCLUSIVE, f"is denied, but {unresolved}"
+    if result.server not in traffic.received:
+        return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {result.server} was not read"
+    if not _controlled(result, results):
         return Verdict.INCONCLUSIVE, (
-            f"denial ({counted(_outcomes(traffic))}) without positive control: no call of "
-            f"{traffic.call.client} to {cell.server}, nor to its twin, went through"
+            f"denial ({format_counts(_outcomes(traffic))}) without positive control: no call of "
+            f"{traffic.call.client} to {result.server}, nor to its twin, went through"
         )
-    if not cell.settling.settled:
-        return Verdict.INCONCLUSIVE, f"is denied, but was not {_in_time(cell)}, and was only later"
+    if not result.convergence.converged:
+        return Verdict.INCONCLUSIVE, f"is denied, but was not {_in_time(result)}, and was only later"
     return None
 
 
 def _told_otherwise(traffic: Traffic) -> str:
     """What a client was told of requests that got through all the same."""
     told = _outcomes(traffic)
-    return f"; its client saw {counted(told)}" if told and not traffic.answers else ""
+    return f"; its client saw {format_counts(told)}" if told and not traffic.answers else ""
 
 
-def _controlled(cell: Cell, cells: Sequence[Cell]) -> bool:
-    client = cell.traffic.call.client
+def _controlled(result: AccessResult, results: Sequence[AccessResult]) -> bool:
+    client = result.traffic.call.client
     beside = any(
         other.expect == "granted"
         and other.traffic.call.client == client
-        and other.server == cell.server
+        and other.server == result.server
         and _went_through(other.traffic, {other.server})
-        for other in cells
+        for other in results
     )
-    return beside or (cell.control is not None and _is_control(cell.control, client))
+    return beside or (result.control is not None and _is_control(result.control, client))
 
 
 def _is_control(twin: Traffic, client: str) -> bool:
@@ -174,34 +180,34 @@ def _is_control(twin: Traffic, client: str) -> bool:
 def _went_through(traffic: Traffic, servers: Collection[str]) -> bool:
     return bool(traffic.sent) and not (
         traffic_checks.failed(traffic)
-        or traffic_checks.strays(traffic, servers)
+        or traffic_checks.unexpected_responders(traffic, servers)
         or traffic_checks.disagreement(traffic)
         or _refused(traffic)
     )
 
 
-def _told(cells: Sequence[Cell], findings: Sequence[_Finding]) -> str:
-    told = listed(f"'{finding.cell.name}' {finding.text}" for finding in findings)
-    return f"{len(findings)} of {several(len(cells), 'cell')} not as expected: {told}"
+def _told(results: Sequence[AccessResult], findings: Sequence[_Finding]) -> str:
+    told = listed(f"'{finding.result.name}' {finding.text}" for finding in findings)
+    return f"{len(findings)} of {pluralize(len(results), 'call')} not as expected: {told}"
 
 
-def _split(cells: Sequence[Cell]) -> str:
-    granted = sum(1 for cell in cells if cell.expect == "granted")
-    return f"{several(len(cells), 'cell')} ({granted} granted, {len(cells) - granted} denied)"
+def _split(results: Sequence[AccessResult]) -> str:
+    granted = sum(1 for result in results if result.expect == "granted")
+    return f"{pluralize(len(results), 'call')} ({granted} granted, {len(results) - granted} denied)"
 
 
-def _asked(cells: Sequence[Cell]) -> str:
-    granted = [cell.name for cell in cells if cell.expect == "granted"]
-    denied = [cell.name for cell in cells if cell.expect == "denied"]
+def _asked(results: Sequence[AccessResult]) -> str:
+    granted = [result.name for result in results if result.expect == "granted"]
+    denied = [result.name for result in results if result.expect == "denied"]
     return f"granted: {listed(granted)}; denied: {listed(denied)}"
 
 
-def _hint(cells: Sequence[Cell], failures: Sequence[_Finding]) -> str:
-    shut = [failure.cell for failure in failures if failure.cell.expect == "granted"]
+def _hint(results: Sequence[AccessResult], failures: Sequence[_Finding]) -> str:
+    shut = [failure.result for failure in failures if failure.result.expect == "granted"]
     if not shut:
         return "what got through is in the servers' ledgers: see by which path and port it came"
-    others = [cell for cell in cells if cell.expect == "granted" and cell not in shut]
-    if not others and all(_unchanged(cell) for cell in shut):
+    others = [result for result in results if result.expect == "granted" and result not in shut]
+    if not others and all(_unchanged(result) for result in shut):
         return (
             "no grant of these took effect: see in its log whether the mesh took the objects up, "
             "then whether the call matches the route as the specification reads it"

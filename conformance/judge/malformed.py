@@ -13,7 +13,7 @@ from conformance.model.verdict import Judgement, Verdict
 P = ParamSpec("P")
 
 
-def malformed_fails(function: Callable[P, Judgement]) -> Callable[P, Judgement]:
+def fail_on_malformed(function: Callable[P, Judgement]) -> Callable[P, Judgement]:
     """Make of a body that cannot be read a failure with the sentence that says why."""
 
     @wraps(function)

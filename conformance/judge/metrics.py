@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance.judge import traffic_checks
-from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.malformed import fail_on_malformed, verdict_of
 from conformance.judge.metrics_parser import (
     FAILURES,
     PERCENTILES,
@@ -15,7 +15,7 @@ from conformance.judge.metrics_parser import (
     either,
     one,
 )
-from conformance.judge.phrasing import counted, number, percent, sentences, several
+from conformance.judge.phrasing import format_counts, number, percent, pluralize, sentences
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
@@ -40,9 +40,9 @@ LEAST_COUNT = 10
 
 
 @judge
-@malformed_fails
-def counts(
-    before: ApiRead,
+@fail_on_malformed
+def request_counts(
+    baseline: ApiRead,
     read: ApiRead,
     later: ApiRead | None,
     succeeded: Traffic,
@@ -56,7 +56,7 @@ def counts(
     were not, nobody knows what is due. They were sent at a constant rate over ``seconds``, which the window
     of ``read`` covers, or lies within: of a shorter window only its part is due. ``again`` are reads after
     it whose windows hold the load as well: each must show the same. A claim of effect:
-    ``before`` must not show them. ``later``, read when window and collector have had time to forget, must
+    ``baseline`` must not show them. ``later``, read when window and collector have had time to forget, must
     have fallen to nothing.
     """
     if succeeded.sent + failed.sent <= 0 or seconds <= 0:
@@ -85,14 +85,14 @@ def counts(
     )
     if not judged.passed:
         return judged
-    reason = _vague(due, later, figures, seconds) or _indistinct(before, due)
+    reason = _vague(due, later, figures, seconds) or _indistinct(baseline, due)
     return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected) if reason else judged
 
 
 def _otherwise(traffic: Traffic, status: str) -> str:
     """How requests fared that were not all answered with a status; empty where they were."""
     other = {code: count for code, count in traffic.statuses.items() if count and code != status}
-    wrong = f"{traffic.call}: answered with {counted(other)}, not {status}" if other else ""
+    wrong = f"{traffic.call}: answered with {format_counts(other)}, not {status}" if other else ""
     return traffic_checks.failed(traffic) or traffic_checks.disagreement(traffic) or wrong
 
 
@@ -113,7 +113,7 @@ def _off_again(again: Sequence[ApiRead], due: Mapping[str, float]) -> str:
     wrong = [found for found in (_off(one(read), due) for read in again) if found]
     if not wrong:
         return ""
-    return f"{len(wrong)} of {several(len(again), 'read')} afterwards are off: {', '.join(wrong[0])}"
+    return f"{len(wrong)} of {pluralize(len(again), 'read')} afterwards are off: {', '.join(wrong[0])}"
 
 
 def _not_fallen(later: ApiRead | None, figures: Figures, due: float) -> str:
@@ -159,8 +159,8 @@ def _vague(due: Mapping[str, float], later: ApiRead | None, figures: Figures, se
     """Why right counts would prove nothing; empty when they do."""
     few = [name for name, count in due.items() if 0 < count < LEAST_COUNT]
     if few or sum(due.values()) < LEAST_COUNT:
-        counted = ", ".join(f"{name} {number(count)}" for name, count in due.items())
-        return f"too few requests for a window of {number(figures.window_s)} s to be judged by ({counted})"
+        requests = ", ".join(f"{name} {number(count)}" for name, count in due.items())
+        return f"too few requests for a window of {number(figures.window_s)} s to be judged by ({requests})"
     if later is None and seconds < 1.5 * figures.window_s:
         return (
             f"cannot be told from totals: the load of {number(seconds)} s does not outlast the window of "
@@ -169,8 +169,8 @@ def _vague(due: Mapping[str, float], later: ApiRead | None, figures: Figures, se
     return ""
 
 
-def _indistinct(before: ApiRead, due: Mapping[str, float]) -> str:
-    total, wanted = shown_total(before), sum(due.values())
+def _indistinct(baseline: ApiRead, due: Mapping[str, float]) -> str:
+    total, wanted = shown_total(baseline), sum(due.values())
     if total < wanted - max(TOLERANCE * wanted, SLACK):
         return ""
     return f"cannot be told from earlier traffic: {number(total)} requests were shown before any was sent"
@@ -190,14 +190,14 @@ def _count_hint(figures: Figures, due: Mapping[str, float], seconds: float) -> s
 
 
 @judge
-@malformed_fails
+@fail_on_malformed
 def percentiles(
-    read: ApiRead, expected_ms: Mapping[str, tuple[float, float]], before: ApiRead | None
+    read: ApiRead, expected_ms: Mapping[str, tuple[float, float]], baseline: ApiRead | None
 ) -> Judgement:
     """Latency percentiles lie where the servers' delays put them, by value times unit, and do not cross.
 
     ``expected_ms`` maps p50, p90 and p99 to the lowest and highest milliseconds accepted. A claim of effect:
-    an answer ``before``, if there is one, must not show them already. Raises KeyError for other names.
+    an answer ``baseline``, if there is one, must not show them already. Raises KeyError for other names.
     """
     asked = ", ".join(
         f"{name} {number(low)} to {number(high)} ms" for name, (low, high) in expected_ms.items()
@@ -214,7 +214,7 @@ def percentiles(
     if judged.passed:
         held = any(
             shown.total and not _misplaced(shown, expected_ms) and not _crossed(shown)
-            for shown in _shown(before)
+            for shown in _shown(baseline)
         )
         if held:
             return Judgement(

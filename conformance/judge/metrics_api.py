@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.malformed import fail_on_malformed, verdict_of
 from conformance.judge.metrics_parser import Figures, Malformed, answered, either
-from conformance.judge.phrasing import listed, sentences, several, short
+from conformance.judge.phrasing import listed, pluralize, sentences, short
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Verdict
@@ -18,14 +18,14 @@ _KIND = re.compile(r"[a-z0-9-]{1,63}")
 _NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
 CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
 REFUSED = frozenset({401, 403})
-LEAST = ("deployments", "namespaces", "pods")
+MIN_REQUESTS = ("deployments", "namespaces", "pods")
 """Kinds without which the API does not count as implemented: metrics-discovery-kinds in the catalogue."""
-_BUSY = frozenset({*LEAST, "nodes", "replicasets", "services"})
+_BUSY = frozenset({*MIN_REQUESTS, "nodes", "replicasets", "services"})
 """Kinds of which there are objects with traffic wherever a deployment behind a service has some."""
 
 
 @judge(api_only="looks at an object and an answer of the API server; that they are there is the claim")
-@malformed_fails
+@fail_on_malformed
 def apiservice(apiservice: ApiRead, group_version: ApiRead) -> Judgement:
     """The API is reached through aggregation: an available APIService points at a service of the mesh."""
     body = answered(apiservice, "APIService")
@@ -73,7 +73,7 @@ def _availability(conditions: Any) -> str:
 
 
 @judge(api_only="looks at what the API server lists; without the API there is no list")
-@malformed_fails
+@fail_on_malformed
 def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
     """Discovery lists TrafficMetrics resources with get and list, scoped as the kinds are.
 
@@ -87,13 +87,13 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
     findings = [_resource(entry, index) for index, entry in enumerate(resources)]
     findings += [_unanswered(each) for each in offered]
     kinds = advertised(read)
-    if missing := [kind for kind in LEAST if kind not in kinds]:
+    if missing := [kind for kind in MIN_REQUESTS if kind not in kinds]:
         findings.append(f"{listed(missing)} not offered")
     expected = (
         "each entry has kind TrafficMetrics, verbs get and list, and namespaced true except for "
         "cluster-scoped kinds, and answers"
     )
-    judged = verdict_of(findings, expected, f"{several(len(kinds), 'kind')} offered: {listed(kinds)}")
+    judged = verdict_of(findings, expected, f"{pluralize(len(kinds), 'kind')} offered: {listed(kinds)}")
     untried = sorted({*kinds} - {_kind_listed(each) for each in offered})
     if judged.passed and untried:
         return Judgement(Verdict.INCONCLUSIVE, f"not tried: {listed(untried)}", expected=expected)
@@ -143,7 +143,7 @@ def _resource(entry: Any, index: int) -> str:
 
 
 @judge(api_only="looks at the form of answers; without the API there are none")
-@malformed_fails
+@fail_on_malformed
 def object_fields(reads: Sequence[ApiRead]) -> Judgement:
     """Every TrafficMetrics, got or listed, carries the fields and the five metrics, in their forms."""
     seen = [figures for read in reads for figures in either(read)]
@@ -157,7 +157,7 @@ def object_fields(reads: Sequence[ApiRead]) -> Judgement:
     return verdict_of(
         [f"resource names no object in {', '.join(unnamed)}" if unnamed else ""],
         expected,
-        f"{several(len(seen), 'object')} of {several(len(reads), 'answer')} are complete",
+        f"{pluralize(len(seen), 'object')} of {pluralize(len(reads), 'answer')} are complete",
     )
 
 
@@ -188,7 +188,7 @@ def rbac(
     allowed = [case for case, status in expected.items() if status == 200 and case not in (*missing, *idle)]
     if findings or not (missing or not allowed):
         return verdict_of(
-            findings, asked, f"all {several(len(expected), 'case')} answered as their rights say"
+            findings, asked, f"all {pluralize(len(expected), 'case')} answered as their rights say"
         )
     reason = f"not tried: {', '.join(missing)}" if missing else "refusals without positive control"
     return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.judge.phrasing import listed, sentences, several, short
+from conformance.judge.phrasing import listed, pluralize, sentences, short
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Verdict
@@ -46,7 +46,9 @@ def names_and_columns(resources: Sequence[ApiRead], table: ApiRead | None, root:
             Verdict.INCONCLUSIVE, "discovery or the list of splits gave no answer", expected=asked
         )
     kinds = {str(entry["kind"]) for entry in entries}
-    return Judgement(Verdict.PASS, f"{several(len(kinds), 'kind')}: {listed(sorted(kinds))}", expected=asked)
+    return Judgement(
+        Verdict.PASS, f"{pluralize(len(kinds), 'kind')}: {listed(sorted(kinds))}", expected=asked
+    )
 
 
 def _entries(read: ApiRead) -> Iterator[Mapping[str, Any]]:

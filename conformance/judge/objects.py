@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from conformance.judge.phrasing import listed, sentences, several, short
+from conformance.judge.phrasing import listed, pluralize, sentences, short
 from conformance.judge.quantity import parse_quantity
 from conformance.judge.registry import judge
 from conformance.model.evidence import RoundTrip
@@ -35,7 +35,7 @@ def groups_served(claimed: Sequence[Kind] | Set[Kind], served: Sequence[Kind] | 
             expected=asked,
             hint=_other_versions(missing, there),
         )
-    return Judgement(Verdict.PASS, f"all {several(len(wanted), 'kind')} are served", expected=asked)
+    return Judgement(Verdict.PASS, f"all {pluralize(len(wanted), 'kind')} are served", expected=asked)
 
 
 def _spelled(kinds: Sequence[tuple[str, ...]]) -> list[str]:
@@ -74,7 +74,7 @@ def round_trips(trips: Sequence[RoundTrip]) -> Judgement:
         return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
     return Judgement(
         Verdict.PASS,
-        f"{several(len(trips), 'object')} came back whole: {listed(_title(trip) for trip in trips)}",
+        f"{pluralize(len(trips), 'object')} came back whole: {listed(_title(trip) for trip in trips)}",
         expected=asked,
     )
 

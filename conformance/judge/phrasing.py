@@ -24,12 +24,12 @@ def percent(part: float) -> str:
     return f"{text} %"
 
 
-def several(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """'1 request' or '4,000 requests'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def format_counts(counts: Mapping[str, int]) -> str:
     """'v1 2,790, v2 1,210', the largest first; 'none' when empty."""
     order = sorted((item for item in counts.items() if item[1]), key=lambda item: (-item[1], item[0]))
     return listed(f"{name} {count:,}" for name, count in order)
@@ -61,7 +61,7 @@ def short(value: object, most: int = 60) -> str:
         case list() | tuple():
             return f"a list of {len(value):,}"
         case Mapping():
-            return f"an object of {several(len(value), 'field')}"
+            return f"an object of {pluralize(len(value), 'field')}"
         case _:
             text = repr(value)
     return text if len(text) <= most else f"{text[: most - 1]}…"

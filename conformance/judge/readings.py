@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance.judge import conversions, edit_timeline, stops, traffic_checks
-from conformance.judge.phrasing import counted, sentences
+from conformance.judge.phrasing import format_counts, sentences
 from conformance.judge.registry import judge
-from conformance.model.evidence import Look, Question, Traffic
+from conformance.model.evidence import Behaviour, Traffic, TrialResult
 from conformance.model.verdict import Judgement, Reading, Verdict
 
 
 @judge
-def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgement) -> Judgement:
+def reading(effect: Judgement, questions: Sequence[TrialResult], unrelated_edit: Judgement) -> Judgement:
     """The reading of each question that the evidence shows, in the words of what was seen.
 
     ``effect`` is a judgement of the same scenario: an effect in force in the same client, without which what
-    is seen cannot be told from no mesh. ``bystander`` is one of an unrelated object that was edited after the
-    objects in question, or ``effect`` itself; a question that has one of its own is judged by that. Where
-    that edit is not in force, traffic as without the object shows no more than what was there before: no
-    reading is told of it. Where it fails, the objects have stopped what they have nothing to do with, which
-    no reading excuses: a finding, told once of what several objects share.
+    is seen cannot be told from no mesh. ``unrelated_edit`` is one of an unrelated object that was edited
+    after the objects in question, or ``effect`` itself; a question that has one of its own is judged by that.
+    Where that edit is not in force, traffic as without the object shows no more than what was there before:
+    no reading is told of it. Where it fails, the objects have stopped what they have nothing to do with,
+    which no reading excuses: a finding, told once of what several objects share.
     """
     if not effect.passed or not questions:
         why = (
@@ -33,11 +33,11 @@ def reading(effect: Judgement, questions: Sequence[Question], bystander: Judgeme
     if all(one.unasked for one in questions):
         why = sentences(dict.fromkeys(one.unasked for one in questions))
         return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}", readings=_unasked(questions))
-    by_question: dict[str, list[Question]] = {}
+    by_question: dict[str, list[TrialResult]] = {}
     for one in questions:
-        by_question.setdefault(one.of, []).append(one)
+        by_question.setdefault(one.question, []).append(one)
     found = _with_stopped(
-        [_answer(of, trials, bystander) for of, trials in by_question.items()], questions, bystander
+        [_answer(of, trials, unrelated_edit) for of, trials in by_question.items()], questions, unrelated_edit
     )
     seen_any = any(one.observed for one in found)
     told = sentences(f"{one.question}: {_marked(one)}{one.seen}" for one in found)
@@ -56,16 +56,16 @@ def _marked(one: Reading) -> str:
 
 
 def _with_stopped(
-    found: Sequence[Reading], questions: Sequence[Question], bystander: Judgement
+    found: Sequence[Reading], questions: Sequence[TrialResult], unrelated_edit: Judgement
 ) -> tuple[Reading, ...]:
     """The readings, with the finding that the objects together stopped what is unrelated.
 
     Which of them did so is not known, and one of them is enough: it stands at the first reading alone.
     """
-    shared = [one.of for one in questions if one.bystander is None]
-    if bystander.verdict is not Verdict.FAIL or not shared:
+    shared = [one.question for one in questions if one.unrelated_edit is None]
+    if unrelated_edit.verdict is not Verdict.FAIL or not shared:
         return tuple(found)
-    stopped = f"{_STOPPED} ({bystander.summary})"
+    stopped = f"{_STOPPED} ({unrelated_edit.summary})"
     return tuple(
         replace(one, finding=sentences((one.finding, stopped))) if one.question == shared[0] else one
         for one in found
@@ -75,12 +75,12 @@ def _with_stopped(
 _STOPPED = "what is unrelated no longer takes effect"
 
 
-def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Reading:
+def _answer(of: str, trials: Sequence[TrialResult], unrelated_edit: Judgement) -> Reading:
     """The reading that all trials of a question fit, or the first such one; none where they fit none.
 
     A question of which one trial tells nothing is not observed: that one might have told readings apart.
     """
-    untold = [_untold(one, bystander) for one in trials]
+    untold = [_untold(one, unrelated_edit) for one in trials]
     looks = [None if why else _recognised(one) for one, why in zip(trials, untold, strict=True)]
     letters = [one for one in _letters(looks[0]) if all(one in _letters(look) for look in looks)]
     told = [
@@ -98,65 +98,65 @@ def _answer(of: str, trials: Sequence[Question], bystander: Judgement) -> Readin
     )
 
 
-def _unasked(questions: Sequence[Question]) -> tuple[Reading, ...]:
+def _unasked(questions: Sequence[TrialResult]) -> tuple[Reading, ...]:
     """The readings of questions of which none was asked: none, for the reason that each has."""
-    by_question = {one.of: one for one in questions}
+    by_question = {one.question: one for one in questions}
     return tuple(
         Reading(of, "", f"{one.name}: {_seen(one)}", stops.finding(one), observed=False)
         for of, one in by_question.items()
     )
 
 
-def _untold(one: Question, bystander: Judgement) -> str:
+def _untold(one: TrialResult, unrelated_edit: Judgement) -> str:
     """Why a trial tells no reading from another; empty where it does."""
     if one.unasked:
         return one.unasked
     if one.conversion is not None or one.refusal is not None:
         return ""
-    if one.course is not None:
-        never = edit_timeline.outcome(one.course) == "never" and _recognised(one) is None
+    if one.timeline is not None:
+        never = edit_timeline.outcome(one.timeline) == "never" and _recognised(one) is None
         return "so that no edit was seen to its end" if never else ""
     if one.sample is None or not one.sample.sent:
         return "so that nothing is known"
     # Of a name that there is nobody of, not to resolve is what is seen.
-    if (unsent := traffic_checks.unsent(one.sample)) and not (
-        one.before and traffic_checks.unsent(one.before)
+    if (unresolved := traffic_checks.unresolved(one.sample)) and not (
+        one.baseline and traffic_checks.unresolved(one.baseline)
     ):
-        return unsent
-    in_force = bystander.passed if one.bystander is None else one.bystander.settled
-    if in_force or (one.before is not None and not _as_before(one.before, one.sample)):
+        return unresolved
+    in_force = unrelated_edit.passed if one.unrelated_edit is None else one.unrelated_edit.converged
+    if in_force or (one.baseline is not None and not _as_before(one.baseline, one.sample)):
         return ""
     return "which says nothing, as the mesh was not seen to take up a later edit either"
 
 
-def _letters(look: Look | None) -> str:
+def _letters(look: Behaviour | None) -> str:
     return look.letter if look else ""
 
 
-def _recognised(one: Question) -> Look | None:
+def _recognised(one: TrialResult) -> Behaviour | None:
     return next((look for look in one.looks if _fits(one, look)), None)
 
 
-def _fits(one: Question, look: Look) -> bool:
+def _fits(one: TrialResult, look: Behaviour) -> bool:
     if one.conversion is not None or look.reads:
         return one.conversion is not None and look.reads == conversions.outcome(one.conversion)
-    if one.course is not None or look.arrives:
-        return one.course is not None and look.arrives == edit_timeline.outcome(one.course)
+    if one.timeline is not None or look.propagation:
+        return one.timeline is not None and look.propagation == edit_timeline.outcome(one.timeline)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
     if look.refused or _nameless(one):
         return False
-    if look.kept is not None and look.kept != _kept(one):
+    if look.field_stored is not None and look.field_stored != _kept(one):
         return False
-    if look.most and 2 * one.sample.answered.get(look.most, 0) <= one.sample.answers:
+    if look.majority and 2 * one.sample.answered.get(look.majority, 0) <= one.sample.answers:
         return False
     answering = {name for name in one.sample.answered if one.sample.answered[name]}
-    reached = {name for name, count in one.sample.reached.items() if count}
+    reached = {name for name, count in one.sample.received.items() if count}
     fails = one.sample.answers < one.sample.sent
-    return answering | reached == set(look.by) and fails == (look.failing or not look.by)
+    return answering | reached == set(look.answered_by) and fails == (look.failing or not look.answered_by)
 
 
-def _kept(one: Question) -> bool | None:
+def _kept(one: TrialResult) -> bool | None:
     """Whether the field in question was stored; None where the question is about none."""
     if one.stored is None or not one.field:
         return None
@@ -171,11 +171,11 @@ def _kept(one: Question) -> bool | None:
     return True
 
 
-def _seen(one: Question) -> str:
+def _seen(one: TrialResult) -> str:
     if one.conversion is not None:
         return conversions.told(one.conversion)
-    if one.course is not None:
-        return edit_timeline.told(one.course)
+    if one.timeline is not None:
+        return edit_timeline.told(one.timeline)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
     if one.unasked:
@@ -186,35 +186,35 @@ def _seen(one: Question) -> str:
     return stored[_kept(one)] + _told(one.sample, _nameless(one)) + _unchanged(one)
 
 
-def _nameless(one: Question) -> str:
+def _nameless(one: TrialResult) -> str:
     """Requests that found no address, which shows no reading.
 
     Where there was none before either the trial may be about a service that is not there.
     """
-    if one.sample is None or (one.before is not None and traffic_checks.unsent(one.before)):
+    if one.sample is None or (one.baseline is not None and traffic_checks.unresolved(one.baseline)):
         return ""
-    return traffic_checks.unsent(one.sample)
+    return traffic_checks.unresolved(one.sample)
 
 
 def _told(sample: Traffic, nameless: str) -> str:
-    unanswered = {name: count for name, count in sample.reached.items() if not sample.answered.get(name)}
+    unanswered = {name: count for name, count in sample.received.items() if not sample.answered.get(name)}
     return sentences(
         (
-            f"answered by {counted(sample.answered)}" if sample.answers else "",
-            f"reached {counted(unanswered)}, unanswered" if any(unanswered.values()) else "",
+            f"answered by {format_counts(sample.answered)}" if sample.answers else "",
+            f"reached {format_counts(unanswered)}, unanswered" if any(unanswered.values()) else "",
             nameless or traffic_checks.failed(sample),
         )
     )
 
 
-def _unchanged(one: Question) -> str:
+def _unchanged(one: TrialResult) -> str:
     """Says so where the object in question changed nothing."""
-    if one.before is None or one.sample is None or not _as_before(one.before, one.sample):
+    if one.baseline is None or one.sample is None or not _as_before(one.baseline, one.sample):
         return ""
     return " (as without the object)"
 
 
-def _as_before(before: Traffic, sample: Traffic) -> bool:
+def _as_before(baseline: Traffic, sample: Traffic) -> bool:
     """Whether the same workloads answer, and requests fail where some did before."""
-    lost = (before.answers < before.sent) == (sample.answers < sample.sent)
-    return set(before.answered) == set(sample.answered) and lost
+    lost = (baseline.answers < baseline.sent) == (sample.answers < sample.sent)
+    return set(baseline.answered) == set(sample.answered) and lost

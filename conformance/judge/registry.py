@@ -14,7 +14,7 @@ from conformance.model.verdict import Basis, Judgement
 P = ParamSpec("P")
 Judge = Callable[P, Judgement]
 
-CONTROLS = frozenset({"before", "during", "effect", "table"})
+CONTROLS = frozenset({"baseline", "during", "effect", "table"})
 """Parameters of judges that are null controls, or hold them; without a default, so no call leaves one out."""
 
 _judges: dict[str, Callable[..., Judgement]] = {}
@@ -102,7 +102,7 @@ def _behind(value: object) -> Iterator[str]:
             yield from _behind(value.basis)
 
 
-def recall(basis: Basis) -> Judgement:
+def rejudge(basis: Basis) -> Judgement:
     """Judge again from a basis, the judgements among its arguments first.
 
     Raises KeyError for a judge that does not exist (any more), TypeError for arguments that do not fit it.
@@ -113,8 +113,8 @@ def recall(basis: Basis) -> Judgement:
 def _again(value: object) -> object:
     match value:
         case Basis():
-            return recall(value)
+            return rejudge(value)
         case Judgement(basis=Basis() as basis):
-            return recall(basis)
+            return rejudge(basis)
         case _:
             return value

@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.judge import traffic_checks
-from conformance.judge.phrasing import counted, number, several
+from conformance.judge.phrasing import format_counts, number, pluralize
 from conformance.judge.registry import judge
-from conformance.judge.statistics import LEAST, regions, rotation
-from conformance.model.evidence import Settling, Traffic
+from conformance.judge.statistics import MIN_REQUESTS, regions, rotation
+from conformance.model.evidence import Convergence, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 
 @judge
-def stepped(
+def within_either_step(
     effect: Judgement,
     during: Traffic | Sequence[Traffic],
     earlier: Mapping[str, int],
     later: Mapping[str, int],
-    settling: Settling,
+    convergence: Convergence,
 ) -> Judgement:
     """Steady traffic over a change from ``earlier`` to ``later`` weights goes nowhere else, and none fails.
 
@@ -44,30 +44,30 @@ def stepped(
     if not batches:
         return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=asked)
     excuses = [
-        traffic_checks.excused(None, one, traffic_checks.strays(one, _listed(earlier, later)))
+        traffic_checks.excused(None, one, traffic_checks.unexpected_responders(one, _listed(earlier, later)))
         for one in batches
     ]
     judged = [one for one, excuse in zip(batches, excuses, strict=True) if not excuse]
-    wrong = traffic_checks.wrong(
+    wrong = traffic_checks.fail_with(
         *(found for one in judged for found in _disturbed(one, earlier, later, len(batches))),
         expected=asked,
         hint=_hint(judged),
     )
-    unsound = (
-        excuse or traffic_checks.ended(one) or traffic_checks.contradictory(one) or _too_few(one)
+    invalid_baseline = (
+        excuse or traffic_checks.expired(one) or traffic_checks.contradictory(one) or _too_few(one)
         for one, excuse in zip(batches, excuses, strict=True)
     )
     return (
         wrong
-        or next(filter(None, unsound), None)
-        or Judgement(Verdict.PASS, _told(batches, settling), expected=asked)
+        or next(filter(None, invalid_baseline), None)
+        or Judgement(Verdict.PASS, _told(batches, convergence), expected=asked)
     )
 
 
 def _disturbed(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
-    yield traffic_checks.strays(during, _listed(earlier, later))
+    yield traffic_checks.unexpected_responders(during, _listed(earlier, later))
     yield traffic_checks.failed(during)
     if not _by_connection(during):
         yield from _beyond(during, earlier, later, batches)
@@ -80,7 +80,7 @@ def _hint(batches: Sequence[Traffic]) -> str:
 
 
 def _too_few(during: Traffic) -> Judgement | None:
-    return traffic_checks.too_few(during, LEAST, "a leak of 5 points")
+    return traffic_checks.too_few(during, MIN_REQUESTS, "a leak of 5 points")
 
 
 def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:
@@ -90,21 +90,23 @@ def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:
 
 def _by_connection(during: Traffic) -> bool:
     # One draw for each connection is no draw for each request: their number says nothing of the shares.
-    return bool(not during.fresh and during.connections and during.uniform_connections == during.connections)
+    return bool(
+        not during.new_connections and during.connections and during.uniform_connections == during.connections
+    )
 
 
 def _beyond(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
     yield from _outside(during.answered, during.sent, earlier, later, 2 * batches)
-    stretches = [
+    windows = [
         found
-        for one in during.stretches
-        for found in _outside(one, sum(one.values()), earlier, later, 2 * batches * len(during.stretches))
+        for one in during.windows
+        for found in _outside(one, sum(one.values()), earlier, later, 2 * batches * len(during.windows))
     ]
-    if stretches:
-        others = f"; so do {several(len(stretches) - 1, 'other count')}" if stretches[1:] else ""
-        yield f"for a moment {stretches[0]}{others}"
+    if windows:
+        others = f"; so do {pluralize(len(windows) - 1, 'other count')}" if windows[1:] else ""
+        yield f"for a moment {windows[0]}{others}"
 
 
 def _outside(
@@ -117,12 +119,12 @@ def _outside(
         low, high = min(end[name].low for end in ends), max(end[name].high for end in ends)
         got = answered.get(name, 0)
         if not low <= got <= high:
-            total = several(sent, "request")
+            total = pluralize(sent, "request")
             yield f"{name} got {got:,} of {total} where {low:,} to {high:,} lie between the two steps"
 
 
-def _told(batches: Sequence[Traffic], settling: Settling) -> str:
-    took = "" if settling.took_s is None else f"arrived after {number(settling.took_s)} s; "
-    total = several(sum(one.sent for one in batches), "request")
+def _told(batches: Sequence[Traffic], convergence: Convergence) -> str:
+    took = "" if convergence.took_s is None else f"arrived after {number(convergence.took_s)} s; "
+    total = pluralize(sum(one.sent for one in batches), "request")
     answered = sum((Counter(one.answered) for one in batches), Counter[str]())
-    return f"{took}none of {total} failed meanwhile ({counted(answered)})"
+    return f"{took}none of {total} failed meanwhile ({format_counts(answered)})"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence, Set
 
 from conformance.judge import strangers, traffic_checks
-from conformance.judge.phrasing import counted, listed, percent, sentences, several
+from conformance.judge.phrasing import format_counts, listed, percent, pluralize, sentences
 from conformance.judge.registry import judge
-from conformance.judge.statistics import LEAST, draws_to_see_all, leak_bound
+from conformance.judge.statistics import MIN_REQUESTS, draws_to_see_all, leak_bound
 from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -21,40 +21,40 @@ def nothing_reaches(effect: Effect, backend: str) -> Judgement:
 
     A claim of effect: before the change the backend was reached.
     """
-    before, sample, settling = effect.before, effect.sample, effect.settling
+    baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     asked = f"no request reaches {backend}, and every request is answered"
-    leaked = traffic_checks.leaked(sample, backend)
+    leaked = traffic_checks.leaked_to(sample, backend)
     return (
-        traffic_checks.excused(before, sample, leaked)
-        or traffic_checks.wrong(
+        traffic_checks.excused(baseline, sample, leaked)
+        or traffic_checks.fail_with(
             leaked,
-            traffic_checks.late(settling),
+            traffic_checks.not_converged(convergence),
             traffic_checks.failed(sample),
             expected=asked,
             hint=traffic_checks.hint(
-                before, sample, settling, f"see what {backend} got: its ledger holds it"
+                baseline, sample, convergence, f"see what {backend} got: its ledger holds it"
             ),
         )
         or traffic_checks.contradictory(sample)
-        or traffic_checks.unsound(before, sample)
-        or traffic_checks.too_few(sample, LEAST, _LEAK)
-        or _never_reached(before, backend)
+        or traffic_checks.invalid_baseline(baseline, sample)
+        or traffic_checks.too_few(sample, MIN_REQUESTS, _LEAK)
+        or _never_reached(baseline, backend)
         or Judgement(
             Verdict.PASS,
-            f"none of {several(sample.sent, 'request')} reached {backend} "
+            f"none of {pluralize(sample.sent, 'request')} reached {backend} "
             f"(a leak above {percent(leak_bound(sample.sent))} is excluded)",
             expected=asked,
         )
     )
 
 
-def _never_reached(before: Traffic, backend: str) -> Judgement | None:
-    if before.answered.get(backend, 0) > before.reached.get(backend, 0):
+def _never_reached(baseline: Traffic, backend: str) -> Judgement | None:
+    if baseline.answered.get(backend, 0) > baseline.received.get(backend, 0):
         reason = f"{backend} answered before the change, but its ledger was not read or lost requests"
         return Judgement(Verdict.INCONCLUSIVE, reason)
-    if traffic_checks.arrived(before, backend):
+    if traffic_checks.arrived(baseline, backend):
         return None
-    return traffic_checks.no_difference(f"nothing reached {backend}", before.answered)
+    return traffic_checks.no_difference(f"nothing reached {backend}", baseline.answered)
 
 
 @judge
@@ -63,26 +63,26 @@ def everything_reaches(effect: Effect, server: str, port: int | None = None) -> 
 
     A claim of effect: before the change others answered.
     """
-    before, sample, settling = effect.before, effect.sample, effect.settling
+    baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     where = server if port is None else f"{server}:{port}"
     asked = f"every request is answered by {where}, and nothing else is reached"
-    astray = traffic_checks.strays(sample, {server}), _wrong_ports(sample, server, port)
+    astray = traffic_checks.unexpected_responders(sample, {server}), _wrong_ports(sample, server, port)
     return (
-        traffic_checks.excused(before, sample, *astray)
-        or traffic_checks.wrong(
-            traffic_checks.late(settling),
+        traffic_checks.excused(baseline, sample, *astray)
+        or traffic_checks.fail_with(
+            traffic_checks.not_converged(convergence),
             *astray,
             traffic_checks.failed(sample),
             expected=asked,
-            hint=traffic_checks.hint(before, sample, settling, _ASTRAY),
+            hint=traffic_checks.hint(baseline, sample, convergence, _ASTRAY),
         )
         or traffic_checks.contradictory(sample)
-        or traffic_checks.unsound(before, sample)
-        or traffic_checks.too_few(sample, LEAST, _LEAK)
-        or _there_already(before, server, port)
+        or traffic_checks.invalid_baseline(baseline, sample)
+        or traffic_checks.too_few(sample, MIN_REQUESTS, _LEAK)
+        or _there_already(baseline, server, port)
         or Judgement(
             Verdict.PASS,
-            f"{where} answered all of {several(sample.sent, 'request')} "
+            f"{where} answered all of {pluralize(sample.sent, 'request')} "
             f"(a leak above {percent(leak_bound(sample.sent))} is excluded)",
             expected=asked,
         )
@@ -97,62 +97,64 @@ def _wrong_ports(sample: Traffic, server: str, port: int | None) -> str:
     missing = sample.answered.get(server, 0) - right
     if missing <= 0 and not any(others.values()):
         return ""
-    return f"answered at another port than {port}: {counted(others)}"
+    return f"answered at another port than {port}: {format_counts(others)}"
 
 
-def _there_already(before: Traffic, server: str, port: int | None) -> Judgement | None:
-    if traffic_checks.strays(before, {server}) or _wrong_ports(before, server, port):
+def _there_already(baseline: Traffic, server: str, port: int | None) -> Judgement | None:
+    if traffic_checks.unexpected_responders(baseline, {server}) or _wrong_ports(baseline, server, port):
         return None
     where = server if port is None else f"{server}:{port}"
-    return traffic_checks.no_difference(f"everything reached {where}", before.answered)
+    return traffic_checks.no_difference(f"everything reached {where}", baseline.answered)
 
 
 @judge
-def restored(effect: Effect, servers: Sequence[str] | Set[str]) -> Judgement:
+def root_routing_restored(effect: Effect, servers: Sequence[str] | Set[str]) -> Judgement:
     """After a withdrawal every one of ``servers`` is reached again, nothing else is, and nothing fails.
 
     A claim of effect: before the withdrawal they were not all reached. A server is missed by a random mesh
     with a probability of at most ALPHA when enough draws were made; with fewer nothing is concluded.
     """
-    during, after, settling = effect.before, effect.sample, effect.settling
+    during, after, convergence = effect.baseline, effect.sample, effect.convergence
     asked = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
     missing = sorted(name for name in servers if not traffic_checks.arrived(after, name))
-    gone = f"not reached again: {listed(missing)} (answers: {counted(after.answered)})" if missing else ""
+    gone = (
+        f"not reached again: {listed(missing)} (answers: {format_counts(after.answered)})" if missing else ""
+    )
     few = _few_draws(after, len(servers)) if missing else None
-    astray = traffic_checks.strays(after, servers)
+    astray = traffic_checks.unexpected_responders(after, servers)
     outlived = "look for routes that outlived the object they were made for"
     return (
         traffic_checks.excused(during, after, astray)
-        or traffic_checks.wrong(
-            traffic_checks.late(settling),
+        or traffic_checks.fail_with(
+            traffic_checks.not_converged(convergence),
             "" if few else gone,
             astray,
             traffic_checks.failed(after),
             expected=asked,
-            hint=traffic_checks.hint(during, after, settling, outlived if gone else _ASTRAY),
+            hint=traffic_checks.hint(during, after, convergence, outlived if gone else _ASTRAY),
         )
         or few
         or traffic_checks.contradictory(after)
-        or traffic_checks.unsound(during, after)
+        or traffic_checks.invalid_baseline(during, after)
         or _all_reached(during, servers)
         or Judgement(
             Verdict.PASS,
-            f"all of {listed(sorted(servers))} are reached again ({counted(after.answered)})",
+            f"all of {listed(sorted(servers))} are reached again ({format_counts(after.answered)})",
             expected=asked,
         )
     )
 
 
 def _few_draws(after: Traffic, servers: int) -> Judgement | None:
-    stuck = not after.fresh and after.connections and after.uniform_connections == after.connections
+    stuck = not after.new_connections and after.connections and after.uniform_connections == after.connections
     draws = after.connections if stuck else after.sent
     least = draws_to_see_all(servers)
     if draws >= least:
         return None
-    unit = several(draws, "connection" if stuck else "request")
+    unit = pluralize(draws, "connection" if stuck else "request")
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"{unit} may miss one of {several(servers, 'server')} by chance: that takes {least:,}",
+        f"{unit} may miss one of {pluralize(servers, 'server')} by chance: that takes {least:,}",
     )
 
 
@@ -191,7 +193,7 @@ def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: st
         worst
         or next((each for each in found if each), None)
         or Judgement(
-            Verdict.PASS, f"{server} answered all of {several(sent, 'request')} sent to it", expected=asked
+            Verdict.PASS, f"{server} answered all of {pluralize(sent, 'request')} sent to it", expected=asked
         )
     )
 
@@ -199,36 +201,36 @@ def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: st
 def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None:
     if not batch.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=asked)
-    astray = traffic_checks.strays(batch, {server})
+    astray = traffic_checks.unexpected_responders(batch, {server})
     return (
         traffic_checks.excused(None, batch, astray)
-        or traffic_checks.wrong(
+        or traffic_checks.fail_with(
             *(f"{batch.call}: {what}" for what in (astray, traffic_checks.failed(batch)) if what),
             expected=asked,
             hint="only traffic addressed to the root service is divided"
             if astray
             else strangers.look_at(batch),
         )
-        or traffic_checks.ended(batch)
+        or traffic_checks.expired(batch)
         or traffic_checks.contradictory(batch)
     )
 
 
 @judge(aside="what goes on as before says nothing unless an effect is judged beside it")
-def unharmed(sample: Traffic) -> Judgement:
+def no_request_failed(sample: Traffic) -> Judgement:
     """Steady traffic goes on: every request is answered by some sample workload."""
     asked = "no request fails"
     if not sample.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=asked)
     return (
         traffic_checks.excused(None, sample)
-        or traffic_checks.wrong(
+        or traffic_checks.fail_with(
             traffic_checks.failed(sample),
             expected=asked,
             hint="see at which moment of the change requests failed",
         )
-        or traffic_checks.ended(sample)
+        or traffic_checks.expired(sample)
         # Steady traffic may come without ledgers: who answered is enough to know that nothing failed.
-        or (traffic_checks.contradictory(sample) if sample.reached else None)
-        or Judgement(Verdict.PASS, f"none of {several(sample.sent, 'request')} failed", expected=asked)
+        or (traffic_checks.contradictory(sample) if sample.received else None)
+        or Judgement(Verdict.PASS, f"none of {pluralize(sample.sent, 'request')} failed", expected=asked)
     )

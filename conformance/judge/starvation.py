@@ -13,7 +13,7 @@ STARVED_US = 500_000
 
 
 @judge(aside="takes a pass from the judgement that it is given")
-def in_environment(judgement: Judgement, environment: Environment) -> Judgement:
+def discount_if_starved(judgement: Judgement, environment: Environment) -> Judgement:
     """The judgement, unless the machine was starved: then a failure cannot be blamed on the mesh.
 
     Nor is a reading what the mesh makes of anything: requests that time out are some reading as well.

@@ -36,7 +36,7 @@ ALPHA for a single sample would: ((4.22 + 3.09) / (3.89 + 3.09))**2 = 1.10 in no
 POWER = 0.999
 """Probability with which an error of SHIFT is rejected at least."""
 
-SHIFT = 0.05
+DETECTABLE_ERROR = 0.05
 """The error that a sample of ``sample_size`` must show, as a part of all requests: five points.
 
 A share p below five points cannot lose as much, and twice a share of half a point is an error that five
@@ -44,13 +44,13 @@ points would never show. For those the tolerance is relative: getting nothing, o
 one below half a point getting a whole point, which is what rounding to percents makes of it.
 """
 
-WHOLE_POINT = 0.01
+ONE_POINT = 0.01
 """What a share below half a point is told from.
 
 To tell 1 in 1,000 from twice itself would take 81,800 requests, from a whole point 12,400.
 """
 
-LEAST = 135
+MIN_REQUESTS = 135
 """Requests of which none may go astray where a share of 0 or of all is claimed.
 
 The smallest n at which a leak of SHIFT shows with POWER: (1 - 0.05)**135 = 0.00098 <= 1 - 0.999.
@@ -143,7 +143,10 @@ def rejected(region: Region, share: float) -> float:
 
 def alternatives(share: float) -> tuple[float, ...]:
     """The wrong shares nearest to ``share`` that must be rejected with POWER; see SHIFT."""
-    nearest = (max(share - SHIFT, 0.0), min(share + SHIFT, max(2 * share, WHOLE_POINT), 1.0))
+    nearest = (
+        max(share - DETECTABLE_ERROR, 0.0),
+        min(share + DETECTABLE_ERROR, max(2 * share, ONE_POINT), 1.0),
+    )
     return tuple(wrong for wrong in nearest if wrong != share)
 
 

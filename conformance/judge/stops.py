@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from conformance.model.evidence import Question
+from conformance.model.evidence import TrialResult
 
 
-def finding(one: Question) -> str:
+def finding(one: TrialResult) -> str:
     """What no reading excuses: that the mesh stopped taking changes because of the object; else empty."""
-    stopped = one.bystander is not None and not one.bystander.settled
+    stopped = one.unrelated_edit is not None and not one.unrelated_edit.converged
     if one.recovery is None:
         return f"the mesh took no change while {_called(one)} was there" if stopped else ""
     took = one.recovery.took_s
@@ -22,5 +22,5 @@ def finding(one: Question) -> str:
     return f"the mesh took no change {after.replace('it', _called(one), 1)}"
 
 
-def _called(one: Question) -> str:
-    return repr(one.about) if one.about else "this object"
+def _called(one: TrialResult) -> str:
+    return repr(one.object_name) if one.object_name else "this object"

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from conformance.judge.malformed import malformed_fails, verdict_of
+from conformance.judge.malformed import fail_on_malformed, verdict_of
 from conformance.judge.metrics_parser import Figures, FiguresList, Reference, many
-from conformance.judge.phrasing import listed, several
+from conformance.judge.phrasing import listed, pluralize
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Verdict
@@ -42,9 +42,9 @@ class _Arena:
 
 
 @judge
-@malformed_fails
-def edges(
-    before: Mapping[str, ApiRead],
+@fail_on_malformed
+def traffic_edges(
+    baseline: Mapping[str, ApiRead],
     reads: Mapping[str, ApiRead],
     calls: Sequence[tuple[str, str]] | Set[tuple[str, str]],
     namespace: str,
@@ -59,7 +59,7 @@ def edges(
     to them. The kind of a peer is left open: it may be such a deployment, the service of that name, or a pod,
     in this namespace. A peer that is none of these is somebody else's traffic and left alone, and so is one
     that is general: that names a kind or a namespace only. ``addressed`` is an attempt to get a
-    single edge, which must not exist. A claim of effect: ``before`` must not show any of the same edges.
+    single edge, which must not exist. A claim of effect: ``baseline`` must not show any of the same edges.
     """
     pods = dict(aliases or {})
     arena = _Arena(
@@ -80,12 +80,12 @@ def edges(
             _single_edge(addressed),
         ],
         expected,
-        f"{several(len(due), 'edge')} shown, no other: {listed(sorted(map(str, due)))}",
+        f"{pluralize(len(due), 'edge')} shown, no other: {listed(sorted(map(str, due)))}",
         hint="direction 'to' means that the resource sends to edge.resource, 'from' that it receives",
     )
     if not due:
         return Judgement(Verdict.INCONCLUSIVE, "no call was made that an edge could show", expected=expected)
-    found = _there_already(before, due, arena) if judged.passed else None
+    found = _there_already(baseline, due, arena) if judged.passed else None
     return found or judged
 
 
@@ -140,12 +140,12 @@ def _single_edge(addressed: ApiRead | None) -> str:
     return f"{addressed.path} answered {addressed.status}: single edges cannot be addressed"
 
 
-def _there_already(before: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
-    if not before:
+def _there_already(baseline: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
+    if not baseline:
         reason = "the edges were not read before the calls: there is no null control"
         return Judgement(Verdict.INCONCLUSIVE, reason)
     # What an object without traffic gives is left open: nothing, 404, or an error of the server.
-    answers = {name: many(read) for name, read in before.items() if read.status == 200}
+    answers = {name: many(read) for name, read in baseline.items() if read.status == 200}
     early = due & _shown(answers, arena)
     if not early:
         return None

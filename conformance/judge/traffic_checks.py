@@ -7,19 +7,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from conformance.judge import strangers
-from conformance.judge.phrasing import counted, number, sentences, several
-from conformance.model.evidence import Settling, Traffic
+from conformance.judge.phrasing import format_counts, number, pluralize, sentences
+from conformance.model.evidence import Convergence, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 OK = strangers.OK
 """The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""
 
 
-def late(settling: Settling) -> str:
+def not_converged(convergence: Convergence) -> str:
     """What was waited for in vain; empty when the change settled."""
-    if settling.settled:
+    if convergence.converged:
         return ""
-    return f"not settled within {number(settling.within_s)} s: {settling.what}"
+    return f"not settled within {number(convergence.within_s)} s: {convergence.what}"
 
 
 def failed(traffic: Traffic) -> str:
@@ -32,12 +32,12 @@ def failed(traffic: Traffic) -> str:
     causes = dict(traffic.failures)
     if foreign > 0:
         causes["answered by no sample workload"] = foreign
-    statuses = counted(other) if foreign > 0 and other else ""
-    why = sentences((counted(causes), statuses, strangers.quoted(traffic)))
-    return f"{lost:,} of {several(traffic.sent, 'request')} failed ({why})"
+    statuses = format_counts(other) if foreign > 0 and other else ""
+    why = sentences((format_counts(causes), statuses, strangers.quoted(traffic)))
+    return f"{lost:,} of {pluralize(traffic.sent, 'request')} failed ({why})"
 
 
-def unsent(traffic: Traffic) -> str:
+def unresolved(traffic: Traffic) -> str:
     """Requests for which their client found no address; empty when there is none.
 
     No proxy and no server had a part in them, so they show neither that something is closed nor that it was.
@@ -46,15 +46,15 @@ def unsent(traffic: Traffic) -> str:
         return ""
     said = sentences((strangers.resolver(traffic), "environment or profile: hosts.service, cluster_domain"))
     why = f"the name {traffic.call.host} did not resolve ({said})"
-    return f"{count:,} of {several(traffic.sent, 'request')} never left the client: {why}"
+    return f"{count:,} of {pluralize(traffic.sent, 'request')} never left the client: {why}"
 
 
-def strays(traffic: Traffic, allowed: Collection[str]) -> str:
+def unexpected_responders(traffic: Traffic, allowed: Collection[str]) -> str:
     """Workloads outside ``allowed`` that answered or were reached; empty when there is none."""
     return _strays(traffic, {name for name in _workloads(traffic) if name not in allowed})
 
 
-def leaked(traffic: Traffic, backend: str) -> str:
+def leaked_to(traffic: Traffic, backend: str) -> str:
     """The requests that a workload got which must get none; empty when there is none."""
     return _strays(traffic, {backend})
 
@@ -79,25 +79,25 @@ def merged(traffic: Traffic, behind: Mapping[str, Collection[str]]) -> Traffic:
         traffic,
         answered=added(traffic.answered),
         ports=added(traffic.ports),
-        reached=added(traffic.reached),
+        received=added(traffic.received),
     )
 
 
 def arrived(traffic: Traffic, server: str) -> int:
     """Requests that got to a workload, by the client's view or its ledger, whichever shows more."""
-    return max(traffic.answered.get(server, 0), traffic.reached.get(server, 0))
+    return max(traffic.answered.get(server, 0), traffic.received.get(server, 0))
 
 
 def _strays(traffic: Traffic, names: Collection[str]) -> str:
     counts = {name: arrived(traffic, name) for name in names if arrived(traffic, name)}
     if not counts:
         return ""
-    total = f"{sum(counts.values()):,} of {several(traffic.sent, 'request')}"
-    return f"{total} went where none may go ({counted(counts)})"
+    total = f"{sum(counts.values()):,} of {pluralize(traffic.sent, 'request')}"
+    return f"{total} went where none may go ({format_counts(counts)})"
 
 
 def _workloads(traffic: Traffic) -> set[str]:
-    return {*traffic.answered, *traffic.reached}
+    return {*traffic.answered, *traffic.received}
 
 
 def disagreement(traffic: Traffic) -> str:
@@ -107,9 +107,11 @@ def disagreement(traffic: Traffic) -> str:
     """
     lost = traffic.sent - traffic.answers - sum(traffic.failures.values())
     if lost < 0:
-        return f"the client reports {-lost:,} more outcomes than the {several(traffic.sent, 'request')} sent"
+        return (
+            f"the client reports {-lost:,} more outcomes than the {pluralize(traffic.sent, 'request')} sent"
+        )
     for name in sorted(_workloads(traffic)):
-        answered, reached = traffic.answered.get(name, 0), traffic.reached.get(name, 0)
+        answered, reached = traffic.answered.get(name, 0), traffic.received.get(name, 0)
         unexplained = reached - answered - (traffic.sent - traffic.answers)
         if answered > reached:
             return f"{name} answered {answered:,} of them, but its ledger holds {reached:,}"
@@ -131,18 +133,18 @@ def contradictory(traffic: Traffic) -> Judgement | None:
     )
 
 
-def ended(traffic: Traffic) -> Judgement | None:
+def expired(traffic: Traffic) -> Judgement | None:
     """Inconclusive when steady traffic was over before what it was to be there for."""
-    if not traffic.ended:
+    if not traffic.expired:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"the steady traffic was over after {several(traffic.sent, 'request')}: what came then was not seen",
+        f"the background traffic expired after {pluralize(traffic.sent, 'request')}: nothing later was seen",
         hint="the change, or the driving of it, took longer than the profile's converge.within_s allows for",
     )
 
 
-def excused(before: Traffic | None, sample: Traffic, *violations: str) -> Judgement | None:
+def excused(baseline: Traffic | None, sample: Traffic, *violations: str) -> Judgement | None:
     """Inconclusive where requests failed and the change is no cause of it that can be seen.
 
     Either their client found no address for the name, or nobody was answered before the change either: then
@@ -154,24 +156,24 @@ def excused(before: Traffic | None, sample: Traffic, *violations: str) -> Judgem
         return None
     nameless = sample.failures.get("dns", 0)
     if nameless >= lost:
-        return Judgement(Verdict.INCONCLUSIVE, unsent(sample), hint=strangers.look_at(sample))
-    if before is None or not before.sent or before.answers or before.served:
+        return Judgement(Verdict.INCONCLUSIVE, unresolved(sample), hint=strangers.look_at(sample))
+    if baseline is None or not baseline.sent or baseline.answers or baseline.served:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"nobody was answered before the change either: {unsent(before) or failed(before)}; "
+        f"nobody was answered before the change either: {unresolved(baseline) or failed(baseline)}; "
         f"under it {failed(sample)}; what it does cannot be judged",
-        hint=strangers.look_at(before),
+        hint=strangers.look_at(baseline),
     )
 
 
-def hint(before: Traffic | None, sample: Traffic, settling: Settling, astray: str) -> str:
+def hint(baseline: Traffic | None, sample: Traffic, convergence: Convergence, astray: str) -> str:
     """Where to look first, by what was seen; ``astray`` where nothing failed and the change is in force."""
     if failed(sample):
         return strangers.look_at(sample)
-    if settling.settled:
+    if convergence.converged:
         return astray
-    if before is not None and _answering(before) == _answering(sample):
+    if baseline is not None and _answering(baseline) == _answering(sample):
         return "the mesh did not take the change up, or takes longer than its profile allows"
     return "the mesh takes longer than its profile allows (converge.within_s)"
 
@@ -180,17 +182,18 @@ def _answering(traffic: Traffic) -> set[str]:
     return {name for name, count in traffic.answered.items() if count}
 
 
-def unsound(before: Traffic, sample: Traffic) -> Judgement | None:
+def invalid_baseline(baseline: Traffic, sample: Traffic) -> Judgement | None:
     """Inconclusive when nothing was sent, or the null control shows nothing to compare with."""
     if not sample.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}")
-    if not before.sent:
+    if not baseline.sent:
         return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
-    if not before.answers and not before.served:
+    if not baseline.answers and not baseline.served:
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"before the change {unsent(before) or failed(before)}: there is nothing to tell the effect from",
-            hint=strangers.look_at(before),
+            f"before the change {unresolved(baseline) or failed(baseline)}: the baseline shows no traffic "
+            "to compare with",
+            hint=strangers.look_at(baseline),
         )
     return None
 
@@ -199,7 +202,7 @@ def no_difference(what: str, counts: Mapping[str, int]) -> Judgement:
     """The null control met the claim as well."""
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"cannot be told from no mesh: {what} before the change as well ({counted(counts)})",
+        f"cannot be told from no mesh: {what} before the change as well ({format_counts(counts)})",
         hint="the fixture must ask for something that plain Services do not give",
     )
 
@@ -210,11 +213,11 @@ def too_few(traffic: Traffic, least: int, why: str) -> Judgement | None:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"{several(traffic.sent, 'request')} cannot show {why}: that takes {least:,}",
+        f"{pluralize(traffic.sent, 'request')} cannot show {why}: that takes {least:,}",
     )
 
 
-def wrong(*findings: str, expected: str, hint: str = "") -> Judgement | None:
+def fail_with(*findings: str, expected: str, hint: str = "") -> Judgement | None:
     """Fail with all findings that are not empty; None when all are."""
     if not any(findings):
         return None

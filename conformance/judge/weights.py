@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from conformance.judge import traffic_checks
-from conformance.judge.phrasing import counted, listed, percent, sentences, several
+from conformance.judge.phrasing import format_counts, listed, percent, pluralize, sentences
 from conformance.judge.registry import judge
 from conformance.judge.statistics import (
     ALPHA,
-    LEAST,
+    MIN_REQUESTS,
     Region,
     expected_shares,
     leak_bound,
@@ -23,32 +23,32 @@ _ASTRAY = "only listed backends may be reached through the root, whatever pods t
 
 
 @judge
-def shares(
+def weights_followed(
     effect: Effect,
     weights: Mapping[str, int],
-    behind: Mapping[str, Sequence[str]] | None = None,
+    workloads_by_backend: Mapping[str, Sequence[str]] | None = None,
     ports: Mapping[str, int] | None = None,
-    parts: int = 1,
+    samples_sharing_alpha: int = 1,
 ) -> Judgement:
     """Requests are divided over the listed backends, and nothing else, in proportion to their weights.
 
-    ``behind`` names the workloads behind a backend that has several, ``ports`` the one port at which a
-    backend's workloads are to be reached, ``parts`` is how many samples share what one may err. A claim of
-    effect: the same division was not there before the change. Counts are accepted as ``statistics``
-    derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws once for each
-    connection and the sample reused connections, the number of draws is not the number of requests and
-    nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
+    ``workloads_by_backend`` names the workloads behind a backend that has several, ``ports`` the one port at
+    which a backend's workloads are to be reached, ``samples_sharing_alpha`` is how many samples share what
+    one may err. A claim of effect: the same division was not there before the change. Counts are accepted as
+    ``statistics`` derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws
+    once for each connection and the sample reused connections, the number of draws is not the number of
+    requests and nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
     """
     merged = Effect(
-        traffic_checks.merged(effect.before, behind or {}),
-        traffic_checks.merged(effect.sample, behind or {}),
-        effect.settling,
+        traffic_checks.merged(effect.baseline, workloads_by_backend or {}),
+        traffic_checks.merged(effect.sample, workloads_by_backend or {}),
+        effect.convergence,
     )
-    return _divided(merged, weights, ports or {}, _told_apart, parts)
+    return _divided(merged, weights, ports or {}, _told_apart, samples_sharing_alpha)
 
 
 @judge
-def opened(effect: Effect, weights: Mapping[str, int]) -> Judgement:
+def root_served_by_backends(effect: Effect, weights: Mapping[str, int]) -> Judgement:
     """A root that leads nowhere by itself is served in proportion to the weights.
 
     A claim of effect: before the change requests were sent and none was answered. Otherwise as ``shares``.
@@ -66,27 +66,29 @@ def _divided(
     control: _Control,
     parts: int = 1,
 ) -> Judgement:
-    before, sample, settling = effect.before, effect.sample, effect.settling
+    baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     due = expected_shares(weights)
     accepted = regions(sample.sent, weights, parts)
     asked = _asked(due, accepted)
     figures = _figures(sample, due, accepted)
-    astray = traffic_checks.strays(sample, weights), _wrong_ports(sample, ports)
+    astray = traffic_checks.unexpected_responders(sample, weights), _wrong_ports(sample, ports)
     found = (
         # A root that is dead before leaves no other sign of a mesh that does nothing than that it stays so.
-        traffic_checks.excused(None if control is _dead_before else before, sample, *astray)
-        or traffic_checks.wrong(
-            traffic_checks.late(settling),
+        traffic_checks.excused(None if control is _dead_before else baseline, sample, *astray)
+        or traffic_checks.fail_with(
+            traffic_checks.not_converged(convergence),
             *astray,
             traffic_checks.failed(sample),
             expected=asked,
-            hint=traffic_checks.hint(before, sample, settling, _ASTRAY),
+            hint=traffic_checks.hint(baseline, sample, convergence, _ASTRAY),
         )
         or traffic_checks.contradictory(sample)
         or _too_few_draws(sample, due)
         or _outside(sample, due, accepted, asked)
-        or control(before, sample, weights)
-        or traffic_checks.too_few(sample, max(sample_size(weights, parts), LEAST), "an error of 5 points")
+        or control(baseline, sample, weights)
+        or traffic_checks.too_few(
+            sample, max(sample_size(weights, parts), MIN_REQUESTS), "an error of 5 points"
+        )
         or Judgement(Verdict.PASS, _kept(sample, due, accepted), expected=asked)
     )
     return Judgement(found.verdict, found.summary, found.expected or asked, found.hint, figures)
@@ -121,13 +123,13 @@ def _outside(
     sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region], asked: str
 ) -> Judgement | None:
     off = [
-        f"{name} got {_answered(sample, name):,} of {several(sample.sent, 'request')} "
+        f"{name} got {_answered(sample, name):,} of {pluralize(sample.sent, 'request')} "
         f"({percent(_answered(sample, name) / sample.sent)}) where {_bounds(region)} are accepted "
         f"for {percent(due[name])}"
         for name, region in accepted.items()
         if sample.sent and not region.accepts(_answered(sample, name))
     ]
-    return traffic_checks.wrong(
+    return traffic_checks.fail_with(
         *off,
         expected=asked,
         hint="compare the shares with the numbers of pods, with equal shares, and with the weights of before",
@@ -140,7 +142,7 @@ def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | Non
     Requests on one connection are then a single draw, and how many connections each backend got is not
     known. All connections of one accord is another matter: that much is judged by the largest share.
     """
-    if sample.fresh or not sample.connections or sample.uniform_connections < sample.connections:
+    if sample.new_connections or not sample.connections or sample.uniform_connections < sample.connections:
         return None
     servers = [name for name, count in sample.answered.items() if count]
     if len(servers) == 1 and due.get(servers[0], 0.0) ** sample.connections <= ALPHA:
@@ -149,8 +151,8 @@ def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | Non
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"each of {several(sample.connections, 'connection')} stayed with one backend: "
-        f"too few draws to judge shares by ({counted(sample.answered)})",
+        f"each of {pluralize(sample.connections, 'connection')} stayed with one backend: "
+        f"too few draws to judge shares by ({format_counts(sample.answered)})",
         hint="a mesh may divide connections instead of requests; send each request over its own",
     )
 
@@ -162,30 +164,30 @@ def _wrong_ports(sample: Traffic, ports: Mapping[str, int]) -> str:
         for place, count in sample.ports.items()
         if count and place.partition(":")[0] in ports and place not in wanted
     }
-    return f"answered at other ports: {counted(elsewhere)}" if elsewhere else ""
+    return f"answered at other ports: {format_counts(elsewhere)}" if elsewhere else ""
 
 
-def _told_apart(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
-    return traffic_checks.unsound(before, sample) or _there_already(before, weights)
+def _told_apart(baseline: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+    return traffic_checks.invalid_baseline(baseline, sample) or _there_already(baseline, weights)
 
 
-def _dead_before(before: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
-    if not before.sent:
+def _dead_before(baseline: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+    if not baseline.sent:
         return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
-    if before.answers or before.served:
-        return traffic_checks.no_difference("the root was served", before.answered)
-    if unsent := traffic_checks.unsent(before):
-        return Judgement(Verdict.INCONCLUSIVE, f"there is no null control: before the change {unsent}")
+    if baseline.answers or baseline.served:
+        return traffic_checks.no_difference("the root was served", baseline.answered)
+    if unresolved := traffic_checks.unresolved(baseline):
+        return Judgement(Verdict.INCONCLUSIVE, f"there is no null control: before the change {unresolved}")
     return None
 
 
-def _there_already(before: Traffic, weights: Mapping[str, int]) -> Judgement | None:
-    if traffic_checks.strays(before, weights):
+def _there_already(baseline: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+    if traffic_checks.unexpected_responders(baseline, weights):
         return None
-    accepted = regions(before.answers, weights)
-    if not all(region.accepts(_answered(before, name)) for name, region in accepted.items()):
+    accepted = regions(baseline.answers, weights)
+    if not all(region.accepts(_answered(baseline, name)) for name, region in accepted.items()):
         return None
-    return traffic_checks.no_difference("these shares were there", before.answered)
+    return traffic_checks.no_difference("these shares were there", baseline.answered)
 
 
 def _kept(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
@@ -196,4 +198,4 @@ def _kept(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Regi
     silent = [name for name, share in due.items() if not share]
     bound = percent(leak_bound(sample.sent))
     quiet = f"nothing for {listed(silent)} (a leak above {bound} is excluded)" if silent else ""
-    return sentences((f"{several(sample.sent, 'request')}: {got}", quiet))
+    return sentences((f"{pluralize(sample.sent, 'request')}: {got}", quiet))

@@ -42,16 +42,16 @@ class Traffic:
     ``answered`` counts the clients' view: answers by the workload that gave them; ``ports`` the same by
     "workload:port". ``statuses`` counts HTTP status codes, and "grpc-7" and the like for calls of gRPC that
     failed with that code; ``failures`` counts what failed without a usable answer (closed, refused, reset,
-    timeout, dns, unreachable, protocol, mismatch). ``reached`` is the servers' view, read from their
+    timeout, dns, unreachable, protocol, mismatch). ``received`` is the servers' view, read from their
     ledgers: how many distinct requests of the batch each workload saw. ``foreign`` has a few samples of what
     came instead of a workload's answer, with the number of requests that came to exactly that: the beginning
     of an answer by somebody else ("HTTP/1.1 403 Forbidden …"), the first bytes of what is not of the
     protocol, the words of the resolver or the kernel ("resolver: …"). Strangers said it: here it is
     bounded and printable.
     ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
-    of those one single server gave all of them. Latencies are in microseconds. ``stretches`` is there of
+    of those one single server gave all of them. Latencies are in microseconds. ``windows`` is there of
     steady traffic: ``answered`` of each so many requests in a row, in the order in which they were made.
-    ``ended`` of steady traffic says that it was over before it was stopped.
+    ``expired`` of steady traffic says that it was over before it was stopped.
     """
 
     call: Call
@@ -60,20 +60,20 @@ class Traffic:
     ports: Mapping[str, int]
     statuses: Mapping[str, int]
     failures: Mapping[str, int]
-    reached: Mapping[str, int]
+    received: Mapping[str, int]
     connections: int = 0
     uniform_connections: int = 0
-    fresh: bool = False
+    new_connections: bool = False
     latency_p50_us: int = 0
     latency_p99_us: int = 0
-    stretches: tuple[Mapping[str, int], ...] = ()
-    ended: bool = False
+    windows: tuple[Mapping[str, int], ...] = ()
+    expired: bool = False
     foreign: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def served(self) -> int:
         """Requests that some server's ledger holds."""
-        return sum(self.reached.values())
+        return sum(self.received.values())
 
     @property
     def answers(self) -> int:
@@ -82,7 +82,7 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
-class Settling:
+class Convergence:
     """How long a change took to show: ``took_s`` is None when it did not within ``within_s`` seconds.
 
     ``rested_s``: seconds of it in which the clients sent nothing, as the change had not shown while they did;
@@ -95,38 +95,38 @@ class Settling:
     rested_s: float = 0.0
 
     @property
-    def settled(self) -> bool:
+    def converged(self) -> bool:
         return self.took_s is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a change did: the same traffic ``before`` and under it, and how long it took to show.
+    """What a change did: the same traffic ``baseline`` and under it, and how long it took to show.
 
-    ``before`` is the baseline, or null control: without it nothing shows that the change had an effect.
+    ``baseline`` is the baseline, or null control: without it nothing shows that the change had an effect.
     """
 
-    before: Traffic
+    baseline: Traffic
     sample: Traffic
-    settling: Settling
+    convergence: Convergence
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class AccessResult:
     """One entry of an access table: who calls whom, and whether that call is to go through.
 
-    ``before`` is the same call without the grants; ``server`` the workload that is called. ``settling`` is
-    since when this call alone is granted or denied as expected, whatever becomes of others. ``control`` is
+    ``baseline`` is the same call without the grants; ``server`` the workload that is called. ``convergence``
+    is since when this call alone is granted or denied as expected, whatever becomes of others. ``control`` is
     what the same client could do at the same moment where nothing is enforced, such as the same call to a
     twin server outside the mesh; it is needed for a denial where the table grants that client nothing there.
     """
 
     name: str
     expect: Literal["granted", "denied"]
-    before: Traffic | None
+    baseline: Traffic | None
     traffic: Traffic
     server: str
-    settling: Settling
+    convergence: Convergence
     control: Traffic | None = None
 
 
@@ -134,11 +134,11 @@ class Cell:
 class AccessTable:
     """The cells that were asked of one access policy; each has its own null control."""
 
-    cells: Sequence[Cell]
+    results: Sequence[AccessResult]
 
     def select(self, *names: str) -> AccessTable:
         """A table of the cells of these names. Raises KeyError for a name that is not there."""
-        by_name = {cell.name: cell for cell in self.cells}
+        by_name = {cell.name: cell for cell in self.results}
         return AccessTable(tuple(by_name[name] for name in names))
 
 
@@ -169,7 +169,7 @@ class RoundTrip:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class AdmissionAttempt:
     """A document put to the API server for an answer only, and what it answered.
 
     ``expect`` says what the requirement asks of the API server; *either* is only told. ``returned`` is the
@@ -214,17 +214,17 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class EditTimeline:
     """Steady traffic over several edits: who gave the answers, in the order in which they were asked for.
 
-    ``stretches`` counts answers in a row by one workload; ``unanswered`` requests are not among them.
+    ``windows`` counts answers in a row by one workload; ``unanswered`` requests are not among them.
     ``rate_per_s`` is how many requests were sent in a second, one after another. ``cut_short``: the last edit
     was not seen for as long as it should, so no more were made.
     """
 
     call: Call
     rate_per_s: float
-    stretches: tuple[tuple[str, int], ...]
+    runs: tuple[tuple[str, int], ...]
     edits: tuple[Edit, ...]
     unanswered: int = 0
     cut_short: bool = False
@@ -252,63 +252,64 @@ class Conversion:
     status: int = 0
 
 
-Arrives = Literal["", "at once", "later", "flapping", "never"]
+Propagation = Literal["", "at once", "later", "flapping", "never"]
 """How edits arrive under steady traffic: before any request that was sent after the API server had accepted
 them, after some, with the old state back after the new one had held, or not all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Behaviour:
     """How one reading of an open question looks in traffic.
 
-    Exactly the workloads of ``by`` answer; where there are none, every request fails. Beside them requests
-    fail if ``failing``. ``refused``: the API server does not take the object, so there is no traffic. An
-    empty ``letter`` is a behaviour that is none of the catalogue's readings; several letters are readings
-    that look alike here, of which the first is meant unless another trial tells them apart. ``finding`` says
-    what is not acceptable about it. Where that is part of the look, ``most`` is who answers more than half of
-    what is answered, and ``kept`` whether the field in question is there in the object as it was stored.
-    ``reads`` is how an object reads in another version, ``arrives`` how edits do; these are looks by
-    themselves.
+    Exactly the workloads of ``answered_by`` answer; where there are none, every request fails. Beside them
+    requests fail if ``failing``. ``refused``: the API server does not take the object, so there is no
+    traffic. An empty ``letter`` is a behaviour that is none of the catalogue's readings; several letters are
+    readings that look alike here, of which the first is meant unless another trial tells them apart.
+    ``finding`` says what is not acceptable about it. Where that is part of the look, ``majority`` is who
+    answers more than half of what is answered, and ``field_stored`` whether the field in question is there in
+    the object as it was stored. ``reads`` is how an object reads in another version, ``propagation`` how
+    edits do; these are looks by themselves.
     """
 
     letter: str
-    by: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
     failing: bool = False
     refused: bool = False
     finding: str = ""
-    most: str = ""
-    kept: bool | None = None
+    majority: str = ""
+    field_stored: bool | None = None
     reads: Reads = ""
-    arrives: Arrives = ""
+    propagation: Propagation = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TrialResult:
     """One trial of a question that the specification leaves open, and what came of it.
 
-    ``of`` is the question in the catalogue's words, ``name`` what was tried. ``before`` and ``sample`` are
-    the same call without and under the object in question; ``refusal`` is there where the API server did not
-    take it, and there is no sample then. Where the question is about a field that the object's version does
-    not define, ``field`` is its path and ``stored`` what the API server made of the object; where it is about
-    versions, ``conversion`` is what was written and read; where it is about time, ``course`` is the traffic.
-    ``about`` is the name of the object, and ``bystander`` how long an unrelated edit took to show that was
-    made while it was there. ``recovery`` is there where the next one did not show in time once the object was
-    deleted: how long that took. ``unasked`` says why nothing was tried, or could be told.
+    ``question`` is the question in the catalogue's words, ``name`` what was tried. ``baseline`` and
+    ``sample`` are the same call without and under the object in question; ``refusal`` is there where the API
+    server did not take it, and there is no sample then. Where the question is about a field that the object's
+    version does not define, ``field`` is its path and ``stored`` what the API server made of the object;
+    where it is about versions, ``conversion`` is what was written and read; where it is about time,
+    ``timeline`` is the traffic. ``object_name`` is the name of the object, and ``unrelated_edit`` how long an
+    unrelated edit took to show that was made while it was there. ``recovery`` is there where the next one did
+    not show in time once the object was deleted: how long that took. ``unasked`` says why nothing was tried,
+    or could be told.
     """
 
     name: str
-    of: str
-    looks: tuple[Look, ...]
-    before: Traffic | None = None
+    question: str
+    looks: tuple[Behaviour, ...]
+    baseline: Traffic | None = None
     sample: Traffic | None = None
-    refusal: Attempt | None = None
-    stored: Attempt | None = None
+    refusal: AdmissionAttempt | None = None
+    stored: AdmissionAttempt | None = None
     field: str = ""
     conversion: Conversion | None = None
-    course: Course | None = None
-    bystander: Settling | None = None
-    about: str = ""
-    recovery: Settling | None = None
+    timeline: EditTimeline | None = None
+    unrelated_edit: Convergence | None = None
+    object_name: str = ""
+    recovery: Convergence | None = None
     unasked: str = ""
 
 

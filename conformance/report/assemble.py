@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from conformance.catalogue import Level, Requirement
 from conformance.judge.phrasing import listed
-from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import AdmissionAttempt, ApiRead, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.exit_codes import OF_VERDICTS
 from conformance.model.verdict import Basis, Judgement, Verdict, merge
 from conformance.report.document import (
@@ -44,7 +44,7 @@ _EVIDENCE: dict[type, type[Any]] = {
     Traffic: TrafficEvidence,
     ApiRead: ApiReadEvidence,
     RoundTrip: RoundTripEvidence,
-    Attempt: AttemptEvidence,
+    AdmissionAttempt: AttemptEvidence,
     Environment: EnvironmentEvidence,
 }
 
@@ -202,8 +202,8 @@ def conclusion(
     title: str,
     judgement: Judgement,
     *,
-    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | Attempt | Environment]] = (),
-    settlings: Iterable[Settling] = (),
+    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | AdmissionAttempt | Environment]] = (),
+    convergences: Iterable[Convergence] = (),
     duration_s: float = 0.0,
     versions: Mapping[str, str] = MappingProxyType({}),
 ) -> Conclusion:
@@ -217,7 +217,7 @@ def conclusion(
         hint=judgement.hint,
         shares=judgement.shares,
         readings=judgement.readings,
-        settlings=tuple(settlings),
+        convergences=tuple(convergences),
         evidence=tuple(_EVIDENCE[type(value)](name=name, value=value) for name, value in evidence),
         basis=basis_record(judgement.basis),
         duration_s=max(0.0, duration_s),

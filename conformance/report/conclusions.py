@@ -7,18 +7,26 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from conformance.model.evidence import ApiRead, Attempt, Effect, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import (
+    AdmissionAttempt,
+    ApiRead,
+    Convergence,
+    Effect,
+    Environment,
+    RoundTrip,
+    Traffic,
+)
 from conformance.model.verdict import Basis, Judgement
 from conformance.report import assemble
 from conformance.report.document import Conclusion
 from conformance.text.sanitize import printable
 
-Seen = Traffic | ApiRead | RoundTrip | Attempt | Environment
+Seen = Traffic | ApiRead | RoundTrip | AdmissionAttempt | Environment
 
 
-def evidence(value: Any, name: str = "") -> Iterator[tuple[str, Seen | Settling]]:
+def evidence(value: Any, name: str = "") -> Iterator[tuple[str, Seen | Convergence]]:
     """Every piece of evidence in the arguments of a judge, with the name of the argument it stands under."""
-    if isinstance(value, Seen | Settling):
+    if isinstance(value, Seen | Convergence):
         yield name, value
     elif isinstance(value, Effect):
         # Its parts stand in the report as what they are, without a word for the whole.
@@ -56,11 +64,11 @@ def conclude(
     """
     found = list(evidence(judgement.basis))
     seen: list[tuple[str, Seen]] = []
-    settlings: list[Settling] = []
+    convergences: list[Convergence] = []
     for name, value in found:
-        if isinstance(value, Settling):
-            if value not in settlings:
-                settlings.append(value)
+        if isinstance(value, Convergence):
+            if value not in convergences:
+                convergences.append(value)
         elif all(value is not earlier for _, earlier in seen):
             seen.append((name, value))
     return assemble.conclusion(
@@ -68,7 +76,7 @@ def conclude(
         title,
         judgement,
         evidence=seen,
-        settlings=settlings,
+        convergences=convergences,
         duration_s=duration_s,
         versions=versions,
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from conformance.catalogue import Api, Level
-from conformance.model.evidence import ApiRead, Attempt, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import AdmissionAttempt, ApiRead, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.exit_codes import OF_VERDICTS, ExitCode
 from conformance.model.verdict import Reading, Share, Verdict
 from conformance.report.json_safe import plain, text
@@ -71,7 +71,7 @@ class RoundTripEvidence(Model):
 class AttemptEvidence(Model):
     type: Literal["attempt"] = "attempt"
     name: Text = ""
-    value: Made[Attempt]
+    value: Made[AdmissionAttempt]
 
 
 class EnvironmentEvidence(Model):
@@ -107,7 +107,7 @@ class Conclusion(Model):
     hint: Text = ""
     shares: tuple[Made[Share], ...] = ()
     readings: tuple[Made[Reading], ...] = ()
-    settlings: tuple[Made[Settling], ...] = ()
+    convergences: tuple[Made[Convergence], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     basis: BasisRecord | None = None
     duration_s: float = Field(default=0.0, ge=0)
@@ -268,7 +268,7 @@ class Report(Model):
     ``schema_version`` is raised when a reader of the previous version would misread a document.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     suite_version: Text
     run: Run
     mesh: Mesh

@@ -143,7 +143,7 @@ def microseconds(time: int) -> str:
     return f"{time / 1000:.1f} ms"
 
 
-def counted(counts: Mapping[str, int]) -> str:
+def format_counts(counts: Mapping[str, int]) -> str:
     """Counts by name on one line, the largest first; a dash where nothing was counted."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{name}: {number:,}" for name, number in ordered) or "–"

@@ -67,7 +67,7 @@ def _environment() -> Environment:
             "percent": drawing.percent,
             "seconds": drawing.seconds,
             "milliseconds": drawing.microseconds,
-            "counted": drawing.counted,
+            "counted": drawing.format_counts,
             "shortened": drawing.shortened,
             "ranges": drawing.ranges,
             "source": drawing.source,

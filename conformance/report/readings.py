@@ -58,9 +58,9 @@ def readings_of(record: RequirementRecord) -> list[Row]:
             key = (one.question, one.letter, one.finding, "" if one.letter else one.seen)
             spoken.setdefault(key, []).append(versions)
             found.setdefault(key, _row(record, one))
-    several = {key[0] for key in found if sum(1 for other in found if other[0] == key[0]) > 1}
+    pluralize = {key[0] for key in found if sum(1 for other in found if other[0] == key[0]) > 1}
     return [
-        replace(row, versions="; ".join(dict.fromkeys(spoken[key])) if key[0] in several else "")
+        replace(row, versions="; ".join(dict.fromkeys(spoken[key])) if key[0] in pluralize else "")
         for key, row in found.items()
     ]
 

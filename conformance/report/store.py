@@ -30,6 +30,12 @@ def loads(document: str | bytes, name: str = "report") -> Report:
         return Report.model_validate_json(document)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["loc"] == ("schema_version",):
+            wanted = Report.model_fields["schema_version"].default
+            raise ReportError(
+                f"{name}: schema_version {first['input']!r} where this version of the suite reads {wanted}: "
+                "use the suite that wrote it (suite_version in the report)"
+            ) from error
         where = ".".join(str(part) for part in first["loc"])
         raise ReportError(f"{name}: {where + ': ' if where else ''}{first['msg']}") from error
 

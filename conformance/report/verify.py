@@ -10,7 +10,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 import conformance.judge  # noqa: F401 - importing it fills the registry
-from conformance.judge.registry import JUDGES, recall
+from conformance.judge.registry import JUDGES, rejudge
 from conformance.model.verdict import Basis, Judgement, Verdict
 from conformance.report.assemble import count, headline, merged
 from conformance.report.document import BasisRecord, Conclusion, Outcome, Report, RequirementRecord
@@ -44,8 +44,8 @@ def recompute(report: Report) -> list[Difference]:
     found += _compare("headline", report.headline.reason, due.reason)
     found += _compare("headline of a part", str(report.headline.partial), str(due.partial))
     # A report of an earlier edition does not name the outcomes that there are since.
-    counted = count(report.requirements)
-    found += _compare("counts", str(_some(report.counts)), str(_some(counted)))
+    recounted = count(report.requirements)
+    found += _compare("counts", str(_some(report.counts)), str(_some(recounted)))
     return found
 
 
@@ -74,7 +74,7 @@ def _of_test(requirement: str, test: Conclusion) -> Iterator[Difference]:
         yield Difference(where, test.verdict.value, "nothing: no basis is recorded")
         return
     try:
-        again = rejudge(test.basis)
+        again = judged_again(test.basis)
     except BasisError as error:
         yield Difference(where, test.verdict.value, str(error))
         return
@@ -88,11 +88,11 @@ def _compare(where: str, written: str, follows: str) -> list[Difference]:
     return [] if written == follows else [Difference(where, written, follows)]
 
 
-def rejudge(basis: BasisRecord) -> Judgement:
+def judged_again(basis: BasisRecord) -> Judgement:
     """What the judge concludes from the recorded arguments. Raises BasisError when it cannot be called."""
     live = _live(basis)
     try:
-        return recall(live)
+        return rejudge(live)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
         raise BasisError(f"judge {basis.judge} does not take what is recorded: {error}") from error
 

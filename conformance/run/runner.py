@@ -298,7 +298,7 @@ class Runner:
     def _allowed(self, judgement: Judgement) -> Judgement:
         """The judgement as far as the machine kept up under the scenario that it is about."""
         environment = self._scenario.driver.environment if self._scenario else Environment()
-        return judge.in_environment(judgement, environment) if judge.starved(environment) else judgement
+        return judge.discount_if_starved(judgement, environment) if judge.starved(environment) else judgement
 
     def _founded(self, item: pytest.Item, judgement: Judgement) -> Judgement:
         """The judgement, unless what its test presumes failed and may have brought it about."""

@@ -14,7 +14,7 @@ from conformance.drive.scenario import Scenario
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
 from conformance.drive.wait import OnWait, Waiter
-from conformance.model.evidence import Environment, Settling
+from conformance.model.evidence import Convergence, Environment
 from conformance.model.verdict import Concluded, Inconclusive, Verdict
 from conformance.report.document import Finding
 from conformance.run.scheduler import Ahead, Lane, Lanes, Turn, bring
@@ -44,7 +44,7 @@ class Stage:
         """
         self._basics = frozenset(basics)
         self._lanes = Lanes(turns, self._drive_ahead, self._may_begin)
-        self._session.provide([turns[0].mark.folder])
+        self._session.create_services([turns[0].mark.folder])
         if lanes > 1:
             self._lanes.start()
 
@@ -123,7 +123,7 @@ class Stage:
             if self._lanes is not None:
                 # One scenario ahead, so that the cluster has taken its services up when they are used.
                 soon = [turn, *self._lanes.following(lane)]
-                session.provide(_folders(soon), kept=_folders(self._lanes.unfinished()))
+                session.create_services(_folders(soon), kept=_folders(self._lanes.unfinished()))
         spoken = turn.versions or next(iter(session.version_sets(mark.groups)), {})
         one = session.scenario(mark.folder, spoken, driver=driver, waiter=waiter)
         try:
@@ -145,11 +145,11 @@ class Stage:
             if PARTS[check.kind] not in turn.mark.arena or not self._holds(BASICS[check.kind]):
                 continue
             own = self._check_scenario(check, scenario.driver, scenario.waiter)
-            if check.look(own, within_s).settled:
+            if check.look(own, within_s).converged:
                 continue
             self._tell(scenario, within_s, check.look(own, RECOVERS_WITHIN_S))
 
-    def _tell(self, scenario: Scenario, within_s: float, later: Settling) -> None:
+    def _tell(self, scenario: Scenario, within_s: float, later: Convergence) -> None:
         about = f"{scenario.folder} ({', '.join(dict.fromkeys(scenario.touched))})"
         if later.took_s is None:
             self._stopped = f"the mesh takes no changes any more since {about} was driven"
@@ -164,7 +164,7 @@ class Stage:
         """Whether a mesh that had stopped takes changes now: one look at the checks that are out."""
         waiting = [check for check in self._checks if check.waits]
         looks = [check.look(self._check_scenario(check, driver, waiter), 0.0) for check in waiting]
-        if all(look.settled for look in looks):
+        if all(look.converged for look in looks):
             self._stopped = ""
         return not self._stopped
 
@@ -179,7 +179,7 @@ class Stage:
         if self._abandoned:
             return
         try:
-            scenario.withdraw()
+            scenario.delete_applied()
         except ClusterError as error:
             self._leftover = f"what {scenario.folder} applied could not be withdrawn: {error}"
             remedy = "nothing after it was judged; run again"

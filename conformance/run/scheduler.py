@@ -180,4 +180,4 @@ def bring(scenario: Scenario, turn: Turn) -> None:
     """Drive a scenario, and keep in it what came of that: evidence, or what its fixture is to raise."""
     assert turn.drive is not None  # noqa: S101 - nothing else is driven ahead
     with ThreadPoolExecutor(max_workers=1) as driving:
-        scenario.brought = driving.submit(turn.drive, scenario)
+        scenario.prefetched = driving.submit(turn.drive, scenario)

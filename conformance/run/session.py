@@ -22,7 +22,7 @@ from conformance.drive.house_rules import NO_RULES, HouseRules
 from conformance.drive.manifests import STOCK_IMAGE, Placement, has
 from conformance.drive.rendering import pick
 from conformance.drive.rests import Rests
-from conformance.drive.scenario import SERVICES, Scenario, all_may_come
+from conformance.drive.scenario import SERVICES, Scenario, never_known_idle
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
 from conformance.drive.version_selection import VersionSet, Wish
@@ -74,7 +74,7 @@ class Session:
     mesh_images: Mapping[str, str] = field(default_factory=dict)
     provided: set[str] = field(default_factory=set)
     questions: frozenset[str] | None = None
-    hopeless: Callable[[float], bool] = all_may_come
+    mesh_is_idle: Callable[[float], bool] = never_known_idle
     phases: Phases = field(init=False)
     waiter: Waiter = field(init=False)
     arena: Arena = field(init=False)
@@ -132,12 +132,12 @@ class Session:
             reader=Reader(self.cluster, waits),
             writer=Writer(folder, self.arena, spoken, self.header_forms),
             seed=self.seed,
-            hopeless=self.hopeless,
+            mesh_is_idle=self.mesh_is_idle,
             rests=self.rests,
             questions=self.questions,
         )
 
-    def provide(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:
+    def create_services(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:
         """Make the services of these scenarios, of those that have any, and take back those of others.
 
         Those of scenarios in ``kept`` stay where they are there already: they are still to be driven, and a
@@ -148,9 +148,9 @@ class Session:
         with self._providing:
             wanted = {name for name in folders if has(f"{name}/{SERVICES}")}
             for name in sorted(wanted - self.provided):
-                self.scenario(name).provide()
+                self.scenario(name).create_services()
             for name in sorted(self.provided - wanted - set(kept)):
-                self.scenario(name).take_back()
+                self.scenario(name).delete_services()
             self.provided = wanted | (self.provided & set(kept))
 
     def unclaimed(
@@ -305,7 +305,7 @@ def _cause(requirement: str, conclusion: Conclusion) -> tuple[str, str] | None:
 def _took_effect(conclusion: Conclusion) -> bool:
     """Whether traffic went otherwise after a change than before it, as far as both were looked at."""
     seen = {one.name: one.value for one in conclusion.evidence}
-    before, sample = seen.get("before"), seen.get("sample")
-    if not isinstance(before, Traffic) or not isinstance(sample, Traffic):
+    baseline, sample = seen.get("baseline"), seen.get("sample")
+    if not isinstance(baseline, Traffic) or not isinstance(sample, Traffic):
         return False
-    return sample.answers < sample.sent or not set(sample.answered) <= set(before.answered)
+    return sample.answers < sample.sent or not set(sample.answered) <= set(baseline.answered)

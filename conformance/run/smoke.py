@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from conformance import judge
 from conformance.clusters import ClusterError
-from conformance.drive.polling import Sight
+from conformance.drive.polling import PollResult
 from conformance.drive.rendering import NotExpressible
-from conformance.drive.scenario import Ask, Division, Scenario
+from conformance.drive.scenario import AccessCheck, ExpectedResponders, Scenario
 from conformance.model.evidence import Call, Traffic
 from conformance.model.verdict import Verdict
 from conformance.run.session import Session
@@ -80,16 +80,16 @@ def calls(session: Session) -> Iterator[Check]:
     profile = session.profile
     spoken = [one for one in CALLS if one in profile.carried]
     with _scenario(session, "doctor", {}) as scenario:
-        scenario.provide()
+        scenario.create_services()
         sent = [_call(scenario, one) for one in spoken]
         servers = [CALLS[one][3] for one in spoken]
-        scenario.until_answered(
+        scenario.wait_for_responders(
             sent,
             lambda position, seen: _by(servers[position], seen),
             [f"calls of {one} go through" for one in spoken],
         )
         found = session.driver.send(sent)
-        scenario.take_back()
+        scenario.delete_services()
     answered = {one for one, traffic in zip(spoken, found, strict=True) if traffic.answers == traffic.sent}
     for one, traffic in zip(spoken, found, strict=True):
         if one in answered:
@@ -105,8 +105,8 @@ def _call(scenario: Scenario, protocol: str) -> Call:
     return scenario.call("main/client", f"main/{service}", port=port, protocol=how, requests=REQUESTS)
 
 
-def _by(server: str, seen: Traffic) -> Sight:
-    return Sight.THERE if seen.answered == {server: seen.sent} else Sight.AGAINST
+def _by(server: str, seen: Traffic) -> PollResult:
+    return PollResult.SATISFIED if seen.answered == {server: seen.sent} else PollResult.CONTRADICTED
 
 
 def _unanswered(traffic: Traffic) -> str:
@@ -150,31 +150,30 @@ def grant(session: Session) -> Check:
         return Check(False, "grant", seen, "claim some that do (docs/profiles.md, Versions)")
     with _scenario(session, "basic/grant", sets[0]) as scenario:
         call = scenario.call("access/alpha", "access/server", path="/plain")
-        ask = Ask("a call that a target allows", "granted", call, "server")
+        ask = AccessCheck("a call that a target allows", "granted", call, "server")
         try:
             objects = scenario.objects("1-target.yaml")
         except NotExpressible as error:
             return Check(True, "grant", f"not tried: {error}")
-        before = scenario.before([ask], ["access/server"])
-        if before[0].answers:
-            return _opened(session, before[0])
+        baseline = scenario.baseline([ask], ["access/server"])
+        if baseline[0].answers:
+            return _opened(session, baseline[0])
         scenario.apply_objects(objects)
-        table = scenario.table([ask], before, ["access/server"])
+        table = scenario.table([ask], baseline, ["access/server"])
         if session.profile.access.default == "allow":
             seen = "the profile says that all is open without a TrafficTarget, and a server is closed"
             return Check(False, "grant", seen, "correct access: {default: deny} in the profile")
-        judgement = judge.access(table)
+        judgement = judge.access_enforced(table)
     if judgement.verdict is Verdict.PASS:
-        seen = (
-            f"closed without a TrafficTarget, opened by one after {table.cells[0].settling.took_s or 0:.1f} s"
-        )
+        took_s = table.results[0].convergence.took_s or 0.0
+        seen = f"closed without a TrafficTarget, opened by one after {took_s:.1f} s"
         return Check(True, "grant", seen)
     remedy = "see the mesh's log; a change may take longer than converge.within_s in the profile"
     return Check(False, "grant", judgement.summary, remedy)
 
 
-def _opened(session: Session, before: Traffic) -> Check:
-    seen = f"open without a TrafficTarget: {before.answers} of {before.sent} calls were answered"
+def _opened(session: Session, baseline: Traffic) -> Check:
+    seen = f"open without a TrafficTarget: {baseline.answers} of {baseline.sent} calls were answered"
     if session.profile.access.default == "allow":
         return Check(True, "grant", f"{seen}, as the profile says; what one opens cannot be told")
     remedy = (
@@ -188,14 +187,16 @@ def _opened(session: Session, before: Traffic) -> Check:
 def split(session: Session) -> Check:
     """Is a root divided by a split?"""
     with _scenario(session, "basic/split", session.version_sets(("split",))[0]) as scenario:
-        scenario.provide()
-        wanted = Division(scenario.call("main/client", "main/plain", requests=200), frozenset({"v2"}))
+        scenario.create_services()
+        wanted = ExpectedResponders(
+            scenario.call("main/client", "main/plain", requests=200), frozenset({"v2"})
+        )
         servers = ("main/v1", "main/v2", "main/v3")
-        (effect,) = scenario.effects([wanted], "1-split.yaml", servers=servers)
-        scenario.take_back()
+        (effect,) = scenario.apply_and_sample([wanted], "1-split.yaml", servers=servers)
+        scenario.delete_services()
     judgement = judge.everything_reaches(effect, "v2")
     if judgement.verdict is Verdict.PASS:
-        return Check(True, "split", f"followed after {effect.settling.took_s or 0:.1f} s")
+        return Check(True, "split", f"followed after {effect.convergence.took_s or 0:.1f} s")
     remedy = (
         "see the mesh's log, and whether calls go through it by hosts.service; a change may take longer than "
         "converge.within_s in the profile"
@@ -209,7 +210,7 @@ def _scenario(session: Session, folder: str, versions: dict[str, str]) -> Iterat
     try:
         yield scenario
     finally:
-        scenario.withdraw()
+        scenario.delete_applied()
 
 
 def trouble(error: ClusterError, session: Session) -> Check:

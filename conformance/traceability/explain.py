@@ -81,7 +81,7 @@ def _test(test: TestEntry) -> str:
 def _driven(source: str) -> str:
     """The function of a suite's module that drives its scenario; empty where none does."""
     for one in ast.parse(source).body:
-        if isinstance(one, ast.FunctionDef) and "driven" in map(ast.unparse, one.decorator_list):
+        if isinstance(one, ast.FunctionDef) and "drives_scenario" in map(ast.unparse, one.decorator_list):
             return ast.get_source_segment(source, one) or ""
     return ""
 

@@ -206,7 +206,7 @@ def _scenario(node: ast.stmt) -> ScenarioMark | None:
     return scenario_mark(ast.literal_eval(call.args[0]), named)
 
 
-_IN_PART = {"expressible", "load"}
+_IN_PART = {"objects_for_version", "load"}
 """Calls that do not apply all of the file that they name."""
 
 

@@ -36,7 +36,7 @@ FEW = 5
 
 
 @dataclass
-class Steady:
+class BackgroundTraffic:
     """Traffic that goes on until it is stopped: its client, what it sends, and what it has observed.
 
     ``beside`` is what goes on as long as it does.
@@ -65,7 +65,7 @@ class FakeMesh:
     """What steady traffic took."""
     endures: bool = True
     """Whether it goes on while it is looked at."""
-    background: dict[str, Steady] = field(default_factory=dict)
+    background: dict[str, BackgroundTraffic] = field(default_factory=dict)
 
     def answer(
         self, objects: Objects, pod: dict[str, Any], request: Mapping[str, Any]
@@ -91,7 +91,9 @@ class FakeMesh:
             return list(self._told(self._rows(objects, pod, plan.batches)))
         (batch,) = (one for one in plan.batches if not one.until_others)
         handle = f"h{len(self.background) + 1}"
-        self.background[handle] = Steady(pod, batch, [one for one in plan.batches if one.until_others])
+        self.background[handle] = BackgroundTraffic(
+            pod, batch, [one for one in plan.batches if one.until_others]
+        )
         self._go_on(objects, self.background[handle], STEADY)
         return [{"handle": handle}]
 
@@ -120,7 +122,7 @@ class FakeMesh:
             rows[batch.id] = [self._request(batch, index, *draw()) for index in range(count)]
         return rows
 
-    def _go_on(self, objects: Objects, steady: Steady, count: int) -> None:
+    def _go_on(self, objects: Objects, steady: BackgroundTraffic, count: int) -> None:
         first = len(steady.rows)
         draw = self._draws(objects, steady.client, steady.batch, first)
         steady.rows += [self._request(steady.batch, first + index, *draw()) for index in range(count)]

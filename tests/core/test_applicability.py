@@ -74,14 +74,14 @@ class TestClaimsByKind:
         for folder in dict.fromkeys(entry.scenario.folder for entry in index.index()):
             scenario = session.scenario(folder)
             for name in files(folder):
-                written = scenario.expressible(name.removeprefix(f"{folder}/"))
+                written = scenario.objects_for_version(name.removeprefix(f"{folder}/"))
                 kinds = {kind for item in written for _, kind in kinds_in(item)}
                 assert "UDPRoute" not in kinds, name
         with pytest.raises(NotClaimed, match="the profile claims specs v1alpha4 without UDPRoute"):
             session.scenario("traffic-specs/schemas").objects("udp.yaml")
 
     def test_leave_out_what_refers_to_such_a_kind_too(self) -> None:
-        written = session_of(mesh(WITHOUT_UDP)).scenario("common/objects").expressible("objects.yaml")
+        written = session_of(mesh(WITHOUT_UDP)).scenario("common/objects").objects_for_version("objects.yaml")
         targets = [item["metadata"]["name"] for item in written if item["kind"] == "TrafficTarget"]
         assert targets == ["plain"]
 

@@ -16,11 +16,11 @@ from conformance.clusters import Answer
 from conformance.drive.manifests import load
 from conformance.drive.open_questions import asking
 from conformance.drive.open_questions import sound as sounds
-from conformance.drive.open_questions.asking import NO_EFFECT, Observed
+from conformance.drive.open_questions.asking import NO_EFFECT, TrialResults
 from conformance.drive.open_questions.sound import Sound
-from conformance.drive.open_questions.trials import Odd, Trial
-from conformance.drive.scenario import Ask, Effect, Scenario
-from conformance.model.evidence import Call, Question, Settling
+from conformance.drive.open_questions.trials import Trial, TrialPlan
+from conformance.drive.scenario import AccessCheck, Effect, Scenario
+from conformance.model.evidence import Call, Convergence, TrialResult
 from conformance.model.verdict import Judgement, Reading
 from conformance.run.session import Session
 from conformance.suite import drive_of
@@ -53,7 +53,7 @@ class StoppedMesh(FakeMesh):
         return super().answer(others | self.taken, pod, request)
 
 
-Drive = Callable[..., Observed[Effect]]
+Drive = Callable[..., TrialResults[Effect]]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: lis
         *,
         splits: bool = True,
         only: Callable[[dict[str, Any]], bool] = lambda _: True,
-    ) -> Observed[Effect]:
+    ) -> TrialResults[Effect]:
         ledgers = cluster.mesh.ledgers
 
         def odd(split: dict[str, Any]) -> bool:
@@ -84,20 +84,20 @@ def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: lis
         driven = drive_of(odd_splits.__name__)
         assert driven is not None
         scenario = session.scenario("traffic-split/odd-splits")
-        seen = cast(Observed[Effect], driven(scenario))
+        seen = cast(TrialResults[Effect], driven(scenario))
         left.extend((one["kind"], one["metadata"]["name"]) for one in scenario.applied)
-        scenario.withdraw()
-        scenario.take_back()
+        scenario.delete_applied()
+        scenario.delete_services()
         return seen
 
     return on
 
 
-def read(seen: Observed[Effect]) -> Judgement:
+def read(seen: TrialResults[Effect]) -> Judgement:
     return odd_splits.reading(seen, *seen.questions)
 
 
-def told(seen: Observed[Effect]) -> dict[str, Reading]:
+def told(seen: TrialResults[Effect]) -> dict[str, Reading]:
     return {one.question: one for one in read(seen).readings}
 
 
@@ -120,7 +120,9 @@ def test_a_mesh_that_takes_all_changes_is_said_to(drive: Drive, clock: VirtualCl
     assert stops(readings) == {}
     assert letters(readings)[HALF] == "c"
     assert letters(readings)[ROOT_LATE] == "a"
-    assert all(one.bystander is not None and one.bystander.settled for one in seen.questions.values())
+    assert all(
+        one.unrelated_edit is not None and one.unrelated_edit.converged for one in seen.questions.values()
+    )
     # The one wait for the effect, and a rest of the clients.
     assert clock.now() < 1017
 
@@ -196,17 +198,17 @@ def test_what_was_made_is_withdrawn_and_services_are_as_they_were(
 
 
 def trial(name: str, about: str, *beside: str, apart: bool = False) -> Trial:
-    return Trial(name, name, Call("c", "h", 1, 1), (), None, about=about, beside=beside, apart=apart)
+    return Trial(name, name, Call("c", "h", 1, 1), (), None, object_name=about, beside=beside, apart=apart)
 
 
 class TestSubjects:
     def test_are_trials_that_share_objects(self) -> None:
         trials = [trial("1", "a"), trial("2", "b", "c"), trial("3", "c"), trial("4", "", "a"), trial("5", "")]
-        found = Odd(trials, [], []).subjects
+        found = TrialPlan(trials, [], []).subjects
         assert [[one.name for one in subject.trials] for subject in found] == [["2", "3"], ["1", "4"], ["5"]]
 
     def test_are_asked_apart_where_one_of_their_trials_is(self) -> None:
-        (found,) = Odd([trial("1", "a"), trial("2", "", "a", apart=True)], [], []).subjects
+        (found,) = TrialPlan([trial("1", "a"), trial("2", "", "a", apart=True)], [], []).subjects
         assert found.apart
 
 
@@ -225,10 +227,10 @@ SUITES = {
 def test_each_object_in_question_is_named_by_a_trial(
     session: Session, monkeypatch: pytest.MonkeyPatch, suite: str
 ) -> None:
-    declared: list[Odd] = []
+    declared: list[TrialPlan] = []
     asked = asking.asked
 
-    def noted(scenario: Scenario, odd: Odd, sound: Sound) -> dict[str, Question]:
+    def noted(scenario: Scenario, odd: TrialPlan, sound: Sound) -> dict[str, TrialResult]:
         declared.append(odd)
         return asked(scenario, odd, sound)
 
@@ -240,7 +242,7 @@ def test_each_object_in_question_is_named_by_a_trial(
     folder = module.pytestmark.args[0]
     driven(session.scenario(folder))
     (odd,) = declared
-    files = [*odd.files, *odd.late, *odd.earlier, *(file for file, _ in odd.misshapen)]
+    files = [*odd.files, *odd.late, *odd.earlier, *(file for file, _ in odd.malformed)]
     objects = [*(one for file in files for one in load(f"{folder}/{file}")), *odd.written]
     named = frozenset[str]().union(*(one.names for one in odd.trials))
     assert {one["metadata"]["name"] for one in objects} <= named
@@ -249,14 +251,14 @@ def test_each_object_in_question_is_named_by_a_trial(
 def test_the_sound_object_of_grants_shows_when_the_last_of_its_asks_does(session: Session) -> None:
     session.arena.ready(["main"])
     scenario = session.scenario("traffic-specs/odd-groups")
-    found = {"now": Settling("now", 3, 0.5), "then": Settling("then", 3, None)}
+    found = {"now": Convergence("now", 3, 0.5), "then": Convergence("then", 3, None)}
     scenario = cast(
-        Scenario, SimpleNamespace(until_access=lambda _, discover: found, objects=scenario.objects)
+        Scenario, SimpleNamespace(wait_for_access=lambda _, discover: found, objects=scenario.objects)
     )
-    asks = (list[Ask](), "1-steady.yaml"), (list[Ask](), "3-steady.yaml")
+    asks = (list[AccessCheck](), "1-steady.yaml"), (list[AccessCheck](), "3-steady.yaml")
     sound = sounds.of_access(scenario, *asks, seen=True)
     assert sound.look() == found["then"]
     assert not sound.seen
-    found["then"] = Settling("then", 3, 0.7)
+    found["then"] = Convergence("then", 3, 0.7)
     assert sound.look() == found["then"]
     assert [[one["metadata"]["name"] for one in state] for state in sound.states] == [["steady"]] * 2

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer
-from conformance.drive.open_questions.asking import Observed
+from conformance.drive.open_questions.asking import TrialResults
 from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
 from conformance.probe.plan import Batch
@@ -122,8 +122,8 @@ def drive(session: Session, cluster: FakeCluster) -> Drive:
         driven = drive_of(odd_groups.__name__)
         assert driven is not None
         scenario = session.scenario("traffic-specs/odd-groups")
-        seen = cast(Observed[AccessTable], driven(scenario))
-        scenario.withdraw()
+        seen = cast(TrialResults[AccessTable], driven(scenario))
+        scenario.delete_applied()
         return {one.question: one for one in odd_groups.reading(seen, *seen.questions).readings}
 
     return on

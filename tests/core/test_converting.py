@@ -76,7 +76,7 @@ def test_the_older_is_written_and_the_newer_read_where_both_have_words(
         assert one.meant["apiVersion"].endswith(one.read_in)
     # The fake cluster converts nothing at all, so text stays text.
     assert {outcome(one) for one in found if one.written_in == "v1alpha1"} == {"renamed"}
-    made.withdraw()
+    made.delete_applied()
     assert not [key for key in several.objects if key[0] == "TrafficSplit"]
 
 

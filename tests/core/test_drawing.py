@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies
 
-from conformance.drive.property_trials import SIMPLER, Drawn, draw
+from conformance.drive.property_trials import MAX_SHRINK_TRIALS, PropertyResult, check_property
 
 FIRST = [1, 2, 3]
 LISTS = strategies.lists(strategies.integers(0, 50), min_size=1, max_size=5)
 
 
-def short(limit: int, start: int, number: int = 30) -> Drawn[list[int], int]:
+def short(limit: int, start: int, number: int = 30) -> PropertyResult[list[int], int]:
     """Lists whose sum stays below a limit hold."""
-    return draw(LISTS, sum, lambda _, total: total < limit, first=FIRST, number=number, start=start)
+    return check_property(LISTS, sum, lambda _, total: total < limit, first=FIRST, number=number, start=start)
 
 
 def test_where_all_hold_so_many_are_tried_each_once() -> None:
@@ -38,12 +38,12 @@ def test_a_case_that_does_not_hold_is_shrunk_within_bounds() -> None:
         case, total = found.broken
         first = next(position for position, (_, each) in enumerate(found.tried) if each >= 60)
         assert 60 <= total <= found.tried[first][1] or len(case) <= len(found.tried[first][0])
-        assert len(found.tried) - first - 1 <= SIMPLER
+        assert len(found.tried) - first - 1 <= MAX_SHRINK_TRIALS
         assert found.broken in found.tried
 
 
 def test_what_never_holds_but_at_first_is_shrunk_to_the_simplest_case() -> None:
-    found = draw(LISTS, sum, lambda case, _: case == FIRST, first=FIRST, number=5, start=3)
+    found = check_property(LISTS, sum, lambda case, _: case == FIRST, first=FIRST, number=5, start=3)
     assert found.broken == ([0], 0)
 
 
@@ -58,4 +58,4 @@ def test_trouble_of_a_trial_is_passed_on() -> None:
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError, match="gone"):
-        draw(LISTS, trial, lambda *_: True, first=FIRST, number=5, start=3)
+        check_property(LISTS, trial, lambda *_: True, first=FIRST, number=5, start=3)

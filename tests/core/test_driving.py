@@ -20,11 +20,18 @@ from conformance.drive.api_reads import (
     served_kinds,
 )
 from conformance.drive.arena import Arena, NotReady, remove
-from conformance.drive.polling import sight
-from conformance.drive.scenario import ENOUGH_WITHIN_S, POLL, Ask, Division, Scenario, sampling
-from conformance.drive.traffic import Driver, Manner
+from conformance.drive.polling import classify_poll
+from conformance.drive.scenario import (
+    ENOUGH_WITHIN_S,
+    POLL_REUSED,
+    AccessCheck,
+    ExpectedResponders,
+    Scenario,
+    sampling,
+)
+from conformance.drive.traffic import Driver, SendOptions
 from conformance.drive.wait import Waiter
-from conformance.model.evidence import Call, Settling, Traffic
+from conformance.model.evidence import Call, Convergence, Traffic
 from conformance.profiles import Claims
 from conformance.run.diagnostics import gather
 from conformance.run.session import Session
@@ -51,7 +58,7 @@ def driver(session: Session) -> Driver:
 def scenario(session: Session) -> Scenario:
     session.arena.ready(["main"])
     made = session.scenario("traffic-split/delete")
-    made.provide()
+    made.create_services()
     return made
 
 
@@ -225,12 +232,12 @@ class TestTheDriver:
         call = scenario.call("main/client", _pooled(scenario), requests=400)
         (traffic,) = driver.send([call], ledgers=["main/v1", "main/v2", "main/v3", "main/v4"])
         assert traffic.sent == traffic.answers == traffic.served == 400
-        assert traffic.answered == traffic.reached
+        assert traffic.answered == traffic.received
         assert traffic.answered.keys() == {"v1", "v2", "v3", "v4"}
         assert traffic.statuses == {"200": 400}
         assert traffic.connections == 32
         assert (traffic.latency_p50_us, traffic.latency_p99_us) == (900, 900)
-        assert not traffic.fresh
+        assert not traffic.new_connections
 
     def test_counts_requests_that_nobody_answers(self, driver: Driver, cluster: FakeCluster) -> None:
         service = {
@@ -248,17 +255,17 @@ class TestTheDriver:
     def test_reads_ledgers_of_the_workloads_asked_for_only(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=100)
         (traffic,) = driver.send([call], ledgers=["main/v1"])
-        assert traffic.reached.keys() == {"v1"}
+        assert traffic.received.keys() == {"v1"}
 
     def test_sends_fresh_connections_where_told(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=40)
-        (traffic,) = driver.send([call], Manner(fresh=True))
-        assert traffic.fresh
+        (traffic,) = driver.send([call], SendOptions(new_connections=True))
+        assert traffic.new_connections
         assert traffic.connections == 0
 
     def test_sends_all_over_one_connection_where_told(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", _pooled(scenario), requests=40, protocol="http2")
-        (traffic,) = driver.send([call], Manner(single=True))
+        (traffic,) = driver.send([call], SendOptions(one_connection=True))
         assert (traffic.connections, traffic.uniform_connections) == (1, 0)
 
     def test_speaks_the_protocol_of_each_call(
@@ -310,10 +317,10 @@ class TestTheDriver:
 
     def test_keeps_steady_traffic_going_until_it_is_stopped(self, driver: Driver, scenario: Scenario) -> None:
         steady = driver.start(scenario.call("main/client", "main/going"), rate_per_s=50, duration_s=60)
-        assert steady.reached("main/v1") > 0
+        assert steady.received("main/v1") > 0
         traffic = steady.stop(ledgers=["main/v1"])
         assert traffic.sent == traffic.answers == STEADY + MORE
-        assert traffic.reached["v1"] == traffic.answered["v1"]
+        assert traffic.received["v1"] == traffic.answered["v1"]
 
     def test_watches_a_control_request_beside_steady_traffic(
         self, driver: Driver, scenario: Scenario
@@ -330,9 +337,9 @@ class TestTheDriver:
             call = scenario.call("main/client", "main/going")
             return driver.start(call, rate_per_s=50, duration_s=60).stop()
 
-        assert not traffic().ended
+        assert not traffic().expired
         cluster.mesh.lasted_s = 60.0
-        assert traffic().ended
+        assert traffic().expired
 
     def test_ends_steady_traffic_beside_which_something_breaks(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
@@ -451,31 +458,40 @@ class TestTheDriver:
 class TestAScenario:
     def test_sees_an_effect_before_and_after(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=200)
-        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
-        assert effect.before.answered.keys() == {"v1"}
+        (effect,) = scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"]
+        )
+        assert effect.baseline.answered.keys() == {"v1"}
         assert effect.sample.answered == {"v2": 200}
-        assert effect.settling == Settling("only v2 answer", 3.0, 0.0)
+        assert effect.convergence == Convergence("only v2 answer", 3.0, 0.0)
 
     def test_has_what_the_wait_saw_last_for_its_null_control(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         sent: list[int] = []
 
-        def send(calls: Sequence[Call], manner: Manner = Manner(), *, ledgers: Iterable[str] = ()) -> Any:  # noqa: B008
+        def send(
+            calls: Sequence[Call],
+            options: SendOptions = SendOptions(),  # noqa: B008
+            *,
+            ledgers: Iterable[str] = (),
+        ) -> Any:
             # Of a service made just now a mesh may know nothing, then the service, then its endpoints.
             sent.append(len(sent))
             return {1: [replace(one, answered={}, statuses={"503": one.sent}) for one in seen]}.get(
-                sent[-1], real(calls, manner, ledgers=ledgers)
+                sent[-1], real(calls, options, ledgers=ledgers)
             )
 
         call = scenario.call("main/client", "main/going", requests=200)
         real = scenario.driver.send
-        seen = real([call], POLL)
+        seen = real([call], POLL_REUSED)
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
-        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
-        assert effect.before.answered.keys() == {"v1"}
-        assert effect.before.reached.keys() == {"v2"}
-        assert effect.settling.took_s is not None
+        (effect,) = scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"]
+        )
+        assert effect.baseline.answered.keys() == {"v1"}
+        assert effect.baseline.received.keys() == {"v2"}
+        assert effect.convergence.took_s is not None
 
     @pytest.mark.parametrize(
         ("shown", "sizes"),
@@ -491,20 +507,22 @@ class TestAScenario:
     ) -> None:
         sent: list[tuple[int, bool]] = []
 
-        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+        def send(
+            calls: Sequence[Call], options: SendOptions, *, ledgers: Sequence[str] = ()
+        ) -> list[Traffic]:
             sent.append((calls[0].requests, bool(ledgers)))
             answered = {"v2": calls[0].requests} if shown[len(sent) - 1] else {"v1": calls[0].requests}
             return [Traffic(one, one.requests, answered, {}, {}, {}, {}) for one in calls]
 
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
-        (settling,), (last,) = scenario.until_answered(
-            [call], lambda _, seen: sight(seen, only={"v2"}), ["v2"], ["main/v2"]
+        (convergence,), (last,) = scenario.wait_for_responders(
+            [call], lambda _, seen: classify_poll(seen, only={"v2"}), ["v2"], ["main/v2"]
         )
         assert [size for size, _ in sent] == sizes
         assert [ledgers for _, ledgers in sent] == [size == 60 for size in sizes]
         assert last.sent == 60
-        assert settling.settled
+        assert convergence.converged
 
     def test_looks_at_all_where_nothing_speaks_against_it_but_somebody_was_not_seen(
         self, scenario: Scenario
@@ -512,7 +530,9 @@ class TestAScenario:
         """As of a mesh that chooses once for each connection: few connections show few backends."""
         everybody, sent = ("v1", "v2", "v3", "client-b", "fresh"), []
 
-        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+        def send(
+            calls: Sequence[Call], options: SendOptions, *, ledgers: Sequence[str] = ()
+        ) -> list[Traffic]:
             sent.append(calls[0].requests)
             # Of twenty connections all five are seen, of five never.
             seen = ("old",) if len(sent) < 3 else everybody if calls[0].requests == 60 else everybody[:3]
@@ -521,10 +541,10 @@ class TestAScenario:
 
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
-        (settling,), _ = scenario.until_answered(
-            [call], lambda _, seen: sight(seen, only={*everybody}, all_of={*everybody}), ["all"]
+        (convergence,), _ = scenario.wait_for_responders(
+            [call], lambda _, seen: classify_poll(seen, only={*everybody}, all_of={*everybody}), ["all"]
         )
-        assert settling.settled
+        assert convergence.converged
         assert sent == [60, 15, 15, 60]
 
     def test_sends_each_request_of_the_null_control_on_a_connection_of_its_own(
@@ -533,13 +553,20 @@ class TestAScenario:
         sent: list[tuple[int, int | None]] = []
         real = scenario.driver.send
 
-        def send(calls: Sequence[Call], manner: Manner = Manner(), *, ledgers: Iterable[str] = ()) -> Any:  # noqa: B008
-            sent.append((calls[0].requests, manner.per_connection))
-            return real(calls, manner, ledgers=ledgers)
+        def send(
+            calls: Sequence[Call],
+            options: SendOptions = SendOptions(),  # noqa: B008
+            *,
+            ledgers: Iterable[str] = (),
+        ) -> Any:
+            sent.append((calls[0].requests, options.per_connection))
+            return real(calls, options, ledgers=ledgers)
 
         call = scenario.call("main/client", "main/going", requests=200)
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
-        scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"])
+        scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"]
+        )
         # That of the effect shows whether all requests of a connection go the same way.
         assert sent == [(60, 1), (60, 3), (200, None)]
 
@@ -549,7 +576,9 @@ class TestAScenario:
     ) -> None:
         sent: list[int] = []
 
-        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+        def send(
+            calls: Sequence[Call], options: SendOptions, *, ledgers: Sequence[str] = ()
+        ) -> list[Traffic]:
             sent.append(calls[0].requests)
             there = shows_late and scenario.waiter.clock.now() - begun > 3
             answered = {"v2" if there else "v1": calls[0].requests}
@@ -558,18 +587,20 @@ class TestAScenario:
         begun = scenario.waiter.clock.now()
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
-        (settling,), (last,) = scenario.until_answered(
-            [call], lambda _, seen: sight(seen, only={"v2"}), ["v2"]
+        (convergence,), (last,) = scenario.wait_for_responders(
+            [call], lambda _, seen: classify_poll(seen, only={"v2"}), ["v2"]
         )
         assert (sent[0], *set(sent[1:-1]), sent[-1]) == (60, 15, 60)
         assert last.answered == {"v2" if shows_late else "v1": 60}
-        assert not settling.settled
+        assert not convergence.converged
 
-    @pytest.mark.parametrize(("took_s", "settled"), [(2.9, True), (3.0, True), (3.1, False)])
+    @pytest.mark.parametrize(("took_s", "converged"), [(2.9, True), (3.0, True), (3.1, False)])
     def test_takes_what_a_look_shows_for_there_when_it_began(
-        self, scenario: Scenario, took_s: float, settled: bool
+        self, scenario: Scenario, took_s: float, converged: bool
     ) -> None:
-        def send(calls: Sequence[Call], manner: Manner, *, ledgers: Sequence[str] = ()) -> list[Traffic]:
+        def send(
+            calls: Sequence[Call], options: SendOptions, *, ledgers: Sequence[str] = ()
+        ) -> list[Traffic]:
             scenario.waiter.clock.pause(took_s)
             return [Traffic(one, one.requests, {"v2": one.requests}, {}, {}, {}, {}) for one in calls]
 
@@ -579,11 +610,11 @@ class TestAScenario:
 
         scenario.driver = cast(Driver, SimpleNamespace(send=send))
         call = scenario.call("main/client", "main/going")
-        assert scenario.until(check, "a look").settled == settled
+        assert scenario.until(check, "a look").converged == converged
         # All that a poll shows was so from its first request on; of another check only the end is known.
-        (answered,), _ = scenario.until_answered([call], lambda _, seen: sight(seen), ["v2"])
+        (answered,), _ = scenario.wait_for_responders([call], lambda _, seen: classify_poll(seen), ["v2"])
         assert answered.took_s == 0.0
-        granted = scenario.until_access([Ask("all", "granted", call, "v2")])["all"]
+        granted = scenario.wait_for_access([AccessCheck("all", "granted", call, "v2")])["all"]
         assert granted.took_s == 0.0
 
     @pytest.mark.parametrize("dead", [(0,), (1,), (0, 1), ()])
@@ -595,22 +626,24 @@ class TestAScenario:
             for position in range(2)
         ]
         wanted = [
-            Division(call, frozenset({"v2"}), dead_before=position in dead)
+            ExpectedResponders(call, frozenset({"v2"}), unreachable_before=position in dead)
             for position, call in enumerate(calls)
         ]
-        effects = scenario.effects(wanted, servers=[])
-        assert [bool(effect.before.answers) for effect in effects] == [
+        effects = scenario.apply_and_sample(wanted, servers=[])
+        assert [bool(effect.baseline.answers) for effect in effects] == [
             position not in dead for position in range(2)
         ]
-        assert [effect.before.call.host for effect in effects] == [call.host for call in calls]
+        assert [effect.baseline.call.host for effect in effects] == [call.host for call in calls]
 
     def test_that_never_settles_says_so_and_draws_its_sample_all_the_same(
         self, scenario: Scenario, cluster: FakeCluster
     ) -> None:
         cluster.mesh.splits = False
         call = scenario.call("main/client", "main/going", requests=200)
-        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
-        assert effect.settling == Settling("only v2 answer", 3.0, None)
+        (effect,) = scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=[]
+        )
+        assert effect.convergence == Convergence("only v2 answer", 3.0, None)
         assert effect.sample.sent == 200
 
     @pytest.mark.parametrize(("known_after_s", "gave_up_at_s"), [(1.0, 1.2), (9.0, 3.2)])
@@ -618,32 +651,32 @@ class TestAScenario:
         self, scenario: Scenario, known_after_s: float, gave_up_at_s: float
     ) -> None:
         begun = scenario.waiter.clock.now()
-        scenario.hopeless = lambda waited_s: waited_s >= known_after_s
-        assert not scenario.until_changed(lambda: False, "what never comes").settled
+        scenario.mesh_is_idle = lambda waited_s: waited_s >= known_after_s
+        assert not scenario.wait_for_propagation(lambda: False, "what never comes").converged
         assert gave_up_at_s - 0.7 < scenario.waiter.clock.now() - begun < gave_up_at_s + 0.4
-        assert scenario.until_changed(lambda: True, "what is there").took_s == 0.0
+        assert scenario.wait_for_propagation(lambda: True, "what is there").took_s == 0.0
 
     def test_looks_once_more_at_what_the_mesh_settled_during_a_look(self, scenario: Scenario) -> None:
         # A look takes a while on a busy machine; the mesh took the change up after its beginning.
         clock = scenario.waiter.clock
         settled_at = clock.now() + 0.5
-        scenario.hopeless = lambda _: clock.now() >= settled_at
+        scenario.mesh_is_idle = lambda _: clock.now() >= settled_at
 
         def look() -> bool:
             there = clock.now() >= settled_at
             clock.pause(1.0)
             return there
 
-        assert scenario.until_changed(look, "what came meanwhile").settled
+        assert scenario.wait_for_propagation(look, "what came meanwhile").converged
 
     def test_waits_for_what_hangs_on_more_than_the_mesh(self, scenario: Scenario) -> None:
-        scenario.hopeless = lambda _: True
+        scenario.mesh_is_idle = lambda _: True
         for wait, within_s in (
             (scenario.until, scenario.profile.converge.within_s),
-            (scenario.until_enough, ENOUGH_WITHIN_S),
+            (scenario.wait_for_volume, ENOUGH_WITHIN_S),
         ):
             begun = scenario.waiter.clock.now()
-            assert not wait(lambda: False, "pods that go, or traffic that adds up").settled
+            assert not wait(lambda: False, "pods that go, or traffic that adds up").converged
             assert scenario.waiter.clock.now() - begun >= within_s
 
     @pytest.mark.parametrize(("splits", "sent"), [(True, 2_000), (False, 500)])
@@ -652,14 +685,16 @@ class TestAScenario:
     ) -> None:
         cluster.mesh.splits = splits
         call = scenario.call("main/client", "main/going", requests=2_000)
-        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
+        (effect,) = scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=[]
+        )
         assert effect.sample.sent == sent
 
     def test_waits_for_a_workload_that_must_show(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=10)
-        division = Division(call, frozenset({"v1", "v2"}), frozenset({"v1"}))
-        (effect,) = scenario.effects([division], "split.yaml", servers=[])
-        assert effect.settling.took_s is None
+        division = ExpectedResponders(call, frozenset({"v1", "v2"}), frozenset({"v1"}))
+        (effect,) = scenario.apply_and_sample([division], "split.yaml", servers=[])
+        assert effect.convergence.took_s is None
 
     def test_withdraws_what_it_applied_the_newest_first(
         self, scenario: Scenario, cluster: FakeCluster
@@ -674,9 +709,9 @@ class TestAScenario:
 
         cluster.delete = note  # type: ignore[method-assign]
         scenario.apply("services.yaml", "split.yaml")
-        scenario.withdraw()
+        scenario.delete_applied()
         assert gone == ["TrafficSplit", "Service"]
-        scenario.withdraw()
+        scenario.delete_applied()
         assert len(gone) == 2
 
     def test_takes_a_second_object_of_a_name_for_an_edit(self, session: Session) -> None:
@@ -693,15 +728,15 @@ class TestAScenario:
     def test_samples_fresh_connections_where_each_stays_with_one_backend(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/v1", requests=60)
         (stuck,) = scenario.send(call, servers=[])
-        assert sampling(stuck).fresh
+        assert sampling(stuck).new_connections
         (spread,) = scenario.send(scenario.call("main/client", _pooled(scenario), requests=600), servers=[])
-        assert not sampling(spread).fresh
+        assert not sampling(spread).new_connections
 
     def test_drives_steadily_on_kept_connections_and_on_new_ones(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=60)
-        with scenario.steadily(call, rate_per_s=50, duration_s=60) as steady:
+        with scenario.background_traffic(call, rate_per_s=50, duration_s=60) as steady:
             kept, fresh = [one.stop() for one in steady]
-        assert (kept.fresh, fresh.fresh) == (False, True)
+        assert (kept.new_connections, fresh.new_connections) == (False, True)
         assert kept.connections > 0
         assert kept.answers == fresh.answers == STEADY
 
@@ -710,27 +745,33 @@ class TestAScenario:
         scenario = session.scenario("traffic-access/default-deny")
         call = scenario.call("access/alpha", "access/server")
         twin = scenario.call("access/alpha", "outside/outsider")
-        asks = [Ask("closed", "denied", call, "server", twin), Ask("open", "granted", call, "server")]
+        asks = [
+            AccessCheck("closed", "denied", call, "server", twin),
+            AccessCheck("open", "granted", call, "server"),
+        ]
         table = scenario.access(asks, "target.yaml", servers=["access/server", "outside/outsider"])
-        closed, opened = table.cells
+        closed, opened = table.results
         assert closed.control is not None
         assert closed.control.answered == {"outsider": 10}
         assert opened.control is None
-        assert closed.traffic.fresh
-        assert closed.before is not None
-        assert closed.before.sent == 3
+        assert closed.traffic.new_connections
+        assert closed.baseline is not None
+        assert closed.baseline.sent == 3
 
     def test_lets_each_ask_settle_by_itself(self, session: Session) -> None:
         session.arena.ready(["access"])
         scenario = session.scenario("traffic-access/routes")
         call = scenario.call("access/alpha", "access/server")
-        asks = [Ask("denied", "denied", call, "server"), Ask("granted", "granted", call, "server")]
+        asks = [
+            AccessCheck("denied", "denied", call, "server"),
+            AccessCheck("granted", "granted", call, "server"),
+        ]
         table = scenario.access(asks, "target.yaml", servers=["access/server"])
-        denied, granted = table.cells
-        assert granted.settling.took_s == 0.0
-        assert denied.settling.took_s is None
-        assert table.select("granted").cells == (granted,)
-        assert table.select("granted", "denied").cells == (granted, denied)
+        denied, granted = table.results
+        assert granted.convergence.took_s == 0.0
+        assert denied.convergence.took_s is None
+        assert table.select("granted").results == (granted,)
+        assert table.select("granted", "denied").results == (granted, denied)
         with pytest.raises(KeyError):
             table.select("nobody")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.edit_propagation import RATE_PER_S, SEEN, course
+from conformance.drive.edit_propagation import RATE_PER_S, SEEN, observe_edits
 from conformance.drive.scenario import Scenario
-from conformance.drive.traffic import Driver, Manner
+from conformance.drive.traffic import Driver, SendOptions
 from conformance.model.evidence import Call, Edit
 from conformance.run.session import Session
 
@@ -26,12 +26,12 @@ class Scripted:
     """A driver whose steady traffic has been seen by servers as often as the script says."""
 
     seen: list[dict[str, int]]
-    started: list[tuple[Call, Manner]] = field(default_factory=list)
+    started: list[tuple[Call, SendOptions]] = field(default_factory=list)
     rate_per_s: float = 0.0
     duration_s: float = 0.0
 
-    def start(self, call: Call, manner: Manner, *, rate_per_s: float, duration_s: float) -> Scripted:
-        self.started.append((call, manner))
+    def start(self, call: Call, options: SendOptions, *, rate_per_s: float, duration_s: float) -> Scripted:
+        self.started.append((call, options))
         self.rate_per_s, self.duration_s = rate_per_s, duration_s
         return self
 
@@ -44,7 +44,7 @@ class Scripted:
         assert list(servers) == SERVERS
         return self.seen.pop(0) if len(self.seen) > 1 else self.seen[0]
 
-    def stop_in_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
+    def stop_with_order(self) -> tuple[tuple[tuple[str, int], ...], int]:
         return (("v2", 900), ("v3", 100)), 3
 
 
@@ -56,14 +56,14 @@ def counts(v2: int, v3: int) -> dict[str, int]:
 def scenario(session: Session) -> Scenario:
     session.arena.ready(["main"])
     made = session.scenario("common/convergence")
-    made.provide()
+    made.create_services()
     return made
 
 
 def driven(scenario: Scenario, *seen: dict[str, int]) -> tuple[Any, Scripted]:
     script = Scripted(list(seen))
     scenario.driver = script  # type: ignore[assignment]
-    return course(scenario, CALL, EDITS, SERVERS, Manner(fresh=True)), script
+    return observe_edits(scenario, CALL, EDITS, SERVERS, SendOptions(new_connections=True)), script
 
 
 def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenario: Scenario) -> None:
@@ -80,10 +80,10 @@ def test_an_edit_reaches_from_what_was_seen_at_its_acceptance_to_the_next(scenar
         Edit("v2", "v3", 101, 110 + least),
         Edit("v3", "v2", 123 + least, 125 + 2 * least),
     )
-    assert (found.stretches, found.unanswered) == ((("v2", 900), ("v3", 100)), 3)
+    assert (found.runs, found.unanswered) == ((("v2", 900), ("v3", 100)), 3)
     assert not found.cut_short
     # One request under way at a time: that is what makes the order of answers one in time.
-    assert [(call.requests, manner.fresh) for call, manner in script.started] == [(1, True)]
+    assert [(call.requests, options.new_connections) for call, options in script.started] == [(1, True)]
 
 
 def test_the_rate_is_the_one_that_was_reached(scenario: Scenario, clock: VirtualClock) -> None:
@@ -97,7 +97,7 @@ def test_slow_traffic_is_waited_for_when_the_mesh_has_nothing_more_to_do(
     scenario: Scenario, clock: VirtualClock
 ) -> None:
     least, began = round(SEEN * RATE_PER_S * scenario.profile.converge.stable_s), clock.now()
-    scenario.hopeless = lambda _: True
+    scenario.mesh_is_idle = lambda _: True
     slow = [counts(0, count) for count in range(1, least, least // 20)]
     found, _ = driven(scenario, counts(0, 0), *slow, counts(0, least))
     assert found.edits[0] == Edit("v2", "v3", 1, least)
@@ -139,4 +139,4 @@ def test_answers_are_put_into_the_order_of_their_requests(
         {"kind": "end", "complete": True, "batches": totals},
     ]
     monkeypatch.setattr(Driver, "_ctl", lambda *_, **__: lines)
-    assert steady.stop_in_order() == ((("v2", 2), ("v3", 1)), 2)
+    assert steady.stop_with_order() == ((("v2", 2), ("v3", 1)), 2)

@@ -145,8 +145,8 @@ def test_only_a_failure_on_a_starved_machine_is_void() -> None:
     def concluded(judgement: Judgement) -> Conclusion:
         return conclude("test", "A title", judgement, 0.1)
 
-    assert void(concluded(judge.in_environment(failed, late)))
-    assert not void(concluded(judge.in_environment(failed, quiet)))
+    assert void(concluded(judge.discount_if_starved(failed, late)))
+    assert not void(concluded(judge.discount_if_starved(failed, quiet)))
     assert not void(concluded(replace(failed, verdict=Verdict.INCONCLUSIVE)))
 
 

@@ -104,7 +104,7 @@ class TestRequests:
         verdicts = (
             judge.discovery(read),
             judge.object_fields([read]),
-            judge.counts(read, read, read, answered(3, "200"), answered(1, "500"), 2),
+            judge.request_counts(read, read, read, answered(3, "200"), answered(1, "500"), 2),
         )
         assert {one.verdict for one in verdicts} == {Verdict.FAIL}
         assert all("/hostile answered '" in one.summary for one in verdicts)

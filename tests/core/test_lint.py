@@ -22,7 +22,7 @@ import pytest
 pytestmark = pytest.mark.scenario("traffic-split/x", arena=("main",), groups=("split",))
 """
 MARK = '@pytest.mark.requirement("split-live-edits")\n'
-GOOD = MARK + "def test_it(effect, verdict):\n    verdict(judge.shares(effect, {}))\n"
+GOOD = MARK + "def test_it(effect, verdict):\n    verdict(judge.weights_followed(effect, {}))\n"
 
 
 def suite(text: str) -> dict[str, str]:
@@ -114,7 +114,7 @@ class TestTests:
         [
             ("class TestX:\n    pass\n", "TestX: tests are plain functions; others are not counted"),
             ("async def test_y():\n    pass\n", "test_y: tests are plain functions"),
-            ('@pytest.fixture(scope="module")\ndef y(scenario):\n    pass\n', "is marked @driven"),
+            ('@pytest.fixture(scope="module")\ndef y(scenario):\n    pass\n', "is marked @drives_scenario"),
             ('@pytest.mark.parametrize("a", [1])\n' + GOOD, "pytest.mark.parametrize: a test judges its"),
             ('@pytest.mark.skip(reason="slow")\n' + GOOD, "pytest.mark.skip: a test judges its"),
             ("@pytest.mark.xfail\n" + GOOD, "pytest.mark.xfail: a test judges its"),

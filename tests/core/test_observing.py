@@ -13,10 +13,10 @@ from conformance.drive.api_trials import RELAXED, attempt
 from conformance.drive.manifests import load
 from conformance.drive.open_questions import odd_objects
 from conformance.drive.open_questions.looking import UNUSUAL, as_usual, until_still
-from conformance.drive.open_questions.trials import Reshape, Trial
+from conformance.drive.open_questions.trials import Malform, Trial
 from conformance.drive.scenario import Scenario
-from conformance.drive.traffic import Driver, Manner
-from conformance.model.evidence import Attempt, Call, Traffic
+from conformance.drive.traffic import Driver, SendOptions
+from conformance.model.evidence import AdmissionAttempt, Call, Traffic
 from conformance.run.session import Session
 
 from .fake_cluster import FakeCluster
@@ -31,12 +31,12 @@ def scenario(session: Session) -> Scenario:
     return session.scenario("traffic-split/odd-conditions")
 
 
-def created(scenario: Scenario, reshape: Reshape) -> dict[str, Attempt]:
+def created(scenario: Scenario, reshape: Malform) -> dict[str, AdmissionAttempt]:
     items = load(f"{scenario.folder}/{FILE}")
-    return odd_objects.misshapen(scenario, [(item, reshape) for item in items])
+    return odd_objects.malformed(scenario, [(item, reshape) for item in items])
 
 
-def edited(scenario: Scenario) -> dict[str, Attempt]:
+def edited(scenario: Scenario) -> dict[str, AdmissionAttempt]:
     return odd_objects.applied(scenario, load(f"{scenario.folder}/3-steady.yaml"))
 
 
@@ -54,7 +54,7 @@ def test_one_that_is_taken_is_made_and_withdrawn_at_the_end(scenario: Scenario, 
     assert made.returned["spec"]["matches"] == MATCHES
     key = ("HTTPRouteGroup", "smi-main-r1", "ab-example")
     assert key in cluster.objects
-    scenario.withdraw()
+    scenario.delete_applied()
     assert key not in cluster.objects
 
 
@@ -125,12 +125,12 @@ class TestAnEdit:
             edited(scenario)
 
 
-def sees(scenario: Scenario, *polls: set[str]) -> list[Manner]:
+def sees(scenario: Scenario, *polls: set[str]) -> list[SendOptions]:
     """From now on who answers is as these polls say, the last of them for good; returns how each was sent."""
-    manners: list[Manner] = []
+    manners: list[SendOptions] = []
 
-    def send(calls: Sequence[Call], manner: Manner, ledgers: Sequence[str] = ()) -> list[Traffic]:
-        manners.append(manner)
+    def send(calls: Sequence[Call], options: SendOptions, ledgers: Sequence[str] = ()) -> list[Traffic]:
+        manners.append(options)
         answered = dict.fromkeys(polls[min(len(manners), len(polls)) - 1], 15 // 3)
         return [Traffic(one, sum(answered.values()), answered, {}, {}, {}, {}) for one in calls]
 
@@ -153,17 +153,19 @@ def test_a_trial_is_looked_at_when_nothing_changes_any_more(
 ) -> None:
     manners = sees(scenario, *polls)
     call = scenario.call("main/client", "main/odd", requests=120)
-    until_still(scenario, [Trial("odd", "question", call, (), None, awaited=awaited, leaving=leaving)])
+    until_still(
+        scenario, [Trial("odd", "question", call, (), None, must_appear=awaited, must_disappear=leaving)]
+    )
     assert len(manners) == looks
     # Where a mesh chooses once for each connection, a few of them would look another way each time.
     assert {one.per_connection for one in manners} == {1}
 
 
 def test_what_is_awaited_is_given_up_when_the_mesh_changes_nothing_more(scenario: Scenario) -> None:
-    scenario.hopeless = lambda _: True
+    scenario.mesh_is_idle = lambda _: True
     manners = sees(scenario, {"v1"})
     call = scenario.call("main/client", "main/odd", requests=120)
-    until_still(scenario, [Trial("odd", "question", call, (), None, awaited=("v2",))])
+    until_still(scenario, [Trial("odd", "question", call, (), None, must_appear=("v2",))])
     assert len(manners) == 1
 
 

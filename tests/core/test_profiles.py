@@ -211,7 +211,7 @@ class TestAMeshOfNodeProxies:
         assert [target["spec"]["destination"]["port"] for target in narrowed] == [8080, 8080, 8080]
 
     def test_is_asked_for_objects_of_the_kinds_that_it_can_express(self, session: Session) -> None:
-        found = session.scenario("common/objects").expressible("objects.yaml")
+        found = session.scenario("common/objects").objects_for_version("objects.yaml")
         assert [one["kind"] for one in found] == [
             *("TrafficSplit", "HTTPRouteGroup", "TCPRoute"),
             *("TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute"),
@@ -239,7 +239,7 @@ def test_fixtures_say_the_same_in_the_versions_of_either_mesh(name: str, file: s
     session = session_of(name)
     folder, _, step = file.rpartition("/")
     claimed = session.api_versions()
-    for item in session.scenario(folder).expressible(step):
+    for item in session.scenario(folder).objects_for_version(step):
         group, _, version = item["apiVersion"].partition("/")
         if group.endswith(".smi-spec.io"):
             assert version == claimed[group.partition(".")[0]]

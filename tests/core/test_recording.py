@@ -6,7 +6,7 @@ import pytest
 
 from conformance import catalogue, judge
 from conformance.catalogue import CatalogueError
-from conformance.model.evidence import AccessTable, Call, Cell, Effect, Settling, Traffic
+from conformance.model.evidence import AccessResult, AccessTable, Call, Convergence, Effect, Traffic
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.conclusions import conclude, evidence, render
 from conformance.traceability import explain, index, matrix
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.scenario("traffic-split/x", arena=("main", "peer"), gro
 
 @pytest.mark.requirement("split-live-edits")
 def test_it_moves(verdict):
-    verdict(judge.all_of(a=judge.shares(x), b=judge.unharmed(y)))
+    verdict(judge.all_of(a=judge.weights_followed(x), b=judge.no_request_failed(y)))
 
 def helper():
-    judge.access()
+    judge.access_enforced()
 
 def test_nothing_said():
     pass
@@ -31,12 +31,19 @@ def test_nothing_said():
 def traffic(**answered: int) -> Traffic:
     sent = sum(answered.values())
     return Traffic(
-        Call("main/client", "root", 8080, sent), sent, answered, {}, {"200": sent}, {}, answered, fresh=True
+        Call("main/client", "root", 8080, sent),
+        sent,
+        answered,
+        {},
+        {"200": sent},
+        {},
+        answered,
+        new_connections=True,
     )
 
 
 BEFORE, SAMPLE = traffic(v1=100, v2=100), traffic(v1=300)
-SETTLING = Settling("only v1 answers", 3, 0.4)
+SETTLING = Convergence("only v1 answers", 3, 0.4)
 
 
 class TestARecord:
@@ -44,14 +51,16 @@ class TestARecord:
         effect = judge.everything_reaches(Effect(BEFORE, SAMPLE, SETTLING), "v1")
         both = judge.all_of(effect=effect, direct=judge.preserved(effect, SAMPLE, "v1"))
         found = conclude("test_x.py::test_it", "It", both, 1.5)
-        assert [one.name for one in found.evidence] == ["effect before", "effect sample"]
-        assert [one.what for one in found.settlings] == ["only v1 answers"]
+        assert [one.name for one in found.evidence] == ["effect baseline", "effect sample"]
+        assert [one.what for one in found.convergences] == ["only v1 answers"]
         assert (found.title, found.duration_s) == ("It", 1.5)
 
     def test_names_the_cells_of_a_table(self) -> None:
-        cell = Cell("GET /a", "granted", BEFORE, SAMPLE, "v1", SETTLING, control=traffic(twin=3))
-        named = [name for name, _ in evidence(judge.access(AccessTable((cell,))).basis)]
-        assert named == ["GET /a, before", "GET /a, traffic", "GET /a, settling", "GET /a, control"]
+        cell = AccessResult(
+            "GET /a", "granted", BEFORE, SAMPLE, "v1", SETTLING, control=traffic(control_call=3)
+        )
+        named = [name for name, _ in evidence(judge.access_enforced(AccessTable((cell,))).basis)]
+        assert named == ["GET /a, baseline", "GET /a, traffic", "GET /a, convergence", "GET /a, control"]
 
     def test_of_a_judgement_without_basis_holds_no_evidence(self) -> None:
         assert conclude("x", "X", Judgement(Verdict.INCONCLUSIVE, "broke"), 0).evidence == ()
@@ -81,7 +90,7 @@ class TestTheIndex:
         moves, silent = read(MODULE, "x/test_x.py")
         assert moves.requirement == "split-live-edits"
         assert moves.nodeid == "x/test_x.py::test_it_moves"
-        assert moves.judges == ("all_of", "shares", "unharmed")
+        assert moves.judges == ("all_of", "weights_followed", "no_request_failed")
         assert moves.scenario.folder == "traffic-split/x"
         assert (moves.scenario.arena, moves.scenario.groups) == (("main", "peer"), ("split",))
         assert (silent.requirement, silent.judges) == ("", ())
@@ -124,7 +133,7 @@ class TestExplaining:
             (index.SUITES / one.file).read_text(encoding="utf-8")
             for one in index.by_requirement()[requirement]
         ]
-        assert said.count("(scenario: Scenario) ->") == sum("@driven" in one for one in modules)
+        assert said.count("(scenario: Scenario) ->") == sum("@drives_scenario" in one for one in modules)
 
     def test_shows_what_is_driven_and_what_that_presumes(self) -> None:
         said = explain.explain("split-zero-weight-gets-nothing")

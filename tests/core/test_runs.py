@@ -84,8 +84,8 @@ class TestAWholeRun:
 
     def test_the_report_keeps_the_evidence_that_verdicts_stand_on(self, whole: Bench) -> None:
         (test,) = whole.record(ZERO).tests
-        assert [evidence.name for evidence in test.evidence] == ["before", "sample"]
-        assert [settling.took_s for settling in test.settlings] == [0.0]
+        assert [evidence.name for evidence in test.evidence] == ["baseline", "sample"]
+        assert [convergence.took_s for convergence in test.convergences] == [0.0]
         assert test.basis is not None
         assert test.basis.judge == "nothing_reaches"
 
@@ -196,14 +196,14 @@ def test_what_was_inconclusive_is_not_made_good_by_a_later_verdict(bench: Bench)
     [
         "Judgement(Verdict.PASS, 'fine')",
         "Judgement(Verdict.FAIL, 'broken')",
-        "judge.unharmed(sent)",
-        "judge.all_of(one=judge.unharmed(sent), other=judge.unharmed(sent))",
+        "judge.no_request_failed(sent)",
+        "judge.all_of(one=judge.no_request_failed(sent), other=judge.no_request_failed(sent))",
     ],
 )
 def test_what_no_judge_with_a_null_control_came_to_counts_for_nothing(bench: Bench, judgement: str) -> None:
     source = f"""    def test_jumps_to_a_conclusion(scenario, verdict):
         from conformance.model.verdict import Judgement, Verdict
-        scenario.provide()
+        scenario.create_services()
         call = scenario.call("main/client", "main/resting", requests=200)
         (sent,) = scenario.send(call, servers=[f"main/v{{n}}" for n in range(1, 5)])
         verdict({judgement})

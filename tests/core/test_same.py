@@ -54,7 +54,7 @@ def told(level: str, judgement: Judgement) -> Report:
 def test_what_a_starved_machine_could_not_tell_is_no_difference_where_it_is_only_observed() -> None:
     slow = Environment(control_p99_us=850_000, control_failures=0)
     seen = Judgement(Verdict.PASS, "seen")
-    untold = judge.in_environment(Judgement(Verdict.FAIL, "not seen"), slow)
+    untold = judge.discount_if_starved(Judgement(Verdict.FAIL, "not seen"), slow)
     ambiguous, core = (told(level, untold) for level in ("ambiguous", "core"))
     assert starved(ambiguous) == {ambiguous.requirements[0].id}
     assert starved(core) == set()

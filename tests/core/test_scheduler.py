@@ -79,8 +79,8 @@ def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(session:
             ahead = lanes.claim(one)
             assert ahead is not None
             assert ahead.seconds == 2.5
-            assert ahead.scenario.brought is not None
-            assert ahead.scenario.brought.result() == "evidence"
+            assert ahead.scenario.prefetched is not None
+            assert ahead.scenario.prefetched.result() == "evidence"
     assert second.begun == ["own/last", "own/middle"]
 
 
@@ -189,9 +189,9 @@ def test_what_a_drive_raises_is_kept_for_its_tests(session: Session) -> None:
 
     scenario = session.scenario("own/skipping")
     bring(scenario, Turn(ScenarioMark("own/skipping", ("main",), ()), drive=skips))
-    assert scenario.brought is not None
+    assert scenario.prefetched is not None
     with pytest.raises(pytest.skip.Exception, match="nothing to drive"):
-        scenario.brought.result()
+        scenario.prefetched.result()
 
 
 def test_services_stay_as_long_as_their_scenario_is_to_come(session: Session, cluster: FakeCluster) -> None:
@@ -207,13 +207,13 @@ def test_services_stay_as_long_as_their_scenario_is_to_come(session: Session, cl
         "common/convergence",
         "traffic-split/live-edits",
     )
-    session.provide([turning, split])
+    session.create_services([turning, split])
     assert there() == {"turning", "shop"}
-    session.provide([edits], kept=[split, "traffic-split/delete"])
+    session.create_services([edits], kept=[split, "traffic-split/delete"])
     assert there() == {"moving", "shop"}
-    session.provide([split], kept=[split])
+    session.create_services([split], kept=[split])
     assert there() == {"shop"}
-    session.provide([])
+    session.create_services([])
     assert there() == set()
 
 

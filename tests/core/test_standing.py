@@ -13,7 +13,7 @@ from conformance import judge
 from conformance.catalogue.foundations import GRANT, SPLIT, UNDER_CALLS
 from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
-from conformance.drive.scenario import Division, Scenario
+from conformance.drive.scenario import ExpectedResponders, Scenario
 from conformance.model.verdict import Basis, Judgement, Verdict
 from conformance.report.causes import causes
 from conformance.report.conclusions import conclude
@@ -196,8 +196,8 @@ class TestWhatATestPresumes:
         assert (outcomes[LEAK], outcomes[EDITS]) == ("pass", "fail")
 
     def test_says_nothing_of_other_versions_in_which_it_was_judged(self, session: Session) -> None:
-        failed = Judgement(Verdict.FAIL, "it is not so", basis=Basis("unharmed", {}))
-        holds = Judgement(Verdict.PASS, "it is so", basis=Basis("unharmed", {}))
+        failed = Judgement(Verdict.FAIL, "it is not so", basis=Basis("no_request_failed", {}))
+        holds = Judgement(Verdict.PASS, "it is so", basis=Basis("no_request_failed", {}))
         told = judge.presumes(failed, "a-b", "it is not so")
         for one, judgement, version in (
             ("a-b", failed, "v1alpha2"),
@@ -250,8 +250,10 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         scenario.rests.brought = 2
         call = scenario.call("main/client", "main/going", requests=200)
         began = clock.now()
-        (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=[])
-        assert effect.settling.settled
+        (effect,) = scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=[]
+        )
+        assert effect.convergence.converged
         assert 10 <= clock.now() - began < 25
 
     def test_is_not_left_alone_again_and_again_in_vain(self, scenario: Scenario, clock: VirtualClock) -> None:
@@ -259,7 +261,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         took = []
         for _ in range(ENOUGH_IN_VAIN + 1):
             began = clock.now()
-            assert not scenario.until_changed(lambda: False, "what never comes").settled
+            assert not scenario.wait_for_propagation(lambda: False, "what never comes").converged
             took.append(clock.now() - began)
         assert all(one > 12 for one in took[:-1])
         assert took[-1] < 4
@@ -276,16 +278,18 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
                 scenario.rests.wrote()
 
         scenario.waiter.on_wait = write
-        found = scenario.until_changed(lambda: clock.now() - began > 10, "an edit")
+        found = scenario.wait_for_propagation(lambda: clock.now() - began > 10, "an edit")
         # Either way it is judged by what it is about, as it is there.
-        assert found.settled
+        assert found.converged
         assert found.rested_s == 10
         assert len(scenario.rested) == scenario.rests.brought == (0 if another_writes else 1)
 
-    @pytest.mark.parametrize("write", ["provide", "apply_objects", "delete_objects", "withdraw", "take_back"])
+    @pytest.mark.parametrize(
+        "write", ["create_services", "apply_objects", "delete_objects", "delete_applied", "delete_services"]
+    )
     def test_is_told_of_every_write(self, scenario: Scenario, write: str) -> None:
         objects = scenario.objects("split.yaml")
-        scenario.provide()
+        scenario.create_services()
         scenario.apply_objects(objects)
         before = scenario.rests.writes
         getattr(scenario, write)(*([objects] if write.endswith("objects") else []))
@@ -294,16 +298,16 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
     def test_is_not_left_alone_while_traffic_goes_on(self, scenario: Scenario, clock: VirtualClock) -> None:
         scenario.apply("split.yaml")
         began = clock.now()
-        assert not scenario.until_changed(lambda: False, "an edit", may_rest=False).settled
+        assert not scenario.wait_for_propagation(lambda: False, "an edit", may_rest=False).converged
         assert clock.now() - began < 4
 
     def test_that_shows_some_of_it_is_known_for_it(self) -> None:
         rests = Rests(10.0)
-        rests.tell(settled=False)
+        rests.tell(converged=False)
         assert (rests.needed, rests.in_vain, rests.worth_trying) == (False, 1, True)
-        rests.tell(settled=True)
+        rests.tell(converged=True)
         assert not rests.needed
-        rests.tell(settled=True)
+        rests.tell(converged=True)
         assert rests.needed
 
 
@@ -311,7 +315,7 @@ class TestACanary:
     def test_is_seen_and_gone_again(self, session: Session, cluster: FakeCluster) -> None:
         canary = RecoveryCheck("split")
         for _ in range(3):
-            assert canary.look(session.scenario("recovery/split"), 3.0).settled
+            assert canary.look(session.scenario("recovery/split"), 3.0).converged
             assert not canary.waits
             assert not [key for key in cluster.objects if key[0] == "TrafficSplit"]
 
@@ -320,10 +324,10 @@ class TestACanary:
     ) -> None:
         canary = RecoveryCheck("split")
         cluster.mesh.splits = False
-        assert not canary.look(session.scenario("recovery/split"), 3.0).settled
+        assert not canary.look(session.scenario("recovery/split"), 3.0).converged
         assert canary.waits == "a"
         cluster.mesh.splits = True
-        assert canary.look(session.scenario("recovery/split"), 0.0).settled
+        assert canary.look(session.scenario("recovery/split"), 0.0).converged
         assert not canary.waits
 
 

@@ -14,14 +14,14 @@ SUITE = """
 pytestmark = pytest.mark.scenario("x/y", arena=("main",), groups=("split",))
 
 def divided(effect):
-    return judge.all_of(found=judge.shares(*effect), others=beside(effect))
+    return judge.all_of(found=judge.weights_followed(*effect), others=beside(effect))
 
 def beside(effect):
-    return judge.unharmed(effect) if effect else beside(effect)
+    return judge.no_request_failed(effect) if effect else beside(effect)
 
 @pytest.mark.requirement("a")
 def test_a(effect, verdict):
-    verdict(judge.given(judge.edges(effect), divided(effect), "x"))
+    verdict(judge.conditional_on(judge.traffic_edges(effect), divided(effect), "x"))
 
 @pytest.mark.requirement("b")
 def test_b(effect, verdict):
@@ -31,7 +31,13 @@ def test_b(effect, verdict):
 
 def test_the_judges_of_a_test_are_its_own_and_those_of_functions_that_it_calls() -> None:
     first, second = index.read(SUITE, "x/test_y.py")
-    assert set(first.judges) == {"given", "edges", "all_of", "shares", "unharmed"}
+    assert set(first.judges) == {
+        "conditional_on",
+        "traffic_edges",
+        "all_of",
+        "weights_followed",
+        "no_request_failed",
+    }
     assert second.judges == ("rbac",)
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from conformance import catalogue, profiles
 from conformance.cli import main
 from conformance.judge import JUDGES
-from conformance.judge.statistics import ALPHA, LEAST, draws_to_see_all, regions, sample_size
+from conformance.judge.statistics import ALPHA, MIN_REQUESTS, draws_to_see_all, regions, sample_size
 from conformance.text.markdown import plain
 from conformance.traceability import fault_index
 from conformance.traceability.matrix import rows
@@ -202,13 +202,13 @@ def test_the_figures_of_the_page_on_verdicts_are_those_of_the_judges() -> None:
         assert f"| {title} | {size:,} |" in page
         accepted = regions(size, named).values()
         assert all(f"{region.low:,} to {region.high:,}" in page for region in accepted), title
-    assert f"Less than {LEAST} requests" in page
+    assert f"Less than {MIN_REQUESTS} requests" in page
     assert f"more than α: {draws_to_see_all(4)} for four" in page
 
 
 def test_as_many_requirements_are_judged_by_shares_as_the_page_on_verdicts_says() -> None:
-    assert "shares" in JUDGES
-    judged = [row for row in rows() if any("shares" in test.judges for test in row.tests)]
+    assert "weights_followed" in JUDGES
+    judged = [row for row in rows() if any("weights_followed" in test.judges for test in row.tests)]
     assert f"{len(judged)} requirements of this edition are judged by shares" in text("docs/verdicts.md")
     assert f"in at most {len(judged) * ALPHA:.2%}".replace("%", " %") in text("docs/verdicts.md")
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.model.evidence import ApiRead, Call, Cell, Settling, Traffic
+from conformance.model.evidence import AccessResult, ApiRead, Call, Convergence, Traffic
 
-SETTLED = Settling("v2 is reached from every client", within_s=60, took_s=1.25)
-UNSETTLED = Settling("v2 is reached from every client", within_s=60, took_s=None)
+SETTLED = Convergence("v2 is reached from every client", within_s=60, took_s=1.25)
+UNSETTLED = Convergence("v2 is reached from every client", within_s=60, took_s=None)
 
 
 def traffic(answered: Mapping[str, int], **changes: Any) -> Traffic:
@@ -24,8 +24,8 @@ def traffic(answered: Mapping[str, int], **changes: Any) -> Traffic:
         "ports": {f"{name}:8080": count for name, count in answered.items()},
         "statuses": {"200": sum(answered.values())} if answered else {},
         "failures": {},
-        "reached": {name: count for name, count in answered.items() if count},
-        "fresh": True,
+        "received": {name: count for name, count in answered.items() if count},
+        "new_connections": True,
     }
     return Traffic(**{**defaults, **changes})
 
@@ -35,16 +35,16 @@ def silence(sent: int = 10, **changes: Any) -> Traffic:
     return traffic({}, sent=sent, failures={"reset": sent}, **changes)
 
 
-def cell(name: str, expect: Any, seen: Traffic, **changes: Any) -> Cell:
+def cell(name: str, expect: Any, seen: Traffic, **changes: Any) -> AccessResult:
     """A cell of an access table about the workload ``server``, denied by default beforehand."""
     defaults: dict[str, Any] = {
-        "before": silence(client=seen.call.client),
+        "baseline": silence(client=seen.call.client),
         "server": "server",
-        "settling": SETTLED,
+        "convergence": SETTLED,
     }
     # The ledger of the cell's server was read, whatever it held.
-    seen = replace(seen, reached={"server": 0, **seen.reached})
-    return Cell(name, expect, traffic=seen, **{**defaults, **changes})
+    seen = replace(seen, received={"server": 0, **seen.received})
+    return AccessResult(name, expect, traffic=seen, **{**defaults, **changes})
 
 
 def read(body: Any, status: int = 200, path: str = "/apis/metrics.smi-spec.io/v1alpha1/x") -> ApiRead:

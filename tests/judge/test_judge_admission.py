@@ -7,20 +7,24 @@ from typing import Any, Literal
 import pytest
 
 from conformance import judge
-from conformance.model.evidence import Attempt
+from conformance.model.evidence import AdmissionAttempt
 from conformance.model.verdict import Verdict
 
-WHOLE = Attempt("whole", "accepted", {}, 201)
+WHOLE = AdmissionAttempt("whole", "accepted", {}, 201)
 MAP = {"spec": {"matches": [{"name": "m", "headers": {"a": "b"}}]}}
 LIST = {"matches": [{"name": "m", "headers": [{"a": "b"}]}]}
 
 
-def violation(status: int, expect: Literal["refused", "either"] = "refused", name: str = "odd") -> Attempt:
-    return Attempt(name, expect, {}, status)
+def violation(
+    status: int, expect: Literal["refused", "either"] = "refused", name: str = "odd"
+) -> AdmissionAttempt:
+    return AdmissionAttempt(name, expect, {}, status)
 
 
-def form(name: str, sent: dict[str, Any], status: int, returned: dict[str, Any] | None = None) -> Attempt:
-    return Attempt(name, "either", sent, status, "", returned if returned is not None else sent)
+def form(
+    name: str, sent: dict[str, Any], status: int, returned: dict[str, Any] | None = None
+) -> AdmissionAttempt:
+    return AdmissionAttempt(name, "either", sent, status, "", returned if returned is not None else sent)
 
 
 class TestRefusals:
@@ -36,15 +40,16 @@ class TestRefusals:
 
     def test_that_do_not_come_fail_whatever_else_is_refused(self) -> None:
         assert (
-            judge.refusals([Attempt("whole", "accepted", {}, 422)], [violation(201)]).verdict is Verdict.FAIL
+            judge.refusals([AdmissionAttempt("whole", "accepted", {}, 422)], [violation(201)]).verdict
+            is Verdict.FAIL
         )
 
     def test_say_nothing_where_the_document_is_refused_without_a_violation_as_well(self) -> None:
-        found = judge.refusals([Attempt("whole", "accepted", {}, 422)], [violation(422)])
+        found = judge.refusals([AdmissionAttempt("whole", "accepted", {}, 422)], [violation(422)])
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "documents without a violation are refused as well: whole" in found.summary
         # As where nobody gave the right to create any.
-        forbidden = judge.refusals([Attempt("whole", "accepted", {}, 403)], [violation(403)])
+        forbidden = judge.refusals([AdmissionAttempt("whole", "accepted", {}, 403)], [violation(403)])
         assert forbidden.verdict is Verdict.INCONCLUSIVE
 
     @pytest.mark.parametrize("status", [401, 404, 500, 503])
@@ -57,7 +62,9 @@ class TestRefusals:
         ("repaired", "violations"),
         [([], [violation(422)]), ([WHOLE], []), ([WHOLE], [violation(422, "either")])],
     )
-    def test_of_nothing_are_no_conclusion(self, repaired: list[Attempt], violations: list[Attempt]) -> None:
+    def test_of_nothing_are_no_conclusion(
+        self, repaired: list[AdmissionAttempt], violations: list[AdmissionAttempt]
+    ) -> None:
         assert judge.refusals(repaired, violations).verdict is Verdict.INCONCLUSIVE
 
     def test_that_are_left_open_are_told(self) -> None:

@@ -10,17 +10,17 @@ from judge_evidence import SETTLED, traffic
 
 from conformance import judge
 from conformance.judge.conversions import outcome, told
-from conformance.model.evidence import Conversion, Effect, Look, Question
+from conformance.model.evidence import Behaviour, Conversion, Effect, TrialResult
 from conformance.model.verdict import Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
 LOOKS = (
-    Look("a", reads="same"),
-    Look("ac", reads="either"),
-    Look("b", reads="alone"),
-    Look("c", reads="renamed"),
-    Look("", reads="changed", finding="meaning lost"),
+    Behaviour("a", reads="same"),
+    Behaviour("ac", reads="either"),
+    Behaviour("b", reads="alone"),
+    Behaviour("c", reads="renamed"),
+    Behaviour("", reads="changed", finding="meaning lost"),
 )
 MATCHES = [{"name": "m", "pathRegex": "/a"}]
 
@@ -103,7 +103,7 @@ def test_the_outcome_is_told_in_words(one: Conversion, words: str) -> None:
 
 
 def read(*conversions: Conversion) -> Reading:
-    questions = [Question(f"{n}", "read", LOOKS, conversion=one) for n, one in enumerate(conversions)]
+    questions = [TrialResult(f"{n}", "read", LOOKS, conversion=one) for n, one in enumerate(conversions)]
     (found,) = judge.reading(IN_FORCE, questions, IN_FORCE).readings
     return found
 
@@ -133,6 +133,6 @@ def test_the_reading_is_the_one_that_all_conversions_fit(
 
 
 def test_traffic_shows_nothing_of_what_was_read() -> None:
-    question = Question("q", "read", LOOKS, traffic({"v1": 1}), traffic({"v1": 1}))
+    question = TrialResult("q", "read", LOOKS, traffic({"v1": 1}), traffic({"v1": 1}))
     (found,) = judge.reading(IN_FORCE, [question], IN_FORCE).readings
     assert found.letter == ""

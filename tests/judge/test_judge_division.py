@@ -17,8 +17,8 @@ BEFORE = traffic({"v1": 250, "v2": 250, "v3": 250})
 GOOD = {"v1": 3290, "v2": 1410}
 
 
-def judged(sample: Traffic, before: Traffic = BEFORE, weights: dict[str, int] = WEIGHTS) -> Judgement:
-    return judge.shares(Effect(before, sample, SETTLED), weights)
+def judged(sample: Traffic, baseline: Traffic = BEFORE, weights: dict[str, int] = WEIGHTS) -> Judgement:
+    return judge.weights_followed(Effect(baseline, sample, SETTLED), weights)
 
 
 def test_shares_inside_their_regions_pass_and_are_told_in_figures() -> None:
@@ -55,7 +55,7 @@ def test_a_workload_that_is_not_listed_fails_whoever_saw_it() -> None:
     answered = judged(traffic({**GOOD, "v3": 1}))
     assert answered.verdict is Verdict.FAIL
     assert answered.summary == "1 of 4,701 requests went where none may go (v3 1)"
-    mirrored = judged(traffic(GOOD, reached={**GOOD, "v3": 12}))
+    mirrored = judged(traffic(GOOD, received={**GOOD, "v3": 12}))
     assert mirrored.verdict is Verdict.FAIL
     assert "v3 12" in mirrored.summary
 
@@ -73,14 +73,14 @@ def test_an_answer_of_the_proxy_itself_is_a_failed_request() -> None:
 
 
 def test_what_does_not_settle_fails_with_what_was_waited_for() -> None:
-    found = judge.shares(Effect(BEFORE, traffic(GOOD), UNSETTLED), WEIGHTS)
+    found = judge.weights_followed(Effect(BEFORE, traffic(GOOD), UNSETTLED), WEIGHTS)
     assert found.verdict is Verdict.FAIL
     assert found.summary == "not settled within 60 s: v2 is reached from every client"
     assert "takes longer than its profile allows" in found.hint
 
 
 def test_views_that_disagree_are_inconclusive() -> None:
-    found = judged(traffic(GOOD, reached={"v1": 3290, "v2": 1400}))
+    found = judged(traffic(GOOD, received={"v1": 3290, "v2": 1400}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
         "client and ledgers disagree: v2 answered 1,410 of them, but its ledger holds 1,400"
@@ -88,13 +88,13 @@ def test_views_that_disagree_are_inconclusive() -> None:
 
 
 def test_requests_that_reach_two_listed_backends_are_inconclusive() -> None:
-    found = judged(traffic(GOOD, reached={"v1": 3290, "v2": 1500}))
+    found = judged(traffic(GOOD, received={"v1": 3290, "v2": 1500}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "v2's ledger holds 1,500 of them, but 1,410 were answered by it" in found.summary
 
 
 def test_shares_that_were_there_before_are_inconclusive() -> None:
-    found = judged(traffic(GOOD), before=traffic({"v1": 698, "v2": 302}))
+    found = judged(traffic(GOOD), baseline=traffic({"v1": 698, "v2": 302}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
         "cannot be told from no mesh: these shares were there before the change as well (v1 698, v2 302)"
@@ -102,17 +102,17 @@ def test_shares_that_were_there_before_are_inconclusive() -> None:
 
 
 def test_a_failed_request_before_does_not_hide_that_the_shares_were_there() -> None:
-    before = traffic({"v1": 698, "v2": 302}, failures={"reset": 1})
-    assert judged(traffic(GOOD), before).verdict is Verdict.INCONCLUSIVE
+    baseline = traffic({"v1": 698, "v2": 302}, failures={"reset": 1})
+    assert judged(traffic(GOOD), baseline).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_violation_stays_one_when_the_null_control_is_broken() -> None:
-    assert judged(traffic({"v1": 2350, "v2": 2350}), before=traffic({})).verdict is Verdict.FAIL
+    assert judged(traffic({"v1": 2350, "v2": 2350}), baseline=traffic({})).verdict is Verdict.FAIL
 
 
-@pytest.mark.parametrize("before", [traffic({}), silence()], ids=["nothing sent", "nothing answered"])
-def test_a_missing_null_control_is_inconclusive(before: Traffic) -> None:
-    assert judged(traffic(GOOD), before).verdict is Verdict.INCONCLUSIVE
+@pytest.mark.parametrize("baseline", [traffic({}), silence()], ids=["nothing sent", "nothing answered"])
+def test_a_missing_null_control_is_inconclusive(baseline: Traffic) -> None:
+    assert judged(traffic(GOOD), baseline).verdict is Verdict.INCONCLUSIVE
 
 
 def test_an_empty_sample_is_inconclusive() -> None:
@@ -140,7 +140,7 @@ def test_a_weight_of_zero_gets_nothing_and_the_leak_is_bounded() -> None:
 
 
 def test_connections_that_stay_with_a_backend_are_too_few_draws() -> None:
-    stuck = traffic({"v1": 2700, "v2": 2000}, fresh=False, connections=32, uniform_connections=32)
+    stuck = traffic({"v1": 2700, "v2": 2000}, new_connections=False, connections=32, uniform_connections=32)
     found = judged(stuck)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
@@ -150,19 +150,19 @@ def test_connections_that_stay_with_a_backend_are_too_few_draws() -> None:
 
 
 def test_connections_that_mix_backends_are_judged_by_requests() -> None:
-    mixed = traffic(GOOD, fresh=False, connections=32, uniform_connections=1)
+    mixed = traffic(GOOD, new_connections=False, connections=32, uniform_connections=1)
     assert judged(mixed).passed
 
 
 def test_all_connections_at_one_backend_fail_when_chance_cannot_explain_it() -> None:
-    many = traffic({"v1": 4700}, fresh=False, connections=32, uniform_connections=32)
+    many = traffic({"v1": 4700}, new_connections=False, connections=32, uniform_connections=32)
     assert judged(many).verdict is Verdict.FAIL
-    few = traffic({"v1": 4700}, fresh=False, connections=4, uniform_connections=4)
+    few = traffic({"v1": 4700}, new_connections=False, connections=4, uniform_connections=4)
     assert judged(few).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_single_backend_on_kept_connections_passes() -> None:
-    kept = traffic({"v1": 500}, fresh=False, connections=32, uniform_connections=32)
+    kept = traffic({"v1": 500}, new_connections=False, connections=32, uniform_connections=32)
     assert judged(kept, weights={"v1": 1}).passed
 
 
@@ -170,19 +170,19 @@ def test_a_single_backend_on_kept_connections_passes() -> None:
     ("changes", "said"),
     [
         ({"failures": {"reset": 1}}, "the client reports 1 more outcomes than the 10 requests sent"),
-        ({"reached": {"v1": 9}}, "v1 answered 10 of them, but its ledger holds 9"),
-        ({"reached": {"v1": 11}}, "v1's ledger holds 11 of them, but 10 were answered by it"),
-        ({"sent": 12, "reached": {"v1": 12}}, ""),
-        ({"sent": 12, "reached": {"v1": 12, "v2": 0}}, ""),
+        ({"received": {"v1": 9}}, "v1 answered 10 of them, but its ledger holds 9"),
+        ({"received": {"v1": 11}}, "v1's ledger holds 11 of them, but 10 were answered by it"),
+        ({"sent": 12, "received": {"v1": 12}}, ""),
+        ({"sent": 12, "received": {"v1": 12, "v2": 0}}, ""),
         (
-            {"sent": 12, "reached": {"v1": 13}},
+            {"sent": 12, "received": {"v1": 13}},
             "v1's ledger holds 13 of them, but 10 were answered by it",
         ),
         (
-            {"sent": 12, "failures": {"reset": 2}, "reached": {"v1": 12, "v2": 1}},
+            {"sent": 12, "failures": {"reset": 2}, "received": {"v1": 12, "v2": 1}},
             "the ledgers hold 13 requests, 12 were sent",
         ),
-        ({"sent": 12, "failures": {"reset": 2}, "reached": {"v1": 11, "v2": 1}}, ""),
+        ({"sent": 12, "failures": {"reset": 2}, "received": {"v1": 11, "v2": 1}}, ""),
     ],
 )
 def test_the_views_disagree_where_failures_do_not_explain_it(changes: dict[str, Any], said: str) -> None:
@@ -190,8 +190,8 @@ def test_the_views_disagree_where_failures_do_not_explain_it(changes: dict[str, 
 
 
 def test_a_null_control_that_reached_servers_without_an_answer_is_one() -> None:
-    before = traffic({}, sent=20, failures={"timeout": 20}, reached={"v3": 20})
-    assert judged(traffic(GOOD), before).passed
+    baseline = traffic({}, sent=20, failures={"timeout": 20}, received={"v3": 20})
+    assert judged(traffic(GOOD), baseline).passed
 
 
 def test_more_outcomes_than_requests_are_inconclusive() -> None:
@@ -209,35 +209,47 @@ MANY = {"three": ("v2", "v3", "v4")}
 
 
 def test_the_workloads_behind_a_backend_count_as_one() -> None:
-    before = traffic({"v1": 25, "v2": 25, "v3": 25, "v4": 25})
+    baseline = traffic({"v1": 25, "v2": 25, "v3": 25, "v4": 25})
     halves = traffic({"v1": 2700, "v2": 900, "v3": 950, "v4": 850})
-    found = judge.shares(Effect(before, halves, SETTLED), {"v1": 50, "three": 50}, MANY)
+    found = judge.weights_followed(Effect(baseline, halves, SETTLED), {"v1": 50, "three": 50}, MANY)
     assert found.passed
     assert found.summary == "5,400 requests: v1 50 % of 50 %, three 50 % of 50 %"
     flattened = traffic({"v1": 1350, "v2": 1350, "v3": 1350, "v4": 1350})
     assert (
-        judge.shares(Effect(before, flattened, SETTLED), {"v1": 50, "three": 50}, MANY).verdict
+        judge.weights_followed(Effect(baseline, flattened, SETTLED), {"v1": 50, "three": 50}, MANY).verdict
         is Verdict.FAIL
     )
-    assert judge.shares(Effect(before, halves, SETTLED), {"v1": 50, "three": 50}).verdict is Verdict.FAIL
+    assert (
+        judge.weights_followed(Effect(baseline, halves, SETTLED), {"v1": 50, "three": 50}).verdict
+        is Verdict.FAIL
+    )
 
 
 def test_an_answer_at_another_port_of_the_right_backend_fails() -> None:
     ports = {"v1": 8081, "v2": 8081}
     at_8081 = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1410})
-    assert judge.shares(Effect(BEFORE, at_8081, SETTLED), WEIGHTS, None, ports).passed
+    assert judge.weights_followed(Effect(BEFORE, at_8081, SETTLED), WEIGHTS, None, ports).passed
     mixed = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1400, "v2:8080": 10})
-    found = judge.shares(Effect(BEFORE, mixed, SETTLED), WEIGHTS, None, ports)
+    found = judge.weights_followed(Effect(BEFORE, mixed, SETTLED), WEIGHTS, None, ports)
     assert found.verdict is Verdict.FAIL
     assert found.summary == "answered at other ports: v2:8080 10"
 
 
 def test_a_root_that_leads_nowhere_is_opened_by_its_split() -> None:
-    assert judge.opened(Effect(silence(), traffic(GOOD), SETTLED), WEIGHTS).passed
-    assert judge.opened(Effect(silence(), silence(4700), UNSETTLED), WEIGHTS).verdict is Verdict.FAIL
-    assert judge.opened(Effect(silence(), traffic({"v1": 4700}), SETTLED), WEIGHTS).verdict is Verdict.FAIL
+    assert judge.root_served_by_backends(Effect(silence(), traffic(GOOD), SETTLED), WEIGHTS).passed
+    assert (
+        judge.root_served_by_backends(Effect(silence(), silence(4700), UNSETTLED), WEIGHTS).verdict
+        is Verdict.FAIL
+    )
+    assert (
+        judge.root_served_by_backends(Effect(silence(), traffic({"v1": 4700}), SETTLED), WEIGHTS).verdict
+        is Verdict.FAIL
+    )
 
 
 def test_a_root_that_was_served_before_or_not_tried_is_not_opened() -> None:
-    for before in (BEFORE, traffic({}, sent=60, failures={"reset": 60}, reached={"v1": 1}), traffic({})):
-        assert judge.opened(Effect(before, traffic(GOOD), SETTLED), WEIGHTS).verdict is Verdict.INCONCLUSIVE
+    for baseline in (BEFORE, traffic({}, sent=60, failures={"reset": 60}, received={"v1": 1}), traffic({})):
+        assert (
+            judge.root_served_by_backends(Effect(baseline, traffic(GOOD), SETTLED), WEIGHTS).verdict
+            is Verdict.INCONCLUSIVE
+        )

@@ -6,20 +6,22 @@ from hypothesis import example, given
 from judge_evidence import traffic
 
 from conformance import judge
-from conformance.judge.statistics import LEAST, sample_size
-from conformance.model.evidence import Effect, Settling
+from conformance.judge.statistics import MIN_REQUESTS, sample_size
+from conformance.model.evidence import Convergence, Effect
 from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
 
 UNTOLD = "cannot be told from no mesh"
 
 
 def judged(weights: dict[str, int], first: str) -> str:
-    before = traffic({first: 60}, connections=20, uniform_connections=20, fresh=False)
-    size = max(sample_size(weights, TRIALS), LEAST)
+    baseline = traffic({first: 60}, connections=20, uniform_connections=20, new_connections=False)
+    size = max(sample_size(weights, TRIALS), MIN_REQUESTS)
     total = sum(weights.values())
     seen = {name: round(size * weight / total) for name, weight in weights.items() if weight}
-    sample = traffic(seen, connections=20, fresh=False)
-    return judge.shares(Effect(before, sample, Settling("shares", 8.0, 0.1)), weights, parts=TRIALS).summary
+    sample = traffic(seen, connections=20, new_connections=False)
+    return judge.weights_followed(
+        Effect(baseline, sample, Convergence("shares", 8.0, 0.1)), weights, samples_sharing_alpha=TRIALS
+    ).summary
 
 
 @given(vectors())

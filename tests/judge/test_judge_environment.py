@@ -9,14 +9,14 @@ from conformance import judge
 from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
 
-GOOD, BAD = judge.unharmed(traffic({"v1": 5})), judge.unharmed(silence(3))
+GOOD, BAD = judge.no_request_failed(traffic({"v1": 5})), judge.no_request_failed(silence(3))
 CALM = Environment(control_p99_us=500_000)
 SLOW, BROKEN = Environment(control_p99_us=500_001), Environment(control_failures=1)
 
 
 @pytest.mark.parametrize("environment", [SLOW, BROKEN], ids=["slow", "broken"])
 def test_a_failure_on_a_starved_machine_is_inconclusive(environment: Environment) -> None:
-    found = judge.in_environment(BAD, environment)
+    found = judge.discount_if_starved(BAD, environment)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith("3 of 3 requests failed (reset 3); but the machine was starved")
 
@@ -27,4 +27,4 @@ def test_a_failure_on_a_starved_machine_is_inconclusive(environment: Environment
     ids=["calm", "passed", "not claimed"],
 )
 def test_every_other_judgement_stays(judgement: Judgement, environment: Environment) -> None:
-    assert judge.in_environment(judgement, environment) == judgement
+    assert judge.discount_if_starved(judgement, environment) == judgement

@@ -25,8 +25,10 @@ def shown(old: tuple[int, int], new: tuple[int, int]) -> dict[str, ApiRead]:
     }
 
 
-def judged(reads: dict[str, ApiRead], *sent: Traffic, before: dict[str, ApiRead] | None = None) -> Judgement:
-    return judge.error_rates(before or NONE, reads, RATES, sent or (PLAIN, FAILING))
+def judged(
+    reads: dict[str, ApiRead], *sent: Traffic, baseline: dict[str, ApiRead] | None = None
+) -> Judgement:
+    return judge.error_rates(baseline or NONE, reads, RATES, sent or (PLAIN, FAILING))
 
 
 def test_the_backend_that_fails_is_told_apart() -> None:
@@ -82,7 +84,7 @@ def test_where_the_traffic_was_otherwise_the_metrics_have_no_part_in_it(
 
 def test_what_was_shown_beforehand_proves_nothing() -> None:
     reads = shown((500, 0), (250, 250))
-    found = judged(reads, before=reads)
+    found = judged(reads, baseline=reads)
     assert (found.verdict, found.summary) == (
         Verdict.INCONCLUSIVE,
         "old and new showed requests before any were sent",

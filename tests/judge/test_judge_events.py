@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from judge_evidence import read
 
-from conformance.judge import told_at
-from conformance.model.evidence import Attempt
+from conformance.judge import misconfiguration_reported
+from conformance.model.evidence import AdmissionAttempt
 from conformance.model.verdict import Judgement, Verdict
 
-TAKEN = Attempt("as it is", "accepted", {}, 201)
+TAKEN = AdmissionAttempt("as it is", "accepted", {}, 201)
 
 
-TWINS = {"sound": "mistaken", "backend-c": "backend-b"}
+UNMESHED_SERVERS = {"sound": "mistaken", "backend-c": "backend-b"}
 
 
 def event(message: str = "backend-b is left out", about: str = "mistaken", **changes: Any) -> dict[str, Any]:
@@ -24,14 +24,16 @@ def event(message: str = "backend-b is left out", about: str = "mistaken", **cha
 
 def judged(
     *after: dict[str, Any],
-    before: tuple[dict[str, Any], ...] = (),
-    sent: Attempt = TAKEN,
+    baseline: tuple[dict[str, Any], ...] = (),
+    sent: AdmissionAttempt = TAKEN,
     sound: tuple[dict[str, Any], ...] = (),
-    sound_sent: Attempt = TAKEN,
+    sound_sent: AdmissionAttempt = TAKEN,
 ) -> Judgement:
-    reads = (read({"items": list(before)}), read({"items": list(after)}))
+    reads = (read({"items": list(baseline)}), read({"items": list(after)}))
     beside = read({"items": list(sound)})
-    return told_at(*reads, sent, "TrafficSplit", "mistaken", "backend-b", 8, beside, sound_sent, TWINS)
+    return misconfiguration_reported(
+        *reads, sent, "TrafficSplit", "mistaken", "backend-b", 8, beside, sound_sent, UNMESHED_SERVERS
+    )
 
 
 def test_an_event_at_the_object_that_names_it_passes() -> None:
@@ -39,7 +41,7 @@ def test_an_event_at_the_object_that_names_it_passes() -> None:
 
 
 def test_an_event_that_happens_once_more_is_a_new_one() -> None:
-    assert judged(event(count=2), before=(event(),)).passed
+    assert judged(event(count=2), baseline=(event(),)).passed
 
 
 @pytest.mark.parametrize(
@@ -57,13 +59,13 @@ def test_silence_or_an_event_elsewhere_fails(after: tuple[dict[str, Any], ...]) 
 
 
 def test_an_event_of_an_earlier_object_of_that_name_does_not_count() -> None:
-    assert judged(event(), before=(event(),)).verdict is Verdict.FAIL
+    assert judged(event(), baseline=(event(),)).verdict is Verdict.FAIL
 
 
 def test_a_refusal_that_names_it_passes_and_another_says_nothing() -> None:
-    refused = Attempt("as it is", "accepted", {}, 422, "backend-b does not expose port 8080")
+    refused = AdmissionAttempt("as it is", "accepted", {}, 422, "backend-b does not expose port 8080")
     assert judged(sent=refused).passed
-    other = Attempt("as it is", "accepted", {}, 403, "not allowed")
+    other = AdmissionAttempt("as it is", "accepted", {}, 403, "not allowed")
     assert judged(sent=other).verdict is Verdict.INCONCLUSIVE
 
 
@@ -92,9 +94,10 @@ def test_a_mesh_that_logs_every_split_passes_if_it_tells_of_the_mistaken_one_bes
 
 
 def test_a_refusal_that_meets_a_sound_split_as_well_is_inconclusive() -> None:
-    refused = Attempt("as it is", "accepted", {}, 422, "cannot take v2, backend-b")
+    refused = AdmissionAttempt("as it is", "accepted", {}, 422, "cannot take v2, backend-b")
     found = judged(
-        sent=refused, sound_sent=Attempt("as it is", "accepted", {}, 422, "cannot take v2, backend-c")
+        sent=refused,
+        sound_sent=AdmissionAttempt("as it is", "accepted", {}, 422, "cannot take v2, backend-c"),
     )
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith("a sound one is refused as well: 'cannot take")
@@ -104,6 +107,8 @@ def test_a_refusal_that_meets_a_sound_split_as_well_is_inconclusive() -> None:
 def test_events_that_cannot_be_read_are_inconclusive(unread: int) -> None:
     reads = [read({"items": []}) for _ in range(3)]
     reads[unread] = read({"message": "no"}, status=403)
-    before, after, sound = reads
-    found = told_at(before, after, TAKEN, "TrafficSplit", "mistaken", "backend-b", 8, sound, TAKEN, TWINS)
+    baseline, after, sound = reads
+    found = misconfiguration_reported(
+        baseline, after, TAKEN, "TrafficSplit", "mistaken", "backend-b", 8, sound, TAKEN, UNMESHED_SERVERS
+    )
     assert found.verdict is Verdict.INCONCLUSIVE

@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 
 from conformance import judge
-from conformance.model.evidence import AccessTable, Cell, Settling, Traffic
+from conformance.model.evidence import AccessResult, AccessTable, Convergence, Traffic
 from conformance.model.verdict import Verdict
 
 OPEN = traffic({"server": 10})
@@ -18,29 +18,29 @@ FORBIDDEN = traffic({}, sent=10, statuses={"403": 10})
 
 
 def test_a_table_that_holds_passes() -> None:
-    found = judge.access(AccessTable([GRANTED, DENIED, replace(DENIED, name="PUT /allowed")]))
+    found = judge.access_enforced(AccessTable([GRANTED, DENIED, replace(DENIED, name="PUT /allowed")]))
     assert found.verdict is Verdict.PASS
-    assert found.summary == "all 3 cells (1 granted, 2 denied) as expected"
+    assert found.summary == "all 3 calls (1 granted, 2 denied) as expected"
     assert found.expected == "granted: GET /allowed; denied: GET /other, PUT /allowed"
 
 
 def test_the_form_of_a_denial_does_not_matter() -> None:
     forbidden = traffic({}, sent=10, statuses={"403": 10})
-    assert judge.access(AccessTable([GRANTED, cell("403", "denied", forbidden)])).passed
+    assert judge.access_enforced(AccessTable([GRANTED, cell("403", "denied", forbidden)])).passed
 
 
 def test_a_denied_request_in_a_ledger_fails_whatever_the_client_saw() -> None:
-    leaky = traffic({}, sent=10, statuses={"403": 10}, reached={"server": 1})
-    found = judge.access(AccessTable([GRANTED, cell("GET /other", "denied", leaky)]))
+    leaky = traffic({}, sent=10, statuses={"403": 10}, received={"server": 1})
+    found = judge.access_enforced(AccessTable([GRANTED, cell("GET /other", "denied", leaky)]))
     assert found.verdict is Verdict.FAIL
     assert found.summary == (
-        "1 of 2 cells not as expected: 'GET /other' is denied, but 1 of 10 requests got through "
+        "1 of 2 calls not as expected: 'GET /other' is denied, but 1 of 10 requests got through "
         "(server 1; its client saw status 403 10)"
     )
 
 
 @pytest.mark.parametrize(
-    "cells",
+    "results",
     [
         (cell("leak", "denied", OPEN),),
         (cell("leak", "denied", OPEN), replace(GRANTED, traffic=silence())),
@@ -48,15 +48,15 @@ def test_a_denied_request_in_a_ledger_fails_whatever_the_client_saw() -> None:
     ],
     ids=["no control", "broken control", "another server"],
 )
-def test_a_leak_fails_even_unsettled_and_without_controls(cells: tuple[Cell, ...]) -> None:
-    found = judge.access(AccessTable([replace(one, settling=UNSETTLED) for one in cells]))
+def test_a_leak_fails_even_unsettled_and_without_controls(results: tuple[AccessResult, ...]) -> None:
+    found = judge.access_enforced(AccessTable([replace(one, convergence=UNSETTLED) for one in results]))
     assert found.verdict is Verdict.FAIL
     assert "got through" in found.summary
 
 
 def test_what_leaked_is_told_beside_what_its_client_was_told() -> None:
-    leaky = traffic({}, sent=10, statuses={"403": 10}, reached={"server": 10})
-    told = judge.access(AccessTable([GRANTED, cell("GET /other", "denied", leaky)])).summary
+    leaky = traffic({}, sent=10, statuses={"403": 10}, received={"server": 10})
+    told = judge.access_enforced(AccessTable([GRANTED, cell("GET /other", "denied", leaky)])).summary
     assert told.endswith("10 of 10 requests got through (server 10; its client saw status 403 10)")
 
 
@@ -65,18 +65,22 @@ class TestTheHint:
     shut = replace(GRANTED, traffic=silence())
 
     def test_points_to_the_ledgers_where_all_that_is_wrong_leaked(self) -> None:
-        assert "in the servers' ledgers" in judge.access(AccessTable([GRANTED, self.leak])).hint
+        assert "in the servers' ledgers" in judge.access_enforced(AccessTable([GRANTED, self.leak])).hint
 
     def test_points_to_the_route_where_another_grant_took_effect(self) -> None:
-        hint = judge.access(AccessTable([replace(self.shut, name="shut"), GRANTED, self.leak])).hint
+        hint = judge.access_enforced(AccessTable([replace(self.shut, name="shut"), GRANTED, self.leak])).hint
         assert hint == "see whether the cell's call matches the route as the specification reads it"
 
     def test_points_to_the_objects_where_no_grant_changed_anything(self) -> None:
-        assert judge.access(AccessTable([self.shut, DENIED])).hint.startswith("no grant of these took effect")
+        assert judge.access_enforced(AccessTable([self.shut, DENIED])).hint.startswith(
+            "no grant of these took effect"
+        )
 
     def test_points_to_the_route_where_a_grant_changed_something(self) -> None:
         changed = replace(self.shut, traffic=traffic({}, sent=10, statuses={"403": 10}))
-        assert judge.access(AccessTable([changed])).hint.startswith("see whether the cell's call matches")
+        assert judge.access_enforced(AccessTable([changed])).hint.startswith(
+            "see whether the cell's call matches"
+        )
 
 
 @pytest.mark.parametrize(
@@ -93,22 +97,22 @@ class TestTheHint:
     ids=["none", "some", "elsewhere", "another status"],
 )
 def test_a_grant_that_does_not_open_fails(seen: object, said: str) -> None:
-    found = judge.access(AccessTable([cell("GET /allowed", "granted", seen)]))  # type: ignore[arg-type]
+    found = judge.access_enforced(AccessTable([cell("GET /allowed", "granted", seen)]))  # type: ignore[arg-type]
     assert found.verdict is Verdict.FAIL
     assert said in found.summary
 
 
 def test_a_grant_that_came_too_late_fails() -> None:
-    found = judge.access(AccessTable([replace(GRANTED, settling=UNSETTLED), DENIED]))
+    found = judge.access_enforced(AccessTable([replace(GRANTED, convergence=UNSETTLED), DENIED]))
     assert found.verdict is Verdict.FAIL
     assert found.summary == (
-        "1 of 2 cells not as expected: "
+        "1 of 2 calls not as expected: "
         "'GET /allowed' is granted, but was not served within 60 s, and was only later"
     )
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "settling", "said"),
+    ("baseline", "now", "convergence", "said"),
     [
         (FORBIDDEN, FORBIDDEN, UNSETTLED, "but was not served within 60 s: status 403 before and after"),
         (silence(), silence(), UNSETTLED, "but was not served within 60 s: reset before and after"),
@@ -135,43 +139,46 @@ def test_a_grant_that_came_too_late_fails() -> None:
     ids=["403 as before", "reset as before", "another refusal", "open for a while", "no null control"],
 )
 def test_a_grant_that_gets_nowhere_is_told_beside_what_was_before(
-    before: Traffic | None, now: Traffic, settling: Settling, said: str
+    baseline: Traffic | None, now: Traffic, convergence: Convergence, said: str
 ) -> None:
-    found = judge.access(AccessTable([cell("alpha", "granted", now, before=before, settling=settling)]))
+    found = judge.access_enforced(
+        AccessTable([cell("alpha", "granted", now, baseline=baseline, convergence=convergence)])
+    )
     assert found.verdict is Verdict.FAIL
     assert found.summary.endswith(f"'alpha' is granted{'' if said[0] == 'a' else ','} {said}")
 
 
 class TestACellThatNeverSettles:
-    shut = cell("shut", "granted", silence(), settling=UNSETTLED)
-    late = cell("late", "denied", silence(), settling=UNSETTLED)
+    shut = cell("shut", "granted", silence(), convergence=UNSETTLED)
+    late = cell("late", "denied", silence(), convergence=UNSETTLED)
 
     def test_says_nothing_of_granted_ones(self) -> None:
         served = [replace(GRANTED, name=f"served {number}") for number in range(6)]
-        found = judge.access(AccessTable([*served, self.shut]))
+        found = judge.access_enforced(AccessTable([*served, self.shut]))
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "1 of 7 cells not as expected: 'shut' is granted, but was not served within 60 s: "
+            "1 of 7 calls not as expected: 'shut' is granted, but was not served within 60 s: "
             "reset before and after"
         )
 
     def test_says_nothing_of_denied_ones(self) -> None:
-        found = judge.access(AccessTable([GRANTED, DENIED, self.late]))
+        found = judge.access_enforced(AccessTable([GRANTED, DENIED, self.late]))
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "1 of 3 cells not as expected: 'late' is denied, but was not refused within 60 s, "
+            "1 of 3 calls not as expected: 'late' is denied, but was not refused within 60 s, "
             "and was only later"
         )
 
     def test_is_not_excused_by_those_that_do(self) -> None:
         assert (
-            judge.access(AccessTable([GRANTED, replace(GRANTED, settling=UNSETTLED)])).verdict is Verdict.FAIL
+            judge.access_enforced(AccessTable([GRANTED, replace(GRANTED, convergence=UNSETTLED)])).verdict
+            is Verdict.FAIL
         )
 
 
 def test_a_grant_whose_name_does_not_resolve_is_inconclusive() -> None:
     nameless = traffic({"server": 8}, sent=10, failures={"dns": 2})
-    found = judge.access(AccessTable([cell("alpha", "granted", nameless, settling=UNSETTLED)]))
+    found = judge.access_enforced(AccessTable([cell("alpha", "granted", nameless, convergence=UNSETTLED)]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.endswith(
         "'alpha' is granted, but 2 of 10 requests never left the client: "
@@ -189,48 +196,48 @@ def test_a_grant_whose_name_does_not_resolve_is_inconclusive() -> None:
     ids=["reset", "elsewhere", "refused"],
 )
 def test_a_grant_that_fails_otherwise_too_fails(seen: Traffic) -> None:
-    assert judge.access(AccessTable([cell("alpha", "granted", seen)])).verdict is Verdict.FAIL
+    assert judge.access_enforced(AccessTable([cell("alpha", "granted", seen)])).verdict is Verdict.FAIL
 
 
 def test_a_grant_that_was_open_before_is_inconclusive() -> None:
-    found = judge.access(AccessTable([replace(GRANTED, before=OPEN)]))
+    found = judge.access_enforced(AccessTable([replace(GRANTED, baseline=OPEN)]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "1 of 1 cell not as expected: 'GET /allowed' cannot be told from no mesh: "
+        "1 of 1 call not as expected: 'GET /allowed' cannot be told from no mesh: "
         "10 of 10 requests went through without the grant"
     )
 
 
 @pytest.mark.parametrize(
-    "before",
+    "baseline",
     [
-        traffic({"server": 1}, sent=10, reached={}),
-        traffic({}, sent=10, failures={"timeout": 10}, reached={"server": 1}),
+        traffic({"server": 1}, sent=10, received={}),
+        traffic({}, sent=10, failures={"timeout": 10}, received={"server": 1}),
     ],
     ids=["answered only", "reached only"],
 )
-def test_a_grant_that_let_anything_through_before_is_inconclusive(before: Traffic) -> None:
-    found = judge.access(AccessTable([replace(GRANTED, before=before)]))
+def test_a_grant_that_let_anything_through_before_is_inconclusive(baseline: Traffic) -> None:
+    found = judge.access_enforced(AccessTable([replace(GRANTED, baseline=baseline)]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert "1 of 10 requests went through without the grant" in found.summary
 
 
-@pytest.mark.parametrize("before", [None, traffic({})], ids=["none", "empty"])
-def test_a_grant_without_null_control_is_inconclusive(before: object) -> None:
-    found = judge.access(AccessTable([replace(GRANTED, before=before)]))  # type: ignore[arg-type]
+@pytest.mark.parametrize("baseline", [None, traffic({})], ids=["none", "empty"])
+def test_a_grant_without_null_control_is_inconclusive(baseline: object) -> None:
+    found = judge.access_enforced(AccessTable([replace(GRANTED, baseline=baseline)]))  # type: ignore[arg-type]
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_grant_whose_ledger_misses_requests_is_inconclusive() -> None:
-    lost = traffic({"server": 10}, reached={"server": 4})
-    assert judge.access(AccessTable([cell("x", "granted", lost)])).verdict is Verdict.INCONCLUSIVE
+    lost = traffic({"server": 10}, received={"server": 4})
+    assert judge.access_enforced(AccessTable([cell("x", "granted", lost)])).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_denial_alone_is_inconclusive() -> None:
-    found = judge.access(AccessTable([DENIED]))
+    found = judge.access_enforced(AccessTable([DENIED]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "1 of 1 cell not as expected: 'GET /other' denial (reset 10) without positive control: "
+        "1 of 1 call not as expected: 'GET /other' denial (reset 10) without positive control: "
         "no call of client-a to server, nor to its twin, went through"
     )
 
@@ -243,12 +250,12 @@ def test_a_denial_alone_is_inconclusive() -> None:
     ],
     ids=lambda control: control.name,
 )
-def test_a_grant_of_another_client_or_server_is_no_control(control: Cell) -> None:
-    assert judge.access(AccessTable([control, DENIED])).verdict is Verdict.INCONCLUSIVE
+def test_a_grant_of_another_client_or_server_is_no_control(control: AccessResult) -> None:
+    assert judge.access_enforced(AccessTable([control, DENIED])).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_twin_that_is_reached_is_a_control() -> None:
-    assert judge.access(AccessTable([replace(DENIED, control=traffic({"twin": 10}))])).passed
+    assert judge.access_enforced(AccessTable([replace(DENIED, control=traffic({"twin": 10}))])).passed
 
 
 def test_a_client_is_not_its_own_twin() -> None:
@@ -257,8 +264,8 @@ def test_a_client_is_not_its_own_twin() -> None:
         replace(denied, control=traffic({name: 10}, client="outside/outsider"))
         for name in ("outsider", "stranger")
     )
-    assert judge.access(AccessTable([itself])).verdict is Verdict.INCONCLUSIVE
-    assert judge.access(AccessTable([another])).passed
+    assert judge.access_enforced(AccessTable([itself])).verdict is Verdict.INCONCLUSIVE
+    assert judge.access_enforced(AccessTable([another])).passed
 
 
 @pytest.mark.parametrize(
@@ -267,13 +274,13 @@ def test_a_client_is_not_its_own_twin() -> None:
         silence(),
         traffic({}),
         traffic({"twin": 10}, client="client-b"),
-        traffic({"twin": 10}, reached={}),
+        traffic({"twin": 10}, received={}),
         traffic({"twin": 10}, statuses={"503": 10}),
     ],
     ids=["silent", "not tried", "another client", "without ledger", "another status"],
 )
 def test_a_twin_that_is_not_reached_is_no_control(twin: object) -> None:
-    found = judge.access(AccessTable([replace(DENIED, control=twin)]))  # type: ignore[arg-type]
+    found = judge.access_enforced(AccessTable([replace(DENIED, control=twin)]))  # type: ignore[arg-type]
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
@@ -281,10 +288,10 @@ def test_a_twin_that_is_not_reached_is_no_control(twin: object) -> None:
 def test_a_denial_whose_name_did_not_resolve_is_inconclusive(lost: int, reset: int) -> None:
     nameless = traffic({}, failures={"dns": lost, "reset": reset}, sent=10)
     denied = cell("GET /other", "denied", nameless, control=traffic({"twin": 10}))
-    found = judge.access(AccessTable([denied]))
+    found = judge.access_enforced(AccessTable([denied]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        f"1 of 1 cell not as expected: 'GET /other' is denied, but "
+        f"1 of 1 call not as expected: 'GET /other' is denied, but "
         f"{lost} of 10 requests never left the client: the name root did not resolve "
         "(environment or profile: hosts.service, cluster_domain)"
     )
@@ -292,34 +299,39 @@ def test_a_denial_whose_name_did_not_resolve_is_inconclusive(lost: int, reset: i
 
 def test_what_leaked_fails_even_where_a_name_did_not_always_resolve() -> None:
     leaky = traffic({"server": 1}, sent=10, failures={"dns": 9})
-    found = judge.access(AccessTable([GRANTED, cell("GET /other", "denied", leaky)]))
+    found = judge.access_enforced(AccessTable([GRANTED, cell("GET /other", "denied", leaky)]))
     assert found.verdict is Verdict.FAIL
 
 
 def test_a_grant_whose_name_did_not_resolve_before_is_inconclusive() -> None:
-    before = traffic({}, sent=3, failures={"dns": 1, "reset": 2})
-    found = judge.access(AccessTable([replace(GRANTED, before=before)]))
+    baseline = traffic({}, sent=3, failures={"dns": 1, "reset": 2})
+    found = judge.access_enforced(AccessTable([replace(GRANTED, baseline=baseline)]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "1 of 1 cell not as expected: 'GET /allowed' has no null control: without the grant "
+        "1 of 1 call not as expected: 'GET /allowed' has no null control: without the grant "
         "1 of 3 requests never left the client: the name root did not resolve "
         "(environment or profile: hosts.service, cluster_domain)"
     )
 
 
 def test_a_denial_before_anything_settled_is_inconclusive() -> None:
-    found = judge.access(AccessTable([replace(DENIED, control=traffic({"twin": 10}), settling=UNSETTLED)]))
+    found = judge.access_enforced(
+        AccessTable([replace(DENIED, control=traffic({"twin": 10}), convergence=UNSETTLED)])
+    )
     assert found.verdict is Verdict.INCONCLUSIVE
 
 
 def test_calls_that_were_never_made_are_inconclusive() -> None:
-    assert judge.access(AccessTable([])).verdict is Verdict.INCONCLUSIVE
-    assert judge.access(AccessTable([replace(GRANTED, traffic=traffic({}))])).verdict is Verdict.INCONCLUSIVE
-    assert judge.access(AccessTable([GRANTED, replace(DENIED, traffic=traffic({}))])).verdict is (
+    assert judge.access_enforced(AccessTable([])).verdict is Verdict.INCONCLUSIVE
+    assert (
+        judge.access_enforced(AccessTable([replace(GRANTED, traffic=traffic({}))])).verdict
+        is Verdict.INCONCLUSIVE
+    )
+    assert judge.access_enforced(AccessTable([GRANTED, replace(DENIED, traffic=traffic({}))])).verdict is (
         Verdict.INCONCLUSIVE
     )
 
 
 def test_raw_connections_have_no_status() -> None:
     tcp = traffic({"server": 10}, statuses={})
-    assert judge.access(AccessTable([cell("tcp", "granted", tcp), DENIED])).passed
+    assert judge.access_enforced(AccessTable([cell("tcp", "granted", tcp), DENIED])).passed

@@ -48,11 +48,11 @@ def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 def counts(
-    before: ApiRead, shown: ApiRead, later: ApiRead | None, succeeded: int, failed: int, seconds: float
+    baseline: ApiRead, shown: ApiRead, later: ApiRead | None, succeeded: int, failed: int, seconds: float
 ) -> Judgement:
     """What is said of counts where all requests were answered as they should be."""
     load = traffic({"mid": succeeded}), traffic({"mid": failed}, statuses={"500": failed})
-    return judge.counts(before, shown, later, *load, seconds)
+    return judge.request_counts(baseline, shown, later, *load, seconds)
 
 
 class TestApiService:
@@ -240,8 +240,8 @@ class TestCounts:
     """80 of 100 requests in the last 10 seconds of 30 succeeded."""
 
     @staticmethod
-    def judged(body: Any, *, before: ApiRead = NOTHING, later: ApiRead | None = GONE) -> Judgement:
-        return counts(before, read(body), later, succeeded=240, failed=60, seconds=30)
+    def judged(body: Any, *, baseline: ApiRead = NOTHING, later: ApiRead | None = GONE) -> Judgement:
+        return counts(baseline, read(body), later, succeeded=240, failed=60, seconds=30)
 
     def test_counts_of_the_window_pass(self) -> None:
         found = self.judged(metrics())
@@ -354,10 +354,10 @@ class TestCounts:
         "idle", [NOTHING, ERROR, GONE, read(metrics_list())], ids=["404", "500", "zeros", "empty list"]
     )
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
-        assert self.judged(metrics(), before=idle, later=idle).passed
+        assert self.judged(metrics(), baseline=idle, later=idle).passed
 
     def test_counts_that_were_shown_before_are_inconclusive(self) -> None:
-        found = self.judged(metrics(), before=read(metrics()))
+        found = self.judged(metrics(), baseline=read(metrics()))
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
             "cannot be told from earlier traffic: 100 requests were shown before any was sent"
@@ -385,15 +385,17 @@ class TestCounts:
         load = traffic({"mid": 300}), traffic({"mid": 100}, statuses={"500": 100})
         whole = read(metrics(successes="300", failures="100"))
         half = read(metrics(successes="150", failures="50"))
-        assert judge.counts(NOTHING, whole, GONE, *load, 2, [whole, whole]).passed
-        found = judge.counts(NOTHING, whole, GONE, *load, 2, [whole, half, whole, half])
+        assert judge.request_counts(NOTHING, whole, GONE, *load, 2, [whole, whole]).passed
+        found = judge.request_counts(NOTHING, whole, GONE, *load, 2, [whole, half, whole, half])
         assert (found.verdict, found.summary) == (
             Verdict.FAIL,
             "2 of 4 reads afterwards are off: success_count is 150 where 300 were sent in the window, "
             "failure_count is 50 where 100 were sent in the window",
         )
         for broken in (ERROR, read(metrics_list()), read(metrics(successes="NaN"))):
-            assert judge.counts(NOTHING, whole, GONE, *load, 2, [whole, broken]).verdict is Verdict.FAIL
+            assert (
+                judge.request_counts(NOTHING, whole, GONE, *load, 2, [whole, broken]).verdict is Verdict.FAIL
+            )
 
     @pytest.mark.parametrize(
         ("succeeded", "failed", "said"),
@@ -414,7 +416,7 @@ class TestCounts:
                 "client-a → root:8080 GET /: answered with 200 100, not 500",
             ),
             (
-                traffic({"mid": 300}, reached={"mid": 299}),
+                traffic({"mid": 300}, received={"mid": 299}),
                 traffic({"mid": 100}, statuses={"500": 100}),
                 "mid answered 300 of them, but its ledger holds 299",
             ),
@@ -425,7 +427,7 @@ class TestCounts:
         self, succeeded: Traffic, failed: Traffic, said: str
     ) -> None:
         for shown in (metrics(successes="300", failures="100"), metrics(successes="240", failures="0")):
-            found = judge.counts(NOTHING, read(shown), GONE, succeeded, failed, seconds=2)
+            found = judge.request_counts(NOTHING, read(shown), GONE, succeeded, failed, seconds=2)
             assert found.verdict is Verdict.INCONCLUSIVE
             assert found.summary == f"what is to be counted is not known: {said}"
 
@@ -607,8 +609,8 @@ class TestEdges:
         }
 
     def judged(self, reads: dict[str, ApiRead], **more: Any) -> Judgement:
-        before = more.pop("before", {"client": NOTHING, "mid": NOTHING, "server": NOTHING})
-        return judge.edges(before, reads, self.calls, "arena", bystanders=["idle"], **more)
+        baseline = more.pop("baseline", {"client": NOTHING, "mid": NOTHING, "server": NOTHING})
+        return judge.traffic_edges(baseline, reads, self.calls, "arena", bystanders=["idle"], **more)
 
     def test_the_chain_passes(self) -> None:
         found = self.judged(self.reads(), addressed=NOTHING)
@@ -709,21 +711,21 @@ class TestEdges:
         assert self.judged(self.reads(), addressed=read({}, status)).passed
 
     def test_edges_that_were_there_before_any_call_are_inconclusive(self) -> None:
-        found = self.judged(self.reads(), before=self.reads())
+        found = self.judged(self.reads(), baseline=self.reads())
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert self.judged(self.reads(), before={}).verdict is Verdict.INCONCLUSIVE
+        assert self.judged(self.reads(), baseline={}).verdict is Verdict.INCONCLUSIVE
 
     def test_one_edge_that_was_there_before_any_call_is_inconclusive(self) -> None:
-        found = self.judged(self.reads(), before={"client": self.reads()["client"], "mid": NOTHING})
+        found = self.judged(self.reads(), baseline={"client": self.reads()["client"], "mid": NOTHING})
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == ("cannot be told from configuration: shown before any call: client to mid")
 
     @pytest.mark.parametrize("idle", [NOTHING, ERROR], ids=["404", "500"])
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:
-        assert self.judged(self.reads(), before={"client": idle, "mid": idle, "server": idle}).passed
+        assert self.judged(self.reads(), baseline={"client": idle, "mid": idle, "server": idle}).passed
 
     def test_no_call_is_inconclusive(self) -> None:
-        assert judge.edges({}, {}, [], "arena").verdict is Verdict.INCONCLUSIVE
+        assert judge.traffic_edges({}, {}, [], "arena").verdict is Verdict.INCONCLUSIVE
 
 
 class TestRbac:
@@ -787,7 +789,7 @@ JUDGED: dict[str, Callable[[ApiRead], Judgement]] = {
     "counts": lambda hostile: counts(hostile, hostile, hostile, 80, 20, 30.0),
     "counts before": lambda hostile: counts(hostile, read(metrics()), GONE, 80, 20, 10.0),
     "percentiles": lambda hostile: judge.percentiles(hostile, {"p50": (0, 1)}, hostile),
-    "edges": lambda hostile: judge.edges(
+    "edges": lambda hostile: judge.traffic_edges(
         {"a": hostile}, {"a": hostile}, [("a", "b")], "arena", (), {}, hostile
     ),
 }

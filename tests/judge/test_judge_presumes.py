@@ -8,7 +8,7 @@ from judge_evidence import silence, traffic
 from conformance import judge
 from conformance.model.verdict import Judgement, Verdict
 
-GOOD, BAD = judge.unharmed(traffic({"v1": 5})), judge.unharmed(silence(3))
+GOOD, BAD = judge.no_request_failed(traffic({"v1": 5})), judge.no_request_failed(silence(3))
 
 
 def test_a_failure_is_inconclusive_and_tells_what_was_seen_and_what_to_mend() -> None:

@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, silence, traffic
 
 from conformance import judge
-from conformance.model.evidence import Attempt, Effect, Look, Question, Traffic
+from conformance.model.evidence import AdmissionAttempt, Behaviour, Effect, Traffic, TrialResult
 from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.suites.traffic_split import test_odd_conditions as odd_conditions
 from conformance.suites.traffic_split.test_odd_splits import TRIALS
@@ -16,23 +16,27 @@ from conformance.suites.traffic_split.test_odd_splits import TRIALS
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
 NO_EFFECT = judge.everything_reaches(Effect(ALL, ALL, UNSETTLED), "v2")
-REFUSAL = Attempt("zeros", "either", {}, 422, "no")
+REFUSAL = AdmissionAttempt("zeros", "either", {}, 422, "no")
 LOOKS = (
-    Look("a"),
-    Look("b", ("v1",)),
-    Look("c", ("v2", "v3")),
-    Look("d", refused=True),
-    Look("b", ("v2",), failing=True),
-    Look("", ("v3",), finding="v3 is reached"),
+    Behaviour("a"),
+    Behaviour("b", ("v1",)),
+    Behaviour("c", ("v2", "v3")),
+    Behaviour("d", refused=True),
+    Behaviour("b", ("v2",), failing=True),
+    Behaviour("", ("v3",), finding="v3 is reached"),
 )
 
 
-def asked(sample: Traffic | None, name: str = "zeros", refusal: Attempt | None = None) -> Question:
-    return Question(name, "all zero", LOOKS, traffic({"v1": 60}), sample, refusal)
+def asked(
+    sample: Traffic | None, name: str = "zeros", refusal: AdmissionAttempt | None = None
+) -> TrialResult:
+    return TrialResult(name, "all zero", LOOKS, traffic({"v1": 60}), sample, refusal)
 
 
-def read(*questions: Question, effect: Judgement = IN_FORCE, bystander: Judgement = IN_FORCE) -> Judgement:
-    return judge.reading(effect, questions, bystander)
+def read(
+    *questions: TrialResult, effect: Judgement = IN_FORCE, unrelated_edit: Judgement = IN_FORCE
+) -> Judgement:
+    return judge.reading(effect, questions, unrelated_edit)
 
 
 def only(found: Judgement) -> Reading:
@@ -61,7 +65,7 @@ def test_a_reading_is_told_by_who_answers_and_whether_requests_fail(sample: Traf
 
 
 def test_a_workload_that_was_reached_and_did_not_answer_counts() -> None:
-    assert only(read(asked(replace(silence(), reached={"v1": 10})))).letter == ""
+    assert only(read(asked(replace(silence(), received={"v1": 10})))).letter == ""
 
 
 def test_a_document_that_is_refused_is_a_reading() -> None:
@@ -75,7 +79,7 @@ def test_evidence_is_told_in_words() -> None:
     assert only(read(asked(silence()))).seen == "zeros: 10 of 10 requests failed (reset 10)"
     some = only(read(asked(traffic({"v2": 60}, failures={"reset": 60})))).seen
     assert some == "zeros: answered by v2 60; 60 of 120 requests failed (reset 60)"
-    reached = only(read(asked(replace(silence(), reached={"v1": 10})))).seen
+    reached = only(read(asked(replace(silence(), received={"v1": 10})))).seen
     assert reached == "zeros: reached v1 10, unanswered; 10 of 10 requests failed (reset 10)"
 
 
@@ -87,7 +91,7 @@ def test_trials_of_one_question_that_differ_show_no_reading() -> None:
 
 
 def test_readings_that_look_alike_in_one_trial_are_told_apart_by_another() -> None:
-    looks = (Look("ab", ("v1",)), Look("c", ("v2",)))
+    looks = (Behaviour("ab", ("v1",)), Behaviour("c", ("v2",)))
     alike = replace(asked(traffic({"v1": 60}), "alike"), looks=looks)
     assert only(read(alike)).letter == "a"
     assert only(read(alike, asked(silence()))).letter == "a"
@@ -102,18 +106,22 @@ def test_readings_that_look_alike_in_one_trial_are_told_apart_by_another() -> No
 )
 def test_a_reading_may_be_told_by_who_answers_most(answered: dict[str, int], letter: str) -> None:
     both = ("v2", "v3")
-    looks = (Look("a", both, most="v2"), Look("b", both, most="v3"))
+    looks = (Behaviour("a", both, majority="v2"), Behaviour("b", both, majority="v3"))
     assert only(read(replace(asked(traffic(answered)), looks=looks))).letter == letter
 
 
 class TestAFieldThatItsVersionDoesNotDefine:
-    looks = (Look("a", kept=False), Look("b", refused=True), Look("c", kept=True))
+    looks = (
+        Behaviour("a", field_stored=False),
+        Behaviour("b", refused=True),
+        Behaviour("c", field_stored=True),
+    )
 
-    def asked(self, returned: dict[str, object] | None, field: str = "spec.backends.1.odd") -> Question:
+    def asked(self, returned: dict[str, object] | None, field: str = "spec.backends.1.odd") -> TrialResult:
         one = replace(asked(silence()), looks=self.looks, field=field)
         if returned is None:
             return replace(one, sample=None, refusal=REFUSAL, stored=REFUSAL)
-        return replace(one, stored=Attempt("zeros", "either", {}, 201, returned=returned))
+        return replace(one, stored=AdmissionAttempt("zeros", "either", {}, 201, returned=returned))
 
     @pytest.mark.parametrize(
         ("returned", "letter"),
@@ -152,10 +160,10 @@ AS_BEFORE = traffic({"v1": 120})
 
 
 class TestWhereAnUnrelatedEditIsNotSeen:
-    """``before`` is v1 alone, which is reading b as well."""
+    """``baseline`` is v1 alone, which is reading b as well."""
 
     def test_that_is_not_excused_and_what_is_as_before_tells_no_reading(self) -> None:
-        found = read(asked(AS_BEFORE), bystander=NO_EFFECT)
+        found = read(asked(AS_BEFORE), unrelated_edit=NO_EFFECT)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
             "not observed: all zero: zeros: answered by v1 120 (as without the object), which says nothing, "
@@ -169,23 +177,23 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         [(silence(), "a"), (traffic({"v2": 60, "v3": 60}), "c"), (traffic({"v4": 9}), "")],
     )
     def test_what_only_the_object_explains_is_told(self, sample: Traffic, letter: str) -> None:
-        found = read(asked(sample), bystander=NO_EFFECT)
+        found = read(asked(sample), unrelated_edit=NO_EFFECT)
         assert found.passed
         assert (only(found).letter, only(found).observed) == (letter, True)
         assert only(found).finding.startswith(STOPPED)
 
     def test_a_refusal_is_told_and_so_is_what_no_reading_excuses(self) -> None:
-        assert only(read(asked(None, refusal=REFUSAL), bystander=NO_EFFECT)).letter == "d"
-        assert only(read(asked(traffic({"v3": 9})), bystander=NO_EFFECT)).finding.startswith(
+        assert only(read(asked(None, refusal=REFUSAL), unrelated_edit=NO_EFFECT)).letter == "d"
+        assert only(read(asked(traffic({"v3": 9})), unrelated_edit=NO_EFFECT)).finding.startswith(
             "v3 is reached; "
         )
 
     def test_traffic_without_null_control_tells_nothing(self) -> None:
-        assert not only(read(replace(asked(silence()), before=None), bystander=NO_EFFECT)).observed
+        assert not only(read(replace(asked(silence()), baseline=None), unrelated_edit=NO_EFFECT)).observed
 
     def test_it_is_no_finding_where_that_could_not_be_judged(self) -> None:
         unclear = Judgement(Verdict.INCONCLUSIVE, "it held before")
-        assert only(read(asked(AS_BEFORE), bystander=unclear)) == Reading(
+        assert only(read(asked(AS_BEFORE), unrelated_edit=unclear)) == Reading(
             "all zero",
             "",
             "zeros: answered by v1 120 (as without the object), which says nothing, "
@@ -194,13 +202,13 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         )
 
     def test_the_finding_is_told_once_of_several_questions(self) -> None:
-        others = [replace(asked(AS_BEFORE), of=f"question {number}") for number in range(20)]
-        found = read(*others, bystander=NO_EFFECT)
+        others = [replace(asked(AS_BEFORE), question=f"question {number}") for number in range(20)]
+        found = read(*others, unrelated_edit=NO_EFFECT)
         assert [bool(one.finding) for one in found.readings] == [True] + [False] * 19
         assert found.hint.count("no longer takes effect") == 1
 
     def test_a_question_that_was_observed_is_told_beside_one_that_was_not(self) -> None:
-        found = read(replace(asked(silence()), of="first"), asked(AS_BEFORE), bystander=NO_EFFECT)
+        found = read(replace(asked(silence()), question="first"), asked(AS_BEFORE), unrelated_edit=NO_EFFECT)
         assert found.passed
         assert [one.word for one in found.readings] == ["a", "not observed"]
         assert "first: (a), zeros: 10 of 10" in found.summary
@@ -208,22 +216,22 @@ class TestWhereAnUnrelatedEditIsNotSeen:
 
     def test_a_trial_that_tells_nothing_leaves_its_question_open(self) -> None:
         assert (
-            only(read(asked(silence()), asked(AS_BEFORE, "again"), bystander=NO_EFFECT)).word
+            only(read(asked(silence()), asked(AS_BEFORE, "again"), unrelated_edit=NO_EFFECT)).word
             == "not observed"
         )
 
 
 class TestAnUnrelatedEditOfItsOwn:
     def test_decides_for_its_question_alone(self) -> None:
-        frozen = replace(asked(AS_BEFORE), of="frozen", bystander=UNSETTLED)
-        taken = replace(asked(AS_BEFORE), of="taken", bystander=SETTLED)
+        frozen = replace(asked(AS_BEFORE), question="frozen", unrelated_edit=UNSETTLED)
+        taken = replace(asked(AS_BEFORE), question="taken", unrelated_edit=SETTLED)
         found = read(frozen, taken)
         assert [one.word for one in found.readings] == ["not observed", "b"]
         stopped = "the mesh took no change while this object was there"
         assert [one.finding for one in found.readings] == [stopped, ""]
 
     def test_counts_where_the_shared_one_fails(self) -> None:
-        found = only(read(replace(asked(AS_BEFORE), bystander=SETTLED), bystander=NO_EFFECT))
+        found = only(read(replace(asked(AS_BEFORE), unrelated_edit=SETTLED), unrelated_edit=NO_EFFECT))
         assert (found.letter, found.finding) == ("b", "")
 
 
@@ -232,7 +240,7 @@ def test_what_never_left_its_client_tells_no_reading() -> None:
     nameless = only(read(asked(lost)))
     assert not nameless.observed
     assert "did not resolve" in nameless.seen
-    of_nobody = only(read(replace(asked(lost), before=lost)))
+    of_nobody = only(read(replace(asked(lost), baseline=lost)))
     assert (of_nobody.letter, of_nobody.observed) == ("a", True)
 
 
@@ -270,7 +278,7 @@ def test_the_trials_of_odd_splits_can_come_out_either_way(
     trial: str, sample: Traffic, letter: str, unacceptable: bool
 ) -> None:
     of, looks = TRIALS[trial]
-    seen = only(read(Question(trial, of, looks, silence(), sample)))
+    seen = only(read(TrialResult(trial, of, looks, silence(), sample)))
     assert (seen.letter, bool(seen.finding)) == (letter, unacceptable)
 
 
@@ -289,7 +297,7 @@ def test_two_splits_for_different_users_are_told_apart(
     first: dict[str, int], second: dict[str, int], letter: str
 ) -> None:
     asked_of = [
-        Question(name, of, looks, silence(), traffic(answered))
+        TrialResult(name, of, looks, silence(), traffic(answered))
         for name, answered in (("users of the first", first), ("users of the second", second))
         for _, of, _, looks in [odd_conditions.TRIALS[name]]
     ]

@@ -16,17 +16,17 @@ from judge_evidence import SETTLED, cell, metrics, metrics_list, read, reference
 from pydantic import TypeAdapter
 
 from conformance import judge
-from conformance.judge.registry import JUDGES, is_founded, recall, register
+from conformance.judge.registry import JUDGES, is_founded, register, rejudge
 from conformance.judge.registry import judge as decorator
 from conformance.model.evidence import (
     AccessTable,
-    Attempt,
+    AdmissionAttempt,
+    Behaviour,
+    Convergence,
     Effect,
     Environment,
-    Look,
-    Question,
     RoundTrip,
-    Settling,
+    TrialResult,
 )
 from conformance.model.verdict import Basis, Judgement, Verdict
 
@@ -50,14 +50,14 @@ ALL = traffic({"v1": 100, "v2": 100})
 V1 = traffic({"v1": 300})
 EFFECT = judge.everything_reaches(Effect(ALL, V1, SETTLED), "v1")
 EXAMPLES: dict[str, Judgement] = {
-    "access": judge.access(
+    "access_enforced": judge.access_enforced(
         AccessTable((cell("a", "granted", traffic({"server": 3})), cell("b", "denied", silence())))
     ),
     "all_of": judge.all_of(first=EFFECT, second=judge.preserved(EFFECT, V1, "v1")),
     "apiservice": judge.apiservice(read({}), read({}, 404)),
-    "counts": judge.counts(read({}, 404), read(metrics()), None, V1, V1, seconds=10),
+    "request_counts": judge.request_counts(read({}, 404), read(metrics()), None, V1, V1, seconds=10),
     "discovery": judge.discovery(read({"kind": "APIResourceList", "resources": []})),
-    "edges": judge.edges(
+    "traffic_edges": judge.traffic_edges(
         {"mid": read({}, 404)},
         {"mid": read(metrics_list(metrics("mid", peer="a"), resource=reference("mid")))},
         [("a", "mid")],
@@ -65,50 +65,63 @@ EXAMPLES: dict[str, Judgement] = {
     ),
     "error_rates": judge.error_rates({}, {"v1": read(metrics("v1"))}, {"v1": 0.2}, [V1]),
     "everything_reaches": EFFECT,
-    "given": judge.given(EFFECT, judge.preserved(EFFECT, V1, "v1"), "nothing to compare with"),
+    "conditional_on": judge.conditional_on(
+        EFFECT, judge.preserved(EFFECT, V1, "v1"), "nothing to compare with"
+    ),
     "groups_served": judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]),
-    "lands_on": judge.lands_on(
+    "reaches_target_ports": judge.reaches_target_ports(
         Effect(V1, traffic({"v1": 300}, ports={"v1:8081": 300}), SETTLED), {"v1": 8081}
     ),
-    "header_form": judge.header_form([Attempt("map", "either", {"spec": {}}, 422, "no")]),
-    "headers_refused": judge.headers_refused([Attempt("map", "either", {"spec": {}}, 422, "no")]),
-    "in_environment": judge.in_environment(judge.unharmed(silence()), Environment(control_p99_us=900_000)),
+    "header_form": judge.header_form([AdmissionAttempt("map", "either", {"spec": {}}, 422, "no")]),
+    "headers_refused": judge.headers_refused([AdmissionAttempt("map", "either", {"spec": {}}, 422, "no")]),
+    "discount_if_starved": judge.discount_if_starved(
+        judge.no_request_failed(silence()), Environment(control_p99_us=900_000)
+    ),
     "inconclusive": judge.inconclusive("no pod was ready"),
     "names_and_columns": judge.names_and_columns([read({"resources": [{"kind": "TrafficSplit"}]})], None, ""),
     "not_applicable": judge.not_applicable("TrafficSplit v1alpha2 has no matches"),
     "not_claimed": judge.not_claimed("udp"),
     "stands_on": judge.stands_on("split-single-service-followed", "v1 answered all of it"),
-    "taken_up_under_calls": judge.taken_up_under_calls(Settling("v2 answers", 8.0, 19.0, 10.0)),
+    "taken_up_under_calls": judge.taken_up_under_calls(Convergence("v2 answers", 8.0, 19.0, 10.0)),
     "nothing_reaches": judge.nothing_reaches(Effect(ALL, V1, SETTLED), "v2"),
     "object_fields": judge.object_fields([read(metrics()), read(metrics_list(metrics()))]),
-    "opened": judge.opened(Effect(silence(), traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}),
+    "root_served_by_backends": judge.root_served_by_backends(
+        Effect(silence(), traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}
+    ),
     "percentiles": judge.percentiles(read(metrics()), {"p50": (0, 50.5), "p99": (900, 1100)}, None),
     "preserved": judge.preserved(EFFECT, [V1, V1], "v1"),
-    "presumes": judge.presumes(judge.unharmed(silence()), "split-single-backend", "v1 answered all of it"),
+    "presumes": judge.presumes(
+        judge.no_request_failed(silence()), "split-single-backend", "v1 answered all of it"
+    ),
     "rbac": judge.rbac({"all": read({}), "none": read({}, 403)}, {"all": 200, "none": 403}),
     "reading": judge.reading(
-        EFFECT, [Question("zeros", "all zero", (Look("a"), Look("b", ("v1",))), ALL, silence())], EFFECT
+        EFFECT,
+        [TrialResult("zeros", "all zero", (Behaviour("a"), Behaviour("b", ("v1",))), ALL, silence())],
+        EFFECT,
     ),
     "refusals": judge.refusals(
-        [Attempt("whole", "accepted", {"spec": {}}, 201)], [Attempt("no spec", "refused", {}, 201)]
+        [AdmissionAttempt("whole", "accepted", {"spec": {}}, 201)],
+        [AdmissionAttempt("no spec", "refused", {}, 201)],
     ),
-    "restored": judge.restored(Effect(V1, ALL, SETTLED), {"v1", "v2"}),
+    "root_routing_restored": judge.root_routing_restored(Effect(V1, ALL, SETTLED), {"v1", "v2"}),
     "round_trips": judge.round_trips(
         [RoundTrip("g/v1", "K", {"spec": {"a": 1}}, {"spec": {}}, {"get": True})]
     ),
-    "shares": judge.shares(Effect(V1, traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}),
-    "stepped": judge.stepped(EFFECT, V1, {"v1": 1}, {"v1": 1}, SETTLED),
-    "told_at": judge.told_at(
+    "weights_followed": judge.weights_followed(
+        Effect(V1, traffic({"v1": 2700, "v2": 2700}), SETTLED), {"v1": 1, "v2": 1}
+    ),
+    "within_either_step": judge.within_either_step(EFFECT, V1, {"v1": 1}, {"v1": 1}, SETTLED),
+    "misconfiguration_reported": judge.misconfiguration_reported(
         read({"items": []}),
         read({"items": []}),
-        Attempt("s", "accepted", {}, 201),
+        AdmissionAttempt("s", "accepted", {}, 201),
         *("K", "n", "b", 8),
         sound=read({"items": []}),
-        sound_sent=Attempt("s", "accepted", {}, 201),
+        sound_sent=AdmissionAttempt("s", "accepted", {}, 201),
         twins={"m": "n", "c": "b"},
     ),
     "unavailable": judge.unavailable("metrics"),
-    "unharmed": judge.unharmed(V1),
+    "no_request_failed": judge.no_request_failed(V1),
 }
 
 
@@ -140,7 +153,7 @@ def test_a_judgement_is_made_again_from_its_basis(name: str) -> None:
     found = EXAMPLES[name]
     assert found.basis is not None
     assert found.basis.judge == name
-    assert recall(found.basis) == found
+    assert rejudge(found.basis) == found
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -157,13 +170,13 @@ def test_a_basis_names_the_arguments_of_its_judge(name: str) -> None:
 
 
 def test_a_second_judge_of_a_name_is_an_error() -> None:
-    def shares(effect: Effect) -> Judgement:
+    def weights_followed(effect: Effect) -> Judgement:
         return Judgement(Verdict.PASS, "")
 
-    with pytest.raises(ValueError, match="a judge called 'shares' already"):
-        register()(shares)
-    with pytest.raises(ValueError, match="a judge called 'shares' already"):
-        decorator(shares)
+    with pytest.raises(ValueError, match="a judge called 'weights_followed' already"):
+        register()(weights_followed)
+    with pytest.raises(ValueError, match="a judge called 'weights_followed' already"):
+        decorator(weights_followed)
 
 
 class TestNullControl:
@@ -171,30 +184,30 @@ class TestNullControl:
         def hopeful(sample: object) -> Judgement:
             raise NotImplementedError
 
-        with pytest.raises(TypeError, match=r"judge hopeful demands no null control \(before, during, "):
+        with pytest.raises(TypeError, match=r"judge hopeful demands no null control \(baseline, during, "):
             decorator(hopeful)
         assert "hopeful" not in JUDGES
 
     def test_that_a_call_may_leave_out_is_none(self) -> None:
-        def hopeful(sample: object, before: object = None) -> Judgement:
+        def hopeful(sample: object, baseline: object = None) -> Judgement:
             raise NotImplementedError
 
         with pytest.raises(TypeError, match="judge hopeful demands no null control"):
             decorator(hopeful)
 
     @pytest.mark.parametrize(
-        "name", sorted(JUDGES.keys() - {"all_of", "given", "in_environment", "presumes"})
+        "name", sorted(JUDGES.keys() - {"all_of", "conditional_on", "discount_if_starved", "presumes"})
     )
     def test_is_behind_a_judgement_unless_its_judge_says_that_it_carries_no_test(self, name: str) -> None:
         aside = {"headers_refused", "inconclusive", "not_applicable", "not_claimed", "stands_on"}
-        aside |= {"taken_up_under_calls", "unavailable", "unharmed"}
+        aside |= {"taken_up_under_calls", "unavailable", "no_request_failed"}
         assert is_founded(EXAMPLES[name]) == (name not in aside)
 
     def test_of_one_part_is_enough_for_all(self) -> None:
-        aside, founded = judge.unharmed(V1), EXAMPLES["shares"]
+        aside, founded = judge.no_request_failed(V1), EXAMPLES["weights_followed"]
         assert not is_founded(judge.all_of(a=aside))
         assert is_founded(judge.all_of(a=aside, b=founded))
-        assert is_founded(judge.given(founded, aside, "x"))
+        assert is_founded(judge.conditional_on(founded, aside, "x"))
 
     def test_is_not_behind_what_no_judge_made(self) -> None:
         assert not is_founded(Judgement(Verdict.PASS, "fine"))
@@ -202,7 +215,7 @@ class TestNullControl:
 
 def test_an_unknown_judge_is_an_error() -> None:
     with pytest.raises(KeyError, match="astrology"):
-        recall(Basis("astrology", {}))
+        rejudge(Basis("astrology", {}))
 
 
 def test_importing_the_judges_loads_nothing_that_could_reach_a_socket() -> None:
@@ -237,8 +250,8 @@ def test_the_package_exports_every_judge() -> None:
 
 
 class TestAllOf:
-    good = judge.unharmed(V1)
-    bad = judge.unharmed(silence(3))
+    good = judge.no_request_failed(V1)
+    bad = judge.no_request_failed(silence(3))
 
     def test_only_passes_pass(self) -> None:
         found = judge.all_of(first_client=self.good, second_client=self.good)
@@ -256,11 +269,11 @@ class TestAllOf:
         assert (found.verdict, found.hint) == (Verdict.INCONCLUSIVE, "kubectl get pods")
 
     def test_shares_of_one_part_are_kept_as_they_are(self) -> None:
-        shared = EXAMPLES["shares"]
+        shared = EXAMPLES["weights_followed"]
         assert judge.all_of(split=shared, rest=self.good).shares == shared.shares
 
     def test_shares_of_several_parts_are_told_apart(self) -> None:
-        shared = EXAMPLES["shares"]
+        shared = EXAMPLES["weights_followed"]
         found = judge.all_of(one_to_one=shared, again=shared)
         assert [share.server for share in found.shares] == [
             "v1 (one to one)", "v2 (one to one)", "v1 (again)", "v2 (again)",
@@ -275,13 +288,15 @@ class TestAllOf:
             judge.all_of(made_up=Judgement(Verdict.PASS, "trust me"))
 
     def test_more_samples_than_the_error_rate_allows_are_an_error(self) -> None:
-        shared = EXAMPLES["shares"]
+        shared = EXAMPLES["weights_followed"]
         with pytest.raises(ValueError, match="5 samples in one requirement"):
             judge.all_of(**{f"sample_{index}": shared for index in range(5)})
 
     def test_samples_that_share_an_error_rate_count_as_their_part(self) -> None:
         sample = traffic({"v1": 4000, "v2": 4000})
-        third = judge.shares(Effect(V1, sample, SETTLED), {"v1": 1, "v2": 1}, parts=3)
+        third = judge.weights_followed(
+            Effect(V1, sample, SETTLED), {"v1": 1, "v2": 1}, samples_sharing_alpha=3
+        )
         assert judge.all_of(**{f"sample_{index}": third for index in range(12)}).passed
         with pytest.raises(ValueError, match="13 samples in one requirement"):
             judge.all_of(**{f"sample_{index}": third for index in range(13)})

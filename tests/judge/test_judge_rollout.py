@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from judge_evidence import SETTLED, silence, traffic
 
-from conformance.judge import stepped
+from conformance.judge import within_either_step
 from conformance.model.evidence import Traffic
 from conformance.model.verdict import Judgement, Verdict
 
@@ -17,7 +17,7 @@ OLD, QUARTER = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}
 
 
 def judged(during: Traffic, effect: Judgement = SEEN) -> Judgement:
-    return stepped(effect, during, OLD, QUARTER, SETTLED)
+    return within_either_step(effect, during, OLD, QUARTER, SETTLED)
 
 
 @pytest.mark.parametrize("fresh", [0, 60, 250], ids=["not yet", "half way", "at once"])
@@ -29,15 +29,15 @@ def test_a_share_between_the_two_steps_passes_and_the_time_is_told(fresh: int) -
 
 def test_kept_and_new_connections_are_judged_together_and_one_of_them_suffices_to_fail() -> None:
     kept, new = traffic({"v1": 900, "fresh": 100}), traffic({"v1": 800, "fresh": 200})
-    found = stepped(SEEN, [kept, new], OLD, QUARTER, SETTLED)
+    found = within_either_step(SEEN, [kept, new], OLD, QUARTER, SETTLED)
     assert found.passed
     assert "none of 2,000 requests failed meanwhile (v1 1,700, fresh 300)" in found.summary
     swung = traffic({"v1": 500, "fresh": 500})
     for pair in ([swung, new], [kept, swung]):
-        assert stepped(SEEN, pair, OLD, QUARTER, SETTLED).verdict is Verdict.FAIL
-    ended = replace(kept, ended=True)
-    assert stepped(SEEN, [new, ended], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
-    assert stepped(SEEN, [], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
+        assert within_either_step(SEEN, pair, OLD, QUARTER, SETTLED).verdict is Verdict.FAIL
+    ended = replace(kept, expired=True)
+    assert within_either_step(SEEN, [new, ended], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
+    assert within_either_step(SEEN, [], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_share_beyond_both_steps_fails() -> None:
@@ -50,7 +50,7 @@ def shares(*fresh: int) -> Traffic:
     """Steady traffic, of each sixty requests of which so many went to the new version."""
     stretches = tuple({"v1": 60 - count, "fresh": count} for count in fresh)
     whole = {name: sum(one[name] for one in stretches) for name in ("v1", "fresh")}
-    return replace(traffic(whole), stretches=stretches)
+    return replace(traffic(whole), windows=stretches)
 
 
 def test_a_swing_of_a_moment_fails_however_long_the_traffic_was() -> None:
@@ -74,7 +74,9 @@ def test_a_rotation_that_serves_one_backend_after_the_other_passes() -> None:
     stretches = tuple({name: piece.count(name) for name in ("v1", "fresh")} for piece in pieces)
     assert {"v1": 60, "fresh": 0} in stretches
     whole = traffic({name: served.count(name) for name in ("v1", "fresh")})
-    found = stepped(SEEN, replace(whole, stretches=stretches), QUARTER, {"v1": 0, "fresh": 100}, SETTLED)
+    found = within_either_step(
+        SEEN, replace(whole, windows=stretches), QUARTER, {"v1": 0, "fresh": 100}, SETTLED
+    )
     assert found.passed
 
 
@@ -92,7 +94,9 @@ def test_a_single_request_lost_or_gone_astray_fails(during: Traffic) -> None:
 
 
 def test_a_backend_of_weight_zero_in_both_steps_may_get_nothing() -> None:
-    assert stepped(SEEN, traffic({"v1": 999, "fresh": 1}), OLD, OLD, SETTLED).verdict is Verdict.FAIL
+    assert (
+        within_either_step(SEEN, traffic({"v1": 999, "fresh": 1}), OLD, OLD, SETTLED).verdict is Verdict.FAIL
+    )
 
 
 def test_without_the_effect_nothing_is_concluded_not_even_from_a_loss() -> None:
@@ -105,22 +109,22 @@ def test_too_little_traffic_is_inconclusive() -> None:
 
 
 def test_traffic_that_was_over_before_the_change_was_measured_is_inconclusive() -> None:
-    over = replace(traffic({"v1": 1000}), ended=True)
+    over = replace(traffic({"v1": 1000}), expired=True)
     found = judged(over)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.summary.startswith("the steady traffic was over after 1,000 requests")
-    assert judged(replace(over, ended=False)).passed
+    assert found.summary.startswith("the background traffic expired after 1,000 requests")
+    assert judged(replace(over, expired=False)).passed
 
 
 def test_what_went_wrong_before_the_traffic_was_over_fails_all_the_same() -> None:
-    assert judged(replace(traffic({"v1": 999, "v3": 1}), ended=True)).verdict is Verdict.FAIL
+    assert judged(replace(traffic({"v1": 999, "v3": 1}), expired=True)).verdict is Verdict.FAIL
 
 
 def test_where_each_connection_is_one_draw_shares_are_not_judged() -> None:
-    drawn = traffic({"v1": 300, "fresh": 700}, fresh=False, connections=10, uniform_connections=10)
+    drawn = traffic({"v1": 300, "fresh": 700}, new_connections=False, connections=10, uniform_connections=10)
     assert judged(drawn).passed
     assert judged(replace(drawn, uniform_connections=9)).verdict is Verdict.FAIL
 
 
 def test_ledgers_that_miss_answers_are_inconclusive() -> None:
-    assert judged(traffic({"v1": 1000}, reached={"v1": 900})).verdict is Verdict.INCONCLUSIVE
+    assert judged(traffic({"v1": 1000}, received={"v1": 900})).verdict is Verdict.INCONCLUSIVE

@@ -24,7 +24,7 @@ class TestNothingReaches:
         assert found.summary == "none of 1,000 requests reached v2 (a leak above 0.69 % is excluded)"
 
     def test_a_request_in_its_ledger_fails_although_no_client_saw_an_answer(self) -> None:
-        sample = traffic({"v1": 999}, sent=1000, failures={"reset": 1}, reached={"v1": 999, "v2": 1})
+        sample = traffic({"v1": 999}, sent=1000, failures={"reset": 1}, received={"v1": 999, "v2": 1})
         found = judge.nothing_reaches(Effect(ALL_THREE, sample, UNSETTLED), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
@@ -44,8 +44,8 @@ class TestNothingReaches:
         )
 
     def test_a_backend_whose_ledger_was_not_read_is_inconclusive(self) -> None:
-        before = traffic({"v1": 100, "v2": 100}, reached={"v1": 100})
-        found = judge.nothing_reaches(Effect(before, traffic({"v1": 300}), SETTLED), "v2")
+        baseline = traffic({"v1": 100, "v2": 100}, received={"v1": 100})
+        found = judge.nothing_reaches(Effect(baseline, traffic({"v1": 300}), SETTLED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
             "v2 answered before the change, but its ledger was not read or lost requests"
@@ -57,7 +57,7 @@ class TestNothingReaches:
         assert found.summary == "134 requests cannot show a leak of 5 points: that takes 135"
 
     def test_a_lost_ledger_is_inconclusive(self) -> None:
-        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 300}, reached={}), SETTLED), "v2")
+        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 300}, received={}), SETTLED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
 
 
@@ -117,59 +117,69 @@ class TestEverythingReaches:
         found = judge.everything_reaches(Effect(silence(20), ONLY_V2, SETTLED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "before the change 20 of 20 requests failed (reset 20): there is nothing to tell the effect from"
+            "before the change 20 of 20 requests failed (reset 20): "
+            "the baseline shows no traffic to compare with"
         )
 
 
 class TestLandsOn:
     ports: ClassVar = {"v1": 8080, "v2": 8081}
-    before = traffic({"v1": 150, "v2": 150})
+    baseline = traffic({"v1": 150, "v2": 150})
     sample = traffic({"v1": 100, "v2": 200}, ports={"v1:8080": 100, "v2:8081": 200})
 
     def test_backends_at_their_own_ports_pass(self) -> None:
-        found = judge.lands_on(Effect(self.before, self.sample, SETTLED), self.ports)
+        found = judge.reaches_target_ports(Effect(self.baseline, self.sample, SETTLED), self.ports)
         assert found.verdict is Verdict.PASS
         assert found.summary == "300 requests landed on v2:8081 200, v1:8080 100"
 
     def test_the_port_of_another_backend_fails(self) -> None:
-        found = judge.lands_on(Effect(self.sample, self.before, SETTLED), self.ports)
+        found = judge.reaches_target_ports(Effect(self.sample, self.baseline, SETTLED), self.ports)
         assert found.verdict is Verdict.FAIL
         assert found.summary == "answered at other places: v2:8080 150; never answered: v2:8081"
 
     def test_ports_that_were_reached_before_are_inconclusive(self) -> None:
-        found = judge.lands_on(Effect(self.sample, self.sample, SETTLED), self.ports)
+        found = judge.reaches_target_ports(Effect(self.sample, self.sample, SETTLED), self.ports)
         assert found.verdict is Verdict.INCONCLUSIVE
 
     def test_what_does_not_settle_fails(self) -> None:
-        assert judge.lands_on(Effect(self.before, self.sample, UNSETTLED), self.ports).verdict is Verdict.FAIL
+        assert (
+            judge.reaches_target_ports(Effect(self.baseline, self.sample, UNSETTLED), self.ports).verdict
+            is Verdict.FAIL
+        )
 
     def test_nothing_sent_does_not_pass(self) -> None:
-        assert not judge.lands_on(Effect(self.before, traffic({}), SETTLED), self.ports).passed
+        assert not judge.reaches_target_ports(Effect(self.baseline, traffic({}), SETTLED), self.ports).passed
 
 
 class TestRestored:
     servers = ("v1", "v2", "v3")
 
     def test_servers_that_are_all_reached_again_pass(self) -> None:
-        found = judge.restored(Effect(ONLY_V2, ALL_THREE, SETTLED), self.servers)
+        found = judge.root_routing_restored(Effect(ONLY_V2, ALL_THREE, SETTLED), self.servers)
         assert found.verdict is Verdict.PASS
         assert found.summary == "all of v1, v2, v3 are reached again (v1 100, v2 100, v3 100)"
 
     def test_a_server_that_stays_away_fails(self) -> None:
-        found = judge.restored(Effect(ONLY_V2, traffic({"v1": 50, "v2": 50}), SETTLED), self.servers)
+        found = judge.root_routing_restored(
+            Effect(ONLY_V2, traffic({"v1": 50, "v2": 50}), SETTLED), self.servers
+        )
         assert found.verdict is Verdict.FAIL
         assert found.summary == "not reached again: v3 (answers: v1 50, v2 50)"
 
     def test_a_server_missed_by_too_few_draws_is_inconclusive(self) -> None:
-        found = judge.restored(Effect(ONLY_V2, traffic({"v1": 5, "v2": 5}), SETTLED), self.servers)
+        found = judge.root_routing_restored(
+            Effect(ONLY_V2, traffic({"v1": 5, "v2": 5}), SETTLED), self.servers
+        )
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == "10 requests may miss one of 3 servers by chance: that takes 26"
-        enough = judge.restored(Effect(ONLY_V2, traffic({"v1": 13, "v2": 13}), SETTLED), self.servers)
+        enough = judge.root_routing_restored(
+            Effect(ONLY_V2, traffic({"v1": 13, "v2": 13}), SETTLED), self.servers
+        )
         assert enough.verdict is Verdict.FAIL
 
     def test_connections_are_the_draws_where_they_stay_with_a_server(self) -> None:
-        stuck = traffic({"v1": 50, "v2": 50}, fresh=False, connections=4, uniform_connections=4)
-        found = judge.restored(Effect(ONLY_V2, stuck, SETTLED), self.servers)
+        stuck = traffic({"v1": 50, "v2": 50}, new_connections=False, connections=4, uniform_connections=4)
+        found = judge.root_routing_restored(Effect(ONLY_V2, stuck, SETTLED), self.servers)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary.startswith("4 connections may miss one")
 
@@ -179,24 +189,29 @@ class TestRestored:
         ids=["a stranger answers", "a request fails"],
     )
     def test_a_violation_fails(self, after: Traffic) -> None:
-        assert judge.restored(Effect(ONLY_V2, after, SETTLED), self.servers).verdict is Verdict.FAIL
+        assert (
+            judge.root_routing_restored(Effect(ONLY_V2, after, SETTLED), self.servers).verdict is Verdict.FAIL
+        )
 
     def test_what_does_not_settle_fails(self) -> None:
-        assert judge.restored(Effect(ONLY_V2, ALL_THREE, UNSETTLED), self.servers).verdict is Verdict.FAIL
+        assert (
+            judge.root_routing_restored(Effect(ONLY_V2, ALL_THREE, UNSETTLED), self.servers).verdict
+            is Verdict.FAIL
+        )
 
     def test_servers_that_were_all_reached_meanwhile_are_inconclusive(self) -> None:
         assert (
-            judge.restored(Effect(ALL_THREE, ALL_THREE, SETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(ALL_THREE, ALL_THREE, SETTLED), self.servers).verdict
             is Verdict.INCONCLUSIVE
         )
 
     def test_nothing_sent_is_inconclusive(self) -> None:
         assert (
-            judge.restored(Effect(ONLY_V2, traffic({}), SETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(ONLY_V2, traffic({}), SETTLED), self.servers).verdict
             is Verdict.INCONCLUSIVE
         )
         assert (
-            judge.restored(Effect(traffic({}), ALL_THREE, SETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(traffic({}), ALL_THREE, SETTLED), self.servers).verdict
             is Verdict.INCONCLUSIVE
         )
 
@@ -232,7 +247,7 @@ class TestPreserved:
         assert judge.preserved(self.effect, during, "v2").verdict is Verdict.INCONCLUSIVE
 
     def test_a_violation_in_one_batch_outweighs_doubt_about_another(self) -> None:
-        doubtful = traffic({"v2": 300}, reached={"v2": 3})
+        doubtful = traffic({"v2": 300}, received={"v2": 3})
         assert judge.preserved(self.effect, [doubtful, ONLY_V1], "v2").verdict is Verdict.FAIL
         assert judge.preserved(self.effect, [ONLY_V2, doubtful], "v2").verdict is Verdict.INCONCLUSIVE
 
@@ -244,61 +259,63 @@ class TestPreserved:
         )
 
     def test_views_that_disagree_are_inconclusive(self) -> None:
-        found = judge.preserved(self.effect, traffic({"v2": 300}, reached={"v2": 3}), "v2")
+        found = judge.preserved(self.effect, traffic({"v2": 300}, received={"v2": 3}), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
 
     def test_steady_traffic_that_was_over_too_soon_is_inconclusive(self) -> None:
-        over = traffic({"v2": 300}, ended=True)
+        over = traffic({"v2": 300}, expired=True)
         assert judge.preserved(self.effect, [over, ONLY_V2], "v2").verdict is Verdict.INCONCLUSIVE
         assert judge.preserved(self.effect, [over, ONLY_V1], "v2").verdict is Verdict.FAIL
 
 
 class TestUnharmed:
     def test_answers_of_nobody_and_failures_are_told_apart(self) -> None:
-        found = judge.unharmed(
+        found = judge.no_request_failed(
             traffic({"v1": 90}, sent=100, failures={"reset": 7}, statuses={"200": 90, "503": 3, "404": 0})
         )
         assert found.summary == (
             "10 of 100 requests failed (reset 7, answered by no sample workload 3; status 503 3)"
         )
-        found = judge.unharmed(
+        found = judge.no_request_failed(
             traffic({"v1": 93}, sent=100, failures={"reset": 7}, statuses={"200": 90, "500": 3})
         )
         assert found.summary == "7 of 100 requests failed (reset 7)"
-        found = judge.unharmed(traffic({"v1": 99}, sent=100, statuses={"200": 100}))
+        found = judge.no_request_failed(traffic({"v1": 99}, sent=100, statuses={"200": 100}))
         assert found.summary == "1 of 100 requests failed (answered by no sample workload 1)"
 
     def test_steady_traffic_without_failures_passes(self) -> None:
-        assert judge.unharmed(ALL_THREE).summary == "none of 300 requests failed"
-        assert judge.unharmed(traffic({"v1": 5}, reached={})).passed
+        assert judge.no_request_failed(ALL_THREE).summary == "none of 300 requests failed"
+        assert judge.no_request_failed(traffic({"v1": 5}, received={})).passed
 
     def test_a_failure_fails(self) -> None:
-        found = judge.unharmed(traffic({"v1": 299}, failures={"refused": 1}))
+        found = judge.no_request_failed(traffic({"v1": 299}, failures={"refused": 1}))
         assert found.verdict is Verdict.FAIL
         assert found.summary == "1 of 300 requests failed (refused 1)"
 
     def test_what_was_over_too_soon_is_inconclusive(self) -> None:
-        assert judge.unharmed(traffic({"v1": 5}, ended=True)).verdict is Verdict.INCONCLUSIVE
+        assert judge.no_request_failed(traffic({"v1": 5}, expired=True)).verdict is Verdict.INCONCLUSIVE
 
     def test_nothing_sent_is_inconclusive(self) -> None:
-        assert judge.unharmed(traffic({})).verdict is Verdict.INCONCLUSIVE
+        assert judge.no_request_failed(traffic({})).verdict is Verdict.INCONCLUSIVE
 
     def test_contradictory_evidence_is_inconclusive(self) -> None:
-        assert judge.unharmed(traffic({"v1": 5}, sent=3)).verdict is Verdict.INCONCLUSIVE
+        assert judge.no_request_failed(traffic({"v1": 5}, sent=3)).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
     "judged",
     [
-        lambda before, sample: judge.nothing_reaches(Effect(before, sample, SETTLED), "v2"),
-        lambda before, sample: judge.everything_reaches(Effect(before, sample, SETTLED), "v2"),
-        lambda before, sample: judge.restored(Effect(before, sample, SETTLED), ["v1"]),
-        lambda before, sample: judge.shares(Effect(before, sample, SETTLED), {"v1": 1, "v2": 1}),
+        lambda baseline, sample: judge.nothing_reaches(Effect(baseline, sample, SETTLED), "v2"),
+        lambda baseline, sample: judge.everything_reaches(Effect(baseline, sample, SETTLED), "v2"),
+        lambda baseline, sample: judge.root_routing_restored(Effect(baseline, sample, SETTLED), ["v1"]),
+        lambda baseline, sample: judge.weights_followed(
+            Effect(baseline, sample, SETTLED), {"v1": 1, "v2": 1}
+        ),
     ],
     ids=["nothing", "everything", "restored", "shares"],
 )
-@pytest.mark.parametrize("before", [traffic({}), silence(1), ONLY_V1, ALL_THREE])
+@pytest.mark.parametrize("baseline", [traffic({}), silence(1), ONLY_V1, ALL_THREE])
 def test_a_mesh_that_changes_nothing_never_passes(
-    judged: Callable[[Traffic, Traffic], Judgement], before: Traffic
+    judged: Callable[[Traffic, Traffic], Judgement], baseline: Traffic
 ) -> None:
-    assert not judged(before, before).passed
+    assert not judged(baseline, baseline).passed

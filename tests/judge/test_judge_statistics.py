@@ -12,7 +12,15 @@ from scipy import stats
 
 from conformance import judge
 from conformance.judge import statistics
-from conformance.judge.statistics import ALPHA, LEAST, POWER, SAMPLES, SHIFT, acceptance, regions
+from conformance.judge.statistics import (
+    ALPHA,
+    DETECTABLE_ERROR,
+    MIN_REQUESTS,
+    POWER,
+    SAMPLES,
+    acceptance,
+    regions,
+)
 from conformance.model.evidence import Effect
 from conformance.model.verdict import Verdict
 
@@ -29,7 +37,7 @@ WEIGHTS = [
     {"v1": 99, "v2": 1},
 ]
 ids = [":".join(str(weight) for weight in weights.values()) for weights in WEIGHTS]
-before = traffic({"v1": 500, "v2": 500, "other": 500})
+baseline = traffic({"v1": 500, "v2": 500, "other": 500})
 
 
 def draw(rng: random.Random, weights: dict[str, int], n: int) -> dict[str, int]:
@@ -40,7 +48,7 @@ def draw(rng: random.Random, weights: dict[str, int], n: int) -> dict[str, int]:
 
 
 def verdict(counts: dict[str, int], weights: dict[str, int]) -> Verdict:
-    return judge.shares(Effect(before, traffic(counts), SETTLED), weights).verdict
+    return judge.weights_followed(Effect(baseline, traffic(counts), SETTLED), weights).verdict
 
 
 @pytest.mark.parametrize("weights", [{"v1": 75, "v2": 25}, {"v1": 3, "v2": 1, "v3": 0}, {"v1": 0, "v2": 7}])
@@ -96,7 +104,7 @@ def test_five_points_from_any_backend_to_any_other_are_rejected_as_promised(weig
     accepted = regions(n, weights)
     total = sum(weights.values())
     for giver, taker in itertools.permutations(weights, 2):
-        moved = min(SHIFT, weights[giver] / total)
+        moved = min(DETECTABLE_ERROR, weights[giver] / total)
         shown = [
             (accepted[giver], weights[giver] / total - moved),
             (accepted[taker], weights[taker] / total + moved),
@@ -115,7 +123,7 @@ def test_a_small_share_that_is_nothing_or_too_much_is_rejected_as_promised(weigh
     for name, region in regions(n, weights).items():
         share = weights[name] / total
         if share < 0.1:
-            too_much = max(min(2 * share, share + SHIFT), 0.01)
+            too_much = max(min(2 * share, share + DETECTABLE_ERROR), 0.01)
             assert not region.accepts(0)
             assert stats.binom.sf(region.high, n, too_much) >= POWER
 
@@ -197,7 +205,7 @@ def test_the_reserve_for_several_samples_costs_a_tenth_more_requests() -> None:
 
 
 def test_the_least_sample_is_the_smallest_that_shows_a_leak_of_five_points() -> None:
-    assert (1 - SHIFT) ** LEAST <= 1 - POWER < (1 - SHIFT) ** (LEAST - 1)
+    assert (1 - DETECTABLE_ERROR) ** MIN_REQUESTS <= 1 - POWER < (1 - DETECTABLE_ERROR) ** (MIN_REQUESTS - 1)
 
 
 @pytest.mark.parametrize("n", [1, 50, 135, 1000, 5000])
@@ -252,7 +260,9 @@ def test_a_mesh_that_draws_for_each_connection_is_accepted_on_fresh_connections(
     rng = random.Random(3)
     weights = {"v1": 70, "v2": 30}
     counts = draw(rng, weights, judge.sample_size(weights))
-    assert judge.shares(Effect(before, traffic(counts, fresh=True), SETTLED), weights).passed
+    assert judge.weights_followed(
+        Effect(baseline, traffic(counts, new_connections=True), SETTLED), weights
+    ).passed
 
 
 def test_sixty_two_for_seventy_is_rejected() -> None:

@@ -9,24 +9,24 @@ from judge_evidence import SETTLED, UNSETTLED, traffic
 
 from conformance import judge
 from conformance.judge import stops
-from conformance.model.evidence import Effect, Look, Question, Settling
+from conformance.model.evidence import Behaviour, Convergence, Effect, TrialResult
 from conformance.model.verdict import Judgement, Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
-LOOKS = (Look("a"), Look("b", ("v1",)), Look("c", ("v2",)))
-HALF = Question(
+LOOKS = (Behaviour("a"), Behaviour("b", ("v1",)), Behaviour("c", ("v2",)))
+HALF = TrialResult(
     "halves",
     "weight of a half",
     LOOKS,
     traffic({"v1": 60}),
     traffic({"v1": 120}),
-    bystander=SETTLED,
-    about="halves",
+    unrelated_edit=SETTLED,
+    object_name="halves",
 )
-STOPPED = replace(HALF, bystander=UNSETTLED)
-LATE = Settling("changes take effect again", 60, 17.2)
-NEVER = Settling("changes take effect again", 60, None)
+STOPPED = replace(HALF, unrelated_edit=UNSETTLED)
+LATE = Convergence("changes take effect again", 60, 17.2)
+NEVER = Convergence("changes take effect again", 60, None)
 
 
 @pytest.mark.parametrize(
@@ -46,12 +46,12 @@ NEVER = Settling("changes take effect again", 60, None)
         (replace(HALF, recovery=NEVER), "the mesh took no change in the 60 s after 'halves' was deleted"),
     ],
 )
-def test_the_object_is_named_and_how_long_it_lasted(one: Question, said: str) -> None:
+def test_the_object_is_named_and_how_long_it_lasted(one: TrialResult, said: str) -> None:
     assert stops.finding(one) == said
     assert only(read(one)).finding == said
 
 
-def read(*questions: Question) -> Judgement:
+def read(*questions: TrialResult) -> Judgement:
     return judge.reading(IN_FORCE, questions, IN_FORCE)
 
 
@@ -70,11 +70,11 @@ def test_what_changed_all_the_same_is_one() -> None:
 
 
 def test_what_was_not_asked_is_not_observed() -> None:
-    unasked = replace(HALF, sample=None, bystander=None, unasked="the mesh was stopped")
+    unasked = replace(HALF, sample=None, unrelated_edit=None, unasked="the mesh was stopped")
     found = read(unasked)
     assert not found.passed
     assert found.summary == "not observed: the mesh was stopped"
-    beside = read(unasked, replace(HALF, of="another"))
+    beside = read(unasked, replace(HALF, question="another"))
     assert beside.passed
     assert [one.letter for one in beside.readings] == ["", "b"]
     assert "halves: not observed, the mesh was stopped" in beside.readings[0].seen

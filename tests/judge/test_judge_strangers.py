@@ -10,7 +10,7 @@ from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 from conformance import judge
 from conformance.judge import strangers, traffic_checks
 from conformance.judge.statistics import sample_size
-from conformance.model.evidence import AccessTable, Call, Effect, Look, Question, Traffic
+from conformance.model.evidence import AccessTable, Behaviour, Call, Effect, Traffic, TrialResult
 from conformance.model.verdict import Judgement, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
@@ -30,23 +30,29 @@ def denied(sent: int, status: int = 403, said: str = DENIAL) -> Traffic:
 
 Claim = Callable[[Traffic, Traffic], Judgement]
 EFFECTS: Mapping[str, Claim] = {
-    "shares": lambda before, sample: judge.shares(Effect(before, sample, UNSETTLED), WEIGHTS),
-    "nothing reaches": lambda before, sample: judge.nothing_reaches(Effect(before, sample, UNSETTLED), "v2"),
-    "everything reaches": lambda before, sample: judge.everything_reaches(
-        Effect(before, sample, UNSETTLED), "v1"
+    "shares": lambda baseline, sample: judge.weights_followed(Effect(baseline, sample, UNSETTLED), WEIGHTS),
+    "nothing reaches": lambda baseline, sample: judge.nothing_reaches(
+        Effect(baseline, sample, UNSETTLED), "v2"
     ),
-    "restored": lambda before, sample: judge.restored(Effect(before, sample, UNSETTLED), ["v1", "v2"]),
-    "lands on": lambda before, sample: judge.lands_on(
-        Effect(before, sample, UNSETTLED), {"v1": 8080, "v2": 8081}
+    "everything reaches": lambda baseline, sample: judge.everything_reaches(
+        Effect(baseline, sample, UNSETTLED), "v1"
+    ),
+    "restored": lambda baseline, sample: judge.root_routing_restored(
+        Effect(baseline, sample, UNSETTLED), ["v1", "v2"]
+    ),
+    "lands on": lambda baseline, sample: judge.reaches_target_ports(
+        Effect(baseline, sample, UNSETTLED), {"v1": 8080, "v2": 8081}
     ),
 }
 OTHERS: Mapping[str, Claim] = {
-    "opened": lambda _, sample: judge.opened(Effect(silence(60), sample, UNSETTLED), WEIGHTS),
+    "opened": lambda _, sample: judge.root_served_by_backends(
+        Effect(silence(60), sample, UNSETTLED), WEIGHTS
+    ),
     "preserved": lambda _, sample: judge.preserved(PASSED, sample, "v1"),
-    "stepped": lambda _, sample: judge.stepped(PASSED, sample, WEIGHTS, WEIGHTS, SETTLED),
-    "unharmed": lambda _, sample: judge.unharmed(sample),
-    "access": lambda _, sample: judge.access(
-        AccessTable([cell("alpha", "granted", sample, settling=UNSETTLED)])
+    "stepped": lambda _, sample: judge.within_either_step(PASSED, sample, WEIGHTS, WEIGHTS, SETTLED),
+    "unharmed": lambda _, sample: judge.no_request_failed(sample),
+    "access": lambda _, sample: judge.access_enforced(
+        AccessTable([cell("alpha", "granted", sample, convergence=UNSETTLED)])
     ),
 }
 effects = pytest.mark.parametrize("claim", EFFECTS.values(), ids=EFFECTS.keys())
@@ -72,7 +78,7 @@ def test_a_name_that_did_not_resolve_before_leaves_no_null_control(claim: Claim)
 
 def test_an_open_root_whose_name_did_not_resolve_before_was_not_dead() -> None:
     sample = traffic({"v1": 3290, "v2": 1410})
-    found = judge.opened(Effect(nameless(60), sample, SETTLED), WEIGHTS)
+    found = judge.root_served_by_backends(Effect(nameless(60), sample, SETTLED), WEIGHTS)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith(
         "there is no null control: before the change 60 of 60 requests never left"
@@ -118,25 +124,30 @@ def test_what_went_astray_is_a_violation_although_nobody_was_answered_before() -
 
 
 def test_a_mesh_that_opens_nothing_fails() -> None:
-    assert judge.opened(Effect(denied(60), denied(4700), UNSETTLED), WEIGHTS).verdict is Verdict.FAIL
+    assert (
+        judge.root_served_by_backends(Effect(denied(60), denied(4700), UNSETTLED), WEIGHTS).verdict
+        is Verdict.FAIL
+    )
 
 
 def test_a_grant_that_stays_without_effect_fails_and_quotes_the_denial() -> None:
-    found = judge.access(AccessTable([cell("alpha", "granted", denied(10), settling=UNSETTLED)]))
+    found = judge.access_enforced(AccessTable([cell("alpha", "granted", denied(10), convergence=UNSETTLED)]))
     assert found.verdict is Verdict.FAIL
     assert f"what came instead: '{DENIAL}'" in found.summary
 
 
 def test_a_reading_is_not_seen_where_the_name_does_not_resolve() -> None:
-    looks = (Look("a", ("v1",)), Look("b"))
-    asked = Question("form", "forms", looks, traffic({"v1": 60}), nameless(60))
+    looks = (Behaviour("a", ("v1",)), Behaviour("b"))
+    asked = TrialResult("form", "forms", looks, traffic({"v1": 60}), nameless(60))
     (found,) = judge.reading(PASSED, [asked], PASSED).readings
     assert found.letter == ""
     assert "the name root did not resolve" in found.seen
 
 
 def test_a_service_that_is_not_there_has_no_name_and_may_be_what_a_trial_is_about() -> None:
-    asked = Question("missing", "a root that does not exist", (Look("a"),), nameless(60), nameless(60))
+    asked = TrialResult(
+        "missing", "a root that does not exist", (Behaviour("a"),), nameless(60), nameless(60)
+    )
     (found,) = judge.reading(PASSED, [asked], PASSED).readings
     assert found.letter == "a"
 

@@ -42,15 +42,15 @@ def test_only_all_is_a_hundred_percent_and_only_nothing_is_none(part: float, tex
 
 
 def test_one_thing_is_singular() -> None:
-    assert (phrasing.several(1, "request"), phrasing.several(1000, "request")) == (
+    assert (phrasing.pluralize(1, "request"), phrasing.pluralize(1000, "request")) == (
         "1 request",
         "1,000 requests",
     )
 
 
 def test_counts_are_told_from_the_largest_and_without_noughts() -> None:
-    assert phrasing.counted({"b": 2, "a": 2, "c": 1000, "d": 0}) == "c 1,000, a 2, b 2"
-    assert phrasing.counted({"d": 0}) == "none"
+    assert phrasing.format_counts({"b": 2, "a": 2, "c": 1000, "d": 0}) == "c 1,000, a 2, b 2"
+    assert phrasing.format_counts({"d": 0}) == "none"
 
 
 def test_long_lists_are_cut() -> None:

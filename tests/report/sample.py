@@ -8,7 +8,7 @@ from itertools import cycle
 from typing import Any
 
 from conformance import catalogue
-from conformance.model.evidence import ApiRead, Call, Environment, RoundTrip, Settling, Traffic
+from conformance.model.evidence import ApiRead, Call, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
 from conformance.report.assemble import Otherwise, build, conclusion, requirement_record
 from conformance.report.document import (
@@ -51,7 +51,7 @@ def traffic(
         ports={f"{server}:8080": n for server, n in answered.items()},
         statuses=statuses,
         failures=failures,
-        reached={**answered, **(leaked or {})},
+        received={**answered, **(leaked or {})},
         connections=8,
         latency_p50_us=1_840,
         latency_p99_us=9_210,
@@ -67,27 +67,29 @@ def weighted(verdict: Verdict) -> Conclusion:
     """A split of 70/30, followed or not."""
     good = verdict is Verdict.PASS
     counts = {"v1": 5_938, "v2": 2_562} if good else {"v1": 5_271, "v2": 3_229}
-    before = traffic("client", "bookstore", {"v1": 96, "v2": 104})
+    baseline = traffic("client", "bookstore", {"v1": 96, "v2": 104})
     sample = traffic("client", "bookstore", counts)
     shares = tuple(
         share(server, counts[server] / 8_500, weight, 0.0193) for server, weight in (("v1", 0.7), ("v2", 0.3))
     )
     seen = f"v1 got {shares[0].observed:.1%} and v2 {shares[1].observed:.1%} of 8500 requests"
-    settling = Settling("v1 and v2 answer for bookstore and root does not", 30, 1.27)
+    convergence = Convergence("v1 and v2 answer for bookstore and root does not", 30, 1.27)
     judgement = Judgement(
         verdict,
         seen + (", within the accepted regions" if good else "; v1 is outside its region"),
         expected="v1 70 %, v2 30 % of the requests to bookstore",
         hint="" if good else "62/38 is what weights rounded to quarters give: look at how weights are scaled",
         shares=shares,
-        basis=Basis("shares", {"before": before, "sample": sample, "weights": {"v1": 70, "v2": 30}}),
+        basis=Basis(
+            "weights_followed", {"baseline": baseline, "sample": sample, "weights": {"v1": 70, "v2": 30}}
+        ),
     )
     return conclusion(
         "suites/traffic_split/test_weights.py::test_shares_follow_the_weights",
         "shares follow the weights",
         judgement,
-        evidence=[("before", before), ("sample", sample), ("control", Environment(2_100, 0))],
-        settlings=[settling],
+        evidence=[("baseline", baseline), ("sample", sample), ("control", Environment(2_100, 0))],
+        convergences=[convergence],
         duration_s=6.41,
     )
 
@@ -109,13 +111,13 @@ def quarters() -> Conclusion:
             ),
         ),
         evidence=[("sample", traffic("client", "bookstore", counts))],
-        settlings=[Settling("all four backends answer", 30, 0.84)],
+        convergences=[Convergence("all four backends answer", 30, 0.84)],
         duration_s=4.02,
     )
 
 
 def leak() -> Conclusion:
-    before = traffic("client", "server", {"server": 200})
+    baseline = traffic("client", "server", {"server": 200})
     denied = traffic("client", "server", {}, path="/admin", refused=500, leaked={"server": 7})
     granted = traffic("client", "server", {"server": 500}, path="/books")
     return conclusion(
@@ -126,16 +128,16 @@ def leak() -> Conclusion:
             "7 of 500 requests to /admin are in the ledger of server although every client saw a 403",
             expected="no request to /admin reaches server while those to /books do",
             hint="the filter answers after it forwards: look at the order of the filters",
-            basis=Basis("access", {"cells": [{"name": "/admin", "traffic": denied}]}),
+            basis=Basis("access_enforced", {"results": [{"name": "/admin", "traffic": denied}]}),
         ),
-        evidence=[("before", before), ("denied", denied), ("granted", granted)],
-        settlings=[Settling("/books opens for client", 30, 2.5)],
+        evidence=[("baseline", baseline), ("denied", denied), ("granted", granted)],
+        convergences=[Convergence("/books opens for client", 30, 2.5)],
         duration_s=9.8,
     )
 
 
 def unseen() -> Conclusion:
-    before = traffic("client", "twin", {}, failures={"timeout": 40})
+    baseline = traffic("client", "twin", {}, failures={"timeout": 40})
     return conclusion(
         "suites/traffic_access/test_default.py::test_without_a_target_nothing_is_reached",
         "without a target nothing is reached",
@@ -145,8 +147,11 @@ def unseen() -> Conclusion:
             expected="no request reaches server while the same call to its twin goes through",
             hint="a NetworkPolicy of the cluster may close the namespace; smi-conformance doctor tells",
         ),
-        evidence=[("control", before), ("denied", traffic("client", "server", {}, failures={"reset": 200}))],
-        settlings=[Settling("the twin answers", 30, None)],
+        evidence=[
+            ("control", baseline),
+            ("denied", traffic("client", "server", {}, failures={"reset": 200})),
+        ],
+        convergences=[Convergence("the twin answers", 30, None)],
         duration_s=31.2,
     )
 
@@ -176,7 +181,7 @@ def metrics() -> Conclusion:
             hint="responses of class 5xx count as failures",
         ),
         evidence=[
-            ("before", ApiRead("client", path, 404, "not found", 2.0)),
+            ("baseline", ApiRead("client", path, 404, "not found", 2.0)),
             ("read", ApiRead("client", path, 200, body, 61.5)),
         ],
         duration_s=62.1,
@@ -238,10 +243,10 @@ def passed(identity: str) -> Conclusion:
             expected="every request reaches server",
         ),
         evidence=[
-            ("before", traffic("client", "server", {}, refused=100)),
+            ("baseline", traffic("client", "server", {}, refused=100)),
             ("sample", traffic("client", "server", {"server": 400}, headers={"x-user": "alice"})),
         ],
-        settlings=[Settling("client is let through", 30, 0.62)],
+        convergences=[Convergence("client is let through", 30, 0.62)],
         duration_s=1.87,
     )
 

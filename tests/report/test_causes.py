@@ -19,7 +19,9 @@ STANDING = ("access-match-subset", "access-only-listed-sources")
 
 def with_cause() -> Report:
     """The sample report, in which no grant took effect, and two requirements stand on that."""
-    failed = Judgement(Verdict.FAIL, "'/plain' is granted, but refused", basis=Basis("access", {"cells": []}))
+    failed = Judgement(
+        Verdict.FAIL, "'/plain' is granted, but refused", basis=Basis("access_enforced", {"results": []})
+    )
     found = {GRANT: failed} | {one: judge.stands_on(GRANT, failed.summary) for one in STANDING}
     records = [
         assemble.requirement_record(
@@ -45,7 +47,7 @@ def test_a_report_without_such_a_failure_has_no_cause() -> None:
 
 def test_a_cause_that_is_not_basic_is_told_by_its_test() -> None:
     zero, edits = "split-zero-weight-gets-nothing", "split-live-edits"
-    failed = Judgement(Verdict.FAIL, "2 requests reached v2", basis=Basis("unharmed", {}))
+    failed = Judgement(Verdict.FAIL, "2 requests reached v2", basis=Basis("no_request_failed", {}))
     found = {zero: [failed], edits: [judge.presumes(failed, zero, failed.summary)]}
     (cause,) = causes(sample(_records(found)))
     assert cause.sentence == f"does not hold: nothing reaches it ({zero}); 1 requirement stands on it"
@@ -80,7 +82,7 @@ def test_the_page_tells_the_cause_first() -> None:
 
 def test_the_page_has_no_list_of_the_inconclusive_where_a_cause_explains_them_all() -> None:
     zero, edits = "split-zero-weight-gets-nothing", "split-live-edits"
-    failed = Judgement(Verdict.FAIL, "2 requests reached v2", basis=Basis("unharmed", {}))
+    failed = Judgement(Verdict.FAIL, "2 requests reached v2", basis=Basis("no_request_failed", {}))
     found = {zero: [failed], edits: [judge.presumes(failed, zero, failed.summary)]}
     page = html.page(sample(_records(found)))
     assert "1 requirement stands on it: <a" in page

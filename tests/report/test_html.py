@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from conformance import catalogue
-from conformance.model.evidence import ApiRead, Environment, RoundTrip, Settling
+from conformance.model.evidence import ApiRead, Convergence, Environment, RoundTrip
 from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
 from conformance.report import drawing, html
 from conformance.report.assemble import build, conclusion, requirement_record
@@ -92,7 +92,7 @@ def spoiled(words: str) -> Report:
             (words, RoundTrip(words, words, body, {}, {words: False})),
             (words, Environment(1, 1)),
         ],
-        settlings=[Settling(words, 1.0, None)],
+        convergences=[Convergence(words, 1.0, None)],
     )
     entry = catalogue.load()["split-weighted-distribution"].model_copy(
         update={

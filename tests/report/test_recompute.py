@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from conformance import catalogue
-from conformance.judge.combinators import all_of, given, inconclusive, presumes
-from conformance.judge.grants import access
+from conformance.judge.combinators import all_of, conditional_on, inconclusive, presumes
+from conformance.judge.grants import access_enforced
 from conformance.judge.objects import groups_served
-from conformance.judge.routing import nothing_reaches, preserved, unharmed
-from conformance.judge.weights import shares
-from conformance.model.evidence import AccessTable, ApiRead, Effect, Settling
+from conformance.judge.routing import no_request_failed, nothing_reaches, preserved
+from conformance.judge.weights import weights_followed
+from conformance.model.evidence import AccessTable, ApiRead, Convergence, Effect
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
 from conformance.report.assemble import conclusion, requirement_record
@@ -22,28 +22,30 @@ from conformance.report.verify import recompute
 from .sample import sample, traffic
 
 ENTRY = catalogue.load()["split-weighted-distribution"]
-SETTLED = Settling("v1 and v2 answer", 30, 1.0)
+SETTLED = Convergence("v1 and v2 answer", 30, 1.0)
 BEFORE = traffic("client", "root", {"root": 200})
 GOOD = traffic("client", "root", {"v1": 5_950, "v2": 2_550})
 BAD = traffic("client", "root", {"v1": 5_271, "v2": 3_229})
 
 
 def divided() -> Judgement:
-    return shares(Effect(BEFORE, GOOD, SETTLED), {"v1": 70, "v2": 30})
+    return weights_followed(Effect(BEFORE, GOOD, SETTLED), {"v1": 70, "v2": 30})
 
 
 LIVE: dict[str, Callable[[], Judgement]] = {
     "a pass": divided,
-    "a fail": lambda: shares(Effect(BEFORE, BAD, SETTLED), {"v1": 70, "v2": 30}),
+    "a fail": lambda: weights_followed(Effect(BEFORE, BAD, SETTLED), {"v1": 70, "v2": 30}),
     "inconclusive": lambda: inconclusive("the exec was cut off"),
-    "several": lambda: all_of(weights=divided(), harm=unharmed(GOOD)),
+    "several": lambda: all_of(weights=divided(), harm=no_request_failed(GOOD)),
     "nested": lambda: all_of(outer=all_of(inner=divided()), after=preserved(divided(), [GOOD], "v1")),
-    "given": lambda: given(divided(), preserved(divided(), [GOOD], "v1"), "nothing to compare with"),
+    "conditional": lambda: conditional_on(
+        divided(), preserved(divided(), [GOOD], "v1"), "nothing to compare with"
+    ),
     "a judgement as argument": lambda: preserved(divided(), traffic("client", "v1", {"v1": 9}), "v1"),
     "nothing reaches": lambda: nothing_reaches(Effect(GOOD, BEFORE, SETTLED), "v2"),
-    "what it presumes failed": lambda: presumes(unharmed(BAD), "split-single-backend", "v1 got all"),
+    "what it presumes failed": lambda: presumes(no_request_failed(BAD), "split-single-backend", "v1 got all"),
     "sets": lambda: groups_served({("split", "v1", "A")}, {("split", "v1", "B")}),
-    "no cells": lambda: access(AccessTable([])),
+    "no cells": lambda: access_enforced(AccessTable([])),
 }
 
 
@@ -83,7 +85,7 @@ def test_evidence_that_was_changed_is_found() -> None:
     document = stored(divided())
     arguments = document["requirements"][0]["tests"][0]["basis"]["arguments"]
     sample = arguments["effect"]["sample"]
-    sample["answered"] = sample["reached"] = {"v1": 8_500}
+    sample["answered"] = sample["received"] = {"v1": 8_500}
     assert any("'pass', its evidence 'fail'" in line for line in differences(document))
 
 
@@ -128,9 +130,9 @@ def test_an_inconclusive_test_needs_no_basis() -> None:
     ("basis", "reason"),
     [
         ({"judge": "nobody", "arguments": {}}, "no judge nobody"),
-        ({"judge": "unharmed", "arguments": {}}, "does not take"),
-        ({"judge": "unharmed", "arguments": {"sample": 3}}, "does not take"),
-        ({"judge": "unharmed", "arguments": {"sampel": {}}}, "no argument sampel"),
+        ({"judge": "no_request_failed", "arguments": {}}, "does not take"),
+        ({"judge": "no_request_failed", "arguments": {"sample": 3}}, "does not take"),
+        ({"judge": "no_request_failed", "arguments": {"sampel": {}}}, "no argument sampel"),
         ({"judge": "all_of", "arguments": {"a": {"judge": "nobody", "arguments": {}}}}, "no judge nobody"),
         ({"judge": "all_of", "arguments": {}}, "does not take"),
     ],

@@ -7,18 +7,18 @@ from typing import Any
 
 from conformance.clusters import ClusterError, Object, Refused
 from conformance.drive.api_trials import RELAXED, HeadersRefused, attempt
-from conformance.drive.open_questions.trials import Reshape
+from conformance.drive.open_questions.trials import Malform
 from conformance.drive.scenario import Scenario
-from conformance.model.evidence import Attempt
+from conformance.model.evidence import AdmissionAttempt
 
 
-def applied(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, Attempt]:
+def applied(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, AdmissionAttempt]:
     """Apply those of these objects of fixtures that the API server takes; what it refused, by name."""
-    refused: dict[str, Attempt] = {}
+    refused: dict[str, AdmissionAttempt] = {}
     for item in items:
         name = item["metadata"]["name"]
         try:
-            written = scenario.writer.expressible([item])
+            written = scenario.writer.objects_for_version([item])
         except HeadersRefused as error:
             refused[name] = error.attempts[0]
             continue
@@ -30,7 +30,7 @@ def applied(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, At
     return refused
 
 
-def _made(scenario: Scenario, item: Object) -> Attempt | None:
+def _made(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
     tried = attempt(scenario.cluster, item, item["metadata"]["name"], "either")
     if not tried.accepted:
         return tried
@@ -38,21 +38,23 @@ def _made(scenario: Scenario, item: Object) -> Attempt | None:
     return None
 
 
-def _edited(scenario: Scenario, item: Object) -> Attempt | None:
+def _edited(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
     """Raises ClusterError where an edit was neither made nor refused for what it says."""
     try:
         scenario.apply_objects([item])
     except Refused as error:
-        tried = Attempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
+        tried = AdmissionAttempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
         if not tried.refused:
             raise
         return tried
     return None
 
 
-def misshapen(scenario: Scenario, items: Iterable[tuple[Mapping[str, Any], Reshape]]) -> dict[str, Attempt]:
+def malformed(
+    scenario: Scenario, items: Iterable[tuple[Mapping[str, Any], Malform]]
+) -> dict[str, AdmissionAttempt]:
     """Create objects that are not in their version's shape; what the API server made of each, by name."""
-    tried: dict[str, Attempt] = {}
+    tried: dict[str, AdmissionAttempt] = {}
     for item, reshape in items:
         name = item["metadata"]["name"]
         try:
@@ -64,7 +66,7 @@ def misshapen(scenario: Scenario, items: Iterable[tuple[Mapping[str, Any], Resha
     return tried
 
 
-def _created(scenario: Scenario, item: Object, name: str) -> Attempt:
+def _created(scenario: Scenario, item: Object, name: str) -> AdmissionAttempt:
     """Raises ClusterError where the object was neither created nor refused for what it says."""
     made = attempt(scenario.cluster, item, name, "either", RELAXED)
     if made.accepted:

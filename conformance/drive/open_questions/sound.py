@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from conformance.clusters import Object
-from conformance.drive.polling import sight
-from conformance.drive.scenario import Ask, Division, Scenario
-from conformance.model.evidence import Settling
+from conformance.drive.polling import classify_poll
+from conformance.drive.scenario import AccessCheck, ExpectedResponders, Scenario
+from conformance.model.evidence import Convergence
 
 RECOVERS_WITHIN_S = 60.0
 RECOVERS_WITHIN_TIMES = 5
@@ -26,23 +26,23 @@ class Sound:
 
     scenario: Scenario
     states: tuple[Sequence[Object], Sequence[Object]]
-    shows: Callable[[int], Settling]
+    shows: Callable[[int], Convergence]
     now: int = 0
     seen: bool = True
 
-    def edit(self) -> Settling:
+    def edit(self) -> Convergence:
         """Bring it into the other state, and wait until that shows."""
         self.now = 1 - self.now
         self.scenario.apply_objects(self.states[self.now])
         return self.look()
 
-    def look(self) -> Settling:
+    def look(self) -> Convergence:
         """Wait until its last edit shows."""
         found = self.shows(self.now)
-        self.seen = found.settled
+        self.seen = found.converged
         return found
 
-    def recover(self) -> Settling:
+    def recover(self) -> Convergence:
         """Wait until the mesh takes changes: for a new edit, or the last one where that was not seen.
 
         That is still to come then, and another one would bring back what is there. Longer than the profile
@@ -51,38 +51,46 @@ class Sound:
         looks = iter([self.edit if self.seen else self.look])
         within = max(RECOVERS_WITHIN_S, RECOVERS_WITHIN_TIMES * self.scenario.profile.converge.within_s)
         return self.scenario.until(
-            lambda: next(looks, self.look)().settled, "changes take effect again", within_s=within
+            lambda: next(looks, self.look)().converged, "changes take effect again", within_s=within
         )
 
 
 def of_split(
-    scenario: Scenario, first: tuple[Division, str], then: tuple[Division, str], *, seen: bool
+    scenario: Scenario,
+    first: tuple[ExpectedResponders, str],
+    then: tuple[ExpectedResponders, str],
+    *,
+    seen: bool,
 ) -> Sound:
     """One that shows by who answers; of each state what is to be seen, and the file that brings it about."""
     divisions = (first[0], then[0])
 
-    def shows(state: int) -> Settling:
+    def shows(state: int) -> Convergence:
         one = divisions[state]
-        settlings, _ = scenario.until_answered(
+        convergences, _ = scenario.wait_for_responders(
             [one.call],
-            lambda _, traffic: sight(traffic, only=one.among, all_of=one.among_seen),
-            [f"only {', '.join(sorted(one.among))} answer"],
+            lambda _, traffic: classify_poll(traffic, only=one.responders, all_of=one.must_appear),
+            [f"only {', '.join(sorted(one.responders))} answer"],
             discover=False,
         )
-        return settlings[0]
+        return convergences[0]
 
     return Sound(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)
 
 
 def of_access(
-    scenario: Scenario, first: tuple[Sequence[Ask], str], then: tuple[Sequence[Ask], str], *, seen: bool
+    scenario: Scenario,
+    first: tuple[Sequence[AccessCheck], str],
+    then: tuple[Sequence[AccessCheck], str],
+    *,
+    seen: bool,
 ) -> Sound:
     """One that shows by what is granted; of each state the asks, and the file that brings it about."""
     asks = (first[0], then[0])
 
-    def shows(state: int) -> Settling:
-        found = list(scenario.until_access(asks[state], discover=False).values())
-        late = [one for one in found if not one.settled]
+    def shows(state: int) -> Convergence:
+        found = list(scenario.wait_for_access(asks[state], discover=False).values())
+        late = [one for one in found if not one.converged]
         return late[0] if late else max(found, key=lambda one: one.took_s or 0.0)
 
     return Sound(scenario, _states(scenario, first[1], then[1]), shows, seen=seen)

@@ -7,58 +7,58 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.clusters import Object
-from conformance.drive.scenario import Division
-from conformance.drive.traffic import Manner
-from conformance.model.evidence import Call, Look
+from conformance.drive.scenario import ExpectedResponders
+from conformance.drive.traffic import SendOptions
+from conformance.model.evidence import Behaviour, Call
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One trial of an open question: a call, what each reading makes of it, and who answers it otherwise.
 
-    ``usual`` are those who answer without the object in question, nobody where there are none; None where it
-    is open who would. ``about`` is the name of that object: where the API server refuses it, nothing is sent.
-    ``beside`` are the names of the objects that belong to it. ``apart``: the object may stop a mesh, so it is
-    asked about by itself. ``awaited`` are those who answer sooner or later, ``leaving`` those who cease to.
-    ``manner`` is how the sample is sent, over the profile's stable window unless it is given. ``field`` is
-    the path of the field in question, where that is one which the object's version does not define.
-    ``early``: the sample is drawn before the late files are applied; ``edited``: after one more edit of the
-    sound object. ``prior`` is what is to be seen in force before the object is there, such as what it is an
-    edit of.
+    ``baseline_responders`` are those who answer without the object in question, nobody where there are none;
+    None where it is open who would. ``object_name`` is the name of that object: where the API server refuses
+    it, nothing is sent. ``beside`` are the names of the objects that belong to it. ``apart``: the object may
+    stop a mesh, so it is asked about by itself. ``must_appear`` are those who answer sooner or later,
+    ``must_disappear`` those who cease to. ``options`` is how the sample is sent, over the profile's stable
+    window unless it is given. ``field`` is the path of the field in question, where that is one which the
+    object's version does not define. ``sample_before_late_files``: the sample is drawn before the late files
+    are applied; ``edited``: after one more edit of the sound object. ``prior`` is what is to be seen in force
+    before the object is there, such as what it is an edit of.
     """
 
     name: str
-    of: str
+    question: str
     call: Call
-    looks: tuple[Look, ...]
-    usual: tuple[str, ...] | None
-    about: str = ""
-    awaited: tuple[str, ...] = ()
-    leaving: tuple[str, ...] = ()
-    manner: Manner | None = None
+    looks: tuple[Behaviour, ...]
+    baseline_responders: tuple[str, ...] | None
+    object_name: str = ""
+    must_appear: tuple[str, ...] = ()
+    must_disappear: tuple[str, ...] = ()
+    options: SendOptions | None = None
     field: str = ""
-    early: bool = False
+    sample_before_late_files: bool = False
     beside: tuple[str, ...] = ()
     apart: bool = False
     edited: bool = False
-    prior: Division | None = None
+    prior: ExpectedResponders | None = None
 
     @property
     def names(self) -> frozenset[str]:
         """The names of the objects that it takes."""
-        return frozenset({self.about, *self.beside} - {""})
+        return frozenset({self.object_name, *self.beside} - {""})
 
 
-Reshape = Callable[[dict[str, Any]], dict[str, Any]]
+Malform = Callable[[dict[str, Any]], dict[str, Any]]
 """Makes of an object in its version's shape one that is not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Odd:
+class TrialPlan:
     """Trials, the files of the objects in question, and the workloads whose ledgers are read.
 
     The files of ``late`` are applied when what the mesh makes of the others is there, those of ``earlier``
-    before them: what objects in question are edits of. ``misshapen`` are files of objects that are brought
+    before them: what objects in question are edits of. ``malformed`` are files of objects that are brought
     out of their version's shape, and created with field validation relaxed; ``written`` are objects in
     question that are written already. An object goes with the trials that name it; those of trials that are
     not made are not applied.
@@ -69,7 +69,7 @@ class Odd:
     servers: Sequence[str]
     late: Sequence[str] = ()
     earlier: Sequence[str] = ()
-    misshapen: Sequence[tuple[str, Reshape]] = ()
+    malformed: Sequence[tuple[str, Malform]] = ()
     written: Sequence[Object] = ()
 
     @property

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("basic/split", arena=("main",), groups=("split",))
 
@@ -19,16 +19,20 @@ class Steps:
     edited: Effect
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> Steps:
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/plain", requests=200)
-    (made,) = scenario.effects([Division(call, frozenset({"v2"}))], "1-split.yaml", servers=SERVERS)
-    if not made.settling.settled:
+    (made,) = scenario.apply_and_sample(
+        [ExpectedResponders(call, frozenset({"v2"}))], "1-split.yaml", servers=SERVERS
+    )
+    if not made.convergence.converged:
         # What never took effect is not waited for twice.
         return Steps(made, made)
     scenario.apply("2-edited.yaml")
-    (edited,) = scenario.samples([Division(call, frozenset({"v3"}))], [made.sample], SERVERS)
+    (edited,) = scenario.sample_once_converged(
+        [ExpectedResponders(call, frozenset({"v3"}))], [made.sample], SERVERS
+    )
     return Steps(made, edited)
 
 
@@ -43,4 +47,4 @@ def test_all_requests_of_the_root_go_to_the_service_that_its_split_names(
 def test_an_edit_of_a_split_is_followed(steps: Steps, verdict: Conclude) -> None:
     made = judge.everything_reaches(steps.made, "v2")
     edited = judge.everything_reaches(steps.edited, "v3")
-    verdict(judge.given(made, edited, lacking="nothing was in force that could be edited"))
+    verdict(judge.conditional_on(made, edited, lacking="nothing was in force that could be edited"))

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import pytest
 
 from conformance.suite import (
+    Behaviour,
     Conclude,
-    Course,
-    Division,
+    EditTimeline,
     Effect,
-    Look,
-    Manner,
-    Question,
+    ExpectedResponders,
     Scenario,
-    course,
-    driven,
+    SendOptions,
+    TrialResult,
+    drives_scenario,
     judge,
+    observe_edits,
 )
 
 pytestmark = pytest.mark.scenario("common/convergence", arena=("main",), groups=("split",))
@@ -28,9 +28,9 @@ TURNS = 5
 """Edits: only where no request after any of them met the old state are they in force when accepted."""
 TIME = "when an edit of a split is in force"
 LOOKS = (
-    Look("a", arrives="later"),
-    Look("b", arrives="at once"),
-    Look("a", arrives="flapping", finding="the old state comes back after the new one had held"),
+    Behaviour("a", propagation="later"),
+    Behaviour("b", propagation="at once"),
+    Behaviour("a", propagation="flapping", finding="the old state comes back after the new one had held"),
 )
 
 
@@ -39,24 +39,24 @@ class Turned:
     """The split as it was made, the steady traffic over its edits, and what it was in the end."""
 
     made: Effect
-    course: Course
+    timeline: EditTimeline
     last: Effect
 
 
-@driven
+@drives_scenario
 def turned(scenario: Scenario) -> Turned:
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/turning", requests=200)
 
-    def division(server: str) -> Division:
-        return Division(call, frozenset({server}))
+    def division(server: str) -> ExpectedResponders:
+        return ExpectedResponders(call, frozenset({server}))
 
-    (made,) = scenario.effects([division("v2")], "to-v2.yaml", servers=SERVERS)
+    (made,) = scenario.apply_and_sample([division("v2")], "to-v2.yaml", servers=SERVERS)
     states = itertools.pairwise(itertools.islice(itertools.cycle(("v2", "v3")), TURNS + 1))
     edits = [(f"to-{new}.yaml", old, new) for old, new in states]
     # On new connections, for one that is kept may rightly stay with the backend that it was made to.
-    during = course(scenario, call, edits, SERVERS, Manner(fresh=True))
-    (last,) = scenario.samples([division("v3")], [made.sample], SERVERS)
+    during = observe_edits(scenario, call, edits, SERVERS, SendOptions(new_connections=True))
+    (last,) = scenario.sample_once_converged([division("v3")], [made.sample], SERVERS)
     return Turned(made, during, last)
 
 
@@ -64,5 +64,5 @@ def turned(scenario: Scenario) -> Turned:
 def test_when_edits_are_in_force(turned: Turned, verdict: Conclude) -> None:
     effect = judge.everything_reaches(turned.made, "v2")
     last = judge.everything_reaches(turned.last, "v3")
-    question = Question("steady traffic", TIME, LOOKS, course=turned.course)
+    question = TrialResult("steady traffic", TIME, LOOKS, timeline=turned.timeline)
     verdict(judge.reading(effect, [question], last))

@@ -9,10 +9,10 @@ import pytest
 from conformance.suite import (
     GROUPS,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Scenario,
-    driven,
+    drives_scenario,
     judge,
     served_kinds,
 )
@@ -34,7 +34,7 @@ class Partly:
     effect: Effect | None
 
 
-@driven
+@drives_scenario
 def partly(scenario: Scenario) -> Partly:
     claims = scenario.profile.claims.by_group()
     unclaimed = tuple(group for name, group in GROUPS.items() if not claims[name])
@@ -42,10 +42,12 @@ def partly(scenario: Scenario) -> Partly:
     absent = tuple(group for group in unclaimed if group not in served)
     if not absent:
         return Partly(unclaimed, absent, None)
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/independent", requests=REQUESTS)
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    (effect,) = scenario.effects([Division(call, frozenset({"v2"}))], "split.yaml", servers=servers)
+    (effect,) = scenario.apply_and_sample(
+        [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=servers
+    )
     return Partly(unclaimed, absent, effect)
 
 

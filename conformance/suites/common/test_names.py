@@ -19,7 +19,7 @@ def test_kinds_have_plurals_short_names_and_a_column_for_the_root(
         scenario.reader.read(f"/apis/{GROUPS[group]}/{version}")
         for group, version in scenario.versions.items()
     ]
-    split = next(iter(scenario.expressible("split.yaml")), None)
+    split = next(iter(scenario.objects_for_version("split.yaml")), None)
     table, root = None, ""
     if split is not None:
         scenario.apply_objects([split])

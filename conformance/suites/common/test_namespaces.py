@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("common/namespaces", arena=("main", "peer"), groups=("split", "specs"))
 
@@ -14,14 +14,14 @@ SERVERS = ["main/v1", "main/v2", "peer/p1", "peer/p2"]
 FEW = 300
 
 
-@driven
+@drives_scenario
 def sides(scenario: Scenario) -> Mapping[str, Effect]:
-    scenario.provide()
+    scenario.create_services()
     wanted = {}
     for side, server in {"main": "v2", "peer": "p2"}.items():
         call = scenario.call("main/client", f"{side}/picked", requests=FEW, headers={"x-side": side})
-        wanted[side] = Division(call, frozenset({server}))
-    effects = scenario.effects(list(wanted.values()), "splits.yaml", servers=SERVERS)
+        wanted[side] = ExpectedResponders(call, frozenset({server}))
+    effects = scenario.apply_and_sample(list(wanted.values()), "splits.yaml", servers=SERVERS)
     return dict(zip(wanted, effects, strict=True))
 
 

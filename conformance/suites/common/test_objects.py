@@ -9,7 +9,7 @@ from conformance.suite import (
     RoundTrip,
     Scenario,
     claimed_kinds,
-    driven,
+    drives_scenario,
     judge,
     served_kinds,
 )
@@ -17,11 +17,11 @@ from conformance.suite import (
 pytestmark = pytest.mark.scenario("common/objects", arena=("outside",), groups=())
 
 
-@driven
+@drives_scenario
 def trips(scenario: Scenario) -> list[RoundTrip]:
     # Of each kind the first that the version has words for, which is the one with most fields.
-    first = {item["kind"]: item for item in reversed(scenario.expressible("objects.yaml"))}
-    return scenario.there_and_back(first.values())
+    first = {item["kind"]: item for item in reversed(scenario.objects_for_version("objects.yaml"))}
+    return scenario.round_trips(first.values())
 
 
 @pytest.mark.requirement("common-api-groups-discoverable")

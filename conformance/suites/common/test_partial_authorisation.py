@@ -6,15 +6,15 @@ import pytest
 
 from conformance.suite import (
     REQUESTS,
+    Behaviour,
     Conclude,
-    Division,
     Effect,
-    Look,
-    Observed,
-    Odd,
+    ExpectedResponders,
     Scenario,
     Trial,
-    driven,
+    TrialPlan,
+    TrialResults,
+    drives_scenario,
     judge,
     observe,
 )
@@ -28,36 +28,38 @@ SERVERS = ["access/server", "access/other", "access/third", "access/beta"]
 HALVED = "split with a backend that is not granted"
 OPENED = "a backend is reached that the caller is not granted"
 LOOKS = (
-    Look("a", ("server",), failing=True),
-    Look("b"),
-    Look("b", refused=True),
-    Look("c", ("server",)),
-    Look("", ("server", "other"), finding=OPENED),
-    Look("", ("server", "other"), failing=True, finding=OPENED),
-    Look("", ("other",), finding=OPENED),
-    Look("", ("other",), failing=True, finding=OPENED),
+    Behaviour("a", ("server",), failing=True),
+    Behaviour("b"),
+    Behaviour("b", refused=True),
+    Behaviour("c", ("server",)),
+    Behaviour("", ("server", "other"), finding=OPENED),
+    Behaviour("", ("server", "other"), failing=True, finding=OPENED),
+    Behaviour("", ("other",), finding=OPENED),
+    Behaviour("", ("other",), failing=True, finding=OPENED),
 )
 
 
-@driven
-def seen(scenario: Scenario) -> Observed[Effect]:
-    scenario.provide()
+@drives_scenario
+def seen(scenario: Scenario) -> TrialResults[Effect]:
+    scenario.create_services()
 
-    def permitted(server: str) -> Division:
+    def permitted(server: str) -> ExpectedResponders:
         call = scenario.call(CLIENT, "access/permitted", requests=200)
-        return Division(call, frozenset({server}), dead_before=True)
+        return ExpectedResponders(call, frozenset({server}), unreachable_before=True)
 
     halved = scenario.call(CLIENT, "access/halved", requests=REQUESTS)
     # The account behind the root is granted as well: without its split the root answers.
-    trial = Trial("halved", HALVED, halved, LOOKS, usual=("third",), about="halved", apart=True)
-    odd = Odd([trial], ["2-halved.yaml"], SERVERS)
+    trial = Trial(
+        "halved", HALVED, halved, LOOKS, baseline_responders=("third",), object_name="halved", apart=True
+    )
+    odd = TrialPlan([trial], ["2-halved.yaml"], SERVERS)
     first, then = permitted("server"), permitted("beta")
     return observe(scenario, odd, (first, "1-permitted.yaml"), (then, "3-permitted.yaml"))
 
 
 @pytest.mark.requirement("interact-split-partial-authorisation")
 def test_what_becomes_of_the_share_of_a_backend_that_the_caller_is_not_granted(
-    seen: Observed[Effect], verdict: Conclude
+    seen: TrialResults[Effect], verdict: Conclude
 ) -> None:
-    effect = judge.opened(seen.effect, {"server": 1})
-    verdict(judge.reading(effect, seen.about("halved"), effect))
+    effect = judge.root_served_by_backends(seen.effect, {"server": 1})
+    verdict(judge.reading(effect, seen.select("halved"), effect))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import pytest
 
 from conformance.suite import (
+    AccessCheck,
     AccessTable,
-    Ask,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Scenario,
-    driven,
+    drives_scenario,
     judge,
     sample_size,
 )
@@ -39,18 +39,18 @@ class Identities:
     root: AccessTable
 
 
-@driven
+@drives_scenario
 def identities(scenario: Scenario) -> Identities:
-    scenario.provide()
+    scenario.create_services()
     front = scenario.call(CLIENT, "access/front", requests=sample_size(WEIGHTS))
-    wanted = Division(front, frozenset(WEIGHTS), dead_before=True)
+    wanted = ExpectedResponders(front, frozenset(WEIGHTS), unreachable_before=True)
     through = "another account through the split"
     stranger = [scenario.ask(through, "access/gamma", "access/front", granted=False, server="server")]
-    earlier = scenario.before(stranger, SERVERS)
-    (backends,) = scenario.effects([wanted], "1-backends.yaml", servers=SERVERS)
+    earlier = scenario.baseline(stranger, SERVERS)
+    (backends,) = scenario.apply_and_sample([wanted], "1-backends.yaml", servers=SERVERS)
     denied = scenario.table(stranger, earlier, SERVERS)
     asks = [
-        Ask(
+        AccessCheck(
             "the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-root"), "third"
         ),
         scenario.ask(
@@ -67,8 +67,8 @@ def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
 ) -> None:
     verdict(
         judge.all_of(
-            backends_granted=judge.opened(identities.backends, WEIGHTS),
-            another_account=judge.access(identities.stranger),
-            root_granted=judge.access(identities.root),
+            backends_granted=judge.root_served_by_backends(identities.backends, WEIGHTS),
+            another_account=judge.access_enforced(identities.stranger),
+            root_granted=judge.access_enforced(identities.root),
         )
     )

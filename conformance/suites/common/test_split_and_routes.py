@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "common/split-and-routes",
@@ -66,7 +66,7 @@ class Steps:
     deleted: AccessTable
 
 
-def asks(scenario: Scenario, rows: dict[str, Row]) -> list[Ask]:
+def asks(scenario: Scenario, rows: dict[str, Row]) -> list[AccessCheck]:
     """The calls of a table; what nobody is to answer would be answered by other."""
     return [
         scenario.ask(
@@ -82,15 +82,15 @@ def asks(scenario: Scenario, rows: dict[str, Row]) -> list[Ask]:
     ]
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> Steps:
-    scenario.provide()
+    scenario.create_services()
 
     tables = [asks(scenario, rows) for rows in (MIXED | SHARED, EDITED | SHARED_EDITED, DELETED)]
-    never = [scenario.before(table, SERVERS) for table in tables]
+    never = [scenario.baseline(table, SERVERS) for table in tables]
 
     def step(position: int, *files: str) -> AccessTable:
-        return scenario.access(tables[position], *files, servers=SERVERS, before=never[position])
+        return scenario.access(tables[position], *files, servers=SERVERS, baseline=never[position])
 
     created = step(0, "1-created.yaml")
     edited = step(1, "2-edited.yaml")
@@ -102,7 +102,7 @@ def steps(scenario: Scenario) -> Steps:
 def test_what_the_split_selects_must_be_granted_at_the_backend_as_well(
     steps: Steps, verdict: Conclude
 ) -> None:
-    verdict(judge.access(steps.created.select(*MIXED)))
+    verdict(judge.access_enforced(steps.created.select(*MIXED)))
 
 
 @pytest.mark.requirement("interact-shared-group")
@@ -111,8 +111,8 @@ def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
 ) -> None:
     verdict(
         judge.all_of(
-            created=judge.access(steps.created.select(*SHARED)),
-            edited=judge.access(steps.edited.select(*SHARED_EDITED)),
+            created=judge.access_enforced(steps.created.select(*SHARED)),
+            edited=judge.access_enforced(steps.edited.select(*SHARED_EDITED)),
         )
     )
 
@@ -125,8 +125,8 @@ def test_creating_editing_and_deleting_take_effect_on_running_workloads(
 ) -> None:
     verdict(
         judge.all_of(
-            created=judge.access(steps.created.select(*MIXED)),
-            edited=judge.access(steps.edited.select(*EDITED)),
-            deleted=judge.access(steps.deleted.select(*DELETED)),
+            created=judge.access_enforced(steps.created.select(*MIXED)),
+            edited=judge.access_enforced(steps.edited.select(*EDITED)),
+            deleted=judge.access_enforced(steps.deleted.select(*DELETED)),
         )
     )

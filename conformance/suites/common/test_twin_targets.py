@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "common/twin-targets", arena=("access", "peer", "outside"), groups=("access", "specs")
@@ -30,7 +30,7 @@ class Steps:
     deleted: AccessTable
 
 
-def asks(scenario: Scenario, *granted: str) -> list[Ask]:
+def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
     """Every call, some of them granted; the twin shows that the others could be made at all."""
     return [
         scenario.ask(name, f"access/{client}", "access/server", granted=name in granted, path=path)
@@ -38,19 +38,21 @@ def asks(scenario: Scenario, *granted: str) -> list[Ask]:
     ]
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> Steps:
     # Asked as granted, so that the grants of an earlier scenario are waited out.
-    before = scenario.before(asks(scenario, *CALLS), SERVERS)
+    baseline = scenario.baseline(asks(scenario, *CALLS), SERVERS)
     scenario.apply("1-theirs.yaml")
     wanted = ["granted here"]
-    both = scenario.access(asks(scenario, *wanted), "2-ours.yaml", servers=SERVERS, before=before)
+    both = scenario.access(asks(scenario, *wanted), "2-ours.yaml", servers=SERVERS, baseline=baseline)
     # Each of the later grants shows that what was done to theirs has been taken up.
     wanted.append("third")
-    edited = scenario.access(asks(scenario, *wanted), "3-theirs-edited.yaml", servers=SERVERS, before=before)
+    edited = scenario.access(
+        asks(scenario, *wanted), "3-theirs-edited.yaml", servers=SERVERS, baseline=baseline
+    )
     scenario.delete("1-theirs.yaml")
     wanted.append("fourth")
-    deleted = scenario.access(asks(scenario, *wanted), "4-after.yaml", servers=SERVERS, before=before)
+    deleted = scenario.access(asks(scenario, *wanted), "4-after.yaml", servers=SERVERS, baseline=baseline)
     return Steps(both, edited, deleted)
 
 
@@ -58,8 +60,8 @@ def steps(scenario: Scenario) -> Steps:
 def test_targets_of_one_name_in_two_namespaces_hold_side_by_side(steps: Steps, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            both=judge.access(steps.both),
-            edited=judge.access(steps.edited),
-            deleted=judge.access(steps.deleted),
+            both=judge.access_enforced(steps.both),
+            edited=judge.access_enforced(steps.edited),
+            deleted=judge.access_enforced(steps.deleted),
         )
     )

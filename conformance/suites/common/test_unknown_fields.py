@@ -8,17 +8,17 @@ import pytest
 
 from conformance.suite import (
     REQUESTS,
+    AccessCheck,
     AccessTable,
-    Ask,
+    Behaviour,
     Conclude,
-    Look,
-    Observed,
-    Odd,
-    Reshape,
+    Malform,
     Scenario,
     Trial,
+    TrialPlan,
+    TrialResults,
     changed,
-    driven,
+    drives_scenario,
     judge,
     observe_access,
 )
@@ -49,7 +49,7 @@ def elsewhere(group: dict[str, Any]) -> dict[str, Any]:
     return {**headed, **body["spec"]} if "spec" in body else {**headed, "spec": body}
 
 
-def misshapen(item: dict[str, Any]) -> dict[str, Any]:
+def malformed(item: dict[str, Any]) -> dict[str, Any]:
     """An object of the fixture with its field that the version does not define."""
     if item["kind"] == "HTTPRouteGroup":
         return elsewhere(item)
@@ -60,9 +60,14 @@ def with_port(target: dict[str, Any]) -> dict[str, Any]:
     return changed(target, (PORT_FIELD, 8080))
 
 
-def either(by: tuple[str, ...], *findings: Look) -> tuple[Look, ...]:
-    """Looks of a field that is dropped, refused, or kept and of no effect, where ``by`` answer without it."""
-    return (Look("a", by, kept=False), Look("b", refused=True), Look("c", by, kept=True), *findings)
+def either(by: tuple[str, ...], *findings: Behaviour) -> tuple[Behaviour, ...]:
+    """A field that is dropped, refused, or stored without effect; ``by`` answer without it."""
+    return (
+        Behaviour("a", by, field_stored=False),
+        Behaviour("b", refused=True),
+        Behaviour("c", by, field_stored=True),
+        *findings,
+    )
 
 
 def trials(scenario: Scenario) -> list[Trial]:
@@ -72,8 +77,8 @@ def trials(scenario: Scenario) -> list[Trial]:
     def call(client: str, service: str, path: str, port: int = 8080, requests: int = FEW) -> Any:
         return scenario.call(client, service, path=path, port=port, requests=requests)
 
-    opened = Look("", SERVED, kept=False, finding=OPENED)
-    beyond = Look("", SERVED, finding=OPENED)
+    opened = Behaviour("", SERVED, field_stored=False, finding=OPENED)
+    beyond = Behaviour("", SERVED, finding=OPENED)
     group = [
         ("what its matches say", "/meant", either((), opened)),
         ("what its matches do not say", "/else", either((), beyond)),
@@ -84,8 +89,8 @@ def trials(scenario: Scenario) -> list[Trial]:
             MISPLACED,
             call("access/beta", "access/other", path),
             looks,
-            usual=(),
-            about="misplaced",
+            baseline_responders=(),
+            object_name="misplaced",
             field=matches,
             beside=("to-misplaced",),
         )
@@ -93,13 +98,13 @@ def trials(scenario: Scenario) -> list[Trial]:
     ]
     split = call("main/client", "main/fielded", "/", requests=REQUESTS)
     field = f"spec.backends.1.{IGNORED}"
-    found.append(Trial("split", OF_SPLIT, split, either(TAKEN), ("v1",), about="fielded", field=field))
+    found.append(Trial("split", OF_SPLIT, split, either(TAKEN), ("v1",), object_name="fielded", field=field))
     if scenario.versions["access"] in WITH_PORT:
         return found
     ports = [
         ("its routes at the port", "/meant", 8080, either(SERVED)),
         ("its routes at another port", "/meant", 8081, either(SERVED)),
-        ("other routes at the port", "/else", 8080, either((), Look("", SERVED, finding=WIDER))),
+        ("other routes at the port", "/else", 8080, either((), Behaviour("", SERVED, finding=WIDER))),
     ]
     return found + [
         Trial(
@@ -107,8 +112,8 @@ def trials(scenario: Scenario) -> list[Trial]:
             PORT,
             call("access/gamma", "access/either-port", path, port),
             looks,
-            usual=(),
-            about="with-port",
+            baseline_responders=(),
+            object_name="with-port",
             field=PORT_FIELD,
             beside=("meant",),
         )
@@ -116,27 +121,30 @@ def trials(scenario: Scenario) -> list[Trial]:
     ]
 
 
-@driven
-def seen(scenario: Scenario) -> Observed[AccessTable]:
-    scenario.provide()
+@drives_scenario
+def seen(scenario: Scenario) -> TrialResults[AccessTable]:
+    scenario.create_services()
 
-    def steady(now: str, other: str) -> list[Ask]:
+    def steady(now: str, other: str) -> list[AccessCheck]:
         def call(path: str) -> Any:
             return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
 
-        return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
+        return [
+            AccessCheck(now, "granted", call(now), "server"),
+            AccessCheck(other, "denied", call(other), "server"),
+        ]
 
-    added: list[tuple[str, Reshape]] = [("2-misshapen.yaml", misshapen)]
+    added: list[tuple[str, Malform]] = [("2-misshapen.yaml", malformed)]
     if scenario.versions["access"] not in WITH_PORT:
         added.append(("2-with-port.yaml", with_port))
-    odd = Odd(trials(scenario), ["2-sound.yaml"], SERVERS, misshapen=added)
+    odd = TrialPlan(trials(scenario), ["2-sound.yaml"], SERVERS, malformed=added)
     first, second = steady("first", "second"), steady("second", "first")
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
 
 
 @pytest.mark.requirement("common-unknown-fields")
 def test_what_becomes_of_fields_that_the_version_does_not_define(
-    seen: Observed[AccessTable], verdict: Conclude
+    seen: TrialResults[AccessTable], verdict: Conclude
 ) -> None:
-    effect = judge.access(seen.effect)
-    verdict(judge.reading(effect, seen.about(*seen.questions), effect))
+    effect = judge.access_enforced(seen.effect)
+    verdict(judge.reading(effect, seen.select(*seen.questions), effect))

@@ -8,20 +8,20 @@ from typing import Any
 import pytest
 
 from conformance.suite import (
+    Behaviour,
     Conclude,
     Conversion,
-    Division,
     Effect,
-    Look,
-    Manner,
+    ExpectedResponders,
     Object,
-    Observed,
-    Odd,
-    Question,
     Scenario,
+    SendOptions,
     Trial,
+    TrialPlan,
+    TrialResult,
+    TrialResults,
     conversions,
-    driven,
+    drives_scenario,
     judge,
     load,
     observe,
@@ -43,11 +43,11 @@ WEIGHTS = "weights of an earlier version in traffic"
 PORT = "port of a target of an earlier version"
 CHANGED = "its meaning is lost or another"
 LOOKS = (
-    Look("a", reads="same"),
-    Look("ac", reads="either"),
-    Look("b", reads="alone"),
-    Look("c", reads="renamed"),
-    Look("", reads="changed", finding=CHANGED),
+    Behaviour("a", reads="same"),
+    Behaviour("ac", reads="either"),
+    Behaviour("b", reads="alone"),
+    Behaviour("c", reads="renamed"),
+    Behaviour("", reads="changed", finding=CHANGED),
 )
 WITH_PORT = ({"access": "v1alpha2", "specs": "v1alpha3"}, {"access": "v1alpha1", "specs": "v1alpha2"})
 """Versions with a port in the target, of access and of the specs that go with them."""
@@ -74,15 +74,23 @@ def weights(scenario: Scenario, there: Mapping[str, list[str]]) -> tuple[list[Tr
     ]
     both = ("v2", "v3")
     looks = (
-        Look("a", both, most="v2"),
-        Look("", both, most="v3", finding="the weights are others than were written"),
-        Look("", ("v1",), finding="the split is lost"),
-        Look("", ("v2",), finding="the weights are others than were written"),
-        Look("", ("v3",), finding="the weights are others than were written"),
+        Behaviour("a", both, majority="v2"),
+        Behaviour("", both, majority="v3", finding="the weights are others than were written"),
+        Behaviour("", ("v1",), finding="the split is lost"),
+        Behaviour("", ("v2",), finding="the weights are others than were written"),
+        Behaviour("", ("v3",), finding="the weights are others than were written"),
     )
     call = scenario.call("main/client", "main/earlier", requests=DRAWS)
     return [
-        Trial("2 to 1", WEIGHTS, call, looks, ("v1",), manner=Manner(fresh=True), beside=("earlier",))
+        Trial(
+            "2 to 1",
+            WEIGHTS,
+            call,
+            looks,
+            ("v1",),
+            options=SendOptions(new_connections=True),
+            beside=("earlier",),
+        )
     ], objects
 
 
@@ -94,14 +102,18 @@ def port(scenario: Scenario, there: Mapping[str, list[str]]) -> tuple[list[Trial
         return [], []
     objects: list[Object] = [*write(scenario, load(f"{scenario.folder}/2-earlier-target.yaml"), old)]
 
-    def trial(name: str, number: int, looks: tuple[Look, ...]) -> Trial:
+    def trial(name: str, number: int, looks: tuple[Behaviour, ...]) -> Trial:
         call = scenario.call("access/alpha", "access/both-ports", path="/earlier", port=number, requests=10)
-        return Trial(name, PORT, call, looks, usual=(), beside=("earlier", "web"))
+        return Trial(name, PORT, call, looks, baseline_responders=(), beside=("earlier", "web"))
 
     served = ("server",)
     return [
-        trial("its port", 8080, (Look("a", served), Look("", finding="the grant is lost"))),
-        trial("another port", 8081, (Look("a"), Look("", served, finding="the port is lost: all are open"))),
+        trial("its port", 8080, (Behaviour("a", served), Behaviour("", finding="the grant is lost"))),
+        trial(
+            "another port",
+            8081,
+            (Behaviour("a"), Behaviour("", served, finding="the port is lost: all are open")),
+        ),
     ], objects
 
 
@@ -109,27 +121,27 @@ def named(one: Conversion) -> str:
     return f"{one.kind} {one.written_in}" + (f" in {one.read_in}" if one.read_in else "")
 
 
-def alone(of: str) -> Question:
-    return Question("versions", of, LOOKS, conversion=Conversion("", ""))
+def alone(of: str) -> TrialResult:
+    return TrialResult("versions", of, LOOKS, conversion=Conversion("", ""))
 
 
-@driven
-def seen(scenario: Scenario) -> tuple[Observed[Effect], list[Question]] | None:
+@drives_scenario
+def seen(scenario: Scenario) -> tuple[TrialResults[Effect], list[TrialResult]] | None:
     if "split" not in scenario.versions:
         return None
-    scenario.provide()
+    scenario.create_services()
 
-    def current(server: str) -> Division:
+    def current(server: str) -> ExpectedResponders:
         call = scenario.call("main/client", "main/current", requests=200)
-        return Division(call, frozenset({server}))
+        return ExpectedResponders(call, frozenset({server}))
 
     there = versions_there(scenario)
     divided, splits = weights(scenario, there)
     opened, targets = port(scenario, there)
-    odd = Odd([*divided, *opened], [], SERVERS, written=[*splits, *targets])
+    odd = TrialPlan([*divided, *opened], [], SERVERS, written=[*splits, *targets])
     observed = observe(scenario, odd, (current("v2"), "1-current.yaml"), (current("v3"), "3-current.yaml"))
     read = [
-        Question(named(one), READ[one.kind], LOOKS, conversion=one)
+        TrialResult(named(one), READ[one.kind], LOOKS, conversion=one)
         for one in conversions(scenario, load(f"{scenario.folder}/read.yaml"), in_quantities)
     ]
     questions = [*read, *observed.questions.values()]
@@ -140,7 +152,7 @@ def seen(scenario: Scenario) -> tuple[Observed[Effect], list[Question]] | None:
 
 @pytest.mark.requirement("common-multi-version-consistency")
 def test_what_is_written_in_one_version_means_the_same_in_another(
-    seen: tuple[Observed[Effect], list[Question]] | None, verdict: Conclude
+    seen: tuple[TrialResults[Effect], list[TrialResult]] | None, verdict: Conclude
 ) -> None:
     if seen is None:
         verdict(judge.not_claimed("no effect to be seen in force beside it: the mesh claims no splits"))

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/default-deny", arena=("access", "outside"), groups=("access", "specs")
@@ -17,14 +17,14 @@ SERVERS = (*MESHED, "outside/outsider")
 RAW = 9000
 
 
-def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
+def asks(scenario: Scenario, *, granted: bool) -> list[AccessCheck]:
     """Calls of one client by HTTP, and by raw TCP if the mesh carries it; each has a twin outside."""
     alpha, twin = "access/alpha", "outside/outsider"
     http, http_other, http_twin = (scenario.call(alpha, name) for name in (*MESHED, twin))
     expect: Literal["granted", "denied"] = "granted" if granted else "denied"
     by_http = [
-        Ask("HTTP to server", expect, http, "server", http_twin),
-        Ask("HTTP to other", "denied", http_other, "other", http_twin),
+        AccessCheck("HTTP to server", expect, http, "server", http_twin),
+        AccessCheck("HTTP to other", "denied", http_other, "other", http_twin),
     ]
     if not scenario.carries("tcp"):
         return by_http
@@ -33,16 +33,16 @@ def asks(scenario: Scenario, *, granted: bool) -> list[Ask]:
     )
     return [
         *by_http,
-        Ask("TCP to server", expect, raw, "server", raw_twin),
-        Ask("TCP to other", "denied", raw_other, "other", raw_twin),
+        AccessCheck("TCP to server", expect, raw, "server", raw_twin),
+        AccessCheck("TCP to other", "denied", raw_other, "other", raw_twin),
     ]
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> list[AccessTable]:
     closed = asks(scenario, granted=False)
-    before = scenario.before(closed, SERVERS)
-    nothing = scenario.table(closed, before, SERVERS)
+    baseline = scenario.baseline(closed, SERVERS)
+    nothing = scenario.table(closed, baseline, SERVERS)
     one = scenario.access(asks(scenario, granted=True), "target.yaml", servers=SERVERS)
     return [nothing, one]
 
@@ -54,7 +54,7 @@ def test_only_a_target_for_the_destination_itself_opens_it(
     nothing, one = steps
     verdict(
         judge.all_of(
-            without_targets=judge.access(nothing),
-            with_one=judge.access(one),
+            without_targets=judge.access_enforced(nothing),
+            with_one=judge.access_enforced(one),
         )
     )

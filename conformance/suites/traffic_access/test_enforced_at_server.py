@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/enforced-at-server",
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.scenario(
 SERVERS = ("access/server", "outside/outsider", "outside/stranger")
 
 
-@driven
+@drives_scenario
 def doors(scenario: Scenario) -> AccessTable:
     server = "access/server"
 
-    def ask(name: str, client: str, *, by_address: bool = False) -> Ask:
+    def ask(name: str, client: str, *, by_address: bool = False) -> AccessCheck:
         # A call to itself would go through whatever becomes of others: the outsider has another twin.
         twin = "outside/stranger" if client == "outside/outsider" else "outside/outsider"
         calls = [scenario.call(client, each) for each in (server, twin)]
@@ -33,7 +33,7 @@ def doors(scenario: Scenario) -> AccessTable:
                 for call, each in zip(calls, (server, twin), strict=True)
             ]
         granted = client == "access/alpha"
-        return Ask(name, "granted" if granted else "denied", calls[0], "server", calls[1])
+        return AccessCheck(name, "granted" if granted else "denied", calls[0], "server", calls[1])
 
     asks = [
         ask("granted client", "access/alpha"),
@@ -46,4 +46,4 @@ def doors(scenario: Scenario) -> AccessTable:
 
 @pytest.mark.requirement("access-enforced-at-server")
 def test_the_server_itself_refuses_whoever_was_not_granted(doors: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(doors))
+    verdict(judge.access_enforced(doors))

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",), groups=("access", "specs"))
 
 SERVERS = ("access/server",)
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> list[AccessTable]:
     client, server = "access/alpha", "access/server"
     metrics = scenario.call(client, server, path="/metrics")
     other = scenario.call(client, server, path="/other")
-    named = [Ask("/metrics", "granted", metrics, "server"), Ask("/other", "denied", other, "server")]
+    named = [
+        AccessCheck("/metrics", "granted", metrics, "server"),
+        AccessCheck("/other", "denied", other, "server"),
+    ]
     subset = scenario.access(named, "1-subset.yaml", servers=SERVERS)
-    every = [Ask("/other", "granted", other, "server")]
+    every = [AccessCheck("/other", "granted", other, "server")]
     return [subset, scenario.access(every, "2-all.yaml", servers=SERVERS)]
 
 
 @pytest.mark.requirement("access-match-subset")
 def test_only_the_named_matches_are_granted(steps: list[AccessTable], verdict: Conclude) -> None:
     subset, _ = steps
-    verdict(judge.access(subset))
+    verdict(judge.access_enforced(subset))
 
 
 @pytest.mark.requirement("access-matches-omitted-means-all")
 def test_a_rule_without_match_names_grants_every_match(steps: list[AccessTable], verdict: Conclude) -> None:
     _, every = steps
-    verdict(judge.access(every))
+    verdict(judge.access_enforced(every))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/named-target-ports", arena=("access", "outside"), groups=("access", "specs")
@@ -13,9 +13,9 @@ pytestmark = pytest.mark.scenario(
 SERVERS = ("access/beta", "outside/outsider")
 
 
-@driven
+@drives_scenario
 def named(scenario: Scenario) -> AccessTable:
-    scenario.provide()
+    scenario.create_services()
     asks = [
         scenario.ask("the listed account", "access/alpha", "access/by-name", granted=True, server="beta"),
         scenario.ask("another account", "access/gamma", "access/by-name", granted=False, server="beta"),
@@ -25,4 +25,4 @@ def named(scenario: Scenario) -> AccessTable:
 
 @pytest.mark.requirement("common-named-target-ports")
 def test_a_target_opens_a_server_behind_a_named_target_port(named: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(named))
+    verdict(judge.access_enforced(named))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/namespaces", arena=("access", "peer", "main", "outside"), groups=("access", "specs")
@@ -14,7 +14,7 @@ SERVERS = ("access/server", "outside/outsider")
 EXPECTED = {"peer/peer": "granted", "access/alpha": "denied", "main/client": "denied"}
 
 
-@driven
+@drives_scenario
 def namespaces(scenario: Scenario) -> AccessTable:
     asks = [
         scenario.ask(client, client, "access/server", granted=expect == "granted")
@@ -25,4 +25,4 @@ def namespaces(scenario: Scenario) -> AccessTable:
 
 @pytest.mark.requirement("access-identity-includes-namespace")
 def test_only_the_account_of_the_listed_namespace_calls(namespaces: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(namespaces))
+    verdict(judge.access_enforced(namespaces))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/one-port",
@@ -27,9 +27,9 @@ PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
 """Versions of access whose target has a port, and opens every port without it."""
 
 
-@driven
+@drives_scenario
 def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
-    scenario.provide()
+    scenario.create_services()
     limited = [
         scenario.ask(
             f"{path} on {port}",
@@ -43,14 +43,14 @@ def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
         for port, service in SERVICES.items()
         for path in ("/metrics", "/other")
     ]
-    before = scenario.before(limited, SERVERS)
-    found = {"with_a_port": scenario.access(limited, "1-limited.yaml", servers=SERVERS, before=before)}
+    baseline = scenario.baseline(limited, SERVERS)
+    found = {"with_a_port": scenario.access(limited, "1-limited.yaml", servers=SERVERS, baseline=baseline)}
     if scenario.versions["access"] in PORT_IN_TARGET:
         everywhere = [
             replace(ask, expect="granted" if ask.call.path == "/metrics" else "denied") for ask in limited
         ]
         found["without_one"] = scenario.access(
-            everywhere, "2-every-port.yaml", servers=SERVERS, before=before
+            everywhere, "2-every-port.yaml", servers=SERVERS, baseline=baseline
         )
     return found
 
@@ -59,11 +59,11 @@ def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
 def test_a_tcproute_says_on_which_port_the_routes_are_open(
     tables: Mapping[str, AccessTable], verdict: Conclude
 ) -> None:
-    verdict(judge.access(tables["with_a_port"]))
+    verdict(judge.access_enforced(tables["with_a_port"]))
 
 
 @pytest.mark.requirement("access-v1alpha1-destination-port")
 def test_the_port_of_a_target_limits_it_and_without_one_every_port_is_open(
     tables: Mapping[str, AccessTable], verdict: Conclude
 ) -> None:
-    verdict(judge.all_of(**{step: judge.access(table) for step, table in tables.items()}))
+    verdict(judge.all_of(**{step: judge.access_enforced(table) for step, table in tables.items()}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/overlap",
@@ -19,9 +19,9 @@ FIRST = {("alpha", WIDER_FIRST), ("beta", NARROWER_FIRST), ("alpha", THE_SAME)}
 """The grants that are there before the others: client and server."""
 
 
-@driven
+@drives_scenario
 def overlap(scenario: Scenario) -> AccessTable:
-    def ask(client: str, server: str, method: str) -> Ask:
+    def ask(client: str, server: str, method: str) -> AccessCheck:
         granted = server == THE_SAME or (client, method) != ("beta", "DELETE")
         return scenario.ask(
             f"{client} {method} {server}",
@@ -37,15 +37,15 @@ def overlap(scenario: Scenario) -> AccessTable:
         for client in ("alpha", "beta")
         for method in ("GET", "DELETE")
     ]
-    before = scenario.before(asks, SERVERS)
+    baseline = scenario.baseline(asks, SERVERS)
     # In force before the others are made, so that these are the newer ones whatever a mesh goes by.
     alone = [one for one in asks if (one.call.client.rpartition("/")[2], one.server) in FIRST]
     scenario.access(alone, "1-first.yaml", servers=SERVERS)
-    return scenario.access(asks, "2-second.yaml", servers=SERVERS, before=before)
+    return scenario.access(asks, "2-second.yaml", servers=SERVERS, baseline=baseline)
 
 
 @pytest.mark.requirement("access-additive-overlapping-routes")
 def test_each_source_is_served_by_its_own_grant_where_routes_overlap(
     overlap: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(overlap))
+    verdict(judge.access_enforced(overlap))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/raw",
@@ -17,7 +17,7 @@ SERVERS = ("access/server", "outside/outsider")
 RAW = 9000
 
 
-@driven
+@drives_scenario
 def raw(scenario: Scenario) -> AccessTable:
     asks = [
         scenario.ask(
@@ -38,4 +38,4 @@ def raw(scenario: Scenario) -> AccessTable:
 def test_a_listed_source_exchanges_raw_tcp_and_no_other_account_does(
     raw: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(raw))
+    verdict(judge.access_enforced(raw))

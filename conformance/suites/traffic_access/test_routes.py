@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/routes", arena=("access",), groups=("access", "specs"))
 
 SERVERS = ("access/server",)
 
 
-@driven
+@drives_scenario
 def routes(scenario: Scenario) -> AccessTable:
     client, server = "access/alpha", "access/server"
     asks = [
-        Ask("GET /metrics", "granted", scenario.call(client, server, path="/metrics"), "server"),
-        Ask("GET /admin", "denied", scenario.call(client, server, path="/admin"), "server"),
-        Ask(
+        AccessCheck("GET /metrics", "granted", scenario.call(client, server, path="/metrics"), "server"),
+        AccessCheck("GET /admin", "denied", scenario.call(client, server, path="/admin"), "server"),
+        AccessCheck(
             "POST /metrics", "denied", scenario.call(client, server, path="/metrics", method="POST"), "server"
         ),
     ]
@@ -26,4 +26,4 @@ def routes(scenario: Scenario) -> AccessTable:
 
 @pytest.mark.requirement("access-deny-unlisted-route")
 def test_a_listed_source_is_denied_on_other_routes(routes: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(routes))
+    verdict(judge.access_enforced(routes))

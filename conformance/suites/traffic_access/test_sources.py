@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, driven, judge
+from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/sources", arena=("access", "outside"), groups=("access", "specs")
@@ -22,7 +22,7 @@ def claims_of(address: str) -> dict[str, str]:
     return {"x-forwarded-for": address, "x-real-ip": address, "forwarded": f"for={node}"}
 
 
-@driven
+@drives_scenario
 def sources(scenario: Scenario) -> AccessTable:
     asks = [
         scenario.ask(name, f"access/{name}", "access/server", granted=expect == "granted")
@@ -35,11 +35,11 @@ def sources(scenario: Scenario) -> AccessTable:
 
 @pytest.mark.requirement("access-only-listed-sources")
 def test_a_listed_source_calls_and_another_account_does_not(sources: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(sources.select("alpha", "beta")))
+    verdict(judge.access_enforced(sources.select("alpha", "beta")))
 
 
 @pytest.mark.requirement("access-identity-not-labels")
 def test_neither_labels_nor_a_claimed_address_make_a_source_and_lacking_labels_unmakes_none(
     sources: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(sources.select("alpha-relabelled", "gamma", CLAIMING)))
+    verdict(judge.access_enforced(sources.select("alpha-relabelled", "gamma", CLAIMING)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/union",
@@ -16,10 +16,10 @@ pytestmark = pytest.mark.scenario(
 SERVERS = ("access/server",)
 
 
-@driven
+@drives_scenario
 def union(scenario: Scenario) -> AccessTable:
     asks = [
-        Ask(
+        AccessCheck(
             f"{client} {path}",
             "granted" if (client, path) in {("alpha", "/metrics"), ("beta", "/api")} else "denied",
             scenario.call(f"access/{client}", "access/server", path=path),
@@ -28,12 +28,12 @@ def union(scenario: Scenario) -> AccessTable:
         for client in ("alpha", "beta")
         for path in ("/metrics", "/api")
     ]
-    before = scenario.before(asks, SERVERS)
-    alone = [Ask("alpha /metrics", "granted", asks[0].call, "server")]
+    baseline = scenario.baseline(asks, SERVERS)
+    alone = [AccessCheck("alpha /metrics", "granted", asks[0].call, "server")]
     scenario.access(alone, "1-alpha.yaml", servers=SERVERS)
-    return scenario.access(asks, "2-beta.yaml", servers=SERVERS, before=before)
+    return scenario.access(asks, "2-beta.yaml", servers=SERVERS, baseline=baseline)
 
 
 @pytest.mark.requirement("access-additive-union")
 def test_each_source_keeps_its_own_grant_and_gets_no_other(union: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(union))
+    verdict(judge.access_enforced(union))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import METRICS, REFUSED, Account, ApiRead, Conclude, Scenario, driven, judge
+from conformance.suite import METRICS, REFUSED, Account, ApiRead, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-metrics/rbac", arena=("metrics",), groups=("metrics",))
 
@@ -24,7 +24,7 @@ IDLE = ("all resources: edges of a pod", "only pods/edges: edges of a pod")
 """Reads of a pod that nobody calls here: what it is answered with is open, as long as it is not refused."""
 
 
-@driven
+@drives_scenario
 def answers(scenario: Scenario) -> dict[str, ApiRead]:
     scenario.apply("readers.yaml")
     own, other = scenario.arena.namespace("metrics"), "default"

@@ -15,11 +15,11 @@ from conformance.suite import (
     ApiRead,
     Call,
     Conclude,
-    Manner,
     Scenario,
+    SendOptions,
     Traffic,
     advertised,
-    driven,
+    drives_scenario,
     judge,
     shown_so_far,
     shown_window_s,
@@ -68,7 +68,7 @@ class Shown:
 @dataclass(frozen=True)
 class Chain:
     namespace: str
-    before: dict[str, ApiRead]
+    baseline: dict[str, ApiRead]
     edges_before: dict[str, ApiRead]
     shown: Shown
     listed: ApiRead
@@ -79,7 +79,7 @@ class Chain:
     later: ApiRead
 
 
-@driven
+@drives_scenario
 def chain(scenario: Scenario) -> Chain:
     namespace = scenario.arena.namespace("metrics")
     reader = scenario.reader
@@ -91,7 +91,7 @@ def chain(scenario: Scenario) -> Chain:
         "earlier traffic has left the window",
         within_s=shown_window_s(totals(scenario)["mid"]) + limit,
     )
-    before, edges_before = totals(scenario), edges(scenario)
+    baseline, edges_before = totals(scenario), edges(scenario)
     discovery = reader.read(METRICS)
     shown = sustained(scenario) if scenario.profile.metrics.sampled else burst(scenario)
     offered = [
@@ -107,7 +107,7 @@ def chain(scenario: Scenario) -> Chain:
     )
     return Chain(
         namespace=namespace,
-        before=before,
+        baseline=baseline,
         edges_before=edges_before,
         shown=shown,
         listed=listed,
@@ -125,10 +125,10 @@ def burst(scenario: Scenario) -> Shown:
     The most, because a window slides, and because what is counted too often shows there plainest. The reads
     after that, because it is to be shown as long as the window holds it, and not now and then.
     """
-    manner = Manner(concurrency=CONCURRENCY, duration_s=BURST_S, timeout_s=PATIENT_S)
+    options = SendOptions(concurrency=CONCURRENCY, duration_s=BURST_S, timeout_s=PATIENT_S)
     now, stable_s = scenario.waiter.clock.now, scenario.profile.converge.stable_s
     began = now()
-    sent = scenario.send(*calls(scenario), servers=["metrics/mid", "metrics/server"], manner=manner)
+    sent = scenario.send(*calls(scenario), servers=["metrics/mid", "metrics/server"], options=options)
     due_at = now() + scenario.profile.metrics.delay_s
     most = totals(scenario)
     since = now()
@@ -190,7 +190,7 @@ def sustained(scenario: Scenario) -> Shown:
     loads = [
         scenario.driver.start(
             replace(call, requests=CONCURRENCY),
-            Manner(concurrency=CONCURRENCY),
+            SendOptions(concurrency=CONCURRENCY),
             rate_per_s=call.requests / SUSTAINED_S,
             duration_s=LONGEST_S,
         )
@@ -252,7 +252,7 @@ def test_objects_carry_all_fields_and_the_five_metrics(chain: Chain, verdict: Co
 @pytest.mark.requirement("metrics-edges-subresource", presumes=("metrics-apiservice",))
 def test_the_edges_of_an_object_name_it_and_its_peers(chain: Chain, verdict: Conclude) -> None:
     verdict(
-        judge.edges(
+        judge.traffic_edges(
             {"mid": chain.edges_before["mid"]},
             {"mid": chain.shown.edges["mid"]},
             CALLS,
@@ -266,7 +266,7 @@ def test_the_edges_of_an_object_name_it_and_its_peers(chain: Chain, verdict: Con
 @pytest.mark.requirement("metrics-edge-direction", presumes=("metrics-apiservice",))
 def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Conclude) -> None:
     verdict(
-        judge.edges(
+        judge.traffic_edges(
             chain.edges_before, chain.shown.edges, CALLS, chain.namespace, ["idle"], aliases=chain.aliases
         )
     )
@@ -276,8 +276,8 @@ def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Conclude) -> No
 def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Conclude) -> None:
     shown, load = chain.shown, chain.shown.load
     verdict(
-        judge.counts(
-            chain.before["mid"],
+        judge.request_counts(
+            chain.baseline["mid"],
             shown.reads["mid"],
             chain.later,
             load.succeeded,
@@ -290,4 +290,4 @@ def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Conclude) 
 
 @pytest.mark.requirement("metrics-latency-percentiles", presumes=("metrics-apiservice",))
 def test_percentiles_lie_where_the_delays_put_them(chain: Chain, verdict: Conclude) -> None:
-    verdict(judge.percentiles(chain.shown.reads["server"], EXPECTED_MS, chain.before["server"]))
+    verdict(judge.percentiles(chain.shown.reads["server"], EXPECTED_MS, chain.baseline["server"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/alternatives",
@@ -20,17 +20,17 @@ ANYTHING = ("GET /m", "DELETE /elsewhere")
 """Granted at a server one of whose alternatives is everything."""
 
 
-@driven
+@drives_scenario
 def alternatives(scenario: Scenario) -> AccessTable:
     asks = []
     for name, expect in EXPECTED.items():
         method, path = name.split()
         call = scenario.call("access/alpha", "access/server", method=method, path=path)
-        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
     for name in ANYTHING:
         method, path = name.split()
         call = scenario.call("access/alpha", "access/other", method=method, path=path)
-        asks.append(Ask(f"{name} where anything goes", "granted", call, "other"))
+        asks.append(AccessCheck(f"{name} where anything goes", "granted", call, "other"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
@@ -38,4 +38,4 @@ def alternatives(scenario: Scenario) -> AccessTable:
 def test_one_match_grants_by_itself_and_parts_of_two_grant_nothing(
     alternatives: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(alternatives))
+    verdict(judge.access_enforced(alternatives))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/both-versions",
@@ -33,10 +33,10 @@ PROTOCOLS = ("http", "http2")
 """Both on one port, which says no more than that it is of HTTP; HTTP/2 is spoken with prior knowledge."""
 
 
-def asks(scenario: Scenario, protocol: str) -> list[Ask]:
+def asks(scenario: Scenario, protocol: str) -> list[AccessCheck]:
     """What is granted, and what is denied."""
 
-    def ask(request: Request, *, granted: bool) -> Ask:
+    def ask(request: Request, *, granted: bool) -> AccessCheck:
         method, path, headers = request
         call = scenario.call(
             "access/alpha",
@@ -48,13 +48,13 @@ def asks(scenario: Scenario, protocol: str) -> list[Ask]:
         )
         sent = "".join(f" {name}: {value}" for name, value in headers.items())
         name = f"{protocol} {method} {path}{sent}"
-        return Ask(name, "granted" if granted else "denied", call, "server")
+        return AccessCheck(name, "granted" if granted else "denied", call, "server")
 
     granted = [ask(request, granted=True) for request in GRANTED]
     return granted + [ask(request, granted=False) for request in DENIED]
 
 
-@driven
+@drives_scenario
 def both(scenario: Scenario) -> AccessTable:
     wanted = [ask for protocol in PROTOCOLS for ask in asks(scenario, protocol)]
     return scenario.access(wanted, "target.yaml", servers=SERVERS)
@@ -64,7 +64,7 @@ def both(scenario: Scenario) -> AccessTable:
 def test_path_method_and_headers_decide_in_both_versions(both: AccessTable, verdict: Conclude) -> None:
     # Apart, so that what is denied in one version has its control in what is granted in the same.
     first, second = (
-        both.select(*[cell.name for cell in both.cells if cell.traffic.call.protocol == protocol])
+        both.select(*[cell.name for cell in both.results if cell.traffic.call.protocol == protocol])
         for protocol in PROTOCOLS
     )
-    verdict(judge.all_of(http=judge.access(first), http2=judge.access(second)))
+    verdict(judge.all_of(http=judge.access_enforced(first), http2=judge.access_enforced(second)))

@@ -10,12 +10,12 @@ import pytest
 from conformance.suite import (
     Call,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Judgement,
     Scenario,
     Traffic,
-    driven,
+    drives_scenario,
     judge,
     sample_size,
 )
@@ -40,7 +40,7 @@ class Spoken:
     others: Mapping[str, list[Traffic]]
 
 
-@driven
+@drives_scenario
 def spoken(scenario: Scenario) -> Spoken:
     def call(protocol: str, headers: Mapping[str, str], requests: int = FEW) -> Call:
         return scenario.call(
@@ -51,10 +51,12 @@ def spoken(scenario: Scenario) -> Spoken:
             headers=headers,
         )
 
-    scenario.provide()
+    scenario.create_services()
     size = sample_size(WEIGHTS)
-    wanted = [Division(call(protocol, SELECTED, size), frozenset(WEIGHTS)) for protocol in PROTOCOLS]
-    selected = scenario.effects(wanted, "split.yaml", servers=SERVERS)
+    wanted = [
+        ExpectedResponders(call(protocol, SELECTED, size), frozenset(WEIGHTS)) for protocol in PROTOCOLS
+    ]
+    selected = scenario.apply_and_sample(wanted, "split.yaml", servers=SERVERS)
     others = {
         protocol: scenario.send(*(call(protocol, one) for one in OTHERS), servers=SERVERS)
         for protocol in PROTOCOLS
@@ -65,7 +67,7 @@ def spoken(scenario: Scenario) -> Spoken:
 def as_wanted(spoken: Spoken, protocol: str) -> Judgement:
     """What is selected is divided, and the others stay where they were."""
     effect = spoken.selected[protocol]
-    divided = judge.shares(effect, WEIGHTS)
+    divided = judge.weights_followed(effect, WEIGHTS)
     return judge.all_of(
         **{protocol: divided, "others": judge.preserved(divided, spoken.others[protocol], "v1")}
     )
@@ -76,7 +78,9 @@ def test_what_a_group_selects_for_a_split_is_divided_alike_in_both_versions(
     spoken: Spoken, verdict: Conclude
 ) -> None:
     verdict(
-        judge.given(as_wanted(spoken, "http"), as_wanted(spoken, "http2"), "nothing to compare HTTP/2 with")
+        judge.conditional_on(
+            as_wanted(spoken, "http"), as_wanted(spoken, "http2"), "nothing to compare HTTP/2 with"
+        )
     )
 
 
@@ -85,5 +89,7 @@ def test_what_a_group_selects_for_a_split_is_divided_alike_where_it_is_grpc(
     spoken: Spoken, verdict: Conclude
 ) -> None:
     verdict(
-        judge.given(as_wanted(spoken, "http2"), as_wanted(spoken, "grpc"), "nothing to compare gRPC with")
+        judge.conditional_on(
+            as_wanted(spoken, "http2"), as_wanted(spoken, "grpc"), "nothing to compare gRPC with"
+        )
     )

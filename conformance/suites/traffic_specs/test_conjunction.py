@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-specs/conjunction", arena=("access",), groups=("access", "specs"))
 
@@ -24,12 +24,12 @@ CONJUNCTION = {
 }
 
 
-@driven
+@drives_scenario
 def conjunction(scenario: Scenario) -> AccessTable:
     asks = []
     for name, (expect, method, path, headers) in (OMITTED | CONJUNCTION).items():
         call = scenario.call("access/alpha", "access/server", method=method, path=path, headers=headers)
-        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
@@ -37,11 +37,11 @@ def conjunction(scenario: Scenario) -> AccessTable:
 def test_a_match_of_headers_alone_holds_for_any_path_and_method(
     conjunction: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(conjunction.select(*OMITTED)))
+    verdict(judge.access_enforced(conjunction.select(*OMITTED)))
 
 
 @pytest.mark.requirement("http-path-method-header-conjunction")
 def test_path_method_and_headers_of_a_match_must_all_hold(
     conjunction: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(conjunction.select(*CONJUNCTION)))
+    verdict(judge.access_enforced(conjunction.select(*CONJUNCTION)))

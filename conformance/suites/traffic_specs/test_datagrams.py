@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import TWINS, AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import (
+    UNMESHED_SERVERS,
+    AccessCheck,
+    AccessTable,
+    Conclude,
+    Scenario,
+    drives_scenario,
+    judge,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/datagrams", arena=("udp", "outside"), groups=("access", "specs")
@@ -25,14 +33,14 @@ class Steps:
     ports: AccessTable
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> Steps:
-    def ask(name: str, client: str, server: str, port: int = 9000, *, granted: bool = True) -> Ask:
+    def ask(name: str, client: str, server: str, port: int = 9000, *, granted: bool = True) -> AccessCheck:
         call = scenario.call(f"udp/{client}", f"udp/{server}", port=port, protocol="udp")
-        twin = scenario.call(f"udp/{client}", TWINS["udp"], port=9000, protocol="udp")
-        return Ask(f"{name}: {port}", "granted" if granted else "denied", call, server, twin)
+        twin = scenario.call(f"udp/{client}", UNMESHED_SERVERS["udp"], port=9000, protocol="udp")
+        return AccessCheck(f"{name}: {port}", "granted" if granted else "denied", call, server, twin)
 
-    scenario.provide()
+    scenario.create_services()
     alone = [
         ask(f"{client} to {server}", client, server, granted=(client, server) == ("alpha", "other"))
         for server in ("other", "third")
@@ -44,25 +52,25 @@ def steps(scenario: Scenario) -> Steps:
         ask(STRANGER, "beta", "other", EVERY_PORT[-1], granted=False),
         *(ask(BESIDE, "alpha", "third", port) for port in EVERY_PORT),
     ]
-    before = scenario.before([*alone, *wanted], SERVERS)
+    baseline = scenario.baseline([*alone, *wanted], SERVERS)
     scenario.apply("1-routes.yaml")
     # The grant that comes after it, of another route, shows that the mesh has seen it.
-    inert = scenario.access(alone, "2-target.yaml", servers=SERVERS, before=before[: len(alone)])
+    inert = scenario.access(alone, "2-target.yaml", servers=SERVERS, baseline=baseline[: len(alone)])
     scenario.delete("1-routes.yaml", "2-target.yaml")
     return Steps(
-        inert, scenario.access(wanted, "3-targets.yaml", servers=SERVERS, before=before[len(alone) :])
+        inert, scenario.access(wanted, "3-targets.yaml", servers=SERVERS, baseline=baseline[len(alone) :])
     )
 
 
 def of(ports: AccessTable, *names: str) -> list[str]:
     """The asks of these names."""
     wanted = tuple(f"{name}: " for name in names)
-    return [cell.name for cell in ports.cells if cell.name.startswith(wanted)]
+    return [cell.name for cell in ports.results if cell.name.startswith(wanted)]
 
 
 @pytest.mark.requirement("http-group-inert-alone")
 def test_a_route_of_udp_that_no_target_refers_to_grants_nothing(steps: Steps, verdict: Conclude) -> None:
-    verdict(judge.access(steps.inert))
+    verdict(judge.access_enforced(steps.inert))
 
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
@@ -70,9 +78,9 @@ def test_an_empty_list_of_udp_ports_opens_all_of_them_to_the_listed_source(
     steps: Steps, verdict: Conclude
 ) -> None:
     # What a list of ports leaves closed is asked below, by itself.
-    verdict(judge.access(steps.ports.select(*of(steps.ports, ALL, STRANGER, BESIDE))))
+    verdict(judge.access_enforced(steps.ports.select(*of(steps.ports, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("access-udproute-ports")
 def test_udp_is_open_on_the_ports_of_udp_routes_alone(steps: Steps, verdict: Conclude) -> None:
-    verdict(judge.access(steps.ports.select(*of(steps.ports, LISTED))))
+    verdict(judge.access_enforced(steps.ports.select(*of(steps.ports, LISTED))))

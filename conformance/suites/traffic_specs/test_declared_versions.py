@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from conformance.suite import (
+    AccessCheck,
     AccessTable,
-    Ask,
+    Behaviour,
     Conclude,
-    Look,
-    Observed,
-    Odd,
     Scenario,
     Trial,
-    driven,
+    TrialPlan,
+    TrialResults,
+    drives_scenario,
     judge,
     observe_access,
 )
@@ -51,34 +51,49 @@ def trials(scenario: Scenario) -> list[Trial]:
             )
             for method in ("Echo", "Other")
         )
-        looks = (Look("a", (server,)), Look("b"))
-        closed = (Look("ab"), Look("", (server,), finding=OPENED))
+        looks = (Behaviour("a", (server,)), Behaviour("b"))
+        closed = (Behaviour("ab"), Behaviour("", (server,), finding=OPENED))
         found += [
-            Trial(f"{declared}: granted", f"a port of {declared}", granted, looks, usual=(), about=service),
             Trial(
-                f"{declared}: not granted", f"a port of {declared}", beyond, closed, usual=(), about=service
+                f"{declared}: granted",
+                f"a port of {declared}",
+                granted,
+                looks,
+                baseline_responders=(),
+                object_name=service,
+            ),
+            Trial(
+                f"{declared}: not granted",
+                f"a port of {declared}",
+                beyond,
+                closed,
+                baseline_responders=(),
+                object_name=service,
             ),
         ]
     return found
 
 
-@driven
-def seen(scenario: Scenario) -> Observed[AccessTable]:
-    def steady(now: str, other: str) -> list[Ask]:
+@drives_scenario
+def seen(scenario: Scenario) -> TrialResults[AccessTable]:
+    def steady(now: str, other: str) -> list[AccessCheck]:
         def call(path: str) -> Any:
             return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
 
-        return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
+        return [
+            AccessCheck(now, "granted", call(now), "server"),
+            AccessCheck(other, "denied", call(other), "server"),
+        ]
 
-    scenario.provide()
-    odd = Odd(trials(scenario), ["2-declared.yaml"], SERVERS)
+    scenario.create_services()
+    odd = TrialPlan(trials(scenario), ["2-declared.yaml"], SERVERS)
     first, second = steady("first", "second"), steady("second", "first")
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
 
 
 @pytest.mark.requirement("http-declared-versions")
 def test_whether_routes_hold_for_ports_that_declare_the_version_of_http(
-    seen: Observed[AccessTable], verdict: Conclude
+    seen: TrialResults[AccessTable], verdict: Conclude
 ) -> None:
-    effect = judge.access(seen.effect)
-    verdict(judge.reading(effect, seen.about(*seen.questions), effect))
+    effect = judge.access_enforced(seen.effect)
+    verdict(judge.reading(effect, seen.select(*seen.questions), effect))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/headers",
@@ -37,33 +37,33 @@ BOTH = {
 }
 
 
-@driven
+@drives_scenario
 def headers(scenario: Scenario) -> AccessTable:
     asks = []
     for name, (expect, path, sent) in (USER | CASE | BOTH).items():
         call = scenario.call("access/alpha", "access/server", path=path, headers=sent)
-        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
     for name, (expect, path, sent) in OVER_HTTP2.items():
         call = scenario.call("access/alpha", "access/other", protocol="http2", path=path, headers=sent)
-        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "other"))
+        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "other"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-header-filter")
 def test_a_header_must_be_there_with_a_value_that_matches(headers: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(headers.select(*USER)))
+    verdict(judge.access_enforced(headers.select(*USER)))
 
 
 @pytest.mark.requirement("http-header-name-case-insensitive", presumes=("http-header-filter",))
 def test_the_case_of_a_header_name_does_not_matter(headers: AccessTable, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            http=judge.access(headers.select(*CASE)),
-            http2=judge.access(headers.select(*OVER_HTTP2)),
+            http=judge.access_enforced(headers.select(*CASE)),
+            http2=judge.access_enforced(headers.select(*OVER_HTTP2)),
         )
     )
 
 
 @pytest.mark.requirement("http-headers-and")
 def test_all_headers_of_a_match_must_hold(headers: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(headers.select(*BOTH)))
+    verdict(judge.access_enforced(headers.select(*BOTH)))

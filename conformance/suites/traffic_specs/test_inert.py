@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/inert", arena=("access", "outside"), groups=("access", "specs")
@@ -15,9 +15,9 @@ SERVICES = {"http": ("{server}", 8080), "tcp": ("{server}-tcp", 9000)}
 """By protocol: the service of a server, and its port. UDP is asked in `test_datagrams.py`."""
 
 
-@driven
+@drives_scenario
 def inert(scenario: Scenario) -> AccessTable:
-    def ask(client: str, server: str, protocol: str) -> Ask:
+    def ask(client: str, server: str, protocol: str) -> AccessCheck:
         granted = (client, server, protocol) == ("access/alpha", "other", "http")
         name, (service, port) = f"{client} to {server} by {protocol}", SERVICES[protocol]
         return scenario.ask(
@@ -37,12 +37,12 @@ def inert(scenario: Scenario) -> AccessTable:
         for server in ("other", "server")
         for client in ("access/alpha", "access/beta")
     ]
-    before = scenario.before(asks, SERVERS)
+    baseline = scenario.baseline(asks, SERVERS)
     scenario.apply("1-routes.yaml")
     # The grant that comes after them, of other routes, shows that the mesh has seen them.
-    return scenario.access(asks, "2-target.yaml", servers=SERVERS, before=before)
+    return scenario.access(asks, "2-target.yaml", servers=SERVERS, baseline=baseline)
 
 
 @pytest.mark.requirement("http-group-inert-alone")
 def test_routes_that_no_target_refers_to_grant_nothing(inert: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(inert))
+    verdict(judge.access_enforced(inert))

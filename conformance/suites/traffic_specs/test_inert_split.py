@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-specs/inert-split", arena=("main",), groups=("split", "specs"))
 
@@ -23,16 +23,16 @@ class Taken:
     beside: Effect
 
 
-@driven
+@drives_scenario
 def taken(scenario: Scenario) -> Taken:
-    scenario.provide()
+    scenario.create_services()
     all_requests, some = (
-        Division(scenario.call("main/client", f"main/{root}", requests=FEW), frozenset({server}))
+        ExpectedResponders(scenario.call("main/client", f"main/{root}", requests=FEW), frozenset({server}))
         for root, server in (("for-all", "v2"), ("on-condition", "v3"))
     )
-    (alone,) = scenario.effects([all_requests], "1-split.yaml", servers=SERVERS)
-    (seen,) = scenario.effects([some], "2-groups.yaml", servers=SERVERS)
-    (beside,) = scenario.samples([all_requests], [alone.before], SERVERS)
+    (alone,) = scenario.apply_and_sample([all_requests], "1-split.yaml", servers=SERVERS)
+    (seen,) = scenario.apply_and_sample([some], "2-groups.yaml", servers=SERVERS)
+    (beside,) = scenario.sample_once_converged([all_requests], [alone.baseline], SERVERS)
     return Taken(alone, seen, beside)
 
 
@@ -41,4 +41,4 @@ def test_groups_that_no_split_refers_to_change_no_distribution(taken: Taken, ver
     alone = judge.everything_reaches(taken.alone, "v2")
     seen = judge.everything_reaches(taken.seen, "v3")
     beside = judge.everything_reaches(taken.beside, "v2")
-    verdict(judge.given(judge.all_of(alone=alone, seen=seen), beside, "no distribution to change"))
+    verdict(judge.conditional_on(judge.all_of(alone=alone, seen=seen), beside, "no distribution to change"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/method",
@@ -28,21 +28,21 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 ANY = {f"{method} /any": "granted" for method in METHODS}
 
 
-@driven
+@drives_scenario
 def methods(scenario: Scenario) -> AccessTable:
     asks = []
     for name, expect in (SPECIFIC | ANY).items():
         method, path = name.split()
         call = scenario.call("access/alpha", "access/server", method=method, path=path)
-        asks.append(Ask(name, "granted" if expect == "granted" else "denied", call, "server"))
+        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-method-specific", presumes=("http-matches-or",))
 def test_listed_methods_are_granted_and_none_implies_another(methods: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(methods.select(*SPECIFIC)))
+    verdict(judge.access_enforced(methods.select(*SPECIFIC)))
 
 
 @pytest.mark.requirement("http-method-wildcard")
 def test_a_star_covers_every_method(methods: AccessTable, verdict: Conclude) -> None:
-    verdict(judge.access(methods.select(*ANY)))
+    verdict(judge.access_enforced(methods.select(*ANY)))

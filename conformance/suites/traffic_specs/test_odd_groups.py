@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from conformance.suite import (
+    AccessCheck,
     AccessTable,
-    Ask,
+    Behaviour,
     Conclude,
-    Division,
+    ExpectedResponders,
     Judgement,
-    Look,
-    Observed,
-    Odd,
     Scenario,
     Trial,
-    driven,
+    TrialPlan,
+    TrialResults,
+    drives_scenario,
     judge,
     observe_access,
 )
@@ -34,31 +34,31 @@ PORT_COUNTS = "a condition that covers a host with and without its port does not
 TOO_MUCH = "an application that resolves the dots would serve what was not granted"
 
 
-def granted(letter: str, **what: Any) -> Look:
-    return Look(letter, ("server",), **what)
+def granted(letter: str, **what: Any) -> Behaviour:
+    return Behaviour(letter, ("server",), **what)
 
 
-GRANTED_OR_DENIED = (granted("a"), Look("b"))
-DENIED_OR_GRANTED = (Look("a"), granted("b"))
-VALID_OR_NOT = (granted("a"), Look("b"), Look("b", refused=True))
+GRANTED_OR_DENIED = (granted("a"), Behaviour("b"))
+DENIED_OR_GRANTED = (Behaviour("a"), granted("b"))
+VALID_OR_NOT = (granted("a"), Behaviour("b"), Behaviour("b", refused=True))
 
 THIRD = ("third",)
 OPENED = "it opens something"
-STAYS_CLOSED = (Look("a"), Look("a", refused=True), Look("b", THIRD, finding=OPENED))
+STAYS_CLOSED = (Behaviour("a"), Behaviour("a", refused=True), Behaviour("b", THIRD, finding=OPENED))
 ELSE_GRANTED = (
-    Look("a", THIRD),
-    Look("a", refused=True),
-    Look("b", finding="what else is granted at that account no longer takes effect"),
+    Behaviour("a", THIRD),
+    Behaviour("a", refused=True),
+    Behaviour("b", finding="what else is granted at that account no longer takes effect"),
 )
 
-TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
+TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Behaviour, ...], str]] = {
     "/ends/x": ("end of a path expression", {"path": "/ends/x"}, GRANTED_OR_DENIED, "ends"),
     "/endsfoo": ("end of a path expression", {"path": "/endsfoo"}, GRANTED_OR_DENIED, "ends"),
     "/query?x=1": ("query string", {"path": "/query?x=1"}, GRANTED_OR_DENIED, "query"),
     "/public/../admin": (
         "dots in a path",
         {"path": "/public/../admin"},
-        (granted("a", finding=TOO_MUCH), Look("b")),
+        (granted("a", finding=TOO_MUCH), Behaviour("b")),
         "forms",
     ),
     "/./plain": ("a single dot in a path", {"path": "/./plain"}, DENIED_OR_GRANTED, "forms"),
@@ -70,23 +70,23 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "methods alone": (
         "methods alone",
         {"client": "beta", "server": "other", "path": "/methods-alone"},
-        (Look("a", ("other",)), Look("b"), Look("b", refused=True)),
+        (Behaviour("a", ("other",)), Behaviour("b"), Behaviour("b", refused=True)),
         "methods-alone",
     ),
     "POST where GET alone is listed": (
         "what methods alone leave out",
         {"client": "beta", "server": "other", "path": "/methods-alone", "method": "POST"},
         (
-            Look("a"),
-            Look("a", refused=True),
-            Look("b", ("other",), finding="a match of GET alone lets POST through"),
+            Behaviour("a"),
+            Behaviour("a", refused=True),
+            Behaviour("b", ("other",), finding="a match of GET alone lets POST through"),
         ),
         "methods-alone",
     ),
     "name alone": (
         "a name alone",
         {"client": "gamma", "server": "other", "path": "/name-alone"},
-        (Look("a", ("other",)), Look("b"), Look("b", refused=True)),
+        (Behaviour("a", ("other",)), Behaviour("b"), Behaviour("b", refused=True)),
         "name-alone",
     ),
     "first twin": ("first of two matches of one name", {"path": "/twin/first"}, VALID_OR_NOT, "twins"),
@@ -95,22 +95,22 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
         "an empty list of matches",
         {"client": "beta", "server": "other", "path": "/anything"},
         (
-            Look("a"),
-            Look("a", refused=True),
-            Look("b", ("other",), finding="a group without matches opens everything"),
+            Behaviour("a"),
+            Behaviour("a", refused=True),
+            Behaviour("b", ("other",), finding="a group without matches opens everything"),
         ),
         "empty",
     ),
     "beside the broken": (
         "a match beside an expression that does not compile",
         {"server": "third", "path": "/beside-broken"},
-        (Look("a", refused=True), Look("b", THIRD), Look("c")),
+        (Behaviour("a", refused=True), Behaviour("b", THIRD), Behaviour("c")),
         "broken",
     ),
     "the broken": (
         "an expression that does not compile",
         {"server": "third", "path": "/broken("},
-        (Look("a", refused=True), Look("b"), Look("c", THIRD, finding=OPENED)),
+        (Behaviour("a", refused=True), Behaviour("b"), Behaviour("c", THIRD, finding=OPENED)),
         "broken",
     ),
     "away from the broken": (
@@ -128,7 +128,7 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "look-ahead": (
         "an expression with a look-ahead",
         {"client": "gamma", "server": "third", "path": "/ahead/y"},
-        (Look("a", refused=True), Look("b"), Look("c", THIRD)),
+        (Behaviour("a", refused=True), Behaviour("b"), Behaviour("c", THIRD)),
         "ahead",
     ),
     "what the look-ahead excludes": (
@@ -152,37 +152,37 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "inside a value": (
         "end of an expression for a header",
         {"path": "/value", "headers": {"x-agent": "Mozilla Firefox 1"}},
-        (granted("a"), Look("b"), Look("b", refused=True)),
+        (granted("a"), Behaviour("b"), Behaviour("b", refused=True)),
         "value",
     ),
     "sent twice, first": (
         "a header that is sent twice",
         {"path": "/repeated", "headers": {"x-user": "alice", "X-User": "bob"}},
-        (granted("a"), Look("b"), Look("b", refused=True)),
+        (granted("a"), Behaviour("b"), Behaviour("b", refused=True)),
         "repeated",
     ),
     "sent twice, last": (
         "a header that is sent twice",
         {"path": "/repeated", "headers": {"x-user": "bob", "X-User": "alice"}},
-        (granted("a"), Look("b"), Look("b", refused=True)),
+        (granted("a"), Behaviour("b"), Behaviour("b", refused=True)),
         "repeated",
     ),
     "not sent": (
         "a header that is not sent",
         {"path": "/absent"},
-        (granted("a"), Look("b"), Look("b", refused=True)),
+        (granted("a"), Behaviour("b"), Behaviour("b", refused=True)),
         "absent",
     ),
     "host and port": (
         "a Host header with a port",
         {"path": "/host"},
-        (granted("a"), Look("b", finding=PORT_COUNTS), Look("b", refused=True)),
+        (granted("a"), Behaviour("b", finding=PORT_COUNTS), Behaviour("b", refused=True)),
         "hosts",
     ),
     "host alone": (
         "a Host header with a port",
         {"path": "/host", "portless": True},
-        (granted("ab"), Look("", finding="a condition on the Host header matches nothing")),
+        (granted("ab"), Behaviour("", finding="a condition on the Host header matches nothing")),
         "hosts",
     ),
     "spec: {}": ("an empty spec", {"client": "gamma", "tcp": True}, VALID_OR_NOT, "spec-empty"),
@@ -190,7 +190,7 @@ TRIALS: Mapping[str, tuple[str, dict[str, Any], tuple[Look, ...], str]] = {
     "no spec": (
         "no spec",
         {"server": "other", "tcp": True},
-        (Look("a", ("other",)), Look("b"), Look("b", refused=True)),
+        (Behaviour("a", ("other",)), Behaviour("b"), Behaviour("b", refused=True)),
         "spec-absent",
     ),
 }
@@ -228,23 +228,32 @@ def trial(
     call = scenario.call(sender, f"access/{server}", requests=REQUESTS, **what)
     if portless:
         call = replace(call, headers={"host": call.host})
-    found = Trial(name, of, call, looks, usual=(), about=about, apart=about in APART)
+    found = Trial(name, of, call, looks, baseline_responders=(), object_name=about, apart=about in APART)
     if about not in SOUND:
         return found
     sender, sound = SOUND[about]
     first = scenario.call(f"access/{sender}", f"access/{server}", path="/sound/first")
-    prior = Division(first, frozenset(THIRD), dead_before=True)
+    prior = ExpectedResponders(first, frozenset(THIRD), unreachable_before=True)
     last = looks is ELSE_GRANTED
-    return replace(found, beside=(sound,), prior=prior, early=not last, awaited=THIRD if last else ())
+    return replace(
+        found,
+        beside=(sound,),
+        prior=prior,
+        sample_before_late_files=not last,
+        must_appear=THIRD if last else (),
+    )
 
 
-@driven
-def seen(scenario: Scenario) -> Observed[AccessTable]:
-    def steady(now: str, other: str) -> list[Ask]:
+@drives_scenario
+def seen(scenario: Scenario) -> TrialResults[AccessTable]:
+    def steady(now: str, other: str) -> list[AccessCheck]:
         def call(path: str) -> Any:
             return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
 
-        return [Ask(now, "granted", call(now), "server"), Ask(other, "denied", call(other), "server")]
+        return [
+            AccessCheck(now, "granted", call(now), "server"),
+            AccessCheck(other, "denied", call(other), "server"),
+        ]
 
     trials = [
         trial(scenario, name, **call)
@@ -252,29 +261,31 @@ def seen(scenario: Scenario) -> Observed[AccessTable]:
         if scenario.carries("tcp" if "tcp" in call else "http")
     ]
     files = ["2-odd.yaml", "2-headers.yaml", "2-tcp.yaml"]
-    odd = Odd(trials, files, SERVERS, late=["4-sound.yaml"], earlier=["1-sound.yaml"])
+    odd = TrialPlan(trials, files, SERVERS, late=["4-sound.yaml"], earlier=["1-sound.yaml"])
     first, second = steady("first", "second"), steady("second", "first")
     return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
 
 
-def reading(seen: Observed[AccessTable], *names: str) -> Judgement:
+def reading(seen: TrialResults[AccessTable], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force."""
-    effect = judge.access(seen.effect)
-    return judge.reading(effect, seen.about(*names), effect)
+    effect = judge.access_enforced(seen.effect)
+    return judge.reading(effect, seen.select(*names), effect)
 
 
 @pytest.mark.requirement("http-path-regex-end")
-def test_where_an_expression_for_a_path_ends(seen: Observed[AccessTable], verdict: Conclude) -> None:
+def test_where_an_expression_for_a_path_ends(seen: TrialResults[AccessTable], verdict: Conclude) -> None:
     verdict(reading(seen, "/ends/x", "/endsfoo"))
 
 
 @pytest.mark.requirement("http-path-query-and-normalisation")
-def test_what_of_a_request_a_path_is_compared_with(seen: Observed[AccessTable], verdict: Conclude) -> None:
+def test_what_of_a_request_a_path_is_compared_with(
+    seen: TrialResults[AccessTable], verdict: Conclude
+) -> None:
     verdict(reading(seen, "/query?x=1", "/public/../admin", "/./plain", "/pl%61in", "//plain", "/PLAIN"))
 
 
 @pytest.mark.requirement("http-required-fields-contradiction")
-def test_what_a_match_that_lacks_a_field_matches(seen: Observed[AccessTable], verdict: Conclude) -> None:
+def test_what_a_match_that_lacks_a_field_matches(seen: TrialResults[AccessTable], verdict: Conclude) -> None:
     verdict(
         reading(
             seen, "path alone", "no methods", "methods alone", "POST where GET alone is listed", "name alone"
@@ -284,20 +295,20 @@ def test_what_a_match_that_lacks_a_field_matches(seen: Observed[AccessTable], ve
 
 @pytest.mark.requirement("http-duplicate-or-empty-matches")
 def test_what_two_matches_of_one_name_and_none_at_all_open(
-    seen: Observed[AccessTable], verdict: Conclude
+    seen: TrialResults[AccessTable], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "first twin", "last twin", "no match"))
 
 
 @pytest.mark.requirement("http-regex-dialect-and-invalid")
 def test_what_becomes_of_an_expression_that_does_not_compile(
-    seen: Observed[AccessTable], verdict: Conclude
+    seen: TrialResults[AccessTable], verdict: Conclude
 ) -> None:
     verdict(reading(seen, *EXPRESSIONS))
 
 
 @pytest.mark.requirement("http-header-regex-details")
-def test_how_an_expression_for_a_header_is_read(seen: Observed[AccessTable], verdict: Conclude) -> None:
+def test_how_an_expression_for_a_header_is_read(seen: TrialResults[AccessTable], verdict: Conclude) -> None:
     verdict(
         reading(
             seen,
@@ -312,5 +323,7 @@ def test_how_an_expression_for_a_header_is_read(seen: Observed[AccessTable], ver
 
 
 @pytest.mark.requirement("l4-ports-omitted")
-def test_which_ports_a_tcp_route_without_any_opens(seen: Observed[AccessTable], verdict: Conclude) -> None:
+def test_which_ports_a_tcp_route_without_any_opens(
+    seen: TrialResults[AccessTable], verdict: Conclude
+) -> None:
     verdict(reading(seen, "spec: {}", "matches: {}", "no spec"))

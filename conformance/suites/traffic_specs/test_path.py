@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessTable, Ask, Conclude, Scenario, driven, judge
+from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/path",
@@ -25,10 +25,10 @@ PATHS = {
 }
 
 
-def asks(scenario: Scenario, paths: dict[str, str]) -> list[Ask]:
+def asks(scenario: Scenario, paths: dict[str, str]) -> list[AccessCheck]:
     """One call for each path, of the granted client: only the route decides."""
     return [
-        Ask(
+        AccessCheck(
             path,
             "granted" if expect == "granted" else "denied",
             scenario.call("access/alpha", "access/server", path=path),
@@ -38,7 +38,7 @@ def asks(scenario: Scenario, paths: dict[str, str]) -> list[Ask]:
     ]
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> list[AccessTable]:
     expressions = scenario.access(asks(scenario, PATHS), "1-expressions.yaml", servers=SERVERS)
     everything = scenario.access(
@@ -53,8 +53,8 @@ def test_a_path_is_matched_as_an_expression(steps: list[AccessTable], verdict: C
     items = expressions.select("/v1/items/7", "/v2/items/42", "/v3/items/7", "/v1/items/x")
     verdict(
         judge.all_of(
-            expressions=judge.access(items),
-            everything=judge.access(everything),
+            expressions=judge.access_enforced(items),
+            everything=judge.access_enforced(everything),
         )
     )
 
@@ -64,4 +64,4 @@ def test_a_path_that_only_contains_the_expression_is_denied(
     steps: list[AccessTable], verdict: Conclude
 ) -> None:
     expressions, _ = steps
-    verdict(judge.access(expressions.select("/metrics", "/internal/metrics", "/x/metrics")))
+    verdict(judge.access_enforced(expressions.select("/metrics", "/internal/metrics", "/x/metrics")))

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import TWINS, AccessTable, Ask, Conclude, Scenario, driven, judge, load
+from conformance.suite import (
+    UNMESHED_SERVERS,
+    AccessCheck,
+    AccessTable,
+    Conclude,
+    Scenario,
+    drives_scenario,
+    judge,
+    load,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/ports", arena=("access", "outside"), groups=("access", "specs")
@@ -16,14 +25,14 @@ ODD = "9000 more than 65536"
 LISTED_PORTS, EVERY_PORT = (9000,), (9000, 9001)
 
 
-@driven
+@drives_scenario
 def ports(scenario: Scenario) -> AccessTable:
-    def ask(name: str, client: str, server: str, port: int, *, granted: bool = True) -> Ask:
+    def ask(name: str, client: str, server: str, port: int, *, granted: bool = True) -> AccessCheck:
         call = scenario.call(f"access/{client}", f"access/raw-{server}", port=port, protocol="tcp")
-        twin = scenario.call(f"access/{client}", TWINS["tcp"], port=9000, protocol="tcp")
-        return Ask(f"{name}: {port}", "granted" if granted else "denied", call, server, twin)
+        twin = scenario.call(f"access/{client}", UNMESHED_SERVERS["tcp"], port=9000, protocol="tcp")
+        return AccessCheck(f"{name}: {port}", "granted" if granted else "denied", call, server, twin)
 
-    scenario.provide()
+    scenario.create_services()
     wanted = [
         *(ask(LISTED, "alpha", "server", port, granted=port in LISTED_PORTS) for port in EVERY_PORT),
         *(ask(ALL, "alpha", "other", port) for port in EVERY_PORT),
@@ -31,33 +40,33 @@ def ports(scenario: Scenario) -> AccessTable:
         *(ask(BESIDE, "alpha", "third", port) for port in EVERY_PORT),
     ]
     odd = load(f"{scenario.folder}/odd-port.yaml") if scenario.versions["specs"] == "v1alpha4" else []
-    if not all(scenario.taken(item).accepted for item in odd):
+    if not all(scenario.dry_run(item).accepted for item in odd):
         odd = []
     if odd:
         wanted.append(ask(ODD, "beta", "server", 9000, granted=False))
-    before = scenario.before(wanted, SERVERS)
+    baseline = scenario.baseline(wanted, SERVERS)
     scenario.apply_objects(scenario.writer.write(odd))
-    return scenario.access(wanted, "targets.yaml", servers=SERVERS, before=before)
+    return scenario.access(wanted, "targets.yaml", servers=SERVERS, baseline=baseline)
 
 
 def of(ports: AccessTable, *names: str) -> list[str]:
     """The asks of these names."""
     wanted = tuple(f"{name}: " for name in names)
-    return [cell.name for cell in ports.cells if cell.name.startswith(wanted)]
+    return [cell.name for cell in ports.results if cell.name.startswith(wanted)]
 
 
 @pytest.mark.requirement("l4-empty-ports-match-all")
 def test_an_empty_list_of_ports_opens_all_of_them_to_the_listed_source(
     ports: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(ports.select(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access_enforced(ports.select(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("tcp-portless-covers-all")
 def test_a_route_of_a_version_without_ports_is_limited_by_the_target_alone(
     ports: AccessTable, verdict: Conclude
 ) -> None:
-    verdict(judge.access(ports.select(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
+    verdict(judge.access_enforced(ports.select(*of(ports, LISTED, ALL, STRANGER, BESIDE))))
 
 
 @pytest.mark.requirement("l4-reject-bad-ports")
@@ -67,4 +76,4 @@ def test_a_port_above_the_last_opens_no_other(ports: AccessTable, verdict: Concl
         verdict(judge.not_applicable("the API server refuses a port above 65535"))
         return
     # Beside a grant that is in force: before it is, nothing is open that the port could open.
-    verdict(judge.access(ports.select(f"{LISTED}: 9000", *odd)))
+    verdict(judge.access_enforced(ports.select(f"{LISTED}: 9000", *odd)))

@@ -26,7 +26,7 @@ ODD_PORTS: dict[str, Change] = {
 
 @pytest.mark.requirement("http-schema-by-version")
 def test_a_group_comes_back_with_every_field_of_its_version(scenario: Scenario, verdict: Conclude) -> None:
-    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("groups.yaml"))))
+    verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("groups.yaml"))))
 
 
 @pytest.mark.requirement("http-headers-wire-form")
@@ -43,31 +43,31 @@ def test_a_group_that_lacks_a_field_or_has_an_odd_one_is_refused(
     scenario: Scenario, verdict: Conclude
 ) -> None:
     whole = load("traffic-specs/schemas/groups.yaml")[0]
-    verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, VIOLATIONS)))
+    verdict(judge.refusals([scenario.dry_run(whole)], scenario.dry_run_variants(whole, VIOLATIONS)))
 
 
 @pytest.mark.requirement("tcp-schema-by-version")
 def test_a_tcp_route_comes_back_with_every_field_of_its_version(
     scenario: Scenario, verdict: Conclude
 ) -> None:
-    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("tcp.yaml"))))
+    verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("tcp.yaml"))))
 
 
 @pytest.mark.requirement("udp-schema-v1alpha4")
 def test_udp_routes_are_served_and_keep_their_ports(scenario: Scenario, verdict: Conclude) -> None:
     kind = (GROUPS["specs"], scenario.versions["specs"], "UDPRoute")
     there = sorted(served_kinds(scenario.cluster))
-    trips = scenario.there_and_back(scenario.expressible("udp.yaml")) if kind in there else []
-    verdict(judge.all_of(served=judge.groups_served([kind], there), kept=judge.round_trips(trips)))
+    trips = scenario.round_trips(scenario.objects_for_version("udp.yaml")) if kind in there else []
+    verdict(judge.all_of(served=judge.groups_served([kind], there), field_stored=judge.round_trips(trips)))
 
 
 @pytest.mark.requirement("l4-reject-bad-ports", presumes=("tcp-schema-by-version", "udp-schema-v1alpha4"))
 def test_ports_that_are_no_numbers_are_refused(scenario: Scenario, verdict: Conclude) -> None:
     there = {kind for _, _, kind in served_kinds(scenario.cluster)}
     written = [load("traffic-specs/schemas/tcp.yaml")[1], *load("traffic-specs/schemas/udp.yaml")]
-    routes = [one for one in written if one["kind"] in there and scenario.writer.expressible([one])]
+    routes = [one for one in written if one["kind"] in there and scenario.writer.objects_for_version([one])]
     tried = [
-        *(one for route in routes for one in scenario.tried(route, BAD_PORTS)),
-        *(one for route in routes for one in scenario.tried(route, ODD_PORTS, "either")),
+        *(one for route in routes for one in scenario.dry_run_variants(route, BAD_PORTS)),
+        *(one for route in routes for one in scenario.dry_run_variants(route, ODD_PORTS, "either")),
     ]
-    verdict(judge.refusals([scenario.taken(route) for route in routes], tried))
+    verdict(judge.refusals([scenario.dry_run(route) for route in routes], tried))

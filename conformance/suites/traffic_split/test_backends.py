@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    drives_scenario,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario("traffic-split/backends", arena=("main",), groups=("split",))
 
@@ -15,19 +23,19 @@ HALVES = {"v2": 50, "pair": 50}
 ALL_OF_IT = 1000
 
 
-@driven
+@drives_scenario
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
-    scenario.provide()
+    scenario.create_services()
     wanted = {
         "lone": (ALL_OF_IT, {"v2"}),
         "uneven": (sample_size(HALVES), {"v2", *TWO["pair"]}),
     }
     divisions = [
-        Division(scenario.call("main/client", f"main/{root}", requests=requests), frozenset(among))
+        ExpectedResponders(scenario.call("main/client", f"main/{root}", requests=requests), frozenset(among))
         for root, (requests, among) in wanted.items()
     ]
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    return dict(zip(wanted, scenario.effects(divisions, "split.yaml", servers=servers), strict=True))
+    return dict(zip(wanted, scenario.apply_and_sample(divisions, "split.yaml", servers=servers), strict=True))
 
 
 @pytest.mark.requirement("split-single-backend")
@@ -41,4 +49,4 @@ def test_the_only_backend_gets_everything_although_the_root_does_not_select_it(
 def test_a_backend_of_two_pods_gets_no_more_than_its_weight(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
-    verdict(judge.shares(effects["uneven"], HALVES, TWO))
+    verdict(judge.weights_followed(effects["uneven"], HALVES, TWO))

@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 import pytest
 
 from conformance.suite import (
-    LEAST,
-    POLL,
+    MIN_REQUESTS,
     POLL_REQUESTS,
+    POLL_REUSED,
     READY_WITHIN_S,
     Conclude,
-    Division,
+    Convergence,
     Effect,
+    ExpectedResponders,
     Scenario,
-    Settling,
     Traffic,
-    driven,
+    classify_poll,
+    drives_scenario,
     judge,
     sample_size,
-    sight,
 )
 
 pytestmark = pytest.mark.scenario("traffic-split/canary", arena=("main",), groups=("split",))
@@ -55,13 +55,13 @@ class Rollout:
     quarter: Step
     whole: Step
     retired: Step
-    deleted: tuple[Traffic, Settling]
+    deleted: tuple[Traffic, Convergence]
     steady: list[Traffic]
 
 
-@driven
+@drives_scenario
 def rollout(scenario: Scenario) -> Rollout:
-    scenario.provide()
+    scenario.create_services()
     scenario.apply("stable.yaml")
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/canary", requests=ALL_OF_IT)
@@ -70,18 +70,20 @@ def rollout(scenario: Scenario) -> Rollout:
         change: Callable[[], None], last: Effect, among: set[str], requests: int, *, more_s: float = 0.0
     ) -> Step:
         # For the new version under its own name, for the effect, and for enough steady traffic.
-        lasting_s = scenario.lasting_s(3, more_s)
-        with scenario.steadily(root, rate_per_s=STEADY_PER_S, duration_s=lasting_s) as steady:
+        background_duration_s = scenario.background_duration_s(3, more_s)
+        with scenario.background_traffic(
+            root, rate_per_s=STEADY_PER_S, duration_s=background_duration_s
+        ) as steady:
             change()
-            division = Division(
+            division = ExpectedResponders(
                 replace(root, requests=requests),
                 frozenset(among),
                 frozenset(among) - set(last.sample.answered),
             )
-            (effect,) = scenario.samples([division], [last.sample], servers)
+            (effect,) = scenario.sample_once_converged([division], [last.sample], servers)
             # Where all this takes but a moment, too few requests were sent meanwhile to say anything by.
-            scenario.until_enough(
-                lambda: all(sum(one.counts(servers).values()) > LEAST for one in steady),
+            scenario.wait_for_volume(
+                lambda: all(sum(one.counts(servers).values()) > MIN_REQUESTS for one in steady),
                 "enough steady traffic was seen",
             )
             return Step(effect, [one.stop(ledgers=servers) for one in steady])
@@ -90,13 +92,13 @@ def rollout(scenario: Scenario) -> Rollout:
         scenario.apply("2-fresh.yaml")
         scenario.arena.adopt("main/fresh")
         servers.append("main/fresh")
-        scenario.until_answered(
-            [by_name], lambda _, seen: sight(seen), ["the new version answers to its own name"]
+        scenario.wait_for_responders(
+            [by_name], lambda _, seen: classify_poll(seen), ["the new version answers to its own name"]
         )
 
     by_name = scenario.call("main/client", "main/fresh", requests=200)
-    (reserved,) = scenario.effects(
-        [Division(root, frozenset({"v1"}))], "1-before-fresh.yaml", servers=servers
+    (reserved,) = scenario.apply_and_sample(
+        [ExpectedResponders(root, frozenset({"v1"}))], "1-before-fresh.yaml", servers=servers
     )
     created = step(create, reserved, {"v1"}, ALL_OF_IT, more_s=READY_WITHIN_S)
     (direct,) = scenario.send(by_name, servers=servers)
@@ -111,7 +113,9 @@ def rollout(scenario: Scenario) -> Rollout:
 
     # The old version's last share is the null control: nothing new is to be seen in its retirement.
     retired = step(retire, whole.effect, {"fresh"}, ALL_OF_IT)
-    with scenario.steadily(root, rate_per_s=STEADY_PER_S, duration_s=scenario.lasting_s(1)) as steady:
+    with scenario.background_traffic(
+        root, rate_per_s=STEADY_PER_S, duration_s=scenario.background_duration_s(1)
+    ) as steady:
         deleted = _deletion(scenario, servers)
         over = [one.stop(ledgers=servers) for one in steady]
     # Other roots select pods by that label as well: the next scenario is not to meet this one.
@@ -125,16 +129,16 @@ def _gone(scenario: Scenario) -> bool:
     return not pods
 
 
-def _deletion(scenario: Scenario, servers: list[str]) -> tuple[Traffic, Settling]:
+def _deletion(scenario: Scenario, servers: list[str]) -> tuple[Traffic, Convergence]:
     root = scenario.call("main/client", "main/canary", requests=200)
     scenario.delete("5-only-fresh.yaml")
-    (settling,), _ = scenario.until_answered(
+    (convergence,), _ = scenario.wait_for_responders(
         [replace(root, requests=POLL_REQUESTS)],
-        lambda _, seen: sight(seen, all_of=EVERYBODY),
+        lambda _, seen: classify_poll(seen, all_of=EVERYBODY),
         ["all pods of the root answer again"],
     )
-    (after,) = scenario.driver.send([root], POLL, ledgers=servers)
-    return after, settling
+    (after,) = scenario.driver.send([root], POLL_REUSED, ledgers=servers)
+    return after, convergence
 
 
 @pytest.mark.requirement("split-backend-precreated-zero")
@@ -147,9 +151,11 @@ def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_wei
     verdict(
         judge.all_of(
             before_it_exists=reserved,
-            while_it_is_created=judge.stepped(reserved, created.during, OLD, OLD, effect.settling),
+            while_it_is_created=judge.within_either_step(
+                reserved, created.during, OLD, OLD, effect.convergence
+            ),
             once_it_is_there=judge.everything_reaches(
-                Effect(effect.before, created.effect.sample, created.effect.settling), "v1"
+                Effect(effect.baseline, created.effect.sample, created.effect.convergence), "v1"
             ),
             by_its_own_name=judge.preserved(reserved, rollout.by_name, "fresh"),
         )
@@ -175,25 +181,29 @@ def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
         rollout.whole,
         rollout.retired,
     )
-    divided = judge.shares(quarter.effect, QUARTER)
+    divided = judge.weights_followed(quarter.effect, QUARTER)
     everything = judge.everything_reaches(whole.effect, "fresh")
-    after, settling = rollout.deleted
+    after, convergence = rollout.deleted
     kept, new = rollout.steady
     verdict(
         judge.all_of(
             reserved=judge.everything_reaches(reserved, "v1"),
             quarter=divided,
-            on_the_way_to_a_quarter=judge.stepped(
-                divided, quarter.during, OLD, QUARTER, quarter.effect.settling
+            on_the_way_to_a_quarter=judge.within_either_step(
+                divided, quarter.during, OLD, QUARTER, quarter.effect.convergence
             ),
             whole=everything,
-            on_the_way_to_all=judge.stepped(everything, whole.during, QUARTER, NEW, whole.effect.settling),
+            on_the_way_to_all=judge.within_either_step(
+                everything, whole.during, QUARTER, NEW, whole.effect.convergence
+            ),
             retirement=judge.preserved(everything, [*retired.during, retired.effect.sample], "fresh"),
             only_the_new_version=judge.everything_reaches(
-                Effect(whole.effect.before, retired.effect.sample, retired.effect.settling), "fresh"
+                Effect(whole.effect.baseline, retired.effect.sample, retired.effect.convergence), "fresh"
             ),
-            deletion=judge.restored(Effect(retired.effect.sample, after, settling), sorted(EVERYBODY)),
-            meanwhile_on_kept_connections=judge.unharmed(kept),
-            meanwhile_on_new_connections=judge.unharmed(new),
+            deletion=judge.root_routing_restored(
+                Effect(retired.effect.sample, after, convergence), sorted(EVERYBODY)
+            ),
+            meanwhile_on_kept_connections=judge.no_request_failed(kept),
+            meanwhile_on_new_connections=judge.no_request_failed(new),
         )
     )

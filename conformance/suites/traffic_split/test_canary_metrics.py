@@ -10,10 +10,10 @@ import pytest
 from conformance.suite import (
     ApiRead,
     Conclude,
-    Manner,
     Scenario,
+    SendOptions,
     Traffic,
-    driven,
+    drives_scenario,
     judge,
     shown_so_far,
     shown_window_s,
@@ -40,14 +40,14 @@ ENOUGH = 400
 class Rolled:
     """What each backend showed before and under traffic of which half was to fail at the new version."""
 
-    before: dict[str, ApiRead]
+    baseline: dict[str, ApiRead]
     reads: dict[str, ApiRead]
     traffic: list[Traffic]
 
 
-@driven
+@drives_scenario
 def rolled(scenario: Scenario) -> Rolled:
-    scenario.provide()
+    scenario.create_services()
     delay_s = scenario.profile.metrics.delay_s
     seen = reads(scenario)
     window_s = max(shown_window_s(one) for one in seen.values())
@@ -56,7 +56,7 @@ def rolled(scenario: Scenario) -> Rolled:
         "earlier traffic has left the window",
         within_s=window_s + delay_s,
     )
-    before = reads(scenario)
+    baseline = reads(scenario)
     scenario.apply("split.yaml")
     # Until it is in force the old version answers all, and fails in nothing: the rates are the same.
     within_s = scenario.profile.converge.within_s + window_s + delay_s
@@ -68,7 +68,10 @@ def rolled(scenario: Scenario) -> Rolled:
         loads = [
             stack.enter_context(
                 scenario.driver.start(
-                    call, Manner(), rate_per_s=RATE_PER_S, duration_s=scenario.lasting_s(0, within_s)
+                    call,
+                    SendOptions(),
+                    rate_per_s=RATE_PER_S,
+                    duration_s=scenario.background_duration_s(0, within_s),
                 )
             )
             for call in calls
@@ -81,7 +84,7 @@ def rolled(scenario: Scenario) -> Rolled:
 
         scenario.until(enough, "the traffic of both backends shows in TrafficMetrics", within_s=within_s)
         traffic = [load.stop(ledgers=SERVERS) for load in loads]
-    return Rolled(before, seen, traffic)
+    return Rolled(baseline, seen, traffic)
 
 
 def reads(scenario: Scenario) -> dict[str, ApiRead]:
@@ -93,4 +96,4 @@ def reads(scenario: Scenario) -> dict[str, ApiRead]:
 def test_the_counts_of_each_backend_tell_that_the_new_version_fails(
     rolled: Rolled, verdict: Conclude
 ) -> None:
-    verdict(judge.error_rates(rolled.before, rolled.reads, RATES, rolled.traffic))
+    verdict(judge.error_rates(rolled.baseline, rolled.reads, RATES, rolled.traffic))

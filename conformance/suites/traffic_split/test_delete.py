@@ -7,17 +7,17 @@ from dataclasses import dataclass
 import pytest
 
 from conformance.suite import (
-    POLL,
     POLL_REQUESTS,
+    POLL_REUSED,
     Conclude,
-    Division,
+    Convergence,
     Effect,
+    ExpectedResponders,
     Scenario,
-    Settling,
     Traffic,
-    driven,
+    classify_poll,
+    drives_scenario,
     judge,
-    sight,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -34,21 +34,23 @@ SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
 class Deletion:
     split: Effect
     after: Traffic
-    settling: Settling
+    convergence: Convergence
 
 
-@driven
+@drives_scenario
 def deletion(scenario: Scenario) -> Deletion:
-    scenario.provide()
+    scenario.create_services()
     root = scenario.call("main/client", "main/going", requests=200)
-    (split,) = scenario.effects([Division(root, frozenset({"v2"}))], "split.yaml", servers=SERVERS)
+    (split,) = scenario.apply_and_sample(
+        [ExpectedResponders(root, frozenset({"v2"}))], "split.yaml", servers=SERVERS
+    )
     scenario.delete("split.yaml")
     polled = scenario.call("main/client", "main/going", requests=POLL_REQUESTS)
-    settlings, _ = scenario.until_answered(
-        [polled], lambda _, seen: sight(seen, all_of=EVERYBODY), ["all pods of the root answer again"]
+    convergences, _ = scenario.wait_for_responders(
+        [polled], lambda _, seen: classify_poll(seen, all_of=EVERYBODY), ["all pods of the root answer again"]
     )
-    (after,) = scenario.driver.send([root], POLL, ledgers=SERVERS)
-    return Deletion(split, after, settlings[0])
+    (after,) = scenario.driver.send([root], POLL_REUSED, ledgers=SERVERS)
+    return Deletion(split, after, convergences[0])
 
 
 @pytest.mark.requirement("split-delete-restores-root")
@@ -57,6 +59,8 @@ def test_the_root_is_routed_by_its_own_selector_again(deletion: Deletion, verdic
     verdict(
         judge.all_of(
             split=judge.everything_reaches(deletion.split, "v2"),
-            deletion=judge.restored(Effect(during, deletion.after, deletion.settling), sorted(EVERYBODY)),
+            deletion=judge.root_routing_restored(
+                Effect(during, deletion.after, deletion.convergence), sorted(EVERYBODY)
+            ),
         )
     )

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import strategies
 
 from conformance.suite import (
-    LEAST,
+    MIN_REQUESTS,
     POLL_REQUESTS,
     Call,
     Conclude,
-    Division,
-    Drawn,
     Effect,
+    ExpectedResponders,
+    PropertyResult,
     Scenario,
     Traffic,
     Verdict,
-    draw,
-    driven,
+    check_property,
+    classify_poll,
+    drives_scenario,
     judge,
     sample_size,
-    sight,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -54,37 +54,41 @@ def holder(weights: Mapping[str, int]) -> str:
     return "v2" if 2 * weights.get("sixth", 0) > sum(weights.values()) else "sixth"
 
 
-@driven
-def drawn(scenario: Scenario) -> Drawn[dict[str, int], Effect]:
-    scenario.provide()
+@drives_scenario
+def drawn(scenario: Scenario) -> PropertyResult[dict[str, int], Effect]:
+    scenario.create_services()
     scenario.apply("more.yaml")
     for one in ("fifth", "sixth"):
         scenario.arena.adopt(f"main/{one}")
 
     def trial(weights: dict[str, int]) -> Effect:
-        size = max(sample_size(weights, TRIALS), LEAST)
+        size = max(sample_size(weights, TRIALS), MIN_REQUESTS)
         call = scenario.call("main/client", "main/drawn", requests=size)
         first = holder(weights)
-        before = _everything_to(first, scenario, call)
+        baseline = _everything_to(first, scenario, call)
         _divide(scenario, weights)
         among = frozenset(name for name, weight in weights.items() if weight)
-        (effect,) = scenario.samples([Division(call, among, among - {first})], [before], SERVERS)
+        (effect,) = scenario.sample_once_converged(
+            [ExpectedResponders(call, among, among - {first})], [baseline], SERVERS
+        )
         return effect
 
     def holds(weights: dict[str, int], effect: Effect) -> bool:
-        return judge.shares(effect, weights, parts=TRIALS).verdict is not Verdict.FAIL
+        return (
+            judge.weights_followed(effect, weights, samples_sharing_alpha=TRIALS).verdict is not Verdict.FAIL
+        )
 
-    return draw(vectors(), trial, holds, first=FIVE, number=DRAWN, start=scenario.seed)
+    return check_property(vectors(), trial, holds, first=FIVE, number=DRAWN, start=scenario.seed)
 
 
 def _everything_to(first: str, scenario: Scenario, call: Call) -> Traffic:
     """What is seen before a draw: only where it differs can be seen that the next weights are in force."""
     _divide(scenario, {first: 1})
     poll = replace(call, requests=POLL_REQUESTS)
-    _, (before,) = scenario.until_answered(
-        [poll], lambda _, seen: sight(seen, only={first}), [f"only {first} answers"], SERVERS
+    _, (baseline,) = scenario.wait_for_responders(
+        [poll], lambda _, seen: classify_poll(seen, only={first}), [f"only {first} answers"], SERVERS
     )
-    return before
+    return baseline
 
 
 def _divide(scenario: Scenario, weights: Mapping[str, int]) -> None:
@@ -95,13 +99,16 @@ def _divide(scenario: Scenario, weights: Mapping[str, int]) -> None:
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_drawn_weights_of_one_to_five_backends_are_followed(
-    drawn: Drawn[dict[str, int], Effect], verdict: Conclude
+    drawn: PropertyResult[dict[str, int], Effect], verdict: Conclude
 ) -> None:
     # Of weights that are not followed the simplest is shown that was found.
     shown = [drawn.broken] if drawn.broken else drawn.tried
     verdict(
         judge.all_of(
-            **{_in_words(weights): judge.shares(effect, weights, parts=TRIALS) for weights, effect in shown}
+            **{
+                _in_words(weights): judge.weights_followed(effect, weights, samples_sharing_alpha=TRIALS)
+                for weights, effect in shown
+            }
         )
     )
 

@@ -9,19 +9,19 @@ import pytest
 from conformance.suite import (
     ORDINARY_HOST,
     REQUESTS,
+    Behaviour,
     Call,
     ClusterError,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Judgement,
-    Look,
-    Manner,
-    Observed,
-    Odd,
     Scenario,
+    SendOptions,
     Trial,
-    driven,
+    TrialPlan,
+    TrialResults,
+    drives_scenario,
     judge,
     observe,
 )
@@ -40,38 +40,42 @@ FORMS = {
     "full name": ORDINARY_HOST,
 }
 AS_ITSELF, AS_ANOTHER = "address of the root", "address of the root with the host of another"
-UNDERSTOOD = (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN))
-DIVIDED = (Look("a", ("v2", "v3")), Look("b", ("v2",)), Look("b", ("v3",)))
+UNDERSTOOD = (Behaviour("a", ROOT), Behaviour("a", refused=True), Behaviour("b", TAKEN))
+DIVIDED = (Behaviour("a", ("v2", "v3")), Behaviour("b", ("v2",)), Behaviour("b", ("v3",)))
 NOT_DIVIDED = (
-    Look("", ROOT, finding="HTTP/2 goes past the split"),
-    Look("", (), finding="HTTP/2 gets nowhere"),
+    Behaviour("", ROOT, finding="HTTP/2 goes past the split"),
+    Behaviour("", (), finding="HTTP/2 gets nowhere"),
 )
-UNITS: dict[str, tuple[str, dict[str, Any], tuple[Look, ...], Manner]] = {
-    "one kept connection": ("units", {}, DIVIDED, Manner(single=True)),
+UNITS: dict[str, tuple[str, dict[str, Any], tuple[Behaviour, ...], SendOptions]] = {
+    "one kept connection": ("units", {}, DIVIDED, SendOptions(one_connection=True)),
     "one connection of HTTP/2": (
         "units",
         {"protocol": "http2"},
         DIVIDED + NOT_DIVIDED,
-        Manner(single=True),
+        SendOptions(one_connection=True),
     ),
     "connections of raw TCP": (
         "units-tcp",
         {"protocol": "tcp", "port": 9000},
-        (Look("a", ("v2", "v3")), Look("b", ROOT), Look("", (), finding="raw TCP gets nowhere")),
-        Manner(fresh=True),
+        (
+            Behaviour("a", ("v2", "v3")),
+            Behaviour("b", ROOT),
+            Behaviour("", (), finding="raw TCP gets nowhere"),
+        ),
+        SendOptions(new_connections=True),
     ),
     "connections to a server that speaks first": (
         "units-greeting",
         {"protocol": "greeting", "port": 9010},
         (
-            Look("a", ("v2", "v3")),
-            Look("b", ROOT),
-            Look("", (), finding="connections to a server that speaks first get nowhere"),
-            Look(
+            Behaviour("a", ("v2", "v3")),
+            Behaviour("b", ROOT),
+            Behaviour("", (), finding="connections to a server that speaks first get nowhere"),
+            Behaviour(
                 "", ("v2", "v3"), failing=True, finding="connections to a server that speaks first get lost"
             ),
         ),
-        Manner(fresh=True),
+        SendOptions(new_connections=True),
     ),
 }
 SPOKEN = {"tcp": "tcp", "greeting": "tcp"}
@@ -84,7 +88,7 @@ def called(scenario: Scenario) -> list[Trial]:
     ordinary = scenario.profile.ordinary_host("named", namespace)
     named = {"service": "named", "namespace": namespace, "domain": scenario.profile.cluster_domain}
     finding = BYPASS if scenario.profile.host("named", namespace) == ordinary else ""
-    looks = (Look("a", TAKEN), Look("b", ROOT, finding=finding))
+    looks = (Behaviour("a", TAKEN), Behaviour("b", ROOT, finding=finding))
     return [
         Trial(
             form,
@@ -92,7 +96,7 @@ def called(scenario: Scenario) -> list[Trial]:
             Call("main/client", host.format(**named), 8080, REQUESTS),
             looks,
             ROOT,
-            about="named",
+            object_name="named",
         )
         for form, host in FORMS.items()
     ]
@@ -110,38 +114,42 @@ def by_address(scenario: Scenario) -> list[Trial]:
         raise ClusterError(f"the address of service named could not be read (HTTP {read.status})")
     address = str(read.body["spec"]["clusterIP"])
 
-    def trial(name: str, looks: tuple[Look, ...], **what: Any) -> Trial:
+    def trial(name: str, looks: tuple[Behaviour, ...], **what: Any) -> Trial:
         call = Call("main/client", address, 8080, REQUESTS, **what)
-        return Trial(name, name, call, looks, usual=None, about="named")
+        return Trial(name, name, call, looks, baseline_responders=None, object_name="named")
 
     another = {"host": scenario.profile.host("usual", namespace)}
     return [
-        trial(AS_ITSELF, (Look("a", TAKEN), Look("b", ROOT))),
-        trial(AS_ANOTHER, (Look("c", ("v3",)), Look("d", TAKEN)), headers=another),
+        trial(AS_ITSELF, (Behaviour("a", TAKEN), Behaviour("b", ROOT))),
+        trial(AS_ANOTHER, (Behaviour("c", ("v3",)), Behaviour("d", TAKEN)), headers=another),
     ]
 
 
 def named(scenario: Scenario) -> list[Trial]:
-    def trial(root: str, of: str, looks: tuple[Look, ...]) -> Trial:
+    def trial(root: str, of: str, looks: tuple[Behaviour, ...]) -> Trial:
         call = scenario.call("main/client", f"main/{root}", requests=REQUESTS)
-        return Trial(root, of, call, looks, ROOT, about=root)
+        return Trial(root, of, call, looks, ROOT, object_name=root)
 
-    cut = Look("b", TAKEN, finding="the service of that name in the split's own namespace is split")
+    cut = Behaviour("b", TAKEN, finding="the service of that name in the split's own namespace is split")
     return [
         trial("dotted", "root with its namespace", UNDERSTOOD),
         trial("qualified", "root with its full name", UNDERSTOOD),
-        trial("victim", "root of another namespace", (Look("a", ROOT), Look("a", refused=True), cut)),
+        trial(
+            "victim", "root of another namespace", (Behaviour("a", ROOT), Behaviour("a", refused=True), cut)
+        ),
     ]
 
 
-@driven
-def seen(scenario: Scenario) -> Observed[Effect]:
-    def usual(server: str) -> Division:
-        return Division(scenario.call("main/client", "main/usual", requests=200), frozenset({server}))
+@drives_scenario
+def seen(scenario: Scenario) -> TrialResults[Effect]:
+    def usual(server: str) -> ExpectedResponders:
+        return ExpectedResponders(
+            scenario.call("main/client", "main/usual", requests=200), frozenset({server})
+        )
 
-    scenario.provide()
+    scenario.create_services()
     if scenario.profile.needs_permits:
-        scenario.apply_objects(scenario.expressible("permits-tcp.yaml"))
+        scenario.apply_objects(scenario.objects_for_version("permits-tcp.yaml"))
     units = [
         Trial(
             name,
@@ -150,33 +158,33 @@ def seen(scenario: Scenario) -> Observed[Effect]:
             looks,
             # A mesh that waits for the client to speak first may do so without a split, too.
             None if what.get("protocol") == "greeting" else ROOT,
-            about=root,
-            manner=manner,
+            object_name=root,
+            options=options,
         )
-        for name, (root, what, looks, manner) in UNITS.items()
+        for name, (root, what, looks, options) in UNITS.items()
         if scenario.carries(SPOKEN.get(what.get("protocol", "http"), "http"))
     ]
     trials = [*called(scenario), *by_address(scenario), *named(scenario), *units]
-    odd = Odd(trials, ["2-odd.yaml"], SERVERS)
+    odd = TrialPlan(trials, ["2-odd.yaml"], SERVERS)
     return observe(scenario, odd, (usual("v2"), "1-steady.yaml"), (usual("v3"), "3-steady.yaml"))
 
 
-def reading(seen: Observed[Effect], *names: str) -> Judgement:
+def reading(seen: TrialResults[Effect], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force."""
     effect = judge.everything_reaches(seen.effect, "v2")
-    return judge.reading(effect, seen.about(*names), effect)
+    return judge.reading(effect, seen.select(*names), effect)
 
 
 @pytest.mark.requirement("split-root-name-form")
-def test_which_forms_of_a_roots_name_are_understood(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_which_forms_of_a_roots_name_are_understood(seen: TrialResults[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "dotted", "qualified", "victim"))
 
 
 @pytest.mark.requirement("split-addressing-forms")
-def test_which_forms_of_address_a_split_is_for(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_which_forms_of_address_a_split_is_for(seen: TrialResults[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, *FORMS, AS_ITSELF, AS_ANOTHER))
 
 
 @pytest.mark.requirement("split-unit-of-division")
-def test_whether_requests_or_connections_are_divided(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_whether_requests_or_connections_are_divided(seen: TrialResults[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, *(name for name in UNITS if name in seen.questions)))

@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 import pytest
 
 from conformance.suite import (
-    POLL,
     POLL_REQUESTS,
+    POLL_REUSED,
     Call,
     Conclude,
-    Division,
+    Convergence,
     Effect,
+    ExpectedResponders,
     Ingress,
     Scenario,
-    Settling,
-    driven,
+    drives_scenario,
     granted,
     judge,
     load,
@@ -49,17 +49,17 @@ TAKEN_UP_WITHIN_S = 60.0
 class Entered:
     """``led``: how long it took until the Ingress led to the root; ``effect`` is there if it ever did."""
 
-    led: Settling
+    led: Convergence
     effect: Effect | None
 
 
-@driven
+@drives_scenario
 def entered(scenario: Scenario) -> Entered:
     ingress = scenario.profile.ingress
     if ingress is None:
         pytest.skip("the profile names no ingress that takes part in the mesh")
     permits = _permits(scenario, ingress)
-    scenario.provide()
+    scenario.create_services()
     scenario.apply_objects(permits)
     (item,) = (taken_up(one, ingress) for one in scenario.objects("1-ingress.yaml"))
     scenario.apply_objects([item])
@@ -72,11 +72,11 @@ def entered(scenario: Scenario) -> Entered:
         headers={"host": item["spec"]["rules"][0]["host"]},
     )
     led = _led(scenario, call)
-    if not led.settled:
+    if not led.converged:
         return Entered(led, None)
-    division = Division(call, frozenset(WEIGHTS))
+    division = ExpectedResponders(call, frozenset(WEIGHTS))
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    (effect,) = scenario.effects([division], "2-split.yaml", servers=servers)
+    (effect,) = scenario.apply_and_sample([division], "2-split.yaml", servers=servers)
     return Entered(led, effect)
 
 
@@ -91,12 +91,12 @@ def _permits(scenario: Scenario, ingress: Ingress) -> list[dict[str, object]]:
     return list(scenario.writer.write(targets))
 
 
-def _led(scenario: Scenario, call: Call) -> Settling:
+def _led(scenario: Scenario, call: Call) -> Convergence:
     """Wait until all calls to the Ingress' host are answered from behind the root."""
     poll = replace(call, requests=POLL_REQUESTS)
 
     def check() -> bool:
-        (seen,) = scenario.driver.send([poll], POLL)
+        (seen,) = scenario.driver.send([poll], POLL_REUSED)
         return seen.answers == seen.sent
 
     return scenario.until(check, "the ingress leads to the root", within_s=TAKEN_UP_WITHIN_S)
@@ -109,4 +109,4 @@ def test_what_comes_in_by_the_ingress_is_divided_by_weight(entered: Entered, ver
         hint = "is the controller running, and is what the profile says of it (ingress) right?"
         verdict(judge.unavailable(f"the Ingress did not lead to the root within {within}", hint))
         return
-    verdict(judge.shares(entered.effect, WEIGHTS))
+    verdict(judge.weights_followed(entered.effect, WEIGHTS))

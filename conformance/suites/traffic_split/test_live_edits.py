@@ -8,13 +8,13 @@ import pytest
 
 from conformance.suite import (
     CONCURRENCY,
-    LEAST,
+    MIN_REQUESTS,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Scenario,
     Traffic,
-    driven,
+    drives_scenario,
     judge,
     sample_size,
 )
@@ -49,9 +49,9 @@ class Steps:
     after: Traffic
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> Steps:
-    scenario.provide()
+    scenario.create_services()
     scenario.apply("old.yaml")
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
 
@@ -59,7 +59,9 @@ def steps(scenario: Scenario) -> Steps:
         file: str, weights: dict[str, int], *, requests: int = 0, seen: frozenset[str] = frozenset()
     ) -> Effect:
         call = scenario.call("main/client", "main/moving", requests=requests or sample_size(weights))
-        (effect,) = scenario.effects([Division(call, frozenset(weights), seen)], file, servers=servers)
+        (effect,) = scenario.apply_and_sample(
+            [ExpectedResponders(call, frozenset(weights), seen)], file, servers=servers
+        )
         return effect
 
     most_to_v2 = step("1-most-to-v2.yaml", MOST_TO_V2)
@@ -70,15 +72,16 @@ def steps(scenario: Scenario) -> Steps:
     only_v3 = step("4-only-v3.yaml", {"v3": 1}, requests=ALL_OF_IT)
     # The old version is out of the list: its workload and service go while the root is called steadily.
     call = scenario.call("main/client", "main/moving", requests=CONCURRENCY)
-    with scenario.steadily(
-        call, rate_per_s=STEADY_PER_S, duration_s=scenario.lasting_s(1, GONE_WITHIN_S)
+    with scenario.background_traffic(
+        call, rate_per_s=STEADY_PER_S, duration_s=scenario.background_duration_s(1, GONE_WITHIN_S)
     ) as steady:
         scenario.delete("old.yaml")
         servers.remove("main/old")
         scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=GONE_WITHIN_S)
         (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
-        scenario.until_enough(
-            lambda: all(one.reached("main/v3") > LEAST for one in steady), "enough steady traffic was seen"
+        scenario.wait_for_volume(
+            lambda: all(one.received("main/v3") > MIN_REQUESTS for one in steady),
+            "enough steady traffic was seen",
         )
         during = [one.stop(ledgers=servers) for one in steady]
     return Steps(most_to_v2, all_to_v3, some_to_old, only_v3, during, after)
@@ -96,9 +99,9 @@ def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
     only_v3 = judge.everything_reaches(steps.only_v3, "v3")
     verdict(
         judge.all_of(
-            most_to_v2=judge.shares(steps.most_to_v2, MOST_TO_V2),
+            most_to_v2=judge.weights_followed(steps.most_to_v2, MOST_TO_V2),
             all_to_v3=judge.everything_reaches(steps.all_to_v3, "v3"),
-            some_to_old=judge.shares(steps.some_to_old, SOME_TO_OLD),
+            some_to_old=judge.weights_followed(steps.some_to_old, SOME_TO_OLD),
             only_v3=only_v3,
             retirement=judge.preserved(only_v3, [*steps.steady, steps.after], "v3"),
         )

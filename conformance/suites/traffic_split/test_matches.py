@@ -10,11 +10,11 @@ import pytest
 from conformance.suite import (
     Call,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Scenario,
     Traffic,
-    driven,
+    drives_scenario,
     judge,
     sample_size,
 )
@@ -60,20 +60,20 @@ class Matches:
         return [self.others[name] for name in names]
 
 
-@driven
+@drives_scenario
 def matches(scenario: Scenario) -> Matches:
     def call(headers: Mapping[str, str], requests: int = FEW) -> Call:
         return scenario.call("main/client", "main/beta", requests=requests, headers=headers)
 
-    def effects(wanted: Mapping[str, Division], file: str) -> dict[str, Effect]:
-        found = scenario.effects(list(wanted.values()), file, servers=SERVERS)
+    def effects(wanted: Mapping[str, ExpectedResponders], file: str) -> dict[str, Effect]:
+        found = scenario.apply_and_sample(list(wanted.values()), file, servers=SERVERS)
         return dict(zip(wanted, found, strict=True))
 
-    scenario.provide()
+    scenario.create_services()
     sizes = {"firefox": sample_size(WEIGHTS)}
     selected = effects(
         {
-            name: Division(call(headers, sizes.get(name, FEW)), frozenset(WEIGHTS))
+            name: ExpectedResponders(call(headers, sizes.get(name, FEW)), frozenset(WEIGHTS))
             for name, headers in SELECTED.items()
         },
         "1-split.yaml",
@@ -81,8 +81,8 @@ def matches(scenario: Scenario) -> Matches:
     others = scenario.send(*(call(headers) for headers in OTHERS.values()), servers=SERVERS)
     edited = effects(
         {
-            "chrome": Division(call(OTHERS["chrome"]), frozenset(WEIGHTS)),
-            "firefox": Division(call(SELECTED["firefox"]), frozenset({"v1"})),
+            "chrome": ExpectedResponders(call(OTHERS["chrome"]), frozenset(WEIGHTS)),
+            "firefox": ExpectedResponders(call(SELECTED["firefox"]), frozenset({"v1"})),
         },
         "2-chrome.yaml",
     )
@@ -93,7 +93,7 @@ def matches(scenario: Scenario) -> Matches:
 def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_these(
     matches: Matches, verdict: Conclude
 ) -> None:
-    divided = judge.shares(matches.selected["firefox"], WEIGHTS)
+    divided = judge.weights_followed(matches.selected["firefox"], WEIGHTS)
     others = judge.preserved(divided, matches.got("chrome"), "v1")
     verdict(judge.all_of(selected=divided, others=others))
 

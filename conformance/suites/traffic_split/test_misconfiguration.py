@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from conformance.suite import ApiRead, Attempt, Conclude, Judgement, Scenario, driven, judge
+from conformance.suite import AdmissionAttempt, ApiRead, Conclude, Judgement, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/misconfiguration", arena=("main",), groups=("split",), alone=True
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.scenario(
 
 MISTAKEN = ("TrafficSplit", "mistaken", "at-another-port")
 """Kind and name of the split, and the backend that it is told of."""
-TWINS = {"sound": "mistaken", "at-the-same-port": "at-another-port"}
+UNMESHED_SERVERS = {"sound": "mistaken", "at-the-same-port": "at-another-port"}
 """The names of the sound split beside it, and what stands in their place in the mistaken one."""
 
 
@@ -23,22 +23,22 @@ class Told:
     """The events about the split before it was there and afterwards, and what admission made of it; and of
     the sound split beside it."""
 
-    before: ApiRead
+    baseline: ApiRead
     after: ApiRead
-    sent: Attempt
+    sent: AdmissionAttempt
     sound: ApiRead
-    sound_sent: Attempt
+    sound_sent: AdmissionAttempt
     within_s: float
 
 
-@driven
+@drives_scenario
 def told(scenario: Scenario) -> Told:
-    scenario.provide()
+    scenario.create_services()
     (split,), (sound,) = scenario.objects("split.yaml"), scenario.objects("sound.yaml")
     converge, events, now = scenario.profile.converge, scenario.reader.events, scenario.waiter.clock.now
-    sent, sound_sent = scenario.taken(split), scenario.taken(sound)
-    before = events(split)
-    last = Told(before, before, sent, events(sound), sound_sent, converge.within_s)
+    sent, sound_sent = scenario.dry_run(split), scenario.dry_run(sound)
+    baseline = events(split)
+    last = Told(baseline, baseline, sent, events(sound), sound_sent, converge.within_s)
     if not (sent.accepted and sound_sent.accepted):
         return last
     # The sound one first: what is told of every split is told of it no later than of the other.
@@ -59,15 +59,29 @@ def told(scenario: Scenario) -> Told:
 
 
 def _judged(told: Told) -> Judgement:
-    return judge.told_at(
-        told.before, told.after, told.sent, *MISTAKEN, told.within_s, told.sound, told.sound_sent, TWINS
+    return judge.misconfiguration_reported(
+        told.baseline,
+        told.after,
+        told.sent,
+        *MISTAKEN,
+        told.within_s,
+        told.sound,
+        told.sound_sent,
+        UNMESHED_SERVERS,
     )
 
 
 @pytest.mark.requirement("split-misconfiguration-event")
 def test_a_backend_that_is_left_out_for_its_port_is_named(told: Told, verdict: Conclude) -> None:
     verdict(
-        judge.told_at(
-            told.before, told.after, told.sent, *MISTAKEN, told.within_s, told.sound, told.sound_sent, TWINS
+        judge.misconfiguration_reported(
+            told.baseline,
+            told.after,
+            told.sent,
+            *MISTAKEN,
+            told.within_s,
+            told.sound,
+            told.sound_sent,
+            UNMESHED_SERVERS,
         )
     )

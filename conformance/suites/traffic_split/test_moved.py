@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-split/moved", arena=("main",), groups=("split",))
 
@@ -18,8 +18,8 @@ FEW = 300
 class Moves:
     """What each step brings about.
 
-    ``taken`` says when the second split of the root was taken up, ``deleted`` when the end of the first was:
-    where the second one won at once, nothing changes at the root itself.
+    ``dry_run`` says when the second split of the root was taken up, ``deleted`` when the end of the first
+    was: where the second one won at once, nothing changes at the root itself.
     """
 
     made: Effect
@@ -30,22 +30,24 @@ class Moves:
     outlived: Effect
 
 
-@driven
+@drives_scenario
 def moves(scenario: Scenario) -> Moves:
-    scenario.provide()
+    scenario.create_services()
 
-    def to(root: str, server: str) -> Division:
-        return Division(scenario.call("main/client", f"main/{root}", requests=FEW), frozenset({server}))
+    def to(root: str, server: str) -> ExpectedResponders:
+        return ExpectedResponders(
+            scenario.call("main/client", f"main/{root}", requests=FEW), frozenset({server})
+        )
 
-    (made,) = scenario.effects([to("left", "v2")], "1-left.yaml", servers=SERVERS)
-    reached, left = scenario.effects(
+    (made,) = scenario.apply_and_sample([to("left", "v2")], "1-left.yaml", servers=SERVERS)
+    reached, left = scenario.apply_and_sample(
         [to("reached", "v2"), to("left", "v1")], "2-reached.yaml", servers=SERVERS
     )
     # What becomes of a root with two splits is open; what is left when one of them goes is not.
-    (taken,) = scenario.effects([to("beside", "v2")], "3-twin.yaml", servers=SERVERS)
+    (taken,) = scenario.apply_and_sample([to("beside", "v2")], "3-twin.yaml", servers=SERVERS)
     scenario.delete("2-reached.yaml")
-    (deleted,) = scenario.effects([to("left", "v3")], "4-after.yaml", servers=SERVERS)
-    (outlived,) = scenario.samples([to("reached", "v3")], [reached.sample], SERVERS)
+    (deleted,) = scenario.apply_and_sample([to("left", "v3")], "4-after.yaml", servers=SERVERS)
+    (outlived,) = scenario.sample_once_converged([to("reached", "v3")], [reached.sample], SERVERS)
     return Moves(made, reached, left, taken, deleted, outlived)
 
 

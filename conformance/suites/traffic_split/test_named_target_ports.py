@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-split/named-target-ports", arena=("main",), groups=("split",))
 
@@ -12,14 +12,16 @@ SERVERS = ["main/v1", "main/v2", "main/v3"]
 PORTS = dict.fromkeys(("v2", "v3"), 8081)
 
 
-@driven
+@drives_scenario
 def named(scenario: Scenario) -> Effect:
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/labelled", requests=600)
-    (effect,) = scenario.effects([Division(call, frozenset(PORTS))], "split.yaml", servers=SERVERS)
+    (effect,) = scenario.apply_and_sample(
+        [ExpectedResponders(call, frozenset(PORTS))], "split.yaml", servers=SERVERS
+    )
     return effect
 
 
 @pytest.mark.requirement("common-named-target-ports")
 def test_each_backend_is_reached_at_the_port_that_it_names(named: Effect, verdict: Conclude) -> None:
-    verdict(judge.lands_on(named, PORTS))
+    verdict(judge.reaches_target_ports(named, PORTS))

@@ -9,11 +9,11 @@ import pytest
 
 from conformance.suite import (
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Scenario,
     Traffic,
-    driven,
+    drives_scenario,
     judge,
     sample_size,
 )
@@ -36,20 +36,22 @@ class Namespaces:
     twins: Mapping[str, Effect]
 
 
-@driven
+@drives_scenario
 def namespaces(scenario: Scenario) -> Namespaces:
-    scenario.provide()
+    scenario.create_services()
     size, weighted = sample_size(WEIGHTS), frozenset(WEIGHTS)
     calls = [scenario.call(client, "main/shared", requests=size) for client in CLIENTS]
-    split = scenario.effects([Division(call, weighted) for call in calls], "1-one.yaml", servers=SERVERS)
+    split = scenario.apply_and_sample(
+        [ExpectedResponders(call, weighted) for call in calls], "1-one.yaml", servers=SERVERS
+    )
     namesake = [scenario.call(client, "peer/shared", requests=FEW) for client in CLIENTS]
     other = [scenario.call(client, "main/v4", requests=FEW) for client in CLIENTS]
     meanwhile = scenario.send(*namesake, *other, servers=SERVERS)
     wanted = [
-        Division(scenario.call("main/client", "main/mirror", requests=FEW), frozenset({"v3"})),
-        Division(scenario.call("main/client", "peer/mirror", requests=FEW), frozenset({"p2"})),
+        ExpectedResponders(scenario.call("main/client", "main/mirror", requests=FEW), frozenset({"v3"})),
+        ExpectedResponders(scenario.call("main/client", "peer/mirror", requests=FEW), frozenset({"p2"})),
     ]
-    twins = scenario.effects(wanted, "2-both.yaml", servers=SERVERS)
+    twins = scenario.apply_and_sample(wanted, "2-both.yaml", servers=SERVERS)
     return Namespaces(
         dict(zip(CLIENTS, split, strict=True)),
         meanwhile[: len(CLIENTS)],
@@ -63,11 +65,11 @@ def test_a_split_is_about_services_of_its_own_namespace_only(
     namespaces: Namespaces, verdict: Conclude
 ) -> None:
     near, far = (namespaces.split[client] for client in CLIENTS)
-    here = judge.shares(near, WEIGHTS)
+    here = judge.weights_followed(near, WEIGHTS)
     verdict(
         judge.all_of(
             from_its_own_namespace=here,
-            from_another=judge.shares(far, WEIGHTS),
+            from_another=judge.weights_followed(far, WEIGHTS),
             root_of_that_name_elsewhere=judge.preserved(here, namespaces.namesake, "p1"),
             other_service=judge.preserved(here, namespaces.other, "v4"),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/nested",
@@ -18,14 +18,16 @@ pytestmark = pytest.mark.scenario(
 SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
 
 
-@driven
+@drives_scenario
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
-    scenario.provide()
+    scenario.create_services()
     wanted = {
-        root: Division(scenario.call("main/client", f"main/{root}", requests=1000), frozenset({server}))
+        root: ExpectedResponders(
+            scenario.call("main/client", f"main/{root}", requests=1000), frozenset({server})
+        )
         for root, server in {"upper": "v3", "middle": "v2"}.items()
     }
-    found = scenario.effects(list(wanted.values()), "split.yaml", servers=SERVERS)
+    found = scenario.apply_and_sample(list(wanted.values()), "split.yaml", servers=SERVERS)
     return dict(zip(wanted, found, strict=True))
 
 

@@ -9,17 +9,17 @@ import pytest
 
 from conformance.suite import (
     REQUESTS,
+    Behaviour,
     Call,
     Conclude,
-    Division,
     Effect,
+    ExpectedResponders,
     Judgement,
-    Look,
-    Observed,
-    Odd,
     Scenario,
     Trial,
-    driven,
+    TrialPlan,
+    TrialResults,
+    drives_scenario,
     judge,
     observe,
 )
@@ -36,77 +36,77 @@ APART = "two splits of one root with disjoint matches"
 SWAPPED = "a split takes the users of the other"
 AT_TOP = "matches of the A/B example at top level"
 
-TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
+TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Behaviour, ...]]] = {
     "header on another path": (
         "whole-match",
         "path of a match with headers",
         {"path": "/other", "headers": BETA},
-        (Look("a", ROOT), Look("b", TAKEN)),
+        (Behaviour("a", ROOT), Behaviour("b", TAKEN)),
     ),
     "method that is not listed": (
         "whole-match",
         "methods of a match with headers",
         {"path": "/beta/x", "method": "POST", "headers": BETA},
-        (Look("a", ROOT), Look("b", TAKEN)),
+        (Behaviour("a", ROOT), Behaviour("b", TAKEN)),
     ),
     "path alone": (
         "path-match",
         "match without headers",
         {"path": "/beta/x"},
-        (Look("a", TAKEN), Look("c", ROOT), Look("c", refused=True)),
+        (Behaviour("a", TAKEN), Behaviour("c", ROOT), Behaviour("c", refused=True)),
     ),
     "another path": (
         "path-match",
         "what a match without headers does not match",
         {"path": "/other"},
-        (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN, finding=EVERYBODY)),
+        (Behaviour("a", ROOT), Behaviour("a", refused=True), Behaviour("b", TAKEN, finding=EVERYBODY)),
     ),
     "another method": (
         "path-match",
         "methods of a match without headers",
         {"path": "/beta/x", "method": "POST"},
-        (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
+        (Behaviour("a", ROOT), Behaviour("a", refused=True), Behaviour("b", TAKEN)),
     ),
     "dangling": (
         "dangling",
         "group that does not exist",
         {},
-        (Look("a", ROOT), Look("b", TAKEN, finding=EVERYBODY), Look("c", refused=True)),
+        (Behaviour("a", ROOT), Behaviour("b", TAKEN, finding=EVERYBODY), Behaviour("c", refused=True)),
     ),
     "no matches": (
         "no-matches",
         "an empty list of matches",
         {},
-        (Look("a", TAKEN), Look("b", ROOT), Look("c", refused=True)),
+        (Behaviour("a", TAKEN), Behaviour("b", ROOT), Behaviour("c", refused=True)),
     ),
     "awaited": (
         "awaited",
         "group that is made after its split",
         {"headers": BETA},
-        (Look("a", TAKEN), Look("b", ROOT, finding="the group is never taken up")),
+        (Behaviour("a", TAKEN), Behaviour("b", ROOT, finding="the group is never taken up")),
     ),
     "elsewhere": (
         "foreign",
         "group of another namespace",
         {"headers": {"x-side": "far"}},
-        (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
+        (Behaviour("a", ROOT), Behaviour("a", refused=True), Behaviour("b", TAKEN)),
     ),
     "namesake": (
         "namesakes",
         "namesake of a group in another namespace",
         {"headers": {"x-side": "far"}},
-        (Look("a", ROOT), Look("b", TAKEN)),
+        (Behaviour("a", ROOT), Behaviour("b", TAKEN)),
     ),
     "users of the first": (
         "apart",
         APART,
         {"headers": {"x-users": "first"}},
         (
-            Look("ca", TAKEN),
-            Look("e", ROOT),
-            Look("b", ("v2", "v3")),
-            Look("d", refused=True),
-            Look("", ("v3",), finding=SWAPPED),
+            Behaviour("ca", TAKEN),
+            Behaviour("e", ROOT),
+            Behaviour("b", ("v2", "v3")),
+            Behaviour("d", refused=True),
+            Behaviour("", ("v3",), finding=SWAPPED),
         ),
     ),
     "users of the second": (
@@ -114,11 +114,11 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
         APART,
         {"headers": {"x-users": "second"}},
         (
-            Look("ce", ("v3",)),
-            Look("a", ROOT),
-            Look("b", ("v2", "v3")),
-            Look("d", refused=True),
-            Look("", TAKEN, finding=SWAPPED),
+            Behaviour("ce", ("v3",)),
+            Behaviour("a", ROOT),
+            Behaviour("b", ("v2", "v3")),
+            Behaviour("d", refused=True),
+            Behaviour("", TAKEN, finding=SWAPPED),
         ),
     ),
     "users of neither": (
@@ -126,36 +126,36 @@ TRIALS: Mapping[str, tuple[str, str, dict[str, Any], tuple[Look, ...]]] = {
         "users of neither of two splits",
         {},
         (
-            Look("a", ROOT),
-            Look("a", refused=True),
-            *(Look("b", by, finding=EVERYBODY) for by in (TAKEN, ("v3",), ("v2", "v3"))),
+            Behaviour("a", ROOT),
+            Behaviour("a", refused=True),
+            *(Behaviour("b", by, finding=EVERYBODY) for by in (TAKEN, ("v3",), ("v2", "v3"))),
         ),
     ),
     "raw TCP": (
         "raw",
         "raw TCP to a root whose split has matches",
         {"protocol": "tcp", "port": 9000},
-        (Look("a", ROOT), Look("b", TAKEN), Look("", (), finding="raw TCP gets nowhere")),
+        (Behaviour("a", ROOT), Behaviour("b", TAKEN), Behaviour("", (), finding="raw TCP gets nowhere")),
     ),
     "Firefox": (
         "ab-example",
         AT_TOP,
         {"headers": {"user-agent": "Mozilla Firefox 1"}},
-        (Look("a", ROOT), Look("a", refused=True), Look("b", TAKEN)),
+        (Behaviour("a", ROOT), Behaviour("a", refused=True), Behaviour("b", TAKEN)),
     ),
     "another browser": (
         "ab-example",
         AT_TOP,
         {"headers": {"user-agent": "Mozilla Chrome 1"}},
-        (Look("ab", ROOT), Look("a", refused=True), Look("", TAKEN, finding=EVERYBODY)),
+        (Behaviour("ab", ROOT), Behaviour("a", refused=True), Behaviour("", TAKEN, finding=EVERYBODY)),
     ),
     "90 to 10": (
         "canary-example",
         "shares of the canary example",
         {},
         (
-            *(Look("a", by, most="v2") for by in (("v2",), ("v2", "v3"))),
-            *(Look("b", by, most="v3") for by in (("v3",), ("v2", "v3"))),
+            *(Behaviour("a", by, majority="v2") for by in (("v2",), ("v2", "v3"))),
+            *(Behaviour("b", by, majority="v3") for by in (("v3",), ("v2", "v3"))),
         ),
     ),
 }
@@ -186,15 +186,15 @@ def at_top(group: dict[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in group.items() if key != "spec"}, **group["spec"]}
 
 
-@driven
-def seen(scenario: Scenario) -> Observed[Effect]:
+@drives_scenario
+def seen(scenario: Scenario) -> TrialResults[Effect]:
     def call(root: str, requests: int = REQUESTS, **what: Any) -> Call:
         return scenario.call("main/client", f"main/{root}", requests=requests, **what)
 
-    def steady(server: str) -> Division:
-        return Division(call("conditioned", 200, headers={"x-steady": "yes"}), frozenset({server}))
+    def steady(server: str) -> ExpectedResponders:
+        return ExpectedResponders(call("conditioned", 200, headers={"x-steady": "yes"}), frozenset({server}))
 
-    scenario.provide()
+    scenario.create_services()
     trials = [
         Trial(
             name,
@@ -210,53 +210,55 @@ def seen(scenario: Scenario) -> Observed[Effect]:
         for name, (root, of, what, looks) in TRIALS.items()
         if scenario.carries(what.get("protocol", "http"))
     ]
-    odd = Odd(
+    odd = TrialPlan(
         trials,
         ["2-odd.yaml", "2-examples.yaml"],
         SERVERS,
         late=["4-late.yaml"],
-        misshapen=[("2-misshapen.yaml", at_top)],
+        malformed=[("2-misshapen.yaml", at_top)],
     )
     return observe(scenario, odd, (steady("v2"), "1-steady.yaml"), (steady("v3"), "3-steady.yaml"))
 
 
-def reading(seen: Observed[Effect], *names: str) -> Judgement:
+def reading(seen: TrialResults[Effect], *names: str) -> Judgement:
     """Which readings the trials of these names show, beside the effect that was in force."""
     effect = judge.nothing_reaches(seen.effect, "v1")
-    return judge.reading(effect, seen.about(*names), effect)
+    return judge.reading(effect, seen.select(*names), effect)
 
 
 @pytest.mark.requirement("split-matches-path-and-method")
-def test_what_of_a_match_a_split_looks_at(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_what_of_a_match_a_split_looks_at(seen: TrialResults[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, *PATHS))
 
 
 @pytest.mark.requirement("split-matches-missing-or-empty")
 def test_what_becomes_of_a_split_without_a_group_that_there_is(
-    seen: Observed[Effect], verdict: Conclude
+    seen: TrialResults[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, "dangling", "no matches", "awaited"))
 
 
 @pytest.mark.requirement("split-matches-group-namespace")
-def test_in_which_namespaces_a_group_is_looked_up(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_in_which_namespaces_a_group_is_looked_up(seen: TrialResults[Effect], verdict: Conclude) -> None:
     verdict(reading(seen, "elsewhere", "namesake"))
 
 
 @pytest.mark.requirement("split-example-errata")
 def test_what_becomes_of_the_examples_that_contradict_the_rest(
-    seen: Observed[Effect], verdict: Conclude
+    seen: TrialResults[Effect], verdict: Conclude
 ) -> None:
     verdict(reading(seen, *EXAMPLES))
 
 
 @pytest.mark.requirement("split-two-splits-one-root")
-def test_what_becomes_of_two_splits_for_different_users(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_what_becomes_of_two_splits_for_different_users(
+    seen: TrialResults[Effect], verdict: Conclude
+) -> None:
     verdict(reading(seen, "users of the first", "users of the second", "users of neither"))
 
 
 @pytest.mark.requirement("split-unit-of-division")
-def test_where_raw_tcp_goes_that_has_nothing_to_match(seen: Observed[Effect], verdict: Conclude) -> None:
+def test_where_raw_tcp_goes_that_has_nothing_to_match(seen: TrialResults[Effect], verdict: Conclude) -> None:
     if "raw TCP" not in seen.questions:
         verdict(judge.not_claimed("the mesh does not carry raw TCP (protocols)"))
         return

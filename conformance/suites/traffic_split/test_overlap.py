@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    drives_scenario,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/overlap",
@@ -27,15 +35,19 @@ class Shared:
     edited: Effect
 
 
-@driven
+@drives_scenario
 def shared(scenario: Scenario) -> Shared:
-    scenario.provide()
+    scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/everyone", requests=sample_size(MADE))
-    (made,) = scenario.effects([Division(root, frozenset(MADE))], "1-split.yaml", servers=servers)
+    (made,) = scenario.apply_and_sample(
+        [ExpectedResponders(root, frozenset(MADE))], "1-split.yaml", servers=servers
+    )
     # An edit of weights alone would not show until a sample is drawn: who answers has to change.
     scenario.apply("2-edited.yaml")
-    (edited,) = scenario.samples([Division(root, frozenset(EDITED))], [made.sample], servers)
+    (edited,) = scenario.sample_once_converged(
+        [ExpectedResponders(root, frozenset(EDITED))], [made.sample], servers
+    )
     return Shared(made, edited)
 
 
@@ -46,7 +58,7 @@ def test_the_named_versions_share_by_weight_although_the_root_selects_all(
     made, edited = shared.made, shared.edited
     verdict(
         judge.all_of(
-            made=judge.shares(made, MADE),
-            edited=judge.shares(edited, EDITED),
+            made=judge.weights_followed(made, MADE),
+            edited=judge.weights_followed(edited, EDITED),
         )
     )

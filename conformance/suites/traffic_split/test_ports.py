@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    drives_scenario,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/ports",
@@ -20,27 +28,29 @@ AT_8080 = dict.fromkeys(QUARTERS, 8080)
 AT_8081 = dict.fromkeys(QUARTERS, 8081)
 
 
-@driven
+@drives_scenario
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
-    scenario.provide()
+    scenario.create_services()
     size, both = sample_size(QUARTERS), frozenset(QUARTERS)
 
-    def call(root: str, requests: int, port: int = 8080) -> Division:
+    def call(root: str, requests: int, port: int = 8080) -> ExpectedResponders:
         made = scenario.call("main/client", f"main/{root}", requests=requests, port=port)
-        return Division(made, both)
+        return ExpectedResponders(made, both)
 
     divisions = {
-        "number": Division(scenario.call("main/client", "main/number", requests=1000), frozenset({"v2"})),
+        "number": ExpectedResponders(
+            scenario.call("main/client", "main/number", requests=1000), frozenset({"v2"})
+        ),
         "twin 8080": call("twin", size),
         "twin 9090": call("twin", size, 9090),
-        "halved 9090": Division(
+        "halved 9090": ExpectedResponders(
             scenario.call("main/client", "main/halved", requests=1000, port=9090), frozenset({"v2"})
         ),
         # Which of its ports a backend takes part on shows where it has some of them.
-        "halved 8080": Division(scenario.call("main/client", "main/halved", requests=1000), both),
+        "halved 8080": ExpectedResponders(scenario.call("main/client", "main/halved", requests=1000), both),
     }
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    found = scenario.effects(list(divisions.values()), "split.yaml", servers=servers)
+    found = scenario.apply_and_sample(list(divisions.values()), "split.yaml", servers=servers)
     return dict(zip(divisions, found, strict=True))
 
 
@@ -65,7 +75,7 @@ def test_each_port_of_a_root_is_divided_and_leads_where_that_port_leads(
     first, second = effects["twin 8080"], effects["twin 9090"]
     verdict(
         judge.all_of(
-            port_8080=judge.shares(first, QUARTERS, None, AT_8080),
-            port_9090=judge.shares(second, QUARTERS, None, AT_8081),
+            port_8080=judge.weights_followed(first, QUARTERS, None, AT_8080),
+            port_9090=judge.weights_followed(second, QUARTERS, None, AT_8081),
         )
     )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    drives_scenario,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
 
@@ -13,22 +21,24 @@ TWO_TO_ONE = {"v2": 2, "v3": 1}
 RESTING = 2000
 
 
-@driven
+@drives_scenario
 def steps(scenario: Scenario) -> tuple[Effect, Effect]:
-    scenario.provide()
+    scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/graded", requests=sample_size(TWO_TO_ONE))
-    graded = Division(root, frozenset(TWO_TO_ONE))
-    (half,) = scenario.effects([graded], "v1alpha1-1-half.yaml", servers=servers)
+    graded = ExpectedResponders(root, frozenset(TWO_TO_ONE))
+    (half,) = scenario.apply_and_sample([graded], "v1alpha1-1-half.yaml", servers=servers)
     scenario.apply("v1alpha1-2-nothing.yaml")
-    resting = Division(scenario.call("main/client", "main/graded", requests=RESTING), frozenset({"v2"}))
-    (nothing,) = scenario.samples([resting], [half.sample], servers)
+    resting = ExpectedResponders(
+        scenario.call("main/client", "main/graded", requests=RESTING), frozenset({"v2"})
+    )
+    (nothing,) = scenario.sample_once_converged([resting], [half.sample], servers)
     return half, nothing
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
 def test_one_next_to_500m_is_two_to_one(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
-    verdict(judge.shares(steps[0], TWO_TO_ONE))
+    verdict(judge.weights_followed(steps[0], TWO_TO_ONE))
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")

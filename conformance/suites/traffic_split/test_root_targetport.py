@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    drives_scenario,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/root-targetport",
@@ -16,12 +24,12 @@ SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
 QUARTERS = {"v2": 75, "v3": 25}
 
 
-@driven
+@drives_scenario
 def hollow(scenario: Scenario) -> Effect:
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/hollow", requests=sample_size(QUARTERS))
-    division = Division(call, frozenset(QUARTERS), dead_before=True)
-    (effect,) = scenario.effects([division], "split.yaml", servers=SERVERS)
+    division = ExpectedResponders(call, frozenset(QUARTERS), unreachable_before=True)
+    (effect,) = scenario.apply_and_sample([division], "split.yaml", servers=SERVERS)
     return effect
 
 
@@ -29,4 +37,4 @@ def hollow(scenario: Scenario) -> Effect:
 def test_a_root_whose_target_port_nobody_listens_on_is_served_by_its_backends(
     hollow: Effect, verdict: Conclude
 ) -> None:
-    verdict(judge.opened(hollow, QUARTERS))
+    verdict(judge.root_served_by_backends(hollow, QUARTERS))

@@ -29,18 +29,21 @@ WRONG_TYPES: dict[str, Change] = {
 def test_quantities_are_taken_as_numbers_and_as_text_and_keep_their_meaning(
     scenario: Scenario, verdict: Conclude
 ) -> None:
-    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("v1alpha1-quantities.yaml"))))
+    verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("v1alpha1-quantities.yaml"))))
 
 
 @pytest.mark.requirement("split-schema-v1alpha2")
 def test_weights_are_whole_numbers(scenario: Scenario, verdict: Conclude) -> None:
-    verdict(judge.round_trips(scenario.there_and_back(scenario.expressible("weights.yaml"))))
+    verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("weights.yaml"))))
 
 
 @pytest.mark.requirement("split-schema-v1alpha3-v1alpha4")
 def test_matches_are_optional_and_kept(scenario: Scenario, verdict: Conclude) -> None:
-    weights, matches = scenario.expressible("weights.yaml"), scenario.expressible("matches.yaml")
-    verdict(judge.round_trips(scenario.there_and_back([*weights, *matches])))
+    weights, matches = (
+        scenario.objects_for_version("weights.yaml"),
+        scenario.objects_for_version("matches.yaml"),
+    )
+    verdict(judge.round_trips(scenario.round_trips([*weights, *matches])))
 
 
 @pytest.mark.requirement("split-reject-schema-violations", presumes=("split-schema-v1alpha3-v1alpha4",))
@@ -48,10 +51,10 @@ def test_a_split_that_lacks_a_field_or_refers_to_another_kind_is_refused(
     scenario: Scenario, verdict: Conclude
 ) -> None:
     whole = load("traffic-split/schemas/matches.yaml")[0]
-    verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, VIOLATIONS)))
+    verdict(judge.refusals([scenario.dry_run(whole)], scenario.dry_run_variants(whole, VIOLATIONS)))
 
 
 @pytest.mark.requirement("split-reject-wrong-types")
 def test_a_field_of_another_type_is_refused(scenario: Scenario, verdict: Conclude) -> None:
     whole = load("traffic-split/schemas/weights.yaml")[0]
-    verdict(judge.refusals([scenario.taken(whole)], scenario.tried(whole, WRONG_TYPES)))
+    verdict(judge.refusals([scenario.dry_run(whole)], scenario.dry_run_variants(whole, WRONG_TYPES)))

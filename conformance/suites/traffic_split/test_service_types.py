@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, driven, judge, sample_size
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    drives_scenario,
+    judge,
+    sample_size,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/service-types",
@@ -16,14 +24,16 @@ SERVERS = ["main/v1", "main/v2", "main/v3", "main/v4"]
 SORTS = {"v2": 50, "v3": 25, "v4": 25}
 
 
-@driven
+@drives_scenario
 def sorts(scenario: Scenario) -> Effect:
-    scenario.provide()
+    scenario.create_services()
     call = scenario.call("main/client", "main/sorts", requests=sample_size(SORTS))
-    (effect,) = scenario.effects([Division(call, frozenset(SORTS))], "split.yaml", servers=SERVERS)
+    (effect,) = scenario.apply_and_sample(
+        [ExpectedResponders(call, frozenset(SORTS))], "split.yaml", servers=SERVERS
+    )
     return effect
 
 
 @pytest.mark.requirement("split-backend-service-types")
 def test_headless_and_node_port_services_are_backends_like_others(sorts: Effect, verdict: Conclude) -> None:
-    verdict(judge.shares(sorts, SORTS))
+    verdict(judge.weights_followed(sorts, SORTS))

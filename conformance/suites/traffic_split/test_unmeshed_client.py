@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, Traffic, driven, judge, sight
+from conformance.suite import (
+    Conclude,
+    Effect,
+    ExpectedResponders,
+    Scenario,
+    Traffic,
+    classify_poll,
+    drives_scenario,
+    judge,
+)
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/unmeshed-client",
@@ -25,18 +34,18 @@ class Clients:
     outsider: Traffic
 
 
-@driven
+@drives_scenario
 def clients(scenario: Scenario) -> Clients:
     if scenario.profile.needs_permits:
         pytest.skip("access control refuses a client without identity, and the profile opens no namespace")
-    scenario.provide()
+    scenario.create_services()
     servers = ["main/v1", "main/v2"]
     outside = scenario.call("outside/outsider", "main/seen", requests=400)
-    _, (untouched,) = scenario.until_answered(
-        [outside], lambda _, seen: sight(seen, only={"v1"}), ["the root answers outside the mesh"]
+    _, (untouched,) = scenario.wait_for_responders(
+        [outside], lambda _, seen: classify_poll(seen, only={"v1"}), ["the root answers outside the mesh"]
     )
-    meshed = Division(scenario.call("main/client", "main/seen", requests=400), frozenset({"v2"}))
-    (effect,) = scenario.effects([meshed], "split.yaml", servers=servers)
+    meshed = ExpectedResponders(scenario.call("main/client", "main/seen", requests=400), frozenset({"v2"}))
+    (effect,) = scenario.apply_and_sample([meshed], "split.yaml", servers=servers)
     (outsider,) = scenario.send(outside, servers=servers)
     return Clients(effect, untouched, outsider)
 

@@ -8,12 +8,12 @@ import pytest
 
 from conformance.suite import (
     Conclude,
-    Division,
     Effect,
-    Manner,
+    ExpectedResponders,
     Scenario,
+    SendOptions,
     Traffic,
-    driven,
+    drives_scenario,
     judge,
     sample_size,
 )
@@ -34,17 +34,19 @@ class Divided:
     on_new_connections: Traffic
 
 
-@driven
+@drives_scenario
 def divided(scenario: Scenario) -> Divided:
-    scenario.provide()
+    scenario.create_services()
     wanted = [
-        Division(scenario.call("main/client", root, requests=sample_size(weights)), frozenset(weights))
+        ExpectedResponders(
+            scenario.call("main/client", root, requests=sample_size(weights)), frozenset(weights)
+        )
         for root, weights in ROOTS.items()
     ]
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    effects = scenario.effects(wanted, "split.yaml", servers=servers)
+    effects = scenario.apply_and_sample(wanted, "split.yaml", servers=servers)
     # What a mesh counts for each connection by itself is right on kept connections and wrong on these.
-    (fresh,) = scenario.send(wanted[0].call, servers=servers, manner=Manner(fresh=True))
+    (fresh,) = scenario.send(wanted[0].call, servers=servers, options=SendOptions(new_connections=True))
     return Divided(effects, fresh)
 
 
@@ -55,22 +57,22 @@ def test_pods_that_only_the_root_selects_get_nothing(divided: Divided, verdict: 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_requests_are_divided_80_to_20(divided: Divided, verdict: Conclude) -> None:
-    verdict(judge.shares(divided.effects[0], EIGHTY_TWENTY))
+    verdict(judge.weights_followed(divided.effects[0], EIGHTY_TWENTY))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_new_connections_of_one_request_are_divided_80_to_20(divided: Divided, verdict: Conclude) -> None:
     fresh = replace(divided.effects[0], sample=divided.on_new_connections)
-    verdict(judge.shares(fresh, EIGHTY_TWENTY))
+    verdict(judge.weights_followed(fresh, EIGHTY_TWENTY))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_a_share_of_one_in_a_hundred_is_honoured(divided: Divided, verdict: Conclude) -> None:
-    verdict(judge.shares(divided.effects[1], ONE_IN_A_HUNDRED))
+    verdict(judge.weights_followed(divided.effects[1], ONE_IN_A_HUNDRED))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
 def test_a_share_of_one_in_a_thousand_is_there_and_is_no_whole_percent(
     divided: Divided, verdict: Conclude
 ) -> None:
-    verdict(judge.shares(divided.effects[2], ONE_IN_A_THOUSAND))
+    verdict(judge.weights_followed(divided.effects[2], ONE_IN_A_THOUSAND))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, Traffic, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, Traffic, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/with-specs",
@@ -23,13 +23,15 @@ class Requests:
     others: Traffic
 
 
-@driven
+@drives_scenario
 def tested(scenario: Scenario) -> Requests:
-    scenario.provide()
+    scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     sent = {"x-tester": "yes"}
     testers = scenario.call("main/client", "main/tested", requests=400, headers=sent)
-    (effect,) = scenario.effects([Division(testers, frozenset({"v2"}))], "split.yaml", servers=servers)
+    (effect,) = scenario.apply_and_sample(
+        [ExpectedResponders(testers, frozenset({"v2"}))], "split.yaml", servers=servers
+    )
     (others,) = scenario.send(scenario.call("main/client", "main/tested", requests=400), servers=servers)
     return Requests(effect, others)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from conformance.suite import Conclude, Division, Effect, Scenario, Traffic, driven, judge
+from conformance.suite import Conclude, Effect, ExpectedResponders, Scenario, Traffic, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-split/zero-weight",
@@ -23,14 +23,14 @@ class Resting:
     to_v2: Traffic
 
 
-@driven
+@drives_scenario
 def resting(scenario: Scenario) -> Resting:
-    scenario.provide()
+    scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/resting", requests=2000)
     # What goes quiet is v3 and v4, which the split does not name: v2 itself is what is judged.
-    among = Division(root, frozenset({"v1", "v2"}))
-    (effect,) = scenario.effects([among], "split.yaml", servers=servers)
+    among = ExpectedResponders(root, frozenset({"v1", "v2"}))
+    (effect,) = scenario.apply_and_sample([among], "split.yaml", servers=servers)
     direct = [scenario.call("main/client", f"main/{name}", requests=200) for name in ("v1", "v2")]
     to_v1, to_v2 = scenario.send(*direct, servers=servers)
     return Resting(effect, to_v1, to_v2)
