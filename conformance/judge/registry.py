@@ -25,14 +25,14 @@ JUDGES: Mapping[str, Callable[..., Judgement]] = MappingProxyType(_judges)
 """The judges by name; filled when ``conformance.judge`` is imported."""
 
 
-def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
+def register(*, api_only: str = "", own_control: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
     """Enter a function that states its basis by itself, as `judge` does."""
 
     def enter(function: Judge[P]) -> Judge[P]:
         name = function.__name__
         if name in _judges:
             raise ValueError(f"there is a judge called {name!r} already")
-        if not (api_only or aside or _controlled(function)):
+        if not (api_only or own_control or aside or _controlled(function)):
             wanted = ", ".join(sorted(CONTROLS))
             raise TypeError(
                 f"judge {name} demands no null control ({wanted}), nor says why it can do without"
@@ -50,14 +50,17 @@ def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Jud
 @overload
 def judge(function: Judge[P]) -> Judge[P]: ...
 @overload
-def judge(*, api_only: str = ..., aside: str = ...) -> Callable[[Judge[P]], Judge[P]]: ...
 def judge(
-    function: Judge[P] | None = None, *, api_only: str = "", aside: str = ""
+    *, api_only: str = ..., own_control: str = ..., aside: str = ...
+) -> Callable[[Judge[P]], Judge[P]]: ...
+def judge(
+    function: Judge[P] | None = None, *, api_only: str = "", own_control: str = "", aside: str = ""
 ) -> Judge[P] | Callable[[Judge[P]], Judge[P]]:
     """Register a judge; whatever it concludes carries its name and the arguments as they were given.
 
     It demands a null control (CONTROLS), or says why it can do without: ``api_only`` of one that reads the
-    Kubernetes API only, whose claim cannot hold by chance; ``aside`` of one that carries no test by itself.
+    Kubernetes API only, whose claim cannot hold by chance; ``own_control`` of one whose evidence is a
+    comparison that holds the control; ``aside`` of one that carries no test by itself.
     Raises TypeError where it does neither, and ValueError when its name is taken.
     """
 
@@ -69,7 +72,7 @@ def judge(
             arguments = dict(signature.bind(*args, **kwargs).arguments)
             return replace(function(*args, **kwargs), basis=Basis(function.__name__, arguments))
 
-        return register(api_only=api_only, aside=aside)(judged)
+        return register(api_only=api_only, own_control=own_control, aside=aside)(judged)
 
     return decorate if function is None else decorate(function)
 
