@@ -12,7 +12,7 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
 from conformance.drive.scenario import Scenario
-from conformance.drive.version_selection import VersionsError, in_words, parse_wish
+from conformance.drive.version_selection import VersionsError, format_versions, parse_version_choice
 from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Judgement
 from conformance.profiles import Profile, ProfileError
@@ -106,7 +106,7 @@ def _context(config: pytest.Config, request: RunRequest, options: RunOptions) ->
         for requirement_id in options.requirements:
             known[requirement_id]
         profile = profiles.load(options.mesh)
-        wish = parse_wish(options.versions, profile.claims.by_group())
+        version_choice = parse_version_choice(options.versions, profile.claims.by_group())
     except (CatalogueError, ProfileError, VersionsError) as error:
         pytest.exit(str(error), ExitCode.INCONCLUSIVE)
     try:
@@ -121,7 +121,7 @@ def _context(config: pytest.Config, request: RunRequest, options: RunOptions) ->
         command=command,
         image=options.image,
         rules=options.rules,
-        wish=wish,
+        version_choice=version_choice,
         mesh_version=options.mesh_version,
     )
 
@@ -142,7 +142,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     spoken = named_versions(runner.context, scenario_mark(mark.args[0], mark.kwargs))
     if spoken:
         metafunc.parametrize(
-            SCENARIO, spoken, indirect=True, ids=[in_words(one) for one in spoken], scope="module"
+            SCENARIO, spoken, indirect=True, ids=[format_versions(one) for one in spoken], scope="module"
         )
 
 

@@ -193,12 +193,12 @@ def choose_variants(only: Sequence[str]) -> list[Variant]:
 def _renewed(context: RunContext, campaign: Campaign, case: Case) -> RunContext:
     """The context of one case: its profile, its versions, and only the open questions that it changes."""
     profile = campaign.profile_of(case)
-    wish = version_selection.parse_wish(case.versions, profile.claims.by_group())
+    version_choice = version_selection.parse_version_choice(case.versions, profile.claims.by_group())
     if isinstance(case, Variant):
-        return context.renewed(profile, wish=wish)
+        return context.renewed(profile, version_choice=version_choice)
     return context.renewed(
         profile,
-        wish=wish,
+        version_choice=version_choice,
         # All open questions would take most of a campaign's time.
         questions=frozenset(shown.rpartition(": ")[0] for shown in case.shows.values()),
         mesh_is_idle=never_known_idle if case.patient else _nothing_more(context.cluster),

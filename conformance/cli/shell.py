@@ -15,7 +15,7 @@ import yaml
 from conformance.clusters import ClusterError
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
 from conformance.drive.manifests import folder, has, load
-from conformance.drive.rendering import NotExpressible
+from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import Scenario
 from conformance.run.context import RunContext
 from conformance.text import yamlio
@@ -40,7 +40,7 @@ def _command(function: Callable[[Shell, list[str]], None]) -> Callable[[Shell, s
     def run(self: Shell, line: str) -> None:
         try:
             function(self, shlex.split(line))
-        except (Unusable, ClusterError, NotExpressible, OSError, ValueError, yaml.YAMLError) as error:
+        except (Unusable, ClusterError, NotInVersion, OSError, ValueError, yaml.YAMLError) as error:
             self.say(f"error: {error}")
 
     return run
@@ -195,7 +195,7 @@ class Shell(cmd.Cmd):
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
             raise Unusable(f"{name}: no Kubernetes objects in it")
         # In the version that it is written in, which need not be one that the suite speaks.
-        placed = self._context.arena.placement.place(items, WORKLOADS.values())
+        placed = self._context.arena.scope.place(items, WORKLOADS.values())
         for item in placed:
             item["metadata"].setdefault("namespace", self._context.arena.namespace("main"))
         return placed

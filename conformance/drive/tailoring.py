@@ -7,7 +7,7 @@ from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
-from conformance.drive.rendering import NotExpressible
+from conformance.drive.rendering import NotInVersion
 from conformance.profiles import Marks, Membership, Profile
 
 _SHORT = {group: short for short, group in GROUPS.items()}
@@ -15,7 +15,7 @@ _DECLARED = {"kubernetes.io/h2c": "h2c", "http": "http", "grpc": "grpc", "tcp": 
 """The appProtocols of fixtures, and what the catalogue calls that."""
 
 
-class NotClaimed(NotExpressible):
+class NotClaimed(NotInVersion):
     """What a profile does not claim, and a scenario cannot do without; the message says where it says so."""
 
 

@@ -191,6 +191,6 @@ class Profile(_Strict):
         return frozenset(one for one in PROTOCOLS if one != "udp" or self.access.udp)
 
     @property
-    def needs_permits(self) -> bool:
+    def requires_targets(self) -> bool:
         """Whether nothing goes through without TrafficTargets, and no namespace can be taken out of that."""
         return bool(self.claims.access) and self.access.default == "deny" and self.access.open is None

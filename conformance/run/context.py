@@ -16,13 +16,13 @@ from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import Arena
 from conformance.drive.fixture_writer import Writer
 from conformance.drive.house_rules import NO_RULES, HouseRules
-from conformance.drive.manifests import STOCK_IMAGE, Placement, has
+from conformance.drive.manifests import STOCK_IMAGE, RunScope, has
 from conformance.drive.rendering import pick
 from conformance.drive.rests import Rests
 from conformance.drive.scenario import SERVICES, Scenario, never_known_idle
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
-from conformance.drive.version_selection import VersionSet, Wish
+from conformance.drive.version_selection import VersionChoice, VersionSet
 from conformance.drive.wait import Clock, SystemClock, Waiter
 from conformance.profiles import Profile
 from conformance.traceability import applicability
@@ -43,7 +43,7 @@ class RunContext:
     command: tuple[str, ...]
     image: str
     rules: HouseRules
-    wish: Wish
+    version_choice: VersionChoice
     mesh_version: str
     clock: Clock
     seed: int
@@ -68,7 +68,7 @@ class RunContext:
         command: tuple[str, ...] = (),
         image: str = STOCK_IMAGE,
         rules: HouseRules = NO_RULES,
-        wish: Wish | None = None,
+        version_choice: VersionChoice | None = None,
         mesh_version: str = "",
         clock: Clock | None = None,
         seed: int | None = None,
@@ -77,15 +77,15 @@ class RunContext:
         """The context of a new run; nothing is created in the cluster yet."""
         time, name = clock or SystemClock(), run_id or secrets.token_hex(3)
         phases, waiter = Phases(time), Waiter(time)
-        placement = Placement(name, image, profile.cluster_domain, rules)
-        arena = Arena(cluster, profile, placement, waiter, api_versions(profile))
+        scope = RunScope(name, image, profile.cluster_domain, rules)
+        arena = Arena(cluster, profile, scope, waiter, api_versions(profile))
         return cls(
             profile=profile,
             cluster=cluster,
             command=command,
             image=image,
             rules=rules,
-            wish=wish or Wish(),
+            version_choice=version_choice or VersionChoice(),
             mesh_version=mesh_version,
             clock=time,
             seed=secrets.randbelow(2**32) if seed is None else seed,
@@ -103,7 +103,7 @@ class RunContext:
         self,
         profile: Profile,
         *,
-        wish: Wish,
+        version_choice: VersionChoice,
         questions: frozenset[str] | None = None,
         mesh_is_idle: Callable[[float], bool] = never_known_idle,
     ) -> RunContext:
@@ -111,7 +111,7 @@ class RunContext:
         return replace(
             self,
             profile=profile,
-            wish=wish,
+            version_choice=version_choice,
             questions=questions,
             mesh_is_idle=mesh_is_idle,
             header_forms=HeaderForms(self.cluster),
@@ -127,8 +127,10 @@ class RunContext:
 
         ``every``: all claimed versions, unless the user selected others than the newest.
         """
-        wish = Wish("all") if every and self.wish.kind == "newest" else self.wish
-        return version_selection.sets(self.profile.claims.by_group(), groups, wish)
+        choice = self.version_choice
+        if every and choice.kind == "newest":
+            choice = VersionChoice("all")
+        return version_selection.assignments(self.profile.claims.by_group(), groups, choice)
 
     def scenario(
         self,
@@ -182,11 +184,11 @@ class RunContext:
         """
         if versions is None:
             return "the versions asked for work together with none that is claimed"
-        if version_selection.holds_for(requirement, versions):
+        if version_selection.requirement_applies(requirement, versions):
             return None
         return (
             f"it is about {', '.join(requirement.versions)}, and this run speaks "
-            f"{version_selection.in_words(versions)}; --versions tells it which to speak"
+            f"{version_selection.format_versions(versions)}; --versions tells it which to speak"
         )
 
     def stands_on(self, mark: ScenarioMark) -> tuple[str, ...]:
@@ -202,7 +204,7 @@ def api_versions(profile: Profile) -> dict[str, str]:
     """The version of each claimed group in which the arena's own objects are written."""
     claims = profile.claims.by_group()
     picked = {group: pick(group, claimed) for group, claimed in claims.items()}
-    together = next(iter(version_selection.sets(claims, ("access", "specs"))), {})
+    together = next(iter(version_selection.assignments(claims, ("access", "specs"))), {})
     return {group: version for group, version in {**picked, **together}.items() if version}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from conformance import judge
 from conformance.drive.api_trials import HeadersRefused
-from conformance.drive.rendering import NotExpressible
+from conformance.drive.rendering import NotInVersion
 from conformance.drive.tailoring import NotClaimed
 from conformance.model.verdict import Concluded, Inconclusive, Judgement, Verdict
 from conformance.report.conclusions import render
@@ -31,7 +31,7 @@ def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgem
         return error.judgement
     if isinstance(error, NotClaimed):
         return judge.not_claimed(str(error))
-    if isinstance(error, NotExpressible):
+    if isinstance(error, NotInVersion):
         return judge.not_applicable(str(error))
     if isinstance(error, HeadersRefused):
         return judge.headers_refused(error.attempts)

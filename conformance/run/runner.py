@@ -14,7 +14,7 @@ from conformance import catalogue, judge
 from conformance.catalogue import foundations
 from conformance.clusters import ClusterError
 from conformance.drive.scenario import Scenario
-from conformance.drive.version_selection import VersionSet, in_words
+from conformance.drive.version_selection import VersionSet, format_versions
 from conformance.model.evidence import Environment
 from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Judgement, Verdict
@@ -26,8 +26,8 @@ from conformance.run.collection import (
     key_of,
     requirement_of,
     scenario_of,
-    spoken_by,
-    turn_of,
+    scheduled_of,
+    versions_of,
 )
 from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
@@ -35,8 +35,8 @@ from conformance.run.options import RunOptions
 from conformance.run.outcome import judgement_of, show
 from conformance.run.progress import Amount, Progress
 from conformance.run.results import JudgedTest, RunResults
-from conformance.run.scenario_runner import Stage
-from conformance.run.scheduler import Turn
+from conformance.run.scenario_runner import ScenarioRunner
+from conformance.run.scheduler import ScheduledScenario
 from conformance.run.selection import Selection
 from conformance.text import files
 from conformance.traceability import fault_index, index
@@ -77,11 +77,11 @@ class Runner:
         self._report: Report | None = None
         self._written: Path | None = None
         self._progress = Progress()
-        self._impossible = False
+        self._cannot_begin = False
         self._timed_out = False
         self._rest_recorded = False
-        self._turns: dict[str, Turn] = {}
-        self._stage = Stage(context, results)
+        self._schedule: dict[str, ScheduledScenario] = {}
+        self._scenarios = ScenarioRunner(context, results)
         self._scenario: Scenario | None = None
         self._on_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
 
@@ -121,7 +121,7 @@ class Runner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         judged = self._selection.settle(session.items)
-        self._turns = dict(map(turn_of, judged))
+        self._schedule = dict(map(scheduled_of, judged))
         self._progress = Progress(
             self.config, len(set(self._selection.pending.values())), _amount(self.config)
         )
@@ -147,11 +147,11 @@ class Runner:
             return
         found = [
             (
-                turn_of(item)[0],
+                scheduled_of(item)[0],
                 planning.Planned(
                     scenario_of(item).folder,
                     scenario_of(item).arena,
-                    spoken_by(self.context, item) or {},
+                    versions_of(self.context, item) or {},
                     [self._selection.pending[item.nodeid]],
                 ),
             )
@@ -186,7 +186,7 @@ class Runner:
 
     def _end_before(self, session: pytest.Session, text: str, remedy: str = "") -> None:
         """End a run that cannot begin: no test is run, and the report says why."""
-        self._impossible = True
+        self._cannot_begin = True
         self.results.findings.append(Finding(severity="error", text=text, remedy=remedy))
         session.items.clear()
 
@@ -196,7 +196,7 @@ class Runner:
 
     def _open_scenarios(self, *, lanes: int) -> None:
         basics = set(self._selection.pending.values()) & set(foundations.BASIC.values())
-        self._stage.open(list(self._turns.values()), lanes=lanes, basics=basics)
+        self._scenarios.open(list(self._schedule.values()), lanes=lanes, basics=basics)
 
     # --- running ------------------------------------------------------------------------------
 
@@ -208,10 +208,10 @@ class Runner:
 
         Raises Inconclusive when what an earlier scenario applied is still there: it might be judged instead.
         """
-        turn = self._turns[key_of(module, versions)]
-        spoken = f" in {in_words(versions)}" if versions else ""
-        self._progress.scenario(f"scenario {turn.mark.folder}{spoken}")
-        with self._stage.scenario(turn) as one:
+        scheduled = self._schedule[key_of(module, versions)]
+        spoken = f" in {format_versions(versions)}" if versions else ""
+        self._progress.scenario(f"scenario {scheduled.mark.folder}{spoken}")
+        with self._scenarios.scenario(scheduled) as one:
             self._scenario = one
             yield one
 
@@ -235,7 +235,9 @@ class Runner:
         disclaimed = self._selection.disclaimed.get(item.nodeid)
         if (requirement is None and disclaimed is None) or call.when == "teardown":
             return report
-        item.stash[_DURATION] = item.stash.get(_DURATION, 0.0) + call.duration + self._stage.ahead_s()
+        item.stash[_DURATION] = (
+            item.stash.get(_DURATION, 0.0) + call.duration + self._scenarios.take_prefetch_seconds()
+        )
         judgement = judgement_of(call, item.stash.get(_JUDGEMENT, None))
         if judgement is None:
             return report
@@ -261,7 +263,7 @@ class Runner:
             requirement,
             item.nodeid,
             sentence(item.name),
-            spoken_by(self.context, item) or {},
+            versions_of(self.context, item) or {},
             entry.presumes if entry else (),
             item.stash[_DURATION],
         )
@@ -273,7 +275,7 @@ class Runner:
         unsound = recorded.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}
         if unsound and self._owns_arena and module not in self._diagnosed:
             self._diagnosed.add(module)
-            self._gather(item)
+            self._collect_diagnostics(item)
         return recorded
 
     def _look_at_disclaimed(self, item: pytest.Item, judgement: Judgement) -> None:
@@ -304,7 +306,7 @@ class Runner:
         test = JudgedTest(one, item.nodeid, "A change takes effect while its service is called")
         self.results.record(test, judge.taken_up_under_calls(rested[0]), self._environment)
 
-    def _gather(self, item: pytest.Item) -> None:
+    def _collect_diagnostics(self, item: pytest.Item) -> None:
         mark = scenario_of(item)
         namespaces = [self.context.arena.namespace(part) for part in mark.arena]
         self.results.diagnostics += gather(
@@ -331,7 +333,7 @@ class Runner:
     @pytest.hookimpl(wrapper=True)
     def pytest_keyboard_interrupt(self) -> Generator[None, None, None]:
         # pytest calls this for pytest.exit as well.
-        if not self._impossible:
+        if not self._cannot_begin:
             self.results.interrupted = True
             why = "interrupted"
             if self._timed_out:
@@ -354,7 +356,7 @@ class Runner:
         if not self._owns_arena:
             return
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        if not self._impossible:
+        if not self._cannot_begin:
             if not self.results.conclusions and not self.results.interrupted:
                 self._say_that_nothing_was_judged()
             else:
@@ -378,7 +380,7 @@ class Runner:
 
     def _tidy_up(self) -> None:
         try:
-            self._stage.close()
+            self._scenarios.close()
             if not self.options.keep:
                 with self.context.phases.phase("cleanup"):
                     self.context.arena.remove()
@@ -387,7 +389,7 @@ class Runner:
         except KeyboardInterrupt:
             # Whoever is in a hurry gives the arena up, not the report.
             self.results.interrupted = True
-            self._stage.abandon()
+            self._scenarios.abandon()
             remedy = f"smi-conformance clean --run {self.context.run_id} removes what is left"
             self._left_behind("the run was interrupted before its arena was removed", remedy)
 

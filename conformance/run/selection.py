@@ -8,16 +8,16 @@ import pytest
 
 from conformance import catalogue
 from conformance.catalogue import Requirement
-from conformance.drive.version_selection import Wish
+from conformance.drive.version_selection import VersionChoice
 from conformance.run.collection import (
     function_of,
+    order_in_run,
     requirement_of,
     scenario_folder,
     scenario_of,
-    spoken_by,
-    turn_in_run,
-    turn_of,
-    why_unspoken,
+    scheduled_of,
+    version_mismatch_reason,
+    versions_of,
 )
 from conformance.run.context import RunContext
 from conformance.run.options import RunOptions
@@ -53,7 +53,7 @@ class Selection:
         ]
 
     def _mismatches(self, item: pytest.Item, requirement: Requirement) -> bool:
-        reason = why_unspoken(self._context, item, requirement)
+        reason = version_mismatch_reason(self._context, item, requirement)
         if reason:
             self._version_mismatch[requirement.id] = reason
         return bool(reason)
@@ -75,7 +75,7 @@ class Selection:
         """
         basics = [item for item in candidates if self._is_basic_for(item, chosen)]
         others = [item for item in chosen if item not in basics]
-        return [*basics, *sorted(others, key=turn_in_run)]
+        return [*basics, *sorted(others, key=order_in_run)]
 
     def _is_basic_for(self, basic: pytest.Item, chosen: list[pytest.Item]) -> bool:
         """Whether a test is of a basic requirement, and is chosen or a chosen one stands on it."""
@@ -109,9 +109,9 @@ class Selection:
                 disclaimed.append((item, reason))
             else:
                 item.add_marker(pytest.mark.skip(reason=reason))
-        driven = {turn_of(item)[0] for item in judged}
+        driven = {scheduled_of(item)[0] for item in judged}
         for item, reason in disclaimed:
-            if turn_of(item)[0] in driven:
+            if scheduled_of(item)[0] in driven:
                 self.disclaimed[item.nodeid] = reason
             else:
                 item.add_marker(pytest.mark.skip(reason=reason))
@@ -133,7 +133,7 @@ class Selection:
         """Whether the user's options, not the mesh's versions, exclude a requirement of other versions."""
         options, level = self._options, catalogue.load()[requirement].level
         return bool(
-            self._context.wish != Wish()
+            self._context.version_choice != VersionChoice()
             or self._filtered
             or (options.levels and level not in options.levels)
             or (options.requirements and requirement not in options.requirements)
@@ -143,7 +143,7 @@ class Selection:
         """The versions of each group in which the scenarios of these items write objects."""
         found: dict[str, set[str]] = {}
         for item in judged:
-            mine: Mapping[str, str] = spoken_by(self._context, item) or {}
+            mine: Mapping[str, str] = versions_of(self._context, item) or {}
             for group in scenario_of(item).groups:
                 if group in mine:
                     found.setdefault(group, set()).add(mine[group])

@@ -48,7 +48,7 @@ def _reasons(
     possible = version_selection.possible(claims, groups)
     if not possible:
         yield f"no claimed versions of {' and '.join(groups)} are said to work together"
-    fitting = [one for one in possible if version_selection.holds_for(requirement, one)]
+    fitting = [one for one in possible if version_selection.requirement_applies(requirement, one)]
     if not fitting:
         about = ", ".join(requirement.versions)
         yield f"it is about {about}, and the profile claims {_in_words(claims, groups)}"

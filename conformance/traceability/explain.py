@@ -14,8 +14,8 @@ from conformance.catalogue import Requirement
 from conformance.clusters import Object
 from conformance.drive import version_selection
 from conformance.drive.arena import written
-from conformance.drive.manifests import Placement, files, folder, load
-from conformance.drive.rendering import NotExpressible, Wire, pick, ports
+from conformance.drive.manifests import RunScope, files, folder, load
+from conformance.drive.rendering import NotInVersion, WireFormat, pick, ports
 from conformance.profiles import Profile
 from conformance.traceability import fault_index, index, matrix
 from conformance.traceability.index import ScenarioMark, TestEntry, sentence
@@ -103,26 +103,26 @@ def _objects(name: str) -> str:
 def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
     """The objects of a scenario's files as a mesh gets them; ``RUN`` stands for the id of the run."""
     claims = profile.claims.by_group()
-    together = next(iter(version_selection.sets(claims, mark.groups)), {})
+    together = next(iter(version_selection.assignments(claims, mark.groups)), {})
     versions = {**{group: pick(group, those) or "" for group, those in claims.items()}, **together}
     listed = ports(item for name in files(mark.folder) for item in load(name))
-    wire = Wire({group: version for group, version in versions.items() if version}, listed)
-    placement = Placement(RUN, domain=profile.cluster_domain)
+    wire = WireFormat({group: version for group, version in versions.items() if version}, listed)
+    scope = RunScope(RUN, domain=profile.cluster_domain)
     texts = []
     for name in files(mark.folder):
         texts.append(f"--- fixtures/{name}")
         for item in load(name):
-            texts.append(_as_written(profile, placement, item, wire))
-    spoken = version_selection.in_words(together) or "no version"
+            texts.append(_as_written(profile, scope, item, wire))
+    spoken = version_selection.format_versions(together) or "no version"
     title = f"Objects applied, as {profile.name} gets them in {spoken}"
     return f"{title}\n" + textwrap.indent("\n".join(texts), "  ") if texts else _objects(mark.folder)
 
 
-def _as_written(profile: Profile, placement: Placement, item: Object, wire: Wire) -> str:
+def _as_written(profile: Profile, scope: RunScope, item: Object, wire: WireFormat) -> str:
     what = f"{item['kind']} {item['metadata']['name']}"
     try:
-        made = written(profile, placement, [item], wire)
-    except NotExpressible as error:
+        made = written(profile, scope, [item], wire)
+    except NotInVersion as error:
         return f"# {what} is left out: {error}"
     if not made:
         return f"# {what} is left out: the mesh does not carry what its ports speak (protocols, mixed_ports)"

@@ -19,8 +19,8 @@ from conformance.drive.open_questions import sound as sounds
 from conformance.drive.open_questions.asking import NO_EFFECT, TrialResults
 from conformance.drive.open_questions.sound import Sound
 from conformance.drive.open_questions.trials import Trial, TrialPlan
-from conformance.drive.scenario import AccessCheck, Effect, Scenario
-from conformance.model.evidence import Call, Convergence, TrialResult
+from conformance.drive.scenario import AccessCheck, Scenario
+from conformance.model.evidence import Call, Convergence, Effect, TrialResult
 from conformance.model.verdict import Judgement, Reading
 from conformance.run.context import RunContext
 from conformance.suite import drive_of

@@ -22,13 +22,13 @@ from conformance.drive.api_reads import (
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.polling import classify_poll
 from conformance.drive.scenario import (
-    ENOUGH_WITHIN_S,
     POLL_REUSED,
     AccessCheck,
     ExpectedResponders,
     Scenario,
     sampling,
 )
+from conformance.drive.scenario.background import VOLUME_WITHIN_S
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import Call, Convergence, Traffic
@@ -673,7 +673,7 @@ class TestAScenario:
         scenario.mesh_is_idle = lambda _: True
         for wait, within_s in (
             (scenario.until, scenario.profile.converge.within_s),
-            (scenario.wait_for_volume, ENOUGH_WITHIN_S),
+            (scenario.wait_for_volume, VOLUME_WITHIN_S),
         ):
             begun = scenario.waiter.clock.now()
             assert not wait(lambda: False, "pods that go, or traffic that adds up").converged

@@ -15,7 +15,7 @@ from conformance.profiles import ControlPlane
 from conformance.run import permissions
 from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
-from conformance.run.permissions import Right
+from conformance.run.permissions import Permission
 from conformance.run.results import cluster_info
 
 from .fake_cluster import FakeCluster
@@ -28,7 +28,7 @@ class TestRights:
         roles = list(yaml.safe_load_all(CLUSTER_ROLE.read_text(encoding="utf-8")))
         documented = [
             [
-                Right(verb, group, resource)
+                Permission(verb, group, resource)
                 for rule in role["rules"]
                 for group in rule["apiGroups"]
                 for resource in rule["resources"]

@@ -164,7 +164,7 @@ class TestAMeshOfSidecars:
         assert call.host == "going.smi-main-r1.svc.cluster.local"
 
     def test_is_not_asked_about_a_client_without_identity(self, context: RunContext) -> None:
-        assert context.profile.needs_permits
+        assert context.profile.requires_targets
 
 
 class TestAMeshOfNodeProxies:
@@ -309,6 +309,6 @@ def test_pods_are_marked_in_the_templates_that_make_them(clock: VirtualClock) ->
 
 
 def test_a_mesh_without_access_control_needs_no_permits() -> None:
-    assert not parse(SMALL, "mine").needs_permits
-    assert not parse(SMALL.replace("split", "access") + "access: {default: allow}", "mine").needs_permits
-    assert parse("name: mine\nclaims: {access: [v1alpha3]}", "mine").needs_permits
+    assert not parse(SMALL, "mine").requires_targets
+    assert not parse(SMALL.replace("split", "access") + "access: {default: allow}", "mine").requires_targets
+    assert parse("name: mine\nclaims: {access: [v1alpha3]}", "mine").requires_targets

@@ -249,8 +249,8 @@ def test_what_a_version_cannot_express_is_not_claimed(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = """    def test_v1alpha1(scenario):
-        from conformance.drive.rendering import NotExpressible
-        raise NotExpressible("TCPRoute v1alpha3 has no ports")
+        from conformance.drive.rendering import NotInVersion
+        raise NotInVersion("TCPRoute v1alpha3 has no ports")
     """
     assert bench.own_suite(OWN + source) == 2
     record = bench.record(ZERO)

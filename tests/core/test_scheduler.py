@@ -13,7 +13,13 @@ import pytest
 from conformance.drive.scenario import Scenario
 from conformance.drive.wait import OnWait
 from conformance.run.context import RunContext
-from conformance.run.scheduler import Ahead, Closed, Lanes, Turn, bring
+from conformance.run.scheduler import (
+    PrefetchedScenario,
+    ScenarioScheduler,
+    ScheduledScenario,
+    SchedulerClosed,
+    drive_and_store,
+)
 from conformance.traceability.index import ScenarioMark
 
 from .fake_cluster import FakeCluster
@@ -22,9 +28,9 @@ SOON_S = 10.0
 """How long a test waits for what another thread is to do at once."""
 
 
-def turn(name: str, *arena: str, alone: bool = False, drive: Any = "evidence") -> Turn:
+def turn(name: str, *arena: str, alone: bool = False, drive: Any = "evidence") -> ScheduledScenario:
     mark = ScenarioMark(f"own/{name}", arena, (), alone=alone)
-    return Turn(mark, drive=None if drive is None else lambda scenario: drive)
+    return ScheduledScenario(mark, drive=None if drive is None else lambda scenario: drive)
 
 
 class Second:
@@ -37,7 +43,7 @@ class Second:
         self._begin = threading.Semaphore(0)
         self._go_on = threading.Semaphore(0)
 
-    def __call__(self, one: Turn, on_wait: OnWait) -> Ahead | None:
+    def __call__(self, one: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
         self.begun.append(one.mark.folder)
         self._begin.release()
         while not self._go_on.acquire(timeout=0.01):
@@ -45,8 +51,8 @@ class Second:
         if self._slow:
             return None
         scenario = self._context.scenario(one.mark.folder)
-        bring(scenario, one)
-        return Ahead(scenario, 2.5)
+        drive_and_store(scenario, one)
+        return PrefetchedScenario(scenario, 2.5)
 
     def wait(self) -> None:
         assert self._begin.acquire(timeout=SOON_S), "the second lane begins nothing"
@@ -56,8 +62,10 @@ class Second:
 
 
 @contextmanager
-def opened(turns: list[Turn], second: Callable[[Turn, OnWait], Ahead | None]) -> Iterator[Lanes]:
-    lanes = Lanes(turns, second)
+def opened(
+    turns: list[ScheduledScenario], second: Callable[[ScheduledScenario, OnWait], PrefetchedScenario | None]
+) -> Iterator[ScenarioScheduler]:
+    lanes = ScenarioScheduler(turns, second)
     lanes.start()
     try:
         yield lanes
@@ -93,7 +101,9 @@ def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(context:
     ],
     ids=lambda one: one.mark.folder,
 )
-def test_what_would_be_in_the_way_is_left_to_the_first_lane(context: RunContext, other: Turn) -> None:
+def test_what_would_be_in_the_way_is_left_to_the_first_lane(
+    context: RunContext, other: ScheduledScenario
+) -> None:
     first, last = turn("first", "peer", "outside"), turn("last", "access", "outside")
     second = Second(context)
     with opened([first, other, last], second) as lanes:
@@ -110,7 +120,7 @@ def test_what_would_be_in_the_way_is_left_to_the_first_lane(context: RunContext,
 def test_nothing_is_driven_beside_what_is_to_be_alone(context: RunContext) -> None:
     first, last = turn("first", "main", alone=True), turn("last", "access")
     second = Second(context)
-    lanes = Lanes([first, last], second)
+    lanes = ScenarioScheduler([first, last], second)
     assert lanes.claim(first) is None
     lanes.start()
     assert lanes.following("second") == []
@@ -152,7 +162,7 @@ def test_on_a_machine_that_is_too_slow_the_first_lane_drives_all_that_is_left(co
 def test_after_a_starved_scenario_the_first_lane_goes_on_alone(context: RunContext) -> None:
     first, last = turn("first", "main"), turn("last", "main")
     second = Second(context)
-    lanes = Lanes([first, last], second)
+    lanes = ScenarioScheduler([first, last], second)
     assert lanes.claim(first) is None
     lanes.start()
     lanes.release(halt=True)
@@ -164,19 +174,19 @@ def test_after_a_starved_scenario_the_first_lane_goes_on_alone(context: RunConte
 def test_what_is_driven_ahead_is_given_up_at_the_end(context: RunContext) -> None:
     ended: list[str] = []
 
-    def endless(one: Turn, on_wait: OnWait) -> Ahead | None:
+    def endless(one: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
         def wait() -> None:
             while True:
                 on_wait("what never comes", 0, 0)
 
         begun.set()
-        with pytest.raises(Closed):
+        with pytest.raises(SchedulerClosed):
             wait()
         ended.append(one.mark.folder)
         return None
 
     begun = threading.Event()
-    lanes = Lanes([turn("first", "main")], endless)
+    lanes = ScenarioScheduler([turn("first", "main")], endless)
     lanes.start()
     assert begun.wait(SOON_S)
     lanes.close()
@@ -188,7 +198,7 @@ def test_what_a_drive_raises_is_kept_for_its_tests(context: RunContext) -> None:
         pytest.skip("nothing to drive")
 
     scenario = context.scenario("own/skipping")
-    bring(scenario, Turn(ScenarioMark("own/skipping", ("main",), ()), drive=skips))
+    drive_and_store(scenario, ScheduledScenario(ScenarioMark("own/skipping", ("main",), ()), drive=skips))
     assert scenario.prefetched is not None
     with pytest.raises(pytest.skip.Exception, match="nothing to drive"):
         scenario.prefetched.result()

@@ -31,7 +31,7 @@ PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
 def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
     scenario.create_services()
     limited = [
-        scenario.ask(
+        scenario.access_check(
             f"{path} on {port}",
             CLIENT,
             service,

@@ -148,7 +148,7 @@ def seen(scenario: Scenario) -> TrialResults[Effect]:
         )
 
     scenario.create_services()
-    if scenario.profile.needs_permits:
+    if scenario.profile.requires_targets:
         scenario.apply_objects(scenario.objects_for_version("permits-tcp.yaml"))
     units = [
         Trial(
