@@ -23,17 +23,17 @@ def refusals(repaired: Sequence[AdmissionAttempt], violations: Sequence[Admissio
     that are expected to be *either* are only told of.
     """
     required = [one for one in violations if one.expect == "refused"]
-    asked = f"refused as invalid: {listed(_named(one) for one in required)}"
-    taken = [_named(one) for one in required if one.accepted]
+    expected = f"refused as invalid: {listed(_title(one) for one in required)}"
+    taken = [_title(one) for one in required if one.accepted]
     if taken:
         return Judgement(
             Verdict.FAIL,
             f"accepted: {listed(taken)}",
-            expected=asked,
+            expected=expected,
             hint="compare the schema of the CRD with the reference CRD of the specification",
         )
     invalid_baseline = [one.name for one in repaired if not one.accepted]
-    odd = [f"{_named(one)} (HTTP {one.status})" for one in required if not one.refused]
+    odd = [f"{_title(one)} (HTTP {one.status})" for one in required if not one.refused]
     if not required or not repaired or invalid_baseline or odd:
         return Judgement(
             Verdict.INCONCLUSIVE,
@@ -46,22 +46,22 @@ def refusals(repaired: Sequence[AdmissionAttempt], violations: Sequence[Admissio
                     "" if required and repaired else "nothing was put to the API server",
                 )
             ),
-            expected=asked,
+            expected=expected,
         )
-    told = [_told(one) for one in violations if one.expect == "either"]
+    optional = [_describe_outcome(one) for one in violations if one.expect == "either"]
     return Judgement(
         Verdict.PASS,
-        sentences((f"all {pluralize(len(required), 'violation')} are refused", *told)),
-        expected=asked,
+        sentences((f"all {pluralize(len(required), 'violation')} are refused", *optional)),
+        expected=expected,
     )
 
 
-def _named(one: AdmissionAttempt) -> str:
+def _title(one: AdmissionAttempt) -> str:
     return f"{one.sent.get('kind', 'object')} with {one.name}"
 
 
-def _told(one: AdmissionAttempt) -> str:
-    return f"{_named(one)} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
+def _describe_outcome(one: AdmissionAttempt) -> str:
+    return f"{_title(one)} is {'accepted' if one.accepted else f'refused (HTTP {one.status})'}"
 
 
 @judge(api_only="tells what the API server makes of documents; a reading, which blames nobody")
@@ -72,35 +72,35 @@ def header_form(attempts: Sequence[AdmissionAttempt]) -> Judgement:
     """
     if not attempts:
         return Judgement(Verdict.INCONCLUSIVE, "no header filter was put to the API server")
-    told = sentences(f"as a {one.name}: {_reading(one)}" for one in attempts)
+    optional = sentences(f"as a {one.name}: {_describe_storage(one)}" for one in attempts)
     taken = "+".join(sorted(one.name for one in attempts if kept(one)))
     finding = "" if taken else "header filters can be written in neither form"
-    answer = Reading(FORMS, _LETTERS.get(taken, ""), told, finding)
+    answer = Reading(FORMS, _LETTERS.get(taken, ""), optional, finding)
     return Judgement(
-        Verdict.PASS, told, expected="one form, in which filters are written then", readings=(answer,)
+        Verdict.PASS, optional, expected="one form, in which filters are written then", readings=(answer,)
     )
 
 
 @judge(aside="never passes")
 def headers_refused(attempts: Sequence[AdmissionAttempt]) -> Judgement:
     """Header filters can be written in neither form, so the mesh does not support them."""
-    asked = "header filters are accepted, as a map or as a list of one-key maps, and kept"
+    expected = "header filters are accepted, as a map or as a list of one-key maps, and kept"
     if any(kept(one) for one in attempts) or not attempts:
-        return Judgement(Verdict.INCONCLUSIVE, "header filters are accepted after all", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, "header filters are accepted after all", expected=expected)
     return Judgement(
         Verdict.FAIL,
-        f"no support of header filters: {sentences(f'as a {one.name}: {_reading(one)}' for one in attempts)}",
-        expected=asked,
+        f"no support of header filters: {sentences(f'as a {one.name}: {_describe_storage(one)}' for one in attempts)}",
+        expected=expected,
         hint="the schema of HTTPRouteGroup does not know headers, or in another form than either",
     )
 
 
 def kept(one: AdmissionAttempt) -> bool:
     """Whether a group with header filters was accepted, and its filters with it."""
-    return one.accepted and _headers(one.returned) == _headers(one.sent)
+    return one.accepted and _header_filters(one.returned) == _header_filters(one.sent)
 
 
-def _headers(group: object) -> object:
+def _header_filters(group: object) -> object:
     """The header filters of a group's first match, wherever its version has the matches."""
     body = group.get("spec", group) if isinstance(group, Mapping) else {}
     matches = body.get("matches") if isinstance(body, Mapping) else None
@@ -108,7 +108,7 @@ def _headers(group: object) -> object:
     return first.get("headers") if isinstance(first, Mapping) else None
 
 
-def _reading(one: AdmissionAttempt) -> str:
+def _describe_storage(one: AdmissionAttempt) -> str:
     if kept(one):
         return "accepted"
     return "accepted, and dropped" if one.accepted else f"refused (HTTP {one.status})"

@@ -59,14 +59,14 @@ def taken_up_under_calls(change: Convergence) -> Judgement:
 
     ``change`` is one that a basic or any other scenario waited for; it fails where the clients had to rest.
     """
-    asked = "a change takes effect while the service that it is about is called"
+    expected = "a change takes effect while the service that it is about is called"
     if not change.rested_s or not change.converged:
-        return Judgement(Verdict.INCONCLUSIVE, "no change was seen that needed a rest", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, "no change was seen that needed a rest", expected=expected)
     return Judgement(
         Verdict.FAIL,
         f"{change.what}: not seen within {number(change.within_s)} s of steady calls, but after the clients "
         f"had rested for {number(change.rested_s)} s",
-        expected=asked,
+        expected=expected,
         hint="a proxy that looks for changes only where it is not called for a while; or a mesh that takes "
         "longer than converge.within_s of its profile. All other requirements were judged after rests",
     )

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from conformance.judge.objects import differences
 from conformance.judge.phrasing import listed
 from conformance.judge.quantity import parse_quantity
+from conformance.judge.smi_objects import differences
 from conformance.model.evidence import Conversion, Reads
 
 _HEAD = frozenset({"apiVersion", "kind", "metadata"})
-_QUANTITIES = "v1alpha1"
+_QUANTITY_WEIGHTS = "v1alpha1"
 """The version of splits whose weights are Kubernetes quantities; later ones have whole numbers."""
 
 
@@ -34,11 +34,11 @@ def outcome(one: Conversion) -> Reads:
 def lost(one: Conversion) -> list[str]:
     """What of the meaning is not there, or is another, where it was read."""
     version = str(one.meant.get("apiVersion"))
-    meant, read = (_weighed(_body(item), version) for item in (one.meant, one.read))
+    meant, read = (_with_relative_weights(_body(item), version) for item in (one.meant, one.read))
     return list(differences(meant, read))
 
 
-def told(one: Conversion) -> str:
+def describe(one: Conversion) -> str:
     """The outcome in words."""
     match outcome(one):
         case "alone":
@@ -57,13 +57,13 @@ def _body(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if key not in _HEAD}
 
 
-def _weighed(body: Mapping[str, Any], api_version: str) -> dict[str, Any]:
+def _with_relative_weights(body: Mapping[str, Any], api_version: str) -> dict[str, Any]:
     """The body with the weights of backends as parts of their sum, where they are such as the version has."""
     spec = body.get("spec")
     backends = spec.get("backends") if isinstance(spec, Mapping) else None
     if not isinstance(spec, Mapping) or not isinstance(backends, list | tuple):
         return dict(body)
-    quantities = api_version.endswith(f"/{_QUANTITIES}")
+    quantities = api_version.endswith(f"/{_QUANTITY_WEIGHTS}")
     weights = [_weight(entry, quantities=quantities) for entry in backends]
     total = sum(weight or 0 for weight in weights)
     shared = [

@@ -26,7 +26,7 @@ class EditPropagation:
 
 def outcome(timeline: EditTimeline) -> Propagation:
     """How the edits arrived, all of them together."""
-    found = arrivals(timeline)
+    found = propagations(timeline)
     if not found or any(one.old is None for one in found):
         return "never"
     if any(one.back for one in found):
@@ -36,12 +36,12 @@ def outcome(timeline: EditTimeline) -> Propagation:
     return "later" if any(one.old for one in found) else "at once"
 
 
-def arrivals(timeline: EditTimeline) -> list[EditPropagation]:
+def propagations(timeline: EditTimeline) -> list[EditPropagation]:
     """What became of each edit."""
-    return [_arrival(timeline, one) for one in timeline.edits]
+    return [_propagation(timeline, one) for one in timeline.edits]
 
 
-def _arrival(timeline: EditTimeline, edit: Edit) -> EditPropagation:
+def _propagation(timeline: EditTimeline, edit: Edit) -> EditPropagation:
     least = max(1, round(HELD_S * timeline.rate_per_s))
     position = old = 0
     held, back = False, 0
@@ -70,9 +70,9 @@ def _within(timeline: EditTimeline, edit: Edit) -> list[tuple[str, int]]:
     return found
 
 
-def told(timeline: EditTimeline) -> str:
+def describe(timeline: EditTimeline) -> str:
     """The arrivals in words, with the time after which the old state was not seen any more."""
-    found = arrivals(timeline)
+    found = propagations(timeline)
     if not found:
         return "no edit was made"
     delays = [_ms(one.old / timeline.rate_per_s) for one in found if one.old is not None]

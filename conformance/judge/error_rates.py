@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conformance.judge import traffic_checks
-from conformance.judge.malformed import fail_on_malformed, verdict_of
+from conformance.judge.malformed import fail_on_malformed, judge_findings
 from conformance.judge.metrics import shown_total
-from conformance.judge.metrics_parser import Figures, one
+from conformance.judge.metrics_parser import TrafficMetrics, parse_metrics
 from conformance.judge.phrasing import number, percent, sentences
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead, Traffic
@@ -38,18 +38,18 @@ def error_rates(
         f"{backend} fails in {percent(rate)} of its requests, within {number(100 * TOLERANCE)} points"
         for backend, rate in rates.items()
     )
-    if unknown := _unknown(rates, traffic):
+    if unknown := _deviation(rates, traffic):
         return Judgement(
             Verdict.INCONCLUSIVE,
             f"what is to be shown is not known: {unknown}",
             expected=expected,
             hint="where a split does not hold, the metrics have no part in it",
         )
-    shown = {backend: one(reads[backend]) for backend in rates}
-    judged = verdict_of(
-        [_off(backend, shown[backend], rate) for backend, rate in rates.items()],
+    shown = {backend: parse_metrics(reads[backend]) for backend in rates}
+    judged = judge_findings(
+        [_wrong_rate(backend, shown[backend], rate) for backend, rate in rates.items()],
         expected,
-        sentences(tuple(_told(backend, figures) for backend, figures in shown.items())),
+        sentences(tuple(_describe(backend, figures) for backend, figures in shown.items())),
         "the failures of one backend are told of another, or are lost",
     )
     if not judged.passed:
@@ -61,7 +61,7 @@ def error_rates(
     return judged
 
 
-def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
+def _deviation(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
     """What became of the traffic otherwise than the rates have it; empty where nothing did."""
     answered = {backend: sum(one.answered.get(backend, 0) for one in traffic) for backend in rates}
     if idle := [backend for backend, count in answered.items() if count < LEAST_SHOWN]:
@@ -81,7 +81,7 @@ def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
     return ""
 
 
-def _off(backend: str, figures: Figures, rate: float) -> str:
+def _wrong_rate(backend: str, figures: TrafficMetrics, rate: float) -> str:
     if figures.total < LEAST_SHOWN:
         return f"{backend} shows {number(figures.total)} requests"
     found = figures.failures / figures.total
@@ -90,5 +90,5 @@ def _off(backend: str, figures: Figures, rate: float) -> str:
     return f"{backend} is shown to fail in {percent(found)} of its requests, not {percent(rate)}"
 
 
-def _told(backend: str, figures: Figures) -> str:
+def _describe(backend: str, figures: TrafficMetrics) -> str:
     return f"{backend} fails in {number(figures.failures)} of {number(figures.total)} requests"

@@ -35,36 +35,40 @@ def misconfiguration_reported(
     ``sound`` and ``sound_sent`` are the same of a sound object, alike but for its names, which ``twins`` maps
     to their counterparts. It is the null control: what is told of it as well says nothing of ``what``.
     """
-    asked = (
+    expected = (
         f"an Event about {kind} {name} names {what}, or admission refuses it and does; of a sound one "
         "nothing like it is told"
     )
     if not sent.accepted and what in sent.message and sound_sent.accepted:
-        return Judgement(Verdict.PASS, f"refused at admission: {short(sent.message, 200)}", expected=asked)
-    if reason := _unobserved((baseline, after, sound), sent, sound_sent):
-        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+        return Judgement(Verdict.PASS, f"refused at admission: {short(sent.message, 200)}", expected=expected)
+    if reason := _unobservable_because((baseline, after, sound), sent, sound_sent):
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected)
     earlier = [_identity(event) for event in _events(baseline)]
     new = [event for event in _events(after) if _identity(event) not in earlier]
     about = [event for event in new if _is_about(event, kind, name)]
     naming = [event for event in about if what in str(event.get("message", ""))]
     counterparts = {twin for twin, here in twins.items() if here == name}
-    beside = [event for event in _events(sound) if any(_is_about(event, kind, twin) for twin in counterparts)]
-    common = {_told(event, twins) for event in beside}
-    own = [event for event in naming if _told(event, twins) not in common]
-    if own:
-        return Judgement(Verdict.PASS, f"told: {short(own[0]['message'], 200)}", expected=asked)
+    sound_events = [
+        event for event in _events(sound) if any(_is_about(event, kind, twin) for twin in counterparts)
+    ]
+    common = {_content(event, twins) for event in sound_events}
+    specific = [event for event in naming if _content(event, twins) not in common]
+    if specific:
+        return Judgement(Verdict.PASS, f"told: {short(specific[0]['message'], 200)}", expected=expected)
     others = f", {pluralize(len(about), 'event')} without it" if about else ""
     if naming:
         others = f"; of a sound one the same is told as here: {short(naming[0]['message'], 200)}"
     return Judgement(
         Verdict.FAIL,
         f"no event about {kind} {name} names {what} within {within_s:g} s{others}",
-        expected=asked,
+        expected=expected,
         hint="an event at another object, or in a log only, is not seen by who wrote the split",
     )
 
 
-def _unobserved(reads: Iterable[ApiRead], sent: AdmissionAttempt, sound_sent: AdmissionAttempt) -> str:
+def _unobservable_because(
+    reads: Iterable[ApiRead], sent: AdmissionAttempt, sound_sent: AdmissionAttempt
+) -> str:
     """Why nothing can be said; empty when something can."""
     for read in reads:
         if read.status != 200:
@@ -74,7 +78,7 @@ def _unobserved(reads: Iterable[ApiRead], sent: AdmissionAttempt, sound_sent: Ad
     return "" if sent.accepted else f"refused for something else: {short(sent.message, 200)}"
 
 
-def _told(event: Mapping[str, Any], twins: Mapping[str, str]) -> tuple[str, str, frozenset[str]]:
+def _content(event: Mapping[str, Any], twins: Mapping[str, str]) -> tuple[str, str, frozenset[str]]:
     """What an event says, whichever of the twins it says it of.
 
     Without regard to order, which a mesh may not keep, and to words with digits in them, such as versions

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec
 
-from conformance.judge.metrics_parser import Malformed
+from conformance.judge.metrics_parser import MalformedAnswer
 from conformance.judge.phrasing import sentences
 from conformance.model.verdict import Judgement, Verdict
 
@@ -20,7 +20,7 @@ def fail_on_malformed(function: Callable[P, Judgement]) -> Callable[P, Judgement
     def guarded(*args: P.args, **kwargs: P.kwargs) -> Judgement:
         try:
             return function(*args, **kwargs)
-        except Malformed as error:
+        except MalformedAnswer as error:
             return Judgement(
                 Verdict.FAIL,
                 str(error),
@@ -31,9 +31,9 @@ def fail_on_malformed(function: Callable[P, Judgement]) -> Callable[P, Judgement
     return guarded
 
 
-def verdict_of(findings: Sequence[str], expected: str, passed: str, hint: str = "") -> Judgement:
+def judge_findings(findings: Sequence[str], expected: str, passed: str, hint: str = "") -> Judgement:
     """Fail with the findings, or pass when there is none."""
-    told = [finding for finding in findings if finding]
-    if told:
-        return Judgement(Verdict.FAIL, sentences(told), expected=expected, hint=hint)
+    found = [finding for finding in findings if finding]
+    if found:
+        return Judgement(Verdict.FAIL, sentences(found), expected=expected, hint=hint)
     return Judgement(Verdict.PASS, passed, expected=expected)

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from conformance.judge.malformed import fail_on_malformed, verdict_of
-from conformance.judge.metrics_parser import Figures, Malformed, answered, either
+from conformance.judge.malformed import fail_on_malformed, judge_findings
+from conformance.judge.metrics_parser import MalformedAnswer, TrafficMetrics, body_of_kind, parse_any
 from conformance.judge.phrasing import listed, pluralize, sentences, short
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
@@ -28,17 +28,17 @@ _BUSY = frozenset({*MIN_REQUESTS, "nodes", "replicasets", "services"})
 @fail_on_malformed
 def apiservice(apiservice: ApiRead, group_version: ApiRead) -> Judgement:
     """The API is reached through aggregation: an available APIService points at a service of the mesh."""
-    body = answered(apiservice, "APIService")
+    body = body_of_kind(apiservice, "APIService")
     spec = _mapping(body.get("spec"))
     service = _mapping(spec.get("service"))
     name = _mapping(body.get("metadata")).get("name")
     target = f"{short(service.get('name'))} in {short(service.get('namespace'))}"
     list_kind = _mapping(group_version.body).get("kind")
-    return verdict_of(
+    return judge_findings(
         [
-            _unlike("metadata.name", name, f"{VERSION}.{GROUP}"),
-            _unlike("spec.group", spec.get("group"), GROUP),
-            _unlike("spec.version", spec.get("version"), VERSION),
+            _differs("metadata.name", name, f"{VERSION}.{GROUP}"),
+            _differs("spec.group", spec.get("group"), GROUP),
+            _differs("spec.version", spec.get("version"), VERSION),
             ""
             if service.get("name") and service.get("namespace")
             else "spec.service names no service: the API is not aggregated",
@@ -57,7 +57,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _unlike(field: str, value: Any, due: str) -> str:
+def _differs(field: str, value: Any, due: str) -> str:
     return "" if value == due else f"{field} is {short(value)}, not {due!r}"
 
 
@@ -81,9 +81,9 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
     which no object has traffic is left open, and may be an error of the server, but not that there is no such
     resource. Sub-resources such as ``pods/edges`` may be listed or not.
     """
-    resources = answered(read, "APIResourceList").get("resources")
+    resources = body_of_kind(read, "APIResourceList").get("resources")
     if not isinstance(resources, list) or not resources:
-        raise Malformed(f"{read.path} lists no resources: {short(resources)}")
+        raise MalformedAnswer(f"{read.path} lists no resources: {short(resources)}")
     findings = [_resource(entry, index) for index, entry in enumerate(resources)]
     findings += [_unanswered(each) for each in offered]
     kinds = advertised(read)
@@ -93,7 +93,7 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
         "each entry has kind TrafficMetrics, verbs get and list, and namespaced true except for "
         "cluster-scoped kinds, and answers"
     )
-    judged = verdict_of(findings, expected, f"{pluralize(len(kinds), 'kind')} offered: {listed(kinds)}")
+    judged = judge_findings(findings, expected, f"{pluralize(len(kinds), 'kind')} offered: {listed(kinds)}")
     untried = sorted({*kinds} - {_kind_listed(each) for each in offered})
     if judged.passed and untried:
         return Judgement(Verdict.INCONCLUSIVE, f"not tried: {listed(untried)}", expected=expected)
@@ -146,22 +146,22 @@ def _resource(entry: Any, index: int) -> str:
 @fail_on_malformed
 def object_fields(reads: Sequence[ApiRead]) -> Judgement:
     """Every TrafficMetrics, got or listed, carries the fields and the five metrics, in their forms."""
-    seen = [figures for read in reads for figures in either(read)]
+    objects = [figures for read in reads for figures in parse_any(read)]
     expected = (
         "kind, resource, edge {direction, side, resource}, timestamp, window and the five metrics, as "
         "quantities; latencies with a unit of time, counts without"
     )
-    unnamed = [str(index) for index, figures in enumerate(seen) if not _names_an_object(figures)]
-    if not seen:
+    unnamed = [str(index) for index, figures in enumerate(objects) if not _names_an_object(figures)]
+    if not objects:
         return Judgement(Verdict.INCONCLUSIVE, "no TrafficMetrics was returned to look at", expected=expected)
-    return verdict_of(
+    return judge_findings(
         [f"resource names no object in {', '.join(unnamed)}" if unnamed else ""],
         expected,
-        f"{pluralize(len(seen), 'object')} of {pluralize(len(reads), 'answer')} are complete",
+        f"{pluralize(len(objects), 'object')} of {pluralize(len(reads), 'answer')} are complete",
     )
 
 
-def _names_an_object(figures: Figures) -> bool:
+def _names_an_object(figures: TrafficMetrics) -> bool:
     found = figures.resource
     return bool(found.kind and found.name and (found.namespace or found.kind in ("Namespace", "Node")))
 
@@ -176,7 +176,7 @@ def rbac(
     of one object without traffic, whose answer is left open: they must not be refused, and all be answered
     alike.
     """
-    asked = ", ".join(f"{case}: {status}" for case, status in expected.items())
+    wanted = ", ".join(f"{case}: {status}" for case, status in expected.items())
     missing = [case for case in expected if case not in reads]
     open_to = {reads[case].status for case in idle if case in reads} - REFUSED
     alike = open_to if len(open_to) == 1 else set()
@@ -187,8 +187,8 @@ def rbac(
     ]
     allowed = [case for case, status in expected.items() if status == 200 and case not in (*missing, *idle)]
     if findings or not (missing or not allowed):
-        return verdict_of(
-            findings, asked, f"all {pluralize(len(expected), 'case')} answered as their rights say"
+        return judge_findings(
+            findings, wanted, f"all {pluralize(len(expected), 'case')} answered as their rights say"
         )
     reason = f"not tried: {', '.join(missing)}" if missing else "refusals without positive control"
-    return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+    return Judgement(Verdict.INCONCLUSIVE, reason, expected=wanted)

@@ -29,25 +29,25 @@ def names_and_columns(resources: Sequence[ApiRead], table: ApiRead | None, root:
     ``table`` is the list of splits as a table, with a split whose root service is ``root`` in it; None where
     no split can be made.
     """
-    asked = "plurals and short names of the reference CRDs, and a column Service with the root of a split"
+    expected = "plurals and short names of the reference CRDs, and a column Service with the root of a split"
     entries = [entry for read in resources for entry in _entries(read) if entry.get("kind") in NAMES]
-    findings = [finding for entry in entries for finding in _findings(entry)]
+    findings = [finding for entry in entries for finding in _differences(entry)]
     if table is not None and table.status == 200:
         findings += _column(table.body, root)
     if findings:
         return Judgement(
             Verdict.FAIL,
             sentences(dict.fromkeys(findings)),
-            expected=asked,
+            expected=expected,
             hint="names and additionalPrinterColumns of the CRDs; RBAC rules and tools rely on them",
         )
     if not entries or (table is not None and table.status != 200):
         return Judgement(
-            Verdict.INCONCLUSIVE, "discovery or the list of splits gave no answer", expected=asked
+            Verdict.INCONCLUSIVE, "discovery or the list of splits gave no answer", expected=expected
         )
     kinds = {str(entry["kind"]) for entry in entries}
     return Judgement(
-        Verdict.PASS, f"{pluralize(len(kinds), 'kind')}: {listed(sorted(kinds))}", expected=asked
+        Verdict.PASS, f"{pluralize(len(kinds), 'kind')}: {listed(sorted(kinds))}", expected=expected
     )
 
 
@@ -59,7 +59,7 @@ def _entries(read: ApiRead) -> Iterator[Mapping[str, Any]]:
             yield entry
 
 
-def _findings(entry: Mapping[str, Any]) -> Iterator[str]:
+def _differences(entry: Mapping[str, Any]) -> Iterator[str]:
     kind = str(entry["kind"])
     plural, abbreviation = NAMES[kind]
     if entry.get("name") != plural:

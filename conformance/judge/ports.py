@@ -22,7 +22,7 @@ def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
     """
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     wanted = [f"{server}:{port}" for server, port in ports.items()]
-    asked = f"every request is answered by one of {listed(wanted)}, each of which is reached"
+    expected = f"every request is answered by one of {listed(wanted)}, each of which is reached"
     elsewhere = {place: count for place, count in sample.ports.items() if place not in wanted and count}
     missing = [place for place in wanted if not sample.ports.get(place)]
     astray = (
@@ -36,7 +36,7 @@ def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
             *astray,
             f"never answered: {listed(missing)}" if missing else "",
             traffic_checks.failed(sample),
-            expected=asked,
+            expected=expected,
             hint=traffic_checks.hint(baseline, sample, convergence, _TARGET),
         )
         or traffic_checks.contradictory(sample)
@@ -50,6 +50,6 @@ def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
         or Judgement(
             Verdict.PASS,
             f"{pluralize(sample.sent, 'request')} landed on {format_counts(sample.ports)}",
-            expected=asked,
+            expected=expected,
         )
     )

@@ -88,18 +88,18 @@ def reads_api_only(judge: str) -> bool:
 
 def is_founded(judgement: Judgement) -> bool:
     """Whether a judge with a null control, or one that needs none, has a part in a judgement."""
-    return any(name not in _aside for name in _behind(judgement.basis))
+    return any(name not in _aside for name in _judges_of(judgement.basis))
 
 
-def _behind(value: object) -> Iterator[str]:
+def _judges_of(value: object) -> Iterator[str]:
     """The judges behind a basis, or a value in one."""
     match value:
         case Basis():
             yield value.judge
             for inner in value.arguments.values():
-                yield from _behind(inner)
+                yield from _judges_of(inner)
         case Judgement():
-            yield from _behind(value.basis)
+            yield from _judges_of(value.basis)
 
 
 def rejudge(basis: Basis) -> Judgement:

@@ -34,24 +34,24 @@ def within_either_step(
     is concluded unless ``effect``, a judgement of the same change, is a pass, nor from traffic that was over
     before it was stopped, which is when that effect had been measured.
     """
-    asked = (
+    expected = (
         "every request of the change goes to a backend of either step, within their shares, and none fails"
     )
     if not effect.passed:
         reason = f"cannot be told from no mesh: no effect was seen in force ({effect.summary})"
-        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected)
     batches = [during] if isinstance(during, Traffic) else list(during)
     if not batches:
-        return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=expected)
     excuses = [
         traffic_checks.excused(None, one, traffic_checks.unexpected_responders(one, _listed(earlier, later)))
         for one in batches
     ]
     judged = [one for one, excuse in zip(batches, excuses, strict=True) if not excuse]
     wrong = traffic_checks.fail_with(
-        *(found for one in judged for found in _disturbed(one, earlier, later, len(batches))),
-        expected=asked,
-        hint=_hint(judged),
+        *(found for one in judged for found in _violations(one, earlier, later, len(batches))),
+        expected=expected,
+        hint=_failure_hint(judged),
     )
     invalid_baseline = (
         excuse or traffic_checks.expired(one) or traffic_checks.contradictory(one) or _too_few(one)
@@ -60,20 +60,20 @@ def within_either_step(
     return (
         wrong
         or next(filter(None, invalid_baseline), None)
-        or Judgement(Verdict.PASS, _told(batches, convergence), expected=asked)
+        or Judgement(Verdict.PASS, _describe(batches, convergence), expected=expected)
     )
 
 
-def _disturbed(
+def _violations(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
     yield traffic_checks.unexpected_responders(during, _listed(earlier, later))
     yield traffic_checks.failed(during)
-    if not _by_connection(during):
-        yield from _beyond(during, earlier, later, batches)
+    if not _drawn_by_connection(during):
+        yield from _outside_shares(during, earlier, later, batches)
 
 
-def _hint(batches: Sequence[Traffic]) -> str:
+def _failure_hint(batches: Sequence[Traffic]) -> str:
     if any(traffic_checks.failed(one) for one in batches):
         return "see whether the old configuration goes before the new one is there"
     return "see which backend got more or less than either step gives it, and when"
@@ -88,14 +88,14 @@ def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:
     return {name for weights in (earlier, later) for name, weight in weights.items() if weight}
 
 
-def _by_connection(during: Traffic) -> bool:
+def _drawn_by_connection(during: Traffic) -> bool:
     # One draw for each connection is no draw for each request: their number says nothing of the shares.
     return bool(
         not during.new_connections and during.connections and during.uniform_connections == during.connections
     )
 
 
-def _beyond(
+def _outside_shares(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
     yield from _outside(during.answered, during.sent, earlier, later, 2 * batches)
@@ -123,7 +123,7 @@ def _outside(
             yield f"{name} got {got:,} of {total} where {low:,} to {high:,} lie between the two steps"
 
 
-def _told(batches: Sequence[Traffic], convergence: Convergence) -> str:
+def _describe(batches: Sequence[Traffic], convergence: Convergence) -> str:
     took = "" if convergence.took_s is None else f"arrived after {number(convergence.took_s)} s; "
     total = pluralize(sum(one.sent for one in batches), "request")
     answered = sum((Counter(one.answered) for one in batches), Counter[str]())

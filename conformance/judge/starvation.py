@@ -18,8 +18,8 @@ def discount_if_starved(judgement: Judgement, environment: Environment) -> Judge
 
     Nor is a reading what the mesh makes of anything: requests that time out are some reading as well.
     """
-    told = judgement.verdict is Verdict.FAIL or judgement.readings
-    if not told or not starved(environment):
+    discountable = judgement.verdict is Verdict.FAIL or judgement.readings
+    if not discountable or not starved(environment):
         return judgement
     return replace(
         judgement,

@@ -72,16 +72,16 @@ class Region:
         return self.low <= count <= self.high
 
 
-def regions(n: int, weights: Mapping[str, int], parts: int = 1) -> dict[str, Region]:
+def regions(n: int, weights: Mapping[str, int], samples_sharing_alpha: int = 1) -> dict[str, Region]:
     """The accepted counts of each backend when ``n`` requests are divided by ``weights``.
 
-    ``parts`` is how many samples share what one may err. Raises ValueError for weights that are negative or
+    ``samples_sharing_alpha`` is how many samples share what one may err. Raises ValueError for weights that are negative or
     have no sum, or a negative n.
     """
     if n < 0:
         raise ValueError(f"{n} draws cannot be made")
-    alpha = _alpha_of_one(len(weights), parts)
-    return {server: acceptance(n, share, alpha) for server, share in expected_shares(weights).items()}
+    alpha = _alpha_per_comparison(len(weights), samples_sharing_alpha)
+    return {server: acceptance_region(n, share, alpha) for server, share in expected_shares(weights).items()}
 
 
 def rotation(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
@@ -110,14 +110,14 @@ def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
     return {server: weight / total for server, weight in weights.items()}
 
 
-def _alpha_of_one(backends: int, parts: int) -> float:
+def _alpha_per_comparison(backends: int, samples_sharing_alpha: int) -> float:
     # Two counts add up to n, so both regions exclude the same outcomes: one comparison, not two.
     comparisons = backends if backends > 2 else 1
-    return ALPHA / SAMPLES / comparisons / parts
+    return ALPHA / SAMPLES / comparisons / samples_sharing_alpha
 
 
 @lru_cache(maxsize=4096)
-def acceptance(n: int, share: float, alpha: float) -> Region:
+def acceptance_region(n: int, share: float, alpha: float) -> Region:
     """The two-sided region of a binomial count: either tail outside it has at most ``alpha`` / 2."""
     if share <= 0 or n == 0:
         return Region(n, 0, 0)
@@ -130,7 +130,7 @@ def acceptance(n: int, share: float, alpha: float) -> Region:
     return Region(n, first + below, first + len(probabilities) - 1 - above)
 
 
-def rejected(region: Region, share: float) -> float:
+def rejection_probability(region: Region, share: float) -> float:
     """Probability that a mesh which really gives ``share`` is rejected by ``region``."""
     if share <= 0:
         return 0.0 if region.accepts(0) else 1.0
@@ -150,32 +150,32 @@ def alternatives(share: float) -> tuple[float, ...]:
     return tuple(wrong for wrong in nearest if wrong != share)
 
 
-def sample_size(weights: Mapping[str, int], parts: int = 1) -> int:
+def sample_size(weights: Mapping[str, int], samples_sharing_alpha: int = 1) -> int:
     """Requests (a multiple of 100) at which every alternative of every backend is rejected with POWER.
 
     A shift between two backends, whichever they are, moves both counts, and each is judged on its own:
     what one of them shows is enough. Raises ValueError for unusable weights.
     """
     shares = tuple(sorted(set(expected_shares(weights).values())))
-    return _sample_size(shares, _alpha_of_one(len(weights), parts))
+    return _sample_size(shares, _alpha_per_comparison(len(weights), samples_sharing_alpha))
 
 
 @lru_cache(maxsize=256)
 def _sample_size(shares: tuple[float, ...], alpha: float) -> int:
     low, high = 0, _STEP
-    while not _tells_apart(high, shares, alpha):
+    while not _distinguishes(high, shares, alpha):
         low, high = high, 2 * high
         if high > _MOST:
             raise ValueError(f"a share of {shares[0]:.2g} would take more than {_MOST:,} requests")
     while high - low > _STEP:
         middle = (low + high) // (2 * _STEP) * _STEP
-        low, high = (low, middle) if _tells_apart(middle, shares, alpha) else (middle, high)
+        low, high = (low, middle) if _distinguishes(middle, shares, alpha) else (middle, high)
     return high
 
 
-def _tells_apart(n: int, shares: tuple[float, ...], alpha: float) -> bool:
+def _distinguishes(n: int, shares: tuple[float, ...], alpha: float) -> bool:
     return all(
-        rejected(acceptance(n, share, alpha), wrong) >= POWER
+        rejection_probability(acceptance_region(n, share, alpha), wrong) >= POWER
         for share in shares
         for wrong in alternatives(share)
     )

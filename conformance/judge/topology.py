@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from conformance.judge.malformed import fail_on_malformed, verdict_of
-from conformance.judge.metrics_parser import Figures, FiguresList, Reference, many
+from conformance.judge.malformed import fail_on_malformed, judge_findings
+from conformance.judge.metrics_parser import ObjectReference, TrafficMetrics, TrafficMetricsList, parse_list
 from conformance.judge.phrasing import listed, pluralize
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
@@ -34,7 +34,7 @@ class _Arena:
     names: Set[str]
     pods: Mapping[str, str]
 
-    def workload(self, peer: Reference) -> str:
+    def workload(self, peer: ObjectReference) -> str:
         """The workload that a peer stands for; empty where it stands for none."""
         name = self.pods.get(peer.name, "") if peer.kind == "Pod" else peer.name
         known = peer.kind in _PEERS and peer.namespace == self.namespace and name in self.names
@@ -68,11 +68,11 @@ def traffic_edges(
         pods,
     )
     due = _due(reads, calls)
-    answers = {name: many(read) for name, read in reads.items()}
+    answers = {name: parse_list(read) for name, read in reads.items()}
     shown = _shown(answers, arena)
     missing = _list_of("edges are missing", due - shown)
     expected = f"exactly the edges {listed(sorted(map(str, due)))}"
-    judged = verdict_of(
+    judged = judge_findings(
         [
             *(finding for name, answer in answers.items() for finding in _misnamed(name, answer, namespace)),
             missing and missing + _namesakes(answers, arena),
@@ -85,7 +85,7 @@ def traffic_edges(
     )
     if not due:
         return Judgement(Verdict.INCONCLUSIVE, "no call was made that an edge could show", expected=expected)
-    found = _there_already(baseline, due, arena) if judged.passed else None
+    found = _already_in_force(baseline, due, arena) if judged.passed else None
     return found or judged
 
 
@@ -95,7 +95,7 @@ def _due(reads: Mapping[str, ApiRead], calls: Iterable[tuple[str, str]]) -> set[
     return made | got
 
 
-def _shown(answers: Mapping[str, FiguresList], arena: _Arena) -> set[_Edge]:
+def _shown(answers: Mapping[str, TrafficMetricsList], arena: _Arena) -> set[_Edge]:
     return {
         _Edge(name, figures.direction, peer)
         for name, answer in answers.items()
@@ -104,16 +104,16 @@ def _shown(answers: Mapping[str, FiguresList], arena: _Arena) -> set[_Edge]:
     }
 
 
-def _namesakes(answers: Mapping[str, FiguresList], arena: _Arena) -> str:
+def _namesakes(answers: Mapping[str, TrafficMetricsList], arena: _Arena) -> str:
     """Peers that are called as a workload, but are of another kind or namespace."""
     peers = {figures.peer for answer in answers.values() for figures in answer.items}
     others = [str(peer) for peer in peers if not arena.workload(peer) and peer.name in arena.names]
     return f" (of another kind or namespace: {listed(sorted(others))})" if others else ""
 
 
-def _misnamed(name: str, answer: FiguresList, namespace: str) -> list[str]:
+def _misnamed(name: str, answer: TrafficMetricsList, namespace: str) -> list[str]:
     findings = []
-    due = Reference(_KIND, name, namespace)
+    due = ObjectReference(_KIND, name, namespace)
     if answer.resource != due:
         findings.append(f"the list of {name}'s edges has resource {answer.resource}, not {due}")
     for index, figures in enumerate(answer.items):
@@ -121,12 +121,12 @@ def _misnamed(name: str, answer: FiguresList, namespace: str) -> list[str]:
             findings.append(
                 f"items[{index}] of {name} has resource {figures.resource}{_swapped(figures, name)}"
             )
-        if figures.peer == Reference():
+        if figures.peer == ObjectReference():
             findings.append(f"items[{index}] of {name} names no peer in edge.resource")
     return findings
 
 
-def _swapped(figures: Figures, name: str) -> str:
+def _swapped(figures: TrafficMetrics, name: str) -> str:
     return ", swapped with edge.resource" if figures.peer.name == name else ""
 
 
@@ -140,12 +140,12 @@ def _single_edge(addressed: ApiRead | None) -> str:
     return f"{addressed.path} answered {addressed.status}: single edges cannot be addressed"
 
 
-def _there_already(baseline: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
+def _already_in_force(baseline: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
     if not baseline:
         reason = "the edges were not read before the calls: there is no null control"
         return Judgement(Verdict.INCONCLUSIVE, reason)
     # What an object without traffic gives is left open: nothing, 404, or an error of the server.
-    answers = {name: many(read) for name, read in baseline.items() if read.status == 200}
+    answers = {name: parse_list(read) for name, read in baseline.items() if read.status == 200}
     early = due & _shown(answers, arena)
     if not early:
         return None

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from conformance.judge import strangers
+from conformance.judge import foreign_answers
 from conformance.judge.phrasing import format_counts, number, pluralize, sentences
 from conformance.model.evidence import Convergence, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
-OK = strangers.OK
+OK = foreign_answers.OK
 """The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""
 
 
@@ -28,12 +28,12 @@ def failed(traffic: Traffic) -> str:
     if lost <= 0:
         return ""
     foreign = lost - sum(traffic.failures.values())
-    other = strangers.others(traffic)
+    other = foreign_answers.other_statuses(traffic)
     causes = dict(traffic.failures)
     if foreign > 0:
         causes["answered by no sample workload"] = foreign
     statuses = format_counts(other) if foreign > 0 and other else ""
-    why = sentences((format_counts(causes), statuses, strangers.quoted(traffic)))
+    why = sentences((format_counts(causes), statuses, foreign_answers.quote_foreign(traffic)))
     return f"{lost:,} of {pluralize(traffic.sent, 'request')} failed ({why})"
 
 
@@ -44,8 +44,10 @@ def unresolved(traffic: Traffic) -> str:
     """
     if not (count := traffic.failures.get("dns", 0)):
         return ""
-    said = sentences((strangers.resolver(traffic), "environment or profile: hosts.service, cluster_domain"))
-    why = f"the name {traffic.call.host} did not resolve ({said})"
+    details = sentences(
+        (foreign_answers.resolver_message(traffic), "environment or profile: hosts.service, cluster_domain")
+    )
+    why = f"the name {traffic.call.host} did not resolve ({details})"
     return f"{count:,} of {pluralize(traffic.sent, 'request')} never left the client: {why}"
 
 
@@ -59,9 +61,9 @@ def leaked_to(traffic: Traffic, backend: str) -> str:
     return _strays(traffic, {backend})
 
 
-def merged(traffic: Traffic, behind: Mapping[str, Collection[str]]) -> Traffic:
+def merged(traffic: Traffic, workloads_by_backend: Mapping[str, Collection[str]]) -> Traffic:
     """The traffic with several workloads counted as the one backend that they stand behind."""
-    backend = {workload: name for name, workloads in behind.items() for workload in workloads}
+    backend = {workload: name for name, workloads in workloads_by_backend.items() for workload in workloads}
     if not backend:
         return traffic
 
@@ -154,23 +156,23 @@ def excused(baseline: Traffic | None, sample: Traffic, *violations: str) -> Judg
     lost = sample.sent - sample.answers
     if lost <= 0 or any(violations):
         return None
-    nameless = sample.failures.get("dns", 0)
-    if nameless >= lost:
-        return Judgement(Verdict.INCONCLUSIVE, unresolved(sample), hint=strangers.look_at(sample))
+    unresolved_count = sample.failures.get("dns", 0)
+    if unresolved_count >= lost:
+        return Judgement(Verdict.INCONCLUSIVE, unresolved(sample), hint=foreign_answers.where_to_look(sample))
     if baseline is None or not baseline.sent or baseline.answers or baseline.served:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
         f"nobody was answered before the change either: {unresolved(baseline) or failed(baseline)}; "
         f"under it {failed(sample)}; what it does cannot be judged",
-        hint=strangers.look_at(baseline),
+        hint=foreign_answers.where_to_look(baseline),
     )
 
 
 def hint(baseline: Traffic | None, sample: Traffic, convergence: Convergence, astray: str) -> str:
     """Where to look first, by what was seen; ``astray`` where nothing failed and the change is in force."""
     if failed(sample):
-        return strangers.look_at(sample)
+        return foreign_answers.where_to_look(sample)
     if convergence.converged:
         return astray
     if baseline is not None and _answering(baseline) == _answering(sample):
@@ -193,7 +195,7 @@ def invalid_baseline(baseline: Traffic, sample: Traffic) -> Judgement | None:
             Verdict.INCONCLUSIVE,
             f"before the change {unresolved(baseline) or failed(baseline)}: the baseline shows no traffic "
             "to compare with",
-            hint=strangers.look_at(baseline),
+            hint=foreign_answers.where_to_look(baseline),
         )
     return None
 

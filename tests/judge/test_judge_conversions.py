@@ -9,7 +9,7 @@ import pytest
 from judge_evidence import SETTLED, traffic
 
 from conformance import judge
-from conformance.judge.conversions import outcome, told
+from conformance.judge.conversions import describe, outcome
 from conformance.model.evidence import Behaviour, Conversion, Effect, TrialResult
 from conformance.model.verdict import Reading
 
@@ -99,7 +99,7 @@ def test_what_a_server_adds_changes_nothing() -> None:
     ],
 )
 def test_the_outcome_is_told_in_words(one: Conversion, words: str) -> None:
-    assert told(one) == words
+    assert describe(one) == words
 
 
 def read(*conversions: Conversion) -> Reading:

@@ -9,7 +9,7 @@ import pytest
 from judge_evidence import SETTLED, traffic
 
 from conformance import judge
-from conformance.judge.edit_timeline import EditPropagation, arrivals, outcome, told
+from conformance.judge.edit_timeline import EditPropagation, describe, outcome, propagations
 from conformance.model.evidence import Behaviour, Call, Edit, EditTimeline, Effect, TrialResult
 
 CALL = Call("client", "root", 8080, 1)
@@ -67,16 +67,16 @@ def test_edits_that_were_not_all_made_are_neither_at_once_nor_later() -> None:
     for first in (100, 150):
         cut_short = replace(timeline(("v2", first), ("v3", 300)), cut_short=True)
         assert outcome(cut_short) == "never"
-        assert told(cut_short).endswith("after they were accepted; the last was not seen for long enough")
+        assert describe(cut_short).endswith("after they were accepted; the last was not seen for long enough")
     never = replace(timeline(("v2", 400)), cut_short=True)
-    assert (outcome(never), told(never)) == ("never", "1 edit; 1 edit never held")
+    assert (outcome(never), describe(never)) == ("never", "1 edit; 1 edit never held")
     back = replace(timeline(("v2", 100), ("v3", 60), ("v2", 240)), cut_short=True)
     assert outcome(back) == "flapping"
 
 
 def test_arrivals_are_counted_in_requests_after_the_answer_of_the_api_server() -> None:
     one = timeline(("v2", 105), ("v3", 2), ("v2", 3), ("v3", 60), ("v2", 7), ("v3", 300))
-    assert arrivals(one) == [EditPropagation(10, 7)]
+    assert propagations(one) == [EditPropagation(10, 7)]
 
 
 def test_answers_that_may_belong_to_the_next_edit_are_left_out() -> None:
@@ -106,7 +106,7 @@ def test_answers_that_may_belong_to_the_next_edit_are_left_out() -> None:
     ],
 )
 def test_the_delays_are_told(one: EditTimeline, words: str) -> None:
-    assert told(one) == words
+    assert describe(one) == words
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, traffic
 
 from conformance import judge
-from conformance.judge import stops
+from conformance.judge import stopped_mesh
 from conformance.model.evidence import Behaviour, Convergence, Effect, TrialResult
 from conformance.model.verdict import Judgement, Reading
 
@@ -47,7 +47,7 @@ NEVER = Convergence("changes take effect again", 60, None)
     ],
 )
 def test_the_object_is_named_and_how_long_it_lasted(one: TrialResult, said: str) -> None:
-    assert stops.finding(one) == said
+    assert stopped_mesh.finding(one) == said
     assert only(read(one)).finding == said
 
 

@@ -8,7 +8,7 @@ import pytest
 from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
 
 from conformance import judge
-from conformance.judge import strangers, traffic_checks
+from conformance.judge import foreign_answers, traffic_checks
 from conformance.judge.statistics import sample_size
 from conformance.model.evidence import AccessTable, Behaviour, Call, Effect, Traffic, TrialResult
 from conformance.model.verdict import Judgement, Verdict
@@ -172,7 +172,7 @@ def test_what_strangers_say_is_quoted_with_what_it_is(protocol: str, said: str, 
 
 
 def test_what_strangers_say_is_cut() -> None:
-    assert len(strangers.quoted(denied(1, said="x" * 10_000))) < 200
+    assert len(foreign_answers.quote_foreign(denied(1, said="x" * 10_000))) < 200
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_hint_follows_what_was_seen(lost: Traffic, where: str) -> None:
 
 
 def test_a_workload_that_answers_with_an_error_is_no_stranger() -> None:
-    assert strangers.look_at(traffic({"v1": 10}, statuses={"500": 10})) == ""
+    assert foreign_answers.where_to_look(traffic({"v1": 10}, statuses={"500": 10})) == ""
 
 
 def test_the_sample_sizes_here_are_large_enough_to_judge_by() -> None:

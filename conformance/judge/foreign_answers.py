@@ -33,33 +33,33 @@ _BY_OUTCOME = {
 }
 
 
-def others(traffic: Traffic) -> dict[str, int]:
+def other_statuses(traffic: Traffic) -> dict[str, int]:
     """Statuses other than OK, in words."""
     return {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != OK}
 
 
-def quoted(traffic: Traffic) -> str:
+def quote_foreign(traffic: Traffic) -> str:
     """What strangers said, each with what kind of thing it is where that can be told; empty for nothing."""
-    said = [one for one in traffic.foreign if not one.startswith(_RESOLVER)]
-    if not said:
+    samples = [one for one in traffic.foreign if not one.startswith(_RESOLVER)]
+    if not samples:
         return ""
-    kinds = [_kind(one, traffic.call.protocol) for one in said]
-    told = (f"{kind} {_cut(one)}".strip() for kind, one in zip(kinds, said, strict=True))
+    kinds = [_kind(one, traffic.call.protocol) for one in samples]
+    told = (f"{kind} {_cut(one)}".strip() for kind, one in zip(kinds, samples, strict=True))
     return f"what came instead: {listed(told)}"
 
 
-def resolver(traffic: Traffic) -> str:
+def resolver_message(traffic: Traffic) -> str:
     """What the client's resolver said; empty where that is not known."""
-    said = (one[len(_RESOLVER) :] for one in traffic.foreign if one.startswith(_RESOLVER))
-    return next((_cut(one) for one in said), "")
+    samples = (one[len(_RESOLVER) :] for one in traffic.foreign if one.startswith(_RESOLVER))
+    return next((_cut(one) for one in samples), "")
 
 
-def look_at(traffic: Traffic) -> str:
+def where_to_look(traffic: Traffic) -> str:
     """Where to look first, by the outcome that most of the failed requests had; empty where none failed."""
     outcomes = Counter(dict(traffic.failures))
     # Workloads answer with other statuses as well: these count where somebody else answered.
     if traffic.answers + sum(traffic.failures.values()) < traffic.sent:
-        outcomes.update(others(traffic))
+        outcomes.update(other_statuses(traffic))
     if not +outcomes:
         return ""
     outcome = max(outcomes, key=lambda name: outcomes[name])
@@ -67,17 +67,17 @@ def look_at(traffic: Traffic) -> str:
     return _BY_OUTCOME.get(outcome, by_class)
 
 
-def _kind(said: str, protocol: str) -> str:
-    if said.startswith("HTTP/"):
+def _kind(samples: str, protocol: str) -> str:
+    if samples.startswith("HTTP/"):
         if protocol in _RAW:
             return f"HTTP in answer to {_RAW[protocol]}"
-        if protocol in {"http2", "grpc"} and said.startswith("HTTP/1"):
+        if protocol in {"http2", "grpc"} and samples.startswith("HTTP/1"):
             return "HTTP/1 in answer to HTTP/2"
-        if said.partition(" ")[2].startswith("3"):
+        if samples.partition(" ")[2].startswith("3"):
             return "a redirect"
-    lowered = said.lower()
+    lowered = samples.lower()
     return "an HTML page" if "<html" in lowered or "<!doctype html" in lowered else ""
 
 
-def _cut(said: str) -> str:
-    return short(said, _LONGEST)
+def _cut(samples: str) -> str:
+    return short(samples, _LONGEST)

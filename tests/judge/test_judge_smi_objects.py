@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.judge.objects import VERBS
+from conformance.judge.smi_objects import VERBS
 from conformance.model.evidence import RoundTrip
 from conformance.model.verdict import Verdict
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from conformance.judge import conversions, edit_timeline, stops, traffic_checks
+from conformance.judge import conversions, edit_timeline, stopped_mesh, traffic_checks
 from conformance.judge.phrasing import format_counts, sentences
 from conformance.judge.registry import judge
 from conformance.model.evidence import Behaviour, Traffic, TrialResult
@@ -32,7 +32,7 @@ def reading(effect: Judgement, questions: Sequence[TrialResult], unrelated_edit:
         return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}")
     if all(one.unasked for one in questions):
         why = sentences(dict.fromkeys(one.unasked for one in questions))
-        return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}", readings=_unasked(questions))
+        return Judgement(Verdict.INCONCLUSIVE, f"not observed: {why}", readings=_not_tried(questions))
     by_question: dict[str, list[TrialResult]] = {}
     for one in questions:
         by_question.setdefault(one.question, []).append(one)
@@ -40,16 +40,18 @@ def reading(effect: Judgement, questions: Sequence[TrialResult], unrelated_edit:
         [_answer(of, trials, unrelated_edit) for of, trials in by_question.items()], questions, unrelated_edit
     )
     seen_any = any(one.observed for one in found)
-    told = sentences(f"{one.question}: {_marked(one)}{one.seen}" for one in found)
+    described = sentences(f"{one.question}: {_prefix(one)}{one.seen}" for one in found)
     return Judgement(
         Verdict.PASS if seen_any else Verdict.INCONCLUSIVE,
-        told if seen_any else f"not observed: {sentences(f'{one.question}: {one.seen}' for one in found)}",
+        described
+        if seen_any
+        else f"not observed: {sentences(f'{one.question}: {one.seen}' for one in found)}",
         hint=sentences(dict.fromkeys(one.finding for one in found if one.finding)),
         readings=found,
     )
 
 
-def _marked(one: Reading) -> str:
+def _prefix(one: Reading) -> str:
     if not one.observed:
         return "not observed: "
     return f"({one.letter}), " if one.letter else ""
@@ -80,41 +82,41 @@ def _answer(of: str, trials: Sequence[TrialResult], unrelated_edit: Judgement) -
 
     A question of which one trial tells nothing is not observed: that one might have told readings apart.
     """
-    untold = [_untold(one, unrelated_edit) for one in trials]
-    looks = [None if why else _recognised(one) for one, why in zip(trials, untold, strict=True)]
+    obstacles = [_not_observed_because(one, unrelated_edit) for one in trials]
+    looks = [None if why else _matching_behaviour(one) for one, why in zip(trials, obstacles, strict=True)]
     letters = [one for one in _letters(looks[0]) if all(one in _letters(look) for look in looks)]
-    told = [
-        f"{one.name}: {_seen(one)}{f', {why}' if why and not one.unasked else ''}"
-        for one, why in zip(trials, untold, strict=True)
+    described = [
+        f"{one.name}: {_describe_result(one)}{f', {why}' if why and not one.unasked else ''}"
+        for one, why in zip(trials, obstacles, strict=True)
     ]
     findings = [look.finding for look in looks if look and look.finding]
-    findings += [stop for one in trials if (stop := stops.finding(one))]
+    findings += [stop for one in trials if (stop := stopped_mesh.finding(one))]
     return Reading(
         of,
         letters[0] if letters else "",
-        sentences(told),
+        sentences(described),
         sentences(dict.fromkeys(findings)),
-        observed=not any(untold),
+        observed=not any(obstacles),
     )
 
 
-def _unasked(questions: Sequence[TrialResult]) -> tuple[Reading, ...]:
+def _not_tried(questions: Sequence[TrialResult]) -> tuple[Reading, ...]:
     """The readings of questions of which none was asked: none, for the reason that each has."""
     by_question = {one.question: one for one in questions}
     return tuple(
-        Reading(of, "", f"{one.name}: {_seen(one)}", stops.finding(one), observed=False)
+        Reading(of, "", f"{one.name}: {_describe_result(one)}", stopped_mesh.finding(one), observed=False)
         for of, one in by_question.items()
     )
 
 
-def _untold(one: TrialResult, unrelated_edit: Judgement) -> str:
+def _not_observed_because(one: TrialResult, unrelated_edit: Judgement) -> str:
     """Why a trial tells no reading from another; empty where it does."""
     if one.unasked:
         return one.unasked
     if one.conversion is not None or one.refusal is not None:
         return ""
     if one.timeline is not None:
-        never = edit_timeline.outcome(one.timeline) == "never" and _recognised(one) is None
+        never = edit_timeline.outcome(one.timeline) == "never" and _matching_behaviour(one) is None
         return "so that no edit was seen to its end" if never else ""
     if one.sample is None or not one.sample.sent:
         return "so that nothing is known"
@@ -124,7 +126,7 @@ def _untold(one: TrialResult, unrelated_edit: Judgement) -> str:
     ):
         return unresolved
     in_force = unrelated_edit.passed if one.unrelated_edit is None else one.unrelated_edit.converged
-    if in_force or (one.baseline is not None and not _as_before(one.baseline, one.sample)):
+    if in_force or (one.baseline is not None and not _same_responders(one.baseline, one.sample)):
         return ""
     return "which says nothing, as the mesh was not seen to take up a later edit either"
 
@@ -133,20 +135,20 @@ def _letters(look: Behaviour | None) -> str:
     return look.letter if look else ""
 
 
-def _recognised(one: TrialResult) -> Behaviour | None:
-    return next((look for look in one.looks if _fits(one, look)), None)
+def _matching_behaviour(one: TrialResult) -> Behaviour | None:
+    return next((look for look in one.looks if _matches(one, look)), None)
 
 
-def _fits(one: TrialResult, look: Behaviour) -> bool:
+def _matches(one: TrialResult, look: Behaviour) -> bool:
     if one.conversion is not None or look.reads:
         return one.conversion is not None and look.reads == conversions.outcome(one.conversion)
     if one.timeline is not None or look.propagation:
         return one.timeline is not None and look.propagation == edit_timeline.outcome(one.timeline)
     if one.refusal is not None or one.sample is None:
         return look.refused and one.refusal is not None
-    if look.refused or _nameless(one):
+    if look.refused or _unresolved(one):
         return False
-    if look.field_stored is not None and look.field_stored != _kept(one):
+    if look.field_stored is not None and look.field_stored != _field_was_stored(one):
         return False
     if look.majority and 2 * one.sample.answered.get(look.majority, 0) <= one.sample.answers:
         return False
@@ -156,7 +158,7 @@ def _fits(one: TrialResult, look: Behaviour) -> bool:
     return answering | reached == set(look.answered_by) and fails == (look.failing or not look.answered_by)
 
 
-def _kept(one: TrialResult) -> bool | None:
+def _field_was_stored(one: TrialResult) -> bool | None:
     """Whether the field in question was stored; None where the question is about none."""
     if one.stored is None or not one.field:
         return None
@@ -171,11 +173,11 @@ def _kept(one: TrialResult) -> bool | None:
     return True
 
 
-def _seen(one: TrialResult) -> str:
+def _describe_result(one: TrialResult) -> str:
     if one.conversion is not None:
-        return conversions.told(one.conversion)
+        return conversions.describe(one.conversion)
     if one.timeline is not None:
-        return edit_timeline.told(one.timeline)
+        return edit_timeline.describe(one.timeline)
     if one.refusal is not None:
         return f"refused (HTTP {one.refusal.status})"
     if one.unasked:
@@ -183,10 +185,14 @@ def _seen(one: TrialResult) -> str:
     if one.sample is None or not one.sample.sent:
         return "nothing was sent"
     stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}
-    return stored[_kept(one)] + _told(one.sample, _nameless(one)) + _unchanged(one)
+    return (
+        stored[_field_was_stored(one)]
+        + _describe_answers(one.sample, _unresolved(one))
+        + _describe_unchanged(one)
+    )
 
 
-def _nameless(one: TrialResult) -> str:
+def _unresolved(one: TrialResult) -> str:
     """Requests that found no address, which shows no reading.
 
     Where there was none before either the trial may be about a service that is not there.
@@ -196,25 +202,25 @@ def _nameless(one: TrialResult) -> str:
     return traffic_checks.unresolved(one.sample)
 
 
-def _told(sample: Traffic, nameless: str) -> str:
+def _describe_answers(sample: Traffic, unresolved: str) -> str:
     unanswered = {name: count for name, count in sample.received.items() if not sample.answered.get(name)}
     return sentences(
         (
             f"answered by {format_counts(sample.answered)}" if sample.answers else "",
             f"reached {format_counts(unanswered)}, unanswered" if any(unanswered.values()) else "",
-            nameless or traffic_checks.failed(sample),
+            unresolved or traffic_checks.failed(sample),
         )
     )
 
 
-def _unchanged(one: TrialResult) -> str:
+def _describe_unchanged(one: TrialResult) -> str:
     """Says so where the object in question changed nothing."""
-    if one.baseline is None or one.sample is None or not _as_before(one.baseline, one.sample):
+    if one.baseline is None or one.sample is None or not _same_responders(one.baseline, one.sample):
         return ""
     return " (as without the object)"
 
 
-def _as_before(baseline: Traffic, sample: Traffic) -> bool:
+def _same_responders(baseline: Traffic, sample: Traffic) -> bool:
     """Whether the same workloads answer, and requests fail where some did before."""
     lost = (baseline.answers < baseline.sent) == (sample.answers < sample.sent)
     return set(baseline.answered) == set(sample.answered) and lost
