@@ -1,4 +1,4 @@
-"""Whether the metrics of each backend tell which of them fails."""
+"""Whether the metrics of each backend show which of them fails."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 LEAST_SHOWN = 100
-"""Requests that a backend must show for its rate to mean something."""
+"""Requests that a backend must show for its error rate to be meaningful."""
 TOLERANCE = 0.10
-"""How far a rate may be off, in points."""
+"""Accepted deviation of a rate, as a portion: ten points."""
 
 
 @judge
@@ -27,12 +27,12 @@ def error_rates(
     rates: Mapping[str, float],
     traffic: Sequence[Traffic],
 ) -> Judgement:
-    """By their counts each backend fails in the part of its requests that is due, and nobody else's show.
+    """Each backend's counts show the error rate of that backend, and no failures of others.
 
-    ``rates`` are these parts, by backend. ``traffic`` was sent at constant rates side by side, so that the
-    parts are the same in any window; who answered it says whether the backends had traffic, and failed as
-    told. A claim of effect: ``baseline`` must not show any. Where n requests are shown their rate is off by
-    less than 2/sqrt(n), four standard deviations of the most that chance can do to it, or ``TOLERANCE``.
+    ``rates`` are the expected error rates by backend. ``traffic`` was sent at constant rates side by side, so
+    the rates are the same in any window; its answers show whether the backends had traffic and failed as
+    configured. A claim of effect: ``baseline`` must show no requests. The rate of n requests may deviate by
+    the larger of ``TOLERANCE`` and 2/sqrt(n), four standard deviations of the widest binomial.
     """
     expected = "; ".join(
         f"{backend} fails in {percent(rate)} of its requests, within {number(100 * TOLERANCE)} points"
@@ -41,16 +41,16 @@ def error_rates(
     if unknown := _deviation(rates, traffic):
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"what is to be shown is not known: {unknown}",
+            f"the expected error rates are unknown: {unknown}",
             expected=expected,
-            hint="where a split does not hold, the metrics have no part in it",
+            hint="if the split does not hold, the metrics cannot be judged",
         )
     shown = {backend: parse_metrics(reads[backend]) for backend in rates}
     judged = judge_findings(
         [_wrong_rate(backend, shown[backend], rate) for backend, rate in rates.items()],
         expected,
         sentences(tuple(_describe(backend, figures) for backend, figures in shown.items())),
-        "the failures of one backend are told of another, or are lost",
+        "the failures of one backend are attributed to another, or lost",
     )
     if not judged.passed:
         return judged
@@ -62,7 +62,8 @@ def error_rates(
 
 
 def _deviation(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
-    """What became of the traffic otherwise than the rates have it; empty where nothing did."""
+    """How the traffic deviated from the configured rates; empty if it did not."""
+
     answered = {backend: sum(one.answered.get(backend, 0) for one in traffic) for backend in rates}
     if idle := [backend for backend, count in answered.items() if count < LEAST_SHOWN]:
         return f"{' and '.join(idle)} answered less than {LEAST_SHOWN} requests"

@@ -1,4 +1,4 @@
-"""What came instead of a workload's answer, in words: it is quoted, and nobody is blamed for it by itself."""
+"""Answers that came from no sample workload: quoted as evidence, no verdict by themselves."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ _LONGEST = 120
 _RESOLVER = "resolver: "
 _RAW = {"tcp": "raw TCP", "greeting": "raw TCP", "udp": "UDP"}
 _BY_CLASS = {
-    "3": "who redirects, and where to: the answer is in the evidence",
-    "5": "what answered in the workloads' place, and which of their ledgers miss these requests",
+    "3": "find the component that redirects, and its target: the answer is in the evidence",
+    "5": "find what answered in the workloads' place, and whose ledger lacks these requests",
 }
 _BY_OUTCOME = {
-    "status 401": "who refuses these calls, and which grant they would need",
-    "status 403": "who refuses these calls, and which grant they would need",
-    "status 404": "who answered in the workloads' place, and what it knows of this host and path",
-    "closed": "who ended these connections without an answer",
-    "dns": "the name that is called: hosts.service and cluster_domain in the profile, and the cluster's DNS",
-    "mismatch": "answers that belong to other requests",
-    "protocol": "which protocol the mesh takes the port for: the other end spoke another than the client",
-    "refused": "whether anybody listens there: connections were refused",
-    "reset": "who ended these connections without an answer",
-    "timeout": "where these requests stay: nothing came back in time",
-    "tls": "who speaks TLS to a client that asked for none",
-    "unreachable": "whether there is a way from the client to this address",
+    "status 401": "find the component that refuses these calls, and the grant that they need",
+    "status 403": "find the component that refuses these calls, and the grant that they need",
+    "status 404": "find what answered in the workloads' place, and its routes for this host and path",
+    "closed": "find the component that closed these connections without an answer",
+    "dns": "check the called name: hosts.service and cluster_domain in the profile, and the cluster's DNS",
+    "mismatch": "the answers belong to other requests",
+    "protocol": "check the protocol that the mesh assumes for the port: the peer did not speak the client's",
+    "refused": "check for a listener at this address: connections were refused",
+    "reset": "find the component that reset these connections without an answer",
+    "timeout": "find where these requests are held: no answer came in time",
+    "tls": "find the component that speaks TLS to a plain-text client",
+    "unreachable": "check the route from the client to this address",
 }
 
 
 def other_statuses(traffic: Traffic) -> dict[str, int]:
-    """Statuses other than OK, in words."""
+    """Counts of statuses other than OK, by "status CODE"."""
     return {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != OK}
 
 
 def quote_foreign(traffic: Traffic) -> str:
-    """What strangers said, each with what kind of thing it is where that can be told; empty for nothing."""
+    """The foreign answers, each with its kind if recognised; empty if there are none."""
     samples = [one for one in traffic.foreign if not one.startswith(_RESOLVER)]
     if not samples:
         return ""
@@ -49,15 +49,15 @@ def quote_foreign(traffic: Traffic) -> str:
 
 
 def resolver_message(traffic: Traffic) -> str:
-    """What the client's resolver said; empty where that is not known."""
+    """The error message of the client's resolver; empty if unknown."""
     samples = (one[len(_RESOLVER) :] for one in traffic.foreign if one.startswith(_RESOLVER))
     return next((_cut(one) for one in samples), "")
 
 
 def where_to_look(traffic: Traffic) -> str:
-    """Where to look first, by the outcome that most of the failed requests had; empty where none failed."""
+    """A hint by the most frequent outcome of failed requests; empty if none failed."""
     outcomes = Counter(dict(traffic.failures))
-    # Workloads answer with other statuses as well: these count where somebody else answered.
+    # Workloads answer with other statuses as well: these count only if others than workloads answered.
     if traffic.answers + sum(traffic.failures.values()) < traffic.sent:
         outcomes.update(other_statuses(traffic))
     if not +outcomes:

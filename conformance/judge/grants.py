@@ -1,4 +1,4 @@
-"""Whether calls are granted and denied as a table says."""
+"""Whether calls are granted and denied as an access table expects."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ class _Finding(NamedTuple):
 def access_enforced(table: AccessTable) -> Judgement:
     """Every call of the table goes through or is denied as its cell expects.
 
-    Each cell is judged by itself, also by its own settling: one that never settles says nothing of others.
-    Granted (a claim of effect): not served before, and now every request is answered by the cell's server.
-    Denied: no ledger holds any of the requests, whatever the client saw. A denial counts only beside a
-    positive control: a granted cell of the same client and server that went through, or the cell's own
-    ``control``. What leaked is a failure even where the cell has not settled or a control broke.
-    Requests that never left their client are nobody's grant or denial: a twin has another name, which may
-    resolve.
+    Each cell is judged by itself and by its own convergence, independently of the others. Granted (a claim of
+    effect): not served before, and now every request is answered by the cell's server. Denied: no ledger
+    holds any of the requests, whatever the client saw. A denial counts only beside a positive control: a
+    granted cell of the same client and server that went through, or the cell's own ``control``. A leak is a
+    failure even if the cell has not converged or a control broke. Requests that never left their client are
+    neither grant nor denial, even if the control's other host name resolved.
     """
     results = table.results
     findings = [finding for result in results for finding in [_judge_cell(result, results)] if finding]
@@ -69,7 +68,7 @@ def _granted(result: AccessResult) -> tuple[Verdict, str] | None:
     if how := traffic_checks.disagreement(traffic):
         return Verdict.INCONCLUSIVE, f"client and ledgers disagree: {how}"
     if not result.convergence.converged:
-        return Verdict.FAIL, f"is granted, but was not {_describe_timing(result)}, and was only later"
+        return Verdict.FAIL, f"is granted, but was not {_describe_timing(result)}, only later"
     if result.baseline is None or not result.baseline.sent:
         return Verdict.INCONCLUSIVE, "has no null control: it was not tried without the grant"
     if unresolved := traffic_checks.unresolved(result.baseline):
@@ -77,14 +76,14 @@ def _granted(result: AccessResult) -> tuple[Verdict, str] | None:
     if result.baseline.served or result.baseline.answers:
         through = max(result.baseline.served, result.baseline.answers)
         return Verdict.INCONCLUSIVE, (
-            f"cannot be told from no mesh: {through:,} of {pluralize(result.baseline.sent, 'request')} "
+            f"indistinguishable from no mesh: {through:,} of {pluralize(result.baseline.sent, 'request')} "
             "went through without the grant"
         )
     return None
 
 
 def _shortfall(result: AccessResult) -> str:
-    """What is missing of a grant; empty when every request was served."""
+    """How a granted call fell short; empty when every request was served."""
     traffic = result.traffic
     return sentences(
         (
@@ -110,7 +109,7 @@ def _describe_timing(result: AccessResult) -> str:
 
 
 def _unchanged(result: AccessResult) -> bool:
-    """Whether a call gets nowhere, and got nowhere in the same way before it was granted."""
+    """Whether a call fails in the same way as before it was granted."""
     baseline, now = result.baseline, result.traffic
     if baseline is None or not baseline.sent or any(one.served or one.answers for one in (baseline, now)):
         return False
@@ -118,7 +117,7 @@ def _unchanged(result: AccessResult) -> bool:
 
 
 def _outcomes(traffic: Traffic) -> dict[str, int]:
-    """What a client saw of requests that no sample workload served as asked: how often, in words."""
+    """How often requests failed at the client, by outcome: every outcome but an answer with status OK."""
     statuses = {
         f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK and n
     }
@@ -128,7 +127,7 @@ def _outcomes(traffic: Traffic) -> dict[str, int]:
 
 
 def _wrong_statuses(traffic: Traffic) -> str:
-    # A workload that answers on the proxy's behalf with another status did not serve the request.
+    # A workload that answers on the proxy's behalf with another status has not served the request.
     others = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK}
     if not any(others.values()) or traffic.answers < traffic.sent:
         return ""
@@ -155,12 +154,12 @@ def _denied(result: AccessResult, results: Sequence[AccessResult]) -> tuple[Verd
             f"{traffic.call.client} to {result.server}, nor to its twin, went through"
         )
     if not result.convergence.converged:
-        return Verdict.INCONCLUSIVE, f"is denied, but was not {_describe_timing(result)}, and was only later"
+        return Verdict.INCONCLUSIVE, f"is denied, but was not {_describe_timing(result)}, only later"
     return None
 
 
 def _describe_client_view(traffic: Traffic) -> str:
-    """What a client was told of requests that got through all the same."""
+    """The client's view of requests that got through nevertheless."""
     outcomes = _outcomes(traffic)
     return f"; its client saw {format_counts(outcomes)}" if outcomes and not traffic.answers else ""
 
@@ -178,7 +177,7 @@ def _has_positive_control(result: AccessResult, results: Sequence[AccessResult])
 
 
 def _is_control(twin: Traffic, client: str) -> bool:
-    # What a client answers to itself goes over loopback, whatever becomes of its calls to others.
+    # A client's calls to itself go over loopback, whatever happens to its calls to others.
     itself = client.rpartition("/")[2]
     return twin.call.client == client and itself not in twin.answered and _went_through(twin, twin.answered)
 
@@ -211,11 +210,11 @@ def _describe_expected(results: Sequence[AccessResult]) -> str:
 def _failure_hint(results: Sequence[AccessResult], failures: Sequence[_Finding]) -> str:
     shut = [failure.result for failure in failures if failure.result.expect == "granted"]
     if not shut:
-        return "what got through is in the servers' ledgers: see by which path and port it came"
+        return "the servers' ledgers hold these requests: see the path and port by which they came"
     others = [result for result in results if result.expect == "granted" and result not in shut]
     if not others and all(_unchanged(result) for result in shut):
         return (
-            "no grant of these took effect: see in its log whether the mesh took the objects up, "
-            "then whether the call matches the route as the specification reads it"
+            "none of these grants took effect: see in the mesh's log whether it accepted the objects, "
+            "then whether the call matches the route as the specification defines it"
         )
-    return "see whether the cell's call matches the route as the specification reads it"
+    return "see whether the call matches the route as the specification defines it"

@@ -1,4 +1,4 @@
-"""Whether the figures of the metrics API are those of the traffic that was driven."""
+"""Whether the figures of the metrics API match the traffic that was driven."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 TOLERANCE = 0.10
-"""How far a count may be from what was sent, as a part of it.
+"""Accepted deviation of a count from the requests sent, as a portion of them.
 
-A window's edges are as sharp as the collector's beat: one that adds up beats of 1 s over 10 s is off by a
-beat at most, and one that extrapolates (``increase()`` over 30 s with a scrape each 3 s) by a scrape, both
-10 % under constant load. A load that lies in the window as a whole has no edges; only those that extrapolate
-stretch it, by half with a scrape each 10 s. Rates in place of counts are off by the window's length in
-seconds, lifetime totals by the load's length in windows: three windows of load put them at 300 %; requests
-that are counted at both their ends, or on their way in and out, are off by a factor of two. The ratio of the
-counts needs no check of its own: with both within 10 % it is off by 5 points at most.
+A window's edges are as sharp as the collector's interval: a collector that adds up intervals of 1 s over 10 s
+is off by an interval at most, one that extrapolates (``increase()`` over 30 s with a scrape each 3 s) by a
+scrape, both 10 % under constant load. A load that lies wholly inside the window has no edges; only an
+extrapolating collector stretches it, by half with a scrape each 10 s. Rates in place of counts are off by the
+window's length in seconds, lifetime totals by the load's length in windows: three windows of load put them
+at 300 %; requests counted at both ends, or on their way in and out, are off by a factor of two. The ratio of
+the counts needs no check of its own: with both within 10 % it is off by 5 points at most.
 """
 
 SLACK = 2
-"""Requests by which a count may always be off: 10 % of a small number is less than one request each edge."""
+"""Requests by which a count may always be off: 10 % of a small number is below one request for each edge."""
 
 LEAST_COUNT = 10
-"""Requests that must be due in the window for a count to mean something: five times SLACK."""
+"""Requests that must be due in the window for a count to be meaningful: five times SLACK."""
 
 
 @judge
@@ -50,14 +50,13 @@ def request_counts(
     seconds: float,
     again: Sequence[ApiRead] = (),
 ) -> Judgement:
-    """Counts are the requests of the window, and their ratio is the one sent.
+    """Counts are the requests of the window, in the ratio sent.
 
-    The requests of ``succeeded`` were all to be answered with 200, those of ``failed`` with 500; where they
-    were not, nobody knows what is due. They were sent at a constant rate over ``seconds``, which the window
-    of ``read`` covers, or lies within: of a shorter window only its part is due. ``again`` are reads after
-    it whose windows hold the load as well: each must show the same. A claim of effect:
-    ``baseline`` must not show them. ``later``, read when window and collector have had time to forget, must
-    have fallen to nothing.
+    All requests of ``succeeded`` must have been answered with 200, those of ``failed`` with 500, else the due
+    counts are unknown. They were sent at a constant rate over ``seconds``, which the window of ``read``
+    covers or lies within; of a shorter window only its portion is due. ``again`` are later reads whose
+    windows hold the load as well: each must show the same. A claim of effect: ``baseline`` must not show the
+    requests. ``later``, read when window and collector have had time to forget, must show almost none.
     """
     if succeeded.sent + failed.sent <= 0 or seconds <= 0:
         return Judgement(Verdict.INCONCLUSIVE, "no traffic was driven for the metrics to count")
@@ -71,9 +70,9 @@ def request_counts(
     if lost := sentences((_wrong_outcomes(succeeded, "200"), _wrong_outcomes(failed, "500"))):
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"what is to be counted is not known: {lost}",
+            f"the due counts are unknown: {lost}",
             expected=expected,
-            hint="where the way to the server loses requests, the metrics have no part in it",
+            hint="if requests are lost on their way to the server, the metrics cannot be judged",
         )
     fallen = _still_shown(later, figures, sum(due.values()))
     judged = judge_findings(
@@ -90,7 +89,7 @@ def request_counts(
 
 
 def _wrong_outcomes(traffic: Traffic, status: str) -> str:
-    """How requests fared that were not all answered with a status; empty where they were."""
+    """How requests missed the expected status; empty when all were answered with it."""
     other = {code: count for code, count in traffic.statuses.items() if count and code != status}
     wrong = f"{traffic.call}: answered with {format_counts(other)}, not {status}" if other else ""
     return traffic_checks.failed(traffic) or traffic_checks.disagreement(traffic) or wrong
@@ -127,16 +126,16 @@ def _still_shown(later: ApiRead | None, figures: TrafficMetrics, due: float) -> 
 
 
 def shown_total(read: ApiRead | None) -> float:
-    """All requests that an answer shows; none where nothing is there. Raises Malformed.
+    """All requests that an answer shows; 0 for any answer of an idle object. Raises MalformedAnswer.
 
-    What an idle object looks like is left open by the specification: zeros, an empty list, 404 and an
-    error of the server are the same here.
+    The specification leaves open how an idle object looks: zeros, an empty list, 404 and a server error are
+    equivalent here.
     """
     return sum(figures.total for figures in _shown(read))
 
 
 def shown_so_far(read: ApiRead) -> float:
-    """The same for those who wait; none where the answer cannot be read, so that waiting goes on."""
+    """`shown_total` for polling; 0 for an unreadable answer, so that polling continues."""
     try:
         return shown_total(read)
     except MalformedAnswer:
@@ -144,7 +143,7 @@ def shown_so_far(read: ApiRead) -> float:
 
 
 def shown_window_s(read: ApiRead) -> float:
-    """The window of an answer, for how long to wait; if it has none 30 s, as the specification shows."""
+    """The window of an answer in seconds; 30 s, as the specification shows, for an unreadable answer."""
     try:
         return parse_metrics(read).window_s
     except MalformedAnswer:
@@ -158,14 +157,14 @@ def _shown(read: ApiRead | None) -> tuple[TrafficMetrics, ...]:
 def _indecisive_because(
     due: Mapping[str, float], later: ApiRead | None, figures: TrafficMetrics, seconds: float
 ) -> str:
-    """Why right counts would prove nothing; empty when they do."""
+    """Why correct counts would prove nothing; empty when they prove something."""
     few = [name for name, count in due.items() if 0 < count < LEAST_COUNT]
     if few or sum(due.values()) < LEAST_COUNT:
         requests = ", ".join(f"{name} {number(count)}" for name, count in due.items())
         return f"too few requests for a window of {number(figures.window_s)} s to be judged by ({requests})"
     if later is None and seconds < 1.5 * figures.window_s:
         return (
-            f"cannot be told from totals: the load of {number(seconds)} s does not outlast the window of "
+            f"indistinguishable from totals: the load of {number(seconds)} s does not outlast the window of "
             f"{number(figures.window_s)} s, and nothing was read after it"
         )
     return ""
@@ -175,7 +174,7 @@ def _shown_before(baseline: ApiRead, due: Mapping[str, float]) -> str:
     total, wanted = shown_total(baseline), sum(due.values())
     if total < wanted - max(TOLERANCE * wanted, SLACK):
         return ""
-    return f"cannot be told from earlier traffic: {number(total)} requests were shown before any was sent"
+    return f"indistinguishable from earlier traffic: {number(total)} requests were shown before any was sent"
 
 
 def _count_hint(figures: TrafficMetrics, due: Mapping[str, float], seconds: float) -> str:
@@ -187,9 +186,9 @@ def _count_hint(figures: TrafficMetrics, due: Mapping[str, float], seconds: floa
     ):
         return "the figures look like totals since the load began"
     if _within_tolerance(figures.total, 2 * wanted):
-        return "the requests look to be counted twice: at both their ends, or on their way in and out"
+        return "the requests seem to be counted twice: at both ends, or on their way in and out"
     if due[FAILURES] > SLACK and _within_tolerance(figures.successes, wanted) and figures.failures <= SLACK:
-        return "failed requests look to be counted as successes"
+        return "failed requests seem to be counted as successes"
     return "compare the timestamp and window of the stored answer with the time of the load"
 
 
@@ -198,10 +197,10 @@ def _count_hint(figures: TrafficMetrics, due: Mapping[str, float], seconds: floa
 def percentiles(
     read: ApiRead, expected_ms: Mapping[str, tuple[float, float]], baseline: ApiRead | None
 ) -> Judgement:
-    """Latency percentiles lie where the servers' delays put them, by value times unit, and do not cross.
+    """Latency percentiles, value times unit, match the servers' delays and do not cross.
 
-    ``expected_ms`` maps p50, p90 and p99 to the lowest and highest milliseconds accepted. A claim of effect:
-    an answer ``baseline``, if there is one, must not show them already. Raises KeyError for other names.
+    ``expected_ms`` maps p50, p90 and p99 to the lowest and highest accepted milliseconds. A claim of effect:
+    an answer ``baseline``, if given, must not show them already. Raises KeyError for other names.
     """
     bounds = ", ".join(
         f"{name} {number(low)} to {number(high)} ms" for name, (low, high) in expected_ms.items()
@@ -213,17 +212,17 @@ def percentiles(
             Verdict.FAIL, "no request is counted, so there are no percentiles", expected=expected
         )
     findings = [*_outside_bounds(figures, expected_ms), _crossing(figures)]
-    shown_latencies = ", ".join(f"{name} {number(_latency_ms(figures, name))} ms" for name in PERCENTILES)
-    judged = judge_findings(findings, expected, shown_latencies, _latency_hint(figures, expected_ms))
+    shown = ", ".join(f"{name} {number(_latency_ms(figures, name))} ms" for name in PERCENTILES)
+    judged = judge_findings(findings, expected, shown, _latency_hint(figures, expected_ms))
     if judged.passed:
         held = any(
-            shown.total and not _outside_bounds(shown, expected_ms) and not _crossing(shown)
-            for shown in _shown(baseline)
+            earlier.total and not _outside_bounds(earlier, expected_ms) and not _crossing(earlier)
+            for earlier in _shown(baseline)
         )
         if held:
             return Judgement(
                 Verdict.INCONCLUSIVE,
-                f"cannot be told from earlier traffic: these percentiles were shown before ({shown_latencies})",
+                f"indistinguishable from earlier traffic: these percentiles were shown before ({shown})",
                 expected=expected,
             )
     return judged
@@ -235,9 +234,9 @@ def _latency_ms(figures: TrafficMetrics, name: str) -> float:
 
 def _outside_bounds(figures: TrafficMetrics, expected_ms: Mapping[str, tuple[float, float]]) -> list[str]:
     return [
-        f"{name} is {number(_latency_ms(figures, name))} ms where {number(low)} to {number(high)} ms are expected"
+        f"{name} is {number(value)} ms where {number(low)} to {number(high)} ms are expected"
         for name, (low, high) in expected_ms.items()
-        if not low <= _latency_ms(figures, name) <= high
+        if not low <= (value := _latency_ms(figures, name)) <= high
     ]
 
 

@@ -1,4 +1,4 @@
-"""Whether the metrics API is there: aggregated, discoverable, complete in form, guarded by RBAC."""
+"""Whether the metrics API is served: aggregated, discoverable, complete in form, guarded by RBAC."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
 CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
 REFUSED = frozenset({401, 403})
 MIN_REQUESTS = ("deployments", "namespaces", "pods")
-"""Kinds without which the API does not count as implemented: metrics-discovery-kinds in the catalogue."""
+"""Kinds that an implementation must offer: metrics-discovery-kinds in the catalogue."""
 _BUSY = frozenset({*MIN_REQUESTS, "nodes", "replicasets", "services"})
-"""Kinds of which there are objects with traffic wherever a deployment behind a service has some."""
+"""Kinds that have objects with traffic whenever a deployment behind a service has some."""
 
 
-@judge(api_only="looks at an object and an answer of the API server; that they are there is the claim")
+@judge(api_only="reads an object and an answer of the API server; their existence is the claim")
 @fail_on_malformed
 def apiservice(apiservice: ApiRead, group_version: ApiRead) -> Judgement:
-    """The API is reached through aggregation: an available APIService points at a service of the mesh."""
+    """The API is served through aggregation: an available APIService points to a service of the mesh."""
     body = body_of_kind(apiservice, "APIService")
     spec = _mapping(body.get("spec"))
     service = _mapping(spec.get("service"))
@@ -72,14 +72,14 @@ def _availability(conditions: Any) -> str:
     return f"the APIService is not Available: {short(reason)}, {short(message, 160)}"
 
 
-@judge(api_only="looks at what the API server lists; without the API there is no list")
+@judge(api_only="reads the API server's lists; without the API they do not exist")
 @fail_on_malformed
 def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
-    """Discovery lists TrafficMetrics resources with get and list, scoped as the kinds are.
+    """Discovery lists TrafficMetrics resources with get and list, scoped as their kinds.
 
-    ``offered`` are lists of the resources so advertised: each must answer. What a list is answered with of
-    which no object has traffic is left open, and may be an error of the server, but not that there is no such
-    resource. Sub-resources such as ``pods/edges`` may be listed or not.
+    ``offered`` are lists of the advertised resources: each must answer. The answer to a list whose objects
+    have no traffic is left open: a server error is accepted, 404 is not. Sub-resources such as ``pods/edges``
+    may be listed or not.
     """
     resources = body_of_kind(read, "APIResourceList").get("resources")
     if not isinstance(resources, list) or not resources:
@@ -101,7 +101,7 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
 
 
 def advertised(read: ApiRead) -> list[str]:
-    """The kinds that a discovery document names, each once and in order; none where it cannot be read."""
+    """The kinds that a discovery document names, each once and sorted; none for an unreadable document."""
     entries = _mapping(read.body).get("resources")
     names = [_mapping(entry).get("name") for entry in (entries if isinstance(entries, list) else [])]
     return sorted({name for name in names if isinstance(name, str) and _KIND.fullmatch(name)})
@@ -142,10 +142,10 @@ def _resource(entry: Any, index: int) -> str:
     )
 
 
-@judge(api_only="looks at the form of answers; without the API there are none")
+@judge(api_only="reads the form of answers; without the API there are none")
 @fail_on_malformed
 def object_fields(reads: Sequence[ApiRead]) -> Judgement:
-    """Every TrafficMetrics, got or listed, carries the fields and the five metrics, in their forms."""
+    """Every TrafficMetrics, from get or list, has all fields and the five metrics, in their forms."""
     objects = [figures for read in reads for figures in parse_any(read)]
     expected = (
         "kind, resource, edge {direction, side, resource}, timestamp, window and the five metrics, as "
@@ -166,15 +166,14 @@ def _names_an_object(figures: TrafficMetrics) -> bool:
     return bool(found.kind and found.name and (found.namespace or found.kind in ("Namespace", "Node")))
 
 
-@judge(api_only="judges denials beside reads that are allowed, all made by the suite's own accounts")
+@judge(api_only="compares denied with allowed reads, all by the suite's own accounts")
 def rbac(
     reads: Mapping[str, ApiRead], expected: Mapping[str, int], idle: Sequence[str] | Set[str] = ()
 ) -> Judgement:
-    """Rights on the metrics API are those of Kubernetes RBAC: each case answers the status due to it.
+    """Permissions on the metrics API are those of Kubernetes RBAC: each case gets its expected status.
 
-    A refusal counts only while some case that is allowed answers 200. The cases in ``idle`` are allowed reads
-    of one object without traffic, whose answer is left open: they must not be refused, and all be answered
-    alike.
+    A refusal counts only while an allowed case answers 200. The cases in ``idle`` are allowed reads of one
+    object without traffic, whose answer is left open: they must not be refused, and all get the same answer.
     """
     wanted = ", ".join(f"{case}: {status}" for case, status in expected.items())
     missing = [case for case in expected if case not in reads]

@@ -1,4 +1,4 @@
-"""TrafficMetrics as the API sends them, read strictly; whatever the shape, never an exception but Malformed.
+"""Strict parser of TrafficMetrics from the API: whatever the body, it raises nothing but MalformedAnswer.
 
 Source of names and fields: apis/traffic-metrics/v1alpha1/traffic-metrics.md of the SMI specification.
 """
@@ -31,7 +31,7 @@ UNITS_IN_MS: Mapping[str, Fraction] = {
     **dict.fromkeys(("us", "µs", "μs", "microsecond", "microseconds"), Fraction(1, 1000)),
     **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), Fraction(1, 10**6)),
 }
-"""Units of a latency. Examples say 'seconds', existing servers send 'ms'; any that is stated is accepted."""
+"""Units of a latency. The examples have 'seconds', existing servers send 'ms'; any of these is accepted."""
 
 _MOST_ITEMS = 100_000
 _LONGEST = 253
@@ -41,12 +41,12 @@ _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[
 
 
 class MalformedAnswer(ValueError):
-    """A body that is not what the specification describes; ``str`` says where and how, in a sentence."""
+    """A body that deviates from the specification; ``str`` says where and how, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectReference:
-    """A Kubernetes object as TrafficMetrics name it; what is not named is empty."""
+    """A Kubernetes object as TrafficMetrics reference it; absent fields are empty."""
 
     kind: str = ""
     name: str = ""
@@ -59,7 +59,7 @@ class ObjectReference:
 
 @dataclass(frozen=True, slots=True)
 class SplitBackend:
-    """The backend of a TrafficSplit that a TrafficMetrics is about."""
+    """The backend of a TrafficSplit that a TrafficMetrics describes."""
 
     apex: str
     name: str
@@ -68,7 +68,7 @@ class SplitBackend:
 
 @dataclass(frozen=True, slots=True)
 class TrafficMetrics:
-    """One TrafficMetrics: latencies in milliseconds by metric name, counts as they are."""
+    """One TrafficMetrics: ``values`` by metric name, latencies in milliseconds, counts as sent."""
 
     resource: ObjectReference
     direction: str
@@ -101,12 +101,12 @@ class TrafficMetricsList:
 
 
 def parse_metrics(read: ApiRead) -> TrafficMetrics:
-    """The single TrafficMetrics that a get returned. Raises Malformed."""
+    """The single TrafficMetrics of a get. Raises MalformedAnswer."""
     return _traffic_metrics(body_of_kind(read, "TrafficMetrics"), f"the answer to {read.path}")
 
 
 def parse_list(read: ApiRead) -> TrafficMetricsList:
-    """The TrafficMetricsList that a list, or the edges of an object, returned. Raises Malformed."""
+    """The TrafficMetricsList of a list, or of an object's edges. Raises MalformedAnswer."""
     where = f"the answer to {read.path}"
     body = body_of_kind(read, "TrafficMetricsList")
     items = body.get("items")
@@ -121,7 +121,7 @@ def parse_list(read: ApiRead) -> TrafficMetricsList:
 
 
 def parse_any(read: ApiRead) -> tuple[TrafficMetrics, ...]:
-    """The TrafficMetrics of a get or a list, whichever the answer is. Raises Malformed."""
+    """The TrafficMetrics of a get or a list, whichever the answer is. Raises MalformedAnswer."""
     body = read.body
     if isinstance(body, dict) and body.get("kind") == "TrafficMetricsList":
         return parse_list(read).items
@@ -129,7 +129,7 @@ def parse_any(read: ApiRead) -> tuple[TrafficMetrics, ...]:
 
 
 def body_of_kind(read: ApiRead, kind: str) -> dict[str, Any]:
-    """The body of an answer of status 200 whose kind is ``kind``. Raises Malformed."""
+    """The body of an answer of status 200 and of that kind. Raises MalformedAnswer."""
     if read.status != 200:
         raise MalformedAnswer(f"{read.path} answered {read.status}{_message(read.body)}")
     if not isinstance(read.body, dict):
@@ -152,12 +152,12 @@ def _traffic_metrics(body: Any, where: str) -> TrafficMetrics:
         raise MalformedAnswer(f"{where} is of kind {short(found.get('kind'))}, not TrafficMetrics")
     edge = _object(found.get("edge"), f"{where}: edge")
     if "resource" not in edge:
-        raise MalformedAnswer(f"{where}: edge has no resource, which is empty for all traffic but there")
+        raise MalformedAnswer(f"{where}: edge has no resource; for all traffic it is present, but empty")
     return TrafficMetrics(
         resource=_reference(found.get("resource"), f"{where}: resource"),
         direction=_choice(edge.get("direction"), ("to", "from"), f"{where}: edge.direction"),
         side=_choice(edge.get("side"), ("client", "server"), f"{where}: edge.side"),
-        # Go writes a pointer that is not set as null: the same as an empty reference.
+        # Go serialises an unset pointer as null: the same as an empty reference.
         peer=_reference(edge["resource"] or {}, f"{where}: edge.resource"),
         timestamp=_timestamp(found.get("timestamp"), f"{where}: timestamp"),
         window_s=_window(found.get("window"), f"{where}: window"),

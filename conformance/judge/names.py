@@ -1,4 +1,4 @@
-"""Whether kinds go by the names of the reference CRDs, and lists show the column that these define."""
+"""Whether kinds have the names of the reference CRDs, and lists the column that these define."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NAMES: Mapping[str, tuple[str, str]] = {
 COLUMN = "Service"
 
 
-@judge(api_only="looks at what discovery and a list of splits show; without CRDs they show nothing")
+@judge(api_only="reads discovery and a list of splits; without CRDs they show nothing")
 def names_and_columns(resources: Sequence[ApiRead], table: ApiRead | None, root: str) -> Judgement:
     """Each kind in discovery has plural and short name of the reference CRDs; a split's root has a column.
 
-    ``table`` is the list of splits as a table, with a split whose root service is ``root`` in it; None where
-    no split can be made.
+    ``table`` is the list of splits as a table, including a split whose root service is ``root``; None if no
+    split can be created.
     """
     expected = "plurals and short names of the reference CRDs, and a column Service with the root of a split"
     entries = [entry for read in resources for entry in _entries(read) if entry.get("kind") in NAMES]
@@ -39,7 +39,7 @@ def names_and_columns(resources: Sequence[ApiRead], table: ApiRead | None, root:
             Verdict.FAIL,
             sentences(dict.fromkeys(findings)),
             expected=expected,
-            hint="names and additionalPrinterColumns of the CRDs; RBAC rules and tools rely on them",
+            hint="see names and additionalPrinterColumns of the CRDs; RBAC rules and tools rely on them",
         )
     if not entries or (table is not None and table.status != 200):
         return Judgement(

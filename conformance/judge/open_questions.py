@@ -1,4 +1,4 @@
-"""Which reading of an ambiguous requirement a mesh follows. These judges never fail a mesh."""
+"""Which reading (interpretation) of an ambiguous requirement a mesh follows. A reading never fails a mesh."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from conformance.model.verdict import Judgement, Reading, Verdict
 
 @judge
 def reading(effect: Judgement, questions: Sequence[TrialResult], unrelated_edit: Judgement) -> Judgement:
-    """The reading of each question that the evidence shows, in the words of what was seen.
+    """The reading of each question that the evidence shows, with a summary of the evidence.
 
-    ``effect`` is a judgement of the same scenario: an effect in force in the same client, without which what
-    is seen cannot be told from no mesh. ``unrelated_edit`` is one of an unrelated object that was edited
-    after the objects in question, or ``effect`` itself; a question that has one of its own is judged by that.
-    Where that edit is not in force, traffic as without the object shows no more than what was there before:
-    no reading is told of it. Where it fails, the objects have stopped what they have nothing to do with,
-    which no reading excuses: a finding, told once of what several objects share.
+    ``effect`` is a judgement of the same scenario: an effect in force for the same client, without which the
+    evidence is indistinguishable from no mesh. ``unrelated_edit`` is a judgement of an unrelated object that
+    was edited after the objects in question, or ``effect`` itself; a trial with an edit of its own is judged
+    by that. If the edit is not in force, traffic as without the object may only show the state before it: no
+    reading is observed. If the edit fails, the objects broke something unrelated, which no reading excuses: a
+    finding, reported once for all objects that share the edit.
     """
     if not effect.passed or not questions:
         why = (
-            f"cannot be told from no mesh: no effect was seen in force ({effect.summary})"
+            f"indistinguishable from no mesh: no effect was in force ({effect.summary})"
             if questions
             else "nothing was tried"
         )
@@ -51,18 +51,18 @@ def reading(effect: Judgement, questions: Sequence[TrialResult], unrelated_edit:
     )
 
 
-def _prefix(one: Reading) -> str:
-    if not one.observed:
+def _prefix(answer: Reading) -> str:
+    if not answer.observed:
         return "not observed: "
-    return f"({one.letter}), " if one.letter else ""
+    return f"({answer.letter}), " if answer.letter else ""
 
 
 def _with_stopped(
     found: Sequence[Reading], questions: Sequence[TrialResult], unrelated_edit: Judgement
 ) -> tuple[Reading, ...]:
-    """The readings, with the finding that the objects together stopped what is unrelated.
+    """The readings, with the finding that the objects broke something unrelated.
 
-    Which of them did so is not known, and one of them is enough: it stands at the first reading alone.
+    The responsible object is unknown, so only the first reading has the finding.
     """
     shared = [one.question for one in questions if one.unrelated_edit is None]
     if unrelated_edit.verdict is not Verdict.FAIL or not shared:
@@ -74,13 +74,13 @@ def _with_stopped(
     )
 
 
-_STOPPED = "what is unrelated no longer takes effect"
+_STOPPED = "an unrelated object no longer takes effect"
 
 
 def _answer(of: str, trials: Sequence[TrialResult], unrelated_edit: Judgement) -> Reading:
-    """The reading that all trials of a question fit, or the first such one; none where they fit none.
+    """The first reading that all trials of a question fit; none if they fit none in common.
 
-    A question of which one trial tells nothing is not observed: that one might have told readings apart.
+    A question with an indecisive trial is not observed: that trial might have distinguished the readings.
     """
     obstacles = [_not_observed_because(one, unrelated_edit) for one in trials]
     looks = [None if why else _matching_behaviour(one) for one, why in zip(trials, obstacles, strict=True)]
@@ -101,7 +101,7 @@ def _answer(of: str, trials: Sequence[TrialResult], unrelated_edit: Judgement) -
 
 
 def _not_tried(questions: Sequence[TrialResult]) -> tuple[Reading, ...]:
-    """The readings of questions of which none was asked: none, for the reason that each has."""
+    """Empty readings for questions whose trials were all left out, each with its reason."""
     by_question = {one.question: one for one in questions}
     return tuple(
         Reading(of, "", f"{one.name}: {_describe_result(one)}", stopped_mesh.finding(one), observed=False)
@@ -109,61 +109,61 @@ def _not_tried(questions: Sequence[TrialResult]) -> tuple[Reading, ...]:
     )
 
 
-def _not_observed_because(one: TrialResult, unrelated_edit: Judgement) -> str:
-    """Why a trial tells no reading from another; empty where it does."""
-    if one.unasked:
-        return one.unasked
-    if one.conversion is not None or one.refusal is not None:
+def _not_observed_because(trial: TrialResult, unrelated_edit: Judgement) -> str:
+    """Why a trial distinguishes no readings; empty if it does."""
+    if trial.unasked:
+        return trial.unasked
+    if trial.conversion is not None or trial.refusal is not None:
         return ""
-    if one.timeline is not None:
-        never = edit_timeline.outcome(one.timeline) == "never" and _matching_behaviour(one) is None
-        return "so that no edit was seen to its end" if never else ""
-    if one.sample is None or not one.sample.sent:
-        return "so that nothing is known"
-    # Of a name that there is nobody of, not to resolve is what is seen.
-    if (unresolved := traffic_checks.unresolved(one.sample)) and not (
-        one.baseline and traffic_checks.unresolved(one.baseline)
+    if trial.timeline is not None:
+        never = edit_timeline.outcome(trial.timeline) == "never" and _matching_behaviour(trial) is None
+        return "so no edit was observed to its end" if never else ""
+    if trial.sample is None or not trial.sample.sent:
+        return "so nothing is known"
+    # A name without a Service is expected not to resolve.
+    if (unresolved := traffic_checks.unresolved(trial.sample)) and not (
+        trial.baseline and traffic_checks.unresolved(trial.baseline)
     ):
         return unresolved
-    in_force = unrelated_edit.passed if one.unrelated_edit is None else one.unrelated_edit.converged
-    if in_force or (one.baseline is not None and not _same_responders(one.baseline, one.sample)):
+    in_force = unrelated_edit.passed if trial.unrelated_edit is None else trial.unrelated_edit.converged
+    if in_force or (trial.baseline is not None and not _same_responders(trial.baseline, trial.sample)):
         return ""
-    return "which says nothing, as the mesh was not seen to take up a later edit either"
+    return "which is inconclusive, as a later edit did not show either"
 
 
 def _letters(look: Behaviour | None) -> str:
     return look.letter if look else ""
 
 
-def _matching_behaviour(one: TrialResult) -> Behaviour | None:
-    return next((look for look in one.looks if _matches(one, look)), None)
+def _matching_behaviour(trial: TrialResult) -> Behaviour | None:
+    return next((look for look in trial.looks if _matches(trial, look)), None)
 
 
-def _matches(one: TrialResult, look: Behaviour) -> bool:
-    if one.conversion is not None or look.reads:
-        return one.conversion is not None and look.reads == conversions.outcome(one.conversion)
-    if one.timeline is not None or look.propagation:
-        return one.timeline is not None and look.propagation == edit_timeline.outcome(one.timeline)
-    if one.refusal is not None or one.sample is None:
-        return look.refused and one.refusal is not None
-    if look.refused or _unresolved(one):
+def _matches(trial: TrialResult, look: Behaviour) -> bool:
+    if trial.conversion is not None or look.reads:
+        return trial.conversion is not None and look.reads == conversions.outcome(trial.conversion)
+    if trial.timeline is not None or look.propagation:
+        return trial.timeline is not None and look.propagation == edit_timeline.outcome(trial.timeline)
+    if trial.refusal is not None or trial.sample is None:
+        return look.refused and trial.refusal is not None
+    if look.refused or _unresolved(trial):
         return False
-    if look.field_stored is not None and look.field_stored != _field_was_stored(one):
+    if look.field_stored is not None and look.field_stored != _field_was_stored(trial):
         return False
-    if look.majority and 2 * one.sample.answered.get(look.majority, 0) <= one.sample.answers:
+    if look.majority and 2 * trial.sample.answered.get(look.majority, 0) <= trial.sample.answers:
         return False
-    answering = {name for name in one.sample.answered if one.sample.answered[name]}
-    reached = {name for name, count in one.sample.received.items() if count}
-    fails = one.sample.answers < one.sample.sent
+    answering = {name for name in trial.sample.answered if trial.sample.answered[name]}
+    reached = {name for name, count in trial.sample.received.items() if count}
+    fails = trial.sample.answers < trial.sample.sent
     return answering | reached == set(look.answered_by) and fails == (look.failing or not look.answered_by)
 
 
-def _field_was_stored(one: TrialResult) -> bool | None:
-    """Whether the field in question was stored; None where the question is about none."""
-    if one.stored is None or not one.field:
+def _field_was_stored(trial: TrialResult) -> bool | None:
+    """Whether the field in question was stored; None if the question concerns no field."""
+    if trial.stored is None or not trial.field:
         return None
-    value: object = one.stored.returned
-    for part in one.field.split("."):
+    value: object = trial.stored.returned
+    for part in trial.field.split("."):
         if isinstance(value, Mapping) and part in value:
             value = value[part]
         elif isinstance(value, list | tuple) and part.isdigit() and int(part) < len(value):
@@ -173,33 +173,33 @@ def _field_was_stored(one: TrialResult) -> bool | None:
     return True
 
 
-def _describe_result(one: TrialResult) -> str:
-    if one.conversion is not None:
-        return conversions.describe(one.conversion)
-    if one.timeline is not None:
-        return edit_timeline.describe(one.timeline)
-    if one.refusal is not None:
-        return f"refused (HTTP {one.refusal.status})"
-    if one.unasked:
-        return f"not observed, {one.unasked}"
-    if one.sample is None or not one.sample.sent:
+def _describe_result(trial: TrialResult) -> str:
+    if trial.conversion is not None:
+        return conversions.describe(trial.conversion)
+    if trial.timeline is not None:
+        return edit_timeline.describe(trial.timeline)
+    if trial.refusal is not None:
+        return f"refused (HTTP {trial.refusal.status})"
+    if trial.unasked:
+        return f"not observed, {trial.unasked}"
+    if trial.sample is None or not trial.sample.sent:
         return "nothing was sent"
-    stored = {None: "", True: f"stored with {one.field}; ", False: f"stored without {one.field}; "}
+    stored = {None: "", True: f"stored with {trial.field}; ", False: f"stored without {trial.field}; "}
     return (
-        stored[_field_was_stored(one)]
-        + _describe_answers(one.sample, _unresolved(one))
-        + _describe_unchanged(one)
+        stored[_field_was_stored(trial)]
+        + _describe_answers(trial.sample, _unresolved(trial))
+        + _describe_unchanged(trial)
     )
 
 
-def _unresolved(one: TrialResult) -> str:
-    """Requests that found no address, which shows no reading.
+def _unresolved(trial: TrialResult) -> str:
+    """Requests whose host name did not resolve, which shows no reading; empty if all resolved.
 
-    Where there was none before either the trial may be about a service that is not there.
+    Empty as well if the name did not resolve in the baseline: the trial may concern a missing service.
     """
-    if one.sample is None or (one.baseline is not None and traffic_checks.unresolved(one.baseline)):
+    if trial.sample is None or (trial.baseline is not None and traffic_checks.unresolved(trial.baseline)):
         return ""
-    return traffic_checks.unresolved(one.sample)
+    return traffic_checks.unresolved(trial.sample)
 
 
 def _describe_answers(sample: Traffic, unresolved: str) -> str:
@@ -213,14 +213,14 @@ def _describe_answers(sample: Traffic, unresolved: str) -> str:
     )
 
 
-def _describe_unchanged(one: TrialResult) -> str:
-    """Says so where the object in question changed nothing."""
-    if one.baseline is None or one.sample is None or not _same_responders(one.baseline, one.sample):
+def _describe_unchanged(trial: TrialResult) -> str:
+    """A remark if the object in question changed nothing."""
+    if trial.baseline is None or trial.sample is None or not _same_responders(trial.baseline, trial.sample):
         return ""
     return " (as without the object)"
 
 
 def _same_responders(baseline: Traffic, sample: Traffic) -> bool:
-    """Whether the same workloads answer, and requests fail where some did before."""
+    """Whether the same workloads answer, and requests fail in both or in neither."""
     lost = (baseline.answers < baseline.sent) == (sample.answers < sample.sent)
     return set(baseline.answered) == set(sample.answered) and lost

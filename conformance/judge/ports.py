@@ -1,4 +1,4 @@
-"""Whether requests land on the port that the chosen backend maps to."""
+"""Whether requests reach the target port of the chosen backend."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from conformance.judge.statistics import MIN_REQUESTS
 from conformance.model.evidence import Effect
 from conformance.model.verdict import Judgement, Verdict
 
-_TARGET = "the targetPort of the chosen backend decides, not that of the root or of another backend"
+_TARGET = "the targetPort of the chosen backend decides, not that of the root or another backend"
 
 
 @judge
 def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
-    """Each server of ``ports`` is reached, at its own port and no other; nothing else answers, nothing fails.
+    """Each server of ``ports`` is reached, only at its own port; nothing else answers, nothing fails.
 
-    A claim of effect: before the change one of these servers and ports was left out.
+    A claim of effect: before the change at least one of these servers and ports was not reached.
     """
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     wanted = [f"{server}:{port}" for server, port in ports.items()]

@@ -1,4 +1,4 @@
-"""Where traffic goes when it is not a matter of shares."""
+"""Which workloads traffic reaches, apart from shares."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ASTRAY = "see which workload's ledger holds the others"
 
 @judge
 def nothing_reaches(effect: Effect, backend: str) -> Judgement:
-    """A backend gets none of the traffic, and all of it is answered by others.
+    """A backend gets none of the traffic, and others answer all of it.
 
     A claim of effect: before the change the backend was reached.
     """
@@ -59,7 +59,7 @@ def _never_reached(baseline: Traffic, backend: str) -> Judgement | None:
 
 @judge
 def everything_reaches(effect: Effect, server: str, port: int | None = None) -> Judgement:
-    """One server, at one port if ``port`` is given, answers every request, and no other is reached.
+    """One server, at ``port`` if given, answers every request, and no other is reached.
 
     A claim of effect: before the change others answered.
     """
@@ -109,10 +109,10 @@ def _already_in_force(baseline: Traffic, server: str, port: int | None) -> Judge
 
 @judge
 def root_routing_restored(effect: Effect, servers: Sequence[str] | Set[str]) -> Judgement:
-    """After a withdrawal every one of ``servers`` is reached again, nothing else is, and nothing fails.
+    """After a deletion each of ``servers`` is reached again, nothing else is, and nothing fails.
 
-    A claim of effect: before the withdrawal they were not all reached. A server is missed by a random mesh
-    with a probability of at most ALPHA when enough draws were made; with fewer nothing is concluded.
+    A claim of effect: before the deletion they were not all reached. With enough draws a random mesh misses a
+    server with a probability of at most ALPHA; with fewer, a missed server is inconclusive.
     """
     during, after, convergence = effect.baseline, effect.sample, effect.convergence
     expected = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
@@ -122,7 +122,7 @@ def root_routing_restored(effect: Effect, servers: Sequence[str] | Set[str]) -> 
     )
     few = _few_draws(after, len(servers)) if missing else None
     astray = traffic_checks.unexpected_responders(after, servers)
-    outlived = "look for routes that outlived the object they were made for"
+    outlived = "look for routes that outlived their object"
     return (
         traffic_checks.excused(during, after, astray)
         or traffic_checks.fail_with(
@@ -166,10 +166,10 @@ def _all_reached(during: Traffic, servers: Collection[str]) -> Judgement | None:
 
 @judge
 def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: str) -> Judgement:
-    """Traffic addressed to ``server`` is answered by it alone and does not fail, while an effect is in force.
+    """Only ``server`` answers the traffic addressed to it, and none fails, while an effect is in force.
 
-    A claim of preservation: it holds without a mesh as well, so nothing is concluded, not even from a
-    violation, unless ``effect``, a judgement of the same scenario, is a pass.
+    A claim of preservation: it holds without a mesh as well, so even a violation is inconclusive unless
+    ``effect``, a judgement of the same scenario, is a pass.
     """
     batches = [during] if isinstance(during, Traffic) else list(during)
     expected = f"{server} alone answers what is addressed to it, while the effect is in force"
@@ -180,7 +180,7 @@ def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: st
             Verdict.INCONCLUSIVE,
             sentences(
                 (
-                    f"cannot be told from no mesh: no effect was seen in force ({effect.summary})",
+                    f"indistinguishable from no mesh: no effect was in force ({effect.summary})",
                     f"besides, {worst.summary}" if worst else "",
                 )
             ),
@@ -218,9 +218,9 @@ def _answered_alone(batch: Traffic, server: str, expected: str) -> Judgement | N
     )
 
 
-@judge(aside="what goes on as before says nothing unless an effect is judged beside it")
+@judge(aside="undisturbed traffic proves nothing unless an effect is judged beside it")
 def no_request_failed(sample: Traffic) -> Judgement:
-    """Steady traffic goes on: every request is answered by some sample workload."""
+    """Steady traffic continues: some sample workload answers every request."""
     expected = "no request fails"
     if not sample.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=expected)
@@ -229,10 +229,10 @@ def no_request_failed(sample: Traffic) -> Judgement:
         or traffic_checks.fail_with(
             traffic_checks.failed(sample),
             expected=expected,
-            hint="see at which moment of the change requests failed",
+            hint="see at which stage of the change requests failed",
         )
         or traffic_checks.expired(sample)
-        # Steady traffic may come without ledgers: who answered is enough to know that nothing failed.
+        # Steady traffic may come without ledgers: the answers alone show that nothing failed.
         or (traffic_checks.contradictory(sample) if sample.received else None)
         or Judgement(Verdict.PASS, f"none of {pluralize(sample.sent, 'request')} failed", expected=expected)
     )

@@ -1,4 +1,4 @@
-"""Whether SMI objects are served and kept by the Kubernetes API."""
+"""Whether the Kubernetes API serves and stores SMI objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.model.evidence import RoundTrip
 from conformance.model.verdict import Judgement, Verdict
 
 VERBS = ("create", "get", "list", "watch", "patch", "replace", "delete")
-"""What generic clients do with an object of the Kubernetes API."""
+"""The verbs that generic Kubernetes clients use."""
 
 Kind = tuple[str, str, str]
 """Group, version and kind."""
@@ -20,7 +20,7 @@ Kind = tuple[str, str, str]
 _ABSENT = object()
 
 
-@judge(api_only="compares the profile with what the API server lists; without CRDs it lists nothing")
+@judge(api_only="compares the profile with the API server's lists, which are empty without CRDs")
 def groups_served(claimed: Sequence[Kind] | Set[Kind], served: Sequence[Kind] | Set[Kind]) -> Judgement:
     """Every kind that the profile claims is in the cluster's discovery."""
     wanted, there = {tuple(each) for each in claimed}, {tuple(each) for each in served}
@@ -48,12 +48,12 @@ def _other_versions(missing: Sequence[tuple[str, ...]], there: Collection[tuple[
     return f"served instead: {listed(_format_kinds(others))}" if others else "the CRDs are not installed"
 
 
-@judge(api_only="sends its own objects there and back; without CRDs none comes back")
+@judge(api_only="writes its own objects and reads them back, which fails without CRDs")
 def round_trips(trips: Sequence[RoundTrip]) -> Judgement:
-    """Each object sent comes back with every field, and the API server carries out every verb on it.
+    """Each object sent comes back with every field, and every verb works on it.
 
-    Fields are compared by meaning: what the server adds is its own affair, null is the same as absent, and
-    of the metadata only name, labels and annotations were asked for.
+    Fields are compared by meaning: fields added by the server are ignored, null equals absent, and of the
+    metadata only name, labels and annotations are compared.
     """
     expected = f"every field sent comes back; {', '.join(VERBS)} all work"
     findings = [finding for trip in trips for finding in _findings(trip)]
@@ -103,10 +103,10 @@ def _sent_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(sent: Any, read: Any, path: str = "", *, quantities: bool = False) -> Iterator[str]:
-    """What of ``sent`` is not in ``read`` or is another there, with its path; more may be there.
+    """The fields of ``sent`` that are missing or different in ``read``, with their paths; ignores additions.
 
-    ``quantities``: weights are such as Kubernetes has them, so '1', 1 and '1000m' are one weight, as in
-    TrafficSplit v1alpha1. In later versions they are whole numbers.
+    ``quantities``: weights are Kubernetes quantities, so '1', 1 and '1000m' are equal, as in TrafficSplit
+    v1alpha1. In later versions they are whole numbers.
     """
     match sent:
         case None:

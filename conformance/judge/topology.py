@@ -1,4 +1,4 @@
-"""Whether the edges that the metrics API shows are the calls that were made."""
+"""Whether the edges that the metrics API shows match the calls that were made."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class _Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Arena:
-    """The workloads that take part: their namespace, their names, and these by the names of their pods."""
+    """The workloads involved: their namespace, their names, and workload names by pod name."""
 
     namespace: str
     names: Set[str]
     pods: Mapping[str, str]
 
     def workload(self, peer: ObjectReference) -> str:
-        """The workload that a peer stands for; empty where it stands for none."""
+        """The workload that a peer denotes; empty if none."""
         name = self.pods.get(peer.name, "") if peer.kind == "Pod" else peer.name
         known = peer.kind in _PEERS and peer.namespace == self.namespace and name in self.names
         return name if known else ""
@@ -52,14 +52,14 @@ def traffic_edges(
     aliases: Mapping[str, str] | None = None,
     addressed: ApiRead | None = None,
 ) -> Judgement:
-    """Each object's edges are the calls it made ('to') and got ('from'), and no others of the arena.
+    """Each object's edges are the calls it made ('to') and received ('from'), and no others of the arena.
 
     ``reads`` maps the name of a deployment in ``namespace`` to the list of its edges, ``calls`` are pairs of
-    caller and callee by those names; ``bystanders`` got and made no calls. ``aliases`` maps the names of pods
-    to them. The kind of a peer is left open: it may be such a deployment, the service of that name, or a pod,
-    in this namespace. A peer that is none of these is somebody else's traffic and left alone, and so is one
-    that is general: that names a kind or a namespace only. ``addressed`` is an attempt to get a
-    single edge, which must not exist. A claim of effect: ``baseline`` must not show any of the same edges.
+    caller and callee by those names; ``bystanders`` made and received no calls. ``aliases`` maps pod names to
+    deployment names. The kind of a peer is left open: the deployment, the service of that name, or a pod, in
+    this namespace. Any other peer is foreign traffic and ignored, as is a general peer, which names only a
+    kind or a namespace. ``addressed`` is an attempt to get a single edge, which must not exist. A claim of
+    effect: ``baseline`` must not show any of the same edges.
     """
     pods = dict(aliases or {})
     arena = _Arena(
@@ -76,7 +76,7 @@ def traffic_edges(
         [
             *(finding for name, answer in answers.items() for finding in _misnamed(name, answer, namespace)),
             missing and missing + _namesakes(answers, arena),
-            _list_of("edges are shown that nobody used", shown - due),
+            _list_of("edges are shown without a call", shown - due),
             _single_edge(addressed),
         ],
         expected,
@@ -84,7 +84,7 @@ def traffic_edges(
         hint="direction 'to' means that the resource sends to edge.resource, 'from' that it receives",
     )
     if not due:
-        return Judgement(Verdict.INCONCLUSIVE, "no call was made that an edge could show", expected=expected)
+        return Judgement(Verdict.INCONCLUSIVE, "no call was made, so no edge can show", expected=expected)
     found = _already_in_force(baseline, due, arena) if judged.passed else None
     return found or judged
 
@@ -105,7 +105,7 @@ def _shown(answers: Mapping[str, TrafficMetricsList], arena: _Arena) -> set[_Edg
 
 
 def _namesakes(answers: Mapping[str, TrafficMetricsList], arena: _Arena) -> str:
-    """Peers that are called as a workload, but are of another kind or namespace."""
+    """Peers with the name of a workload, but of another kind or namespace."""
     peers = {figures.peer for answer in answers.values() for figures in answer.items}
     others = [str(peer) for peer in peers if not arena.workload(peer) and peer.name in arena.names]
     return f" (of another kind or namespace: {listed(sorted(others))})" if others else ""
@@ -144,13 +144,13 @@ def _already_in_force(baseline: Mapping[str, ApiRead], due: set[_Edge], arena: _
     if not baseline:
         reason = "the edges were not read before the calls: there is no null control"
         return Judgement(Verdict.INCONCLUSIVE, reason)
-    # What an object without traffic gives is left open: nothing, 404, or an error of the server.
+    # The answer for an object without traffic is left open: an empty list, 404, or a server error.
     answers = {name: parse_list(read) for name, read in baseline.items() if read.status == 200}
     early = due & _shown(answers, arena)
     if not early:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"cannot be told from configuration: shown before any call: {listed(sorted(map(str, early)))}",
-        hint="edges come from traffic seen; earlier traffic must have left the window",
+        f"indistinguishable from configuration: shown before any call: {listed(sorted(map(str, early)))}",
+        hint="edges must come from observed traffic; earlier traffic must have left the window",
     )

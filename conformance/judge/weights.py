@@ -1,4 +1,4 @@
-"""Whether traffic is divided by weight."""
+"""Whether traffic is divided over backends by weight."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def weights_followed(
     ports: Mapping[str, int] | None = None,
     samples_sharing_alpha: int = 1,
 ) -> Judgement:
-    """Requests are divided over the listed backends, and nothing else, in proportion to their weights.
+    """Requests are divided over the listed backends, and no others, in proportion to their weights.
 
-    ``workloads_by_backend`` names the workloads behind a backend that has several, ``ports`` the one port at
-    which a backend's workloads are to be reached, ``samples_sharing_alpha`` is how many samples share what
-    one may err. A claim of effect: the same division was not there before the change. Counts are accepted as
-    ``statistics`` derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws
-    once for each connection and the sample reused connections, the number of draws is not the number of
-    requests and nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
+    ``workloads_by_backend`` names the workloads of a backend that has several, ``ports`` the only port at
+    which a backend's workloads may be reached, ``samples_sharing_alpha`` the number of samples that share the
+    error rate of one. A claim of effect: the same division was not there before the change. Counts are
+    accepted within ``statistics.regions``; a sample smaller than ``sample_size(weights)`` never passes. If
+    the mesh draws once for each connection and the sample reused connections, the number of draws is not the
+    number of requests, and the counts are inconclusive. Raises ValueError for weights without a positive sum.
     """
     merged = Effect(
         traffic_checks.merged(effect.baseline, workloads_by_backend or {}),
@@ -49,9 +49,10 @@ def weights_followed(
 
 @judge
 def root_served_by_backends(effect: Effect, weights: Mapping[str, int]) -> Judgement:
-    """A root that leads nowhere by itself is served in proportion to the weights.
+    """A root without endpoints of its own is served in proportion to the weights.
 
-    A claim of effect: before the change requests were sent and none was answered. Otherwise as ``shares``.
+    A claim of effect: before the change requests were sent and none was answered. Otherwise as
+    `weights_followed`.
     """
     return _judge_division(effect, weights, {}, _require_unreachable_before)
 
@@ -73,7 +74,7 @@ def _judge_division(
     figures = _figures(sample, due, accepted)
     astray = traffic_checks.unexpected_responders(sample, weights), _wrong_ports(sample, ports)
     found = (
-        # A root that is dead before leaves no other sign of a mesh that does nothing than that it stays so.
+        # The root is unreachable before the change, so missing answers after it are the only sign of failure.
         traffic_checks.excused(None if control is _require_unreachable_before else baseline, sample, *astray)
         or traffic_checks.fail_with(
             traffic_checks.not_converged(convergence),
@@ -132,15 +133,15 @@ def _outside(
     return traffic_checks.fail_with(
         *off,
         expected=expected,
-        hint="compare the shares with the numbers of pods, with equal shares, and with the weights of before",
+        hint="compare the shares with the numbers of pods, with equal shares, and with the previous weights",
     )
 
 
 def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | None:
-    """Inconclusive when each connection stuck to one backend and connections were reused.
+    """Inconclusive if each connection stayed with one backend and connections were reused.
 
-    Requests on one connection are then a single draw, and how many connections each backend got is not
-    known. All connections of one accord is another matter: that much is judged by the largest share.
+    Requests on one connection are then a single draw, and the number of connections of each backend is
+    unknown. If all connections reached the same backend, its share decides whether that may be chance.
     """
     if sample.new_connections or not sample.connections or sample.uniform_connections < sample.connections:
         return None
@@ -167,11 +168,15 @@ def _wrong_ports(sample: Traffic, ports: Mapping[str, int]) -> str:
     return f"answered at other ports: {format_counts(elsewhere)}" if elsewhere else ""
 
 
-def _compare_with_baseline(baseline: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+def _compare_with_baseline(
+    baseline: Traffic, sample: Traffic, weights: Mapping[str, int]
+) -> Judgement | None:
     return traffic_checks.invalid_baseline(baseline, sample) or _already_in_force(baseline, weights)
 
 
-def _require_unreachable_before(baseline: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+def _require_unreachable_before(
+    baseline: Traffic, sample: Traffic, weights: Mapping[str, int]
+) -> Judgement | None:
     if not baseline.sent:
         return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
     if baseline.answers or baseline.served:

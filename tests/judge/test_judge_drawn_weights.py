@@ -10,7 +10,7 @@ from conformance.judge.statistics import MIN_REQUESTS, sample_size
 from conformance.model.evidence import Convergence, Effect
 from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
 
-UNTOLD = "cannot be told from no mesh"
+UNTOLD = "indistinguishable from no mesh"
 
 
 def judged(weights: dict[str, int], first: str) -> str:

@@ -67,7 +67,9 @@ def test_edits_that_were_not_all_made_are_neither_at_once_nor_later() -> None:
     for first in (100, 150):
         cut_short = replace(timeline(("v2", first), ("v3", 300)), cut_short=True)
         assert outcome(cut_short) == "never"
-        assert describe(cut_short).endswith("after they were accepted; the last was not seen for long enough")
+        assert describe(cut_short).endswith(
+            "after they were accepted; the last edit was observed too briefly"
+        )
     never = replace(timeline(("v2", 400)), cut_short=True)
     assert (outcome(never), describe(never)) == ("never", "1 edit; 1 edit never held")
     back = replace(timeline(("v2", 100), ("v3", 60), ("v2", 240)), cut_short=True)

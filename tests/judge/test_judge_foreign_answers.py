@@ -102,11 +102,11 @@ def test_a_client_that_nobody_answered_before_either_blames_no_split(claim: Clai
     found = claim(denied(60, 404, "HTTP/1.1 404 Not Found"), sample)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith(
-        "nobody was answered before the change either: 60 of 60 requests failed "
+        "no request was answered before the change either: 60 of 60 requests failed "
         "(answered by no sample workload 60; status 404 60; what came instead: 'HTTP/1.1 404 Not Found')"
     )
-    assert found.summary.endswith("what it does cannot be judged")
-    assert found.hint == "who answered in the workloads' place, and what it knows of this host and path"
+    assert found.summary.endswith("its effect cannot be judged")
+    assert found.hint == "find what answered in the workloads' place, and its routes for this host and path"
 
 
 @effects
@@ -178,12 +178,12 @@ def test_what_strangers_say_is_cut() -> None:
 @pytest.mark.parametrize(
     ("lost", "where"),
     [
-        (denied(10), "who refuses these calls"),
-        (denied(10, 302), "who redirects"),
-        (denied(10, 503), "which of their ledgers miss these requests"),
-        (silence(10), "who ended these connections"),
-        (traffic({"v1": 5}, failures={"timeout": 5}), "nothing came back in time"),
-        (traffic({}, sent=10, failures={"protocol": 10}), "which protocol"),
+        (denied(10), "the component that refuses these calls"),
+        (denied(10, 302), "the component that redirects"),
+        (denied(10, 503), "whose ledger lacks these requests"),
+        (silence(10), "the component that reset these connections"),
+        (traffic({"v1": 5}, failures={"timeout": 5}), "no answer came in time"),
+        (traffic({}, sent=10, failures={"protocol": 10}), "check the protocol"),
     ],
 )
 def test_the_hint_follows_what_was_seen(lost: Traffic, where: str) -> None:

@@ -65,22 +65,20 @@ class TestTheHint:
     shut = replace(GRANTED, traffic=silence())
 
     def test_points_to_the_ledgers_where_all_that_is_wrong_leaked(self) -> None:
-        assert "in the servers' ledgers" in judge.access_enforced(AccessTable([GRANTED, self.leak])).hint
+        assert "the servers' ledgers hold" in judge.access_enforced(AccessTable([GRANTED, self.leak])).hint
 
     def test_points_to_the_route_where_another_grant_took_effect(self) -> None:
         hint = judge.access_enforced(AccessTable([replace(self.shut, name="shut"), GRANTED, self.leak])).hint
-        assert hint == "see whether the cell's call matches the route as the specification reads it"
+        assert hint == "see whether the call matches the route as the specification defines it"
 
     def test_points_to_the_objects_where_no_grant_changed_anything(self) -> None:
         assert judge.access_enforced(AccessTable([self.shut, DENIED])).hint.startswith(
-            "no grant of these took effect"
+            "none of these grants took effect"
         )
 
     def test_points_to_the_route_where_a_grant_changed_something(self) -> None:
         changed = replace(self.shut, traffic=traffic({}, sent=10, statuses={"403": 10}))
-        assert judge.access_enforced(AccessTable([changed])).hint.startswith(
-            "see whether the cell's call matches"
-        )
+        assert judge.access_enforced(AccessTable([changed])).hint.startswith("see whether the call matches")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +86,7 @@ class TestTheHint:
     [
         (silence(), "10 of 10 requests failed (reset 10)"),
         (traffic({"server": 9}, sent=10, failures={"reset": 1}), "1 of 10 requests failed (reset 1)"),
-        (traffic({"twin": 10}), "10 of 10 requests went where none may go (twin 10)"),
+        (traffic({"twin": 10}), "10 of 10 requests reached workloads that must get none (twin 10)"),
         (
             traffic({"server": 10}, statuses={"500": 10}),
             "was answered otherwise than with 200: status 500 10",
@@ -106,8 +104,7 @@ def test_a_grant_that_came_too_late_fails() -> None:
     found = judge.access_enforced(AccessTable([replace(GRANTED, convergence=UNSETTLED), DENIED]))
     assert found.verdict is Verdict.FAIL
     assert found.summary == (
-        "1 of 2 calls not as expected: "
-        "'GET /allowed' is granted, but was not served within 60 s, and was only later"
+        "1 of 2 calls not as expected: 'GET /allowed' is granted, but was not served within 60 s, only later"
     )
 
 
@@ -165,8 +162,7 @@ class TestACellThatNeverSettles:
         found = judge.access_enforced(AccessTable([GRANTED, DENIED, self.late]))
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "1 of 3 calls not as expected: 'late' is denied, but was not refused within 60 s, "
-            "and was only later"
+            "1 of 3 calls not as expected: 'late' is denied, but was not refused within 60 s, only later"
         )
 
     def test_is_not_excused_by_those_that_do(self) -> None:
@@ -203,7 +199,7 @@ def test_a_grant_that_was_open_before_is_inconclusive() -> None:
     found = judge.access_enforced(AccessTable([replace(GRANTED, baseline=OPEN)]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "1 of 1 call not as expected: 'GET /allowed' cannot be told from no mesh: "
+        "1 of 1 call not as expected: 'GET /allowed' indistinguishable from no mesh: "
         "10 of 10 requests went through without the grant"
     )
 

@@ -273,7 +273,7 @@ class TestCounts:
                 metrics(successes="100", failures="0"),
                 "success_count is 100 where 80 were sent in the window; "
                 "failure_count is 0 where 20 were sent in the window",
-                "failed requests look to be counted as successes",
+                "failed requests seem to be counted as successes",
             ),
         ],
         ids=["rates", "totals", "all successes"],
@@ -322,7 +322,7 @@ class TestCounts:
     def test_requests_that_are_counted_twice_are_told_so(self) -> None:
         found = counts(NOTHING, read(metrics(successes="600", failures="200")), GONE, 300, 100, 2)
         assert found.hint == (
-            "the requests look to be counted twice: at both their ends, or on their way in and out"
+            "the requests seem to be counted twice: at both ends, or on their way in and out"
         )
 
     def test_of_a_load_that_is_longer_than_the_window_its_part_is_due(self) -> None:
@@ -360,7 +360,7 @@ class TestCounts:
         found = self.judged(metrics(), baseline=read(metrics()))
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "cannot be told from earlier traffic: 100 requests were shown before any was sent"
+            "indistinguishable from earlier traffic: 100 requests were shown before any was sent"
         )
 
     def test_a_load_that_does_not_outlast_the_window_is_inconclusive_when_nothing_was_read_after_it(
@@ -368,7 +368,7 @@ class TestCounts:
     ) -> None:
         found = counts(NOTHING, read(metrics()), None, succeeded=80, failed=20, seconds=10)
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert found.summary.startswith("cannot be told from totals")
+        assert found.summary.startswith("indistinguishable from totals")
         assert counts(NOTHING, read(metrics()), GONE, succeeded=80, failed=20, seconds=10).passed
 
     def test_a_window_too_short_to_hold_requests_is_inconclusive(self) -> None:
@@ -429,7 +429,7 @@ class TestCounts:
         for shown in (metrics(successes="300", failures="100"), metrics(successes="240", failures="0")):
             found = judge.request_counts(NOTHING, read(shown), GONE, succeeded, failed, seconds=2)
             assert found.verdict is Verdict.INCONCLUSIVE
-            assert found.summary == f"what is to be counted is not known: {said}"
+            assert found.summary == f"the due counts are unknown: {said}"
 
     def test_a_list_in_place_of_an_object_fails(self) -> None:
         found = self.judged(metrics_list(metrics()))
@@ -624,7 +624,7 @@ class TestEdges:
         found = self.judged({**self.reads(), "server": inverted})
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "edges are missing: server from mid; edges are shown that nobody used: server to mid"
+            "edges are missing: server from mid; edges are shown without a call: server to mid"
         )
 
     def test_an_edge_to_a_bystander_fails(self) -> None:
@@ -634,7 +634,7 @@ class TestEdges:
             metrics("server", direction="to", peer="idle"),
         )
         found = self.judged({**self.reads(), "server": more})
-        assert found.summary == "edges are shown that nobody used: server to idle"
+        assert found.summary == "edges are shown without a call: server to idle"
 
     def test_somebody_elses_traffic_is_left_alone(self) -> None:
         more = self.edges(
@@ -718,7 +718,7 @@ class TestEdges:
     def test_one_edge_that_was_there_before_any_call_is_inconclusive(self) -> None:
         found = self.judged(self.reads(), baseline={"client": self.reads()["client"], "mid": NOTHING})
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert found.summary == ("cannot be told from configuration: shown before any call: client to mid")
+        assert found.summary == ("indistinguishable from configuration: shown before any call: client to mid")
 
     @pytest.mark.parametrize("idle", [NOTHING, ERROR], ids=["404", "500"])
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:

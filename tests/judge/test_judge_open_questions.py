@@ -155,7 +155,7 @@ def test_what_no_reading_excuses_is_said_and_does_not_fail() -> None:
     assert only(found).finding == found.hint == "v3 is reached"
 
 
-STOPPED = "what is unrelated no longer takes effect (not settled"
+STOPPED = "an unrelated object no longer takes effect (not converged"
 AS_BEFORE = traffic({"v1": 120})
 
 
@@ -166,8 +166,8 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         found = read(asked(AS_BEFORE), unrelated_edit=NO_EFFECT)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "not observed: all zero: zeros: answered by v1 120 (as without the object), which says nothing, "
-            "as the mesh was not seen to take up a later edit either"
+            "not observed: all zero: zeros: answered by v1 120 (as without the object), "
+            "which is inconclusive, as a later edit did not show either"
         )
         assert (only(found).letter, only(found).observed) == ("", False)
         assert only(found).finding.startswith(STOPPED)
@@ -196,8 +196,8 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         assert only(read(asked(AS_BEFORE), unrelated_edit=unclear)) == Reading(
             "all zero",
             "",
-            "zeros: answered by v1 120 (as without the object), which says nothing, "
-            "as the mesh was not seen to take up a later edit either",
+            "zeros: answered by v1 120 (as without the object), "
+            "which is inconclusive, as a later edit did not show either",
             observed=False,
         )
 
@@ -247,14 +247,14 @@ def test_what_never_left_its_client_tells_no_reading() -> None:
 def test_nothing_is_observed_where_no_effect_is_in_force() -> None:
     found = read(asked(traffic({"v1": 120})), effect=NO_EFFECT)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.summary.startswith("not observed: cannot be told from no mesh")
+    assert found.summary.startswith("not observed: indistinguishable from no mesh")
     assert found.readings == ()
 
 
 def test_nothing_that_was_not_tried_is_observed() -> None:
     assert read().summary == "not observed: nothing was tried"
     assert only(read(asked(None))) == Reading(
-        "all zero", "", "zeros: nothing was sent, so that nothing is known", observed=False
+        "all zero", "", "zeros: nothing was sent, so nothing is known", observed=False
     )
 
 

@@ -173,9 +173,9 @@ def test_a_second_judge_of_a_name_is_an_error() -> None:
     def weights_followed(effect: Effect) -> Judgement:
         return Judgement(Verdict.PASS, "")
 
-    with pytest.raises(ValueError, match="a judge called 'weights_followed' already"):
+    with pytest.raises(ValueError, match="a judge called 'weights_followed' exists already"):
         register()(weights_followed)
-    with pytest.raises(ValueError, match="a judge called 'weights_followed' already"):
+    with pytest.raises(ValueError, match="a judge called 'weights_followed' exists already"):
         decorator(weights_followed)
 
 
@@ -184,7 +184,7 @@ class TestNullControl:
         def hopeful(sample: object) -> Judgement:
             raise NotImplementedError
 
-        with pytest.raises(TypeError, match=r"judge hopeful demands no null control \(baseline, during, "):
+        with pytest.raises(TypeError, match=r"judge hopeful has no null control \(baseline, during, "):
             decorator(hopeful)
         assert "hopeful" not in JUDGES
 
@@ -192,7 +192,7 @@ class TestNullControl:
         def hopeful(sample: object, baseline: object = None) -> Judgement:
             raise NotImplementedError
 
-        with pytest.raises(TypeError, match="judge hopeful demands no null control"):
+        with pytest.raises(TypeError, match="judge hopeful has no null control"):
             decorator(hopeful)
 
     @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ class TestAllOf:
             judge.all_of()
 
     def test_a_part_that_no_judge_made_is_an_error(self) -> None:
-        with pytest.raises(ValueError, match="nobody could recompute it"):
+        with pytest.raises(ValueError, match="could not be recomputed"):
             judge.all_of(made_up=Judgement(Verdict.PASS, "trust me"))
 
     def test_more_samples_than_the_error_rate_allows_are_an_error(self) -> None:

@@ -28,8 +28,8 @@ class TestNothingReaches:
         found = judge.nothing_reaches(Effect(ALL_THREE, sample, UNSETTLED), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "1 of 1,000 requests went where none may go (v2 1); "
-            "not settled within 60 s: v2 is reached from every client; "
+            "1 of 1,000 requests reached workloads that must get none (v2 1); "
+            "not converged within 60 s: v2 is reached from every client; "
             "1 of 1,000 requests failed (reset 1)"
         )
 
@@ -40,7 +40,7 @@ class TestNothingReaches:
         found = judge.nothing_reaches(Effect(ONLY_V1, ONLY_V1, SETTLED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "cannot be told from no mesh: nothing reached v2 before the change as well (v1 300)"
+            "indistinguishable from no mesh: nothing reached v2 before the change as well (v1 300)"
         )
 
     def test_a_backend_whose_ledger_was_not_read_is_inconclusive(self) -> None:
@@ -95,20 +95,20 @@ class TestEverythingReaches:
     def test_another_server_fails(self) -> None:
         found = judge.everything_reaches(Effect(ALL_THREE, traffic({"v2": 299, "v1": 1}), SETTLED), "v2")
         assert found.verdict is Verdict.FAIL
-        assert found.summary == "1 of 300 requests went where none may go (v1 1)"
+        assert found.summary == "1 of 300 requests reached workloads that must get none (v1 1)"
 
     def test_what_does_not_settle_fails(self) -> None:
         found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, UNSETTLED), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.hint == "the mesh takes longer than its profile allows (converge.within_s)"
         found = judge.everything_reaches(Effect(ALL_THREE, ALL_THREE, UNSETTLED), "v2")
-        assert found.hint == "the mesh did not take the change up, or takes longer than its profile allows"
+        assert found.hint == "the mesh did not apply the change, or takes longer than its profile allows"
 
     def test_what_held_before_is_inconclusive(self) -> None:
         found = judge.everything_reaches(Effect(ONLY_V2, ONLY_V2, SETTLED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "cannot be told from no mesh: everything reached v2 before the change as well (v2 300)"
+            "indistinguishable from no mesh: everything reached v2 before the change as well (v2 300)"
         )
         found = judge.everything_reaches(Effect(ONLY_V2, ONLY_V2, SETTLED), "v2", port=8080)
         assert "everything reached v2:8080 before" in found.summary
@@ -233,14 +233,14 @@ class TestPreserved:
         found = judge.preserved(self.effect, traffic({"v2": 299, "v1": 1}), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "client-a → root:8080 GET /: 1 of 300 requests went where none may go (v1 1)"
+            "client-a → root:8080 GET /: 1 of 300 requests reached workloads that must get none (v1 1)"
         )
 
     @pytest.mark.parametrize("during", [ONLY_V2, ONLY_V1], ids=["kept", "violated"])
     def test_nothing_is_concluded_without_an_effect_in_force(self, during: Traffic) -> None:
         found = judge.preserved(self.no_effect, during, "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert found.summary.startswith("cannot be told from no mesh: no effect was seen in force")
+        assert found.summary.startswith("indistinguishable from no mesh: no effect was in force")
 
     @pytest.mark.parametrize("during", [[], [traffic({})], traffic({})], ids=["none", "empty", "nothing"])
     def test_nothing_sent_is_inconclusive(self, during: Traffic | list[Traffic]) -> None:
@@ -255,7 +255,8 @@ class TestPreserved:
         found = judge.preserved(self.no_effect, ONLY_V1, "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary.endswith(
-            "besides, client-a → root:8080 GET /: 300 of 300 requests went where none may go (v1 300)"
+            "besides, client-a → root:8080 GET /: 300 of 300 requests "
+            "reached workloads that must get none (v1 300)"
         )
 
     def test_views_that_disagree_are_inconclusive(self) -> None:

@@ -54,7 +54,7 @@ def test_the_edges_of_a_region_are_inside() -> None:
 def test_a_workload_that_is_not_listed_fails_whoever_saw_it() -> None:
     answered = judged(traffic({**GOOD, "v3": 1}))
     assert answered.verdict is Verdict.FAIL
-    assert answered.summary == "1 of 4,701 requests went where none may go (v3 1)"
+    assert answered.summary == "1 of 4,701 requests reached workloads that must get none (v3 1)"
     mirrored = judged(traffic(GOOD, received={**GOOD, "v3": 12}))
     assert mirrored.verdict is Verdict.FAIL
     assert "v3 12" in mirrored.summary
@@ -75,7 +75,7 @@ def test_an_answer_of_the_proxy_itself_is_a_failed_request() -> None:
 def test_what_does_not_settle_fails_with_what_was_waited_for() -> None:
     found = judge.weights_followed(Effect(BEFORE, traffic(GOOD), UNSETTLED), WEIGHTS)
     assert found.verdict is Verdict.FAIL
-    assert found.summary == "not settled within 60 s: v2 is reached from every client"
+    assert found.summary == "not converged within 60 s: v2 is reached from every client"
     assert "takes longer than its profile allows" in found.hint
 
 
@@ -97,7 +97,7 @@ def test_shares_that_were_there_before_are_inconclusive() -> None:
     found = judged(traffic(GOOD), baseline=traffic({"v1": 698, "v2": 302}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "cannot be told from no mesh: these shares were there before the change as well (v1 698, v2 302)"
+        "indistinguishable from no mesh: these shares were there before the change as well (v1 698, v2 302)"
     )
 
 
