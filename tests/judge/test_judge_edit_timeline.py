@@ -1,4 +1,4 @@
-"""When edits arrive under steady traffic, and whether the old state comes back."""
+"""The propagation of edits under steady traffic, and whether the old state comes back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from judge_evidence import SETTLED, traffic
+from judge_evidence import CONVERGED, traffic
 
 from conformance import judge
 from conformance.judge.edit_timeline import EditPropagation, describe, outcome, propagations
@@ -82,7 +82,7 @@ def test_arrivals_are_counted_in_requests_after_the_answer_of_the_api_server() -
 
 
 def test_answers_that_may_belong_to_the_next_edit_are_left_out() -> None:
-    # Ten requests were seen and never answered, so the last ten answers before the edit may be later ones.
+    # Ten received requests had no answer, so the last ten answers before the edit may be later ones.
     following = (("v2", 100), ("v3", 291), ("v2", 200))
     assert outcome(timeline(*following)) == "flapping"
     assert outcome(timeline(*following, unanswered=10)) == "at once"
@@ -107,7 +107,7 @@ def test_answers_that_may_belong_to_the_next_edit_are_left_out() -> None:
         (timeline(edits=()), "no edit was made"),
     ],
 )
-def test_the_delays_are_told(one: EditTimeline, words: str) -> None:
+def test_the_delays_are_reported(one: EditTimeline, words: str) -> None:
     assert describe(one) == words
 
 
@@ -120,14 +120,14 @@ def test_the_delays_are_told(one: EditTimeline, words: str) -> None:
         (timeline(("v2", 400)), "", ""),
     ],
 )
-def test_a_reading_is_told_by_how_edits_arrive(one: EditTimeline, letter: str, finding: str) -> None:
+def test_the_propagation_of_edits_decides_the_reading(one: EditTimeline, letter: str, finding: str) -> None:
     looks = (
         Behaviour("a", propagation="later"),
         Behaviour("b", propagation="at once"),
         Behaviour("a", propagation="flapping", finding="it flaps"),
     )
     all_of_them = traffic({"v1": 100, "v2": 100})
-    effect = judge.everything_reaches(Effect(all_of_them, traffic({"v2": 300}), SETTLED), "v2")
+    effect = judge.everything_reaches(Effect(all_of_them, traffic({"v2": 300}), CONVERGED), "v2")
     question = TrialResult("steady traffic", "when", looks, timeline=one)
     (found,) = judge.reading(effect, [question], effect).readings
     assert (found.letter, found.finding) == (letter, finding)

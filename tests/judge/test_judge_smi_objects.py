@@ -1,4 +1,4 @@
-"""Objects of the Kubernetes API: pass, fail, inconclusive, and what is said."""
+"""Objects of the Kubernetes API: pass, fail, inconclusive, and their messages."""
 
 from __future__ import annotations
 

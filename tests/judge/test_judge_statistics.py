@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from judge_evidence import SETTLED, traffic
+from judge_evidence import CONVERGED, traffic
 from scipy import stats
 
 from conformance import judge
@@ -48,7 +48,7 @@ def draw(rng: random.Random, weights: dict[str, int], n: int) -> dict[str, int]:
 
 
 def verdict(counts: dict[str, int], weights: dict[str, int]) -> Verdict:
-    return judge.weights_followed(Effect(baseline, traffic(counts), SETTLED), weights).verdict
+    return judge.weights_followed(Effect(baseline, traffic(counts), CONVERGED), weights).verdict
 
 
 @pytest.mark.parametrize("weights", [{"v1": 75, "v2": 25}, {"v1": 3, "v2": 1, "v3": 0}, {"v1": 0, "v2": 7}])
@@ -148,7 +148,7 @@ def test_one_in_a_thousand_is_proved_present_and_no_whole_percent() -> None:
     assert region.low == 1
     assert stats.binom.cdf(0, n, 0.001) <= ALPHA / SAMPLES / 3 / 2
     assert stats.binom.sf(region.high, n, 0.01) > 1 - 1e-12
-    # What twice the share is caught with is not promised, but most of it is.
+    # Catching twice the share is not guaranteed, but mostly happens.
     assert stats.binom.sf(region.high, n, 0.003) > 0.8
 
 
@@ -261,7 +261,7 @@ def test_a_mesh_that_draws_for_each_connection_is_accepted_on_fresh_connections(
     weights = {"v1": 70, "v2": 30}
     counts = draw(rng, weights, judge.sample_size(weights))
     assert judge.weights_followed(
-        Effect(baseline, traffic(counts, new_connections=True), SETTLED), weights
+        Effect(baseline, traffic(counts, new_connections=True), CONVERGED), weights
     ).passed
 
 
