@@ -139,7 +139,7 @@ class TestProtocols:
 
     def test_that_are_governed_are_carried(self) -> None:
         with pytest.raises(
-            ProfileError, match=r"access\.udp: what is governed is carried as well; add udp to"
+            ProfileError, match=r"access\.udp: governed datagrams are also carried; add udp to"
         ):
             parse("name: mine\nclaims: {split: [v1alpha4]}\naccess: {udp: true}\nprotocols: [http]", "mine")
 
@@ -258,7 +258,7 @@ def test_a_mesh_without_a_scenario_is_asked_by_its_claims_alone() -> None:
 class TestExplain:
     def test_shows_objects_as_a_mesh_gets_them(self) -> None:
         text = explain.explain("split-zero-weight-gets-nothing", profiles.load("osm"))
-        assert "as osm gets them in split v1alpha2" in text
+        assert "rendered for osm in split v1alpha2" in text
         assert "apiVersion: split.smi-spec.io/v1alpha2" in text
         assert "namespace: smi-main-RUN" in text
 

@@ -70,7 +70,7 @@ class TestAMisspeltProfile:
             ),
             ("hosts: {service: '{service}.{x}'}", "hosts.service: only {service}, {namespace} and {domain}"),
             ("hosts: {service: '{service.x}'}", "hosts.service: only {service}, {namespace} and {domain}"),
-            ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} does not stand in it"),
+            ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} is missing"),
             ("ingress: {class_name: x}", "ingress.service: Field required"),
             ("ingress: {clas_name: x}", "unknown key 'ingress.clas_name'; did you mean class_name?"),
             (
@@ -268,9 +268,9 @@ RBAC = "apiVersion: rbac.authorization.k8s.io/v1, kind:"
 @pytest.mark.parametrize(
     ("item", "problem"),
     [
-        (f"{RBAC} ClusterRoleBinding, metadata: {{name: a}}", "a ClusterRoleBinding lies in no namespace"),
-        ("apiVersion: v1, kind: Namespace, metadata: {name: mesh}", "a Namespace lies in no namespace"),
-        (f"{RBAC} Role, metadata: {{name: a, namespace: mesh}}", "what lies in 'mesh' would be left behind"),
+        (f"{RBAC} ClusterRoleBinding, metadata: {{name: a}}", "a ClusterRoleBinding is cluster-scoped"),
+        ("apiVersion: v1, kind: Namespace, metadata: {name: mesh}", "a Namespace is cluster-scoped"),
+        (f"{RBAC} Role, metadata: {{name: a, namespace: mesh}}", "an object in 'mesh' would be left behind"),
         ("apiVersion: v1, kind: List, items: []", "no object with apiVersion, kind and metadata.name"),
         ("apiVersion: v1, kind: [], metadata: {name: a}", "no object with apiVersion, kind and metadata"),
     ],
