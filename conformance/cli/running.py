@@ -67,7 +67,7 @@ def _run(typed: argparse.Namespace) -> int:
         except ClusterError as error:
             print(not_started.write(str(error), profile, command, asked), flush=True)
             raise
-    given = plugin.Given(command=command, options=asked, planned=typed.dry_run)
+    given = plugin.RunRequest(command=command, options=asked, planned=typed.dry_run)
     code = int(pytest.main([*_arguments(typed), *typed.pytest_options], plugins=[given]))
     return code if code in {ExitCode.HOLDS, ExitCode.BROKEN} else ExitCode.INCONCLUSIVE
 

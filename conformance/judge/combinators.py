@@ -53,7 +53,7 @@ def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
     )
 
 
-@judge(aside="never passes")
+@judge(own_control="compares one change under calls and at rest")
 def taken_up_under_calls(change: Convergence) -> Judgement:
     """A change shows while its service is called.
 

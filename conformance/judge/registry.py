@@ -25,14 +25,14 @@ JUDGES: Mapping[str, Callable[..., Judgement]] = MappingProxyType(_judges)
 """The judges by name; filled when ``conformance.judge`` is imported."""
 
 
-def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
+def register(*, api_only: str = "", own_control: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
     """Register a function that sets the basis of its judgements itself; otherwise as `judge`."""
 
     def enter(function: Judge[P]) -> Judge[P]:
         name = function.__name__
         if name in _judges:
             raise ValueError(f"a judge called {name!r} exists already")
-        if not (api_only or aside or _controlled(function)):
+        if not (api_only or own_control or aside or _controlled(function)):
             wanted = ", ".join(sorted(CONTROLS))
             raise TypeError(f"judge {name} has no null control ({wanted}) and no reason why it needs none")
         _judges[name] = function
@@ -48,15 +48,18 @@ def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Jud
 @overload
 def judge(function: Judge[P]) -> Judge[P]: ...
 @overload
-def judge(*, api_only: str = ..., aside: str = ...) -> Callable[[Judge[P]], Judge[P]]: ...
 def judge(
-    function: Judge[P] | None = None, *, api_only: str = "", aside: str = ""
+    *, api_only: str = ..., own_control: str = ..., aside: str = ...
+) -> Callable[[Judge[P]], Judge[P]]: ...
+def judge(
+    function: Judge[P] | None = None, *, api_only: str = "", own_control: str = "", aside: str = ""
 ) -> Judge[P] | Callable[[Judge[P]], Judge[P]]:
     """Register a judge; each of its judgements carries the judge's name and arguments.
 
     It requires a null control (CONTROLS), or says why it needs none: ``api_only`` for a judge that only reads
-    the Kubernetes API, whose claim cannot hold by chance; ``aside`` for a judge that cannot carry a test by
-    itself. Raises TypeError without any of these, and ValueError when its name is taken.
+    the Kubernetes API, whose claim cannot hold by chance; ``own_control`` for a judge whose evidence is a
+    comparison that contains the control; ``aside`` for a judge that cannot carry a test by itself. Raises
+    TypeError without any of these, and ValueError when its name is taken.
     """
 
     def decorate(function: Judge[P]) -> Judge[P]:
@@ -67,7 +70,7 @@ def judge(
             arguments = dict(signature.bind(*args, **kwargs).arguments)
             return replace(function(*args, **kwargs), basis=Basis(function.__name__, arguments))
 
-        return register(api_only=api_only, aside=aside)(judged)
+        return register(api_only=api_only, own_control=own_control, aside=aside)(judged)
 
     return decorate if function is None else decorate(function)
 

@@ -6,8 +6,8 @@ import pytest
 
 from conformance.catalogue import Requirement
 from conformance.drive.version_selection import VersionSet, in_words
+from conformance.run.context import RunContext
 from conformance.run.scheduler import Turn
-from conformance.run.session import Session
 from conformance.suite import drive_of
 from conformance.traceability.index import ScenarioMark, depths, entry_of, scenario_mark
 
@@ -42,11 +42,11 @@ def scenario_folder(node: pytest.Item) -> str:
     return str(marker.args[0]) if marker else ""
 
 
-def named_versions(session: Session, mark: ScenarioMark) -> list[dict[str, str]]:
+def named_versions(context: RunContext, mark: ScenarioMark) -> list[dict[str, str]]:
     """The sets of versions to go through, which show in the ids of tests; none for the default one."""
-    if session.wish.kind == "newest" and not mark.every_version:
+    if context.wish.kind == "newest" and not mark.every_version:
         return []
-    return session.version_sets(mark.groups, every=mark.every_version)
+    return context.version_sets(mark.groups, every=mark.every_version)
 
 
 def key_of(node: pytest.Item | pytest.Collector, versions: VersionSet | None) -> str:
@@ -70,21 +70,21 @@ def turn_in_run(item: pytest.Item) -> tuple[bool, int]:
     return (entry.scenario.alone, depths()[entry.file]) if entry else (False, 0)
 
 
-def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:
+def spoken_by(context: RunContext, item: pytest.Item) -> VersionSet | None:
     """The versions that an item's scenario speaks; None where those asked for work together with none."""
     callspec = getattr(item, "callspec", None)
     if callspec is not None and SCENARIO in callspec.params:
         spoken: VersionSet = callspec.params[SCENARIO]
         return spoken
-    return next(iter(session.version_sets(scenario_of(item).groups)), None)
+    return next(iter(context.version_sets(scenario_of(item).groups)), None)
 
 
-def why_unspoken(session: Session, item: pytest.Item, requirement: Requirement) -> str | None:
+def why_unspoken(context: RunContext, item: pytest.Item, requirement: Requirement) -> str | None:
     """Why a requirement is not asked in the versions that an item's scenario speaks; None when it is.
 
     What the mesh does not claim at all is none of these: that is told as such.
     """
     mark = scenario_of(item)
-    if session.unclaimed(requirement, mark.groups, mark):
+    if context.not_claimed_reason(requirement, mark.groups, mark):
         return None
-    return session.unspoken(requirement, spoken_by(session, item))
+    return context.version_mismatch_reason(requirement, spoken_by(context, item))

@@ -26,6 +26,14 @@ def why_not(
     return next(_reasons(profile, requirement, groups, mark), None)
 
 
+def is_only_disclaimed(profile: Profile, requirement: Requirement, mark: ScenarioMark) -> bool:
+    """Whether only the profile's disclaimer keeps a requirement from applying to a mesh."""
+    if requirement.id not in profile.disclaims:
+        return False
+    without = profile.model_copy(update={"disclaims": {}})
+    return why_not(without, requirement, mark.groups, mark) is None
+
+
 def _reasons(
     profile: Profile, requirement: Requirement, groups: Sequence[str], mark: ScenarioMark | None
 ) -> Iterator[str]:

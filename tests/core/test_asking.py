@@ -22,7 +22,7 @@ from conformance.drive.open_questions.trials import Trial, TrialPlan
 from conformance.drive.scenario import AccessCheck, Effect, Scenario
 from conformance.model.evidence import Call, Convergence, TrialResult
 from conformance.model.verdict import Judgement, Reading
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from conformance.suite import drive_of
 from conformance.suites.traffic_split import test_odd_splits as odd_splits
 
@@ -63,7 +63,9 @@ def left() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: list[tuple[str, str]]) -> Drive:
+def drive(
+    context: RunContext, cluster: FakeCluster, clock: VirtualClock, left: list[tuple[str, str]]
+) -> Drive:
     """Drives odd-splits on a mesh that takes any object, and that one of them may stop."""
 
     def on(
@@ -80,10 +82,10 @@ def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: lis
 
         cluster.mesh = StoppedMesh(clock=clock, odd=odd, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        session.arena.ready(["main", "metrics"])
+        context.arena.ready(["main", "metrics"])
         driven = drive_of(odd_splits.__name__)
         assert driven is not None
-        scenario = session.scenario("traffic-split/odd-splits")
+        scenario = context.scenario("traffic-split/odd-splits")
         seen = cast(TrialResults[Effect], driven(scenario))
         left.extend((one["kind"], one["metadata"]["name"]) for one in scenario.applied)
         scenario.delete_applied()
@@ -225,7 +227,7 @@ SUITES = {
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_each_object_in_question_is_named_by_a_trial(
-    session: Session, monkeypatch: pytest.MonkeyPatch, suite: str
+    context: RunContext, monkeypatch: pytest.MonkeyPatch, suite: str
 ) -> None:
     declared: list[TrialPlan] = []
     asked = asking.asked
@@ -235,12 +237,12 @@ def test_each_object_in_question_is_named_by_a_trial(
         return asked(scenario, odd, sound)
 
     monkeypatch.setattr(asking, "asked", noted)
-    session.arena.ready(SUITES[suite])
+    context.arena.ready(SUITES[suite])
     module = importlib.import_module(f"conformance.suites.{suite}")
     driven = drive_of(module.__name__)
     assert driven is not None
     folder = module.pytestmark.args[0]
-    driven(session.scenario(folder))
+    driven(context.scenario(folder))
     (odd,) = declared
     files = [*odd.files, *odd.late, *odd.earlier, *(file for file, _ in odd.malformed)]
     objects = [*(one for file in files for one in load(f"{folder}/{file}")), *odd.written]
@@ -248,9 +250,9 @@ def test_each_object_in_question_is_named_by_a_trial(
     assert {one["metadata"]["name"] for one in objects} <= named
 
 
-def test_the_sound_object_of_grants_shows_when_the_last_of_its_asks_does(session: Session) -> None:
-    session.arena.ready(["main"])
-    scenario = session.scenario("traffic-specs/odd-groups")
+def test_the_sound_object_of_grants_shows_when_the_last_of_its_asks_does(context: RunContext) -> None:
+    context.arena.ready(["main"])
+    scenario = context.scenario("traffic-specs/odd-groups")
     found = {"now": Convergence("now", 3, 0.5), "then": Convergence("then", 3, None)}
     scenario = cast(
         Scenario, SimpleNamespace(wait_for_access=lambda _, discover: found, objects=scenario.objects)

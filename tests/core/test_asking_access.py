@@ -15,7 +15,7 @@ from conformance.drive.open_questions.asking import TrialResults
 from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
 from conformance.probe.plan import Batch
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from conformance.suite import drive_of
 from conformance.suites.traffic_specs import test_odd_groups as odd_groups
 
@@ -114,14 +114,14 @@ Drive = Callable[[bool], dict[str, Reading]]
 
 
 @pytest.fixture
-def drive(session: Session, cluster: FakeCluster) -> Drive:
+def drive(context: RunContext, cluster: FakeCluster) -> Drive:
     def on(stops: bool) -> dict[str, Reading]:
         cluster.mesh = GuardedMesh(stops=stops, ledgers=cluster.mesh.ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        session.arena.ready(["access", "peer"])
+        context.arena.ready(["access", "peer"])
         driven = drive_of(odd_groups.__name__)
         assert driven is not None
-        scenario = session.scenario("traffic-specs/odd-groups")
+        scenario = context.scenario("traffic-specs/odd-groups")
         seen = cast(TrialResults[AccessTable], driven(scenario))
         scenario.delete_applied()
         return {one.question: one for one in odd_groups.reading(seen, *seen.questions).readings}

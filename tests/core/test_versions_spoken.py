@@ -14,7 +14,7 @@ from conformance.drive.api_trials import ABSENT, HeaderForms, HeadersRefused, at
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import merged
 from conformance.report.verify import recompute
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from tools import none
 
 from .conftest import Bench
@@ -298,7 +298,7 @@ class TestATrial:
             changed(self.ITEM, ("spec.nothing", ABSENT))
 
 
-def test_a_requirement_that_no_version_can_express_is_not_claimed(session: Session) -> None:
+def test_a_requirement_that_no_version_can_express_is_not_claimed(context: RunContext) -> None:
     from conformance.report.conclusions import conclude
 
     one: Judgement = judge.not_applicable("TrafficSplit v1alpha2 has no matches")

@@ -199,8 +199,8 @@ class TestNullControl:
         "name", sorted(JUDGES.keys() - {"all_of", "conditional_on", "discount_if_starved", "presumes"})
     )
     def test_is_behind_a_judgement_unless_its_judge_says_that_it_carries_no_test(self, name: str) -> None:
-        aside = {"headers_refused", "inconclusive", "not_applicable", "not_claimed", "stands_on"}
-        aside |= {"taken_up_under_calls", "unavailable", "no_request_failed"}
+        aside = {"inconclusive", "not_applicable", "not_claimed", "stands_on"}
+        aside |= {"unavailable", "no_request_failed"}
         assert is_founded(EXAMPLES[name]) == (name not in aside)
 
     def test_of_one_part_is_enough_for_all(self) -> None:
