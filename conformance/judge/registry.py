@@ -58,7 +58,7 @@ def judge(
 
     It requires a null control (CONTROLS), or says why it needs none: ``api_only`` for a judge that only reads
     the Kubernetes API, whose claim cannot hold by chance; ``own_control`` for a judge whose evidence is a
-    comparison that holds the control; ``aside`` for a judge that cannot carry a test by itself. Raises
+    comparison that contains the control; ``aside`` for a judge that cannot carry a test by itself. Raises
     TypeError without any of these, and ValueError when its name is taken.
     """
 

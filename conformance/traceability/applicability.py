@@ -27,7 +27,7 @@ def why_not(
 
 
 def is_only_disclaimed(profile: Profile, requirement: Requirement, mark: ScenarioMark) -> bool:
-    """Whether a mesh would be judged by a requirement if its profile did not disclaim it."""
+    """Whether only the profile's disclaimer keeps a requirement from applying to a mesh."""
     if requirement.id not in profile.disclaims:
         return False
     without = profile.model_copy(update={"disclaims": {}})
