@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from smi_reference_mesh.api_server import ApiServer
+from smi_reference_mesh.kube.client import KubeClient
 from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
 from smi_reference_mesh.spoiler import Access, MetricsQuery, Spoiler
 from smi_reference_mesh.traffic_metrics import (
@@ -165,7 +165,7 @@ class MetricsApi:
 
     def __init__(
         self,
-        api: ApiServer,
+        api: KubeClient,
         proxy: FrontProxy,
         reading: Callable[[], Reading],
         spoiler: Callable[[], Spoiler],

@@ -6,9 +6,9 @@ import hashlib
 import time
 from collections.abc import Callable
 
-from smi_reference_mesh.api_server import ApiServer
+from smi_reference_mesh.kube.client import KubeClient
+from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.names import AUDIENCE
-from smi_reference_mesh.world import Workload
 
 _CACHED_S = 60.0
 _POD_NAME = "authentication.kubernetes.io/pod-name"
@@ -18,7 +18,7 @@ _ACCOUNT_PREFIX = "system:serviceaccount:"
 class Callers:
     """Answers which pod a token belongs to; remembers for a minute, by the token's hash."""
 
-    def __init__(self, api: ApiServer, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: KubeClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._clock = clock
         self._known: dict[str, tuple[float, Workload]] = {}

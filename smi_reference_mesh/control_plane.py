@@ -21,13 +21,15 @@ from aiohttp import web
 
 from smi_reference_mesh import names
 from smi_reference_mesh.aggregation import FrontProxy, MetricsApi
-from smi_reference_mesh.api_server import Access, ApiError, ApiServer
-from smi_reference_mesh.ca import Authority, Pair
 from smi_reference_mesh.callers import Callers
 from smi_reference_mesh.compiler import compile as compile_configuration
 from smi_reference_mesh.distribution import Distribution
 from smi_reference_mesh.events import kind_of, warning
 from smi_reference_mesh.injector import Sidecar
+from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
+from smi_reference_mesh.kube.client import ApiError, ClientConfig, KubeClient
+from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics import Figures, Stream
 from smi_reference_mesh.own_traffic import OwnTraffic, own_traffic
 from smi_reference_mesh.service import Service
@@ -36,7 +38,6 @@ from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.store import OWNERS, WATCHED, Store, Watched
 from smi_reference_mesh.tally import Tally
 from smi_reference_mesh.traffic_metrics import KINDS, Inventory, Reading
-from smi_reference_mesh.world import Workload, World, name_of, namespace_of
 
 _LOG = logging.getLogger("smi_reference_mesh.control_plane")
 # Changes come in groups (a manifest of several objects, a pod with its endpoints): one compilation for each.
@@ -71,7 +72,7 @@ class Settings:
 class ControlPlane:
     """The parts, wired."""
 
-    def __init__(self, api: ApiServer, authority: Authority, settings: Settings) -> None:
+    def __init__(self, api: KubeClient, authority: CertificateAuthority, settings: Settings) -> None:
         self._api = api
         self._settings = settings
         watched = (*WATCHED, Watched(_FAULT, _FAULT_PATH, f"metadata.name={names.FAULT_CONFIG_MAP}"))
@@ -143,7 +144,7 @@ class ControlPlane:
             self._dirty.clear()
             if self._store.synced:
                 fault = self._fault
-                await self._distribution.update(self._store.world(), self._spoiler)
+                await self._distribution.update(self._store.snapshot(), self._spoiler)
                 self._compiled, self._compiled_fault = True, fault
                 self._on_settled()
 
@@ -245,7 +246,7 @@ class ControlPlane:
         return self._store.synced, document
 
 
-async def _front_proxy(api: ApiServer) -> FrontProxy:
+async def _front_proxy(api: KubeClient) -> FrontProxy:
     """The API server's own description of its proxy. Raises ApiError, KeyError, ValueError."""
     return FrontProxy.from_config_map((await api.request("GET", _AUTHENTICATION))["data"])
 
@@ -263,15 +264,15 @@ async def main() -> None:
     """Runs until SIGTERM."""
     settings = Settings.from_environment(os.environ)
     certificate, key = settings.secrets / "tls.crt", settings.secrets / "tls.key"
-    authority = Authority(
-        Pair((settings.secrets / "ca.crt").read_text(), (settings.secrets / "ca.key").read_text())
+    authority = CertificateAuthority(
+        KeyPair((settings.secrets / "ca.crt").read_text(), (settings.secrets / "ca.key").read_text())
     )
-    api = ApiServer(Access.in_cluster())
+    api = KubeClient(ClientConfig.in_cluster())
     plane = ControlPlane(api, authority, settings)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     # The compiler imports late; what it lacks is to show now, and the first sidecar is not to wait.
-    compile_configuration(World(), Workload("", ""))
+    compile_configuration(ClusterSnapshot(), Workload("", ""))
     proxy = await _front_proxy(api)
     runners = [
         await _serve(plane.service(), names.CONTROL_PORT, tls),

@@ -15,16 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from smi_reference_mesh.ca import IDENTITY_LIFETIME, Authority
 from smi_reference_mesh.compiler import compile as compile_configuration
 from smi_reference_mesh.compiler.bootstrap import identity_files
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.delivery import from_agent
 from smi_reference_mesh.events import kind_of
+from smi_reference_mesh.kube.certificates import IDENTITY_LIFETIME, CertificateAuthority
+from smi_reference_mesh.kube.objects import Workload, account_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import spiffe_id
 from smi_reference_mesh.smi.model import Problem
 from smi_reference_mesh.spoiler import Spoiler
-from smi_reference_mesh.world import Workload, World, account_of, name_of, namespace_of
 
 _LOG = logging.getLogger(__name__)
 # A sidecar that was not heard of for this long is not waited for.
@@ -76,7 +77,7 @@ class Distribution:
 
     def __init__(
         self,
-        authority: Authority,
+        authority: CertificateAuthority,
         settled: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
         found: Callable[[Mapping[str, str]], object] = lambda problem: None,
@@ -85,7 +86,7 @@ class Distribution:
         self._authority = authority
         self._settled = settled
         self._clock = clock
-        self._world: World | None = None
+        self._snapshot: ClusterSnapshot | None = None
         self._spoiler: Spoiler | None = None
         self._updating = False
         self._problems: tuple[dict[str, str], ...] = ()
@@ -107,10 +108,10 @@ class Distribution:
             seat.taken == seat.version for seat in self.seats.values() if seat.version and seat.connected(now)
         )
 
-    async def update(self, world: World, spoiler: Spoiler) -> None:
+    async def update(self, snapshot: ClusterSnapshot, spoiler: Spoiler) -> None:
         """Compiles for every workload that has a seat; those whose files changed are woken."""
-        self._world, self._spoiler, self._updating = world, spoiler, True
-        living = _accounts(world)
+        self._snapshot, self._spoiler, self._updating = snapshot, spoiler, True
+        living = _accounts(snapshot)
         # A seat without version and with a poll is that of a pod which has not been seen yet.
         self.seats = {
             workload: seat
@@ -119,7 +120,7 @@ class Distribution:
         }
         wanted = {workload: living[workload] for workload in self.seats if workload in living}
         # In a thread, so that webhooks and polls are answered meanwhile.
-        compiled = await asyncio.to_thread(_compile_all, world, spoiler, tuple(wanted))
+        compiled = await asyncio.to_thread(_compile_all, snapshot, spoiler, tuple(wanted))
         problems: dict[tuple[str, ...], dict[str, str]] = {}
         for workload, (files, found) in compiled.items():
             self._place(workload, wanted[workload], files)
@@ -179,17 +180,17 @@ class Distribution:
         return self._delivery(seat, workload, have, identity, due=due)
 
     async def _welcome(self, workload: Workload) -> None:
-        world, spoiler = self._world, self._spoiler
-        if world is None or spoiler is None:
+        snapshot, spoiler = self._snapshot, self._spoiler
+        if snapshot is None or spoiler is None:
             return
-        accounts = _accounts(world)
+        accounts = _accounts(snapshot)
         if workload not in accounts:
             return  # Its pod is about to be seen; the update that brings it compiles for it.
-        compiled = await asyncio.to_thread(_compile_all, world, spoiler, (workload,))
+        compiled = await asyncio.to_thread(_compile_all, snapshot, spoiler, (workload,))
         if workload not in compiled:
             return  # Withheld: the update that brings more of the world compiles for it.
         # Otherwise an update has begun meanwhile; it knows of the seat, and has the newer world.
-        if self._world is world and self._spoiler is spoiler:
+        if self._snapshot is snapshot and self._spoiler is spoiler:
             self._place(workload, accounts[workload], compiled[workload][0])
 
     def told(self, workload: Workload, version: str, error: str) -> None:
@@ -221,34 +222,34 @@ class Distribution:
         return Delivery(seat.version, base, identity, files, gone)
 
 
-def _accounts(world: World) -> dict[Workload, str]:
+def _accounts(snapshot: ClusterSnapshot) -> dict[Workload, str]:
     """The ServiceAccount of each pod."""
-    return {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+    return {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in snapshot.of("pods")}
 
 
 def _compile_all(
-    world: World, spoiler: Spoiler, workloads: tuple[Workload, ...]
+    snapshot: ClusterSnapshot, spoiler: Spoiler, workloads: tuple[Workload, ...]
 ) -> dict[Workload, tuple[dict[str, str], tuple[dict[str, str], ...]]]:
-    shown = spoiler.world(world)
+    shown = spoiler.snapshot(snapshot)
     results = {}
     for workload in workloads:
-        if spoiler.withholds(world, workload):
+        if spoiler.withholds(snapshot, workload):
             continue
         configuration: Configuration = spoiler.configuration(
-            compile_configuration(shown, workload), world, workload
+            compile_configuration(shown, workload), snapshot, workload
         )
-        problems = tuple(_entry(world, problem) for problem in configuration.problems)
+        problems = tuple(_entry(snapshot, problem) for problem in configuration.problems)
         files = {path: from_agent(text) for path, text in configuration.files().items()}
         results[workload] = (files, problems)
     return results
 
 
-def _entry(world: World, problem: Problem) -> dict[str, str]:
+def _entry(snapshot: ClusterSnapshot, problem: Problem) -> dict[str, str]:
     """A problem, and the object that has it: one of the same name that follows it is told of anew."""
     kind = kind_of(problem.kind)
     uids = {
         (namespace_of(each), name_of(each)): str(each["metadata"].get("uid", ""))
-        for each in world.of(kind.key if kind else "")
+        for each in snapshot.of(kind.key if kind else "")
     }
     return {
         "kind": problem.kind,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from smi_reference_mesh import names
-from smi_reference_mesh.world import KINDS, Kind
+from smi_reference_mesh.kube.snapshot import KINDS, Kind
 
 _BY_NAME = {
     "TrafficSplit": "trafficsplits",

@@ -16,8 +16,9 @@ from typing import Any
 
 from smi_reference_mesh import names
 from smi_reference_mesh.gate import wait_command
+from smi_reference_mesh.kube.objects import Object, annotations_of, labels_of
+from smi_reference_mesh.membership import udp_ports_of
 from smi_reference_mesh.own_traffic import VARIABLE, OwnTraffic
-from smi_reference_mesh.world import Object, annotations_of, labels_of, udp_ports_of
 
 INIT = "smi-init"
 SIDECAR = "smi-sidecar"

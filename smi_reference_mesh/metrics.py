@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.tally import Tally
-from smi_reference_mesh.world import Workload
 
 Direction = Literal["in", "out"]
 KEPT_S = 60.0

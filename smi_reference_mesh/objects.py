@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from smi_reference_mesh import names
-from smi_reference_mesh.ca import Authority, Pair
+from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.own_traffic import VARIABLE, OwnTraffic
 
 _HERE = Path(__file__).parent
@@ -139,14 +139,14 @@ def certificates(existing: Mapping[str, str] | None, now: datetime) -> dict[str,
     """The content of the Secret: what exists as far as it is good, new where it is not."""
     kept = dict(existing or {})
     try:
-        pair = Pair(kept["ca.crt"], kept["ca.key"])
-        authority = Authority(pair)
+        pair = KeyPair(kept["ca.crt"], kept["ca.key"])
+        authority = CertificateAuthority(pair)
     except (KeyError, ValueError):
-        pair = Authority.create(now)
-        authority = Authority(pair)
+        pair = CertificateAuthority.create(now)
+        authority = CertificateAuthority(pair)
         kept = {"ca.crt": pair.certificate, "ca.key": pair.key}
     try:
-        good = Pair(kept["tls.crt"], kept["tls.key"]).not_after > now + _RENEW_BEFORE
+        good = KeyPair(kept["tls.crt"], kept["tls.key"]).not_after > now + _RENEW_BEFORE
     except (KeyError, ValueError):
         good = False
     if not good:

@@ -8,16 +8,16 @@ from typing import Any
 
 from aiohttp import web
 
-from smi_reference_mesh.api_server import ApiError
 from smi_reference_mesh.callers import Callers
 from smi_reference_mesh.distribution import Distribution
 from smi_reference_mesh.injector import Sidecar
 from smi_reference_mesh.injector import review as injection_review
+from smi_reference_mesh.kube.client import ApiError
+from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.metrics import Stream
 from smi_reference_mesh.smi.conversion import Spoil
 from smi_reference_mesh.smi.conversion import review as convert_review
 from smi_reference_mesh.tally import Tally
-from smi_reference_mesh.world import Workload
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 25.0

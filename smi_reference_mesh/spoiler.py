@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.kube.objects import Object, Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics import Figures
 from smi_reference_mesh.traffic_metrics import Reading
-from smi_reference_mesh.world import Object, Workload, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,15 @@ class Access:
 class Spoiler(Protocol):
     """A way to make the mesh break its promises, or keep them in another way."""
 
-    def world(self, world: World) -> World:
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         """What the compiler is shown in place of the world."""
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
-        """What a workload is given in place of its configuration; `world` is the unspoilt one."""
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        """What a workload is given in place of its configuration; `snapshot` is the unspoilt one."""
 
-    def withholds(self, world: World, workload: Workload) -> bool:
+    def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
         """Whether a workload is given nothing yet; its pod does not get ready before it is."""
 
     def reading(self, reading: Reading, figures: Figures) -> Reading:
@@ -71,13 +74,15 @@ class Spoiler(Protocol):
 class Faithful:
     """Neither fault nor variant: every hook is the identity."""
 
-    def world(self, world: World) -> World:
-        return world
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        return snapshot
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         return configuration
 
-    def withholds(self, world: World, workload: Workload) -> bool:
+    def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
         return False
 
     def reading(self, reading: Reading, figures: Figures) -> Reading:

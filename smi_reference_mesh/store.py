@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smi_reference_mesh.api_server import ApiError, ApiServer
-from smi_reference_mesh.world import KINDS, Kind, Object, World
+from smi_reference_mesh.kube.client import ApiError, KubeClient
+from smi_reference_mesh.kube.objects import Object
+from smi_reference_mesh.kube.snapshot import KINDS, ClusterSnapshot, Kind
 
 _LOG = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.2
@@ -65,7 +66,7 @@ class Store:
         self._objects: dict[str, dict[tuple[str, str], Object]] = {}
         self._tuples: dict[str, tuple[Object, ...]] = {}
         self.not_served: set[str] = set()
-        self._world: World | None = None
+        self._snapshot: ClusterSnapshot | None = None
 
     @property
     def synced(self) -> bool:
@@ -84,14 +85,14 @@ class Store:
         """One object; None if there is none."""
         return self._objects.get(key, {}).get((namespace, name))
 
-    def world(self) -> World:
+    def snapshot(self) -> ClusterSnapshot:
         """The world of this moment; the same value as long as nothing in it changed.
 
         It has no key for a kind that the API server does not serve.
         """
-        if self._world is None:
-            self._world = World({key: self.of(key) for key in _IN_WORLD - self.not_served})
-        return self._world
+        if self._snapshot is None:
+            self._snapshot = ClusterSnapshot({key: self.of(key) for key in _IN_WORLD - self.not_served})
+        return self._snapshot
 
     def lose(self, key: str) -> None:
         """Forgets the objects of a kind that is not served: a cluster need not have every API."""
@@ -127,16 +128,16 @@ class Store:
     def _touch(self, key: str) -> None:
         self._tuples.pop(key, None)
         if key in _IN_WORLD:
-            self._world = None
+            self._snapshot = None
         self._changed(key)
 
-    async def follow(self, api: ApiServer) -> None:
+    async def follow(self, api: KubeClient) -> None:
         """Follows the cluster until cancelled."""
         async with asyncio.TaskGroup() as group:
             for watched in self._watched:
                 group.create_task(self._follow(api, watched))
 
-    async def _follow(self, api: ApiServer, watched: Watched) -> None:
+    async def _follow(self, api: KubeClient, watched: Watched) -> None:
         version = ""
         pause = _FIRST_PAUSE_S
         while True:
@@ -157,12 +158,12 @@ class Store:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_S)
 
-    async def _list(self, api: ApiServer, watched: Watched) -> str:
+    async def _list(self, api: KubeClient, watched: Watched) -> str:
         answer = await api.request("GET", watched.path, query=watched.query)
         self.replace(watched.key, answer["items"])
         return str(answer["metadata"]["resourceVersion"])
 
-    async def _watch(self, api: ApiServer, watched: Watched, version: str) -> str:
+    async def _watch(self, api: KubeClient, watched: Watched, version: str) -> str:
         async for event in api.watch(watched.path, {**watched.query, "resourceVersion": version}):
             thing = event["object"]
             match event["type"]:

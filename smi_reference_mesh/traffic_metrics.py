@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from smi_reference_mesh import selectors
+from smi_reference_mesh.kube import selectors
+from smi_reference_mesh.kube.objects import Object, Workload, labels_of, name_of, namespace_of
 from smi_reference_mesh.metrics import Stream
 from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
 from smi_reference_mesh.tally import Tally, total
-from smi_reference_mesh.world import Object, Workload, labels_of, name_of, namespace_of
 
 API_VERSION: Final = f"{METRICS_GROUP}/{METRICS_VERSION}"
 

@@ -11,12 +11,15 @@ from smi_reference_mesh.compiler.bootstrap import XDS_DIRECTORY
 
 if TYPE_CHECKING:
     from smi_reference_mesh.compiler.configuration import Configuration
-    from smi_reference_mesh.world import Workload, World
+    from smi_reference_mesh.kube.objects import Workload
+    from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 __all__ = ["XDS_DIRECTORY", "compile"]
 
 
-def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY) -> Configuration:
+def compile(
+    snapshot: ClusterSnapshot, workload: Workload, xds_directory: str = XDS_DIRECTORY
+) -> Configuration:
     """What the Envoy of a workload, a sidecar or the mesh's ingress, needs to honour the world.
 
     Never raises for what stands in an object: whatever cannot be understood or honoured becomes a `Problem`
@@ -31,13 +34,13 @@ def compile(world: World, workload: Workload, xds_directory: str = XDS_DIRECTORY
     from smi_reference_mesh.compiler.ingress import ingress_of
     from smi_reference_mesh.compiler.mesh import mesh_of
     from smi_reference_mesh.compiler.outbound import outbound_of
-    from smi_reference_mesh.world import is_ingress
+    from smi_reference_mesh.membership import is_ingress
 
-    mesh = mesh_of(world)
+    mesh = mesh_of(snapshot)
     pod = mesh.pods.get((workload.namespace, workload.name))
     if pod is not None and is_ingress(pod):
-        return ingress_of(world, xds_directory)
-    outbound = outbound_of(world, xds_directory)
+        return ingress_of(snapshot, xds_directory)
+    outbound = outbound_of(snapshot, xds_directory)
     inbound = inbound_of(mesh, workload, xds_directory)
     return Configuration(
         listeners=(*inbound.listeners, outbound.listener),

@@ -19,9 +19,10 @@ from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh, Name, addresses_of, identity_of, selects
 from smi_reference_mesh.compiler.requests import permission
+from smi_reference_mesh.kube.objects import Object, account_of, namespace_of
+from smi_reference_mesh.membership import is_meshed
 from smi_reference_mesh.names import spiffe_id
 from smi_reference_mesh.smi.model import Binding, Match, PortRoute, Problem, Rule, Subject, Target
-from smi_reference_mesh.world import Object, account_of, is_meshed, namespace_of
 
 _ANY: JSON = {"any": True}
 

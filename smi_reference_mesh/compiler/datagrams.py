@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from smi_reference_mesh.compiler import access, envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh
+from smi_reference_mesh.kube.objects import Object
+from smi_reference_mesh.membership import udp_ports_of
 from smi_reference_mesh.names import UDP_PORT
-from smi_reference_mesh.world import Object, udp_ports_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from smi_reference_mesh.compiler.configuration import JSON, file_name
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import Mesh, Protocol, protocol_of
 from smi_reference_mesh.compiler.outbound import BLACKHOLE
+from smi_reference_mesh.kube.objects import Object, Workload, container_ports, namespace_of
 from smi_reference_mesh.names import ADMIN_PORT, INBOUND_PASSTHROUGH_SOURCE, INBOUND_PORT, OUTBOUND_PORT
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import Object, Workload, container_ports, namespace_of
 
 INBOUND_PASSTHROUGH = "inbound|passthrough"
 OWN_PORTS = (ADMIN_PORT, OUTBOUND_PORT, INBOUND_PORT)

@@ -16,9 +16,10 @@ from smi_reference_mesh.compiler.configuration import JSON, Configuration, file_
 from smi_reference_mesh.compiler.mesh import Mesh, Port, Service, mesh_of
 from smi_reference_mesh.compiler.outbound import outbound_of
 from smi_reference_mesh.compiler.splits import http_routes, splits_by_root
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import INGRESS, INGRESS_CLASS, INGRESS_PORT
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import Object, World, name_of, namespace_of
 
 _EVERY_HOST = "*"
 
@@ -39,13 +40,13 @@ class _Rule:
         return Problem("Ingress", namespace_of(self.ingress), name_of(self.ingress), message)
 
 
-def ingress_of(world: World, xds_directory: str) -> Configuration:
+def ingress_of(snapshot: ClusterSnapshot, xds_directory: str) -> Configuration:
     """Compile the configuration of the ingress: it holds what Ingress objects lead to, and no more."""
-    mesh, outbound = mesh_of(world), outbound_of(world, xds_directory)
+    mesh, outbound = mesh_of(snapshot), outbound_of(snapshot, xds_directory)
     splits = splits_by_root(mesh)
     hosts: dict[str, list[JSON]] = {}
     problems: set[Problem] = set()
-    for rule in _rules(world.of("ingresses")):
+    for rule in _rules(snapshot.of("ingresses")):
         try:
             service, port = _destination(mesh, rule)
         except _Unserved as error:

@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from smi_reference_mesh.kube.objects import Object, account_of, labels_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_enabled, is_meshed, is_permissive
 from smi_reference_mesh.names import spiffe_id
 from smi_reference_mesh.smi.policies import Policies, policies_of
-from smi_reference_mesh.world import (
-    Object,
-    World,
-    account_of,
-    is_enabled,
-    is_meshed,
-    is_permissive,
-    labels_of,
-    name_of,
-    namespace_of,
-)
 
 Protocol = Literal["http", "tcp"]
 Name = tuple[str, str]
@@ -78,19 +70,19 @@ class Mesh:
 
 
 @lru_cache(maxsize=4)
-def mesh_of(world: World) -> Mesh:
+def mesh_of(snapshot: ClusterSnapshot) -> Mesh:
     """Read a world; once for each world, since all workloads share the answer."""
-    namespaces = world.of("namespaces")
+    namespaces = snapshot.of("namespaces")
     enabled = {name_of(each) for each in namespaces if is_enabled(each)}
-    pods = {(namespace_of(each), name_of(each)): each for each in world.of("pods") if _alive(each)}
+    pods = {(namespace_of(each), name_of(each)): each for each in snapshot.of("pods") if _alive(each)}
     meshed = {ip: pod for pod in pods.values() if is_meshed(pod) for ip in addresses_of(pod)}
-    selected = _selected(world.of("services"), pods.values())
-    slices = _slices_by_service(world.of("endpointslices"))
+    selected = _selected(snapshot.of("services"), pods.values())
+    slices = _slices_by_service(snapshot.of("endpointslices"))
     services = {
         (namespace_of(each), name_of(each)): _service(
             each, selected[_key(each)], slices.get(_key(each), []), meshed.keys()
         )
-        for each in sorted(world.of("services"), key=_key)
+        for each in sorted(snapshot.of("services"), key=_key)
         if namespace_of(each) in enabled and each.get("spec", {}).get("type") != "ExternalName"
     }
     return Mesh(
@@ -99,7 +91,7 @@ def mesh_of(world: World) -> Mesh:
         selecting=_selecting(services, selected),
         meshed_addresses=tuple(sorted(meshed)),
         permissive=frozenset(name_of(each) for each in namespaces if is_permissive(each)),
-        policies=policies_of(world),
+        policies=policies_of(snapshot),
     )
 
 

@@ -16,9 +16,9 @@ from smi_reference_mesh.compiler.splits import (
     splits_by_root,
     tcp_shares,
 )
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import OUTBOUND_PORT
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import World
 
 PASSTHROUGH = "passthrough"
 PODS = "pods"
@@ -36,9 +36,9 @@ class Outbound:
 
 
 @lru_cache(maxsize=4)
-def outbound_of(world: World, xds_directory: str) -> Outbound:
+def outbound_of(snapshot: ClusterSnapshot, xds_directory: str) -> Outbound:
     """Compile the outbound half; once for each world."""
-    mesh = mesh_of(world)
+    mesh = mesh_of(snapshot)
     splits = splits_by_root(mesh)
     chains: list[JSON] = []
     routes: dict[str, JSON] = {}

@@ -9,26 +9,27 @@ from smi_reference_mesh.faults.backends import copied_splits
 from smi_reference_mesh.faults.fault import Fault
 from smi_reference_mesh.faults.spoilers import (
     AsFirstSeen,
+    FaultySnapshot,
     SpoiltConfiguration,
     SpoiltObjects,
-    SpoiltWorld,
     with_routes,
 )
-from smi_reference_mesh.world import Workload, World, name_of, namespace_of
+from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
 def _no_conditions(split: dict[str, Any]) -> None:
     split["spec"].pop("matches", None)
 
 
-def _conditions_by_name(world: World) -> World:
-    groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
-    splits = copied_splits(world)
+def _conditions_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    groups = {(namespace_of(group), name_of(group)) for group in snapshot.of("httproutegroups")}
+    splits = copied_splits(snapshot)
     for split in splits:
         spec = split.get("spec") or {}
         if not spec.get("matches") and (namespace_of(split), spec.get("service")) in groups:
             spec["matches"] = [{"kind": "HTTPRouteGroup", "name": spec["service"]}]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
 def _first_group_only(split: dict[str, Any]) -> None:
@@ -41,31 +42,33 @@ def _no_paths(group: dict[str, Any]) -> None:
         match.pop("pathRegex", None)
 
 
-def _dangling_dropped(world: World) -> World:
-    groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
-    splits = copied_splits(world)
+def _dangling_dropped(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    groups = {(namespace_of(group), name_of(group)) for group in snapshot.of("httproutegroups")}
+    splits = copied_splits(snapshot)
     for split in splits:
         matches = (split.get("spec") or {}).get("matches") or []
         if matches:
             here = namespace_of(split)
             split["spec"]["matches"] = [one for one in matches if (here, one["name"]) in groups]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _groups_of_all_namespaces(world: World) -> World:
+def _groups_of_all_namespaces(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     merged: dict[str, list[Any]] = {}
-    for group in world.of("httproutegroups"):
+    for group in snapshot.of("httproutegroups"):
         merged.setdefault(name_of(group), []).extend(group["spec"]["matches"])
-    spaces = {namespace_of(split) for split in world.of("trafficsplits")}
+    spaces = {namespace_of(split) for split in snapshot.of("trafficsplits")}
     groups = [
         {"metadata": {"namespace": space, "name": name, "uid": f"{space}/{name}"}, "spec": {"matches": found}}
         for space in sorted(spaces)
         for name, found in merged.items()
     ]
-    return world.replacing("httproutegroups", groups)
+    return snapshot.replacing("httproutegroups", groups)
 
 
-def _no_route_for_others(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _no_route_for_others(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def drop(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             if any(route["name"].startswith("split/") for route in host["routes"]):
@@ -75,7 +78,7 @@ def _no_route_for_others(configuration: Configuration, world: World, workload: W
 
 
 def _methods_of_splits_ignored(
-    configuration: Configuration, world: World, workload: Workload
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
     def edit(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
@@ -92,7 +95,7 @@ FAULTS = (
         "split-takes-the-group-of-its-root",
         "A split without conditions takes the route group that is called like its root for one.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_conditions_by_name),
+        lambda: FaultySnapshot(_conditions_by_name),
     ),
     Fault(
         "split-conditions-dropped",
@@ -142,14 +145,14 @@ FAULTS = (
         "split-dangling-group-dropped",
         "A reference to a group that does not exist is dropped, and a split without any is for everybody.",
         frozenset(),
-        lambda: SpoiltWorld(_dangling_dropped),
+        lambda: FaultySnapshot(_dangling_dropped),
         shows={"split-matches-missing-or-empty": "group that does not exist: unacceptable"},
     ),
     Fault(
         "split-groups-of-all-namespaces",
         "Route groups are looked up by name in all namespaces.",
         frozenset(),
-        lambda: SpoiltWorld(_groups_of_all_namespaces),
+        lambda: FaultySnapshot(_groups_of_all_namespaces),
         shows={"split-matches-group-namespace": "group of another namespace: b"},
     ),
 )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object
 from smi_reference_mesh.spoiler import Faithful, Spoiler
-from smi_reference_mesh.world import Object
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from smi_reference_mesh.faults.spoilers import (
     with_listeners,
     with_routes,
 )
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 _VERSION = "x-version-of-http"
 _IS_HTTP2: JSON = {"name": _VERSION, "string_match": {"exact": "HTTP/2"}}
@@ -37,7 +38,7 @@ def _protocol(operator: str) -> JSON:
     }
 
 
-def _http2_open(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http2_open(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     def open_to_all(name: str, routes: JSON) -> None:
         for rules in every(routes, "policies"):
             anybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
@@ -46,19 +47,21 @@ def _http2_open(configuration: Configuration, world: World, workload: Workload) 
     return with_routes(configuration, "inbound|", open_to_all)
 
 
-def _capitals(world: World) -> set[str]:
+def _capitals(snapshot: ClusterSnapshot) -> set[str]:
     """The names of header filters that have capitals, in the lower case that Envoy has them in."""
     return {
         name.lower()
-        for group in world.of("httproutegroups")
+        for group in snapshot.of("httproutegroups")
         for match in group["spec"].get("matches") or ()
         for name in match.get("headers") or ()
         if name != name.lower()
     }
 
 
-def _http2_names_compared(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    names = _capitals(world)
+def _http2_names_compared(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
+    names = _capitals(snapshot)
 
     def bind(name: str, routes: JSON) -> None:
         for rules in every(routes, "policies"):
@@ -73,7 +76,7 @@ def _http2_names_compared(configuration: Configuration, world: World, workload: 
     return with_routes(configuration, "inbound|", bind)
 
 
-def _http1_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http1_only(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     def close(listener: JSON) -> None:
         if listener["name"] == "inbound":
             for handler in every(listener, "rds"):
@@ -102,7 +105,9 @@ def _version_told(configuration: Configuration) -> Configuration:
     return with_listeners(configuration, tell)
 
 
-def _http1_divided_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http1_divided_only(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def undivided(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             match = {**envoy.ANYTHING, "headers": [_IS_HTTP2]}
@@ -111,11 +116,15 @@ def _http1_divided_only(configuration: Configuration, world: World, workload: Wo
     return with_routes(_version_told(configuration), "outbound|", undivided)
 
 
-def _http2_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http2_in_equal_parts(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     return _in_equal_parts(_version_told(configuration), _IS_HTTP2, "http2")
 
 
-def _grpc_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _grpc_in_equal_parts(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     return _in_equal_parts(configuration, is_grpc, "grpc")
 

@@ -11,14 +11,15 @@ from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.fault import Fault
 from smi_reference_mesh.faults.spoilers import (
     AsFirstSeen,
+    FaultySnapshot,
     SpoiltConfiguration,
-    SpoiltWorld,
     every,
     with_routes,
 )
+from smi_reference_mesh.kube.objects import Object, Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics import Figures
 from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, Workload, World, name_of, namespace_of
 
 _A_MOMENT_S = 0.3
 _A_WHILE_S = 1.0
@@ -31,35 +32,37 @@ _HOLDS_S, _BACK_S = 0.15, 0.1
 """How long the new state holds before the old one comes back, and how long that does, once taken by all."""
 
 
-class _NeverForgotten(SpoiltWorld):
+class _NeverForgotten(FaultySnapshot):
     """Keeps splits whose objects are gone."""
 
     def __init__(self) -> None:
         super().__init__(self._all)
         self._seen: dict[tuple[str, str], Object] = {}
 
-    def _all(self, world: World) -> World:
-        for split in world.of("trafficsplits"):
+    def _all(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        for split in snapshot.of("trafficsplits"):
             self._seen[namespace_of(split), name_of(split)] = split
-        return world.replacing("trafficsplits", self._seen.values())
+        return snapshot.replacing("trafficsplits", self._seen.values())
 
 
-class _FormerRootsKept(SpoiltWorld):
+class _FormerRootsKept(FaultySnapshot):
     """Leaves a root divided that a split was moved away from, until the split itself goes."""
 
     def __init__(self) -> None:
         super().__init__(self._all)
         self._seen: dict[str, dict[str, Object]] = {}
 
-    def _all(self, world: World) -> World:
+    def _all(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         there: dict[str, dict[str, Object]] = {}
-        for split in world.of("trafficsplits"):
+        for split in snapshot.of("trafficsplits"):
             uid, root = split["metadata"]["uid"], split["spec"]["service"]
             # Kept under a name of its own: of several objects of one name the compiler takes the last.
             kept = {**split, "metadata": {**split["metadata"], "name": f"{name_of(split)}-{root}"}}
             there[uid] = {**self._seen.get(uid, {}), root: kept}
         self._seen = there
-        return world.replacing("trafficsplits", [one for roots in there.values() for one in roots.values()])
+        return snapshot.replacing(
+            "trafficsplits", [one for roots in there.values() for one in roots.values()]
+        )
 
 
 class _TakenUpWhenQuiet(Faithful):
@@ -68,16 +71,20 @@ class _TakenUpWhenQuiet(Faithful):
     def __init__(self) -> None:
         self._shown: tuple[Object, ...] | None = None
         self._wanted: tuple[Object, ...] = ()
-        self._worlds: tuple[object, object, World] | None = None
+        self._snapshots: tuple[object, object, ClusterSnapshot] | None = None
 
-    def world(self, world: World) -> World:
-        self._wanted = tuple(world.of("trafficsplits"))
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        self._wanted = tuple(snapshot.of("trafficsplits"))
         if self._shown is None:
             self._shown = self._wanted
         # Worlds that are the same stay the same: what is derived from one is cached by identity.
-        if self._worlds is None or self._worlds[0] is not world or self._worlds[1] is not self._shown:
-            self._worlds = (world, self._shown, world.replacing("trafficsplits", self._shown))
-        return self._worlds[2]
+        if (
+            self._snapshots is None
+            or self._snapshots[0] is not snapshot
+            or self._snapshots[1] is not self._shown
+        ):
+            self._snapshots = (snapshot, self._shown, snapshot.replacing("trafficsplits", self._shown))
+        return self._snapshots[2]
 
     def observe(self, figures: Figures, *, settled: bool) -> bool:
         if self._shown == self._wanted:
@@ -90,7 +97,7 @@ class _TakenUpWhenQuiet(Faithful):
         return True
 
 
-class _GoesWithAnother(SpoiltWorld):
+class _GoesWithAnother(FaultySnapshot):
     """Takes all splits of a root away when one of them is deleted."""
 
     def __init__(self) -> None:
@@ -98,45 +105,45 @@ class _GoesWithAnother(SpoiltWorld):
         self._roots: dict[str, tuple[str, str]] = {}
         self._wiped: dict[tuple[str, str], set[str]] = {}
 
-    def _rest(self, world: World) -> World:
-        splits = {one["metadata"]["uid"]: one for one in world.of("trafficsplits")}
+    def _rest(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        splits = {one["metadata"]["uid"]: one for one in snapshot.of("trafficsplits")}
         roots = {uid: (namespace_of(one), one["spec"]["service"]) for uid, one in splits.items()}
         for uid in self._roots.keys() - splits.keys():
             root = self._roots[uid]
             self._wiped.setdefault(root, set()).update(other for other in roots if roots[other] == root)
         self._roots = roots
         kept = [one for uid, one in splits.items() if uid not in self._wiped.get(roots[uid], ())]
-        return world.replacing("trafficsplits", kept)
+        return snapshot.replacing("trafficsplits", kept)
 
 
-class _FallsWithFormerBackends(SpoiltWorld):
+class _FallsWithFormerBackends(FaultySnapshot):
     """Drops a split when a service is deleted that it once named, though it does so no longer."""
 
     def __init__(self) -> None:
         super().__init__(self._whole)
         self._named: dict[str, set[str]] = {}
 
-    def _whole(self, world: World) -> World:
-        services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+    def _whole(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        services = {(namespace_of(service), name_of(service)) for service in snapshot.of("services")}
         kept = []
-        for split in world.of("trafficsplits"):
+        for split in snapshot.of("trafficsplits"):
             there = {one["service"] for one in split["spec"]["backends"]}
             there = {name for name in there if (namespace_of(split), name) in services}
             named = self._named.setdefault(split["metadata"]["uid"], set())
             named |= there
             if all((namespace_of(split), name) in services for name in named):
                 kept.append(split)
-        return world.replacing("trafficsplits", kept)
+        return snapshot.replacing("trafficsplits", kept)
 
 
-def _only_if_complete(world: World) -> World:
-    services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+def _only_if_complete(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    services = {(namespace_of(service), name_of(service)) for service in snapshot.of("services")}
     kept = [
         split
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         if all((namespace_of(split), one["service"]) in services for one in split["spec"]["backends"])
     ]
-    return world.replacing("trafficsplits", kept)
+    return snapshot.replacing("trafficsplits", kept)
 
 
 def _nothing_at_first(split: Object) -> list[Object]:
@@ -151,7 +158,9 @@ def _everything_to_the_last(split: Object) -> list[Object]:
     return [copied]
 
 
-def _zero_refused(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _zero_refused(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Routes over a backend of weight 0 add up to 0, which Envoy refuses: the earlier ones stay."""
 
     def empty(name: str, routes: JSON) -> None:
@@ -180,14 +189,14 @@ class _EditsOnTheirWay(Faithful):
             del self._edited_at[uid]
         return bool(over)
 
-    def world(self, world: World) -> World:
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         shown: list[Object] = []
-        for split in world.of("trafficsplits"):
+        for split in snapshot.of("trafficsplits"):
             uid, spec = split["metadata"]["uid"], split["spec"]
             if self._spec.setdefault(uid, spec) != spec:
                 self._spec[uid], self._edited_at[uid] = spec, time.monotonic()
             shown += self._meanwhile(split) if uid in self._edited_at else [split]
-        return world.replacing("trafficsplits", shown)
+        return snapshot.replacing("trafficsplits", shown)
 
 
 class _OldComesBack(Faithful):
@@ -218,8 +227,10 @@ class _OldComesBack(Faithful):
                 again = True
         return again
 
-    def world(self, world: World) -> World:
-        return world.replacing("trafficsplits", [self._shown(split) for split in world.of("trafficsplits")])
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        return snapshot.replacing(
+            "trafficsplits", [self._shown(split) for split in snapshot.of("trafficsplits")]
+        )
 
     def _shown(self, split: Object) -> Object:
         uid, spec = split["metadata"]["uid"], split["spec"]
@@ -286,7 +297,7 @@ FAULTS = (
         "split-dropped-for-a-missing-backend",
         "A split one of whose backends does not exist yet has no effect.",
         frozenset({"split-backend-precreated-zero"}),
-        lambda: SpoiltWorld(_only_if_complete),
+        lambda: FaultySnapshot(_only_if_complete),
         origins=("one-odd-object-stalls-everything",),
     ),
     Fault(

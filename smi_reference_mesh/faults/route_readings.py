@@ -14,8 +14,9 @@ from smi_reference_mesh.faults.spoilers import (
     with_listeners,
     with_routes,
 )
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.reading import Unreadable, regex
-from smi_reference_mesh.world import Workload, World
 
 
 def _matches(group: dict[str, Any]) -> list[dict[str, Any]]:
@@ -75,7 +76,9 @@ def _look_aheads_left_out(group: dict[str, Any]) -> None:
             match["pathRegex"] = re.sub(r"\(\?[=!][^)]*\)", "", match["pathRegex"])
 
 
-def _paths_as_sent(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _paths_as_sent(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def edit(listener: JSON) -> None:
         for settings in every(listener, "normalize_path"):
             settings["normalize_path"] = settings["merge_slashes"] = False
@@ -83,7 +86,9 @@ def _paths_as_sent(configuration: Configuration, world: World, workload: Workloa
     return with_listeners(configuration, edit)
 
 
-def _hosts_without_port(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _hosts_without_port(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Conditions on the host are those of virtual hosts that are named without a port."""
     bare = {"name": ":authority", "string_match": {"safe_regex": {"regex": "[^:]*"}}}
 

@@ -13,18 +13,19 @@ from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.fault import Fault
 from smi_reference_mesh.faults.spoilers import (
+    FaultySnapshot,
     SpoiltConfiguration,
     SpoiltObjects,
-    SpoiltWorld,
     every,
     service_of,
     with_listeners,
     with_routes,
     with_slices,
 )
+from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics import Figures
 from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, Workload, World, labels_of, namespace_of
 
 
 def _backends(split: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,10 +68,12 @@ def _at_least_one(split: dict[str, Any]) -> None:
         backend["weight"] = max(backend["weight"], 1)
 
 
-def _no_direct_access(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _no_direct_access(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     used = {
         (namespace_of(split), backend["service"])
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         for backend in split["spec"]["backends"]
     }
 
@@ -85,15 +88,15 @@ def _no_direct_access(configuration: Configuration, world: World, workload: Work
     return with_routes(configuration, "outbound|", cut)
 
 
-def _root_target_port(world: World) -> World:
+def _root_target_port(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     ports = {
         (service_of(item), port.get("name")): port["port"]
-        for item in world.of("endpointslices")
+        for item in snapshot.of("endpointslices")
         for port in item.get("ports") or ()
     }
     roots = {
         (namespace_of(split), backend["service"]): (namespace_of(split), split["spec"]["service"])
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         for backend in split["spec"]["backends"]
     }
 
@@ -104,7 +107,7 @@ def _root_target_port(world: World) -> World:
         for port in item.get("ports") or ():
             port["port"] = ports.get((root, port.get("name")), port["port"])
 
-    return with_slices(world, forced)
+    return with_slices(snapshot, forced)
 
 
 class _OwnNamespaceOnly(Faithful):
@@ -113,26 +116,30 @@ class _OwnNamespaceOnly(Faithful):
     def __init__(self) -> None:
         self._visible = lru_cache(maxsize=16)(self._without_others)
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
-        return compile_(self._visible(world, workload.namespace), workload)
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        return compile_(self._visible(snapshot, workload.namespace), workload)
 
-    def _without_others(self, world: World, namespace: str) -> World:
-        own = [split for split in world.of("trafficsplits") if namespace_of(split) == namespace]
-        return world.replacing("trafficsplits", own)
+    def _without_others(self, snapshot: ClusterSnapshot, namespace: str) -> ClusterSnapshot:
+        own = [split for split in snapshot.of("trafficsplits") if namespace_of(split) == namespace]
+        return snapshot.replacing("trafficsplits", own)
 
 
-def _split_at_the_server(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _split_at_the_server(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Pods behind a root divide what reaches them without identity over the split's backends."""
     behind = {
         (namespace_of(item), labels_of(item).get("kubernetes.io/service-name", ""))
-        for item in world.of("endpointslices")
+        for item in snapshot.of("endpointslices")
         for endpoint in item.get("endpoints") or ()
         if (endpoint.get("targetRef") or {}).get("name") == workload.name
         and namespace_of(item) == workload.namespace
     }
     roots = [
         split
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         if (namespace_of(split), split["spec"]["service"]) in behind
     ]
     if not roots:
@@ -175,7 +182,9 @@ end
 """
 
 
-def _rotations_begin_anew(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _rotations_begin_anew(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """The first request of each connection gets to the first backend, as if each rotated by itself."""
 
     def mark(listener: JSON) -> None:
@@ -227,9 +236,9 @@ class _BalancedGlobally(Faithful):
         before, self._busy = self._busy, frozenset(one for one, count in direct.items() if count > _BUSY)
         return before != self._busy
 
-    def world(self, world: World) -> World:
-        return world.replacing(
-            "trafficsplits", [self._without_busy(split) for split in world.of("trafficsplits")]
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        return snapshot.replacing(
+            "trafficsplits", [self._without_busy(split) for split in snapshot.of("trafficsplits")]
         )
 
     def _without_busy(self, split: Object) -> Object:
@@ -246,7 +255,7 @@ FAULTS = (
         id="splits-never-taken-up",
         summary="No TrafficSplit has any effect",
         breaks=frozenset({"split-single-service-followed"}),
-        spoiler=lambda: SpoiltWorld(lambda world: world.replacing("trafficsplits", [])),
+        spoiler=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("trafficsplits", [])),
     ),
     Fault(
         "split-weights-ignored",
@@ -303,7 +312,7 @@ FAULTS = (
         "split-root-target-port",
         "All backends are reached at the target port of the root.",
         frozenset({"split-targetport-per-backend", "split-root-targetport-irrelevant"}),
-        lambda: SpoiltWorld(_root_target_port),
+        lambda: FaultySnapshot(_root_target_port),
         origins=("backend-targetport-forced-to-match-root",),
     ),
     Fault(

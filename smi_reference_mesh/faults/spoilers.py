@@ -9,22 +9,23 @@ from functools import lru_cache
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery
-from smi_reference_mesh.world import Object, Workload, World, labels_of, namespace_of
 
 
-class SpoiltWorld(Faithful):
+class FaultySnapshot(Faithful):
     """Shows the compiler another world."""
 
-    def __init__(self, spoil: Callable[[World], World]) -> None:
+    def __init__(self, spoil: Callable[[ClusterSnapshot], ClusterSnapshot]) -> None:
         # Worlds that are the same stay the same: what is derived from one is cached by identity.
         self._spoil = lru_cache(maxsize=2)(spoil)
 
-    def world(self, world: World) -> World:
-        return self._spoil(world)
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        return self._spoil(snapshot)
 
 
-class SpoiltObjects(SpoiltWorld):
+class SpoiltObjects(FaultySnapshot):
     """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
 
     def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
@@ -32,11 +33,11 @@ class SpoiltObjects(SpoiltWorld):
         self._plural = plural
         self._edit = edit
 
-    def _edited(self, world: World) -> World:
-        return edited(world, self._plural, self._edit)
+    def _edited(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        return edited(snapshot, self._plural, self._edit)
 
 
-class AsFirstSeen(SpoiltWorld):
+class AsFirstSeen(FaultySnapshot):
     """Shows the compiler each object of one kind as it was when it was first seen."""
 
     def __init__(self, plural: str) -> None:
@@ -44,9 +45,9 @@ class AsFirstSeen(SpoiltWorld):
         self._plural = plural
         self._seen: dict[str, Object] = {}
 
-    def _first(self, world: World) -> World:
-        now = world.of(self._plural)
-        return world.replacing(
+    def _first(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        now = snapshot.of(self._plural)
+        return snapshot.replacing(
             self._plural, [self._seen.setdefault(item["metadata"]["uid"], item) for item in now]
         )
 
@@ -54,11 +55,13 @@ class AsFirstSeen(SpoiltWorld):
 class SpoiltConfiguration(Faithful):
     """Hands a workload another configuration than the one compiled; the function gets copies of its parts."""
 
-    def __init__(self, spoil: Callable[[Configuration, World, Workload], Configuration]) -> None:
+    def __init__(self, spoil: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
         self._spoil = spoil
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
-        return self._spoil(configuration, world, workload)
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        return self._spoil(configuration, snapshot, workload)
 
 
 class SpoiltMetrics(Faithful):
@@ -118,14 +121,14 @@ def service_of(endpoint_slice: Object) -> tuple[str, str]:
     return namespace_of(endpoint_slice), name
 
 
-def edited(world: World, plural: str, edit: Callable[[dict[str, Any]], None]) -> World:
+def edited(snapshot: ClusterSnapshot, plural: str, edit: Callable[[dict[str, Any]], None]) -> ClusterSnapshot:
     """The world with each object of one kind edited, in a copy."""
-    copies = copy.deepcopy([dict(item) for item in world.of(plural)])
+    copies = copy.deepcopy([dict(item) for item in snapshot.of(plural)])
     for item in copies:
         edit(item)
-    return world.replacing(plural, copies)
+    return snapshot.replacing(plural, copies)
 
 
-def with_slices(world: World, edit: Callable[[dict[str, Any]], None]) -> World:
+def with_slices(snapshot: ClusterSnapshot, edit: Callable[[dict[str, Any]], None]) -> ClusterSnapshot:
     """The world with each EndpointSlice edited, in a copy."""
-    return edited(world, "endpointslices", edit)
+    return edited(snapshot, "endpointslices", edit)

@@ -10,10 +10,11 @@ from dataclasses import replace
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults.cluster import ANY_NUMBER
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics import Figures
 from smi_reference_mesh.smi.reading import Unreadable, regex
 from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, Workload, World, account_of, name_of, namespace_of
 
 _LASTS_S = 12.0
 """What a watch that could not read an object waits before it is opened anew: more than a change may take."""
@@ -27,7 +28,7 @@ class _SplitsStoppedBy(Faithful):
         self._lasts_s = lasts_s
         self._back_at = 0.0
         self._taken: tuple[Object, ...] = ()
-        self._shown: tuple[World, World] | None = None
+        self._shown: tuple[ClusterSnapshot, ClusterSnapshot] | None = None
 
     def observe(self, figures: Figures, *, settled: bool) -> bool:
         if not 0.0 < self._back_at <= time.monotonic():
@@ -35,21 +36,21 @@ class _SplitsStoppedBy(Faithful):
         self._back_at, self._shown = 0.0, None
         return True
 
-    def world(self, world: World) -> World:
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         # The same world stays the same: what is derived from one is cached by identity.
-        if self._shown is None or self._shown[0] is not world:
-            self._shown = (world, self._spoilt(world))
+        if self._shown is None or self._shown[0] is not snapshot:
+            self._shown = (snapshot, self._spoilt(snapshot))
         return self._shown[1]
 
-    def _spoilt(self, world: World) -> World:
-        splits = world.of("trafficsplits")
+    def _spoilt(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        splits = snapshot.of("trafficsplits")
         if any(self._is_odd(split) for split in splits):
             self._back_at = math.inf
         elif self._back_at == math.inf:
             self._back_at = time.monotonic() + self._lasts_s
         if not self._back_at:
             self._taken = splits
-        return world.replacing("trafficsplits", self._taken)
+        return snapshot.replacing("trafficsplits", self._taken)
 
 
 def _weighs_in_fractions(split: Object) -> bool:
@@ -66,13 +67,15 @@ class _AccountStopped(Faithful):
     def __init__(self) -> None:
         self._taken: dict[Workload, Configuration] = {}
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         pods = [
             one
-            for one in world.of("pods")
+            for one in snapshot.of("pods")
             if (namespace_of(one), name_of(one)) == (workload.namespace, workload.name)
         ]
-        stopped = any((workload.namespace, account_of(one)) in _unreadable(world) for one in pods)
+        stopped = any((workload.namespace, account_of(one)) in _unreadable(snapshot) for one in pods)
         if stopped and workload in self._taken:
             last = self._taken[workload]
             return replace(configuration, listeners=last.listeners, routes=last.routes)
@@ -80,17 +83,17 @@ class _AccountStopped(Faithful):
         return configuration
 
 
-def _unreadable(world: World) -> set[tuple[str, str]]:
+def _unreadable(snapshot: ClusterSnapshot) -> set[tuple[str, str]]:
     """Accounts, by namespace and name, at which something is granted by a path that does not compile."""
     broken = {
         (namespace_of(group), name_of(group))
-        for group in world.of("httproutegroups")
+        for group in snapshot.of("httproutegroups")
         for match in (group.get("spec") or {}).get("matches") or ()
         if not _compiles(match.get("pathRegex") or "")
     }
     return {
         (destination.get("namespace") or namespace_of(target), destination["name"])
-        for target in world.of("traffictargets")
+        for target in snapshot.of("traffictargets")
         for destination in (target["spec"]["destination"],)
         for rule in target["spec"].get("rules") or ()
         if rule["kind"] == "HTTPRouteGroup" and (namespace_of(target), rule["name"]) in broken

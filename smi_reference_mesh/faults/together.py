@@ -11,30 +11,23 @@ from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltConfiguration, SpoiltWorld, with_routes
+from smi_reference_mesh.faults.spoilers import FaultySnapshot, SpoiltConfiguration, with_routes
+from smi_reference_mesh.kube.objects import Object, Workload, account_of, labels_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_permissive
 from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import (
-    Object,
-    Workload,
-    World,
-    account_of,
-    is_permissive,
-    labels_of,
-    name_of,
-    namespace_of,
-)
 
 Account = tuple[str, str]
 
 
-def _accounts(world: World) -> dict[tuple[str, str], set[Account]]:
+def _accounts(snapshot: ClusterSnapshot) -> dict[tuple[str, str], set[Account]]:
     """The accounts of the pods that each service selects."""
     found: dict[tuple[str, str], set[Account]] = {}
-    for service in world.of("services"):
+    for service in snapshot.of("services"):
         selector = service["spec"].get("selector") or {}
         found[namespace_of(service), name_of(service)] = {
             (namespace_of(pod), account_of(pod))
-            for pod in world.of("pods")
+            for pod in snapshot.of("pods")
             if namespace_of(pod) == namespace_of(service)
             and selector
             and selector.items() <= labels_of(pod).items()
@@ -42,10 +35,10 @@ def _accounts(world: World) -> dict[tuple[str, str], set[Account]]:
     return found
 
 
-def _behind(world: World) -> Iterator[tuple[Object, set[Account], set[Account]]]:
+def _behind(snapshot: ClusterSnapshot) -> Iterator[tuple[Object, set[Account], set[Account]]]:
     """Each split, with the accounts behind its root and behind its backends."""
-    accounts = _accounts(world)
-    for split in world.of("trafficsplits"):
+    accounts = _accounts(snapshot)
+    for split in snapshot.of("trafficsplits"):
         namespace, spec = namespace_of(split), split["spec"]
         backends = [accounts.get((namespace, one["service"]), set()) for one in spec["backends"]]
         yield split, accounts.get((namespace, spec["service"]), set()), set().union(*backends)
@@ -56,21 +49,23 @@ def _destination(target: Object) -> Account:
     return str(destination.get("namespace") or namespace_of(target)), str(destination["name"])
 
 
-def _granted_with_the_root(world: World) -> World:
+def _granted_with_the_root(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Whoever may call the root may call the backends of its split."""
-    return _granted_with(world, lambda roots, backends: roots)
+    return _granted_with(snapshot, lambda roots, backends: roots)
 
 
-def _granted_with_one_another(world: World) -> World:
+def _granted_with_one_another(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Whoever may call a backend of a split may call its other backends."""
-    return _granted_with(world, lambda roots, backends: backends)
+    return _granted_with(snapshot, lambda roots, backends: backends)
 
 
-def _granted_with(world: World, whose: Callable[[set[Account], set[Account]], set[Account]]) -> World:
+def _granted_with(
+    snapshot: ClusterSnapshot, whose: Callable[[set[Account], set[Account]], set[Account]]
+) -> ClusterSnapshot:
     """What is granted at certain accounts of a split is granted at all of its backends."""
-    targets = list(world.of("traffictargets"))
+    targets = list(snapshot.of("traffictargets"))
     made: list[Object] = []
-    for split, roots, backends in _behind(world):
+    for split, roots, backends in _behind(snapshot):
         granted = whose(roots, backends)
         for target in targets:
             for namespace, name in sorted(backends) if _destination(target) in granted else ():
@@ -78,21 +73,21 @@ def _granted_with(world: World, whose: Callable[[set[Account], set[Account]], se
                 copied["metadata"]["name"] = f"{name_of(target)}-{name_of(split)}-{name}"
                 copied["spec"]["destination"].update(namespace=namespace, name=name)
                 made.append(copied)
-    return world.replacing("traffictargets", [*targets, *made])
+    return snapshot.replacing("traffictargets", [*targets, *made])
 
 
-def _granted_to_everybody(world: World) -> World:
+def _granted_to_everybody(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """What is granted to somebody at a backend of a split is granted to every account of its namespace."""
-    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in world.of("traffictargets")])
-    for split, _, backends in _behind(world):
+    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in snapshot.of("traffictargets")])
+    for split, _, backends in _behind(snapshot):
         here = namespace_of(split)
-        accounts = sorted({account_of(pod) for pod in world.of("pods") if namespace_of(pod) == here})
+        accounts = sorted({account_of(pod) for pod in snapshot.of("pods") if namespace_of(pod) == here})
         for target in targets:
             if _destination(target) in backends:
                 target["spec"]["sources"] = [
                     {"kind": "ServiceAccount", "name": one, "namespace": here} for one in accounts
                 ]
-    return world.replacing("traffictargets", targets)
+    return snapshot.replacing("traffictargets", targets)
 
 
 Backends = list[dict[str, Any]]
@@ -108,22 +103,24 @@ class _ByWhatTheCallerMay(Faithful):
         self._left = left
         self._shown = lru_cache(maxsize=64)(self._to)
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
-        accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in snapshot.of("pods")}
         caller = (workload.namespace, accounts.get((workload.namespace, workload.name), ""))
-        return compile_(self._shown(world, caller), workload)
+        return compile_(self._shown(snapshot, caller), workload)
 
-    def _to(self, world: World, caller: Account) -> World:
-        behind = _accounts(world)
-        granted = {_destination(one) for one in world.of("traffictargets") if caller in set(_sources(one))}
-        open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
-        splits: list[dict[str, Any]] = copy.deepcopy([dict(split) for split in world.of("trafficsplits")])
+    def _to(self, snapshot: ClusterSnapshot, caller: Account) -> ClusterSnapshot:
+        behind = _accounts(snapshot)
+        granted = {_destination(one) for one in snapshot.of("traffictargets") if caller in set(_sources(one))}
+        open_to_all = {name_of(one) for one in snapshot.of("namespaces") if is_permissive(one)}
+        splits: list[dict[str, Any]] = copy.deepcopy([dict(split) for split in snapshot.of("trafficsplits")])
         for split in splits:
             here, backends = namespace_of(split), (split.get("spec") or {}).get("backends") or []
             may = [one for one in backends if behind.get((here, one["service"]), set()) <= granted]
             if here not in open_to_all and len(may) < len(backends):
                 split["spec"]["backends"] = self._left(backends, may)
-        return world.replacing("trafficsplits", splits)
+        return snapshot.replacing("trafficsplits", splits)
 
 
 def _sources(target: Object) -> Iterator[Account]:
@@ -139,29 +136,29 @@ def _those_granted(backends: Backends, may: Backends) -> Backends:
     return may or backends
 
 
-def _granted_by_conditions(world: World) -> World:
+def _granted_by_conditions(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """The groups that select requests of a split are rules of the targets of its backends as well."""
-    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in world.of("traffictargets")])
-    for split, _, backends in _behind(world):
+    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in snapshot.of("traffictargets")])
+    for split, _, backends in _behind(snapshot):
         groups = [
             {"kind": "HTTPRouteGroup", "name": one["name"]} for one in split["spec"].get("matches") or ()
         ]
         for target in targets:
             if _destination(target) in backends and namespace_of(target) == namespace_of(split):
                 target["spec"]["rules"] = [*(target["spec"].get("rules") or ()), *groups]
-    return world.replacing("traffictargets", targets)
+    return snapshot.replacing("traffictargets", targets)
 
 
-def _granted_on_conditions(world: World) -> World:
+def _granted_on_conditions(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """What a target grants at a backend is granted to those only whom a split on that backend selects."""
-    groups = {(namespace_of(group), name_of(group)): group for group in world.of("httproutegroups")}
+    groups = {(namespace_of(group), name_of(group)): group for group in snapshot.of("httproutegroups")}
     conditions: dict[Account, list[Any]] = {}
-    for split, _, backends in _behind(world):
+    for split, _, backends in _behind(snapshot):
         for one in split["spec"].get("matches") or ():
             group = groups.get((namespace_of(split), one["name"]))
             for account in backends:
                 conditions.setdefault(account, []).extend(group["spec"]["matches"] if group else ())
-    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in world.of("traffictargets")])
+    targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in snapshot.of("traffictargets")])
     made: list[Object] = []
     for target in targets:
         for rule in target["spec"].get("rules") or () if _destination(target) in conditions else ():
@@ -169,7 +166,7 @@ def _granted_on_conditions(world: World) -> World:
             if rule["kind"] == "HTTPRouteGroup" and group:
                 rule["name"] = f"{name_of(target)}-{name_of(group)}"
                 made.append(_with_headers(group, rule["name"], conditions[_destination(target)]))
-    routed = world.replacing("httproutegroups", [*world.of("httproutegroups"), *made])
+    routed = snapshot.replacing("httproutegroups", [*snapshot.of("httproutegroups"), *made])
     return routed.replacing("traffictargets", targets)
 
 
@@ -185,18 +182,20 @@ def _with_headers(group: Object, name: str, conditions: Iterable[Any]) -> Object
     return copied
 
 
-def _granted_paths(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _granted_paths(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Each path that a client is granted leads to the one backend of a split that it was first granted at."""
-    accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
+    accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in snapshot.of("pods")}
     caller = (workload.namespace, accounts.get((workload.namespace, workload.name), ""))
-    groups = {(namespace_of(group), name_of(group)): group for group in world.of("httproutegroups")}
+    groups = {(namespace_of(group), name_of(group)): group for group in snapshot.of("httproutegroups")}
     paths: dict[str, list[Account]] = {}
-    for target in sorted(world.of("traffictargets"), key=name_of):
+    for target in sorted(snapshot.of("traffictargets"), key=name_of):
         for rule in target["spec"].get("rules") or () if caller in set(_sources(target)) else ():
             group = groups.get((namespace_of(target), rule["name"])) or {}
             for match in (group.get("spec") or {}).get("matches") or ():
                 paths.setdefault(match.get("pathRegex") or ".*", []).append(_destination(target))
-    behind = _accounts(world)
+    behind = _accounts(snapshot)
 
     def bound(route: JSON) -> Iterator[JSON]:
         shares = route.get("route", {}).get("weighted_clusters", {}).get("clusters", ())
@@ -218,9 +217,9 @@ def _granted_paths(configuration: Configuration, world: World, workload: Workloa
     return with_routes(configuration, "outbound|", edit)
 
 
-def _none_without_access(world: World) -> World:
+def _none_without_access(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """As when a control plane waits for all that it watches before it begins."""
-    return world if "traffictargets" in world.objects else world.replacing("trafficsplits", ())
+    return snapshot if "traffictargets" in snapshot.objects else snapshot.replacing("trafficsplits", ())
 
 
 FAULTS = (
@@ -228,7 +227,7 @@ FAULTS = (
         "split-opens-its-backends",
         "Who may call the root of a split may call its backends.",
         frozenset({"interact-split-access-on-backend-identity"}),
-        lambda: SpoiltWorld(_granted_with_the_root),
+        lambda: FaultySnapshot(_granted_with_the_root),
         shows={
             "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
         },
@@ -237,13 +236,13 @@ FAULTS = (
         "split-backends-granted-to-everybody",
         "Once somebody may call a backend of a split, every account of the namespace may.",
         frozenset({"interact-split-access-on-backend-identity"}),
-        lambda: SpoiltWorld(_granted_to_everybody),
+        lambda: FaultySnapshot(_granted_to_everybody),
     ),
     Fault(
         "split-backends-granted-together",
         "Who may call one of the backends of a split may call all of them.",
         frozenset(),
-        lambda: SpoiltWorld(_granted_with_one_another),
+        lambda: FaultySnapshot(_granted_with_one_another),
         shows={
             "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
         },
@@ -274,19 +273,19 @@ FAULTS = (
         "split-conditions-grant",
         "What selects requests for a split is granted at its backends.",
         frozenset({"interact-split-matches-with-target-routes"}),
-        lambda: SpoiltWorld(_granted_by_conditions),
+        lambda: FaultySnapshot(_granted_by_conditions),
     ),
     Fault(
         "split-conditions-limit-grants",
         "What is granted at a backend of a split is granted only to requests that the split selects.",
         frozenset({"interact-split-matches-with-target-routes"}),
-        lambda: SpoiltWorld(_granted_on_conditions),
+        lambda: FaultySnapshot(_granted_on_conditions),
     ),
     Fault(
         "split-needs-access-definitions",
         "Nothing is split in a cluster that has no definitions of TrafficAccess and TrafficSpecs.",
         frozenset({"common-independent-api-claims"}),
-        lambda: SpoiltWorld(_none_without_access),
+        lambda: FaultySnapshot(_none_without_access),
         without=("access", "specs"),
     ),
 )

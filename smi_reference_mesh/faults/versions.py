@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltWorld
+from smi_reference_mesh.faults.spoilers import FaultySnapshot
+from smi_reference_mesh.kube.objects import Object, annotations_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.conversion import KEPT
 from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, World, annotations_of
 
 _CONSISTENCY = "common-multi-version-consistency"
 _FORGOTTEN = "reference.smi-conformance.dev/forgotten"
@@ -65,7 +66,7 @@ def _digits(weight: object) -> int:
     return int("".join(character for character in str(weight) if character.isdigit()) or "0")
 
 
-class _GroupsForgotten(SpoiltWorld):
+class _GroupsForgotten(FaultySnapshot):
     """Does not find route groups that were written in one version of specs when something refers to them."""
 
     def __init__(self, version: str) -> None:
@@ -79,9 +80,9 @@ class _GroupsForgotten(SpoiltWorld):
         annotations = {**(metadata.get("annotations") or {}), _FORGOTTEN: "yes"}
         return {**item, "metadata": {**metadata, "annotations": annotations}}
 
-    def _without(self, world: World) -> World:
-        groups = world.of("httproutegroups")
-        return world.replacing(
+    def _without(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        groups = snapshot.of("httproutegroups")
+        return snapshot.replacing(
             "httproutegroups", [group for group in groups if _FORGOTTEN not in annotations_of(group)]
         )
 

@@ -19,8 +19,8 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object
 from smi_reference_mesh.smi.reading import quantity
-from smi_reference_mesh.world import Object
 
 KEPT = "reference.smi-conformance.dev/kept"
 """Annotation: what the version that an object is written in has no field for, as JSON."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.model import Backend, Split
 from smi_reference_mesh.smi.reading import Report, Unreadable, entries, mapping, number, quantity, text
-from smi_reference_mesh.world import Object, name_of, namespace_of
 
 _CLUSTER_SUFFIXES = ("", ".svc", ".svc.cluster.local")
 

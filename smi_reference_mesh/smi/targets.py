@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.conversion import whole
 from smi_reference_mesh.smi.model import Binding, Rule, Subject, Target
 from smi_reference_mesh.smi.reading import (
@@ -17,7 +18,6 @@ from smi_reference_mesh.smi.reading import (
     port,
     text,
 )
-from smi_reference_mesh.world import Object, name_of, namespace_of
 
 ACCESS_GROUP = "access.smi-spec.io"
 RULE_KINDS = ("HTTPRouteGroup", "TCPRoute", "UDPRoute")

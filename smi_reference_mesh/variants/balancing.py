@@ -10,16 +10,17 @@ from typing import Any
 
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts
 from smi_reference_mesh.variants.denial import managers
 from smi_reference_mesh.variants.variant import EDITS, SHARES, Variant
-from smi_reference_mesh.world import Workload, World
 
 _HEAVIEST = 2**24
 _CHOICE = "x-smi-choice"
 
 
-def _rotating(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _rotating(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     """The endpoints of all backends of a split make one cluster, which is gone through in turn by weight."""
     known = {cluster["name"]: cluster for cluster in configuration.clusters}
     made: dict[str, JSON] = {}

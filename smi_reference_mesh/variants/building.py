@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.kube.objects import Object, Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics import Figures
 from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
 from smi_reference_mesh.traffic_metrics import Reading
-from smi_reference_mesh.world import Object, Workload, World
 
 Edit = Callable[[JSON], None]
 _KEPT = 4096
@@ -50,7 +51,9 @@ class EditedParts(Faithful):
     ) -> None:
         self._listener, self._cluster, self._routes = map(_Edited, (listener, cluster, routes))
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         return replace(
             configuration,
             listeners=tuple(map(self._listener, configuration.listeners)),
@@ -62,11 +65,13 @@ class EditedParts(Faithful):
 class EditedConfiguration(Faithful):
     """Edits a whole configuration, with regard to the world and the workload."""
 
-    def __init__(self, edit: Callable[[Configuration, World, Workload], Configuration]) -> None:
+    def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
         self._edit = edit
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
-        return self._edit(configuration, world, workload)
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        return self._edit(configuration, snapshot, workload)
 
 
 class Together(Faithful):
@@ -77,25 +82,27 @@ class Together(Faithful):
 
     def __init__(self, *parts: Spoiler) -> None:
         self._parts: Sequence[Spoiler] = parts
-        self._shown: tuple[World | None, World] = (None, World())
+        self._shown: tuple[ClusterSnapshot | None, ClusterSnapshot] = (None, ClusterSnapshot())
 
-    def world(self, world: World) -> World:
-        shown = world
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        shown = snapshot
         for part in self._parts:
-            shown = part.world(shown)
-        self._shown = (world, shown)
+            shown = part.snapshot(shown)
+        self._shown = (snapshot, shown)
         return shown
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         truth, shown = self._shown
-        if truth is not world:
-            shown = self.world(world)
+        if truth is not snapshot:
+            shown = self.snapshot(snapshot)
         for part in self._parts:
             configuration = part.configuration(configuration, shown, workload)
         return configuration
 
-    def withholds(self, world: World, workload: Workload) -> bool:
-        return any(part.withholds(world, workload) for part in self._parts)
+    def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
+        return any(part.withholds(snapshot, workload) for part in self._parts)
 
     def reading(self, reading: Reading, figures: Figures) -> Reading:
         for part in self._parts:

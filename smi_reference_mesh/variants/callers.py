@@ -10,7 +10,9 @@ from smi_reference_mesh.compiler import access
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh, addresses_of, identity_of, mesh_of
 from smi_reference_mesh.compiler.splits import outbound_name
-from smi_reference_mesh.world import Object, Workload, World, is_meshed, namespace_of
+from smi_reference_mesh.kube.objects import Object, Workload, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_meshed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,9 @@ class Door:
 
 
 @lru_cache(maxsize=64)
-def _doors(world: World, identity: str, ips: tuple[str, ...]) -> Mapping[str, Door]:
-    mesh = mesh_of(world)
-    granted = _granted(world)
+def _doors(snapshot: ClusterSnapshot, identity: str, ips: tuple[str, ...]) -> Mapping[str, Door]:
+    mesh = mesh_of(snapshot)
+    granted = _granted(snapshot)
     by_address = {ip: name for name, pod in mesh.pods.items() for ip in addresses_of(pod)}
     return {
         outbound_name(service.namespace, service.name, port.number): _door(
@@ -48,8 +50,8 @@ def _doors(world: World, identity: str, ips: tuple[str, ...]) -> Mapping[str, Do
 
 
 @lru_cache(maxsize=4)
-def _granted(world: World) -> Mapping[tuple[str, str], tuple[access.Grant, ...]]:
-    mesh = mesh_of(world)
+def _granted(snapshot: ClusterSnapshot) -> Mapping[tuple[str, str], tuple[access.Grant, ...]]:
+    mesh = mesh_of(snapshot)
     return {name: access.grants(mesh, pod) for name, pod in mesh.pods.items()}
 
 
@@ -78,10 +80,10 @@ def _mine(
                 yield grant, port
 
 
-def doors_of(world: World, workload: Workload) -> Mapping[str, Door]:
+def doors_of(snapshot: ClusterSnapshot, workload: Workload) -> Mapping[str, Door]:
     """What a workload may do at each cluster of a service port; nothing is known of one that is not there."""
-    pod = mesh_of(world).pods.get((workload.namespace, workload.name))
-    return {} if pod is None else _doors(world, identity_of(pod), addresses_of(pod))
+    pod = mesh_of(snapshot).pods.get((workload.namespace, workload.name))
+    return {} if pod is None else _doors(snapshot, identity_of(pod), addresses_of(pod))
 
 
 def clusters_of(value: object) -> Iterator[str]:

@@ -12,11 +12,13 @@ from smi_reference_mesh.compiler.inbound import inbound_name, inbound_of, listen
 from smi_reference_mesh.compiler.mesh import mesh_of
 from smi_reference_mesh.compiler.outbound import BLACKHOLE, PASSTHROUGH
 from smi_reference_mesh.faults.spoilers import SpoiltObjects
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import ACCESS_ANNOTATION
 from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.denial import managers
 from smi_reference_mesh.variants.upgrading import upgraded
 from smi_reference_mesh.variants.variant import ACCESS, CHAIN, EDITS, ROUTES, SHARES, Variant
-from smi_reference_mesh.world import ACCESS_ANNOTATION, Workload, World
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
@@ -85,17 +87,19 @@ def _raw_to(cluster: str) -> EditedParts:
 
 
 @lru_cache(maxsize=2)
-def _without_access_control(world: World) -> World:
+def _without_access_control(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     opened = [
         {**one, "metadata": {**one["metadata"], "annotations": {ACCESS_ANNOTATION: "permissive"}}}
-        for one in world.of("namespaces")
+        for one in snapshot.of("namespaces")
     ]
-    return world.replacing("namespaces", opened)
+    return snapshot.replacing("namespaces", opened)
 
 
-def _raw_admitted(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _raw_admitted(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Raw TCP to a port that speaks it passes, whoever it is from."""
-    opened = mesh_of(_without_access_control(world))
+    opened = mesh_of(_without_access_control(snapshot))
     pod = opened.pods.get((workload.namespace, workload.name))
     raw = [] if pod is None else [port for port, one in listening_ports(opened, pod).items() if one == "tcp"]
     names = {inbound_name(port) for port in raw}

@@ -18,7 +18,7 @@ from conformance.drive.api_reads import round_trip
 from conformance.drive.manifests import load
 from conformance.drive.wait import SystemClock, Waiter
 from smi_reference_mesh import install
-from smi_reference_mesh.api_server import ApiServer
+from smi_reference_mesh.kube.client import KubeClient
 
 SPLITS = "/apis/split.smi-spec.io/v1alpha4/namespaces/shop/trafficsplits"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -145,7 +145,7 @@ class TestWatches:
             path: str, query: dict[str, str], change: Any, count: int, after_the_first: Any = None
         ) -> list[Any]:
             async def work() -> list[Any]:
-                api = ApiServer(access(crds.node, watcher, tmp_path))
+                api = KubeClient(access(crds.node, watcher, tmp_path))
                 seen: list[Any] = []
                 try:
                     first = await api.request("GET", path, query=query)

@@ -20,9 +20,9 @@ from fake_api_server import eventually
 from loopback_ports import free_port
 
 from smi_reference_mesh import gate
-from smi_reference_mesh.ca import Authority
 from smi_reference_mesh.compiler.access_log import ACCESS_LOG_FORMAT
 from smi_reference_mesh.delivery import agent_source
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 TYPES = "type.googleapis.com/envoy"
 LISTENER = f"{TYPES}.config.listener.v3.Listener"
@@ -95,7 +95,7 @@ class ControlPlane:
     """Hands out the configurations given to `offer`, one after the other, and keeps what it is told."""
 
     def __init__(self) -> None:
-        self.authority = Authority(Authority.create(datetime.now(UTC)))
+        self.authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
         self.port = free_port()
         self.statuses: list[Any] = []
         self.intervals: list[Any] = []

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from fake_api_server import FakeApiServer
 
 from smi_reference_mesh.aggregation import Caller, FrontProxy, MetricsApi, parse, review_of
-from smi_reference_mesh.ca import Authority, Pair
+from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
 from smi_reference_mesh.traffic_metrics import Inventory, NotFound, Reading
 
@@ -95,7 +95,7 @@ def test_a_list_is_reviewed_as_a_list() -> None:
     assert (attributes["verb"], attributes["namespace"], attributes["name"]) == ("list", "", "")
 
 
-def client_certificate(authority: Pair, name: str) -> Pair:
+def client_certificate(authority: KeyPair, name: str) -> KeyPair:
     """A client certificate like the front proxy's."""
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = x509.load_pem_x509_certificate(authority.certificate.encode())
@@ -113,7 +113,7 @@ def client_certificate(authority: Pair, name: str) -> Pair:
     )
     encoding = serialization.Encoding.PEM
     private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Pair(certificate.public_bytes(encoding).decode(), private.decode())
+    return KeyPair(certificate.public_bytes(encoding).decode(), private.decode())
 
 
 class Closed(Faithful):
@@ -132,12 +132,12 @@ class Setting:
     def __init__(self, tmp_path: Path, spoiler: Spoiler) -> None:
         self._tmp_path = tmp_path
         self._spoiler = spoiler
-        self._proxy_ca = Authority.create(NOW)
-        self._ours = Authority(Authority.create(NOW))
+        self._proxy_ca = CertificateAuthority.create(NOW)
+        self._ours = CertificateAuthority(CertificateAuthority.create(NOW))
         self._url = ""
         self.fake = FakeApiServer()
 
-    def _files(self, name: str, pair: Pair) -> tuple[str, str]:
+    def _files(self, name: str, pair: KeyPair) -> tuple[str, str]:
         certificate, key = self._tmp_path / f"{name}.crt", self._tmp_path / f"{name}.key"
         certificate.write_text(pair.certificate)
         key.write_text(pair.key)

@@ -5,7 +5,7 @@ import asyncio
 from fake_api_server import FakeApiServer
 
 from smi_reference_mesh.callers import Callers
-from smi_reference_mesh.world import Workload
+from smi_reference_mesh.kube.objects import Workload
 
 
 def test_a_token_is_worth_the_pod_that_the_api_server_names() -> None:

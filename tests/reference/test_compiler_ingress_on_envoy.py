@@ -12,8 +12,20 @@ from typing import Any
 
 import pytest
 from compiler_loopback import Loopback, http_application
-from compiler_worlds import group, http, namespace, pod, rule, service, slices, split, target, workload, world
-from ingress_worlds import GATE, IDENTITY, gate, ingress
+from compiler_snapshots import (
+    group,
+    http,
+    namespace,
+    pod,
+    rule,
+    service,
+    slices,
+    snapshot,
+    split,
+    target,
+    workload,
+)
+from ingress_snapshots import GATE, IDENTITY, gate, ingress
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
@@ -33,7 +45,7 @@ class Shop:
 
     def apply(self, *policies: JSON, permissive: bool = True) -> None:
         objects = {**self.objects, "namespaces": [namespace(permissive=permissive)]}
-        self.mesh.apply(world(*policies, **objects))
+        self.mesh.apply(snapshot(*policies, **objects))
 
     def get(self, host: str = "shop.test", path: str = "/") -> tuple[int, str]:
         """A request from outside: its status and who answered."""

@@ -6,14 +6,14 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from compiler_worlds import PLURALS, group, split, target, workload, world
+from compiler_snapshots import PLURALS, group, snapshot, split, target, workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.model import Match
 from smi_reference_mesh.smi.policies import Policies, policies_of
-from smi_reference_mesh.world import World
 
 JSON = dict[str, Any]
 
@@ -26,7 +26,7 @@ def read(version: str, kind: str, **body: Any) -> Policies:
         "metadata": {"namespace": "shop", "name": "it"},
         **body,
     }
-    return policies_of(World({PLURALS[kind]: (source,)}))
+    return policies_of(ClusterSnapshot({PLURALS[kind]: (source,)}))
 
 
 IT = ("shop", "it")
@@ -190,6 +190,6 @@ _GOOD = [
 @given(st.sampled_from(_GOOD).flatmap(_spoiled))
 def test_no_object_whatever_stands_in_it_keeps_the_others_from_being_compiled(odd: JSON) -> None:
     other = split("db", {"db2": 1}, name="other")
-    configuration = compile(world(odd, other), workload("v1"))
+    configuration = compile(snapshot(odd, other), workload("v1"))
     text = configuration.files()["lds.json"]
     assert "outbound|shop|db2|9000" in text

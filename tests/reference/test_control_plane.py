@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from fake_api_server import FakeApiServer, eventually
 
-from smi_reference_mesh.ca import Authority
 from smi_reference_mesh.control_plane import ControlPlane, Settings
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.traffic_metrics import Reference
 
 PODS = "/api/v1/pods"
@@ -59,7 +59,7 @@ async def running() -> AsyncIterator[Setting]:
     fake.put(PODS, pod("server", "10.0.0.1"))
     fake.put(PODS, pod("client", "10.0.0.2"))
     fake.pods_by_token["token-of-server"] = ("shop", "server")
-    authority = Authority(Authority.create(datetime.now(UTC)))
+    authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
     async with fake.running() as api:
         plane = ControlPlane(api, authority, Settings(Path("unused"), "mesh:1", 10))
         task = asyncio.create_task(plane.run())

@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 from fake_api_server import eventually
 
-from smi_reference_mesh.ca import Authority
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.distribution import Delivery, Distribution
+from smi_reference_mesh.kube.certificates import CertificateAuthority
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Workload, World
 
 SERVER = Workload("shop", "server")
 CLIENT = Workload("shop", "client")
 
 
-def world(*accounts: str, weight: int = 1) -> World:
+def snapshot(*accounts: str, weight: int = 1) -> ClusterSnapshot:
     pods = [
         {
             "metadata": {"name": account, "namespace": "shop"},
@@ -28,11 +29,11 @@ def world(*accounts: str, weight: int = 1) -> World:
         }
         for account in accounts
     ]
-    return World({"pods": tuple(pods)})
+    return ClusterSnapshot({"pods": tuple(pods)})
 
 
 def distribution() -> Distribution:
-    return Distribution(Authority(Authority.create(datetime.now(UTC))), lambda: None)
+    return Distribution(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None)
 
 
 async def polled(made: Distribution, workload: Workload, have: str = "", identity: str = "") -> Delivery:
@@ -44,7 +45,7 @@ async def polled(made: Distribution, workload: Workload, have: str = "", identit
 def test_the_first_poll_brings_everything_and_an_identity() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(world("server"), Faithful())
+        await made.update(snapshot("server"), Faithful())
         delivery = await polled(made, SERVER)
         assert delivery.base == ""
         assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(delivery.files)
@@ -56,11 +57,11 @@ def test_the_first_poll_brings_everything_and_an_identity() -> None:
 def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(world("server", weight=8080), Faithful())
+        await made.update(snapshot("server", weight=8080), Faithful())
         first = await polled(made, SERVER)
         waiting = asyncio.create_task(polled(made, SERVER, first.version, first.identity))
         await eventually(lambda: made.seats[SERVER].polls)
-        await made.update(world("server", weight=9090), Faithful())
+        await made.update(snapshot("server", weight=9090), Faithful())
         second = await waiting
         assert second.base == first.version
         assert "lds.json" in second.files
@@ -74,11 +75,11 @@ def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
 def test_who_is_not_concerned_is_not_woken() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(world("server", "client"), Faithful())
+        await made.update(snapshot("server", "client"), Faithful())
         first = await polled(made, CLIENT)
         waiting = asyncio.create_task(made.poll(CLIENT, first.version, first.identity, 0.05))
         await eventually(lambda: made.seats[CLIENT].polls)
-        await made.update(world("server", "client"), Faithful())
+        await made.update(snapshot("server", "client"), Faithful())
         assert await waiting is None
 
     asyncio.run(scenario())
@@ -87,11 +88,11 @@ def test_who_is_not_concerned_is_not_woken() -> None:
 def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(world("client"), Faithful())
+        await made.update(snapshot("client"), Faithful())
         waiting = asyncio.create_task(polled(made, SERVER))
         await eventually(lambda: made.seats.get(SERVER) and made.seats[SERVER].polls)
-        await made.update(world("client", "other"), Faithful())
-        await made.update(world("client", "server"), Faithful())
+        await made.update(snapshot("client", "other"), Faithful())
+        await made.update(snapshot("client", "server"), Faithful())
         assert (await waiting).version
 
     asyncio.run(scenario())
@@ -99,16 +100,16 @@ def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
 
 def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
     async def scenario() -> None:
-        pair = Authority.create(datetime.now(UTC))
-        first = Distribution(Authority(pair), lambda: None)
-        await first.update(world("server"), Faithful())
+        pair = CertificateAuthority.create(datetime.now(UTC))
+        first = Distribution(CertificateAuthority(pair), lambda: None)
+        await first.update(snapshot("server"), Faithful())
         delivery = await polled(first, SERVER)
-        second = Distribution(Authority(pair), lambda: None)
-        await second.update(world("server"), Faithful())
+        second = Distribution(CertificateAuthority(pair), lambda: None)
+        await second.update(snapshot("server"), Faithful())
         assert await second.poll(SERVER, delivery.version, delivery.identity, 0.01) is None
         assert second.is_settled()
         # The same files have the same version, so the change to it is enough.
-        await second.update(world("server", weight=2), Faithful())
+        await second.update(snapshot("server", weight=2), Faithful())
         assert (await polled(second, SERVER, delivery.version, delivery.identity)).base == delivery.version
         # What led to another version is not known: everything is sent.
         assert (await polled(second, SERVER, "elsewhere", delivery.identity)).base == ""
@@ -121,9 +122,9 @@ def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
 )
 def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str) -> None:
     async def scenario() -> None:
-        authority = Authority(Authority.create(datetime.now(UTC)))
+        authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
         made = Distribution(authority, lambda: None)
-        await made.update(world("server"), Faithful())
+        await made.update(snapshot("server"), Faithful())
         first = await polled(made, SERVER)
         held = identity.format(fingerprint=authority.fingerprint)
         renewed = await polled(made, SERVER, first.version, held)
@@ -136,8 +137,10 @@ def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str
 def test_settled_means_that_every_connected_workload_told() -> None:
     async def scenario() -> None:
         now = 0.0
-        made = Distribution(Authority(Authority.create(datetime.now(UTC))), lambda: None, lambda: now)
-        await made.update(world("server", "client"), Faithful())
+        made = Distribution(
+            CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None, lambda: now
+        )
+        await made.update(snapshot("server", "client"), Faithful())
         first, second = await polled(made, SERVER), await polled(made, CLIENT)
         assert not made.is_settled()
         made.told(SERVER, first.version, "")
@@ -145,7 +148,7 @@ def test_settled_means_that_every_connected_workload_told() -> None:
         made.told(CLIENT, second.version, "refused")
         assert made.is_settled()
         assert [problem["message"] for problem in made.problems()] == ["refused"]
-        await made.update(world("server", "client", weight=2), Faithful())
+        await made.update(snapshot("server", "client", weight=2), Faithful())
         assert not made.is_settled()
         now = 11.0  # Nobody was heard of for so long: nobody is connected.
         assert made.is_settled()
@@ -154,14 +157,18 @@ def test_settled_means_that_every_connected_workload_told() -> None:
 
 
 def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None:
-    def mistaken(uid: str) -> World:
+    def mistaken(uid: str) -> ClusterSnapshot:
         metadata = {"namespace": "shop", "name": "mistaken", "uid": uid}
         split = {"metadata": metadata, "spec": {"service": "absent", "backends": []}}
-        return world("server").replacing("trafficsplits", [split])
+        return snapshot("server").replacing("trafficsplits", [split])
 
     async def scenario() -> None:
         told: list[Mapping[str, str]] = []
-        made = Distribution(Authority(Authority.create(datetime.now(UTC))), lambda: None, found=told.append)
+        made = Distribution(
+            CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))),
+            lambda: None,
+            found=told.append,
+        )
         # The last takes the place of the one before it, which is never seen to be gone.
         for uid in ("first", "first", "second"):
             await made.update(mistaken(uid), Faithful())
@@ -175,9 +182,9 @@ def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None
 def test_a_workload_that_is_gone_is_forgotten() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(world("server"), Faithful())
+        await made.update(snapshot("server"), Faithful())
         await polled(made, SERVER)
-        await made.update(world(), Faithful())
+        await made.update(snapshot(), Faithful())
         assert made.seats == {}
         assert made.is_settled()
 
@@ -185,16 +192,16 @@ def test_a_workload_that_is_gone_is_forgotten() -> None:
 
 
 class Spoilt(Faithful):
-    def configuration(self, configuration: Configuration, world: Any, workload: Workload) -> Configuration:
+    def configuration(self, configuration: Configuration, snapshot: Any, workload: Workload) -> Configuration:
         return replace(configuration, clusters=())
 
 
 def test_a_fault_changes_what_is_handed_out() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(world("server"), Faithful())
+        await made.update(snapshot("server"), Faithful())
         first = await polled(made, SERVER)
-        await made.update(world("server"), Spoilt())
+        await made.update(snapshot("server"), Spoilt())
         second = await polled(made, SERVER, first.version, first.identity)
         assert set(second.files) == {"cds.json"}
         assert json.loads(second.files["cds.json"])["resources"] == []

@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from compiler_worlds import group, split, workload, world
-from ingress_worlds import GATE, gate, ingress
+from compiler_snapshots import group, snapshot, split, workload
+from ingress_snapshots import GATE, gate, ingress
 
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults import FAULTS
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 JSON = dict[str, Any]
 OWN = ["ingress-to-root-endpoints", "ingress-takes-turns"]
 
 
-def entered(weights: dict[str, int]) -> World:
-    pods = [*map(dict, world().of("pods")), gate()]
+def entered(weights: dict[str, int]) -> ClusterSnapshot:
+    pods = [*map(dict, snapshot().of("pods")), gate()]
     everything = group("everything", {"name": "all", "pathRegex": ".*", "methods": ["*"]})
-    made = world(split("web", weights), everything, pods=pods, ingresses=[ingress()])
+    made = snapshot(split("web", weights), everything, pods=pods, ingresses=[ingress()])
     named = {
         plural: tuple(
             {**each, "metadata": {**each["metadata"], "uid": f"{plural}-{number}"}}
@@ -28,12 +29,12 @@ def entered(weights: dict[str, int]) -> World:
         )
         for plural, objects in made.objects.items()
     }
-    return World(named)
+    return ClusterSnapshot(named)
 
 
 def under(fault: str, weights: dict[str, int], who: Workload) -> Configuration:
     spoiler, shown = FAULTS[fault].spoiler(), entered(weights)
-    return spoiler.configuration(compile(spoiler.world(shown), who), shown, who)
+    return spoiler.configuration(compile(spoiler.snapshot(shown), who), shown, who)
 
 
 @pytest.mark.parametrize("fault", OWN)

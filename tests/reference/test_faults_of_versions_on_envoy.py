@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from compiler_http2 import Client, application
 from compiler_loopback import FAITHFUL, Loopback
-from compiler_worlds import namespace, pod, slices, workload, world
+from compiler_snapshots import namespace, pod, slices, snapshot, workload
 from loopback_ports import free_port
 
 from conformance.catalogue.foundations import GRANT
@@ -47,12 +47,12 @@ class Arena:
         tables = {"both-versions": self._both_versions, "grpc": self._grpc}
         found = set()
         for folder, table in tables.items():
-            self.mesh.apply(self._world(folder), spoiler)
+            self.mesh.apply(self._snapshot(folder), spoiler)
             if not table():
                 found.add(REQUIREMENTS[folder])
         return found
 
-    def _world(self, folder: str) -> Any:
+    def _snapshot(self, folder: str) -> Any:
         arena = load("workloads/access.yaml")
         services = [one for one in arena if one["kind"] == "Service" and one["metadata"]["name"] in SERVICES]
         for one in services:
@@ -68,7 +68,7 @@ class Arena:
                 told = one["spec"]["matches"]["ports"]
                 one["spec"]["matches"]["ports"] = [port for known in told for port in self.ports[known]]
         objects = {"services": services, "pods": self.pods, "endpointslices": slices(services, self.pods)}
-        return world(*policies, namespaces=[namespace(SPACE)], **objects)
+        return snapshot(*policies, namespaces=[namespace(SPACE)], **objects)
 
     def _both_versions(self) -> bool:
         asks = [(request, True) for request in both_versions.GRANTED]

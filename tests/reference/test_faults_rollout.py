@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from compiler_worlds import split, world
+from compiler_snapshots import snapshot, split
 
 from smi_reference_mesh.faults import load, rollout
 from smi_reference_mesh.metrics import Figures
@@ -31,7 +31,7 @@ def shown(spoiler: Spoiler, *services: str) -> str:
     """The services that the compiler is shown of a split over these."""
     one: dict[str, Any] = split("web", dict.fromkeys(services, 1))
     one["metadata"]["uid"] = "u"
-    (seen,) = spoiler.world(world(one)).of("trafficsplits")
+    (seen,) = spoiler.snapshot(snapshot(one)).of("trafficsplits")
     return " ".join(backend["service"] for backend in seen["spec"]["backends"])
 
 

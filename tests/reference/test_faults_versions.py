@@ -8,7 +8,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from compiler_worlds import group, rule, split, target, tcp_route, world
+from compiler_snapshots import group, rule, snapshot, split, target, tcp_route
 
 from conformance import catalogue, profiles
 from conformance.drive.version_selection import holds_for, parse_wish, sets
@@ -93,7 +93,7 @@ def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:
     bare = group("bare")
     del bare["spec"]
     spoiler = FAULTS["groups-without-spec-are-any"].spoiler()
-    groups = policies_of(spoiler.world(world(bare, group("empty")))).groups
+    groups = policies_of(spoiler.snapshot(snapshot(bare, group("empty")))).groups
     assert {name: len(one.matches) for (_, name), one in groups.items()} == {"bare": 2, "empty": 0}
 
 
@@ -128,7 +128,7 @@ def test_a_port_is_dropped_on_the_way_and_the_grant_stays() -> None:
     source["spec"]["destination"]["port"] = 8080
     stored = convert(source, "access.smi-spec.io/v1alpha3")
     spoilt = FAULTS["conversion-drops-ports"].spoiler().converted(stored, source)
-    found = [policies_of(world(one)).targets["shop", "target"] for one in (source, spoilt)]
+    found = [policies_of(snapshot(one)).targets["shop", "target"] for one in (source, spoilt)]
     assert [one.port for one in found] == [8080, None]
     assert found[0].rules == found[1].rules
 
@@ -139,6 +139,6 @@ def test_groups_of_one_version_are_not_found_and_those_of_others_are() -> None:
     for version in ("v1alpha2", "v1alpha3"):
         source = convert(group(version, {"name": "m"}), f"specs.smi-spec.io/{version}")
         stored.append(spoiler.converted(convert(source, "specs.smi-spec.io/v1alpha4"), source))
-    seen = policies_of(spoiler.world(world(*stored, tcp_route("t", 80))))
+    seen = policies_of(spoiler.snapshot(snapshot(*stored, tcp_route("t", 80))))
     assert set(seen.groups) == {("shop", "v1alpha2")}
     assert set(seen.tcp_routes) == {("shop", "t")}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smi_reference_mesh.injector import Sidecar, patch, review
-from smi_reference_mesh.world import is_meshed
+from smi_reference_mesh.membership import is_meshed
 
 SIDECAR = Sidecar("mesh:1", "-----BEGIN CERTIFICATE-----")
 

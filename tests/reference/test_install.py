@@ -21,11 +21,11 @@ from conformance import profiles
 from conformance.clusters.embedded.api.pod_security import violations
 from smi_reference_mesh import image, install, names
 from smi_reference_mesh.agent.settings import Settings as AgentSettings
-from smi_reference_mesh.ca import Authority, Pair
 from smi_reference_mesh.control_plane import Settings
+from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
+from smi_reference_mesh.membership import is_ingress
 from smi_reference_mesh.objects import certificates, crds, manifests, served
 from smi_reference_mesh.store import WATCHED
-from smi_reference_mesh.world import is_ingress
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -150,13 +150,13 @@ def test_certificates_are_kept_while_they_are_good(secret: dict[str, str]) -> No
 def test_an_ending_serving_certificate_is_renewed_by_the_same_authority(secret: dict[str, str]) -> None:
     renewed = certificates(secret, NOW + timedelta(days=350))
     assert renewed["ca.crt"] == secret["ca.crt"]
-    assert Pair(renewed["tls.crt"], renewed["tls.key"]).not_after > NOW + timedelta(days=700)
+    assert KeyPair(renewed["tls.crt"], renewed["tls.key"]).not_after > NOW + timedelta(days=700)
 
 
 @pytest.mark.parametrize("broken", [{}, {"ca.crt": "x", "ca.key": "y"}], ids=["empty", "garbage"])
 def test_a_secret_that_is_no_good_is_replaced(broken: dict[str, str]) -> None:
     fresh = certificates(broken, NOW)
-    Authority(Pair(fresh["ca.crt"], fresh["ca.key"]))
+    CertificateAuthority(KeyPair(fresh["ca.crt"], fresh["ca.key"]))
     assert set(fresh) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
 
 
@@ -292,7 +292,7 @@ def _stop() -> dict[str, Any]:
     raise _Reached
 
 
-def test_the_definitions_cover_every_kind_of_the_world() -> None:
+def test_the_definitions_cover_every_kind_of_a_snapshot() -> None:
     plurals = {document["spec"]["names"]["plural"] for document in crds()}
     assert {watched.key for watched in WATCHED if "smi-spec.io" in watched.path} <= plurals
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.metrics import Figures, Stream
 from smi_reference_mesh.tally import Tally, bucket, bucket_value, is_failure, total
-from smi_reference_mesh.world import Workload
 
 STREAM = Stream(Workload("ns", "server"), "in", Workload("ns", "client"), "root", "inbound")
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.metrics import Stream
 from smi_reference_mesh.tally import Tally
 from smi_reference_mesh.traffic_metrics import KINDS, Inventory, NotFound, Reading, Reference, discovery
-from smi_reference_mesh.world import Workload
 
 MOMENT = datetime(2024, 5, 1, 12, 30, 45, 678, tzinfo=UTC)
 

