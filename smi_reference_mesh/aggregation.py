@@ -17,17 +17,17 @@ from typing import Any
 from aiohttp import web
 
 from smi_reference_mesh.kube.client import KubeClient
-from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
-from smi_reference_mesh.spoiler import Access, MetricsQuery, Spoiler
-from smi_reference_mesh.traffic_metrics import (
+from smi_reference_mesh.metrics.traffic_metrics import (
     CLUSTER_SCOPED,
     KINDS,
+    MetricsSnapshot,
     NotFound,
-    Reading,
     Reference,
     discovery,
     group,
 )
+from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
+from smi_reference_mesh.spoiler import Access, MetricsQuery, Spoiler
 
 _ROOT = f"/apis/{METRICS_GROUP}/{METRICS_VERSION}"
 _REASONS = {
@@ -128,14 +128,14 @@ def _known(query: MetricsQuery) -> MetricsQuery:
     return query
 
 
-def answer(query: MetricsQuery, reading: Reading) -> dict[str, Any]:
+def answer(query: MetricsQuery, metrics_snapshot: MetricsSnapshot) -> dict[str, Any]:
     """The document for a query. Raises NotFound, and ValueError for a selector that is none."""
     reference = Reference(query.plural, query.namespace, query.name)
     if query.edges:
-        return reading.edges(reference)
+        return metrics_snapshot.edges(reference)
     if query.name:
-        return reading.single(reference)
-    return reading.listing(query.plural, query.namespace, query.selector)
+        return metrics_snapshot.single(reference)
+    return metrics_snapshot.listing(query.plural, query.namespace, query.selector)
 
 
 def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
@@ -161,18 +161,18 @@ def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
 
 
 class MetricsApi:
-    """The web application. `reading` takes a reading of now, `spoiler` tells the one in force."""
+    """The web application. `metrics_snapshot` takes a reading of now, `spoiler` tells the one in force."""
 
     def __init__(
         self,
         api: KubeClient,
         proxy: FrontProxy,
-        reading: Callable[[], Reading],
+        metrics_snapshot: Callable[[], MetricsSnapshot],
         spoiler: Callable[[], Spoiler],
     ) -> None:
         self._api = api
         self._proxy = proxy
-        self._reading = reading
+        self._metrics_snapshot = metrics_snapshot
         self._spoiler = spoiler
 
     def application(self) -> web.Application:
@@ -200,7 +200,7 @@ class MetricsApi:
         if request.query.get("fieldSelector"):
             raise _Refusal(400, "field selectors are not supported")
         try:
-            return spoiler.metrics(answer(query, self._reading()), query)
+            return spoiler.metrics(answer(query, self._metrics_snapshot()), query)
         except ValueError as error:
             raise _Refusal(400, str(error)) from error
 

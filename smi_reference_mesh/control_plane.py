@@ -30,14 +30,14 @@ from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.kube.client import ApiError, ClientConfig, KubeClient
 from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures, Stream
+from smi_reference_mesh.metrics.request_counts import RequestCounts
+from smi_reference_mesh.metrics.traffic_metrics import KINDS, Inventory, MetricsSnapshot
+from smi_reference_mesh.metrics.windowed_counts import Stream, WindowedCounts
 from smi_reference_mesh.own_traffic import OwnTraffic, own_traffic
 from smi_reference_mesh.service import Service
 from smi_reference_mesh.spoiler import Faithful, Spoiler
 from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.store import OWNERS, WATCHED, Store, Watched
-from smi_reference_mesh.tally import Tally
-from smi_reference_mesh.traffic_metrics import KINDS, Inventory, Reading
 
 _LOG = logging.getLogger("smi_reference_mesh.control_plane")
 # Changes come in groups (a manifest of several objects, a pod with its endpoints): one compilation for each.
@@ -79,7 +79,7 @@ class ControlPlane:
         self._store = Store(watched, self._on_change)
         self._problems: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
         self._distribution = Distribution(authority, self._on_settled, found=self._problems.put_nowait)
-        self._figures = Figures(settings.window_s)
+        self._counts = WindowedCounts(settings.window_s)
         self._dirty = asyncio.Event()
         self._compiled = False
         self._spoiler: Spoiler = Faithful()
@@ -106,7 +106,7 @@ class ControlPlane:
 
     def metrics_api(self, proxy: FrontProxy) -> web.Application:
         """The application of the aggregated API."""
-        return MetricsApi(self._api, proxy, self.reading, lambda: self._spoiler).application()
+        return MetricsApi(self._api, proxy, self.metrics_snapshot, lambda: self._spoiler).application()
 
     async def run(self) -> None:
         """Follows the cluster until cancelled."""
@@ -174,15 +174,15 @@ class ControlPlane:
             except ApiError as error:
                 _LOG.warning("cannot write the fault in force: %s", error)
 
-    def _record(self, entries: list[tuple[Stream, Tally, float]]) -> None:
+    def _record(self, entries: list[tuple[Stream, RequestCounts, float]]) -> None:
         for stream, tally, age_s in entries:
-            self._figures.record(stream, tally, age_s)
+            self._counts.record(stream, tally, age_s)
 
     async def _observe(self) -> None:
         """Has the fault look at the mesh; how often does not hang on how many sidecars report."""
         while True:
             await asyncio.sleep(_OBSERVED_EVERY_S)
-            if self._spoiler.observe(self._figures, settled=self._is_settled()):
+            if self._spoiler.observe(self._counts, settled=self._is_settled()):
                 self._dirty.set()
 
     def _peer(self, address: str) -> Workload | None:
@@ -198,15 +198,15 @@ class ControlPlane:
             self._addresses = (pods, found)
         return self._addresses[1].get(address)
 
-    def reading(self) -> Reading:
+    def metrics_snapshot(self) -> MetricsSnapshot:
         """Figures and objects of this moment."""
         objects = {plural: self._store.of(plural) for plural in KINDS}
         identity = tuple(id(each) for each in objects.values())
         if self._inventory is None or self._inventory[0] != identity:
             self._inventory = (identity, Inventory(objects))
-        totals, window_s = self._figures.totals(), self._figures.window_s
-        reading = Reading(self._inventory[1], totals, window_s, datetime.now(UTC))
-        return self._spoiler.reading(reading, self._figures)
+        totals, window_s = self._counts.totals(), self._counts.window_s
+        metrics_snapshot = MetricsSnapshot(self._inventory[1], totals, window_s, datetime.now(UTC))
+        return self._spoiler.metrics_snapshot(metrics_snapshot, self._counts)
 
     async def _publish_rejection(self, workload: Workload, reason: str) -> None:
         pod = {"apiVersion": "v1", "kind": "Pod", "namespace": workload.namespace, "name": workload.name}

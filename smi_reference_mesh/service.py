@@ -14,10 +14,10 @@ from smi_reference_mesh.injector import Sidecar
 from smi_reference_mesh.injector import review as injection_review
 from smi_reference_mesh.kube.client import ApiError
 from smi_reference_mesh.kube.objects import Workload
-from smi_reference_mesh.metrics import Stream
+from smi_reference_mesh.metrics.request_counts import RequestCounts
+from smi_reference_mesh.metrics.windowed_counts import Stream
 from smi_reference_mesh.smi.conversion import Spoil
 from smi_reference_mesh.smi.conversion import review as convert_review
-from smi_reference_mesh.tally import Tally
 
 _LOG = logging.getLogger(__name__)
 _POLL_S = 25.0
@@ -41,7 +41,7 @@ class Service:
         sidecar: Sidecar,
         *,
         peer: Callable[[str], Workload | None],
-        record: Callable[[list[tuple[Stream, Tally, float]]], object],
+        record: Callable[[list[tuple[Stream, RequestCounts, float]]], object],
         rejected: Callable[[Workload, str], Awaitable[object]],
         health: Callable[[], tuple[bool, dict[str, Any]]],
         converted: Spoil,
@@ -107,7 +107,7 @@ class Service:
                     str(entry["route"]),
                     str(entry["cluster"]),
                 ),
-                Tally.from_json(entry),
+                RequestCounts.from_json(entry),
                 float(interval["age_s"]),
             )
             for interval in body["intervals"]

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.kube.objects import Object, Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.traffic_metrics import Reading
+from smi_reference_mesh.metrics.traffic_metrics import MetricsSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Spoiler(Protocol):
     def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
         """Whether a workload is given nothing yet; its pod does not get ready before it is."""
 
-    def reading(self, reading: Reading, figures: Figures) -> Reading:
+    def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
         """What the metrics API answers from in place of the figures of this moment."""
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Spoiler(Protocol):
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         """What the API server is given in place of an object that was converted from ``source``."""
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         """Called many times a second; whether configurations are to be compiled anew.
 
         ``settled``: whether every sidecar has taken what there is for it.
@@ -85,8 +85,8 @@ class Faithful:
     def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
         return False
 
-    def reading(self, reading: Reading, figures: Figures) -> Reading:
-        return reading
+    def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
+        return metrics_snapshot
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
         return document
@@ -97,5 +97,5 @@ class Faithful:
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         return item
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         return False

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from conformance.judge import traffic_checks
 from conformance.judge.malformed import fail_on_malformed, verdict_of
 from conformance.judge.metrics import shown_total
-from conformance.judge.metrics_parser import Figures, one
+from conformance.judge.metrics_parser import WindowedCounts, one
 from conformance.judge.phrasing import number, percent, sentences
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead, Traffic
@@ -81,7 +81,7 @@ def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
     return ""
 
 
-def _off(backend: str, figures: Figures, rate: float) -> str:
+def _off(backend: str, figures: WindowedCounts, rate: float) -> str:
     if figures.total < LEAST_SHOWN:
         return f"{backend} shows {number(figures.total)} requests"
     found = figures.failures / figures.total
@@ -90,5 +90,5 @@ def _off(backend: str, figures: Figures, rate: float) -> str:
     return f"{backend} is shown to fail in {percent(found)} of its requests, not {percent(rate)}"
 
 
-def _told(backend: str, figures: Figures) -> str:
+def _told(backend: str, figures: WindowedCounts) -> str:
     return f"{backend} fails in {number(figures.failures)} of {number(figures.total)} requests"

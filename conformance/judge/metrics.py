@@ -10,8 +10,8 @@ from conformance.judge.metrics_parser import (
     FAILURES,
     PERCENTILES,
     SUCCESSES,
-    Figures,
     Malformed,
+    WindowedCounts,
     either,
     one,
 )
@@ -100,7 +100,7 @@ def _near(value: float, due: float) -> bool:
     return abs(value - due) <= max(TOLERANCE * due, SLACK)
 
 
-def _off(figures: Figures, due: Mapping[str, float]) -> list[str]:
+def _off(figures: WindowedCounts, due: Mapping[str, float]) -> list[str]:
     shown = {SUCCESSES: figures.successes, FAILURES: figures.failures}
     return [
         f"{name} is {number(shown[name])} where {number(due[name])} were sent in the window"
@@ -116,7 +116,7 @@ def _off_again(again: Sequence[ApiRead], due: Mapping[str, float]) -> str:
     return f"{len(wrong)} of {pluralize(len(again), 'read')} afterwards are off: {', '.join(wrong[0])}"
 
 
-def _not_fallen(later: ApiRead | None, figures: Figures, due: float) -> str:
+def _not_fallen(later: ApiRead | None, figures: WindowedCounts, due: float) -> str:
     total = shown_total(later)
     if later is None or total <= max(TOLERANCE * due, SLACK):
         return ""
@@ -151,11 +151,11 @@ def shown_window_s(read: ApiRead) -> float:
         return 30.0
 
 
-def _shown(read: ApiRead | None) -> tuple[Figures, ...]:
+def _shown(read: ApiRead | None) -> tuple[WindowedCounts, ...]:
     return either(read) if read is not None and read.status == 200 else ()
 
 
-def _vague(due: Mapping[str, float], later: ApiRead | None, figures: Figures, seconds: float) -> str:
+def _vague(due: Mapping[str, float], later: ApiRead | None, figures: WindowedCounts, seconds: float) -> str:
     """Why right counts would prove nothing; empty when they do."""
     few = [name for name, count in due.items() if 0 < count < LEAST_COUNT]
     if few or sum(due.values()) < LEAST_COUNT:
@@ -176,7 +176,7 @@ def _indistinct(baseline: ApiRead, due: Mapping[str, float]) -> str:
     return f"cannot be told from earlier traffic: {number(total)} requests were shown before any was sent"
 
 
-def _count_hint(figures: Figures, due: Mapping[str, float], seconds: float) -> str:
+def _count_hint(figures: WindowedCounts, due: Mapping[str, float], seconds: float) -> str:
     wanted = sum(due.values())
     if figures.window_s > 1.5 and _near(figures.total * figures.window_s, wanted):
         return "the figures look like rates per second"
@@ -225,11 +225,11 @@ def percentiles(
     return judged
 
 
-def _ms(figures: Figures, name: str) -> float:
+def _ms(figures: WindowedCounts, name: str) -> float:
     return float(figures.values[PERCENTILES[name]])
 
 
-def _misplaced(figures: Figures, expected_ms: Mapping[str, tuple[float, float]]) -> list[str]:
+def _misplaced(figures: WindowedCounts, expected_ms: Mapping[str, tuple[float, float]]) -> list[str]:
     return [
         f"{name} is {number(_ms(figures, name))} ms where {number(low)} to {number(high)} ms are expected"
         for name, (low, high) in expected_ms.items()
@@ -237,14 +237,14 @@ def _misplaced(figures: Figures, expected_ms: Mapping[str, tuple[float, float]])
     ]
 
 
-def _crossed(figures: Figures) -> str:
+def _crossed(figures: WindowedCounts) -> str:
     ascending = [_ms(figures, name) for name in PERCENTILES]
     if ascending == sorted(ascending):
         return ""
     return f"percentiles cross: p50, p90, p99 are {', '.join(number(value) for value in ascending)} ms"
 
 
-def _latency_hint(figures: Figures, expected_ms: Mapping[str, tuple[float, float]]) -> str:
+def _latency_hint(figures: WindowedCounts, expected_ms: Mapping[str, tuple[float, float]]) -> str:
     for factor in (1000, 1 / 1000):
         if all(low <= _ms(figures, name) * factor <= high for name, (low, high) in expected_ms.items()):
             return "off by a factor of 1,000: the unit stated is not the unit measured in"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from conformance.judge.malformed import fail_on_malformed, verdict_of
-from conformance.judge.metrics_parser import Figures, Malformed, answered, either
+from conformance.judge.metrics_parser import Malformed, WindowedCounts, answered, either
 from conformance.judge.phrasing import listed, pluralize, sentences, short
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
@@ -161,7 +161,7 @@ def object_fields(reads: Sequence[ApiRead]) -> Judgement:
     )
 
 
-def _names_an_object(figures: Figures) -> bool:
+def _names_an_object(figures: WindowedCounts) -> bool:
     found = figures.resource
     return bool(found.kind and found.name and (found.namespace or found.kind in ("Namespace", "Node")))
 

@@ -67,7 +67,7 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class WindowedCounts:
     """One TrafficMetrics: latencies in milliseconds by metric name, counts as they are."""
 
     resource: Reference
@@ -97,10 +97,10 @@ class FiguresList:
     """A TrafficMetricsList."""
 
     resource: Reference
-    items: tuple[Figures, ...]
+    items: tuple[WindowedCounts, ...]
 
 
-def one(read: ApiRead) -> Figures:
+def one(read: ApiRead) -> WindowedCounts:
     """The single TrafficMetrics that a get returned. Raises Malformed."""
     return _figures(answered(read, "TrafficMetrics"), f"the answer to {read.path}")
 
@@ -120,7 +120,7 @@ def many(read: ApiRead) -> FiguresList:
     )
 
 
-def either(read: ApiRead) -> tuple[Figures, ...]:
+def either(read: ApiRead) -> tuple[WindowedCounts, ...]:
     """The TrafficMetrics of a get or a list, whichever the answer is. Raises Malformed."""
     body = read.body
     if isinstance(body, dict) and body.get("kind") == "TrafficMetricsList":
@@ -144,14 +144,14 @@ def _message(body: Any) -> str:
     return f" ({short(message, 120)})" if message else ""
 
 
-def _figures(body: Any, where: str) -> Figures:
+def _figures(body: Any, where: str) -> WindowedCounts:
     found = _object(body, where)
     if found.get("kind") != "TrafficMetrics":
         raise Malformed(f"{where} is of kind {short(found.get('kind'))}, not TrafficMetrics")
     edge = _object(found.get("edge"), f"{where}: edge")
     if "resource" not in edge:
         raise Malformed(f"{where}: edge has no resource, which is empty for all traffic but there")
-    return Figures(
+    return WindowedCounts(
         resource=_reference(found.get("resource"), f"{where}: resource"),
         direction=_choice(edge.get("direction"), ("to", "from"), f"{where}: edge.direction"),
         side=_choice(edge.get("side"), ("client", "server"), f"{where}: edge.side"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from conformance.judge.malformed import fail_on_malformed, verdict_of
-from conformance.judge.metrics_parser import Figures, FiguresList, Reference, many
+from conformance.judge.metrics_parser import FiguresList, Reference, WindowedCounts, many
 from conformance.judge.phrasing import listed, pluralize
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
@@ -126,7 +126,7 @@ def _misnamed(name: str, answer: FiguresList, namespace: str) -> list[str]:
     return findings
 
 
-def _swapped(figures: Figures, name: str) -> str:
+def _swapped(figures: WindowedCounts, name: str) -> str:
     return ", swapped with edge.resource" if figures.peer.name == name else ""
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from smi_reference_mesh.compiler.access_log import parse_line
-from smi_reference_mesh.tally import Tally
+from smi_reference_mesh.metrics.request_counts import RequestCounts
 
 # While the control plane cannot be reached, only this much is kept for it.
 _KEEP_INTERVALS = 240
@@ -21,7 +21,7 @@ class Counter:
         self._clock = clock
         self._lock = threading.Lock()
         self._something = threading.Event()
-        self._tallies: dict[tuple[str, str, str, str], Tally] = {}
+        self._tallies: dict[tuple[str, str, str, str], RequestCounts] = {}
         self._waiting: list[tuple[float, list[dict[str, Any]]]] = []
 
     def line(self, line: bytes) -> None:
@@ -31,7 +31,7 @@ class Counter:
             return
         key = (record.direction, record.peer_ip, record.route, record.cluster)
         with self._lock:
-            self._tallies.setdefault(key, Tally()).count(record.status, record.duration_ms)
+            self._tallies.setdefault(key, RequestCounts()).count(record.status, record.duration_ms)
         self._something.set()
 
     def await_something(self) -> None:

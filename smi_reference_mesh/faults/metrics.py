@@ -9,10 +9,10 @@ from typing import Any
 
 from smi_reference_mesh.faults.fault import Change, Fault
 from smi_reference_mesh.faults.spoilers import EdgesForPeople, SpoiltMetrics
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.request_counts import bucket_value, total
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.names import METRICS_GROUP
 from smi_reference_mesh.spoiler import Faithful, MetricsQuery
-from smi_reference_mesh.tally import bucket_value, total
 
 Document = dict[str, Any]
 
@@ -137,10 +137,10 @@ class _MeansForPercentiles(Faithful):
     """Answers the mean latency of what an object's pods received in place of each percentile."""
 
     def __init__(self) -> None:
-        self._figures = Figures()
+        self._counts = WindowedCounts()
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
-        self._figures = figures
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
+        self._counts = counts
         return False
 
     def metrics(self, document: Document, query: MetricsQuery) -> Document:
@@ -156,7 +156,7 @@ class _MeansForPercentiles(Faithful):
         """Of the pods that are named after the object: good enough for deployments."""
         received = total(
             tally
-            for stream, tally in self._figures.totals().items()
+            for stream, tally in self._counts.totals().items()
             if stream.direction == "in"
             and stream.pod.namespace == resource.get("namespace")
             and stream.pod.name.startswith(resource["name"])

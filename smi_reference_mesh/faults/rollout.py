@@ -18,7 +18,7 @@ from smi_reference_mesh.faults.spoilers import (
 )
 from smi_reference_mesh.kube.objects import Object, Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Faithful
 
 _A_MOMENT_S = 0.3
@@ -86,11 +86,11 @@ class _TakenUpWhenQuiet(Faithful):
             self._snapshots = (snapshot, self._shown, snapshot.replacing("trafficsplits", self._shown))
         return self._snapshots[2]
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         if self._shown == self._wanted:
             return False
         spaces = {namespace_of(split) for split in (*self._wanted, *(self._shown or ()))}
-        called = figures.totals(_QUIET_S)
+        called = counts.totals(_QUIET_S)
         if any(stream.direction == "out" and stream.pod.namespace in spaces for stream in called):
             return False
         self._shown = self._wanted
@@ -182,7 +182,7 @@ class _EditsOnTheirWay(Faithful):
         self._spec: dict[str, object] = {}
         self._edited_at: dict[str, float] = {}
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         now = time.monotonic()
         over = [uid for uid, at in self._edited_at.items() if now - at > self._seconds]
         for uid in over:
@@ -210,7 +210,7 @@ class _OldComesBack(Faithful):
         self._since: dict[str, float | None] = {}
         self._back: set[str] = set()
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         if not settled:
             return False
         now, again = time.monotonic(), False

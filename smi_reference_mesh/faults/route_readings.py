@@ -16,7 +16,7 @@ from smi_reference_mesh.faults.spoilers import (
 )
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.smi.reading import Unreadable, regex
+from smi_reference_mesh.smi.parsing import Unreadable, regex
 
 
 def _matches(group: dict[str, Any]) -> list[dict[str, Any]]:

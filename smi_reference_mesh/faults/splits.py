@@ -24,7 +24,7 @@ from smi_reference_mesh.faults.spoilers import (
 )
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Faithful
 
 
@@ -224,11 +224,11 @@ class _BalancedGlobally(Faithful):
         self._busy: frozenset[tuple[str, str]] = frozenset()
         self._since = time.monotonic()
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         # What was sent before this fault was switched on belongs to an earlier scenario.
         seen_s = min(_LAST_S, time.monotonic() - self._since)
         direct: dict[tuple[str, str], int] = {}
-        for stream, tally in figures.totals(last_s=seen_s).items():
+        for stream, tally in counts.totals(last_s=seen_s).items():
             # What a client sends to a service under its own name, which no split has a part in.
             if stream.direction == "out" and stream.route == "root":
                 _, namespace, service, _ = stream.cluster.split("|")

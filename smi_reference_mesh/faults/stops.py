@@ -12,8 +12,8 @@ from smi_reference_mesh.faults.cluster import ANY_NUMBER
 from smi_reference_mesh.faults.fault import Fault
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.smi.reading import Unreadable, regex
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
+from smi_reference_mesh.smi.parsing import Unreadable, regex
 from smi_reference_mesh.spoiler import Faithful
 
 _LASTS_S = 12.0
@@ -30,7 +30,7 @@ class _SplitsStoppedBy(Faithful):
         self._taken: tuple[Object, ...] = ()
         self._shown: tuple[ClusterSnapshot, ClusterSnapshot] | None = None
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         if not 0.0 < self._back_at <= time.monotonic():
             return False
         self._back_at, self._shown = 0.0, None

@@ -20,7 +20,7 @@ from math import lcm
 from typing import Any
 
 from smi_reference_mesh.kube.objects import Object
-from smi_reference_mesh.smi.reading import quantity
+from smi_reference_mesh.smi.parsing import quantity
 
 KEPT = "reference.smi-conformance.dev/kept"
 """Annotation: what the version that an object is written in has no field for, as JSON."""

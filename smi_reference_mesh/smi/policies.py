@@ -10,7 +10,7 @@ from typing import TypeVar
 from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.model import Binding, PortRoute, Problem, RouteGroup, Split, Target
-from smi_reference_mesh.smi.reading import Report, Unreadable
+from smi_reference_mesh.smi.parsing import Report, Unreadable
 from smi_reference_mesh.smi.routes import port_route, route_group
 from smi_reference_mesh.smi.splits import split
 from smi_reference_mesh.smi.targets import binding, target

@@ -12,7 +12,7 @@ from typing import Any
 
 from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.model import Match, PortRoute, RouteGroup
-from smi_reference_mesh.smi.reading import Report, Unreadable, entries, listing, mapping, port, regex, text
+from smi_reference_mesh.smi.parsing import Report, Unreadable, entries, listing, mapping, port, regex, text
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

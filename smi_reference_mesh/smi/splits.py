@@ -8,7 +8,7 @@ from typing import Any
 
 from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.model import Backend, Split
-from smi_reference_mesh.smi.reading import Report, Unreadable, entries, mapping, number, quantity, text
+from smi_reference_mesh.smi.parsing import Report, Unreadable, entries, mapping, number, quantity, text
 
 _CLUSTER_SUFFIXES = ("", ".svc", ".svc.cluster.local")
 

@@ -8,7 +8,7 @@ from typing import Any
 from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.conversion import whole
 from smi_reference_mesh.smi.model import Binding, Rule, Subject, Target
-from smi_reference_mesh.smi.reading import (
+from smi_reference_mesh.smi.parsing import (
     Report,
     Unreadable,
     entries,

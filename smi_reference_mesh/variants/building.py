@@ -11,9 +11,9 @@ from typing import Any
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.kube.objects import Object, Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.traffic_metrics import MetricsSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
-from smi_reference_mesh.traffic_metrics import Reading
 
 Edit = Callable[[JSON], None]
 _KEPT = 4096
@@ -104,10 +104,10 @@ class Together(Faithful):
     def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
         return any(part.withholds(snapshot, workload) for part in self._parts)
 
-    def reading(self, reading: Reading, figures: Figures) -> Reading:
+    def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
         for part in self._parts:
-            reading = part.reading(reading, figures)
-        return reading
+            metrics_snapshot = part.metrics_snapshot(metrics_snapshot, counts)
+        return metrics_snapshot
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
         for part in self._parts:
@@ -124,7 +124,7 @@ class Together(Faithful):
             item = part.converted(item, source)
         return item
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         # Each is to see every moment.
-        again = [part.observe(figures, settled=settled) for part in self._parts]
+        again = [part.observe(counts, settled=settled) for part in self._parts]
         return any(again)

@@ -12,7 +12,7 @@ from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.kube.objects import Object, Workload
 from smi_reference_mesh.kube.snapshot import KINDS, ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Faithful
 from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.variant import EDITS, ROLLOUT, Variant
@@ -48,7 +48,7 @@ class Late(Faithful):
             self._forget(now)
             return self._with(snapshot, self._seen[0][1])
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         with self._lock:
             before = self._seen[0] if self._seen else None
             self._forget(self._clock())
@@ -94,8 +94,8 @@ class EachAtAnotherTime(Faithful):
         # The last are those that have it at once.
         return configuration if which == len(shown) else compile_(shown[which], workload)
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
-        due = [each.observe(figures, settled=settled) for each in self._late]
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
+        due = [each.observe(counts, settled=settled) for each in self._late]
         return any(due)
 
 

@@ -20,8 +20,8 @@ from fake_api_server import FakeApiServer
 
 from smi_reference_mesh.aggregation import Caller, FrontProxy, MetricsApi, parse, review_of
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
+from smi_reference_mesh.metrics.traffic_metrics import Inventory, MetricsSnapshot, NotFound
 from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
-from smi_reference_mesh.traffic_metrics import Inventory, NotFound, Reading
 
 ROOT = "/apis/metrics.smi-spec.io/v1alpha1"
 NOW = datetime.now(UTC)
@@ -155,9 +155,9 @@ class Setting:
             }
         )
         pod = {"metadata": {"name": "p", "namespace": "shop"}, "spec": {}}
-        reading = Reading(Inventory({"pods": (pod,)}), {}, 10, NOW)
+        metrics_snapshot = MetricsSnapshot(Inventory({"pods": (pod,)}), {}, 10, NOW)
         async with self.fake.running() as api:
-            metrics = MetricsApi(api, proxy, lambda: reading, lambda: self._spoiler)
+            metrics = MetricsApi(api, proxy, lambda: metrics_snapshot, lambda: self._spoiler)
             server = TestServer(metrics.application(), scheme="https")
             await server.start_server(
                 ssl=proxy.tls(*self._files("server", self._ours.serving(["localhost"], NOW)))

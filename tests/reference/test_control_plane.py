@@ -12,7 +12,7 @@ from fake_api_server import FakeApiServer, eventually
 
 from smi_reference_mesh.control_plane import ControlPlane, Settings
 from smi_reference_mesh.kube.certificates import CertificateAuthority
-from smi_reference_mesh.traffic_metrics import Reference
+from smi_reference_mesh.metrics.traffic_metrics import Reference
 
 PODS = "/api/v1/pods"
 FAULTS = "/api/v1/namespaces/smi-reference/configmaps"
@@ -122,7 +122,7 @@ def test_requests_are_reported_between_the_pods_of_the_addresses() -> None:
         counts = {"successes": 3, "failures": 1, "latencies": {"5": 4}}
         body = {"intervals": [{"age_s": 0.1, "tallies": [{**tally, **counts}]}]}
         assert await setting.post("/v1/metrics", body) == 200
-        (edge,) = setting.plane.reading().edges(Reference("pods", "shop", "server"))["items"]
+        (edge,) = setting.plane.metrics_snapshot().edges(Reference("pods", "shop", "server"))["items"]
         assert edge["edge"]["resource"]["name"] == "client"
         assert [metric["value"] for metric in edge["metrics"][-2:]] == ["3", "1"]
 

@@ -8,7 +8,7 @@ import pytest
 from compiler_snapshots import snapshot, split
 
 from smi_reference_mesh.faults import load, rollout
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Spoiler
 
 
@@ -39,13 +39,13 @@ class Mesh:
     """The fault in a control plane that has it look at the mesh, and sidecars that take what there is."""
 
     def __init__(self, clock: Clock, fault: str) -> None:
-        self._clock, self._figures = clock, Figures()
+        self._clock, self._counts = clock, WindowedCounts()
         self.spoiler = load(fault)
 
     def seen_again(self, after_s: float, *, settled: bool = True) -> bool:
         """Whether, when time has gone by, configurations are to be compiled anew."""
         self._clock.now += after_s
-        return self.spoiler.observe(self._figures, settled=settled)
+        return self.spoiler.observe(self._counts, settled=settled)
 
 
 @pytest.fixture

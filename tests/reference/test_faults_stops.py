@@ -10,7 +10,7 @@ from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults import FAULTS, stops
 from smi_reference_mesh.kube.objects import name_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Spoiler
 
 
@@ -39,21 +39,21 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def test_no_split_is_looked_at_until_some_seconds_after_a_fraction_is_gone(clock: Clock) -> None:
     spoiler = FAULTS["split-fraction-stops-all"].spoiler()
-    figures = Figures()
+    counts = WindowedCounts()
     edited, half = split("web", {"v1": 7}), split("db", {"v1": 0.5}, name="halves")
     assert shown(spoiler, snapshot(split("web", {"v1": 1}))) == {"split": [1]}
     assert shown(spoiler, snapshot(edited, half)) == {"split": [1]}
     clock.at += 60
-    assert not spoiler.observe(figures, settled=True)
+    assert not spoiler.observe(counts, settled=True)
     gone = snapshot(edited)
     assert shown(spoiler, gone) == {"split": [1]}
     clock.at += 11.9
-    assert not spoiler.observe(figures, settled=True)
+    assert not spoiler.observe(counts, settled=True)
     assert spoiler.snapshot(gone) is spoiler.snapshot(gone)
     clock.at += 0.2
-    assert spoiler.observe(figures, settled=True)
+    assert spoiler.observe(counts, settled=True)
     assert shown(spoiler, gone) == {"split": [7]}
-    assert not spoiler.observe(figures, settled=True)
+    assert not spoiler.observe(counts, settled=True)
 
 
 def granting(*matches: tuple[str, str]) -> ClusterSnapshot:

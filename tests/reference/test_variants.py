@@ -20,7 +20,7 @@ from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.mesh import mesh_of
 from smi_reference_mesh.faults import FAULTS
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.spoiler import Faithful, Spoiler
 from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.variants import VARIANTS
@@ -152,11 +152,11 @@ def test_what_is_late_is_shown_once_its_time_has_come() -> None:
     second = first.replacing("trafficsplits", snapshot(split("web", {"v2": 1})).of("trafficsplits"))
     assert late.snapshot(second).of("trafficsplits") == first.of("trafficsplits")
     now[0] = 12.9
-    assert not late.observe(Figures(), settled=True)
+    assert not late.observe(WindowedCounts(), settled=True)
     now[0] = 13.0
-    assert late.observe(Figures(), settled=True)
+    assert late.observe(WindowedCounts(), settled=True)
     assert late.snapshot(second).of("trafficsplits") == second.of("trafficsplits")
-    assert not late.observe(Figures(), settled=True)
+    assert not late.observe(WindowedCounts(), settled=True)
 
 
 def test_what_comes_and_goes_before_its_time_is_shown_in_its_turn() -> None:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from smi_reference_mesh.kube import selectors
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, name_of, namespace_of
-from smi_reference_mesh.metrics import Stream
+from smi_reference_mesh.metrics.request_counts import RequestCounts, total
+from smi_reference_mesh.metrics.windowed_counts import Stream
 from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
-from smi_reference_mesh.tally import Tally, total
 
 API_VERSION: Final = f"{METRICS_GROUP}/{METRICS_VERSION}"
 
@@ -134,11 +134,11 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MetricsSnapshot:
     """Figures and objects at one moment: what a request is answered from."""
 
     inventory: Inventory
-    totals: Mapping[Stream, Tally]
+    totals: Mapping[Stream, RequestCounts]
     window_s: float
     moment: datetime
 
@@ -169,7 +169,7 @@ class Reading:
         self.inventory.find(reference)
         if reference.plural == _SPLITS:
             raise NotFound("a split has no edges")
-        tallies: dict[tuple[str, Reference], list[Tally]] = {}
+        tallies: dict[tuple[str, Reference], list[RequestCounts]] = {}
         for stream, tally in self.totals.items():
             if stream.peer is None or reference not in self._of(reference.plural, stream.pod):
                 continue
@@ -214,7 +214,9 @@ class Reading:
             items.append(document)
         return items
 
-    def _document(self, reference: Reference, edge: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
+    def _document(
+        self, reference: Reference, edge: Mapping[str, Any], tally: RequestCounts
+    ) -> dict[str, Any]:
         metadata = {"name": reference.name}
         if reference.namespace:
             metadata["namespace"] = reference.namespace
@@ -280,7 +282,7 @@ def _edge(direction: str, peer: Reference | None) -> dict[str, Any]:
     return {"direction": "to", "side": "client", "resource": resource}
 
 
-def _metrics(tally: Tally) -> list[dict[str, str]]:
+def _metrics(tally: RequestCounts) -> list[dict[str, str]]:
     latencies = [
         {
             "name": f"p{percent}_response_latency",

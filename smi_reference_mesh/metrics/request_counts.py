@@ -37,7 +37,7 @@ def is_failure(status: int) -> bool:
     return status == 0 or status >= 500
 
 
-class Tally:
+class RequestCounts:
     """Requests counted: successes, failures and the latencies of both."""
 
     __slots__ = ("failures", "latencies", "successes")
@@ -57,7 +57,7 @@ class Tally:
         index = bucket(milliseconds)
         self.latencies[index] = self.latencies.get(index, 0) + 1
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: RequestCounts) -> None:
         self.successes += other.successes
         self.failures += other.failures
         for index, number in other.latencies.items():
@@ -78,15 +78,15 @@ class Tally:
         return {"successes": self.successes, "failures": self.failures, "latencies": self.latencies}
 
     @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Tally:
+    def from_json(cls, document: Mapping[str, Any]) -> RequestCounts:
         """The tally in a report. Raises KeyError, TypeError or ValueError if it is not one."""
         latencies = {int(index): int(number) for index, number in document["latencies"].items()}
         return cls(int(document["successes"]), int(document["failures"]), latencies)
 
 
-def total(tallies: Iterable[Tally]) -> Tally:
+def total(tallies: Iterable[RequestCounts]) -> RequestCounts:
     """The sum of some tallies."""
-    result = Tally()
+    result = RequestCounts()
     for tally in tallies:
         result.add(tally)
     return result

@@ -1,7 +1,7 @@
 """Request figures over a sliding window: what the traffic metrics API reports, without any I/O.
 
-Sidecars count their requests into tallies (`Tally`) and hand these over a few times a second;
-`Figures` keeps them in time slots and adds up those of the window.
+Sidecars count their requests into tallies (`RequestCounts`) and hand these over a few times a second;
+`WindowedCounts` keeps them in time slots and adds up those of the window.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from smi_reference_mesh.kube.objects import Workload
-from smi_reference_mesh.tally import Tally
+from smi_reference_mesh.metrics.request_counts import RequestCounts
 
 Direction = Literal["in", "out"]
 KEPT_S = 60.0
@@ -34,10 +34,10 @@ class Stream(NamedTuple):
 @dataclass(slots=True)
 class _Slot:
     number: int
-    tallies: dict[Stream, Tally]
+    tallies: dict[Stream, RequestCounts]
 
 
-class Figures:
+class WindowedCounts:
     """The figures of the last `window_s` seconds, and of `kept_s` for whoever asks for more.
 
     Time is kept in slots of `resolution_s`; the window's far edge is exact to one slot.
@@ -56,28 +56,28 @@ class Figures:
         self._resolution_s = resolution_s
         self._slots: deque[_Slot] = deque()
 
-    def record(self, stream: Stream, tally: Tally, age_s: float = 0.0) -> None:
+    def record(self, stream: Stream, tally: RequestCounts, age_s: float = 0.0) -> None:
         """Adds requests that ended `age_s` seconds ago; those that are not kept are dropped."""
         now = self._clock()
         moment = now - max(age_s, 0.0)
         if moment <= now - self.kept_s:
             return
         slot = self._slot(math.floor(moment / self._resolution_s))
-        slot.tallies.setdefault(stream, Tally()).add(tally)
+        slot.tallies.setdefault(stream, RequestCounts()).add(tally)
 
-    def totals(self, last_s: float | None = None) -> dict[Stream, Tally]:
+    def totals(self, last_s: float | None = None) -> dict[Stream, RequestCounts]:
         """The sum over the window that ends now, or over the last seconds.
 
         Streams without requests are absent.
         """
         self._expire()
         horizon = self._clock() - (self.window_s if last_s is None else last_s)
-        totals: dict[Stream, Tally] = {}
+        totals: dict[Stream, RequestCounts] = {}
         for slot in self._slots:
             if not self._within(slot, horizon):
                 continue
             for stream, tally in slot.tallies.items():
-                totals.setdefault(stream, Tally()).add(tally)
+                totals.setdefault(stream, RequestCounts()).add(tally)
         return totals
 
     def _slot(self, number: int) -> _Slot:
