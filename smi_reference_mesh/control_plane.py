@@ -33,8 +33,8 @@ from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.request_counts import RequestCounts
 from smi_reference_mesh.metrics.traffic_metrics import KINDS, Inventory, MetricsSnapshot
 from smi_reference_mesh.metrics.windowed_counts import Stream, WindowedCounts
-from smi_reference_mesh.own_traffic import OwnTraffic, own_traffic
 from smi_reference_mesh.service import Service
+from smi_reference_mesh.sidecar.own_traffic import OwnTraffic, own_traffic
 from smi_reference_mesh.spoiler import Faithful, Spoiler
 from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.store import OWNERS, WATCHED, Store, Watched

@@ -18,12 +18,12 @@ from typing import Any
 from smi_reference_mesh.compiler import compile as compile_configuration
 from smi_reference_mesh.compiler.bootstrap import identity_files
 from smi_reference_mesh.compiler.configuration import Configuration
-from smi_reference_mesh.delivery import from_agent
 from smi_reference_mesh.events import kind_of
 from smi_reference_mesh.kube.certificates import IDENTITY_LIFETIME, CertificateAuthority
 from smi_reference_mesh.kube.objects import Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import spiffe_id
+from smi_reference_mesh.sidecar.config_source import from_agent
 from smi_reference_mesh.smi.model import Problem
 from smi_reference_mesh.spoiler import Spoiler
 
@@ -34,22 +34,22 @@ _VERSIONS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ConfigUpdate:
     """The answer to a poll: what changed since the version `base`; everything if that is empty."""
 
     version: str
     base: str
     identity: str
-    files: Mapping[str, str]
-    gone: tuple[str, ...]
+    responses: Mapping[str, str]
+    removed: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         return {
             "version": self.version,
             "base": self.base,
             "identity": self.identity,
-            "files": dict(self.files),
-            "gone": list(self.gone),
+            "responses": dict(self.responses),
+            "removed": list(self.removed),
         }
 
 
@@ -59,7 +59,7 @@ class Seat:
 
     account: str = ""
     version: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
+    responses: Mapping[str, str] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     polls: int = 0
     heard_at: float = 0.0
@@ -122,8 +122,8 @@ class Distribution:
         # In a thread, so that webhooks and polls are answered meanwhile.
         compiled = await asyncio.to_thread(_compile_all, snapshot, spoiler, tuple(wanted))
         problems: dict[tuple[str, ...], dict[str, str]] = {}
-        for workload, (files, found) in compiled.items():
-            self._place(workload, wanted[workload], files)
+        for workload, (responses, found) in compiled.items():
+            self._place(workload, wanted[workload], responses)
             problems |= {tuple(entry.values()): entry for entry in found}
         self._report(tuple(problems.values()))
         self._updating = False
@@ -136,23 +136,23 @@ class Distribution:
                 self._found(problem)
         self._problems = problems
 
-    def _place(self, workload: Workload, account: str, files: Mapping[str, str]) -> None:
+    def _place(self, workload: Workload, account: str, responses: Mapping[str, str]) -> None:
         seat = self.seats.get(workload)
         if seat is None:
             return
-        digests = {path: _digest(text) for path, text in sorted(files.items())}
-        version = _digest("\n".join(f"{path} {digest}" for path, digest in digests.items()))
+        digests = {key: _digest(text) for key, text in sorted(responses.items())}
+        version = _digest("\n".join(f"{key} {digest}" for key, digest in digests.items()))
         seat.account = account
         if version == seat.version:
             return
-        seat.version, seat.files = version, files
+        seat.version, seat.responses = version, responses
         seat.history[version] = digests
         seat.history.move_to_end(version)
         while len(seat.history) > _VERSIONS_KEPT:
             seat.history.popitem(last=False)
         seat.changed.set()
 
-    async def poll(self, workload: Workload, have: str, identity: str, wait_s: float) -> Delivery | None:
+    async def poll(self, workload: Workload, have: str, identity: str, wait_s: float) -> ConfigUpdate | None:
         """The configuration of a workload as soon as it differs from what it has; None after `wait_s`."""
         seat = self.seats.get(workload)
         if seat is None:
@@ -207,19 +207,21 @@ class Distribution:
             return 0.0 if identity else float("inf")
         return int(renew_at) - datetime.now(UTC).timestamp()
 
-    def _delivery(self, seat: Seat, workload: Workload, have: str, identity: str, *, due: bool) -> Delivery:
+    def _delivery(
+        self, seat: Seat, workload: Workload, have: str, identity: str, *, due: bool
+    ) -> ConfigUpdate:
         base = have if have in seat.history else ""
         known = seat.history.get(have, {})
         now = seat.history[seat.version]
-        files = {path: text for path, text in seat.files.items() if known.get(path) != now[path]}
-        gone = tuple(sorted(set(known) - set(now)))
+        responses = {key: text for key, text in seat.responses.items() if known.get(key) != now[key]}
+        removed = tuple(sorted(set(known) - set(now)))
         if due or not identity:
             issued_at = datetime.now(UTC)
             pair = self._authority.identity(spiffe_id(workload.namespace, seat.account), issued_at)
-            files |= identity_files(pair.certificate, pair.key, self._authority.trust_bundle)
+            responses |= identity_files(pair.certificate, pair.key, self._authority.trust_bundle)
             renew_at = issued_at + IDENTITY_LIFETIME / 2
             identity = f"{self._authority.fingerprint}:{int(renew_at.timestamp())}"
-        return Delivery(seat.version, base, identity, files, gone)
+        return ConfigUpdate(seat.version, base, identity, responses, removed)
 
 
 def _accounts(snapshot: ClusterSnapshot) -> dict[Workload, str]:
@@ -239,8 +241,8 @@ def _compile_all(
             compile_configuration(shown, workload), snapshot, workload
         )
         problems = tuple(_entry(snapshot, problem) for problem in configuration.problems)
-        files = {path: from_agent(text) for path, text in configuration.files().items()}
-        results[workload] = (files, problems)
+        responses = {key: from_agent(text) for key, text in configuration.files().items()}
+        results[workload] = (responses, problems)
     return results
 
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from smi_reference_mesh import names
-from smi_reference_mesh.gate import wait_command
 from smi_reference_mesh.kube.objects import Object, annotations_of, labels_of
 from smi_reference_mesh.membership import udp_ports_of
-from smi_reference_mesh.own_traffic import VARIABLE, OwnTraffic
+from smi_reference_mesh.sidecar.own_traffic import VARIABLE, OwnTraffic
+from smi_reference_mesh.sidecar.startup_gate import wait_command
 
 INIT = "smi-init"
 SIDECAR = "smi-sidecar"
@@ -86,7 +86,7 @@ def _init(sidecar: Sidecar, udp: Iterable[int]) -> dict[str, Any]:
         "name": INIT,
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy,
-        "command": ["python3", "-S", "-m", "smi_reference_mesh.intercept"],
+        "command": ["python3", "-S", "-m", "smi_reference_mesh.sidecar.interception"],
         "env": [
             {"name": "XTABLES_LOCKFILE", "value": f"{names.DIRECTORY}/xtables.lock"},
             {"name": names.UDP_PORTS_VARIABLE, "value": " ".join(map(str, udp))},
@@ -113,7 +113,7 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
         "image": sidecar.image,
         "imagePullPolicy": sidecar.pull_policy,
         "restartPolicy": "Always",
-        "command": ["python3", "-m", "smi_reference_mesh.agent"],
+        "command": ["python3", "-m", "smi_reference_mesh.sidecar"],
         "env": [
             _from_field("SMI_REFERENCE_POD", "metadata.name"),
             _from_field("SMI_REFERENCE_NAMESPACE", "metadata.namespace"),

@@ -26,7 +26,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from smi_reference_mesh import names
 from smi_reference_mesh.image import default_image
 from smi_reference_mesh.objects import Manifest, certificates, crds, manifests, namespace, secret, served
-from smi_reference_mesh.own_traffic import OwnTraffic
+from smi_reference_mesh.sidecar.own_traffic import OwnTraffic
 
 _MANAGER = "smi-reference-installer"
 _POLL_S = 0.05

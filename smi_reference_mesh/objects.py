@@ -16,7 +16,7 @@ import yaml
 
 from smi_reference_mesh import names
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
-from smi_reference_mesh.own_traffic import VARIABLE, OwnTraffic
+from smi_reference_mesh.sidecar.own_traffic import VARIABLE, OwnTraffic
 
 _HERE = Path(__file__).parent
 _SERVING_NAMES = (

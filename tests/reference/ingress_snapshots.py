@@ -10,20 +10,20 @@ from smi_reference_mesh.kube.objects import Workload
 
 JSON = dict[str, Any]
 
-GATE = Workload("smi-reference", "gate")
-IDENTITY = {"kind": "ServiceAccount", "namespace": GATE.namespace, "name": GATE.name}
+INGRESS_POD = Workload("smi-reference", "gate")
+IDENTITY = {"kind": "ServiceAccount", "namespace": INGRESS_POD.namespace, "name": INGRESS_POD.name}
 
 
-def gate(ip: str = "10.0.0.91") -> JSON:
+def ingress_pod(ip: str = "10.0.0.91") -> JSON:
     """The pod of the ingress."""
     return {
         "metadata": {
-            "namespace": GATE.namespace,
-            "name": GATE.name,
+            "namespace": INGRESS_POD.namespace,
+            "name": INGRESS_POD.name,
             "uid": "gate",
             "annotations": {"reference.smi-conformance.dev/status": "ingress"},
         },
-        "spec": {"serviceAccountName": GATE.name, "containers": []},
+        "spec": {"serviceAccountName": INGRESS_POD.name, "containers": []},
         "status": {"phase": "Running", "podIP": ip},
     }
 

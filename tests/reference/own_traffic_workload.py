@@ -19,12 +19,12 @@ import envoy
 from pyroute2 import IPRoute
 from tenacity import retry, retry_if_exception_type, wait_fixed
 
-from smi_reference_mesh.agent.link import Link
 from smi_reference_mesh.compiler.bootstrap import bootstrap
 from smi_reference_mesh.firewall import Firewall
 from smi_reference_mesh.firewall.rules import marked, port, protocol, redirect, rule
 from smi_reference_mesh.kube.certificates import CertificateAuthority
-from smi_reference_mesh.own_traffic import MARK
+from smi_reference_mesh.sidecar.control_plane_client import ControlPlaneClient
+from smi_reference_mesh.sidecar.own_traffic import MARK
 
 ADMIN = 8000
 PLAIN, FROM_ELSEWHERE, CONTROL = 8001, 8002, 8003
@@ -166,7 +166,9 @@ def over_the_link() -> dict[int, list[int]]:
     tls.load_cert_chain(directory / "tls.crt", directory / "tls.key")
     firewall = lead_marked_aside(CONTROL)
     pair = KeyPair(CONTROL, tls)
-    link = Link(f"https://localhost:{CONTROL}", authority.trust_bundle, directory / "token", MARK)
+    link = ControlPlaneClient(
+        f"https://localhost:{CONTROL}", authority.trust_bundle, directory / "token", MARK
+    )
     assert link.poll("", "") is None
     link.close()
     firewall.close()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from compiler_snapshots import snapshot, split, workload
-from ingress_snapshots import GATE, gate, ingress, path
+from ingress_snapshots import INGRESS_POD, ingress, ingress_pod, path
 
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
@@ -18,12 +18,12 @@ JSON = dict[str, Any]
 
 
 def entered(*policies: JSON, ingresses: list[JSON]) -> ClusterSnapshot:
-    pods = [*map(dict, snapshot().of("pods")), gate()]
+    pods = [*map(dict, snapshot().of("pods")), ingress_pod()]
     return snapshot(*policies, pods=pods, ingresses=ingresses)
 
 
 def compiled(*ingresses: JSON, policies: tuple[JSON, ...] = ()) -> Configuration:
-    return compile(entered(*policies, ingresses=list(ingresses)), GATE)
+    return compile(entered(*policies, ingresses=list(ingresses)), INGRESS_POD)
 
 
 def hosts(configuration: Configuration) -> dict[str, list[JSON]]:
@@ -41,8 +41,8 @@ def told(configuration: Configuration) -> list[str]:
 
 
 def test_a_pod_is_an_ingress_by_its_mark_and_no_server_of_the_mesh() -> None:
-    assert is_ingress(gate())
-    assert not is_meshed(gate())
+    assert is_ingress(ingress_pod())
+    assert not is_meshed(ingress_pod())
     assert not is_ingress(dict(snapshot().of("pods")[0]))
 
 

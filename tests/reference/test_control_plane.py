@@ -109,7 +109,7 @@ def test_a_change_in_the_cluster_reaches_the_sidecar() -> None:
         setting.fake.put("/api/v1/namespaces", namespace)
         setting.fake.put("/api/v1/services", service)
         second = await waiting
-        while not any("shop_s_80" in path for path in second["files"]):
+        while not any("shop_s_80" in path for path in second["responses"]):
             second = await setting.poll(second["version"], second["identity"])
 
     run(scenario)

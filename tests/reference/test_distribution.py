@@ -11,7 +11,7 @@ import pytest
 from fake_api_server import eventually
 
 from smi_reference_mesh.compiler.configuration import Configuration
-from smi_reference_mesh.distribution import Delivery, Distribution
+from smi_reference_mesh.distribution import ConfigUpdate, Distribution
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
@@ -36,7 +36,7 @@ def distribution() -> Distribution:
     return Distribution(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None)
 
 
-async def polled(made: Distribution, workload: Workload, have: str = "", identity: str = "") -> Delivery:
+async def polled(made: Distribution, workload: Workload, have: str = "", identity: str = "") -> ConfigUpdate:
     delivery = await made.poll(workload, have, identity, 5)
     assert delivery is not None
     return delivery
@@ -48,7 +48,7 @@ def test_the_first_poll_brings_everything_and_an_identity() -> None:
         await made.update(snapshot("server"), Faithful())
         delivery = await polled(made, SERVER)
         assert delivery.base == ""
-        assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(delivery.files)
+        assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(delivery.responses)
         assert json.loads(json.dumps(delivery.as_json()))["version"] == delivery.version
 
     asyncio.run(scenario())
@@ -64,10 +64,10 @@ def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
         await made.update(snapshot("server", weight=9090), Faithful())
         second = await waiting
         assert second.base == first.version
-        assert "lds.json" in second.files
+        assert "lds.json" in second.responses
         assert second.identity == first.identity
-        assert not any(path.startswith("sds/") for path in second.files)
-        assert any("8080" in path for path in second.gone)
+        assert not any(path.startswith("sds/") for path in second.responses)
+        assert any("8080" in path for path in second.removed)
 
     asyncio.run(scenario())
 
@@ -128,7 +128,7 @@ def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str
         first = await polled(made, SERVER)
         held = identity.format(fingerprint=authority.fingerprint)
         renewed = await polled(made, SERVER, first.version, held)
-        assert set(renewed.files) == {"sds/identity.json", "sds/trust.json"}
+        assert set(renewed.responses) == {"sds/identity.json", "sds/trust.json"}
         assert renewed.base == renewed.version == first.version
 
     asyncio.run(scenario())
@@ -203,7 +203,7 @@ def test_a_fault_changes_what_is_handed_out() -> None:
         first = await polled(made, SERVER)
         await made.update(snapshot("server"), Spoilt())
         second = await polled(made, SERVER, first.version, first.identity)
-        assert set(second.files) == {"cds.json"}
-        assert json.loads(second.files["cds.json"])["resources"] == []
+        assert set(second.responses) == {"cds.json"}
+        assert json.loads(second.responses["cds.json"])["resources"] == []
 
     asyncio.run(scenario())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from compiler_snapshots import group, snapshot, split, workload
-from ingress_snapshots import GATE, gate, ingress
+from ingress_snapshots import INGRESS_POD, ingress, ingress_pod
 
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
@@ -19,7 +19,7 @@ OWN = ["ingress-to-root-endpoints", "ingress-takes-turns"]
 
 
 def entered(weights: dict[str, int]) -> ClusterSnapshot:
-    pods = [*map(dict, snapshot().of("pods")), gate()]
+    pods = [*map(dict, snapshot().of("pods")), ingress_pod()]
     everything = group("everything", {"name": "all", "pathRegex": ".*", "methods": ["*"]})
     made = snapshot(split("web", weights), everything, pods=pods, ingresses=[ingress()])
     named = {
@@ -42,17 +42,17 @@ def test_a_fault_of_the_ingress_spoils_nobody_else(fault: str) -> None:
     weights = {"v1": 9, "v2": 1}
     client = compile(entered(weights), workload("client"))
     assert under(fault, weights, workload("client")).files() == client.files()
-    assert under(fault, weights, GATE).files() != compile(entered(weights), GATE).files()
+    assert under(fault, weights, INGRESS_POD).files() != compile(entered(weights), INGRESS_POD).files()
 
 
 def test_turns_are_taken_by_backends_of_a_positive_weight_alone() -> None:
-    (host,) = under("ingress-takes-turns", {"v1": 9, "v2": 0}, GATE).routes["ingress"]["virtual_hosts"]
+    (host,) = under("ingress-takes-turns", {"v1": 9, "v2": 0}, INGRESS_POD).routes["ingress"]["virtual_hosts"]
     shares = host["routes"][0]["route"]["weighted_clusters"]["clusters"]
     assert [each["weight"] for each in shares] == [1, 0]
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_every_fault_copes_with_the_configuration_of_the_ingress(fault: str) -> None:
-    configuration = under(fault, {"v1": 9, "v2": 1}, GATE)
+    configuration = under(fault, {"v1": 9, "v2": 1}, INGRESS_POD)
     assert [listener["name"] for listener in configuration.listeners] == ["ingress"]
     assert configuration.files()

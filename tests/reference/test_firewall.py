@@ -11,7 +11,7 @@ from networks import in_a_network, told
 from smi_reference_mesh import firewall
 from smi_reference_mesh.firewall import Firewall, FirewallError, iptables, nftables
 from smi_reference_mesh.firewall.rules import Chain, jump, protocol, redirect, rule
-from smi_reference_mesh.intercept import rules
+from smi_reference_mesh.sidecar.interception import rules
 
 SCRIPT = Path(__file__).with_name("firewall_network.py")
 HERE, FIRST, SECOND, THIRD = "10.1.0.1", "10.1.0.1", "10.1.0.2", "10.2.0.1"

@@ -8,7 +8,7 @@ import pytest
 from networks import in_a_network, told
 
 from smi_reference_mesh.compiler.bootstrap import bootstrap
-from smi_reference_mesh.own_traffic import MARK, mark_of, own_traffic
+from smi_reference_mesh.sidecar.own_traffic import MARK, mark_of, own_traffic
 
 SCRIPT = Path(__file__).with_name("own_traffic_workload.py")
 

@@ -1,11 +1,11 @@
-"""How configuration reaches Envoy: over REST, from the agent beside it, by long polling on a Unix socket.
+"""Envoy's configuration source: the agent in its pod, by REST long polling over a Unix socket.
 
-The compiler lets resources refer to each other by file. Envoy would follow files, but takes one inotify
-instance for each, and Linux gives a user 128 of them on a whole node (fs.inotify.max_user_instances): a few
-sidecars with some twenty services would use them up, and an Envoy that gets no more of them aborts. The REST
-flavour of the xDS protocol carries the same JSON and needs nothing but connections to the agent.
+The compiler writes file paths as configuration sources. Envoy would watch those files, but needs an inotify
+instance for each, and Linux allows a user 128 of them per node (fs.inotify.max_user_instances): a few
+sidecars with some twenty services exhaust them, and Envoy aborts without one. The REST variant of the xDS
+protocol carries the same JSON and needs only connections to the agent.
 
-Only the standard library is imported: the agent uses this module, too.
+Imports the standard library only, since the agent uses this module.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from typing import Any, Final
 AGENT_CLUSTER: Final = "smi-agent"
 SOCKET: Final = "xds.sock"
 
-# In the compiler's JSON; within a string the quotes would be escaped, so nothing else looks like this.
+# Unambiguous in the compiler's JSON: within a string the quotes would be escaped.
 _FILE_SOURCE = re.compile(r'"path_config_source":\s*\{\s*"path":\s*"[^"]*"\s*\}')
-# A new request follows an answer after once to twice this time. It is what the agent waits for, see
-# smi_reference_mesh.agent.xds.
+# Envoy's next request, by which it acknowledges a response, follows after one to two times this delay.
 _REFRESH_S = 0.002
-# The agent answers long before this: see smi_reference_mesh.agent.xds.
+# The agent responds long before this: see smi_reference_mesh.sidecar.xds_server.
 _TIMEOUT_S = 3600
 _MANY = 100_000
 
@@ -35,7 +34,7 @@ _SERVICES: Final = {
 
 
 def agent_source() -> dict[str, Any]:
-    """The configuration source that stands for the agent."""
+    """The agent as a configuration source (`ApiConfigSource`)."""
     return {
         "api_type": "REST",
         "transport_api_version": "V3",
@@ -49,12 +48,12 @@ _AGENT_SOURCE = '"api_config_source":' + json.dumps(agent_source(), separators=(
 
 
 def from_agent(text: str) -> str:
-    """The same JSON with each file as configuration source replaced by the agent."""
+    """The same JSON with the agent as configuration source in place of each file."""
     return _FILE_SOURCE.sub(lambda _: _AGENT_SOURCE, text)
 
 
 def bootstrap_from_agent(bootstrap: dict[str, Any], socket: str) -> dict[str, Any]:
-    """A bootstrap whose resources come from the agent that listens at a Unix socket."""
+    """The bootstrap with the agent at a Unix socket as its configuration source."""
     document: dict[str, Any] = json.loads(from_agent(json.dumps(bootstrap)))
     address = {"pipe": {"path": socket}}
     limits = {"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY}
@@ -73,9 +72,12 @@ def bootstrap_from_agent(bootstrap: dict[str, Any], socket: str) -> dict[str, An
     return document
 
 
-def path_of(url: str, resources: list[str]) -> str | None:
-    """The file, by path relative to the xDS directory, that a discovery request asks for; None if none."""
-    place = _SERVICES.get(url)
-    if place is None or not place.endswith("/"):
-        return place
-    return f"{place}{resources[0].replace('|', '_')}.json" if len(resources) == 1 else None
+def resource_key(url: str, resources: list[str]) -> str | None:
+    """The key of the resource that a discovery request subscribes to; None for an unsupported request.
+
+    The key is the resource's file path relative to the compiler's xDS directory.
+    """
+    key = _SERVICES.get(url)
+    if key is None or not key.endswith("/"):
+        return key
+    return f"{key}{resources[0].replace('|', '_')}.json" if len(resources) == 1 else None

@@ -19,10 +19,10 @@ from aiohttp import web
 from fake_api_server import eventually
 from loopback_ports import free_port
 
-from smi_reference_mesh import gate
 from smi_reference_mesh.compiler.access_log import ACCESS_LOG_FORMAT
-from smi_reference_mesh.delivery import agent_source
 from smi_reference_mesh.kube.certificates import CertificateAuthority
+from smi_reference_mesh.sidecar import startup_gate
+from smi_reference_mesh.sidecar.config_source import agent_source
 
 TYPES = "type.googleapis.com/envoy"
 LISTENER = f"{TYPES}.config.listener.v3.Listener"
@@ -116,7 +116,13 @@ class ControlPlane:
             self._changed.clear()
             await self._changed.wait()
         return web.json_response(
-            {"version": str(self._version), "base": "", "identity": "i", "files": self._files, "gone": []}
+            {
+                "version": str(self._version),
+                "base": "",
+                "identity": "i",
+                "responses": self._files,
+                "removed": [],
+            }
         )
 
     async def _status(self, request: web.Request) -> web.Response:
@@ -208,10 +214,10 @@ async def sidecar(tmp_path: Path) -> AsyncIterator[Sidecar]:
         "SMI_REFERENCE_READINESS_PORT": str(readiness_port),
     }
     (tmp_path / "run").mkdir()
-    gate.make(str(tmp_path / "run"))
+    startup_gate.make(str(tmp_path / "run"))
     with (tmp_path / "agent.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "smi_reference_mesh.agent", env=environment, stderr=log
+            sys.executable, "-m", "smi_reference_mesh.sidecar", env=environment, stderr=log
         )
     made = Sidecar(plane, process, tmp_path / "run")
     made.readiness_port = readiness_port
@@ -239,7 +245,7 @@ def test_a_sidecar_becomes_ready_and_follows_changes_on_open_connections(tmp_pat
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
             assert not await made.is_ready(session)
-            waiting = await asyncio.create_subprocess_exec(*gate.wait_command(str(made.directory)))
+            waiting = await asyncio.create_subprocess_exec(*startup_gate.wait_command(str(made.directory)))
             assert (await made.plane.told(start(made)))["accepted"] is True
             async with asyncio.timeout(5):
                 assert await waiting.wait() == 0

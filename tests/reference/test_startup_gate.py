@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from smi_reference_mesh import gate
+from smi_reference_mesh.sidecar import startup_gate
 
 
 def waiting(directory: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(gate.wait_command(str(directory)))
+    return subprocess.Popen(startup_gate.wait_command(str(directory)))
 
 
 def opening(directory: Path) -> threading.Thread:
-    thread = threading.Thread(target=gate.open_to_one, args=(str(directory),), daemon=True)
+    thread = threading.Thread(target=startup_gate.release, args=(str(directory),), daemon=True)
     thread.start()
     return thread
 
 
 def test_whoever_waits_goes_on_when_the_gate_is_opened_and_not_before(tmp_path: Path) -> None:
-    gate.make(str(tmp_path))
+    startup_gate.make(str(tmp_path))
     waits = waiting(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
         waits.wait(0.2)
@@ -32,7 +32,7 @@ def test_whoever_waits_goes_on_when_the_gate_is_opened_and_not_before(tmp_path: 
 
 
 def test_it_may_be_opened_before_anybody_waits(tmp_path: Path) -> None:
-    gate.make(str(tmp_path))
+    startup_gate.make(str(tmp_path))
     opened = opening(tmp_path)
     assert waiting(tmp_path).wait(5) == 0
     opened.join(5)
@@ -40,11 +40,11 @@ def test_it_may_be_opened_before_anybody_waits(tmp_path: Path) -> None:
 
 
 def test_a_gate_that_is_there_stays_and_is_closed_to_whoever_waits_next(tmp_path: Path) -> None:
-    gate.make(str(tmp_path))
+    startup_gate.make(str(tmp_path))
     opened = opening(tmp_path)
     assert waiting(tmp_path).wait(5) == 0
     opened.join(5)
-    gate.make(str(tmp_path))
+    startup_gate.make(str(tmp_path))
     again = waiting(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
         again.wait(0.2)
@@ -56,20 +56,20 @@ def test_a_gate_that_is_there_stays_and_is_closed_to_whoever_waits_next(tmp_path
 def test_any_user_may_wait_and_open(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        gate.make(str(tmp_path))
+        startup_gate.make(str(tmp_path))
     finally:
         os.umask(before)
-    mode = (tmp_path / gate.GATE).stat().st_mode
+    mode = (tmp_path / startup_gate.GATE).stat().st_mode
     assert stat.S_ISFIFO(mode)
     assert stat.S_IMODE(mode) == 0o666
 
 
 def test_who_waits_where_no_gate_is_fails_and_who_opens_it_goes_on(tmp_path: Path) -> None:
     assert waiting(tmp_path).wait(5) != 0
-    gate.open_to_one(str(tmp_path))
+    startup_gate.release(str(tmp_path))
 
 
 def test_nobody_waits_for_ever() -> None:
-    command, seconds, *_ = gate.wait_command("/run")
+    command, seconds, *_ = startup_gate.wait_command("/run")
     assert command == "timeout"
     assert float(seconds) <= 60

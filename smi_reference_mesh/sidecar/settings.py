@@ -1,4 +1,4 @@
-"""What the agent is told by its environment."""
+"""The agent's settings, from its environment."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smi_reference_mesh import names
-from smi_reference_mesh.own_traffic import mark_of, own_traffic
+from smi_reference_mesh.sidecar.own_traffic import mark_of, own_traffic
 
 
 class Settings(NamedTuple):
-    """Settings of one sidecar; the environment variables are those that the injector writes."""
+    """Settings of one sidecar; the injector writes the environment variables."""
 
     node: str
     control_plane: str
@@ -25,7 +25,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads the settings. Raises KeyError where one without default is missing, ValueError."""
+        """Reads the settings. Raises KeyError for a missing variable, ValueError for an invalid value."""
         get = environment.get
         return cls(
             node=environment["SMI_REFERENCE_NODE"],

@@ -1,4 +1,4 @@
-"""The agent's link to the control plane: HTTPS, authenticated by the pod's ServiceAccount token."""
+"""Client of the control plane's API: HTTPS, authenticated by the pod's ServiceAccount token."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 # The control plane answers a poll after 25 s at the latest.
 _TIMEOUT_S = 35.0
-# A control plane that is replaced leaves connections behind that nobody answers: those being opened to the
-# address it had, and those whose end was lost with its network. Keep-alive probes find the latter.
+# A replaced control plane leaves dead connections: attempts to open one at its former address, and open ones
+# whose end vanished with its network. Keep-alive probes find the latter.
 _CONNECT_S = 5.0
 _KEEP_ALIVE = {
     socket.TCP_KEEPIDLE: 2,
@@ -23,27 +23,27 @@ _KEEP_ALIVE = {
 }
 
 
-class LinkError(Exception):
-    """The control plane cannot be reached, or does not answer as agreed."""
+class ControlPlaneError(Exception):
+    """The control plane is unreachable, or its response is invalid."""
 
 
-class Delivery(NamedTuple):
-    """A change of configuration since the version `base`: files to write, files no longer part of it.
+class ConfigUpdate(NamedTuple):
+    """A change of configuration since version `base`: discovery responses by resource key, and removed keys.
 
-    Without a base the files are the whole configuration.
+    Without a base the responses are the whole configuration.
     """
 
     version: str
     base: str
     identity: str
-    files: dict[str, str]
-    gone: tuple[str, ...]
+    responses: dict[str, str]
+    removed: tuple[str, ...]
 
 
-class Link:
-    """One connection, kept open between requests. Not for use by several threads at once.
+class ControlPlaneClient:
+    """One connection, kept open between requests. Not thread-safe.
 
-    With a mark the connection carries it from its first packet on; it is made over IPv4 then.
+    A `mark` is set on the socket before its first packet; such a connection uses IPv4.
     """
 
     def __init__(self, url: str, trust: str, token: Path, mark: int | None = None) -> None:
@@ -55,31 +55,31 @@ class Link:
         self._mark = mark
         self._connection: http.client.HTTPSConnection | None = None
 
-    def poll(self, version: str, identity: str) -> Delivery | None:
-        """Waits for a configuration other than `version`; None when there was none for a while.
+    def poll(self, version: str, identity: str) -> ConfigUpdate | None:
+        """Waits for a configuration other than `version` (long poll); None at the poll's end.
 
-        Raises LinkError.
+        Raises ControlPlaneError.
         """
         document = self._request("GET", "/v1/config?" + urlencode({"have": version, "identity": identity}))
         if document is None:
             return None
         try:
-            return Delivery(
+            return ConfigUpdate(
                 version=str(document["version"]),
                 base=str(document["base"]),
                 identity=str(document["identity"]),
-                files={str(path): str(text) for path, text in document["files"].items()},
-                gone=tuple(document["gone"]),
+                responses={str(path): str(text) for path, text in document["responses"].items()},
+                removed=tuple(document["removed"]),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise LinkError(f"not a configuration: {error!r}") from error
+            raise ControlPlaneError(f"not a configuration: {error!r}") from error
 
     def status(self, version: str, error: str) -> None:
-        """Tells whether Envoy took a version (`error` is empty then). Raises LinkError."""
+        """Reports a version as acknowledged by Envoy (`error` empty) or refused. Raises ControlPlaneError."""
         self._request("POST", "/v1/status", {"version": version, "accepted": not error, "error": error})
 
     def metrics(self, intervals: list[dict[str, Any]]) -> None:
-        """Hands over what was counted. Raises LinkError."""
+        """Reports request counts by interval. Raises ControlPlaneError."""
         self._request("POST", "/v1/metrics", {"intervals": intervals})
 
     def close(self) -> None:
@@ -118,12 +118,12 @@ class Link:
             return self._exchange(method, path, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise LinkError(f"{method} {path}: {error!r}") from error
+            raise ControlPlaneError(f"{method} {path}: {error!r}") from error
 
     def _exchange(self, method: str, path: str, body: Any) -> Any:
         if self._connection is None:
             self._connection = self._connected()
-        # The kubelet renews the token in place, so it is read each time.
+        # The kubelet renews the token in place.
         headers = {"Authorization": f"Bearer {self._token.read_text().strip()}"}
         self._connection.request(method, path, None if body is None else json.dumps(body), headers)
         response = self._connection.getresponse()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from smi_reference_mesh.agent.envoy import EnvoyGone
-from smi_reference_mesh.agent.xds import Board, Bodies, Fate
+from smi_reference_mesh.sidecar.envoy_process import EnvoyGone
+from smi_reference_mesh.sidecar.xds_server import AckStatus, DiscoveryRequestReader, XdsServer
 
 
 class Subscription:
@@ -48,17 +48,17 @@ def socket(tmp_path: Path) -> Path:
 
 
 def test_what_is_on_offer_is_answered_at_once_and_then_only_what_is_new(socket: Path) -> None:
-    board = Board(socket)
-    board.publish({"rds/a_b.json": text("1")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"rds/a_b.json": text("1")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         assert await subscription.ask("/v3/discovery:routes", "", "a|b") == (200, json.loads(text("1")))
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:routes", "1", "a|b"))
-        board.publish({"rds/other.json": text("9")})
+        xds_server.publish({"rds/other.json": text("9")})
         done, _ = await asyncio.wait((waiting,), timeout=0.05)
         assert not done
-        board.publish({"rds/a_b.json": text("2")})
+        xds_server.publish({"rds/a_b.json": text("2")})
         assert (await waiting)[1]["version_info"] == "2"
         subscription.close()
 
@@ -66,14 +66,14 @@ def test_what_is_on_offer_is_answered_at_once_and_then_only_what_is_new(socket: 
 
 
 def test_what_is_not_on_offer_yet_is_waited_for(socket: Path) -> None:
-    board = Board(socket)
+    xds_server = XdsServer(socket)
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:clusters"))
         done, _ = await asyncio.wait((waiting,), timeout=0.05)
         assert not done
-        board.publish({"cds.json": text("1")})
+        xds_server.publish({"cds.json": text("1")})
         assert (await waiting)[0] == 200
         subscription.close()
 
@@ -81,8 +81,8 @@ def test_what_is_not_on_offer_yet_is_waited_for(socket: Path) -> None:
 
 
 def test_who_refuses_a_version_is_not_answered_in_a_busy_loop(socket: Path) -> None:
-    board = Board(socket)
-    board.publish({"lds.json": text("2")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"lds.json": text("2")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
@@ -96,7 +96,7 @@ def test_who_refuses_a_version_is_not_answered_in_a_busy_loop(socket: Path) -> N
 
 
 def test_a_subscriber_that_hangs_up_disturbs_nobody(socket: Path) -> None:
-    board = Board(socket)
+    xds_server = XdsServer(socket)
 
     async def scenario() -> None:
         first, second = await subscribe(socket), await subscribe(socket)
@@ -106,7 +106,7 @@ def test_a_subscriber_that_hangs_up_disturbs_nobody(socket: Path) -> None:
         first.close()
         with pytest.raises(asyncio.IncompleteReadError):
             await abandoned
-        board.publish({"cds.json": text("1")})
+        xds_server.publish({"cds.json": text("1")})
         assert (await waiting)[0] == 200
         second.close()
 
@@ -114,7 +114,7 @@ def test_a_subscriber_that_hangs_up_disturbs_nobody(socket: Path) -> None:
 
 
 def test_an_unknown_kind_of_resource_is_not_found(socket: Path) -> None:
-    Board(socket)
+    XdsServer(socket)
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
@@ -124,35 +124,37 @@ def test_an_unknown_kind_of_resource_is_not_found(socket: Path) -> None:
     asyncio.run(scenario())
 
 
-def taken(board: Board, *roots: str, within_s: float = 5.0, **versions: str) -> Fate:
-    return board.fate({f"{name}.json": version for name, version in versions.items()}, roots, within_s)
+def taken(xds_server: XdsServer, *roots: str, within_s: float = 5.0, **versions: str) -> AckStatus:
+    return xds_server.ack_status(
+        {f"{name}.json": version for name, version in versions.items()}, roots, within_s
+    )
 
 
 def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> None:
-    board = Board(socket)
-    board.publish({"lds.json": text("1")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"lds.json": text("1")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         await subscription.ask("/v3/discovery:listeners")
-        assert taken(board, lds="1", within_s=0.05) == Fate((), ("lds.json",))
+        assert taken(xds_server, lds="1", within_s=0.05) == AckStatus((), ("lds.json",))
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
-        assert await asyncio.to_thread(taken, board, lds="1") == Fate((), ())
-        board.publish({"lds.json": text("2")})
+        assert await asyncio.to_thread(taken, xds_server, lds="1") == AckStatus((), ())
+        xds_server.publish({"lds.json": text("2")})
         await waiting
         # It has 1 still, so it refused 2.
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
-        assert await asyncio.to_thread(taken, board, lds="2") == Fate(("lds.json",), ())
+        assert await asyncio.to_thread(taken, xds_server, lds="2") == AckStatus(("lds.json",), ())
         await waiting
-        board.publish({"lds.json": text("3")})
-        assert taken(board, lds="3", within_s=0.05) == Fate((), ("lds.json",))
+        xds_server.publish({"lds.json": text("3")})
+        assert taken(xds_server, lds="3", within_s=0.05) == AckStatus((), ("lds.json",))
         await subscription.ask("/v3/discovery:listeners", "1")
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "3"))
-        assert await asyncio.to_thread(taken, board, lds="3") == Fate((), ())
-        board.publish({"lds.json": text("2")})
+        assert await asyncio.to_thread(taken, xds_server, lds="3") == AckStatus((), ())
+        xds_server.publish({"lds.json": text("2")})
         await waiting
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "2"))
-        assert await asyncio.to_thread(taken, board, lds="2") == Fate((), ())
+        assert await asyncio.to_thread(taken, xds_server, lds="2") == AckStatus((), ())
         waiting.cancel()
         subscription.close()
 
@@ -160,16 +162,16 @@ def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> No
 
 
 def test_a_second_subscription_that_begins_refuses_nothing(socket: Path) -> None:
-    board = Board(socket)
-    board.publish({"rds/a.json": text("1")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"rds/a.json": text("1")})
 
     async def scenario() -> None:
         old, new = await subscribe(socket), await subscribe(socket)
         await old.ask("/v3/discovery:routes", "", "a")
         waiting = asyncio.create_task(old.ask("/v3/discovery:routes", "1", "a"))
-        assert await asyncio.to_thread(taken, board, **{"rds/a": "1"}) == Fate((), ())
+        assert await asyncio.to_thread(taken, xds_server, **{"rds/a": "1"}) == AckStatus((), ())
         await new.ask("/v3/discovery:routes", "", "a")
-        assert taken(board, **{"rds/a": "1"}, within_s=0.05).refused == ()
+        assert taken(xds_server, **{"rds/a": "1"}, within_s=0.05).refused == ()
         waiting.cancel()
         old.close()
         new.close()
@@ -178,8 +180,8 @@ def test_a_second_subscription_that_begins_refuses_nothing(socket: Path) -> None
 
 
 def test_what_a_refused_root_refers_to_is_not_waited_for(socket: Path) -> None:
-    board = Board(socket)
-    board.publish({"lds.json": text("2"), "rds/r.json": text("1")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"lds.json": text("2"), "rds/r.json": text("1")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
@@ -187,8 +189,8 @@ def test_what_a_refused_root_refers_to_is_not_waited_for(socket: Path) -> None:
         started = time.monotonic()
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
         wanted = {"lds": "2", "rds/r": "1"}
-        found = await asyncio.to_thread(taken, board, "lds.json", **wanted)
-        assert found == Fate(("lds.json",), ("rds/r.json",))
+        found = await asyncio.to_thread(taken, xds_server, "lds.json", **wanted)
+        assert found == AckStatus(("lds.json",), ("rds/r.json",))
         assert time.monotonic() - started < 2
         await waiting
         subscription.close()
@@ -198,25 +200,25 @@ def test_what_a_refused_root_refers_to_is_not_waited_for(socket: Path) -> None:
 
 @pytest.mark.parametrize("left", [True, False])
 def test_what_comes_back_counts_as_taken_for_whoever_still_has_it(socket: Path, left: bool) -> None:
-    board = Board(socket)
-    board.publish({"rds/a.json": text("1")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"rds/a.json": text("1")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         await subscription.ask("/v3/discovery:routes", "", "a")
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:routes", "1", "a"))
-        assert await asyncio.to_thread(taken, board, **{"rds/a": "1"}) == Fate((), ())
-        board.withdraw(["rds/a.json"])
+        assert await asyncio.to_thread(taken, xds_server, **{"rds/a": "1"}) == AckStatus((), ())
+        xds_server.withdraw(["rds/a.json"])
         if left:
             subscription.close()
             with pytest.raises(asyncio.IncompleteReadError):
                 await waiting
             async with asyncio.timeout(5):
-                while not taken(board, **{"rds/a": "1"}, within_s=0.01).pending:
+                while not taken(xds_server, **{"rds/a": "1"}, within_s=0.01).pending:
                     await asyncio.sleep(0)
-        board.publish({"rds/a.json": text("1")})
-        found = taken(board, **{"rds/a": "1"}, within_s=0.05)
-        assert found == Fate((), ("rds/a.json",) if left else ())
+        xds_server.publish({"rds/a.json": text("1")})
+        found = taken(xds_server, **{"rds/a": "1"}, within_s=0.05)
+        assert found == AckStatus((), ("rds/a.json",) if left else ())
         waiting.cancel()
         subscription.close()
 
@@ -224,19 +226,19 @@ def test_what_comes_back_counts_as_taken_for_whoever_still_has_it(socket: Path, 
 
 
 def test_what_it_has_already_is_taken_although_another_version_was_refused_meanwhile(socket: Path) -> None:
-    board = Board(socket)
-    board.publish({"lds.json": text("2")})
+    xds_server = XdsServer(socket)
+    xds_server.publish({"lds.json": text("2")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         await subscription.ask("/v3/discovery:listeners", "1")
         # It refused 2; while the answer to that is held back, 1 is on offer again.
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
-        assert (await asyncio.to_thread(taken, board, lds="2")).refused == ("lds.json",)
-        board.publish({"lds.json": text("1")})
+        assert (await asyncio.to_thread(taken, xds_server, lds="2")).refused == ("lds.json",)
+        xds_server.publish({"lds.json": text("1")})
         done, _ = await asyncio.wait((waiting,), timeout=0.05)
         assert not done
-        assert taken(board, lds="1") == Fate((), ())
+        assert taken(xds_server, lds="1") == AckStatus((), ())
         waiting.cancel()
         subscription.close()
 
@@ -244,14 +246,14 @@ def test_what_it_has_already_is_taken_although_another_version_was_refused_meanw
 
 
 def test_envoy_is_there_once_it_asks(socket: Path) -> None:
-    board = Board(socket)
+    xds_server = XdsServer(socket)
     with pytest.raises(EnvoyGone, match="asked for no configuration"):
-        board.await_envoy(0.05)
+        xds_server.await_envoy(0.05)
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:clusters"))
-        await asyncio.to_thread(board.await_envoy)
+        await asyncio.to_thread(xds_server.await_envoy)
         waiting.cancel()
         subscription.close()
 
@@ -260,7 +262,7 @@ def test_envoy_is_there_once_it_asks(socket: Path) -> None:
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
 def test_of_a_request_all_is_read_but_how_envoy_describes_itself(separators: tuple[str, str]) -> None:
-    bodies = Bodies()
+    bodies = DiscoveryRequestReader()
 
     def read(**body: Any) -> dict[str, Any]:
         return bodies.read(json.dumps(body, separators=separators))
@@ -275,4 +277,4 @@ def test_of_a_request_all_is_read_but_how_envoy_describes_itself(separators: tup
 @pytest.mark.parametrize("body", ["", "[]", '{"node":', '{"node":{"id":"x"}'])
 def test_what_is_no_request_is_said_to_be_none(body: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - json's own words
-        Bodies().read(body)
+        DiscoveryRequestReader().read(body)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from smi_reference_mesh.agent.rollout import Rollout, name_in, plan
-from smi_reference_mesh.agent.xds import Fate
+from smi_reference_mesh.sidecar.rollout import Rollout, name_in, plan
+from smi_reference_mesh.sidecar.xds_server import AckStatus
 
 
 def response(version: str, *resources: Mapping[str, Any]) -> str:
@@ -27,7 +27,7 @@ OLD = {
 
 
 def groups(old: Mapping[str, str], new: Mapping[str, str]) -> list[list[str]]:
-    return [sorted(step.files) for step in plan(old, new)]
+    return [sorted(step.responses) for step in plan(old, new)]
 
 
 def test_nothing_changed_is_nothing_to_do() -> None:
@@ -51,16 +51,16 @@ def test_a_cluster_is_made_before_it_is_used_and_removed_after() -> None:
         "rds/r.json": response("2", {"name": "r"}),
     }
     steps = plan(OLD, new)
-    assert [sorted(step.files) for step in steps] == [
+    assert [sorted(step.responses) for step in steps] == [
         ["cds.json"],
         ["rds/r.json"],
         ["lds.json"],
         ["cds.json"],
     ]
-    between = json.loads(steps[0].files["cds.json"])
+    between = json.loads(steps[0].responses["cds.json"])
     assert [cluster["name"] for cluster in between["resources"]] == ["a", "c", "b"]
     assert between["version_info"] not in {"1", "2"}
-    assert steps[-1].files["cds.json"] == new["cds.json"]
+    assert steps[-1].responses["cds.json"] == new["cds.json"]
     assert [step.confirm for step in steps] == [True, True, True, True]
 
 
@@ -76,7 +76,7 @@ def test_clusters_that_only_go_are_removed_after_what_referred_to_them() -> None
 def test_clusters_that_only_come_are_made_once() -> None:
     new = {**OLD, "cds.json": clusters("2", "a", "b", "c")}
     steps = plan(OLD, new)
-    assert [sorted(step.files) for step in steps] == [["cds.json"]]
+    assert [sorted(step.responses) for step in steps] == [["cds.json"]]
     assert not any(step.rewarms for step in steps)
 
 
@@ -84,7 +84,7 @@ def test_clusters_that_only_come_are_made_once() -> None:
 def test_a_cluster_that_is_made_anew_warms_beside_the_old_one(gone: bool) -> None:
     others = () if gone else ({"name": "b"},)
     new = {**OLD, "cds.json": response("2", {"name": "a", "type": "STATIC"}, *others)}
-    steps = [step for step in plan(OLD, new) if "cds.json" in step.files]
+    steps = [step for step in plan(OLD, new) if "cds.json" in step.responses]
     assert [step.rewarms for step in steps] == ([True, False] if gone else [True])
 
 
@@ -109,18 +109,18 @@ class Envoy:
         self.asked = 0
         self.warming = ["0"]
 
-    def publish(self, files: Mapping[str, str]) -> None:
-        self.offered.update(files)
+    def publish(self, responses: Mapping[str, str]) -> None:
+        self.offered.update(responses)
 
-    def withdraw(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            del self.offered[path]
+    def withdraw(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            del self.offered[key]
 
-    def fate(self, versions: Mapping[str, str], roots: Iterable[str], within_s: float) -> Fate:
+    def ack_status(self, versions: Mapping[str, str], roots: Iterable[str], within_s: float) -> AckStatus:
         self.waited_for.append(set(versions))
-        refused = tuple(path for path, version in versions.items() if (path, version) in self._refused)
+        refused = tuple(key for key, version in versions.items() if (key, version) in self._refused)
         pending = tuple(versions.keys() - set(refused)) if set(roots) & set(refused) else ()
-        return Fate(refused, pending)
+        return AckStatus(refused, pending)
 
     def stats(self) -> Mapping[str, str]:
         self.asked += 1

@@ -1,4 +1,4 @@
-"""Counts the requests in Envoy's access log until they are handed over."""
+"""Counts the requests in Envoy's access log until they are reported to the control plane."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from typing import Any
 from smi_reference_mesh.compiler.access_log import parse_line
 from smi_reference_mesh.metrics.request_counts import RequestCounts
 
-# While the control plane cannot be reached, only this much is kept for it.
+# The number of intervals kept while the control plane is unreachable.
 _KEEP_INTERVALS = 240
 
 
-class Counter:
-    """Tallies since the last hand-over, by direction, peer, route and cluster. Safe between threads."""
+class RequestCounter:
+    """Request counts since the last report, by direction, peer, route and cluster. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._something = threading.Event()
+        self._pending = threading.Event()
         self._tallies: dict[tuple[str, str, str, str], RequestCounts] = {}
         self._waiting: list[tuple[float, list[dict[str, Any]]]] = []
 
     def line(self, line: bytes) -> None:
-        """Counts one line of the access log; other lines are ignored."""
+        """Counts a line of the access log; ignores other lines."""
         record = parse_line(line)
         if record is None:
             return
         key = (record.direction, record.peer_ip, record.route, record.cluster)
         with self._lock:
             self._tallies.setdefault(key, RequestCounts()).count(record.status, record.duration_ms)
-        self._something.set()
+        self._pending.set()
 
-    def await_something(self) -> None:
-        """Waits until there is anything to count, or to hand over."""
-        self._something.wait()
+    def wait_for_requests(self) -> None:
+        """Waits until there are requests to report."""
+        self._pending.wait()
 
     def close_interval(self) -> bool:
-        """Ends the current interval; whether there is anything to hand over."""
-        self._something.clear()
+        """Ends the current interval; whether there are requests to report."""
+        self._pending.clear()
         with self._lock:
             tallies, self._tallies = self._tallies, {}
         if tallies:
@@ -50,15 +50,15 @@ class Counter:
             ]
             self._waiting = [*self._waiting[1 - _KEEP_INTERVALS :], (self._clock(), entries)]
         if self._waiting:
-            # What could not be handed over is tried again, whether more comes or not.
-            self._something.set()
+            # Unreported intervals are reported again, with or without new requests.
+            self._pending.set()
         return bool(self._waiting)
 
     def intervals(self) -> list[dict[str, Any]]:
-        """What is to be handed over, with its age in seconds."""
+        """The unreported intervals, with their age in seconds."""
         now = self._clock()
         return [{"age_s": now - when, "tallies": entries} for when, entries in self._waiting]
 
-    def handed_over(self) -> None:
-        """Forgets what was handed over."""
+    def discard(self) -> None:
+        """Forgets the reported intervals."""
         self._waiting = []

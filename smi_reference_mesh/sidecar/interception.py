@@ -1,8 +1,8 @@
-"""`python -m smi_reference_mesh.intercept` redirects a pod's traffic through its sidecar; makes its gate.
+"""`python -m smi_reference_mesh.sidecar.interception`: redirects a pod's traffic through its sidecar.
 
-TCP of both directions, and UDP that comes in. Runs once, as an init container with NET_ADMIN and NET_RAW, in
-the network namespace of the pod. IPv4 only: where pods have IPv6 addresses as well, those stay outside of the
-mesh.
+Redirects TCP of both directions and inbound UDP, and makes the startup gate. Runs once, as an init container
+with NET_ADMIN and NET_RAW, in the network namespace of the pod. IPv4 only: IPv6 addresses of pods stay
+outside the mesh.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 
-from smi_reference_mesh import gate
 from smi_reference_mesh.firewall import Firewall, FirewallError
 from smi_reference_mesh.firewall.rules import (
     RETURN,
@@ -38,7 +37,8 @@ from smi_reference_mesh.names import (
     UDP_PORT,
     UDP_PORTS_VARIABLE,
 )
-from smi_reference_mesh.own_traffic import MARK, OwnTraffic, own_traffic
+from smi_reference_mesh.sidecar import startup_gate
+from smi_reference_mesh.sidecar.own_traffic import MARK, OwnTraffic, own_traffic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,17 +50,17 @@ _LOOPBACK_RANGE = "127.0.0.0/8"
 
 
 def rules(own: OwnTraffic = "uid", udp: Sequence[int] = ()) -> tuple[Chain, ...]:
-    """The rules of a pod; `own` is how the sidecar's own traffic is known.
+    """The rules of a pod; `own` identifies the sidecar's own traffic.
 
     `udp` are the UDP ports that the pod declares, in its order.
 
-    Inbound: everything goes to the sidecar but the readiness port of its agent. Outbound: likewise, but for
-    the sidecar itself and for what stays on the loopback interface. When the sidecar calls its own pod by its
-    address (a service that chose the caller as endpoint) it is sent to its own inbound side; what that side
-    passes through to the application comes from its own source address and is let go.
+    Inbound: everything goes to the sidecar except the readiness port of its agent. Outbound: everything
+    except the sidecar's own traffic and the loopback interface. A sidecar that calls its own pod by its
+    address (a Service that chose the caller as endpoint) reaches its own inbound listener; traffic that this
+    listener passes through to the application has a source address of its own and is not redirected.
 
-    Of a redirected datagram nobody can tell the port that it was meant for, so each declared port leads to a
-    port of its own. Answers to what the pod asked are not new to the kernel, and pass these rules by.
+    A redirected datagram loses its original port, so each declared port is redirected to a port of its own.
+    Replies to the pod's own datagrams belong to known connections, to which these rules do not apply.
     """
     tcp, datagram, by_loopback = protocol("tcp"), protocol("udp"), out_by(_LOOPBACK)
     sidecar = of_user(SIDECAR_UID) if own == "uid" else marked(MARK)
@@ -108,8 +108,8 @@ def rules(own: OwnTraffic = "uid", udp: Sequence[int] = ()) -> tuple[Chain, ...]
 
 
 def main() -> int:
-    """Makes the gate, and writes the rules in place of any that an earlier start has written."""
-    gate.make(DIRECTORY)
+    """Makes the startup gate and writes the rules, replacing those of an earlier start."""
+    startup_gate.make(DIRECTORY)
     declared = [int(number) for number in os.environ.get(UDP_PORTS_VARIABLE, "").split()]
     firewall = Firewall(_NAME)
     try:

@@ -1,4 +1,4 @@
-"""`python -m smi_reference_mesh.agent.admin PATH` prints what the admin interface of the pod's Envoy says."""
+"""`python -m smi_reference_mesh.sidecar.admin PATH` prints a page of the admin interface of Envoy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smi_reference_mesh.names import ADMIN_PORT
 
 
 def main(arguments: Sequence[str], port: int = ADMIN_PORT) -> int:
-    """Print the answer to GET /PATH (config_dump, stats, clusters, listeners); 1 when there is none."""
+    """Print the response to GET /PATH (config_dump, stats, clusters, listeners); 1 without one."""
     path = "/".join(arguments) or "help"
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str], port: int = ADMIN_PORT) -> int:
         answer = connection.getresponse()
         sys.stdout.write(answer.read().decode(errors="replace"))
     except (OSError, http.client.HTTPException) as error:
-        print(f"Envoy's admin interface does not answer: {error}", file=sys.stderr)
+        print(f"Envoy's admin interface does not respond: {error}", file=sys.stderr)
         return 1
     finally:
         connection.close()

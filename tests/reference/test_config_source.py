@@ -6,7 +6,12 @@ import pytest
 
 from smi_reference_mesh.compiler.bootstrap import bootstrap, path_source
 from smi_reference_mesh.compiler.configuration import file_name
-from smi_reference_mesh.delivery import agent_source, bootstrap_from_agent, from_agent, path_of
+from smi_reference_mesh.sidecar.config_source import (
+    agent_source,
+    bootstrap_from_agent,
+    from_agent,
+    resource_key,
+)
 
 
 def test_files_as_sources_become_the_agent() -> None:
@@ -41,4 +46,4 @@ def test_the_bootstrap_asks_the_agent_for_everything() -> None:
 def test_a_request_is_for_the_file_that_the_compiler_writes(
     url: str, resources: list[str], path: str | None
 ) -> None:
-    assert path_of(url, resources) == path
+    assert resource_key(url, resources) == path

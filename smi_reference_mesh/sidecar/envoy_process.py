@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-# Connections of filter chains that a new configuration no longer has may go on for this long.
+# How long connections of removed filter chains may continue.
 _DRAIN_S = 10
 _FLUSH_MS = 100
 _STOP_S = 2.0
@@ -25,11 +25,11 @@ _REJECTED = re.compile(r"rejected|error|invalid|fail", re.IGNORECASE)
 
 
 class EnvoyGone(Exception):
-    """Envoy's process ended, or its admin interface does not answer."""
+    """Envoy's process ended, or its admin interface does not respond."""
 
 
 class Envoy:
-    """The child process. Access-log lines (its standard output) go to `on_line`."""
+    """The child process. `on_line` gets the lines of its access log (its standard output)."""
 
     def __init__(
         self, binary: Path, bootstrap: Mapping[str, Any], directory: Path, on_line: Callable[[bytes], object]
@@ -63,11 +63,11 @@ class Envoy:
                 self._complaints.append((time.monotonic(), text))
 
     def complaints_since(self, moment: float) -> str:
-        """What Envoy said on its standard error since a moment of the monotonic clock."""
+        """Envoy's errors on its standard error since a moment of the monotonic clock."""
         return "\n".join(text for when, text in list(self._complaints) if when >= moment)
 
     def stats(self) -> dict[str, str]:
-        """The statistics that tell what is in force but for the requests of Envoy. Raises EnvoyGone."""
+        """The statistics of listeners and clusters in force. Raises EnvoyGone."""
         if self.process.poll() is not None:
             raise EnvoyGone(f"Envoy ended with status {self.process.returncode}")
         connection = http.client.HTTPConnection("127.0.0.1", self._admin_port, timeout=10)
@@ -75,13 +75,13 @@ class Envoy:
             connection.request("GET", f"/stats?filter={quote(_STATS)}")
             lines = connection.getresponse().read().decode().splitlines()
         except (OSError, http.client.HTTPException) as error:
-            raise EnvoyGone(f"Envoy's admin interface does not answer: {error!r}") from error
+            raise EnvoyGone(f"Envoy's admin interface does not respond: {error!r}") from error
         finally:
             connection.close()
         return {name: value.strip('"') for name, _, value in (line.partition(": ") for line in lines)}
 
     def stop(self) -> None:
-        """Ends the process: politely first, by force after two seconds."""
+        """Ends the process: SIGTERM, then SIGKILL after two seconds."""
         self.process.terminate()
         try:
             self.process.wait(_STOP_S)

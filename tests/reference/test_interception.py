@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from smi_reference_mesh import gate, intercept
 from smi_reference_mesh.firewall import FirewallError
 from smi_reference_mesh.firewall.iptables import text
 from smi_reference_mesh.firewall.rules import Chain
-from smi_reference_mesh.intercept import rules
-from smi_reference_mesh.own_traffic import OwnTraffic
+from smi_reference_mesh.sidecar import interception, startup_gate
+from smi_reference_mesh.sidecar.interception import rules
+from smi_reference_mesh.sidecar.own_traffic import OwnTraffic
 
 
 def test_the_rules_redirect_both_ways_and_spare_sidecar_and_loopback() -> None:
@@ -79,16 +79,16 @@ class Kernel:
 @pytest.fixture
 def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     kernel = Kernel()
-    monkeypatch.setattr(intercept, "DIRECTORY", str(tmp_path))
-    monkeypatch.setattr(intercept, "Firewall", kernel)
+    monkeypatch.setattr(interception, "DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(interception, "Firewall", kernel)
     return kernel
 
 
 def test_the_rules_are_written_and_the_gate_is_made(
     tmp_path: Path, kernel: Kernel, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert intercept.main() == 0
-    assert (tmp_path / gate.GATE).is_fifo()
+    assert interception.main() == 0
+    assert (tmp_path / startup_gate.GATE).is_fifo()
     assert kernel.chains == rules()
     assert capsys.readouterr().out == "intercept: rules written by nf_tables\n"
 
@@ -97,17 +97,17 @@ def test_a_kernel_that_takes_no_rules_fails_the_interception_with_its_words(
     kernel: Kernel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kernel.problem = "cannot write rules: no such table"
-    assert intercept.main() == 1
+    assert interception.main() == 1
     assert capsys.readouterr().err == "intercept: cannot write rules: no such table\n"
 
 
 def test_the_udp_ports_come_from_the_environment(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMI_REFERENCE_UDP_PORTS", "9000 9001")
-    assert intercept.main() == 0
+    assert interception.main() == 0
     assert kernel.chains == rules(udp=[9000, 9001])
 
 
 def test_interception_imports_nothing_large() -> None:
-    said = "import sys, smi_reference_mesh.intercept; print(*sys.modules)"
+    said = "import sys, smi_reference_mesh.sidecar.interception; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-S", "-c", said], capture_output=True, text=True, check=True)
     assert not {"typing", "enum", "re", "collections", "pathlib", "subprocess"} & set(done.stdout.split())
