@@ -16,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from smi_reference_mesh.hooks import AccessReview, MeshHooks, MetricsQuery
 from smi_reference_mesh.kube.client import KubeClient
 from smi_reference_mesh.metrics.traffic_metrics import (
     CLUSTER_SCOPED,
@@ -27,7 +28,6 @@ from smi_reference_mesh.metrics.traffic_metrics import (
     group,
 )
 from smi_reference_mesh.names import METRICS_GROUP, METRICS_VERSION
-from smi_reference_mesh.spoiler import Access, MetricsQuery, Spoiler
 
 _ROOT = f"/apis/{METRICS_GROUP}/{METRICS_VERSION}"
 _REASONS = {
@@ -161,19 +161,19 @@ def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
 
 
 class MetricsApi:
-    """The web application. `metrics_snapshot` takes a reading of now, `spoiler` tells the one in force."""
+    """The web application. `metrics_snapshot` takes a reading of now, `hooks` tells the one in force."""
 
     def __init__(
         self,
         api: KubeClient,
         proxy: FrontProxy,
         metrics_snapshot: Callable[[], MetricsSnapshot],
-        spoiler: Callable[[], Spoiler],
+        hooks: Callable[[], MeshHooks],
     ) -> None:
         self._api = api
         self._proxy = proxy
         self._metrics_snapshot = metrics_snapshot
-        self._spoiler = spoiler
+        self._hooks = hooks
 
     def application(self) -> web.Application:
         application = web.Application()
@@ -193,14 +193,14 @@ class MetricsApi:
         query = parse(request.path, request.query)
         if request.method != "GET" or request.query.get("watch", "0") not in ("", "0", "false"):
             raise _Refusal(405, "the server does not allow this method on the requested resource")
-        spoiler = self._spoiler()
+        hooks = self._hooks()
         if query is None:
-            return spoiler.metrics(_discovery(request), MetricsQuery(request.path))
+            return hooks.metrics(_discovery(request), MetricsQuery(request.path))
         await self._authorize(caller, query)
         if request.query.get("fieldSelector"):
             raise _Refusal(400, "field selectors are not supported")
         try:
-            return spoiler.metrics(answer(query, self._metrics_snapshot()), query)
+            return hooks.metrics(answer(query, self._metrics_snapshot()), query)
         except ValueError as error:
             raise _Refusal(400, str(error)) from error
 
@@ -224,7 +224,7 @@ class MetricsApi:
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         status = (await self._api.request("POST", path, review))["status"]
         allowed = bool(status.get("allowed")) and not status.get("denied", False)
-        if not self._spoiler().allows(allowed, Access(caller.user, caller.groups, query)):
+        if not self._hooks().allows(allowed, AccessReview(caller.user, caller.groups, query)):
             what = f"{query.plural}{'/edges' if query.edges else ''}"
             where = f' in the namespace "{query.namespace}"' if query.namespace else ""
             raise _Refusal(403, f'User "{caller.user}" cannot read {what} of {METRICS_GROUP}{where}')

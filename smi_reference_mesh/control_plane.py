@@ -25,6 +25,7 @@ from smi_reference_mesh.callers import Callers
 from smi_reference_mesh.compiler import compile as compile_configuration
 from smi_reference_mesh.distribution import Distribution
 from smi_reference_mesh.events import kind_of, warning
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 from smi_reference_mesh.injector import Sidecar
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.kube.client import ApiError, ClientConfig, KubeClient
@@ -35,7 +36,6 @@ from smi_reference_mesh.metrics.traffic_metrics import KINDS, Inventory, Metrics
 from smi_reference_mesh.metrics.windowed_counts import Stream, WindowedCounts
 from smi_reference_mesh.service import Service
 from smi_reference_mesh.sidecar.own_traffic import OwnTraffic, own_traffic
-from smi_reference_mesh.spoiler import Faithful, Spoiler
 from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.store import OWNERS, WATCHED, Store, Watched
 
@@ -82,7 +82,7 @@ class ControlPlane:
         self._counts = WindowedCounts(settings.window_s)
         self._dirty = asyncio.Event()
         self._compiled = False
-        self._spoiler: Spoiler = Faithful()
+        self._hooks: MeshHooks = DefaultHooks()
         # Wanted by the ConfigMap, compiled with, and in force at every connected workload.
         self._fault = self._compiled_fault = self._active_fault = ""
         self._fault_problem = ""
@@ -101,12 +101,12 @@ class ControlPlane:
             record=self._record,
             rejected=self._publish_rejection,
             health=self._health,
-            converted=lambda item, source: self._spoiler.converted(item, source),
+            converted=lambda item, source: self._hooks.converted(item, source),
         ).application()
 
     def metrics_api(self, proxy: FrontProxy) -> web.Application:
         """The application of the aggregated API."""
-        return MetricsApi(self._api, proxy, self.metrics_snapshot, lambda: self._spoiler).application()
+        return MetricsApi(self._api, proxy, self.metrics_snapshot, lambda: self._hooks).application()
 
     async def run(self) -> None:
         """Follows the cluster until cancelled."""
@@ -129,7 +129,7 @@ class ControlPlane:
         if fault == self._fault:
             return
         try:
-            self._spoiler = load(fault)
+            self._hooks = load(fault)
         except (ImportError, KeyError) as error:
             self._fault_problem = f"no fault {fault!r}: {error!r}"
             _LOG.error("%s", self._fault_problem)
@@ -144,7 +144,7 @@ class ControlPlane:
             self._dirty.clear()
             if self._store.synced:
                 fault = self._fault
-                await self._distribution.update(self._store.snapshot(), self._spoiler)
+                await self._distribution.update(self._store.snapshot(), self._hooks)
                 self._compiled, self._compiled_fault = True, fault
                 self._on_settled()
 
@@ -182,7 +182,7 @@ class ControlPlane:
         """Has the fault look at the mesh; how often does not hang on how many sidecars report."""
         while True:
             await asyncio.sleep(_OBSERVED_EVERY_S)
-            if self._spoiler.observe(self._counts, settled=self._is_settled()):
+            if self._hooks.observe(self._counts, settled=self._is_settled()):
                 self._dirty.set()
 
     def _peer(self, address: str) -> Workload | None:
@@ -206,7 +206,7 @@ class ControlPlane:
             self._inventory = (identity, Inventory(objects))
         totals, window_s = self._counts.totals(), self._counts.window_s
         metrics_snapshot = MetricsSnapshot(self._inventory[1], totals, window_s, datetime.now(UTC))
-        return self._spoiler.metrics_snapshot(metrics_snapshot, self._counts)
+        return self._hooks.metrics_snapshot(metrics_snapshot, self._counts)
 
     async def _publish_rejection(self, workload: Workload, reason: str) -> None:
         pod = {"apiVersion": "v1", "kind": "Pod", "namespace": workload.namespace, "name": workload.name}

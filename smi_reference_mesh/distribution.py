@@ -19,13 +19,13 @@ from smi_reference_mesh.compiler import compile as compile_configuration
 from smi_reference_mesh.compiler.bootstrap import identity_files
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.events import kind_of
+from smi_reference_mesh.hooks import MeshHooks
 from smi_reference_mesh.kube.certificates import IDENTITY_LIFETIME, CertificateAuthority
 from smi_reference_mesh.kube.objects import Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import spiffe_id
 from smi_reference_mesh.sidecar.config_source import from_agent
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.spoiler import Spoiler
 
 _LOG = logging.getLogger(__name__)
 # A sidecar that was not heard of for this long is not waited for.
@@ -87,7 +87,7 @@ class Distribution:
         self._settled = settled
         self._clock = clock
         self._snapshot: ClusterSnapshot | None = None
-        self._spoiler: Spoiler | None = None
+        self._hooks: MeshHooks | None = None
         self._updating = False
         self._problems: tuple[dict[str, str], ...] = ()
         self.seats: dict[Workload, Seat] = {}
@@ -108,9 +108,9 @@ class Distribution:
             seat.taken == seat.version for seat in self.seats.values() if seat.version and seat.connected(now)
         )
 
-    async def update(self, snapshot: ClusterSnapshot, spoiler: Spoiler) -> None:
+    async def update(self, snapshot: ClusterSnapshot, hooks: MeshHooks) -> None:
         """Compiles for every workload that has a seat; those whose files changed are woken."""
-        self._snapshot, self._spoiler, self._updating = snapshot, spoiler, True
+        self._snapshot, self._hooks, self._updating = snapshot, hooks, True
         living = _accounts(snapshot)
         # A seat without version and with a poll is that of a pod which has not been seen yet.
         self.seats = {
@@ -120,7 +120,7 @@ class Distribution:
         }
         wanted = {workload: living[workload] for workload in self.seats if workload in living}
         # In a thread, so that webhooks and polls are answered meanwhile.
-        compiled = await asyncio.to_thread(_compile_all, snapshot, spoiler, tuple(wanted))
+        compiled = await asyncio.to_thread(_compile_all, snapshot, hooks, tuple(wanted))
         problems: dict[tuple[str, ...], dict[str, str]] = {}
         for workload, (responses, found) in compiled.items():
             self._place(workload, wanted[workload], responses)
@@ -180,17 +180,17 @@ class Distribution:
         return self._delivery(seat, workload, have, identity, due=due)
 
     async def _welcome(self, workload: Workload) -> None:
-        snapshot, spoiler = self._snapshot, self._spoiler
-        if snapshot is None or spoiler is None:
+        snapshot, hooks = self._snapshot, self._hooks
+        if snapshot is None or hooks is None:
             return
         accounts = _accounts(snapshot)
         if workload not in accounts:
             return  # Its pod is about to be seen; the update that brings it compiles for it.
-        compiled = await asyncio.to_thread(_compile_all, snapshot, spoiler, (workload,))
+        compiled = await asyncio.to_thread(_compile_all, snapshot, hooks, (workload,))
         if workload not in compiled:
             return  # Withheld: the update that brings more of the world compiles for it.
         # Otherwise an update has begun meanwhile; it knows of the seat, and has the newer world.
-        if self._snapshot is snapshot and self._spoiler is spoiler:
+        if self._snapshot is snapshot and self._hooks is hooks:
             self._place(workload, accounts[workload], compiled[workload][0])
 
     def told(self, workload: Workload, version: str, error: str) -> None:
@@ -230,14 +230,14 @@ def _accounts(snapshot: ClusterSnapshot) -> dict[Workload, str]:
 
 
 def _compile_all(
-    snapshot: ClusterSnapshot, spoiler: Spoiler, workloads: tuple[Workload, ...]
+    snapshot: ClusterSnapshot, hooks: MeshHooks, workloads: tuple[Workload, ...]
 ) -> dict[Workload, tuple[dict[str, str], tuple[dict[str, str], ...]]]:
-    shown = spoiler.snapshot(snapshot)
+    shown = hooks.snapshot(snapshot)
     results = {}
     for workload in workloads:
-        if spoiler.withholds(snapshot, workload):
+        if hooks.withholds(snapshot, workload):
             continue
-        configuration: Configuration = spoiler.configuration(
+        configuration: Configuration = hooks.configuration(
             compile_configuration(shown, workload), snapshot, workload
         )
         problems = tuple(_entry(snapshot, problem) for problem in configuration.problems)

@@ -16,7 +16,7 @@ from smi_reference_mesh.kube.client import ApiError
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.metrics.request_counts import RequestCounts
 from smi_reference_mesh.metrics.windowed_counts import Stream
-from smi_reference_mesh.smi.conversion import Spoil
+from smi_reference_mesh.smi.conversion import ConversionHook
 from smi_reference_mesh.smi.conversion import review as convert_review
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Service:
         record: Callable[[list[tuple[Stream, RequestCounts, float]]], object],
         rejected: Callable[[Workload, str], Awaitable[object]],
         health: Callable[[], tuple[bool, dict[str, Any]]],
-        converted: Spoil,
+        converted: ConversionHook,
     ) -> None:
         self._callers = callers
         self._distribution = distribution

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from smi_reference_mesh.spoiler import Faithful, Spoiler
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 
 
-def load(name: str) -> Spoiler:
+def load(name: str) -> MeshHooks:
     """The spoiler of a fault or variant, the identity for the empty name. Raises KeyError."""
     if not name:
-        return Faithful()
+        return DefaultHooks()
     # Late, so that a mesh without faults does not even load them.
     from smi_reference_mesh import faults, variants
 

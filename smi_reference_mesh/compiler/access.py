@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh, Name, addresses_of, identity_of, selects
-from smi_reference_mesh.compiler.requests import permission
+from smi_reference_mesh.compiler.request_matching import permission
 from smi_reference_mesh.kube.objects import Object, account_of, namespace_of
 from smi_reference_mesh.membership import is_meshed
 from smi_reference_mesh.names import spiffe_id

@@ -15,7 +15,7 @@ from fractions import Fraction
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh, Name, Port, Service
-from smi_reference_mesh.compiler.requests import route_match
+from smi_reference_mesh.compiler.request_matching import route_match
 from smi_reference_mesh.smi.model import Match, Problem, Split
 
 # Envoy adds weights up in 32 bits.

@@ -10,16 +10,16 @@ from typing import Any
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.mesh import addresses_of, identity_of
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
     FaultySnapshot,
-    SpoiltConfiguration,
-    SpoiltObjects,
     edited,
     every,
     with_listeners,
     with_routes,
 )
+from smi_reference_mesh.faults.fault import Fault
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, labels_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -29,7 +29,7 @@ def _rules(
 ) -> Callable[[Configuration, ClusterSnapshot, Workload], Configuration]:
     """A spoiler of all RBAC rules of a workload's inbound half."""
 
-    def spoil(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
+    def faulty(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
         def in_listener(listener: JSON) -> None:
             if listener["name"] == "inbound":
                 for holder in every(listener, "policies"):
@@ -41,7 +41,7 @@ def _rules(
 
         return with_listeners(with_routes(configuration, "inbound|", in_routes), in_listener)
 
-    return spoil
+    return faulty
 
 
 def _open_without_policies(rules: JSON) -> None:
@@ -164,10 +164,10 @@ class _NeverWithdrawn(FaultySnapshot):
     """Keeps every grant that was ever made, under a name of its own for each edit of a target."""
 
     def __init__(self) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._seen: dict[tuple[str, str, str], Object] = {}
 
-    def _spoilt(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         for target in snapshot.of("traffictargets"):
             version = f"{target['metadata'].get('uid', '')}-{target['metadata'].get('generation', 0)}"
             kept: dict[str, Any] = copy.deepcopy(dict(target))
@@ -180,11 +180,11 @@ class _RulesKept(FaultySnapshot):
     """Merges each edit of a target's rules into what it had: nothing that was there goes."""
 
     def __init__(self, merge: Callable[[list[JSON], list[JSON]], list[JSON]]) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._merge = merge
         self._rules: dict[tuple[str, str, str], list[JSON]] = {}
 
-    def _spoilt(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         targets = []
         for target in snapshot.of("traffictargets"):
             copied: dict[str, Any] = copy.deepcopy(dict(target))
@@ -246,33 +246,33 @@ FAULTS = (
         id="targets-never-taken-up",
         summary="No TrafficTarget has any effect",
         breaks=frozenset({"access-named-match-opens"}),
-        spoiler=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("traffictargets", [])),
+        hooks=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("traffictargets", [])),
     ),
     Fault(
         "access-open-until-first-target",
         "A workload that no target names is open to every meshed client.",
         frozenset({"access-default-deny"}),
-        lambda: SpoiltConfiguration(_rules(_open_without_policies)),
-        origins=("rules-missing-opens-everything",),
+        lambda: FaultyConfiguration(_rules(_open_without_policies)),
+        real_defects=("rules-missing-opens-everything",),
     ),
     Fault(
         "access-grants-the-whole-namespace",
         "A grant to one account holds for all accounts of its namespace.",
         frozenset({"access-identity-not-labels", "access-only-listed-sources"}),
-        lambda: SpoiltConfiguration(_rules(_principals(_whole_namespace))),
+        lambda: FaultyConfiguration(_rules(_principals(_whole_namespace))),
     ),
     Fault(
         "access-routes-ignored",
         "Only sources are looked at, not routes.",
         frozenset({"access-deny-unlisted-route", "access-match-subset"}),
-        lambda: SpoiltConfiguration(_rules(_any_route)),
-        origins=("routes-granted-to-others-usable",),
+        lambda: FaultyConfiguration(_rules(_any_route)),
+        real_defects=("routes-granted-to-others-usable",),
     ),
     Fault(
         "access-match-names-ignored",
         "A rule that names matches grants the whole group.",
         frozenset({"access-match-subset"}),
-        lambda: SpoiltObjects("traffictargets", _without_match_names),
+        lambda: FaultyObjects("traffictargets", _without_match_names),
     ),
     Fault(
         "access-first-match-only",
@@ -285,14 +285,14 @@ FAULTS = (
         "Of several targets for one destination only the newest counts.",
         frozenset({"access-additive-union"}),
         lambda: FaultySnapshot(_newest_target_only),
-        drags=frozenset({"access-default-deny"}),
+        also_fails=frozenset({"access-default-deny"}),
     ),
     Fault(
         "access-first-matching-target-decides",
         "Of several targets whose routes a request matches, the first alone is asked for its sources.",
         frozenset({"access-additive-overlapping-routes"}),
-        lambda: SpoiltConfiguration(_rules(_first_matching_target_decides)),
-        origins=("overlapping-targets-first-match-wins",),
+        lambda: FaultyConfiguration(_rules(_first_matching_target_decides)),
+        real_defects=("overlapping-targets-first-match-wins",),
     ),
     Fault(
         "access-identity-by-labels",
@@ -304,22 +304,22 @@ FAULTS = (
         "access-believes-forwarded-addresses",
         "Whoever says in a header that it calls for an allowed pod's address is taken for that pod.",
         frozenset({"access-identity-not-labels"}),
-        lambda: SpoiltConfiguration(_addresses_believed),
-        origins=("source-address-from-a-header",),
+        lambda: FaultyConfiguration(_addresses_believed),
+        real_defects=("source-address-from-a-header",),
     ),
     Fault(
         "access-account-of-any-namespace",
         "A grant to an account holds for accounts of that name in every namespace.",
         frozenset({"access-identity-includes-namespace"}),
-        lambda: SpoiltConfiguration(_rules(_principals(_any_namespace))),
-        origins=("same-named-account-elsewhere-admitted",),
+        lambda: FaultyConfiguration(_rules(_principals(_any_namespace))),
+        real_defects=("same-named-account-elsewhere-admitted",),
     ),
     Fault(
         "access-never-withdrawn",
         "Grants outlive the edits and deletions that withdraw them.",
         frozenset({"access-delete-and-narrow-revoke", "common-dynamic-reconfiguration"}),
         _NeverWithdrawn,
-        origins=("destination-edit-or-missed-delete-leaves-grant",),
+        real_defects=("destination-edit-or-missed-delete-leaves-grant",),
     ),
     Fault(
         "access-rules-only-added",
@@ -337,7 +337,7 @@ FAULTS = (
         "access-plaintext-admitted",
         "Whoever comes without identity is let through to the application.",
         frozenset({"access-enforced-at-server"}),
-        lambda: SpoiltConfiguration(_plaintext_admitted),
-        origins=("out-of-mesh-pod-admitted",),
+        lambda: FaultyConfiguration(_plaintext_admitted),
+        real_defects=("out-of-mesh-pod-admitted",),
     ),
 )

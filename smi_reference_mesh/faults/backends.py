@@ -8,8 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultySnapshot,
+    service_of,
+    with_slices,
+)
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import FaultySnapshot, SpoiltConfiguration, service_of, with_slices
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.model import Problem
@@ -273,7 +278,7 @@ FAULTS = (
         "A pod stands behind a service if it has one of the labels that the service selects by.",
         frozenset({"split-single-backend"}),
         lambda: FaultySnapshot(_one_label_suffices),
-        origins=("service-selector-misread",),
+        real_defects=("service-selector-misread",),
     ),
     Fault(
         "split-only-what-the-root-selects",
@@ -286,7 +291,7 @@ FAULTS = (
         "The pods that the root selects get a share of their own.",
         frozenset({"split-root-endpoints-not-implicit"}),
         lambda: FaultySnapshot(_root_as_one_more_backend),
-        origins=("root-with-selector-corrupts-split",),
+        real_defects=("root-with-selector-corrupts-split",),
     ),
     Fault(
         "split-wider-root-keeps-its-share",
@@ -305,7 +310,7 @@ FAULTS = (
         "A backend gets its weight once for each of its pods.",
         frozenset({"split-by-service-not-pod-count"}),
         lambda: FaultySnapshot(_weight_for_each_pod),
-        origins=("weights-flattened-to-endpoint-counts",),
+        real_defects=("weights-flattened-to-endpoint-counts",),
     ),
     Fault(
         "split-resolved-through-splits",
@@ -318,7 +323,7 @@ FAULTS = (
         "What goes to a backend that is the root of another split is refused.",
         frozenset({"split-not-hierarchical"}),
         lambda: FaultySnapshot(_nested_roots_unreachable),
-        origins=("nested-split-refused",),
+        real_defects=("nested-split-refused",),
     ),
     Fault(
         "split-headless-backend-lost",
@@ -331,7 +336,7 @@ FAULTS = (
         "A backend takes part if it has a port of the same name, whatever its number.",
         frozenset({"split-port-mismatch-excluded"}),
         lambda: FaultySnapshot(_ports_by_name),
-        origins=("port-mismatched-backend-gets-traffic",),
+        real_defects=("port-mismatched-backend-gets-traffic",),
     ),
     Fault(
         "split-any-port-suffices",
@@ -344,24 +349,24 @@ FAULTS = (
         "Whatever port a request came to, it leaves for the first port of the backend.",
         frozenset({"split-multi-port"}),
         lambda: FaultySnapshot(_first_port_of_backends),
-        origins=("multi-port-service-crosstalk",),
+        real_defects=("multi-port-service-crosstalk",),
     ),
     Fault(
         "split-problems-untold",
         "A backend that is left out is left out silently.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: SpoiltConfiguration(_untold),
+        lambda: FaultyConfiguration(_untold),
     ),
     Fault(
         "split-problems-told-elsewhere",
         "What is wrong with a split is told at an object of another kind.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: SpoiltConfiguration(_told_at_the_group),
+        lambda: FaultyConfiguration(_told_at_the_group),
     ),
     Fault(
         "split-all-told-alike",
         "Of every split the same is told: which backends it has, whether they take part or not.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: SpoiltConfiguration(_told_of_every_split),
+        lambda: FaultyConfiguration(_told_of_every_split),
     ),
 )

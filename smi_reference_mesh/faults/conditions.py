@@ -6,14 +6,14 @@ from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.backends import copied_splits
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
+from smi_reference_mesh.faults.building_blocks import (
     AsFirstSeen,
+    FaultyConfiguration,
+    FaultyObjects,
     FaultySnapshot,
-    SpoiltConfiguration,
-    SpoiltObjects,
     with_routes,
 )
+from smi_reference_mesh.faults.fault import Fault
 from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -101,36 +101,36 @@ FAULTS = (
         "split-conditions-dropped",
         "The conditions of a split are not looked at: it holds for everybody.",
         frozenset({"split-matches-others-to-root", "split-matches-select-traffic"}),
-        lambda: SpoiltObjects("trafficsplits", _no_conditions),
-        origins=("split-matches-silently-dropped",),
-        shows={"split-unit-of-division": "raw TCP to a root whose split has matches: b"},
+        lambda: FaultyObjects("trafficsplits", _no_conditions),
+        real_defects=("split-matches-silently-dropped",),
+        expected_readings={"split-unit-of-division": "raw TCP to a root whose split has matches: b"},
     ),
     Fault(
         "split-first-group-only",
         "Of the route groups of a split only the first counts.",
         frozenset({"split-matches-multiple-groups"}),
-        lambda: SpoiltObjects("trafficsplits", _first_group_only),
+        lambda: FaultyObjects("trafficsplits", _first_group_only),
     ),
     Fault(
         "split-nothing-for-others",
         "Requests that a split with conditions does not select have no route.",
         frozenset({"split-matches-others-to-root"}),
-        lambda: SpoiltConfiguration(_no_route_for_others),
-        drags=frozenset({"split-matches-select-traffic"}),
+        lambda: FaultyConfiguration(_no_route_for_others),
+        also_fails=frozenset({"split-matches-select-traffic"}),
     ),
     Fault(
         "route-group-edits-unseen",
         "Route groups are read once; edits of them are not seen.",
         frozenset({"split-matches-group-update", "interact-shared-group"}),
         lambda: AsFirstSeen("httproutegroups"),
-        origins=("route-group-edit-or-removal-not-propagated",),
+        real_defects=("route-group-edit-or-removal-not-propagated",),
     ),
     Fault(
         "split-paths-not-looked-at",
         "Of the matches of a split's groups only the headers are looked at.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _no_paths),
-        shows={
+        lambda: FaultyObjects("httproutegroups", _no_paths),
+        expected_readings={
             "split-matches-path-and-method": "what a match without headers does not match: unacceptable",
         },
     ),
@@ -138,21 +138,21 @@ FAULTS = (
         "split-methods-not-looked-at",
         "The methods of the matches of a split's groups are not looked at.",
         frozenset(),
-        lambda: SpoiltConfiguration(_methods_of_splits_ignored),
-        shows={"split-matches-path-and-method": "methods of a match without headers: b"},
+        lambda: FaultyConfiguration(_methods_of_splits_ignored),
+        expected_readings={"split-matches-path-and-method": "methods of a match without headers: b"},
     ),
     Fault(
         "split-dangling-group-dropped",
         "A reference to a group that does not exist is dropped, and a split without any is for everybody.",
         frozenset(),
         lambda: FaultySnapshot(_dangling_dropped),
-        shows={"split-matches-missing-or-empty": "group that does not exist: unacceptable"},
+        expected_readings={"split-matches-missing-or-empty": "group that does not exist: unacceptable"},
     ),
     Fault(
         "split-groups-of-all-namespaces",
         "Route groups are looked up by name in all namespaces.",
         frozenset(),
         lambda: FaultySnapshot(_groups_of_all_namespaces),
-        shows={"split-matches-group-namespace": "group of another namespace: b"},
+        expected_readings={"split-matches-group-namespace": "group of another namespace: b"},
     ),
 )

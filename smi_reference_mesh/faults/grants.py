@@ -11,8 +11,13 @@ from typing import Any
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import mesh_of, selects
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
+    FaultySnapshot,
+    edited,
+)
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import FaultySnapshot, SpoiltConfiguration, SpoiltObjects, edited
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.conversion import KEPT
@@ -293,22 +298,22 @@ FAULTS = (
         "headers-only-match-lost",
         "A match of headers alone is lost, for lack of a path.",
         frozenset({"http-omitted-path-and-methods"}),
-        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
-        origins=("headers-only-match-rejected",),
+        lambda: FaultyObjects("httproutegroups", _without_headers_alone),
+        real_defects=("headers-only-match-rejected",),
     ),
     Fault(
         "header-filters-by-themselves",
         "The header filters of a match suffice, whatever the path and the method.",
         frozenset({"http-path-method-header-conjunction"}),
-        lambda: SpoiltObjects("httproutegroups", _headers_apart),
-        drags=frozenset({"http-header-filter", "http-headers-and"}),
+        lambda: FaultyObjects("httproutegroups", _headers_apart),
+        also_fails=frozenset({"http-header-filter", "http-headers-and"}),
     ),
     Fault(
         "wildcard-alternative-lost",
         "A match of everything adds no condition, so beside a narrower one it is lost.",
         frozenset({"http-matches-or"}),
-        lambda: SpoiltObjects("httproutegroups", _without_anything),
-        origins=("wildcard-alternative-vanishes-from-or",),
+        lambda: FaultyObjects("httproutegroups", _without_anything),
+        real_defects=("wildcard-alternative-vanishes-from-or",),
     ),
     Fault(
         "route-groups-grant-by-name",
@@ -338,8 +343,8 @@ FAULTS = (
         "tcp-no-ports-are-none",
         "A TCPRoute without ports matches nothing.",
         frozenset({"l4-empty-ports-match-all"}),
-        lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
-        shows={"l4-ports-omitted": "an empty spec: b"},
+        lambda: FaultyObjects("tcproutes", _no_ports_are_none),
+        expected_readings={"l4-ports-omitted": "an empty spec: b"},
     ),
     Fault(
         "tcp-listed-ports-hide-all",
@@ -352,33 +357,33 @@ FAULTS = (
         "Where raw TCP is opened to somebody, it is open to everybody.",
         frozenset({"access-tcproute-allows-tcp"}),
         lambda: FaultySnapshot(_tcp_to_everybody),
-        origins=("tcp-sources-unchecked",),
+        real_defects=("tcp-sources-unchecked",),
     ),
     Fault(
         "ports-ignored-beside-routes",
         "Beside HTTP routes the ports of a TCPRoute are not looked at.",
         frozenset({"access-l4-rule-constrains-l7"}),
-        lambda: SpoiltObjects("traffictargets", _ports_ignored_beside_routes),
+        lambda: FaultyObjects("traffictargets", _ports_ignored_beside_routes),
     ),
     Fault(
         "ports-open-the-first",
         "Whichever port is said beside HTTP routes, the first port of the destination is opened.",
         frozenset({"access-l4-rule-constrains-l7"}),
-        lambda: SpoiltObjects("traffictargets", _first_port_beside_routes),
-        origins=("port-of-a-grant-opens-another",),
+        lambda: FaultyObjects("traffictargets", _first_port_beside_routes),
+        real_defects=("port-of-a-grant-opens-another",),
     ),
     Fault(
         "target-port-ignored",
         "The port of a target is not looked at.",
         frozenset({"access-v1alpha1-destination-port"}),
-        lambda: SpoiltObjects("traffictargets", _port_ignored),
+        lambda: FaultyObjects("traffictargets", _port_ignored),
         versions="access=v1alpha2",
     ),
     Fault(
         "target-without-port-opens-the-first",
         "A target without a port opens the first port of its destination.",
         frozenset({"access-v1alpha1-destination-port"}),
-        lambda: SpoiltObjects("traffictargets", _first_port_unless_told),
+        lambda: FaultyObjects("traffictargets", _first_port_unless_told),
         versions="access=v1alpha2",
     ),
     Fault(
@@ -386,14 +391,14 @@ FAULTS = (
         "The port of a grant is compared with numbers alone: where target ports are named it is dropped.",
         frozenset({"common-named-target-ports"}),
         lambda: FaultySnapshot(_numeric_ports_only),
-        origins=("destination-port-compared-with-numeric-target-port",),
+        real_defects=("destination-port-compared-with-numeric-target-port",),
     ),
     Fault(
         "udp-let-through",
         "Only TCP is intercepted: UDP goes through, whatever targets say.",
         frozenset({"access-udproute-ports"}),
-        lambda: SpoiltConfiguration(_udp_let_through),
-        drags=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
+        lambda: FaultyConfiguration(_udp_let_through),
+        also_fails=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
     ),
     Fault(
         "udp-opened-by-tcp-routes",
@@ -405,13 +410,13 @@ FAULTS = (
         "udp-ports-ignored",
         "A UDPRoute opens all ports, whichever it lists.",
         frozenset({"access-udproute-ports"}),
-        lambda: SpoiltObjects("udproutes", _all_ports),
+        lambda: FaultyObjects("udproutes", _all_ports),
     ),
     Fault(
         "udp-no-ports-are-none",
         "A UDPRoute without ports matches nothing.",
         frozenset({"l4-empty-ports-match-all"}),
-        lambda: SpoiltObjects("udproutes", _no_ports_are_none),
+        lambda: FaultyObjects("udproutes", _no_ports_are_none),
     ),
     Fault(
         "udp-listed-ports-hide-all",
@@ -429,7 +434,7 @@ FAULTS = (
         "tcp-portless-is-none",
         "A TCPRoute of a version without ports matches nothing.",
         frozenset({"tcp-portless-covers-all"}),
-        lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
+        lambda: FaultyObjects("tcproutes", _no_ports_are_none),
         versions="access=v1alpha2,specs=v1alpha3",
     ),
 )

@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.faults.building_blocks import FaultyConfiguration, FaultySnapshot, with_routes
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import FaultySnapshot, SpoiltConfiguration, with_routes
 from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -15,11 +15,11 @@ from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 def _last_of_each_name(plural: str) -> Callable[[ClusterSnapshot], ClusterSnapshot]:
     """Keeps one object of each name, that of the last namespace."""
 
-    def spoil(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    def faulty(snapshot: ClusterSnapshot) -> ClusterSnapshot:
         by_name = {name_of(item): item for item in sorted(snapshot.of(plural), key=namespace_of)}
         return snapshot.replacing(plural, by_name.values())
 
-    return spoil
+    return faulty
 
 
 class _DeletedByName(FaultySnapshot):
@@ -80,8 +80,8 @@ FAULTS = (
         "split-root-by-short-name",
         "A split holds for the services of its root's name in every namespace.",
         frozenset({"split-namespace-scoping"}),
-        lambda: SpoiltConfiguration(_roots_by_short_name),
-        origins=("short-host-name-crosses-namespaces",),
+        lambda: FaultyConfiguration(_roots_by_short_name),
+        real_defects=("short-host-name-crosses-namespaces",),
     ),
     Fault(
         "splits-by-bare-name",

@@ -11,21 +11,21 @@ from typing import Any
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
     FaultySnapshot,
-    SpoiltConfiguration,
-    SpoiltObjects,
     every,
     service_of,
     with_listeners,
     with_routes,
     with_slices,
 )
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.spoiler import Faithful
 
 
 def _backends(split: dict[str, Any]) -> list[dict[str, Any]]:
@@ -110,7 +110,7 @@ def _root_target_port(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     return with_slices(snapshot, forced)
 
 
-class _OwnNamespaceOnly(Faithful):
+class _OwnNamespaceOnly(DefaultHooks):
     """Splits traffic only for clients of the split's own namespace."""
 
     def __init__(self) -> None:
@@ -217,7 +217,7 @@ _BUSY = 150
 _LAST_S = 1.0
 
 
-class _BalancedGlobally(Faithful):
+class _BalancedGlobally(DefaultHooks):
     """Steers clients away from a backend that others keep busy, so that the total meets the weights."""
 
     def __init__(self) -> None:
@@ -255,65 +255,65 @@ FAULTS = (
         id="splits-never-taken-up",
         summary="No TrafficSplit has any effect",
         breaks=frozenset({"split-single-service-followed"}),
-        spoiler=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("trafficsplits", [])),
+        hooks=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("trafficsplits", [])),
     ),
     Fault(
         "split-weights-ignored",
         "All backends of a positive weight get the same share.",
         frozenset({"split-weighted-distribution", "split-weights-are-relative"}),
-        lambda: SpoiltObjects("trafficsplits", _equal_weights),
+        lambda: FaultyObjects("trafficsplits", _equal_weights),
     ),
     Fault(
         "split-rotations-begin-anew",
         "Each connection has a rotation of its own: its first request always gets to the first backend.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltConfiguration(_rotations_begin_anew),
+        lambda: FaultyConfiguration(_rotations_begin_anew),
     ),
     Fault(
         "split-small-share-erased",
         "Shares are rounded down to steps of two percent, so a share of one in a hundred is lost.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltObjects("trafficsplits", _steps_of_two_percent),
+        lambda: FaultyObjects("trafficsplits", _steps_of_two_percent),
     ),
     Fault(
         "split-shares-in-whole-percents",
         "Shares are rounded up to whole percents, so one in a thousand becomes one in a hundred.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltObjects("trafficsplits", _whole_percents),
+        lambda: FaultyObjects("trafficsplits", _whole_percents),
     ),
     Fault(
         "split-of-four-at-most",
         "Of the backends of a split only the first four get traffic.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltObjects("trafficsplits", _first_four),
+        lambda: FaultyObjects("trafficsplits", _first_four),
     ),
     Fault(
         "split-weights-taken-for-percentages",
         "Weights are cut off at a total of 100, and what is missing to it goes to the first backend.",
         frozenset({"split-weights-are-relative"}),
-        lambda: SpoiltObjects("trafficsplits", _total_of_one_hundred),
-        origins=("weights-must-sum-to-hundred",),
+        lambda: FaultyObjects("trafficsplits", _total_of_one_hundred),
+        real_defects=("weights-must-sum-to-hundred",),
     ),
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
         frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
-        lambda: SpoiltObjects("trafficsplits", _at_least_one),
-        origins=("zero-weight-backend-gets-traffic",),
+        lambda: FaultyObjects("trafficsplits", _at_least_one),
+        real_defects=("zero-weight-backend-gets-traffic",),
     ),
     Fault(
         "split-cuts-off-direct-access",
         "A service that is a backend of a split answers 404 under its own name.",
         frozenset({"split-direct-backend-access"}),
-        lambda: SpoiltConfiguration(_no_direct_access),
-        origins=("split-cuts-off-direct-backend-access",),
+        lambda: FaultyConfiguration(_no_direct_access),
+        real_defects=("split-cuts-off-direct-backend-access",),
     ),
     Fault(
         "split-root-target-port",
         "All backends are reached at the target port of the root.",
         frozenset({"split-targetport-per-backend", "split-root-targetport-irrelevant"}),
         lambda: FaultySnapshot(_root_target_port),
-        origins=("backend-targetport-forced-to-match-root",),
+        real_defects=("backend-targetport-forced-to-match-root",),
     ),
     Fault(
         "split-own-namespace-only",
@@ -331,6 +331,6 @@ FAULTS = (
         "split-at-the-server",
         "Pods behind the root divide what reaches them from outside the mesh.",
         frozenset({"split-unmeshed-client"}),
-        lambda: SpoiltConfiguration(_split_at_the_server),
+        lambda: FaultyConfiguration(_split_at_the_server),
     ),
 )

@@ -10,17 +10,17 @@ from dataclasses import replace
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults.cluster import ANY_NUMBER
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.smi.parsing import Unreadable, regex
-from smi_reference_mesh.spoiler import Faithful
 
 _LASTS_S = 12.0
 """What a watch that could not read an object waits before it is opened anew: more than a change may take."""
 
 
-class _SplitsStoppedBy(Faithful):
+class _SplitsStoppedBy(DefaultHooks):
     """Looks at no split while one is odd, nor for some seconds after that."""
 
     def __init__(self, is_odd: Callable[[Object], bool], lasts_s: float) -> None:
@@ -39,10 +39,10 @@ class _SplitsStoppedBy(Faithful):
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         # The same world stays the same: what is derived from one is cached by identity.
         if self._shown is None or self._shown[0] is not snapshot:
-            self._shown = (snapshot, self._spoilt(snapshot))
+            self._shown = (snapshot, self._faulty(snapshot))
         return self._shown[1]
 
-    def _spoilt(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         splits = snapshot.of("trafficsplits")
         if any(self._is_odd(split) for split in splits):
             self._back_at = math.inf
@@ -58,7 +58,7 @@ def _weighs_in_fractions(split: Object) -> bool:
     return any(one["weight"] != int(one["weight"]) for one in backends)
 
 
-class _AccountStopped(Faithful):
+class _AccountStopped(DefaultHooks):
     """Leaves a workload what it has while anything is granted to its account by a path that does not compile.
 
     As when rules travel together, and the proxy refuses all of them for one.
@@ -115,15 +115,15 @@ FAULTS = (
         frozenset(),
         lambda: _SplitsStoppedBy(_weighs_in_fractions, _LASTS_S),
         change=ANY_NUMBER,
-        origins=("one-odd-object-stalls-everything",),
-        shows={"split-weight-fraction-or-negative": "weight of a half: unacceptable"},
+        real_defects=("one-odd-object-stalls-everything",),
+        expected_readings={"split-weight-fraction-or-negative": "weight of a half: unacceptable"},
     ),
     Fault(
         "broken-expression-stops-account",
         "While an expression for an account does not compile no other grant there takes effect.",
         frozenset(),
         _AccountStopped,
-        shows={
+        expected_readings={
             "http-regex-dialect-and-invalid": (
                 "what else is granted where an expression does not compile: unacceptable"
             ),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import FaultySnapshot
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, annotations_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.conversion import KEPT
-from smi_reference_mesh.spoiler import Faithful
 
 _CONSISTENCY = "common-multi-version-consistency"
 _FORGOTTEN = "reference.smi-conformance.dev/forgotten"
@@ -19,7 +19,7 @@ def _version(item: Object) -> str:
     return str(item["apiVersion"]).rpartition("/")[2]
 
 
-class _MatchesDropped(Faithful):
+class _MatchesDropped(DefaultHooks):
     """Loses the matches of a split on the way between versions."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class _MatchesDropped(Faithful):
         return {**item, "spec": {key: value for key, value in item["spec"].items() if key != "matches"}}
 
 
-class _DigitsTaken(Faithful):
+class _DigitsTaken(DefaultHooks):
     """Takes the digits of a quantity for its value: 500m becomes 500."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -42,7 +42,7 @@ class _DigitsTaken(Faithful):
         return {**item, "spec": {**item["spec"], "backends": backends}}
 
 
-class _Renamed(Faithful):
+class _Renamed(DefaultHooks):
     """Converts splits by writing another apiVersion over them."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class _Renamed(Faithful):
         return {**source, "apiVersion": item["apiVersion"]}
 
 
-class _PortsDropped(Faithful):
+class _PortsDropped(DefaultHooks):
     """Loses the port of a target on the way to a version that has none."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -93,9 +93,9 @@ FAULTS = (
         "A split of v1alpha3 loses its matches when it is stored, and takes all requests.",
         frozenset({"common-crud-with-standard-tools", "split-schema-v1alpha3-v1alpha4"}),
         _MatchesDropped,
-        origins=("split-matches-silently-dropped",),
+        real_defects=("split-matches-silently-dropped",),
         versions="split=v1alpha3",
-        shows={_CONSISTENCY: "split read in another version: unacceptable"},
+        expected_readings={_CONSISTENCY: "split read in another version: unacceptable"},
     ),
     Fault(
         "conversion-takes-digits",
@@ -103,21 +103,21 @@ FAULTS = (
         frozenset({"split-v1alpha1-quantity-weights", "split-schema-v1alpha1"}),
         _DigitsTaken,
         versions="split=v1alpha1",
-        shows={_CONSISTENCY: "weights of an earlier version in traffic: unacceptable"},
+        expected_readings={_CONSISTENCY: "weights of an earlier version in traffic: unacceptable"},
     ),
     Fault(
         "conversion-renames-splits",
         "A split is converted by writing another apiVersion over it: 500m is no weight there.",
         frozenset(),
         _Renamed,
-        shows={_CONSISTENCY: "split read in another version: c"},
+        expected_readings={_CONSISTENCY: "split read in another version: c"},
     ),
     Fault(
         "conversion-drops-ports",
         "A target of v1alpha2 loses its port when it is stored in a version that has none.",
         frozenset(),
         _PortsDropped,
-        shows={_CONSISTENCY: "port of a target of an earlier version: unacceptable"},
+        expected_readings={_CONSISTENCY: "port of a target of an earlier version: unacceptable"},
     ),
     Fault(
         "specs-version-resolves-to-nothing",
@@ -125,6 +125,6 @@ FAULTS = (
         frozenset({"common-version-compat-matrix"}),
         lambda: _GroupsForgotten("v1alpha3"),
         versions="specs=v1alpha3",
-        drags=frozenset({"http-schema-by-version"}),
+        also_fails=frozenset({"http-schema-by-version"}),
     ),
 )

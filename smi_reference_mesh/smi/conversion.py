@@ -31,7 +31,7 @@ _PORT_IN_TARGET = frozenset({"v1alpha1", "v1alpha2"})
 _OLD_RULES = frozenset({"HTTPRouteGroup", "TCPRoute"})
 
 JSON = dict[str, Any]
-Spoil = Callable[[JSON, Object], JSON]
+ConversionHook = Callable[[JSON, Object], JSON]
 """What a fault makes of a converted object; it is given the original as well."""
 
 
@@ -39,7 +39,7 @@ class Unconvertible(ValueError):
     """An object that has no meaning in its own version, or a version that nobody knows."""
 
 
-def review(document: Mapping[str, Any], spoil: Spoil = lambda converted, source: converted) -> JSON:
+def review(document: Mapping[str, Any], hook: ConversionHook = lambda converted, source: converted) -> JSON:
     """The answer to a ConversionReview. Raises KeyError or TypeError if ``document`` is none.
 
     An object that cannot be converted fails the whole review, with the reason, as the protocol has it.
@@ -49,7 +49,7 @@ def review(document: Mapping[str, Any], spoil: Spoil = lambda converted, source:
     response: JSON = {"uid": request["uid"], "convertedObjects": []}
     try:
         response["convertedObjects"] = [
-            spoil(convert(source, desired), source) for source in request["objects"]
+            hook(convert(source, desired), source) for source in request["objects"]
         ]
         response["result"] = {"status": "Success"}
     except Unconvertible as error:

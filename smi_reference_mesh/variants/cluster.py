@@ -9,13 +9,13 @@ from typing import Any
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import addresses_of, mesh_of
-from smi_reference_mesh.faults.spoilers import FaultySnapshot, service_of, with_slices
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot, service_of, with_slices
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import is_permissive
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.variants.building import EditedConfiguration
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration
 from smi_reference_mesh.variants.variant import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 
 Account = tuple[str, str]
@@ -93,7 +93,7 @@ def _one_account_behind(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     return with_slices(snapshot, limit)
 
 
-class ReadyOnceNamed(Faithful):
+class ReadyOnceNamed(DefaultHooks):
     """Gives a workload nothing before a target names its account; what was given stays."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ VARIANTS = (
         "Services are called by another name than Kubernetes' own, and no pod shows a sidecar to the suite.",
         EDITS | ACCESS | {"traffic_split/test_forms", "traffic_split/test_unmeshed_client"},
         profile={"hosts": {"service": "{service}.{namespace}.svc"}, "join": {"sidecar": False}},
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "no-open-namespaces",
@@ -144,7 +144,7 @@ VARIANTS = (
         | EDITS
         | {"traffic_split/test_matches", "traffic_split/test_backends", "traffic_metrics/test_chain"},
         profile={"access": {"open": None}},
-        likewise=("Open Service Mesh", "Traefik Mesh"),
+        real_meshes=("Open Service Mesh", "Traefik Mesh"),
     ),
     Variant(
         "one-account-behind-a-service",
@@ -154,7 +154,7 @@ VARIANTS = (
         | {"traffic_split/test_backends", "traffic_split/test_ports", "traffic_split/test_zero"},
         lambda: FaultySnapshot(_one_account_behind),
         profile={"access": {"open": None}},
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "ready-once-granted",
@@ -177,7 +177,7 @@ VARIANTS = (
         ),
         datagrams_pass,
         profile={"access": {"udp": False}},
-        likewise=("Open Service Mesh", "Traefik Mesh", "Linkerd"),
+        real_meshes=("Open Service Mesh", "Traefik Mesh", "Linkerd"),
     ),
     Variant(
         "tells-nothing-at-objects",
@@ -185,7 +185,7 @@ VARIANTS = (
         _EVENTS | EDITS,
         lambda: EditedConfiguration(_without_words),
         profile={"disclaims": {"split-misconfiguration-event": "this mesh writes no events"}},
-        likewise=("Open Service Mesh", "Traefik Mesh"),
+        real_meshes=("Open Service Mesh", "Traefik Mesh"),
     ),
     Variant(
         "tells-more-at-objects",

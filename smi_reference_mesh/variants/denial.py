@@ -8,12 +8,12 @@ from dataclasses import replace
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.outbound import BLACKHOLE, PODS
-from smi_reference_mesh.faults.spoilers import every
+from smi_reference_mesh.faults.building_blocks import every
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import ADMIN_PORT
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts
-from smi_reference_mesh.variants.callers import clusters_of, doors_of
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts
+from smi_reference_mesh.variants.caller_grants import clusters_of, doors_of
 from smi_reference_mesh.variants.variant import ACCESS, ROUTES, Variant
 
 _HCM = "envoy.filters.network.http_connection_manager"
@@ -186,7 +186,7 @@ VARIANTS = (
         "granted in part is answered with 403.",
         ACCESS | {"common/test_partial_authorisation"},
         reset,
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "denial-is-silence",

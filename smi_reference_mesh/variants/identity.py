@@ -14,7 +14,7 @@ from smi_reference_mesh.compiler.mesh import addresses_of, identity_of
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import is_ingress, is_meshed
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.variant import ACCESS, ROUTES, Variant
 
 _TLS = ("transport_protocol", "application_protocols")
@@ -146,7 +146,7 @@ VARIANTS = (
         "goes in plaintext.",
         ACCESS | ROUTES | {"traffic_split/test_unmeshed_client", "traffic_specs/test_ports"},
         by_address,
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "identity-in-the-handshake",

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.metrics.request_counts import RequestCounts, total
 from smi_reference_mesh.metrics.traffic_metrics import MetricsSnapshot
 from smi_reference_mesh.metrics.windowed_counts import Direction, Stream, WindowedCounts
-from smi_reference_mesh.spoiler import Faithful
 from smi_reference_mesh.variants.variant import CHAIN, Variant
 
 Totals = Mapping[Stream, RequestCounts]
 
 
-class TakenEvery(Faithful):
+class TakenEvery(DefaultHooks):
     """Answers from figures that are taken every few seconds, over a window of their own."""
 
     def __init__(self, seconds: float, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class TakenEvery(Faithful):
         return replace(metrics_snapshot, totals=self._totals, window_s=self._window_s)
 
 
-class Extrapolated(Faithful):
+class Extrapolated(DefaultHooks):
     """Answers what a window would hold at the pace of most of it, as Prometheus' increase() does."""
 
     def __init__(self, window_s: float, known_s: float) -> None:
@@ -57,7 +57,7 @@ def _stretched(tally: RequestCounts, factor: float) -> RequestCounts:
     return RequestCounts(round(tally.successes * factor), round(tally.failures * factor), tally.latencies)
 
 
-class FromOneEnd(Faithful):
+class FromOneEnd(DefaultHooks):
     """Answers both directions from what one end of each call counted."""
 
     def __init__(self, direction: Direction) -> None:
@@ -115,7 +115,7 @@ VARIANTS = (
         CHAIN,
         lambda: Extrapolated(10.0, 8.0),
         profile={"metrics": {"sampled": True, "delay_s": 4}},
-        likewise=("what reads Prometheus",),
+        real_meshes=("what reads Prometheus",),
     ),
     Variant(
         "metrics-from-the-client",

@@ -11,17 +11,17 @@ from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.splits import outbound_name
 from smi_reference_mesh.faults import FAULTS
 from smi_reference_mesh.faults.backends import addresses_by_service, backends_of, copied_splits
-from smi_reference_mesh.faults.spoilers import FaultySnapshot, SpoiltObjects, every
+from smi_reference_mesh.faults.building_blocks import FaultyObjects, FaultySnapshot, every
+from smi_reference_mesh.hooks import MeshHooks
 from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.spoiler import Spoiler
-from smi_reference_mesh.variants.building import EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedParts, Together
 from smi_reference_mesh.variants.variant import Variant
 
 
-def as_under(*faults: str) -> list[Spoiler]:
+def as_under(*faults: str) -> list[MeshHooks]:
     """What these faults do, each of which shows a reading that is as good as any."""
-    return [FAULTS[one].spoiler() for one in faults]
+    return [FAULTS[one].hooks() for one in faults]
 
 
 def _backends(split: Object) -> list[dict[str, Any]]:
@@ -182,7 +182,7 @@ def _slashes_as_sent(listener: JSON) -> None:
         manager["merge_slashes"] = False
 
 
-def of_osm() -> list[Spoiler]:
+def of_osm() -> list[MeshHooks]:
     """As Open Service Mesh was seen to read what is open."""
     return [
         FaultySnapshot(_without_the_dead),
@@ -192,7 +192,7 @@ def of_osm() -> list[Spoiler]:
     ]
 
 
-def of_traefik() -> list[Spoiler]:
+def of_traefik() -> list[MeshHooks]:
     """As Traefik Mesh was seen to read what is open, but for what nothing excuses."""
     return as_under(
         "split-bare-roots-only",
@@ -202,7 +202,7 @@ def of_traefik() -> list[Spoiler]:
     )
 
 
-def of_linkerd() -> list[Spoiler]:
+def of_linkerd() -> list[MeshHooks]:
     """As Linkerd with its SMI extension reads what is open."""
     return [FaultySnapshot(_void_with_all_zero), *as_under("split-own-root-ignored")]
 
@@ -219,14 +219,14 @@ VARIANTS = (
         "select its users, only HTTP is divided, backends may be of other namespaces.",
         frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS, "traffic_split/test_matches"}),
         lambda: Together(*of_osm()),
-        shows={
+        expected_readings={
             "split-unavailable-backend": "backend whose service does not exist: a; "
             "backend without endpoints: a",
             "split-cross-namespace-backends": "backend of another namespace: b",
             "split-matches-path-and-method": "path of a match with headers: b; match without headers: c",
             "split-unit-of-division": "connections of raw TCP: b",
         },
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "readings-of-traefik",
@@ -234,13 +234,13 @@ VARIANTS = (
         "have no namespace, a client that may not call all backends of a split gets none of them.",
         frozenset({_ODD_SPLITS, _ODD_GROUPS, "traffic_specs/test_path", "common/test_partial_authorisation"}),
         lambda: Together(*of_traefik()),
-        shows={
+        expected_readings={
             "split-root-name-form": "root with its namespace: a",
             "http-path-regex-end": "end of a path expression: a",
             "http-header-regex-details": "end of an expression for a header: a",
             "interact-split-partial-authorisation": "split with a backend that is not granted: b",
         },
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "readings-of-linkerd",
@@ -248,11 +248,11 @@ VARIANTS = (
         "backend of its own.",
         frozenset({_ODD_SPLITS}),
         lambda: Together(*of_linkerd()),
-        shows={
+        expected_readings={
             "split-all-weights-zero": "all weights zero: b; a lone backend of weight zero: b",
             "split-self-reference": "the root among its backends: b",
         },
-        likewise=("Linkerd",),
+        real_meshes=("Linkerd",),
     ),
     Variant(
         "readings-of-splits",
@@ -270,7 +270,7 @@ VARIANTS = (
             ),
             FaultySnapshot(_void_without_matches),
         ),
-        shows={
+        expected_readings={
             "split-all-weights-zero": "all weights zero: c; a lone backend of weight zero: c",
             "split-degenerate-spec": "a backend listed twice: b",
             "split-two-splits-one-root": "two splits of one root: b",
@@ -287,7 +287,7 @@ VARIANTS = (
             *as_under("split-addresses-go-past"),
             FaultySnapshot(_void_with_a_dead_one),
         ),
-        shows={
+        expected_readings={
             "split-addressing-forms": "address of the root: b",
             "split-unavailable-backend": "backend whose service does not exist: c; "
             "backend whose endpoints go: c",
@@ -304,12 +304,12 @@ VARIANTS = (
             *as_under(
                 "last-match-of-a-name-wins", "broken-expression-kills-group", "split-among-the-granted"
             ),
-            SpoiltObjects("httproutegroups", _whatever_case),
+            FaultyObjects("httproutegroups", _whatever_case),
             FaultySnapshot(_routes_without_spec_are_none),
             EditedParts(routes=_with_query),
             EditedParts(routes=_unsent_is_empty, listener=_slashes_as_sent),
         ),
-        shows={
+        expected_readings={
             "http-path-query-and-normalisation": "query string: b; case of a path: b; slashes in a path: a",
             "http-header-regex-details": "a header that is not sent: a",
             "http-duplicate-or-empty-matches": "first of two matches of one name: b",

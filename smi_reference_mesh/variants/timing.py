@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, Workload
 from smi_reference_mesh.kube.snapshot import KINDS, ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.variant import EDITS, ROLLOUT, Variant
 
 POLICIES = tuple(kind.plural for kind in KINDS if kind.group.endswith("smi-spec.io"))
@@ -24,7 +24,7 @@ ENDPOINTS = ("endpointslices",)
 _Shown = dict[str, tuple[Object, ...]]
 
 
-class Late(Faithful):
+class Late(DefaultHooks):
     """Shows objects of some kinds as they were a while ago."""
 
     def __init__(
@@ -73,7 +73,7 @@ def _same(one: _Shown, other: _Shown) -> bool:
     return all(one[kind] is other[kind] or one[kind] == other[kind] for kind in one)
 
 
-class EachAtAnotherTime(Faithful):
+class EachAtAnotherTime(DefaultHooks):
     """Gives each workload what is late by another time: some at once, some after these seconds."""
 
     def __init__(self, *seconds: float) -> None:
@@ -135,7 +135,7 @@ VARIANTS = (
         _SOME,
         lambda: Late(3.0),
         profile={"converge": {"within_s": 15}},
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "changes-after-twelve-seconds",

@@ -189,7 +189,7 @@ def test_the_figures_of_the_readme_are_those_of_the_suite() -> None:
     levels = Counter(row.requirement.level for row in tested)
     assert f"Of these {levels['core']} are core, {levels['extended']} extended and" in readme
     assert f"and {levels['ambiguous']} ambiguous" in readme
-    real = sum(1 for fault in faults.FAULTS.values() if fault.origins)
+    real = sum(1 for fault in faults.FAULTS.values() if fault.real_defects)
     assert f"in {len(faults.FAULTS)} ways, {real} of which recreate" in readme
     assert f"different in {len(VARIANTS)} ways that are right as well" in readme
 

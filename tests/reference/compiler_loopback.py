@@ -33,13 +33,13 @@ from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.bootstrap import bootstrap, identity_files
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.envoy import udp_address
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import spiffe_id
-from smi_reference_mesh.spoiler import Faithful, Spoiler
 
 JSON = dict[str, Any]
-FAITHFUL = Faithful()
+FAITHFUL = DefaultHooks()
 
 _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 
@@ -99,10 +99,10 @@ class Sidecar:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def apply(self, snapshot: ClusterSnapshot, spoiler: Spoiler = FAITHFUL) -> None:
+    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
         """Deliver what the world means for this workload and wait until Envoy has taken all of it."""
-        configuration = compile(spoiler.snapshot(snapshot), self.workload, str(self._xds))
-        configuration = spoiler.configuration(configuration, snapshot, self.workload)
+        configuration = compile(hooks.snapshot(snapshot), self.workload, str(self._xds))
+        configuration = hooks.configuration(configuration, snapshot, self.workload)
         files = dataclasses.replace(
             configuration, listeners=tuple(self._relocated(each) for each in configuration.listeners)
         ).files()
@@ -305,9 +305,9 @@ class Loopback:
         self.sidecars[workload.name] = sidecar
         return sidecar
 
-    def apply(self, snapshot: ClusterSnapshot, spoiler: Spoiler = FAITHFUL) -> None:
+    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
         for sidecar in self.sidecars.values():
-            sidecar.apply(snapshot, spoiler)
+            sidecar.apply(snapshot, hooks)
 
     def __getitem__(self, name: str) -> Sidecar:
         return self.sidecars[name]

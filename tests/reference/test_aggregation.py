@@ -19,9 +19,9 @@ from cryptography.x509.oid import NameOID
 from fake_api_server import FakeApiServer
 
 from smi_reference_mesh.aggregation import Caller, FrontProxy, MetricsApi, parse, review_of
+from smi_reference_mesh.hooks import AccessReview, DefaultHooks, MeshHooks, MetricsQuery
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.metrics.traffic_metrics import Inventory, MetricsSnapshot, NotFound
-from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
 
 ROOT = "/apis/metrics.smi-spec.io/v1alpha1"
 NOW = datetime.now(UTC)
@@ -116,10 +116,10 @@ def client_certificate(authority: KeyPair, name: str) -> KeyPair:
     return KeyPair(certificate.public_bytes(encoding).decode(), private.decode())
 
 
-class Closed(Faithful):
+class Closed(DefaultHooks):
     """A fault that refuses everybody and renames the kind."""
 
-    def allows(self, decision: bool, access: Access) -> bool:
+    def allows(self, decision: bool, access: AccessReview) -> bool:
         return access.user == "root"
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
@@ -129,9 +129,9 @@ class Closed(Faithful):
 class Setting:
     """A running metrics API in front of a fake API server."""
 
-    def __init__(self, tmp_path: Path, spoiler: Spoiler) -> None:
+    def __init__(self, tmp_path: Path, hooks: MeshHooks) -> None:
         self._tmp_path = tmp_path
-        self._spoiler = spoiler
+        self._hooks = hooks
         self._proxy_ca = CertificateAuthority.create(NOW)
         self._ours = CertificateAuthority(CertificateAuthority.create(NOW))
         self._url = ""
@@ -157,7 +157,7 @@ class Setting:
         pod = {"metadata": {"name": "p", "namespace": "shop"}, "spec": {}}
         metrics_snapshot = MetricsSnapshot(Inventory({"pods": (pod,)}), {}, 10, NOW)
         async with self.fake.running() as api:
-            metrics = MetricsApi(api, proxy, lambda: metrics_snapshot, lambda: self._spoiler)
+            metrics = MetricsApi(api, proxy, lambda: metrics_snapshot, lambda: self._hooks)
             server = TestServer(metrics.application(), scheme="https")
             await server.start_server(
                 ssl=proxy.tls(*self._files("server", self._ours.serving(["localhost"], NOW)))
@@ -188,9 +188,9 @@ class Setting:
                 return answer.status, json.loads(await answer.text())
 
 
-def with_setting(tmp_path: Path, scenario: Any, spoiler: Spoiler | None = None) -> None:
+def with_setting(tmp_path: Path, scenario: Any, hooks: MeshHooks | None = None) -> None:
     async def run() -> None:
-        async with Setting(tmp_path, spoiler or Faithful()).running() as setting:
+        async with Setting(tmp_path, hooks or DefaultHooks()).running() as setting:
             await scenario(setting)
 
     asyncio.run(run())

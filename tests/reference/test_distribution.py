@@ -12,10 +12,10 @@ from fake_api_server import eventually
 
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.distribution import ConfigUpdate, Distribution
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.spoiler import Faithful
 
 SERVER = Workload("shop", "server")
 CLIENT = Workload("shop", "client")
@@ -45,7 +45,7 @@ async def polled(made: Distribution, workload: Workload, have: str = "", identit
 def test_the_first_poll_brings_everything_and_an_identity() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(snapshot("server"), Faithful())
+        await made.update(snapshot("server"), DefaultHooks())
         delivery = await polled(made, SERVER)
         assert delivery.base == ""
         assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(delivery.responses)
@@ -57,11 +57,11 @@ def test_the_first_poll_brings_everything_and_an_identity() -> None:
 def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(snapshot("server", weight=8080), Faithful())
+        await made.update(snapshot("server", weight=8080), DefaultHooks())
         first = await polled(made, SERVER)
         waiting = asyncio.create_task(polled(made, SERVER, first.version, first.identity))
         await eventually(lambda: made.seats[SERVER].polls)
-        await made.update(snapshot("server", weight=9090), Faithful())
+        await made.update(snapshot("server", weight=9090), DefaultHooks())
         second = await waiting
         assert second.base == first.version
         assert "lds.json" in second.responses
@@ -75,11 +75,11 @@ def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
 def test_who_is_not_concerned_is_not_woken() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(snapshot("server", "client"), Faithful())
+        await made.update(snapshot("server", "client"), DefaultHooks())
         first = await polled(made, CLIENT)
         waiting = asyncio.create_task(made.poll(CLIENT, first.version, first.identity, 0.05))
         await eventually(lambda: made.seats[CLIENT].polls)
-        await made.update(snapshot("server", "client"), Faithful())
+        await made.update(snapshot("server", "client"), DefaultHooks())
         assert await waiting is None
 
     asyncio.run(scenario())
@@ -88,11 +88,11 @@ def test_who_is_not_concerned_is_not_woken() -> None:
 def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(snapshot("client"), Faithful())
+        await made.update(snapshot("client"), DefaultHooks())
         waiting = asyncio.create_task(polled(made, SERVER))
         await eventually(lambda: made.seats.get(SERVER) and made.seats[SERVER].polls)
-        await made.update(snapshot("client", "other"), Faithful())
-        await made.update(snapshot("client", "server"), Faithful())
+        await made.update(snapshot("client", "other"), DefaultHooks())
+        await made.update(snapshot("client", "server"), DefaultHooks())
         assert (await waiting).version
 
     asyncio.run(scenario())
@@ -102,14 +102,14 @@ def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
     async def scenario() -> None:
         pair = CertificateAuthority.create(datetime.now(UTC))
         first = Distribution(CertificateAuthority(pair), lambda: None)
-        await first.update(snapshot("server"), Faithful())
+        await first.update(snapshot("server"), DefaultHooks())
         delivery = await polled(first, SERVER)
         second = Distribution(CertificateAuthority(pair), lambda: None)
-        await second.update(snapshot("server"), Faithful())
+        await second.update(snapshot("server"), DefaultHooks())
         assert await second.poll(SERVER, delivery.version, delivery.identity, 0.01) is None
         assert second.is_settled()
         # The same files have the same version, so the change to it is enough.
-        await second.update(snapshot("server", weight=2), Faithful())
+        await second.update(snapshot("server", weight=2), DefaultHooks())
         assert (await polled(second, SERVER, delivery.version, delivery.identity)).base == delivery.version
         # What led to another version is not known: everything is sent.
         assert (await polled(second, SERVER, "elsewhere", delivery.identity)).base == ""
@@ -124,7 +124,7 @@ def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str
     async def scenario() -> None:
         authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
         made = Distribution(authority, lambda: None)
-        await made.update(snapshot("server"), Faithful())
+        await made.update(snapshot("server"), DefaultHooks())
         first = await polled(made, SERVER)
         held = identity.format(fingerprint=authority.fingerprint)
         renewed = await polled(made, SERVER, first.version, held)
@@ -140,7 +140,7 @@ def test_settled_means_that_every_connected_workload_told() -> None:
         made = Distribution(
             CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None, lambda: now
         )
-        await made.update(snapshot("server", "client"), Faithful())
+        await made.update(snapshot("server", "client"), DefaultHooks())
         first, second = await polled(made, SERVER), await polled(made, CLIENT)
         assert not made.is_settled()
         made.told(SERVER, first.version, "")
@@ -148,7 +148,7 @@ def test_settled_means_that_every_connected_workload_told() -> None:
         made.told(CLIENT, second.version, "refused")
         assert made.is_settled()
         assert [problem["message"] for problem in made.problems()] == ["refused"]
-        await made.update(snapshot("server", "client", weight=2), Faithful())
+        await made.update(snapshot("server", "client", weight=2), DefaultHooks())
         assert not made.is_settled()
         now = 11.0  # Nobody was heard of for so long: nobody is connected.
         assert made.is_settled()
@@ -171,7 +171,7 @@ def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None
         )
         # The last takes the place of the one before it, which is never seen to be gone.
         for uid in ("first", "first", "second"):
-            await made.update(mistaken(uid), Faithful())
+            await made.update(mistaken(uid), DefaultHooks())
             await polled(made, SERVER)
         assert [(one["name"], one["uid"]) for one in told] == [("mistaken", "first"), ("mistaken", "second")]
         assert len({one["message"] for one in told}) == 1
@@ -182,16 +182,16 @@ def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None
 def test_a_workload_that_is_gone_is_forgotten() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(snapshot("server"), Faithful())
+        await made.update(snapshot("server"), DefaultHooks())
         await polled(made, SERVER)
-        await made.update(snapshot(), Faithful())
+        await made.update(snapshot(), DefaultHooks())
         assert made.seats == {}
         assert made.is_settled()
 
     asyncio.run(scenario())
 
 
-class Spoilt(Faithful):
+class Spoilt(DefaultHooks):
     def configuration(self, configuration: Configuration, snapshot: Any, workload: Workload) -> Configuration:
         return replace(configuration, clusters=())
 
@@ -199,7 +199,7 @@ class Spoilt(Faithful):
 def test_a_fault_changes_what_is_handed_out() -> None:
     async def scenario() -> None:
         made = distribution()
-        await made.update(snapshot("server"), Faithful())
+        await made.update(snapshot("server"), DefaultHooks())
         first = await polled(made, SERVER)
         await made.update(snapshot("server"), Spoilt())
         second = await polled(made, SERVER, first.version, first.identity)

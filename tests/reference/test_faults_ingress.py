@@ -33,12 +33,12 @@ def entered(weights: dict[str, int]) -> ClusterSnapshot:
 
 
 def under(fault: str, weights: dict[str, int], who: Workload) -> Configuration:
-    spoiler, shown = FAULTS[fault].spoiler(), entered(weights)
-    return spoiler.configuration(compile(spoiler.snapshot(shown), who), shown, who)
+    hooks, shown = FAULTS[fault].hooks(), entered(weights)
+    return hooks.configuration(compile(hooks.snapshot(shown), who), shown, who)
 
 
 @pytest.mark.parametrize("fault", OWN)
-def test_a_fault_of_the_ingress_spoils_nobody_else(fault: str) -> None:
+def test_a_fault_of_the_ingress_affects_no_other_workload(fault: str) -> None:
     weights = {"v1": 9, "v2": 1}
     client = compile(entered(weights), workload("client"))
     assert under(fault, weights, workload("client")).files() == client.files()

@@ -24,7 +24,7 @@ from conformance.suites.traffic_specs import test_both_versions as both_versions
 from conformance.suites.traffic_specs import test_grpc as grpc
 from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS, Fault, access, routes, versions
-from smi_reference_mesh.spoiler import Spoiler
+from smi_reference_mesh.hooks import MeshHooks
 
 SPACE = "smi-access"
 SERVICES = {"server": "10.1.0.11", "other": "10.1.0.12"}
@@ -42,12 +42,12 @@ class Arena:
     pods: list[dict[str, Any]]
     ports: dict[int, list[int]]
 
-    def wrong(self, spoiler: Spoiler) -> set[str]:
+    def wrong(self, hooks: MeshHooks) -> set[str]:
         """The requirements whose calls do not all come out as the suite expects."""
         tables = {"both-versions": self._both_versions, "grpc": self._grpc}
         found = set()
         for folder, table in tables.items():
-            self.mesh.apply(self._snapshot(folder), spoiler)
+            self.mesh.apply(self._snapshot(folder), hooks)
             if not table():
                 found.add(REQUIREMENTS[folder])
         return found
@@ -135,4 +135,4 @@ def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> No
         for one in every
         if any(fault.fails.intersection(test.presumes) for test in index.by_requirement()[one])
     }
-    assert wrong <= arena.wrong(FAULTS[fault.id].spoiler()) <= wrong | excused
+    assert wrong <= arena.wrong(FAULTS[fault.id].hooks()) <= wrong | excused

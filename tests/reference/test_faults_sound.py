@@ -90,12 +90,12 @@ def stored(item: Any, uid: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_a_fault_can_be_compiled_with(fault: str) -> None:
-    spoiler, truth = FAULTS[fault].spoiler(), rich()
+    hooks, truth = FAULTS[fault].hooks(), rich()
     # Twice: some do another thing when something changes.
     for _ in range(2):
-        shown = spoiler.snapshot(truth)
+        shown = hooks.snapshot(truth)
         for who in ("client", "v1", "db"):
-            configuration = spoiler.configuration(compile(shown, workload(who)), truth, workload(who))
+            configuration = hooks.configuration(compile(shown, workload(who)), truth, workload(who))
             assert configuration.files()["lds.json"]
         truth = truth.replacing("trafficsplits", truth.of("trafficsplits")[:-1])
 

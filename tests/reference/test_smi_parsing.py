@@ -148,7 +148,7 @@ _VALUES = st.recursive(
 )
 
 
-def _spoiled(source: JSON) -> st.SearchStrategy[JSON]:
+def _odd(source: JSON) -> st.SearchStrategy[JSON]:
     """The object with the value at one place, anywhere below its spec, replaced by anything."""
 
     def places(value: Any, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
@@ -165,10 +165,10 @@ def _spoiled(source: JSON) -> st.SearchStrategy[JSON]:
         return copy
 
     spots = places(source["spec"], ("spec",))
-    spoiled: st.SearchStrategy[JSON] = st.tuples(st.sampled_from(spots), _VALUES).map(
+    odd: st.SearchStrategy[JSON] = st.tuples(st.sampled_from(spots), _VALUES).map(
         lambda each: put(source, each[0], each[1])
     )
-    return spoiled
+    return odd
 
 
 _GOOD = [
@@ -187,7 +187,7 @@ _GOOD = [
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(_GOOD).flatmap(_spoiled))
+@given(st.sampled_from(_GOOD).flatmap(_odd))
 def test_no_object_whatever_stands_in_it_keeps_the_others_from_being_compiled(odd: JSON) -> None:
     other = split("db", {"db2": 1}, name="other")
     configuration = compile(snapshot(odd, other), workload("v1"))

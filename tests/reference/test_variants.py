@@ -19,12 +19,12 @@ from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.mesh import mesh_of
 from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.spoiler import Faithful, Spoiler
 from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.variants import VARIANTS
-from smi_reference_mesh.variants.building import Together
+from smi_reference_mesh.variants.building_blocks import Together
 from smi_reference_mesh.variants.proxies import SPEAKS
 from smi_reference_mesh.variants.readings import of_traefik
 from smi_reference_mesh.variants.timing import Late
@@ -42,7 +42,7 @@ SPOKEN = {"protocol-by-port-name", "protocol-by-app-protocol"}
 """What is spoken in that world is told by names and appProtocols alike."""
 TIMED = {one for one in VARIANTS if one.startswith("changes-")} | {"endpoints-late-with-retries"}
 """What differs in time shows nothing in a world that stays as it is."""
-ELSEWHERE = {one.id for one in VARIANTS.values() if one.spoiler is Faithful} | {
+ELSEWHERE = {one.id for one in VARIANTS.values() if one.hooks is DefaultHooks} | {
     one for one in VARIANTS if one.startswith("metrics-")
 }
 """What differs in the profile alone, or in the metrics API."""
@@ -59,9 +59,9 @@ def secrets() -> dict[str, JSON]:
     return {each["name"]: {key: part for key, part in each.items() if key != "@type"} for each in resources}
 
 
-def compiled(spoiler: Spoiler, truth: ClusterSnapshot, who: str) -> Configuration:
-    shown = spoiler.snapshot(truth)
-    return spoiler.configuration(compile(shown, workload(who)), truth, workload(who))
+def compiled(hooks: MeshHooks, truth: ClusterSnapshot, who: str) -> Configuration:
+    shown = hooks.snapshot(truth)
+    return hooks.configuration(compile(shown, workload(who)), truth, workload(who))
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
@@ -72,14 +72,14 @@ def test_envoy_accepts_what_a_variant_makes(variant: str, secrets: dict[str, JSO
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS.keys() - TIMED - SPOKEN - ELSEWHERE))
 def test_a_variant_is_not_the_mesh_as_it_is(variant: str) -> None:
-    spoiler, plain = load(variant), Faithful()
-    if any(spoiler.withholds(rich(), workload(who)) for who in ("client", "v1", "db")):
+    hooks, plain = load(variant), DefaultHooks()
+    if any(hooks.withholds(rich(), workload(who)) for who in ("client", "v1", "db")):
         return
     different = [
         who
         for truth in (rich(), permissive())
         for who in ("client", "v1", "db")
-        if _seen(compiled(spoiler, truth, who)) != _seen(compiled(plain, truth, who))
+        if _seen(compiled(hooks, truth, who)) != _seen(compiled(plain, truth, who))
     ]
     assert different
 
@@ -175,13 +175,13 @@ def test_what_comes_and_goes_before_its_time_is_shown_in_its_turn() -> None:
 
 
 def test_proxies_hear_of_a_change_at_different_times() -> None:
-    spoiler, before, after = load("changes-reach-each-proxy-at-another-time"), rich(), rich()
+    hooks, before, after = load("changes-reach-each-proxy-at-another-time"), rich(), rich()
     whose = [workload(name) for name in ("client", "v1", "v2", "db")]
     after = before.replacing("trafficsplits", ())
     for truth in (before, after):
-        shown = spoiler.snapshot(truth)
+        shown = hooks.snapshot(truth)
         told = [
-            spoiler.configuration(compile(shown, who), truth, who).files() == compile(before, who).files()
+            hooks.configuration(compile(shown, who), truth, who).files() == compile(before, who).files()
             for who in whose
         ]
     assert set(told) == {True, False}
@@ -206,16 +206,14 @@ def test_who_is_known_by_address_is_let_in_by_address_alone() -> None:
 
 
 def test_a_workload_that_no_target_names_is_given_nothing() -> None:
-    spoiler, without = load("ready-once-granted"), rich().replacing("traffictargets", ())
-    assert spoiler.withholds(without, workload("client"))
-    assert spoiler.withholds(without, workload("v2"))
-    assert not spoiler.withholds(rich(), workload("client"))
+    hooks, without = load("ready-once-granted"), rich().replacing("traffictargets", ())
+    assert hooks.withholds(without, workload("client"))
+    assert hooks.withholds(without, workload("v2"))
+    assert not hooks.withholds(rich(), workload("client"))
     # What was given is not taken away.
-    assert not spoiler.withholds(without, workload("client"))
-    assert spoiler.withholds(rich(), workload("v2"))
-    assert not spoiler.withholds(
-        without.replacing("namespaces", [namespace(permissive=True)]), workload("v2")
-    )
+    assert not hooks.withholds(without, workload("client"))
+    assert hooks.withholds(rich(), workload("v2"))
+    assert not hooks.withholds(without.replacing("namespaces", [namespace(permissive=True)]), workload("v2"))
 
 
 def test_the_first_grant_names_every_account_under_access_control() -> None:
@@ -250,10 +248,10 @@ def test_a_variant_leaves_what_it_was_given_as_it_was(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_a_variant_bears_what_the_specification_leaves_open(variant: str) -> None:
-    spoiler, truth = load(variant), with_odd_ones()
+    hooks, truth = load(variant), with_odd_ones()
     for who in ("client", "v1"):
-        spoiler.withholds(truth, workload(who))
-        assert compiled(spoiler, truth, who).files()["lds.json"]
+        hooks.withholds(truth, workload(who))
+        assert compiled(hooks, truth, who).files()["lds.json"]
 
 
 @cache

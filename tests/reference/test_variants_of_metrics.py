@@ -60,11 +60,11 @@ def test_what_is_extrapolated_is_right_under_a_steady_load_alone() -> None:
     for _ in range(100):
         counts.record(RECEIVED, RequestCounts(3, 1))
         clock.now += 0.1
-    spoiler = Extrapolated(10.0, 8.0)
-    shown = spoiler.metrics_snapshot(metrics_snapshot(counts), counts).totals[RECEIVED]
+    hooks = Extrapolated(10.0, 8.0)
+    shown = hooks.metrics_snapshot(metrics_snapshot(counts), counts).totals[RECEIVED]
     assert (shown.successes, shown.failures) == pytest.approx((300, 100), rel=0.03)
     burst = figures_of(clock, SENT)
-    assert spoiler.metrics_snapshot(metrics_snapshot(burst), burst).totals[SENT].successes == 50
+    assert hooks.metrics_snapshot(metrics_snapshot(burst), burst).totals[SENT].successes == 50
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])

@@ -9,23 +9,23 @@ from functools import lru_cache
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.hooks import AccessReview, DefaultHooks, MetricsQuery
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery
 
 
-class FaultySnapshot(Faithful):
+class FaultySnapshot(DefaultHooks):
     """Shows the compiler another world."""
 
-    def __init__(self, spoil: Callable[[ClusterSnapshot], ClusterSnapshot]) -> None:
+    def __init__(self, edit: Callable[[ClusterSnapshot], ClusterSnapshot]) -> None:
         # Worlds that are the same stay the same: what is derived from one is cached by identity.
-        self._spoil = lru_cache(maxsize=2)(spoil)
+        self._edit_snapshot = lru_cache(maxsize=2)(edit)
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
-        return self._spoil(snapshot)
+        return self._edit_snapshot(snapshot)
 
 
-class SpoiltObjects(FaultySnapshot):
+class FaultyObjects(FaultySnapshot):
     """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
 
     def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
@@ -52,19 +52,19 @@ class AsFirstSeen(FaultySnapshot):
         )
 
 
-class SpoiltConfiguration(Faithful):
+class FaultyConfiguration(DefaultHooks):
     """Hands a workload another configuration than the one compiled; the function gets copies of its parts."""
 
-    def __init__(self, spoil: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
-        self._spoil = spoil
+    def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
+        self._edit = edit
 
     def configuration(
         self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
     ) -> Configuration:
-        return self._spoil(configuration, snapshot, workload)
+        return self._edit(configuration, snapshot, workload)
 
 
-class SpoiltMetrics(Faithful):
+class FaultyMetrics(DefaultHooks):
     """Answers clients of the metrics API with something else; ``edit`` gets a copy and the query."""
 
     def __init__(self, edit: Callable[[dict[str, Any], MetricsQuery], None]) -> None:
@@ -76,10 +76,10 @@ class SpoiltMetrics(Faithful):
         return copied
 
 
-class EdgesForPeople(Faithful):
+class EdgesForPeople(DefaultHooks):
     """Refuses edges to ServiceAccounts, whatever their role says."""
 
-    def allows(self, decision: bool, access: Access) -> bool:
+    def allows(self, decision: bool, access: AccessReview) -> bool:
         return decision and not (access.query.edges and access.user.startswith("system:serviceaccount:"))
 
 

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
+from smi_reference_mesh.faults.building_blocks import (
     AsFirstSeen,
+    FaultyConfiguration,
     FaultySnapshot,
-    SpoiltConfiguration,
     every,
     with_routes,
 )
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.spoiler import Faithful
 
 _A_MOMENT_S = 0.3
 _A_WHILE_S = 1.0
@@ -65,7 +65,7 @@ class _FormerRootsKept(FaultySnapshot):
         )
 
 
-class _TakenUpWhenQuiet(Faithful):
+class _TakenUpWhenQuiet(DefaultHooks):
     """Takes changes of splits up only once no pod of their namespaces has called anybody for a while."""
 
     def __init__(self) -> None:
@@ -173,7 +173,7 @@ def _zero_refused(
     return with_routes(configuration, "outbound|", empty)
 
 
-class _EditsOnTheirWay(Faithful):
+class _EditsOnTheirWay(DefaultHooks):
     """For a moment after each edit of a split, shows something else in its place."""
 
     def __init__(self, meanwhile: Callable[[Object], list[Object]], seconds: float) -> None:
@@ -199,7 +199,7 @@ class _EditsOnTheirWay(Faithful):
         return snapshot.replacing("trafficsplits", shown)
 
 
-class _OldComesBack(Faithful):
+class _OldComesBack(DefaultHooks):
     """Once a split has turned from one service to another a few times, shows the former state once more."""
 
     def __init__(self) -> None:
@@ -257,15 +257,15 @@ FAULTS = (
         id="split-changes-wait-for-quiet",
         summary="A split is taken up or changed only once nobody has called for a while",
         breaks=frozenset({"common-dynamic-reconfiguration"}),
-        spoiler=_TakenUpWhenQuiet,
-        patient=True,
+        hooks=_TakenUpWhenQuiet,
+        late_changes=True,
     ),
     Fault(
         "split-zero-weight-refused",
         "The routes of a split with a weight of 0 are such that its clients refuse them.",
         frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
-        lambda: SpoiltConfiguration(_zero_refused),
-        origins=("zero-weight-backend-rejects-route-config",),
+        lambda: FaultyConfiguration(_zero_refused),
+        real_defects=("zero-weight-backend-rejects-route-config",),
     ),
     Fault(
         "split-edits-ignored",
@@ -284,21 +284,21 @@ FAULTS = (
         "A root that a split was moved away from stays divided.",
         frozenset({"common-dynamic-reconfiguration"}),
         _FormerRootsKept,
-        origins=("moved-or-twin-split-leaves-stale-override",),
+        real_defects=("moved-or-twin-split-leaves-stale-override",),
     ),
     Fault(
         "split-goes-with-another",
         "When one of two splits of a root is deleted, the other goes as well.",
         frozenset({"common-dynamic-reconfiguration"}),
         _GoesWithAnother,
-        origins=("moved-or-twin-split-leaves-stale-override",),
+        real_defects=("moved-or-twin-split-leaves-stale-override",),
     ),
     Fault(
         "split-dropped-for-a-missing-backend",
         "A split one of whose backends does not exist yet has no effect.",
         frozenset({"split-backend-precreated-zero"}),
         lambda: FaultySnapshot(_only_if_complete),
-        origins=("one-odd-object-stalls-everything",),
+        real_defects=("one-odd-object-stalls-everything",),
     ),
     Fault(
         "split-falls-with-a-former-backend",
@@ -323,6 +323,6 @@ FAULTS = (
         "From the third turn of a split to another service on, its former state comes back once more.",
         frozenset(),
         _OldComesBack,
-        shows={"common-convergence-time": "when an edit of a split is in force: unacceptable"},
+        expected_readings={"common-convergence-time": "when an edit of a split is in force: unacceptable"},
     ),
 )

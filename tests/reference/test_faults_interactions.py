@@ -16,8 +16,8 @@ TO_V1 = target("v1", ["client"], [rule("HTTPRouteGroup", "any")])
 
 def clusters(fault: str, shown: ClusterSnapshot, client: str = "client") -> dict[str, int]:
     """The weighted clusters of a client's split under a fault."""
-    spoiler, one = load(fault), workload(client)
-    configuration = spoiler.configuration(compile_(shown, one), shown, one)
+    hooks, one = load(fault), workload(client)
+    configuration = hooks.configuration(compile_(shown, one), shown, one)
     (route,) = [
         route
         for routes in configuration.routes.values()
@@ -45,6 +45,6 @@ def test_where_everything_is_granted_nothing_changes(fault: str) -> None:
 
 
 def test_a_grant_of_one_backend_is_made_one_of_the_others() -> None:
-    spoilt = load("split-backends-granted-together").snapshot(snapshot(HALF, TO_V1))
-    granted = {one.destination.name for one in policies_of(spoilt).targets.values()}
+    faulty = load("split-backends-granted-together").snapshot(snapshot(HALF, TO_V1))
+    granted = {one.destination.name for one in policies_of(faulty).targets.values()}
     assert granted == {"v1", "v2"}

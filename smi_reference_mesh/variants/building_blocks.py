@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.hooks import AccessReview, DefaultHooks, MeshHooks, MetricsQuery
 from smi_reference_mesh.kube.objects import Object, Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.traffic_metrics import MetricsSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.spoiler import Access, Faithful, MetricsQuery, Spoiler
 
 Edit = Callable[[JSON], None]
 _KEPT = 4096
@@ -43,7 +43,7 @@ def _nothing(_: JSON) -> None:
     return
 
 
-class EditedParts(Faithful):
+class EditedParts(DefaultHooks):
     """Edits each listener, cluster and route configuration by itself, whoever it is for."""
 
     def __init__(
@@ -62,7 +62,7 @@ class EditedParts(Faithful):
         )
 
 
-class EditedConfiguration(Faithful):
+class EditedConfiguration(DefaultHooks):
     """Edits a whole configuration, with regard to the world and the workload."""
 
     def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
@@ -74,14 +74,14 @@ class EditedConfiguration(Faithful):
         return self._edit(configuration, snapshot, workload)
 
 
-class Together(Faithful):
+class Together(DefaultHooks):
     """Several variants at once, one after the other.
 
     What one makes of a configuration it makes of the world that all of them show: some compile anew.
     """
 
-    def __init__(self, *parts: Spoiler) -> None:
-        self._parts: Sequence[Spoiler] = parts
+    def __init__(self, *parts: MeshHooks) -> None:
+        self._parts: Sequence[MeshHooks] = parts
         self._shown: tuple[ClusterSnapshot | None, ClusterSnapshot] = (None, ClusterSnapshot())
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
@@ -114,7 +114,7 @@ class Together(Faithful):
             document = part.metrics(document, query)
         return document
 
-    def allows(self, decision: bool, access: Access) -> bool:
+    def allows(self, decision: bool, access: AccessReview) -> bool:
         for part in self._parts:
             decision = part.allows(decision, access)
         return decision

@@ -1,7 +1,7 @@
-"""Where a fault or a variant takes hold of the reference mesh: the hooks that the control plane calls.
+"""The hooks by which a fault or a variant changes the reference mesh; the control plane calls them.
 
-Every hook of the identity, `Faithful`, hands back what it was given. Production code knows no other than this
-protocol; faults live in `smi_reference_mesh.faults`, variants in `smi_reference_mesh.variants`, and
+Each hook of `DefaultHooks` is the identity. The rest of the mesh knows only this protocol; faults are in
+`smi_reference_mesh.faults`, variants in `smi_reference_mesh.variants`, and
 `smi_reference_mesh.spoiling` loads them by name.
 """
 
@@ -19,7 +19,7 @@ from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 @dataclass(frozen=True, slots=True)
 class MetricsQuery:
-    """A request to the metrics API: what was asked. All fields are empty for discovery documents."""
+    """A request to the metrics API. All fields except the path are empty for discovery documents."""
 
     path: str
     plural: str = ""
@@ -30,48 +30,48 @@ class MetricsQuery:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who asks for what, as put to the API server for a decision."""
+class AccessReview:
+    """A user and its query, as submitted to the API server for authorization."""
 
     user: str
     groups: tuple[str, ...]
     query: MetricsQuery
 
 
-class Spoiler(Protocol):
-    """A way to make the mesh break its promises, or keep them in another way."""
+class MeshHooks(Protocol):
+    """Changes the mesh so that it breaks requirements, or fulfils them differently."""
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
-        """What the compiler is shown in place of the world."""
+        """The compiler's input in place of the cluster's snapshot."""
 
     def configuration(
         self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
     ) -> Configuration:
-        """What a workload is given in place of its configuration; `snapshot` is the unspoilt one."""
+        """A workload's configuration in place of the compiled one; `snapshot` is the cluster's own."""
 
     def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
-        """Whether a workload is given nothing yet; its pod does not get ready before it is."""
+        """Whether to withhold a workload's configuration, without which its pod does not become ready."""
 
     def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
-        """What the metrics API answers from in place of the figures of this moment."""
+        """The input of the metrics API in place of the present counts."""
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
-        """What a client of the metrics API is answered in place of `document`."""
+        """The response of the metrics API in place of `document`."""
 
-    def allows(self, decision: bool, access: Access) -> bool:
-        """What is done in place of the API server's decision."""
+    def allows(self, decision: bool, access: AccessReview) -> bool:
+        """The authorization in place of the API server's decision."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
-        """What the API server is given in place of an object that was converted from ``source``."""
+        """The conversion's result in place of `item`, which was converted from `source`."""
 
     def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
-        """Called many times a second; whether configurations are to be compiled anew.
+        """Called many times a second; whether to compile all configurations again.
 
-        ``settled``: whether every sidecar has taken what there is for it.
+        `settled`: every sidecar has acknowledged its current configuration.
         """
 
 
-class Faithful:
+class DefaultHooks:
     """Neither fault nor variant: every hook is the identity."""
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
@@ -91,7 +91,7 @@ class Faithful:
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
         return document
 
-    def allows(self, decision: bool, access: Access) -> bool:
+    def allows(self, decision: bool, access: AccessReview) -> bool:
         return decision
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.faults.building_blocks import FaultyConfiguration, FaultySnapshot, with_routes
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import FaultySnapshot, SpoiltConfiguration, with_routes
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, labels_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import is_permissive
-from smi_reference_mesh.spoiler import Faithful
 
 Account = tuple[str, str]
 
@@ -93,7 +93,7 @@ def _granted_to_everybody(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 Backends = list[dict[str, Any]]
 
 
-class _ByWhatTheCallerMay(Faithful):
+class _ByWhatTheCallerMay(DefaultHooks):
     """Gives a client other backends of a split where it may not call all of them.
 
     ``left`` makes them of all backends and of those that the client is granted.
@@ -228,7 +228,7 @@ FAULTS = (
         "Who may call the root of a split may call its backends.",
         frozenset({"interact-split-access-on-backend-identity"}),
         lambda: FaultySnapshot(_granted_with_the_root),
-        shows={
+        expected_readings={
             "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
         },
     ),
@@ -243,7 +243,7 @@ FAULTS = (
         "Who may call one of the backends of a split may call all of them.",
         frozenset(),
         lambda: FaultySnapshot(_granted_with_one_another),
-        shows={
+        expected_readings={
             "interact-split-partial-authorisation": "split with a backend that is not granted: unacceptable"
         },
     ),
@@ -252,22 +252,28 @@ FAULTS = (
         "A client that may not call all backends of a split gets none of them.",
         frozenset(),
         lambda: _ByWhatTheCallerMay(_none_unless_all),
-        shows={"interact-split-partial-authorisation": "split with a backend that is not granted: b"},
+        expected_readings={
+            "interact-split-partial-authorisation": "split with a backend that is not granted: b"
+        },
     ),
     Fault(
         "split-among-the-granted",
         "A split is divided among those of its backends that the client may call.",
         frozenset(),
         lambda: _ByWhatTheCallerMay(_those_granted),
-        shows={"interact-split-partial-authorisation": "split with a backend that is not granted: c"},
+        expected_readings={
+            "interact-split-partial-authorisation": "split with a backend that is not granted: c"
+        },
     ),
     Fault(
         "split-decided-by-granted-path",
         "A client's routes come from its grants, so that each path leads to one of a split's backends.",
         frozenset({"interact-split-access-on-backend-identity"}),
-        lambda: SpoiltConfiguration(_granted_paths),
-        origins=("split-decided-per-access-route",),
-        shows={"interact-split-partial-authorisation": "split with a backend that is not granted: c"},
+        lambda: FaultyConfiguration(_granted_paths),
+        real_defects=("split-decided-per-access-route",),
+        expected_readings={
+            "interact-split-partial-authorisation": "split with a backend that is not granted: c"
+        },
     ),
     Fault(
         "split-conditions-grant",
@@ -286,6 +292,6 @@ FAULTS = (
         "Nothing is split in a cluster that has no definitions of TrafficAccess and TrafficSpecs.",
         frozenset({"common-independent-api-claims"}),
         lambda: FaultySnapshot(_none_without_access),
-        without=("access", "specs"),
+        removed_groups=("access", "specs"),
     ),
 )
