@@ -2,7 +2,7 @@
 
 Each hook of `DefaultHooks` is the identity. The rest of the mesh knows only this protocol; faults are in
 `smi_reference_mesh.faults`, variants in `smi_reference_mesh.variants`, and
-`smi_reference_mesh.spoiling` loads them by name.
+`smi_reference_mesh.control_plane.fault_loading` loads them by name.
 """
 
 from __future__ import annotations

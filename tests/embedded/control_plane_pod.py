@@ -15,8 +15,8 @@ from fake_node import FakeNode
 
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh import names
-from smi_reference_mesh.aggregation import FrontProxy
-from smi_reference_mesh.control_plane import ControlPlane, Settings
+from smi_reference_mesh.control_plane.app import ControlPlane, Settings
+from smi_reference_mesh.control_plane.metrics_api import FrontProxy
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.kube.client import ClientConfig, KubeClient
 
@@ -61,7 +61,7 @@ def control_plane(folder: Path) -> Any:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate, key)
         runners = [
-            await listen(plane.service(), address, names.CONTROL_PORT, tls),
+            await listen(plane.control_api(), address, names.CONTROL_PORT, tls),
             await listen(
                 plane.metrics_api(proxy), address, names.METRICS_API_PORT, proxy.tls(certificate, key)
             ),

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from fake_api_server import FakeApiServer, eventually
 
-from smi_reference_mesh.control_plane import ControlPlane, Settings
+from smi_reference_mesh.control_plane.app import ControlPlane, Settings
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.metrics.traffic_metrics import Reference
 
@@ -63,7 +63,7 @@ async def running() -> AsyncIterator[Setting]:
     async with fake.running() as api:
         plane = ControlPlane(api, authority, Settings(Path("unused"), "mesh:1", 10))
         task = asyncio.create_task(plane.run())
-        client = TestClient(TestServer(plane.service()))
+        client = TestClient(TestServer(plane.control_api()))
         await client.start_server()
         try:
             yield Setting(fake, plane, client)
@@ -169,8 +169,8 @@ def test_what_a_split_does_not_get_is_told_at_the_split_once() -> None:
         setting.fake.put("/apis/split.smi-spec.io/v1alpha4/trafficsplits", split)
         await eventually(lambda: any(path == events for _, path, _ in setting.fake.requests))
         setting.fake.put(PODS, pod("another", "10.0.0.3"))
-        seats = (await setting.health())["workloads"]
-        assert seats == 1
+        subscribers = (await setting.health())["workloads"]
+        assert subscribers == 1
         (told,) = [body for _, path, body in setting.fake.requests if path == events]
         assert told["involvedObject"] == {
             "apiVersion": "split.smi-spec.io/v1alpha4",

@@ -20,12 +20,12 @@ from kubernetes.dynamic.exceptions import ResourceNotFoundError
 from conformance import profiles
 from conformance.clusters.embedded.api.pod_security import violations
 from smi_reference_mesh import image, install, names
-from smi_reference_mesh.control_plane import Settings
+from smi_reference_mesh.control_plane.app import Settings
+from smi_reference_mesh.control_plane.store import WATCHED
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.membership import is_ingress
 from smi_reference_mesh.objects import certificates, crds, manifests, served
 from smi_reference_mesh.sidecar.settings import Settings as AgentSettings
-from smi_reference_mesh.store import WATCHED
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fake_api_server import FakeApiServer, eventually
 
-from smi_reference_mesh.store import Store, Watched
+from smi_reference_mesh.control_plane.store import ObjectStore, Watched
 
 PODS = Watched("pods", "/api/v1/pods")
 SPLITS = Watched("trafficsplits", "/apis/split.smi-spec.io/v1alpha4/trafficsplits")
@@ -17,9 +17,9 @@ def pod(name: str, **status: object) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def following(fake: FakeApiServer) -> AsyncIterator[tuple[Store, list[str]]]:
+async def following(fake: FakeApiServer) -> AsyncIterator[tuple[ObjectStore, list[str]]]:
     changes: list[str] = []
-    store = Store((PODS, SPLITS), changes.append)
+    store = ObjectStore((PODS, SPLITS), changes.append)
     async with fake.running() as api:
         task = asyncio.create_task(store.follow(api))
         try:
@@ -31,7 +31,7 @@ async def following(fake: FakeApiServer) -> AsyncIterator[tuple[Store, list[str]
                 await task
 
 
-def names(store: Store) -> list[str]:
+def names(store: ObjectStore) -> list[str]:
     return [thing["metadata"]["name"] for thing in store.of("pods")]
 
 

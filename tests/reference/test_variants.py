@@ -18,11 +18,11 @@ from conformance.drive import manifests
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.mesh import mesh_of
+from smi_reference_mesh.control_plane.fault_loading import load
 from smi_reference_mesh.faults import FAULTS
 from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.spoiling import load
 from smi_reference_mesh.variants import VARIANTS
 from smi_reference_mesh.variants.building_blocks import Together
 from smi_reference_mesh.variants.proxies import SPEAKS

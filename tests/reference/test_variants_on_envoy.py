@@ -27,7 +27,7 @@ from compiler_snapshots import (
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from smi_reference_mesh.spoiling import load
+from smi_reference_mesh.control_plane.fault_loading import load
 
 WEB, V1, V2 = "10.1.0.1", "10.1.0.11", "10.1.0.12"
 READ = group("read", {"name": "read", "pathRegex": "/read.*", "methods": ["GET"]})

@@ -1,9 +1,8 @@
-"""The mutating admission webhook that gives pods their sidecar: pure functions from review to review.
+"""The mutating admission webhook that injects sidecars: pure functions from review to review.
 
-The sidecar is an init container that restarts always (Kubernetes 1.29 or later): it is up before the
-application starts, stops after it, and does not keep the pod of a Job from completing. Probes of the
-application that the kubelet makes over the network come without an identity: where access is enforced they
-fail, exec probes work.
+The sidecar is an init container that restarts always (Kubernetes 1.29 or later): it starts before the
+application, stops after it, and does not keep the pod of a Job from completing. The kubelet's network probes
+of the application have no identity, so they fail under access control; exec probes work.
 """
 
 from __future__ import annotations
@@ -25,16 +24,17 @@ SIDECAR = "smi-sidecar"
 _STATE_VOLUME = "smi-reference"
 _TOKEN_VOLUME = "smi-reference-token"  # noqa: S105 - the name of a volume
 _TOKEN_LIFETIME_S = 3600
-# A sidecar carries all that its application says. With less than its application has, whatever else the node
-# runs comes first and answers come late; with this, the workloads of a run still fit two processors.
+# A sidecar carries all traffic of its application. With a smaller request than the application's, other pods
+# of the node take precedence and responses are late; with this one, the workloads of a run still fit two
+# processors.
 _SIDECAR_CPU = "20m"
 
 Patch = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecar:
-    """What all sidecars have in common."""
+class SidecarTemplate:
+    """The settings that all sidecars have in common."""
 
     image: str
     trust_bundle: str
@@ -43,9 +43,9 @@ class Sidecar:
 
 
 def is_wanted(pod: Object) -> bool:
-    """Whether a pod of a namespace of the mesh gets a sidecar.
+    """Whether a pod of a meshed namespace gets a sidecar.
 
-    Pods in the host's network are left alone, as redirecting there would redirect the whole node.
+    Pods in the host's network get none, since their redirection would redirect the whole node.
     """
     if annotations_of(pod).get(names.STATUS_ANNOTATION) == names.INJECTED:
         return False
@@ -54,8 +54,8 @@ def is_wanted(pod: Object) -> bool:
     return not pod.get("spec", {}).get("hostNetwork", False)
 
 
-def patch(pod: Object, sidecar: Sidecar) -> Patch:
-    """The JSON patch (RFC 6902) that adds the sidecar to a pod; empty for a pod that gets none."""
+def patch(pod: Object, sidecar: SidecarTemplate) -> Patch:
+    """The JSON patch (RFC 6902) that adds the sidecar to a pod; empty for a pod without one."""
     if not is_wanted(pod):
         return []
     spec = pod.get("spec", {})
@@ -70,8 +70,8 @@ def patch(pod: Object, sidecar: Sidecar) -> Patch:
     ]
 
 
-def review(document: Mapping[str, Any], sidecar: Sidecar) -> dict[str, Any]:
-    """The answer to an AdmissionReview. Raises KeyError or TypeError if `document` is none."""
+def review(document: Mapping[str, Any], sidecar: SidecarTemplate) -> dict[str, Any]:
+    """The response to an AdmissionReview. Raises KeyError or TypeError for any other document."""
     request = document["request"]
     response: dict[str, Any] = {"uid": request["uid"], "allowed": True}
     operations = patch(request["object"], sidecar)
@@ -81,7 +81,7 @@ def review(document: Mapping[str, Any], sidecar: Sidecar) -> dict[str, Any]:
     return {"apiVersion": document["apiVersion"], "kind": "AdmissionReview", "response": response}
 
 
-def _init(sidecar: Sidecar, udp: Iterable[int]) -> dict[str, Any]:
+def _init(sidecar: SidecarTemplate, udp: Iterable[int]) -> dict[str, Any]:
     return {
         "name": INIT,
         "image": sidecar.image,
@@ -107,7 +107,7 @@ def _init(sidecar: Sidecar, udp: Iterable[int]) -> dict[str, Any]:
     }
 
 
-def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
+def _sidecar(sidecar: SidecarTemplate) -> dict[str, Any]:
     return {
         "name": SIDECAR,
         "image": sidecar.image,
@@ -122,12 +122,12 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
             *_own_traffic(sidecar),
         ],
         "ports": [{"name": "smi-ready", "containerPort": names.READINESS_PORT}],
-        # The application starts when this hook is done, so its first request finds a configured sidecar.
+        # The application starts after this hook, so its first request finds a configured sidecar.
         "lifecycle": {"postStart": {"exec": {"command": wait_command(names.DIRECTORY)}}},
         "readinessProbe": {
             "httpGet": {"path": "/ready", "port": names.READINESS_PORT},
             "periodSeconds": 1,
-            # On a busy node it answers late. That is no reason to take the pod out of its Services.
+            # A late response on a busy node must not remove the pod from its Services.
             "timeoutSeconds": 5,
             "failureThreshold": 5,
         },
@@ -149,8 +149,8 @@ def _sidecar(sidecar: Sidecar) -> dict[str, Any]:
     }
 
 
-def _own_traffic(sidecar: Sidecar) -> list[dict[str, Any]]:
-    # Nothing where it is by user: what is not said is so.
+def _own_traffic(sidecar: SidecarTemplate) -> list[dict[str, Any]]:
+    # `uid` is the default.
     return [] if sidecar.own_traffic == "uid" else [{"name": VARIABLE, "value": sidecar.own_traffic}]
 
 
@@ -162,8 +162,8 @@ def _volumes() -> list[dict[str, Any]]:
     token = {"audience": names.AUDIENCE, "expirationSeconds": _TOKEN_LIFETIME_S, "path": "token"}
     return [
         {"name": _STATE_VOLUME, "emptyDir": {"medium": "Memory"}},
-        # Readable for the sidecar's user whatever fsGroup the pod asks for: the kubelet gives projected
-        # tokens to the container's user only if all containers share one.
+        # Readable for the sidecar's user with any fsGroup of the pod: the kubelet gives projected tokens to
+        # the containers' user only if all containers share one.
         {
             "name": _TOKEN_VOLUME,
             "projected": {"defaultMode": 0o444, "sources": [{"serviceAccountToken": token}]},

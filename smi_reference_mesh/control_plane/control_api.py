@@ -8,10 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from smi_reference_mesh.callers import Callers
-from smi_reference_mesh.distribution import Distribution
-from smi_reference_mesh.injector import Sidecar
-from smi_reference_mesh.injector import review as injection_review
+from smi_reference_mesh.control_plane.injector import SidecarTemplate
+from smi_reference_mesh.control_plane.injector import review as injection_review
+from smi_reference_mesh.control_plane.subscriptions import Subscriptions
+from smi_reference_mesh.control_plane.token_authentication import TokenAuthenticator
 from smi_reference_mesh.kube.client import ApiError
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.metrics.request_counts import RequestCounts
@@ -26,19 +26,19 @@ _LARGEST_BODY = 16 * 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Service:
+class ControlApi:
     """The web application of port 8443.
 
-    `record` takes what a sidecar counted, `peer` finds the pod of an address, `rejected` is told of a
-    configuration that Envoy refused, `health` describes the control plane, `converted` gets what was
-    converted before the API server does.
+    `record` stores a sidecar's request counts, `peer` finds the pod of an address, `rejected` handles a
+    configuration that Envoy refused, `health` describes the control plane, `converted` edits converted
+    objects.
     """
 
     def __init__(
         self,
-        callers: Callers,
-        distribution: Distribution,
-        sidecar: Sidecar,
+        authenticator: TokenAuthenticator,
+        subscriptions: Subscriptions,
+        sidecar: SidecarTemplate,
         *,
         peer: Callable[[str], Workload | None],
         record: Callable[[list[tuple[Stream, RequestCounts, float]]], object],
@@ -46,8 +46,8 @@ class Service:
         health: Callable[[], tuple[bool, dict[str, Any]]],
         converted: ConversionHook,
     ) -> None:
-        self._callers = callers
-        self._distribution = distribution
+        self._authenticator = authenticator
+        self._subscriptions = subscriptions
         self._sidecar = sidecar
         self._peer = peer
         self._record = record
@@ -72,7 +72,7 @@ class Service:
 
     async def _caller(self, request: web.Request) -> Workload:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        workload = await self._callers.workload(token) if scheme == "Bearer" and token else None
+        workload = await self._authenticator.workload(token) if scheme == "Bearer" and token else None
         if workload is None:
             raise web.HTTPUnauthorized(text="a token of a pod of the mesh is needed")
         return workload
@@ -80,16 +80,16 @@ class Service:
     async def _config(self, request: web.Request) -> web.Response:
         workload = await self._caller(request)
         have, identity = request.query.get("have", ""), request.query.get("identity", "")
-        delivery = await self._distribution.poll(workload, have, identity, _POLL_S)
-        if delivery is None:
+        update = await self._subscriptions.poll(workload, have, identity, _POLL_S)
+        if update is None:
             return web.Response(status=204)
-        return web.json_response(delivery.as_json())
+        return web.json_response(update.as_json())
 
     async def _status(self, request: web.Request) -> web.Response:
         workload = await self._caller(request)
         body = await request.json()
         version, error = str(body["version"]), str(body["error"])
-        self._distribution.told(workload, version, error)
+        self._subscriptions.acknowledge(workload, version, error)
         if error:
             _LOG.warning("%s/%s refused %s: %s", workload.namespace, workload.name, version, error)
             await self._rejected(workload, error)
@@ -117,7 +117,7 @@ class Service:
         return web.json_response({})
 
     async def _problems(self, _request: web.Request) -> web.Response:
-        return web.json_response({"problems": self._distribution.problems()})
+        return web.json_response({"problems": self._subscriptions.problems()})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         healthy, document = self._health()

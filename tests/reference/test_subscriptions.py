@@ -11,7 +11,7 @@ import pytest
 from fake_api_server import eventually
 
 from smi_reference_mesh.compiler.configuration import Configuration
-from smi_reference_mesh.distribution import ConfigUpdate, Distribution
+from smi_reference_mesh.control_plane.subscriptions import ConfigUpdate, Subscriptions
 from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.kube.objects import Workload
@@ -32,35 +32,35 @@ def snapshot(*accounts: str, weight: int = 1) -> ClusterSnapshot:
     return ClusterSnapshot({"pods": tuple(pods)})
 
 
-def distribution() -> Distribution:
-    return Distribution(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None)
+def subscriptions() -> Subscriptions:
+    return Subscriptions(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None)
 
 
-async def polled(made: Distribution, workload: Workload, have: str = "", identity: str = "") -> ConfigUpdate:
-    delivery = await made.poll(workload, have, identity, 5)
-    assert delivery is not None
-    return delivery
+async def polled(made: Subscriptions, workload: Workload, have: str = "", identity: str = "") -> ConfigUpdate:
+    update = await made.poll(workload, have, identity, 5)
+    assert update is not None
+    return update
 
 
 def test_the_first_poll_brings_everything_and_an_identity() -> None:
     async def scenario() -> None:
-        made = distribution()
+        made = subscriptions()
         await made.update(snapshot("server"), DefaultHooks())
-        delivery = await polled(made, SERVER)
-        assert delivery.base == ""
-        assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(delivery.responses)
-        assert json.loads(json.dumps(delivery.as_json()))["version"] == delivery.version
+        update = await polled(made, SERVER)
+        assert update.base == ""
+        assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(update.responses)
+        assert json.loads(json.dumps(update.as_json()))["version"] == update.version
 
     asyncio.run(scenario())
 
 
 def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
     async def scenario() -> None:
-        made = distribution()
+        made = subscriptions()
         await made.update(snapshot("server", weight=8080), DefaultHooks())
         first = await polled(made, SERVER)
         waiting = asyncio.create_task(polled(made, SERVER, first.version, first.identity))
-        await eventually(lambda: made.seats[SERVER].polls)
+        await eventually(lambda: made.subscribers[SERVER].polls)
         await made.update(snapshot("server", weight=9090), DefaultHooks())
         second = await waiting
         assert second.base == first.version
@@ -74,11 +74,11 @@ def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
 
 def test_who_is_not_concerned_is_not_woken() -> None:
     async def scenario() -> None:
-        made = distribution()
+        made = subscriptions()
         await made.update(snapshot("server", "client"), DefaultHooks())
         first = await polled(made, CLIENT)
         waiting = asyncio.create_task(made.poll(CLIENT, first.version, first.identity, 0.05))
-        await eventually(lambda: made.seats[CLIENT].polls)
+        await eventually(lambda: made.subscribers[CLIENT].polls)
         await made.update(snapshot("server", "client"), DefaultHooks())
         assert await waiting is None
 
@@ -87,10 +87,10 @@ def test_who_is_not_concerned_is_not_woken() -> None:
 
 def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
     async def scenario() -> None:
-        made = distribution()
+        made = subscriptions()
         await made.update(snapshot("client"), DefaultHooks())
         waiting = asyncio.create_task(polled(made, SERVER))
-        await eventually(lambda: made.seats.get(SERVER) and made.seats[SERVER].polls)
+        await eventually(lambda: made.subscribers.get(SERVER) and made.subscribers[SERVER].polls)
         await made.update(snapshot("client", "other"), DefaultHooks())
         await made.update(snapshot("client", "server"), DefaultHooks())
         assert (await waiting).version
@@ -101,18 +101,18 @@ def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
 def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
     async def scenario() -> None:
         pair = CertificateAuthority.create(datetime.now(UTC))
-        first = Distribution(CertificateAuthority(pair), lambda: None)
+        first = Subscriptions(CertificateAuthority(pair), lambda: None)
         await first.update(snapshot("server"), DefaultHooks())
-        delivery = await polled(first, SERVER)
-        second = Distribution(CertificateAuthority(pair), lambda: None)
+        update = await polled(first, SERVER)
+        second = Subscriptions(CertificateAuthority(pair), lambda: None)
         await second.update(snapshot("server"), DefaultHooks())
-        assert await second.poll(SERVER, delivery.version, delivery.identity, 0.01) is None
+        assert await second.poll(SERVER, update.version, update.identity, 0.01) is None
         assert second.is_settled()
         # The same files have the same version, so the change to it is enough.
         await second.update(snapshot("server", weight=2), DefaultHooks())
-        assert (await polled(second, SERVER, delivery.version, delivery.identity)).base == delivery.version
+        assert (await polled(second, SERVER, update.version, update.identity)).base == update.version
         # What led to another version is not known: everything is sent.
-        assert (await polled(second, SERVER, "elsewhere", delivery.identity)).base == ""
+        assert (await polled(second, SERVER, "elsewhere", update.identity)).base == ""
 
     asyncio.run(scenario())
 
@@ -123,7 +123,7 @@ def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
 def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str) -> None:
     async def scenario() -> None:
         authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
-        made = Distribution(authority, lambda: None)
+        made = Subscriptions(authority, lambda: None)
         await made.update(snapshot("server"), DefaultHooks())
         first = await polled(made, SERVER)
         held = identity.format(fingerprint=authority.fingerprint)
@@ -137,15 +137,15 @@ def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str
 def test_settled_means_that_every_connected_workload_told() -> None:
     async def scenario() -> None:
         now = 0.0
-        made = Distribution(
+        made = Subscriptions(
             CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None, lambda: now
         )
         await made.update(snapshot("server", "client"), DefaultHooks())
         first, second = await polled(made, SERVER), await polled(made, CLIENT)
         assert not made.is_settled()
-        made.told(SERVER, first.version, "")
+        made.acknowledge(SERVER, first.version, "")
         assert not made.is_settled()
-        made.told(CLIENT, second.version, "refused")
+        made.acknowledge(CLIENT, second.version, "refused")
         assert made.is_settled()
         assert [problem["message"] for problem in made.problems()] == ["refused"]
         await made.update(snapshot("server", "client", weight=2), DefaultHooks())
@@ -163,29 +163,32 @@ def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None
         return snapshot("server").replacing("trafficsplits", [split])
 
     async def scenario() -> None:
-        told: list[Mapping[str, str]] = []
-        made = Distribution(
+        problems: list[Mapping[str, str]] = []
+        made = Subscriptions(
             CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))),
             lambda: None,
-            found=told.append,
+            on_problem=problems.append,
         )
         # The last takes the place of the one before it, which is never seen to be gone.
         for uid in ("first", "first", "second"):
             await made.update(mistaken(uid), DefaultHooks())
             await polled(made, SERVER)
-        assert [(one["name"], one["uid"]) for one in told] == [("mistaken", "first"), ("mistaken", "second")]
-        assert len({one["message"] for one in told}) == 1
+        assert [(one["name"], one["uid"]) for one in problems] == [
+            ("mistaken", "first"),
+            ("mistaken", "second"),
+        ]
+        assert len({one["message"] for one in problems}) == 1
 
     asyncio.run(scenario())
 
 
 def test_a_workload_that_is_gone_is_forgotten() -> None:
     async def scenario() -> None:
-        made = distribution()
+        made = subscriptions()
         await made.update(snapshot("server"), DefaultHooks())
         await polled(made, SERVER)
         await made.update(snapshot(), DefaultHooks())
-        assert made.seats == {}
+        assert made.subscribers == {}
         assert made.is_settled()
 
     asyncio.run(scenario())
@@ -198,7 +201,7 @@ class Spoilt(DefaultHooks):
 
 def test_a_fault_changes_what_is_handed_out() -> None:
     async def scenario() -> None:
-        made = distribution()
+        made = subscriptions()
         await made.update(snapshot("server"), DefaultHooks())
         first = await polled(made, SERVER)
         await made.update(snapshot("server"), Spoilt())

@@ -28,12 +28,12 @@ OWNERS: tuple[Kind, ...] = (
     Kind("statefulsets", "apps", "v1"),
     Kind("jobs", "batch", "v1"),
 )
-"""Kinds that contain pods: wanted for metrics, of no concern to the compiler."""
+"""Kinds that contain pods, for metrics only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What to list and watch: a path, restricted by field if need be, kept under a key."""
+    """A path to list and watch, with an optional field selector; the store's key for its objects."""
 
     key: str
     path: str
@@ -53,11 +53,11 @@ WATCHED: tuple[Watched, ...] = tuple(Watched.of(kind) for kind in (*KINDS, *OWNE
 _IN_WORLD = frozenset(kind.key for kind in KINDS)
 
 
-class Store:
+class ObjectStore:
     """The objects of each kind, current to within a watch event.
 
-    `changed` is called with the key of a kind after its objects changed in a way that matters. `not_served`
-    are the keys of the kinds that the API server does not have.
+    `changed` is called with the key of a kind after a relevant change of its objects. `not_served` are the
+    keys of the kinds that the API server does not serve.
     """
 
     def __init__(self, watched: Iterable[Watched], changed: Callable[[str], object]) -> None:
@@ -70,7 +70,7 @@ class Store:
 
     @property
     def synced(self) -> bool:
-        """Whether every kind was listed at least once."""
+        """Whether every kind has been listed at least once."""
         return len(self._objects) == len(self._watched)
 
     def of(self, key: str) -> tuple[Object, ...]:
@@ -82,11 +82,11 @@ class Store:
         return known
 
     def get(self, key: str, namespace: str, name: str) -> Object | None:
-        """One object; None if there is none."""
+        """An object; None if it does not exist."""
         return self._objects.get(key, {}).get((namespace, name))
 
     def snapshot(self) -> ClusterSnapshot:
-        """The world of this moment; the same value as long as nothing in it changed.
+        """The present snapshot; the same value until one of its objects changes.
 
         It has no key for a kind that the API server does not serve.
         """
@@ -94,35 +94,35 @@ class Store:
             self._snapshot = ClusterSnapshot({key: self.of(key) for key in _IN_WORLD - self.not_served})
         return self._snapshot
 
-    def lose(self, key: str) -> None:
-        """Forgets the objects of a kind that is not served: a cluster need not have every API."""
+    def mark_not_served(self, key: str) -> None:
+        """Removes the objects of a kind that is not served: a cluster need not have every API."""
         if key not in self.not_served:
             self.not_served.add(key)
             self._objects[key] = {}
             self._touch(key)
 
     def replace(self, key: str, objects: Iterable[Object]) -> None:
-        """Makes these the objects of a kind."""
-        fresh = {_place(thing): _slim(thing) for thing in objects}
+        """Replaces the objects of a kind."""
+        fresh = {_key(item): _without_managed_fields(item) for item in objects}
         before = None if key in self.not_served else self._objects.get(key)
         self.not_served.discard(key)
         self._objects[key] = fresh
-        if before is None or {p: _essence(o) for p, o in before.items()} != {
-            p: _essence(o) for p, o in fresh.items()
+        if before is None or {p: _relevant(o) for p, o in before.items()} != {
+            p: _relevant(o) for p, o in fresh.items()
         }:
             self._touch(key)
 
-    def put(self, key: str, thing: Object) -> None:
-        """Adds or replaces one object."""
-        fresh = _slim(thing)
-        before = self._objects.setdefault(key, {}).get(_place(thing))
-        self._objects[key][_place(thing)] = fresh
-        if before is None or _essence(before) != _essence(fresh):
+    def put(self, key: str, item: Object) -> None:
+        """Adds or replaces an object."""
+        fresh = _without_managed_fields(item)
+        before = self._objects.setdefault(key, {}).get(_key(item))
+        self._objects[key][_key(item)] = fresh
+        if before is None or _relevant(before) != _relevant(fresh):
             self._touch(key)
 
-    def remove(self, key: str, thing: Object) -> None:
-        """Forgets one object."""
-        if self._objects.setdefault(key, {}).pop(_place(thing), None) is not None:
+    def remove(self, key: str, item: Object) -> None:
+        """Removes an object."""
+        if self._objects.setdefault(key, {}).pop(_key(item), None) is not None:
             self._touch(key)
 
     def _touch(self, key: str) -> None:
@@ -148,8 +148,8 @@ class Store:
                 pause = _FIRST_PAUSE_S
             except ApiError as error:
                 if error.status == _NOT_FOUND:
-                    # Its definition may come later.
-                    self.lose(watched.key)
+                    # The definition may be created later.
+                    self.mark_not_served(watched.key)
                     pause = _NOT_SERVED_PAUSE_S
                 elif error.status != _GONE:
                     _LOG.warning("%s: %s", watched.path, error)
@@ -165,33 +165,33 @@ class Store:
 
     async def _watch(self, api: KubeClient, watched: Watched, version: str) -> str:
         async for event in api.watch(watched.path, {**watched.query, "resourceVersion": version}):
-            thing = event["object"]
+            item = event["object"]
             match event["type"]:
                 case "ERROR":
-                    raise ApiError(int(thing.get("code", _GONE)), str(thing.get("message", "")))
+                    raise ApiError(int(item.get("code", _GONE)), str(item.get("message", "")))
                 case "DELETED":
-                    self.remove(watched.key, thing)
+                    self.remove(watched.key, item)
                 case "ADDED" | "MODIFIED":
-                    self.put(watched.key, thing)
-            version = str(thing["metadata"]["resourceVersion"])
+                    self.put(watched.key, item)
+            version = str(item["metadata"]["resourceVersion"])
         return version
 
 
-def _place(thing: Object) -> tuple[str, str]:
-    metadata = thing["metadata"]
+def _key(item: Object) -> tuple[str, str]:
+    metadata = item["metadata"]
     return str(metadata.get("namespace", "")), str(metadata["name"])
 
 
-def _slim(thing: Object) -> Object:
-    """The object without the book-keeping of field managers, which is half of it."""
-    metadata = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
-    return {**thing, "metadata": metadata}
+def _without_managed_fields(item: Object) -> Object:
+    """The object without managedFields, which are half of it."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "managedFields"}
+    return {**item, "metadata": metadata}
 
 
-def _essence(thing: Object) -> Mapping[str, Any]:
-    """What must differ for a change to matter."""
-    metadata = {key: value for key, value in thing["metadata"].items() if key != "resourceVersion"}
-    essence: dict[str, Any] = {**thing, "metadata": metadata}
+def _relevant(item: Object) -> Mapping[str, Any]:
+    """The part of an object whose changes matter: no resourceVersion, no heartbeats."""
+    metadata = {key: value for key, value in item["metadata"].items() if key != "resourceVersion"}
+    essence: dict[str, Any] = {**item, "metadata": metadata}
     if "conditions" in essence.get("status", {}):
         essence["status"] = {
             **essence["status"],

@@ -4,7 +4,7 @@ import asyncio
 
 from fake_api_server import FakeApiServer
 
-from smi_reference_mesh.callers import Callers
+from smi_reference_mesh.control_plane.token_authentication import TokenAuthenticator
 from smi_reference_mesh.kube.objects import Workload
 
 
@@ -13,9 +13,9 @@ def test_a_token_is_worth_the_pod_that_the_api_server_names() -> None:
         fake = FakeApiServer()
         fake.pods_by_token["good"] = ("shop", "server-1")
         async with fake.running() as api:
-            callers = Callers(api)
-            assert await callers.workload("good") == Workload("shop", "server-1")
-            assert await callers.workload("bad") is None
+            authenticator = TokenAuthenticator(api)
+            assert await authenticator.workload("good") == Workload("shop", "server-1")
+            assert await authenticator.workload("bad") is None
         assert fake.reviews[0]["spec"] == {"token": "good", "audiences": ["smi-reference"]}
 
     asyncio.run(scenario())
@@ -27,12 +27,12 @@ def test_a_token_is_reviewed_once_a_minute() -> None:
         fake.pods_by_token["good"] = ("shop", "server-1")
         now = 0.0
         async with fake.running() as api:
-            callers = Callers(api, lambda: now)
+            authenticator = TokenAuthenticator(api, lambda: now)
             for _ in range(3):
-                await callers.workload("good")
+                await authenticator.workload("good")
             assert len(fake.reviews) == 1
             now = 61.0
             del fake.pods_by_token["good"]
-            assert await callers.workload("good") is None
+            assert await authenticator.workload("good") is None
 
     asyncio.run(scenario())

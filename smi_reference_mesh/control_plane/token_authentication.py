@@ -1,4 +1,4 @@
-"""Who calls the control plane: ServiceAccount tokens, reviewed by the API server, bound to a pod."""
+"""Authentication of sidecars: pod-bound ServiceAccount tokens, reviewed by the API server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _POD_NAME = "authentication.kubernetes.io/pod-name"
 _ACCOUNT_PREFIX = "system:serviceaccount:"
 
 
-class Callers:
-    """Answers which pod a token belongs to; remembers for a minute, by the token's hash."""
+class TokenAuthenticator:
+    """Finds the pod of a token; caches results for a minute, by the token's hash."""
 
     def __init__(self, api: KubeClient, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
@@ -24,7 +24,7 @@ class Callers:
         self._known: dict[str, tuple[float, Workload]] = {}
 
     async def workload(self, token: str) -> Workload | None:
-        """The pod that holds a token for this mesh; None if it is not such a token. Raises ApiError."""
+        """The pod of a token for this mesh; None for any other token. Raises ApiError."""
         digest = hashlib.sha256(token.encode()).hexdigest()
         now = self._clock()
         self._known = {key: entry for key, entry in self._known.items() if now < entry[0]}
@@ -51,7 +51,8 @@ class Callers:
         pods = user.get("extra", {}).get(_POD_NAME, [])
         if not status.get("authenticated") or not name.startswith(_ACCOUNT_PREFIX) or not pods:
             return None
-        # An API server that does not know audiences answers without them (TokenReview's documentation).
+        # An API server without support for audiences omits them from the status (TokenReview's
+        # documentation).
         if AUDIENCE not in status.get("audiences", []):
             return None
         return Workload(name.removeprefix(_ACCOUNT_PREFIX).partition(":")[0], str(pods[0]))

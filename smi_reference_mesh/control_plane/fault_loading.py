@@ -1,4 +1,4 @@
-"""The fault or variant that a control plane was told of, by its name."""
+"""Loads a fault or variant by its id."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 
 
 def load(name: str) -> MeshHooks:
-    """The spoiler of a fault or variant, the identity for the empty name. Raises KeyError."""
+    """The hooks of a fault or variant; the default hooks for an empty name. Raises KeyError."""
     if not name:
         return DefaultHooks()
-    # Late, so that a mesh without faults does not even load them.
+    # Late, so that a mesh without faults does not load them.
     from smi_reference_mesh import faults, variants
 
     return faults.load(name) if name in faults.FAULTS else variants.load(name)

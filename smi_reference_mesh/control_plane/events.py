@@ -1,4 +1,4 @@
-"""What the control plane tells at an object of the cluster: Kubernetes Events."""
+"""Kubernetes Events that the control plane publishes on objects."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LONGEST = 1000
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind of object that asks for something by name, such as `TrafficSplit`; None for any other."""
+    """The kind of a name such as `TrafficSplit`; None for kinds that have no problems."""
     return next((kind for kind in KINDS if kind.plural == _BY_NAME.get(name)), None)
 
 
 def warning(about: Mapping[str, str], reason: str, message: str, now: datetime) -> dict[str, Any]:
-    """A Warning about an object, which is given as an Event's `involvedObject` holds it."""
+    """A Warning Event on an object; `about` is the Event's `involvedObject`."""
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",

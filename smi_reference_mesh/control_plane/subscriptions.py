@@ -1,6 +1,7 @@
-"""Who gets which configuration: compiles for each connected workload and wakes the polls whose files changed.
+"""Sends each connected workload its configuration: compiles, and responds to the polls of changed ones.
 
-Stateless across restarts: a version is the hash of the files, and sidecars tell when their identity is due.
+Stateless across restarts: a version is a hash of the responses, and polls carry the renewal time of the
+workload's identity.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from smi_reference_mesh.compiler import compile as compile_configuration
 from smi_reference_mesh.compiler.bootstrap import identity_files
 from smi_reference_mesh.compiler.configuration import Configuration
-from smi_reference_mesh.events import kind_of
+from smi_reference_mesh.control_plane.events import kind_of
 from smi_reference_mesh.hooks import MeshHooks
 from smi_reference_mesh.kube.certificates import IDENTITY_LIFETIME, CertificateAuthority
 from smi_reference_mesh.kube.objects import Workload, account_of, name_of, namespace_of
@@ -28,14 +29,14 @@ from smi_reference_mesh.sidecar.config_source import from_agent
 from smi_reference_mesh.smi.model import Problem
 
 _LOG = logging.getLogger(__name__)
-# A sidecar that was not heard of for this long is not waited for.
+# A sidecar silent for longer does not count as connected.
 _CONNECTED_S = 10.0
 _VERSIONS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigUpdate:
-    """The answer to a poll: what changed since the version `base`; everything if that is empty."""
+    """The response to a poll: the changes since version `base`, or everything if `base` is empty."""
 
     version: str
     base: str
@@ -54,174 +55,181 @@ class ConfigUpdate:
 
 
 @dataclass(slots=True)
-class Seat:
-    """What is known of one connected workload."""
+class Subscriber:
+    """The state of one connected workload."""
 
     account: str = ""
     version: str = ""
     responses: Mapping[str, str] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     polls: int = 0
-    heard_at: float = 0.0
-    taken: str = ""
+    last_seen_at: float = 0.0
+    acknowledged: str = ""
     error: str = ""
-    # Digests of the files of the last versions, to send differences only.
+    # Digests of the responses of the last versions, to send differences only.
     history: OrderedDict[str, dict[str, str]] = field(default_factory=OrderedDict)
 
     def connected(self, now: float) -> bool:
-        return self.polls > 0 or now - self.heard_at < _CONNECTED_S
+        return self.polls > 0 or now - self.last_seen_at < _CONNECTED_S
 
 
-class Distribution:
-    """The seats of all workloads and the configuration of each."""
+class Subscriptions:
+    """The subscribers, and the configuration of each."""
 
     def __init__(
         self,
         authority: CertificateAuthority,
-        settled: Callable[[], object],
+        on_settled: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
-        found: Callable[[Mapping[str, str]], object] = lambda problem: None,
+        on_problem: Callable[[Mapping[str, str]], object] = lambda problem: None,
     ) -> None:
-        self._found = found
+        self._on_problem = on_problem
         self._authority = authority
-        self._settled = settled
+        self._on_settled = on_settled
         self._clock = clock
         self._snapshot: ClusterSnapshot | None = None
         self._hooks: MeshHooks | None = None
         self._updating = False
         self._problems: tuple[dict[str, str], ...] = ()
-        self.seats: dict[Workload, Seat] = {}
+        self.subscribers: dict[Workload, Subscriber] = {}
 
     def problems(self) -> list[dict[str, str]]:
-        """Objects that were not understood, and configurations that Envoy refused."""
+        """Invalid or unresolvable objects, and configurations that Envoy refused."""
         refused = [
-            {"kind": "Pod", "namespace": workload.namespace, "name": workload.name, "message": seat.error}
-            for workload, seat in sorted(self.seats.items())
-            if seat.error
+            {
+                "kind": "Pod",
+                "namespace": workload.namespace,
+                "name": workload.name,
+                "message": subscriber.error,
+            }
+            for workload, subscriber in sorted(self.subscribers.items())
+            if subscriber.error
         ]
         return [*self._problems, *refused]
 
     def is_settled(self) -> bool:
-        """Whether every connected workload told that it dealt with its current version."""
+        """Whether every connected workload has acknowledged or refused its current version."""
         now = self._clock()
         return not self._updating and all(
-            seat.taken == seat.version for seat in self.seats.values() if seat.version and seat.connected(now)
+            subscriber.acknowledged == subscriber.version
+            for subscriber in self.subscribers.values()
+            if subscriber.version and subscriber.connected(now)
         )
 
     async def update(self, snapshot: ClusterSnapshot, hooks: MeshHooks) -> None:
-        """Compiles for every workload that has a seat; those whose files changed are woken."""
+        """Compiles for every subscriber, and wakes those whose configuration changed."""
         self._snapshot, self._hooks, self._updating = snapshot, hooks, True
-        living = _accounts(snapshot)
-        # A seat without version and with a poll is that of a pod which has not been seen yet.
-        self.seats = {
-            workload: seat
-            for workload, seat in self.seats.items()
-            if workload in living or (seat.polls and not seat.version)
+        accounts = _accounts(snapshot)
+        # A polling subscriber without a version is a pod that the watch has not reported yet.
+        self.subscribers = {
+            workload: subscriber
+            for workload, subscriber in self.subscribers.items()
+            if workload in accounts or (subscriber.polls and not subscriber.version)
         }
-        wanted = {workload: living[workload] for workload in self.seats if workload in living}
-        # In a thread, so that webhooks and polls are answered meanwhile.
+        wanted = {workload: accounts[workload] for workload in self.subscribers if workload in accounts}
+        # In a thread, so that webhooks and polls get their responses meanwhile.
         compiled = await asyncio.to_thread(_compile_all, snapshot, hooks, tuple(wanted))
         problems: dict[tuple[str, ...], dict[str, str]] = {}
         for workload, (responses, found) in compiled.items():
-            self._place(workload, wanted[workload], responses)
+            self._assign(workload, wanted[workload], responses)
             problems |= {tuple(entry.values()): entry for entry in found}
         self._report(tuple(problems.values()))
         self._updating = False
-        self._settled()
+        self._on_settled()
 
     def _report(self, problems: tuple[dict[str, str], ...]) -> None:
         for problem in problems:
             if problem not in self._problems:
                 _LOG.warning("%(kind)s %(namespace)s/%(name)s: %(message)s", problem)
-                self._found(problem)
+                self._on_problem(problem)
         self._problems = problems
 
-    def _place(self, workload: Workload, account: str, responses: Mapping[str, str]) -> None:
-        seat = self.seats.get(workload)
-        if seat is None:
+    def _assign(self, workload: Workload, account: str, responses: Mapping[str, str]) -> None:
+        subscriber = self.subscribers.get(workload)
+        if subscriber is None:
             return
         digests = {key: _digest(text) for key, text in sorted(responses.items())}
         version = _digest("\n".join(f"{key} {digest}" for key, digest in digests.items()))
-        seat.account = account
-        if version == seat.version:
+        subscriber.account = account
+        if version == subscriber.version:
             return
-        seat.version, seat.responses = version, responses
-        seat.history[version] = digests
-        seat.history.move_to_end(version)
-        while len(seat.history) > _VERSIONS_KEPT:
-            seat.history.popitem(last=False)
-        seat.changed.set()
+        subscriber.version, subscriber.responses = version, responses
+        subscriber.history[version] = digests
+        subscriber.history.move_to_end(version)
+        while len(subscriber.history) > _VERSIONS_KEPT:
+            subscriber.history.popitem(last=False)
+        subscriber.changed.set()
 
     async def poll(self, workload: Workload, have: str, identity: str, wait_s: float) -> ConfigUpdate | None:
-        """The configuration of a workload as soon as it differs from what it has; None after `wait_s`."""
-        seat = self.seats.get(workload)
-        if seat is None:
-            seat = self.seats[workload] = Seat()
+        """The update of a workload's configuration as soon as it differs from `have`; None after `wait_s`."""
+        subscriber = self.subscribers.get(workload)
+        if subscriber is None:
+            subscriber = self.subscribers[workload] = Subscriber()
         if have:
-            seat.taken = have
-        seat.polls += 1
+            subscriber.acknowledged = have
+        subscriber.polls += 1
         try:
-            if not seat.version:
-                await self._welcome(workload)
-            async with asyncio.timeout(min(wait_s, max(0.0, self._due_in(identity)))):
-                while not seat.version or seat.version == have:
-                    seat.changed.clear()
-                    await seat.changed.wait()
+            if not subscriber.version:
+                await self._compile_for(workload)
+            async with asyncio.timeout(min(wait_s, max(0.0, self._renewal_due_in_s(identity)))):
+                while not subscriber.version or subscriber.version == have:
+                    subscriber.changed.clear()
+                    await subscriber.changed.wait()
         except TimeoutError:
             pass
         finally:
-            seat.polls -= 1
-            seat.heard_at = self._clock()
-        if not seat.version:
+            subscriber.polls -= 1
+            subscriber.last_seen_at = self._clock()
+        if not subscriber.version:
             return None
-        due = self._due_in(identity) <= 0
-        if seat.version == have and not due:
+        due = self._renewal_due_in_s(identity) <= 0
+        if subscriber.version == have and not due:
             return None
-        return self._delivery(seat, workload, have, identity, due=due)
+        return self._update_since(subscriber, workload, have, identity, due=due)
 
-    async def _welcome(self, workload: Workload) -> None:
+    async def _compile_for(self, workload: Workload) -> None:
         snapshot, hooks = self._snapshot, self._hooks
         if snapshot is None or hooks is None:
             return
         accounts = _accounts(snapshot)
         if workload not in accounts:
-            return  # Its pod is about to be seen; the update that brings it compiles for it.
+            return  # The watch has not reported its pod yet; the update that does compiles for it.
         compiled = await asyncio.to_thread(_compile_all, snapshot, hooks, (workload,))
         if workload not in compiled:
-            return  # Withheld: the update that brings more of the world compiles for it.
-        # Otherwise an update has begun meanwhile; it knows of the seat, and has the newer world.
+            return  # Withheld: a later update compiles for it.
+        # Otherwise an update has begun meanwhile, with a newer snapshot and this subscriber.
         if self._snapshot is snapshot and self._hooks is hooks:
-            self._place(workload, accounts[workload], compiled[workload][0])
+            self._assign(workload, accounts[workload], compiled[workload][0])
 
-    def told(self, workload: Workload, version: str, error: str) -> None:
-        """A workload told how it fared with a version."""
-        seat = self.seats.get(workload)
-        if seat is not None:
-            seat.taken, seat.error, seat.heard_at = version, error, self._clock()
-            self._settled()
+    def acknowledge(self, workload: Workload, version: str, error: str) -> None:
+        """Records that a workload's Envoy acknowledged a version, or refused it with an error."""
+        subscriber = self.subscribers.get(workload)
+        if subscriber is not None:
+            subscriber.acknowledged, subscriber.error, subscriber.last_seen_at = version, error, self._clock()
+            self._on_settled()
 
-    def _due_in(self, identity: str) -> float:
-        """Seconds until an identity, described by the tag that was delivered with it, is to be renewed."""
+    def _renewal_due_in_s(self, identity: str) -> float:
+        """Seconds until an identity, described by the tag sent with it, must be renewed."""
         fingerprint, _, renew_at = identity.partition(":")
         if fingerprint != self._authority.fingerprint or not renew_at.isdigit():
             return 0.0 if identity else float("inf")
         return int(renew_at) - datetime.now(UTC).timestamp()
 
-    def _delivery(
-        self, seat: Seat, workload: Workload, have: str, identity: str, *, due: bool
+    def _update_since(
+        self, subscriber: Subscriber, workload: Workload, have: str, identity: str, *, due: bool
     ) -> ConfigUpdate:
-        base = have if have in seat.history else ""
-        known = seat.history.get(have, {})
-        now = seat.history[seat.version]
-        responses = {key: text for key, text in seat.responses.items() if known.get(key) != now[key]}
+        base = have if have in subscriber.history else ""
+        known = subscriber.history.get(have, {})
+        now = subscriber.history[subscriber.version]
+        responses = {key: text for key, text in subscriber.responses.items() if known.get(key) != now[key]}
         removed = tuple(sorted(set(known) - set(now)))
         if due or not identity:
             issued_at = datetime.now(UTC)
-            pair = self._authority.identity(spiffe_id(workload.namespace, seat.account), issued_at)
+            pair = self._authority.identity(spiffe_id(workload.namespace, subscriber.account), issued_at)
             responses |= identity_files(pair.certificate, pair.key, self._authority.trust_bundle)
             renew_at = issued_at + IDENTITY_LIFETIME / 2
             identity = f"{self._authority.fingerprint}:{int(renew_at.timestamp())}"
-        return ConfigUpdate(seat.version, base, identity, responses, removed)
+        return ConfigUpdate(subscriber.version, base, identity, responses, removed)
 
 
 def _accounts(snapshot: ClusterSnapshot) -> dict[Workload, str]:
@@ -240,14 +248,14 @@ def _compile_all(
         configuration: Configuration = hooks.configuration(
             compile_configuration(shown, workload), snapshot, workload
         )
-        problems = tuple(_entry(snapshot, problem) for problem in configuration.problems)
+        problems = tuple(_problem_document(snapshot, problem) for problem in configuration.problems)
         responses = {key: from_agent(text) for key, text in configuration.files().items()}
         results[workload] = (responses, problems)
     return results
 
 
-def _entry(snapshot: ClusterSnapshot, problem: Problem) -> dict[str, str]:
-    """A problem, and the object that has it: one of the same name that follows it is told of anew."""
+def _problem_document(snapshot: ClusterSnapshot, problem: Problem) -> dict[str, str]:
+    """A problem with its object's uid, by which a later object of the same name gets a report of its own."""
     kind = kind_of(problem.kind)
     uids = {
         (namespace_of(each), name_of(each)): str(each["metadata"].get("uid", ""))

@@ -1,16 +1,13 @@
-"""`python -m smi_reference_mesh.control_plane`: the control plane of the reference mesh.
+"""The control plane on one event loop.
 
-One event loop: watches keep the store, a change compiles anew for all connected workloads, two servers answer
-sidecars, the API server's webhook calls, and the aggregated metrics API.
+Watches keep the store current, each change compiles for all connected workloads, and two web applications
+serve sidecars, the API server's webhook calls, and the aggregated metrics API.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,38 +17,35 @@ from typing import Any
 from aiohttp import web
 
 from smi_reference_mesh import names
-from smi_reference_mesh.aggregation import FrontProxy, MetricsApi
-from smi_reference_mesh.callers import Callers
-from smi_reference_mesh.compiler import compile as compile_configuration
-from smi_reference_mesh.distribution import Distribution
-from smi_reference_mesh.events import kind_of, warning
+from smi_reference_mesh.control_plane.control_api import ControlApi
+from smi_reference_mesh.control_plane.events import kind_of, warning
+from smi_reference_mesh.control_plane.fault_loading import load
+from smi_reference_mesh.control_plane.injector import SidecarTemplate
+from smi_reference_mesh.control_plane.metrics_api import FrontProxy, MetricsApi
+from smi_reference_mesh.control_plane.store import OWNERS, WATCHED, ObjectStore, Watched
+from smi_reference_mesh.control_plane.subscriptions import Subscriptions
+from smi_reference_mesh.control_plane.token_authentication import TokenAuthenticator
 from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
-from smi_reference_mesh.injector import Sidecar
-from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
-from smi_reference_mesh.kube.client import ApiError, ClientConfig, KubeClient
+from smi_reference_mesh.kube.certificates import CertificateAuthority
+from smi_reference_mesh.kube.client import ApiError, KubeClient
 from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
-from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.request_counts import RequestCounts
 from smi_reference_mesh.metrics.traffic_metrics import KINDS, Inventory, MetricsSnapshot
 from smi_reference_mesh.metrics.windowed_counts import Stream, WindowedCounts
-from smi_reference_mesh.service import Service
 from smi_reference_mesh.sidecar.own_traffic import OwnTraffic, own_traffic
-from smi_reference_mesh.spoiling import load
-from smi_reference_mesh.store import OWNERS, WATCHED, Store, Watched
 
 _LOG = logging.getLogger("smi_reference_mesh.control_plane")
-# Changes come in groups (a manifest of several objects, a pod with its endpoints): one compilation for each.
+# Changes come in groups (a manifest of several objects, a pod with its endpoints): one compilation per group.
 _DEBOUNCE_S = 0.02
 _OBSERVED_EVERY_S = 0.05
 _FAULT = "fault"
 _NOT_COMPILED = frozenset(kind.key for kind in OWNERS)
 _FAULT_PATH = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
-_AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the deployment tells."""
+    """The control plane's settings, from its Deployment's environment."""
 
     secrets: Path
     image: str
@@ -60,7 +54,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
-        """Reads the settings. Raises KeyError where one without default is missing, ValueError."""
+        """Reads the settings. Raises KeyError for a missing variable, ValueError for an invalid value."""
         return cls(
             Path(environment.get("SMI_REFERENCE_SECRETS", "/etc/smi-reference")),
             environment["SMI_REFERENCE_IMAGE"],
@@ -70,32 +64,36 @@ class Settings:
 
 
 class ControlPlane:
-    """The parts, wired."""
+    """Connects the store, the compiler, the subscriptions and both APIs."""
 
     def __init__(self, api: KubeClient, authority: CertificateAuthority, settings: Settings) -> None:
         self._api = api
         self._settings = settings
         watched = (*WATCHED, Watched(_FAULT, _FAULT_PATH, f"metadata.name={names.FAULT_CONFIG_MAP}"))
-        self._store = Store(watched, self._on_change)
+        self._store = ObjectStore(watched, self._on_change)
         self._problems: asyncio.Queue[Mapping[str, str]] = asyncio.Queue()
-        self._distribution = Distribution(authority, self._on_settled, found=self._problems.put_nowait)
+        self._subscriptions = Subscriptions(
+            authority, self._check_settled, on_problem=self._problems.put_nowait
+        )
         self._counts = WindowedCounts(settings.window_s)
-        self._dirty = asyncio.Event()
+        self._must_compile = asyncio.Event()
         self._compiled = False
         self._hooks: MeshHooks = DefaultHooks()
-        # Wanted by the ConfigMap, compiled with, and in force at every connected workload.
+        # The fault in the ConfigMap, in the last compilation, and in force at every connected workload.
         self._fault = self._compiled_fault = self._active_fault = ""
         self._fault_problem = ""
-        self._active = asyncio.Event()
+        self._fault_activated = asyncio.Event()
         self._addresses: tuple[object, dict[str, Workload]] = (None, {})
         self._inventory: tuple[tuple[int, ...], Inventory] | None = None
-        self._sidecar = Sidecar(settings.image, authority.trust_bundle, own_traffic=settings.own_traffic)
+        self._sidecar = SidecarTemplate(
+            settings.image, authority.trust_bundle, own_traffic=settings.own_traffic
+        )
 
-    def service(self) -> web.Application:
-        """The application for sidecars and the webhook."""
-        return Service(
-            Callers(self._api),
-            self._distribution,
+    def control_api(self) -> web.Application:
+        """The application for sidecars and the API server's webhooks."""
+        return ControlApi(
+            TokenAuthenticator(self._api),
+            self._subscriptions,
             self._sidecar,
             peer=self._peer,
             record=self._record,
@@ -105,7 +103,7 @@ class ControlPlane:
         ).application()
 
     def metrics_api(self, proxy: FrontProxy) -> web.Application:
-        """The application of the aggregated API."""
+        """The application of the aggregated metrics API."""
         return MetricsApi(self._api, proxy, self.metrics_snapshot, lambda: self._hooks).application()
 
     async def run(self) -> None:
@@ -121,7 +119,7 @@ class ControlPlane:
         if key == _FAULT:
             self._load_fault()
         if key not in _NOT_COMPILED or not self._compiled:
-            self._dirty.set()
+            self._must_compile.set()
 
     def _load_fault(self) -> None:
         wanted = self._store.of(_FAULT)
@@ -139,28 +137,28 @@ class ControlPlane:
 
     async def _compile(self) -> None:
         while True:
-            await self._dirty.wait()
+            await self._must_compile.wait()
             await asyncio.sleep(_DEBOUNCE_S)
-            self._dirty.clear()
+            self._must_compile.clear()
             if self._store.synced:
                 fault = self._fault
-                await self._distribution.update(self._store.snapshot(), self._hooks)
+                await self._subscriptions.update(self._store.snapshot(), self._hooks)
                 self._compiled, self._compiled_fault = True, fault
-                self._on_settled()
+                self._check_settled()
 
-    def _on_settled(self) -> None:
+    def _check_settled(self) -> None:
         if self._compiled_fault == self._fault and self._is_settled():
             self._active_fault = self._compiled_fault
-            self._active.set()
+            self._fault_activated.set()
 
     def _is_settled(self) -> bool:
-        return not self._dirty.is_set() and self._distribution.is_settled()
+        return not self._must_compile.is_set() and self._subscriptions.is_settled()
 
     async def _announce_fault(self) -> None:
-        """Writes the fault in force at the ConfigMap that asked for it."""
+        """Annotates the ConfigMap that requests a fault with the fault in force."""
         while True:
-            await self._active.wait()
-            self._active.clear()
+            await self._fault_activated.wait()
+            self._fault_activated.clear()
             config_map = self._store.get(_FAULT, names.NAMESPACE, names.FAULT_CONFIG_MAP)
             if config_map is None:
                 continue
@@ -179,11 +177,11 @@ class ControlPlane:
             self._counts.record(stream, tally, age_s)
 
     async def _observe(self) -> None:
-        """Has the fault look at the mesh; how often does not hang on how many sidecars report."""
+        """Calls the hook `observe` at a fixed rate, independent of the number of sidecars that report."""
         while True:
             await asyncio.sleep(_OBSERVED_EVERY_S)
             if self._hooks.observe(self._counts, settled=self._is_settled()):
-                self._dirty.set()
+                self._must_compile.set()
 
     def _peer(self, address: str) -> Workload | None:
         pods = self._store.of("pods")
@@ -199,7 +197,7 @@ class ControlPlane:
         return self._addresses[1].get(address)
 
     def metrics_snapshot(self) -> MetricsSnapshot:
-        """Figures and objects of this moment."""
+        """The request counts and objects of this moment."""
         objects = {plural: self._store.of(plural) for plural in KINDS}
         identity = tuple(id(each) for each in objects.values())
         if self._inventory is None or self._inventory[0] != identity:
@@ -213,7 +211,7 @@ class ControlPlane:
         await self._publish(pod, "ConfigurationRejected", reason)
 
     async def _announce_problems(self) -> None:
-        """Publishes what an object asks for and does not get, at that object."""
+        """Publishes each problem as an Event on its object."""
         while True:
             problem = await self._problems.get()
             kind = kind_of(problem["kind"])
@@ -240,56 +238,7 @@ class ControlPlane:
             "faultProblem": self._fault_problem,
             "notServed": sorted(self._store.not_served),
             "windowSeconds": self._settings.window_s,
-            "workloads": len(self._distribution.seats),
+            "workloads": len(self._subscriptions.subscribers),
             "settled": self._is_settled(),
         }
         return self._store.synced, document
-
-
-async def _front_proxy(api: KubeClient) -> FrontProxy:
-    """The API server's own description of its proxy. Raises ApiError, KeyError, ValueError."""
-    return FrontProxy.from_config_map((await api.request("GET", _AUTHENTICATION))["data"])
-
-
-async def _serve(application: web.Application, port: int, tls: ssl.SSLContext) -> web.AppRunner:
-    runner = web.AppRunner(
-        application, access_log=None, keepalive_timeout=3600, shutdown_timeout=1, handler_cancellation=True
-    )
-    await runner.setup()
-    await web.TCPSite(runner, port=port, ssl_context=tls).start()
-    return runner
-
-
-async def main() -> None:
-    """Runs until SIGTERM."""
-    settings = Settings.from_environment(os.environ)
-    certificate, key = settings.secrets / "tls.crt", settings.secrets / "tls.key"
-    authority = CertificateAuthority(
-        KeyPair((settings.secrets / "ca.crt").read_text(), (settings.secrets / "ca.key").read_text())
-    )
-    api = KubeClient(ClientConfig.in_cluster())
-    plane = ControlPlane(api, authority, settings)
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, key)
-    # The compiler imports late; what it lacks is to show now, and the first sidecar is not to wait.
-    compile_configuration(ClusterSnapshot(), Workload("", ""))
-    proxy = await _front_proxy(api)
-    runners = [
-        await _serve(plane.service(), names.CONTROL_PORT, tls),
-        await _serve(plane.metrics_api(proxy), names.METRICS_API_PORT, proxy.tls(str(certificate), str(key))),
-    ]
-    work = asyncio.create_task(plane.run())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        _LOG.info("stopping")
-    finally:
-        for runner in runners:
-            await runner.cleanup()
-        await api.close()
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(main())

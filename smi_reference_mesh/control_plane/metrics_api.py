@@ -1,9 +1,9 @@
-"""The aggregated API metrics.smi-spec.io/v1alpha1, as the API server's aggregation layer wants it.
+"""The aggregated API metrics.smi-spec.io/v1alpha1, for the API server's aggregation layer.
 
-Authentication is the front proxy's: only a client certificate of the API server makes its X-Remote-* headers
-believable. Authorization is delegated: each request for figures is put to the API server as a
-SubjectAccessReview, so that Kubernetes' own RBAC governs figures and edges. Discovery is for everybody whom
-the API server lets through, its own aggregation layer among them, which comes as a user without any group.
+Authentication is the front proxy's: X-Remote-* headers count only with a client certificate of the API
+server. Authorization is delegated: each request for metrics becomes a SubjectAccessReview, so that
+Kubernetes' RBAC governs metrics and edges. Discovery needs no authorization beyond the API server's, since
+its own aggregation layer comes as a user without groups.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class FrontProxy:
-    """How the API server's front proxy is recognised: kube-system's extension-apiserver-authentication."""
+    """The identity of the API server's front proxy: kube-system's extension-apiserver-authentication."""
 
     client_ca: str
     allowed_names: tuple[str, ...]
@@ -51,7 +51,7 @@ class FrontProxy:
 
     @classmethod
     def from_config_map(cls, data: Mapping[str, str]) -> FrontProxy:
-        """Reads the ConfigMap's data. Raises KeyError or ValueError where it is incomplete."""
+        """Reads the ConfigMap's data. Raises KeyError or ValueError if it is incomplete."""
 
         def names(key: str) -> tuple[str, ...]:
             return tuple(json.loads(data[key]))
@@ -65,14 +65,14 @@ class FrontProxy:
         )
 
     def tls(self, certificate: str, key: str) -> ssl.SSLContext:
-        """A server context that verifies a client's certificate if it shows one."""
+        """A server context that verifies a client's certificate, if the client presents one."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.client_ca)
         context.load_cert_chain(certificate, key)
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
     def trusts(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Whether a verified client certificate (in the form of SSLSocket.getpeercert) is the proxy's."""
+        """Whether a verified client certificate (as of SSLSocket.getpeercert) is the proxy's."""
         if not certificate:
             return False
         subject = {key: value for part in certificate.get("subject", ()) for key, value in part}
@@ -80,8 +80,8 @@ class FrontProxy:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """A user, as the API server's front proxy describes it."""
+class User:
+    """A user, from the front proxy's headers."""
 
     user: str
     groups: tuple[str, ...]
@@ -95,10 +95,10 @@ class _Refusal(Exception):
 
 
 def parse(path: str, query: Mapping[str, str]) -> MetricsQuery | None:
-    """What a path asks for; None for discovery. Raises NotFound.
+    """The query of a path; None for discovery. Raises NotFound.
 
     As in every Kubernetes API: /KIND, /namespaces/NS/KIND, /namespaces/NS/KIND/NAME and the sub-resource
-    /namespaces/NS/KIND/NAME/edges; the same without namespace for kinds of the cluster, as namespaces are.
+    /namespaces/NS/KIND/NAME/edges; the same without namespace for cluster-scoped kinds.
     """
     if path.rstrip("/") in ("/apis", f"/apis/{METRICS_GROUP}", _ROOT):
         return None
@@ -129,7 +129,7 @@ def _known(query: MetricsQuery) -> MetricsQuery:
 
 
 def answer(query: MetricsQuery, metrics_snapshot: MetricsSnapshot) -> dict[str, Any]:
-    """The document for a query. Raises NotFound, and ValueError for a selector that is none."""
+    """The document for a query. Raises NotFound, and ValueError for an invalid selector."""
     reference = Reference(query.plural, query.namespace, query.name)
     if query.edges:
         return metrics_snapshot.edges(reference)
@@ -138,9 +138,9 @@ def answer(query: MetricsQuery, metrics_snapshot: MetricsSnapshot) -> dict[str, 
     return metrics_snapshot.listing(query.plural, query.namespace, query.selector)
 
 
-def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
+def review_of(user: User, query: MetricsQuery) -> dict[str, Any]:
     """The SubjectAccessReview for a query."""
-    # A namespace is within itself, as the API server has it: a Role in it may grant its figures.
+    # To the API server a namespace is within itself: a Role in it may grant its metrics.
     namespace = query.name if query.plural == "namespaces" else query.namespace
     attributes = {
         "group": METRICS_GROUP,
@@ -152,16 +152,16 @@ def review_of(caller: Caller, query: MetricsQuery) -> dict[str, Any]:
         "verb": "get" if query.name else "list",
     }
     spec = {
-        "user": caller.user,
-        "groups": list(caller.groups),
-        "extra": {key: list(values) for key, values in caller.extra.items()},
+        "user": user.user,
+        "groups": list(user.groups),
+        "extra": {key: list(values) for key, values in user.extra.items()},
         "resourceAttributes": attributes,
     }
     return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
 
 
 class MetricsApi:
-    """The web application. `metrics_snapshot` takes a reading of now, `hooks` tells the one in force."""
+    """The web application. `metrics_snapshot` returns the present metrics, `hooks` the hooks in force."""
 
     def __init__(
         self,
@@ -189,14 +189,14 @@ class MetricsApi:
             return _status(404, str(error))
 
     async def _respond(self, request: web.Request) -> dict[str, Any]:
-        caller = self._caller(request)
+        user = self._user(request)
         query = parse(request.path, request.query)
         if request.method != "GET" or request.query.get("watch", "0") not in ("", "0", "false"):
             raise _Refusal(405, "the server does not allow this method on the requested resource")
         hooks = self._hooks()
         if query is None:
             return hooks.metrics(_discovery(request), MetricsQuery(request.path))
-        await self._authorize(caller, query)
+        await self._authorize(user, query)
         if request.query.get("fieldSelector"):
             raise _Refusal(400, "field selectors are not supported")
         try:
@@ -204,7 +204,7 @@ class MetricsApi:
         except ValueError as error:
             raise _Refusal(400, str(error)) from error
 
-    def _caller(self, request: web.Request) -> Caller:
+    def _user(self, request: web.Request) -> User:
         transport = request.transport
         if transport is None or not self._proxy.trusts(transport.get_extra_info("peercert")):
             raise _Refusal(401, "Unauthorized")
@@ -217,17 +217,17 @@ class MetricsApi:
             for prefix in self._proxy.extra_prefixes:
                 if name.lower().startswith(prefix.lower()):
                     extra.setdefault(name[len(prefix) :].lower(), []).append(value)
-        return Caller(users[0], tuple(groups), extra)
+        return User(users[0], tuple(groups), extra)
 
-    async def _authorize(self, caller: Caller, query: MetricsQuery) -> None:
-        review = review_of(caller, query)
+    async def _authorize(self, user: User, query: MetricsQuery) -> None:
+        review = review_of(user, query)
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         status = (await self._api.request("POST", path, review))["status"]
         allowed = bool(status.get("allowed")) and not status.get("denied", False)
-        if not self._hooks().allows(allowed, AccessReview(caller.user, caller.groups, query)):
+        if not self._hooks().allows(allowed, AccessReview(user.user, user.groups, query)):
             what = f"{query.plural}{'/edges' if query.edges else ''}"
             where = f' in the namespace "{query.namespace}"' if query.namespace else ""
-            raise _Refusal(403, f'User "{caller.user}" cannot read {what} of {METRICS_GROUP}{where}')
+            raise _Refusal(403, f'User "{user.user}" cannot read {what} of {METRICS_GROUP}{where}')
 
 
 def _discovery(request: web.Request) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _discovery(request: web.Request) -> dict[str, Any]:
     if path != "/apis":
         return group()
     if "as=APIGroupDiscoveryList" in request.headers.get("Accept", ""):
-        # The aggregation layer then asks for the documents one by one.
+        # The aggregation layer then requests the documents separately.
         raise _Refusal(406, "aggregated discovery is not offered")
     return {"apiVersion": "v1", "kind": "APIGroupList", "groups": [group()]}
 
