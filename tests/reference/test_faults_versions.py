@@ -14,7 +14,7 @@ from conformance import catalogue, profiles
 from conformance.drive.version_selection import holds_for, parse_wish, sets
 from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS
-from smi_reference_mesh.objects import crds
+from smi_reference_mesh.install.mesh_objects import crds
 from smi_reference_mesh.smi.conversion import convert
 from smi_reference_mesh.smi.policies import policies_of
 

@@ -19,12 +19,13 @@ from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from conformance import profiles
 from conformance.clusters.embedded.api.pod_security import violations
-from smi_reference_mesh import image, install, names
+from smi_reference_mesh import names
 from smi_reference_mesh.control_plane.app import Settings
 from smi_reference_mesh.control_plane.store import WATCHED
+from smi_reference_mesh.install import image, installer
+from smi_reference_mesh.install.mesh_objects import certificates, crds, manifests, served
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.membership import is_ingress
-from smi_reference_mesh.objects import certificates, crds, manifests, served
 from smi_reference_mesh.sidecar.settings import Settings as AgentSettings
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
@@ -229,20 +230,20 @@ def test_definitions_that_are_converted_for_already_stay_until_the_control_plane
     monkeypatch: pytest.MonkeyPatch, strategy: str, crds_only: bool, applied: int
 ) -> None:
     cluster = _Cluster(strategy)
-    monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
-    monkeypatch.setattr(install, "namespace", lambda: _stop())
+    monkeypatch.setattr(installer, "_dynamic", lambda client: cluster)
+    monkeypatch.setattr(installer, "namespace", lambda: _stop())
     if crds_only:
-        install.install(None, crds_only=True)  # type: ignore[arg-type]
+        installer.install(None, crds_only=True)  # type: ignore[arg-type]
     else:
         with pytest.raises(_Reached):
-            install.install(None)  # type: ignore[arg-type]
+            installer.install(None)  # type: ignore[arg-type]
     assert len(cluster.applied) == applied
 
 
 def test_of_some_apis_alone_the_definitions_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = _Cluster("None")
-    monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
-    install.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
+    monkeypatch.setattr(installer, "_dynamic", lambda client: cluster)
+    installer.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
     assert cluster.applied == ["trafficsplits.split.smi-spec.io"]
 
 
@@ -268,7 +269,7 @@ def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         client = ApiClient(Configuration(host=f"http://127.0.0.1:{server.server_port}"))
         with pytest.raises(ResourceNotFoundError):
-            install._dynamic(client).resources.get(api_version="v1", kind="Poem")
+            installer._dynamic(client).resources.get(api_version="v1", kind="Poem")
         assert not list(tmp_path.iterdir())
         DynamicClient(client)
         assert list(tmp_path.iterdir()), "the library itself writes none any more: no need for our own class"
@@ -277,7 +278,7 @@ def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
 
 def test_installing_imports_none_of_the_generated_apis() -> None:
     said = (
-        "import sys, smi_reference_mesh.install; "
+        "import sys, smi_reference_mesh.install.installer; "
         "print(*(name for name in sys.modules if '.client.api.' in name))"
     )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""The Kubernetes objects that make up the reference mesh, from the manifests beside this module."""
+"""The Kubernetes objects of the reference mesh, from the manifests beside this module."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _SERVING_NAMES = (
     f"{names.SERVICE_HOST}.cluster.local",
     f"{names.SERVICE}.{names.NAMESPACE}",
 )
-# Versions with the stored one's shape, between which the API server converts by itself.
-_OF_ONE_SHAPE = {
+# Versions with the schema of the stored version, between which the API server converts by itself.
+_SAME_SCHEMA = {
     "trafficsplits": ("v1alpha4", "v1alpha3", "v1alpha2"),
     "traffictargets": ("v1alpha4", "v1alpha3"),
     "httproutegroups": ("v1alpha4", "v1alpha3"),
     "tcproutes": ("v1alpha4", "v1alpha3"),
 }
-# A serving certificate that ends sooner than this is replaced.
+# A serving certificate with less time left is replaced.
 _RENEW_BEFORE = timedelta(days=30)
 
-# The parser in C where there is one: it takes a tenth of the time.
+# The C parser, where available, takes a tenth of the time.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Manifest = dict[str, Any]
@@ -43,8 +43,8 @@ Manifest = dict[str, Any]
 def crds(certificates: Mapping[str, str] | None = None) -> list[Manifest]:
     """The custom resource definitions of SMI.
 
-    With the Secret's content they serve all versions, which the control plane converts. Without, as long as
-    there is none, they serve those that have the shape of the stored one.
+    With `certificates` (the Secret's content) they serve all versions, which the control plane converts.
+    Without, they serve the versions with the schema of the stored version.
     """
     documents = [document for path in sorted(_HERE.glob("crds/*.yaml")) for document in _load(path)]
     for document in documents:
@@ -55,13 +55,13 @@ def crds(certificates: Mapping[str, str] | None = None) -> list[Manifest]:
             spec["conversion"]["webhook"]["clientConfig"]["caBundle"] = _bundle(certificates)
             continue
         spec["conversion"] = {"strategy": "None"}
-        of_one_shape = _OF_ONE_SHAPE[spec["names"]["plural"]]
-        spec["versions"] = [each for each in spec["versions"] if each["name"] in of_one_shape]
+        same_schema = _SAME_SCHEMA[spec["names"]["plural"]]
+        spec["versions"] = [each for each in spec["versions"] if each["name"] in same_schema]
     return [_labelled(document) for document in documents]
 
 
 def served() -> list[tuple[str, str, str]]:
-    """Group, version and plural of everything that the definitions serve once the control plane converts."""
+    """Group, version and plural of all resources that the definitions serve with the conversion webhook."""
     return [
         (document["spec"]["group"], version["name"], document["spec"]["names"]["plural"])
         for path in sorted(_HERE.glob("crds/*.yaml"))
@@ -97,7 +97,8 @@ def manifests(
     environment = {
         "SMI_REFERENCE_IMAGE": image,
         "SMI_REFERENCE_WINDOW_S": f"{window_s:g}",
-        # It trusts the API server's authority and its own; to read the image's others takes a while, too.
+        # Trusts the API server's authority and its own only; loading the image's other authorities takes
+        # time.
         "SSL_CERT_FILE": os.devnull,
     }
     if own_traffic != "uid":
@@ -120,10 +121,10 @@ def manifests(
             case "Deployment":
                 (container,) = document["spec"]["template"]["spec"]["containers"]
                 container["image"] = image
-                told = environments[document["metadata"]["name"]].items()
-                added = [{"name": key, "value": value} for key, value in told]
+                variables = environments[document["metadata"]["name"]].items()
+                added = [{"name": key, "value": value} for key, value in variables]
                 container["env"] = [*container.get("env", ()), *added]
-                # Files of a mounted Secret change late and unnoticed: a new certificate is a new pod.
+                # Files of a mounted Secret change late and unnoticed, so a new certificate needs a new pod.
                 template = document["spec"]["template"]["metadata"]
                 marks = {"reference.smi-conformance.dev/certificate": _short(certificates)}
                 template["annotations"] = {**template.get("annotations", {}), **marks}
@@ -136,7 +137,7 @@ def manifests(
 
 
 def certificates(existing: Mapping[str, str] | None, now: datetime) -> dict[str, str]:
-    """The content of the Secret: what exists as far as it is good, new where it is not."""
+    """The content of the Secret: the existing certificates that are valid, new ones for the others."""
     kept = dict(existing or {})
     try:
         pair = KeyPair(kept["ca.crt"], kept["ca.key"])
@@ -175,5 +176,4 @@ def _labelled(document: Mapping[str, Any]) -> Manifest:
 
 
 def _short(certificates: Mapping[str, str]) -> str:
-
     return hashlib.sha256(json.dumps(dict(certificates), sort_keys=True).encode()).hexdigest()[:12]

@@ -1,12 +1,11 @@
-"""Installs the reference mesh into a cluster, and removes it again.
+"""Installs the reference mesh into a cluster, and removes it.
 
-Everything is applied server-side and labelled, so installing twice is installing once, and nothing else is
-touched. Keys are made here and kept in a Secret that a second installation leaves as it is.
+All objects are labelled and applied server-side, so installation is idempotent and touches no other objects.
+The keys are generated here and kept in a Secret, which a second installation does not change.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import json
 import os
@@ -17,22 +16,29 @@ from typing import Any
 
 from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
-from kubernetes.config import new_client_from_config
 from kubernetes.dynamic import DynamicClient
 from kubernetes.dynamic.discovery import LazyDiscoverer
 from kubernetes.dynamic.exceptions import ConflictError, NotFoundError, ResourceNotFoundError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from smi_reference_mesh import names
-from smi_reference_mesh.image import default_image
-from smi_reference_mesh.objects import Manifest, certificates, crds, manifests, namespace, secret, served
+from smi_reference_mesh.install.image import default_image
+from smi_reference_mesh.install.mesh_objects import (
+    Manifest,
+    certificates,
+    crds,
+    manifests,
+    namespace,
+    secret,
+    served,
+)
 from smi_reference_mesh.sidecar.own_traffic import OwnTraffic
 
 _MANAGER = "smi-reference-installer"
 _POLL_S = 0.05
 
-# The API server is told of the service when it is there: a connection that it opens to the service's address
-# before the node knows where that leads may end anywhere, and is kept.
+# Registered after the Service works: a connection that the API server opens to the Service's address before
+# the node programs it may reach another destination, and is kept.
 _REGISTRATIONS = ("MutatingWebhookConfiguration", "APIService")
 
 _DEPLOYMENT: Manifest = {
@@ -53,7 +59,7 @@ _API_SERVICE: Manifest = {
 
 
 class InstallError(Exception):
-    """The mesh did not come up, or did not go, in time; the text says what was missing last."""
+    """The mesh did not start or disappear in time; the text names the last missing condition."""
 
 
 def install(
@@ -66,12 +72,12 @@ def install(
     own_traffic: OwnTraffic = "uid",
     within_s: float = 120.0,
 ) -> None:
-    """Installs the mesh, or only the CRDs, and waits until it works; not for its ingress, which few need.
+    """Installs the mesh, or only the CRDs, and waits until it works; does not wait for its ingress.
 
     `groups` are the API groups whose definitions are installed (default: all), `image` must be known to the
     nodes (default: the one built from this code), `window_s` is the window of the metrics API in seconds,
-    `own_traffic` how sidecars are told from applications, which matters where all run as one user. Raises
-    InstallError when the mesh does not come up, ApiException when the API server refuses something.
+    `own_traffic` how interception distinguishes sidecars from applications. Raises InstallError if the mesh
+    does not start in time, ApiException if the API server refuses an object.
     """
     client = _dynamic(api_client)
 
@@ -79,7 +85,7 @@ def install(
         return [each for each in documents if groups is None or each["spec"]["group"] in groups]
 
     for document in wanted(crds()):
-        # Definitions that the control plane already converts for stay as they are until it runs anew.
+        # Definitions with the conversion webhook stay unchanged until the new control plane runs.
         if crds_only or not _is_converted(_get(client, document)):
             _apply(client, document)
     _await(lambda: _missing_crds(client, wanted(crds())), "CRDs are not established", within_s)
@@ -102,9 +108,9 @@ def install(
 
 
 def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
-    """Removes the mesh and the CRDs with all objects of theirs, and waits until they are gone.
+    """Removes the mesh and the CRDs with all their objects, and waits until they are gone.
 
-    Raises InstallError when something does not go in time.
+    Raises InstallError for objects that remain.
     """
     client = _dynamic(api_client)
     placeholder = dict.fromkeys(("ca.crt", "ca.key", "tls.crt", "tls.key"), "")
@@ -117,21 +123,20 @@ def uninstall(api_client: ApiClient, *, within_s: float = 120.0) -> None:
 
 
 class _Discoverer(LazyDiscoverer):
-    """Finds out what the API server serves, and keeps it to itself.
+    """Discovers the API server's resources without a cache file.
 
-    The library's writes it to a file of a well-known name among the temporary ones, for good, and believes
-    what it finds there.
+    The library's discoverer writes them to a temporary file of a well-known name, and trusts that file.
     """
 
     def __init__(self, client: Any, _cache_file: str | None) -> None:
         super().__init__(client, str(Path(os.devnull, "none")))  # type: ignore[no-untyped-call]
 
     def _write_cache(self) -> None:
-        """Nothing is written."""
+        """Writes nothing."""
 
 
 def _dynamic(api_client: ApiClient) -> Any:
-    """A client for everything; importing the generated classes for single APIs takes most of a second."""
+    """A client of all APIs; importing the generated classes for single APIs takes most of a second."""
     return DynamicClient(api_client, discoverer=_Discoverer)
 
 
@@ -160,7 +165,7 @@ def _delete(client: Any, document: Mapping[str, Any]) -> None:
         body = {"propagationPolicy": "Background"}
         client.delete(_resource(client, document), **_place(document), body=body)
     except (NotFoundError, ResourceNotFoundError, ConflictError):
-        # A conflict is a namespace on its way out.
+        # A conflict is a terminating namespace.
         return
 
 
@@ -177,10 +182,10 @@ def _get(client: Any, document: Mapping[str, Any]) -> Manifest | None:
 
 
 def _settled_certificates(client: Any) -> dict[str, str]:
-    """The certificates to install with.
+    """The certificates of the installation.
 
-    Of two installations at the same time one makes the authority and the other takes it over: sidecars that
-    trust the one would not believe a control plane with the other.
+    Of two simultaneous installations one creates the authority and the other adopts it, since sidecars that
+    trust one authority would reject a control plane of the other.
     """
     existing = _existing_certificates(client)
     if existing is None:
@@ -215,7 +220,7 @@ def _is_converted(definition: Manifest | None) -> bool:
 
 
 def _unserved(client: Any, groups: Collection[str] | None) -> list[str]:
-    """Versions of the definitions that the API server does not serve yet, though it was told of them."""
+    """Versions of the definitions that the API server does not serve yet."""
     problems = []
     for group, version, plural in served():
         if groups is not None and group not in groups:
@@ -223,7 +228,7 @@ def _unserved(client: Any, groups: Collection[str] | None) -> list[str]:
         try:
             client.request("get", f"/apis/{group}/{version}/{plural}", limit=1, serialize=False)
         except ApiException as error:
-            # While the definition changes, requests of its kinds may also be turned away.
+            # While a definition changes, the API server may also reject requests of its kinds.
             if error.status not in {404, 429, 500, 503}:
                 raise
             problems.append(f"{group}/{version} {plural}: {error.status} {error.reason}")
@@ -257,7 +262,7 @@ def _unavailable(client: Any) -> list[str]:
 
 
 def _await(missing: Callable[[], Iterable[str]], problem: str, within_s: float) -> None:
-    """Waits until nothing is missing any more. Raises InstallError with what still is."""
+    """Waits until `missing` returns nothing. Raises InstallError with its last result."""
     waiting = Retrying(
         retry=retry_if_result(bool),
         stop=stop_after_delay(within_s),
@@ -267,23 +272,3 @@ def _await(missing: Callable[[], Iterable[str]], problem: str, within_s: float) 
     rest = list(waiting(lambda: list(missing())))
     if rest:
         raise InstallError(f"{problem} after {within_s:g} s: {'; '.join(rest)}")
-
-
-def main() -> None:
-    """`python -m smi_reference_mesh.install [--uninstall]`: into the kubeconfig's current context."""
-    parser = argparse.ArgumentParser(prog="python -m smi_reference_mesh.install", description=__doc__)
-    parser.add_argument("--context", help="context of the kubeconfig (default: the current one)")
-    parser.add_argument("--image", help="image of the mesh (default: the one built from this code)")
-    parser.add_argument("--window", type=float, default=10.0, help="window of the metrics API in seconds")
-    parser.add_argument("--crds-only", action="store_true", help="only the custom resource definitions")
-    parser.add_argument("--uninstall", action="store_true", help="remove the mesh and the definitions")
-    options = parser.parse_args()
-    with new_client_from_config(context=options.context) as api_client:
-        if options.uninstall:
-            uninstall(api_client)
-        else:
-            install(api_client, image=options.image, window_s=options.window, crds_only=options.crds_only)
-
-
-if __name__ == "__main__":
-    main()

