@@ -6,16 +6,16 @@ from smi_reference_mesh.kube.objects import Object, annotations_of, container_po
 from smi_reference_mesh.names import INGRESS, INJECT_LABEL, INJECTED, STATUS_ANNOTATION, UDP_PORTS
 
 ACCESS_ANNOTATION = "reference.smi-conformance.dev/access"
-"""Annotation: `permissive` on a namespace takes its pods out of access control."""
+"""Annotation: `permissive` on a namespace exempts its pods from access control."""
 
 
 def is_meshed(pod: Object) -> bool:
-    """Whether a pod has a sidecar, by the mark that the injector left on it."""
+    """Whether the injector gave a pod a sidecar."""
     return annotations_of(pod).get(STATUS_ANNOTATION) == INJECTED
 
 
 def is_ingress(pod: Object) -> bool:
-    """Whether a pod is an ingress of the mesh: a client of its services that takes calls from outside."""
+    """Whether a pod is an ingress of the mesh: a client of its services that accepts traffic from outside."""
     return annotations_of(pod).get(STATUS_ANNOTATION) == INGRESS
 
 
@@ -25,11 +25,11 @@ def is_enabled(namespace: Object) -> bool:
 
 
 def is_permissive(namespace: Object) -> bool:
-    """Whether pods of a namespace are open to all callers, with and without an identity."""
+    """Whether pods of a namespace accept all callers, with and without an identity."""
     return annotations_of(namespace).get(ACCESS_ANNOTATION) == "permissive"
 
 
 def udp_ports_of(pod: Object) -> tuple[int, ...]:
-    """The UDP ports that a pod declares, as many of them as its sidecar takes."""
+    """The UDP ports that a pod declares, up to the number that its sidecar supports."""
     numbers = dict.fromkeys(number for _, number in container_ports(pod, "UDP"))
     return tuple(numbers)[:UDP_PORTS]

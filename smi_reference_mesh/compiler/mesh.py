@@ -1,4 +1,4 @@
-"""The world as the compiler needs it: services, ports, endpoints, pods, and who holds which identity."""
+"""The snapshot in the compiler's terms: services, ports, endpoints, pods and identities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """A ready address behind a port of a service."""
+    """A ready endpoint of a service port."""
 
     ip: str
     port: int
@@ -43,7 +43,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of a meshed namespace; `identities` (of the pods that it selects) are entitled to run it."""
+    """A service of a meshed namespace; `identities` are those of the pods that it selects."""
 
     namespace: str
     name: str
@@ -59,7 +59,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """All that configurations are made from."""
+    """The compiler's input, derived from a snapshot."""
 
     services: Mapping[Name, Service]
     pods: Mapping[Name, Object]
@@ -71,7 +71,7 @@ class Mesh:
 
 @lru_cache(maxsize=4)
 def mesh_of(snapshot: ClusterSnapshot) -> Mesh:
-    """Read a world; once for each world, since all workloads share the answer."""
+    """The mesh of a snapshot; cached, since all workloads share it."""
     namespaces = snapshot.of("namespaces")
     enabled = {name_of(each) for each in namespaces if is_enabled(each)}
     pods = {(namespace_of(each), name_of(each)): each for each in snapshot.of("pods") if _alive(each)}
@@ -104,7 +104,7 @@ def _alive(pod: Object) -> bool:
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is an IP address."""
+    """Whether a string is an IP address."""
     try:
         ipaddress.ip_address(str(text))
     except ValueError:
@@ -113,7 +113,7 @@ def is_address(text: object) -> bool:
 
 
 def addresses_of(pod: Object) -> tuple[str, ...]:
-    """The IP addresses of a pod; none for a pod on the network of its node, which it shares with others."""
+    """The IP addresses of a pod; none for a pod in its node's network, whose addresses other pods share."""
     if pod.get("spec", {}).get("hostNetwork"):
         return ()
     status = pod.get("status", {})
@@ -122,12 +122,12 @@ def addresses_of(pod: Object) -> tuple[str, ...]:
 
 
 def identity_of(pod: Object) -> str:
-    """The SPIFFE id of a pod."""
+    """The SPIFFE ID of a pod."""
     return spiffe_id(namespace_of(pod), account_of(pod))
 
 
 def selects(labels: Mapping[str, str] | None, pod: Object) -> bool:
-    """Whether a pod carries all the labels of a selector; an empty selector selects nothing."""
+    """Whether a pod has all labels of a selector; an empty selector selects nothing."""
     return bool(labels) and (labels or {}).items() <= labels_of(pod).items()
 
 
@@ -191,7 +191,7 @@ def _ports(spec: Mapping[str, Any]) -> Iterator[Port]:
 
 
 def protocol_of(name: str, app_protocol: str | None = None) -> Protocol:
-    """What is spoken on a port: by its appProtocol, else by the prefix of its name, else HTTP."""
+    """The protocol of a port: by its appProtocol, else by its name's prefix, else HTTP."""
     if app_protocol:
         return "http" if app_protocol.lower() in _HTTP_APP_PROTOCOLS else "tcp"
     return "tcp" if name.split("-")[0] in _TCP_NAME_PREFIXES else "http"

@@ -1,6 +1,6 @@
-"""Conditions on requests, for routing and for access control, from one and the same Match.
+"""Conditions on requests, for routing and for access control, from the same Match.
 
-Envoy's `safe_regex` must cover the whole path, without the query, or the whole header value.
+Envoy's `safe_regex` must match the whole path, without the query, or the whole header value.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def permission(match: Match) -> JSON:
 
 
 def _headers(match: Match) -> list[JSON]:
-    # Methods are among Envoy's own upper-case words, so they need no quoting.
+    # Methods are upper-case words and need no quoting.
     given = [] if match.methods is None else [(":method", "|".join(match.methods))]
     given += [(":authority" if name == "host" else name, pattern) for name, pattern in match.headers]
     return [{"name": name, "string_match": {"safe_regex": _regex(pattern)}} for name, pattern in given]
 
 
 def _regex(pattern: str) -> JSON:
-    # Envoy refuses an empty expression, which is the one that covers nothing but the empty text.
+    # Envoy refuses an empty expression, which matches only the empty string.
     return {"regex": pattern or "^$"}

@@ -1,7 +1,7 @@
-"""The certificate authority of the reference mesh: X.509 identities in the form of SPIFFE.
+"""The certificate authority of the reference mesh: X.509 certificates with SPIFFE IDs (X509-SVID).
 
-Keys are EC P-256. The authority's own key is made at installation and lives in a Secret; nothing else about
-it is state, so a restarted control plane issues identities that its predecessor's sidecars accept.
+Keys are EC P-256. The authority's key is generated at installation and stored in a Secret. There is no other
+state, so sidecars accept the identities that a restarted control plane issues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AUTHORITY_LIFETIME = datetime.timedelta(days=3650)
 SERVING_LIFETIME = datetime.timedelta(days=365)
 IDENTITY_LIFETIME = datetime.timedelta(hours=24)
-# Clocks of nodes may differ a little.
+# Tolerates clock skew between nodes.
 _BACKDATED = datetime.timedelta(minutes=5)
 
 
@@ -36,7 +36,7 @@ class KeyPair:
 
     @property
     def not_after(self) -> datetime.datetime:
-        """When the certificate ends, in UTC. Raises ValueError if it is not a certificate."""
+        """The end of the certificate's validity, in UTC. Raises ValueError for an invalid certificate."""
         return x509.load_pem_x509_certificate(self.certificate.encode()).not_valid_after_utc
 
 
@@ -56,7 +56,7 @@ class CertificateAuthority:
 
     @property
     def fingerprint(self) -> str:
-        """Tells authorities apart; short."""
+        """A short identifier of the authority."""
         return hashlib.sha256(self.trust_bundle.encode()).hexdigest()[:12]
 
     @staticmethod
@@ -72,22 +72,23 @@ class CertificateAuthority:
         return _pair(builder.sign(key, hashes.SHA256()), key)
 
     def identity(self, spiffe_id: str, now: datetime.datetime) -> KeyPair:
-        """A workload's identity, for both ends of mutual TLS, valid for a day."""
+        """A workload's identity, for both ends of mutual TLS, valid for 24 hours."""
         name = x509.UniformResourceIdentifier(spiffe_id)
-        # RFC 5280 4.2.1.6: with an empty subject the alternative name is critical (so SPIFFE X.509-SVID 4.1).
+        # RFC 5280 4.2.1.6: with an empty subject the alternative name is critical (also SPIFFE X509-SVID
+        # 4.1).
         return self._issue(
             x509.Name([]), [name], critical=True, client=True, now=now, lifetime=IDENTITY_LIFETIME
         )
 
     def serving(self, hosts: Sequence[str], now: datetime.datetime) -> KeyPair:
-        """A server's certificate for some DNS names and IP addresses, valid for a year."""
+        """A server certificate for DNS names and IP addresses, valid for a year."""
         names = [_host(host) for host in hosts]
         return self._issue(
             _name(hosts[0]), names, critical=False, client=False, now=now, lifetime=SERVING_LIFETIME
         )
 
     def client(self, name: str, now: datetime.datetime) -> KeyPair:
-        """A client's certificate for a common name, valid for a year."""
+        """A client certificate for a common name, valid for a year."""
         names = [x509.DNSName(name)]
         return self._issue(
             _name(name), names, critical=False, client=True, now=now, lifetime=SERVING_LIFETIME

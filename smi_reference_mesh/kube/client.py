@@ -1,7 +1,7 @@
 """A small asynchronous client of the Kubernetes API server: plain JSON in, plain JSON out.
 
-The control plane holds some twenty watches and answers webhooks at the same time; with aiohttp this is one
-thread, no generated models, and a start-up without seconds of imports.
+The control plane keeps some twenty watches open while it serves webhooks; with aiohttp this needs one thread,
+no generated models, and no seconds of imports at start.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import aiohttp
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
-# A watch is asked to end after five minutes; one that says nothing for longer has lost its connection.
+# The server ends a watch after five minutes; one silent for longer has lost its connection.
 WATCH_S = 300
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=WATCH_S + 30)
 _LONGEST_LINE = 16 * 1024 * 1024
 
 
 class ApiError(Exception):
-    """The API server refused (status is its HTTP status) or could not be reached (status 0)."""
+    """The API server refused a request (`status` is its HTTP status) or is unreachable (`status` 0)."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{status}: {message}" if status else message)
@@ -34,7 +34,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ClientConfig:
-    """Where the API server is and how to authenticate there."""
+    """The address of the API server and the credentials for it."""
 
     url: str
     token_file: Path | None = None
@@ -42,7 +42,7 @@ class ClientConfig:
 
     @classmethod
     def in_cluster(cls) -> ClientConfig:
-        """As every pod is told. Raises KeyError or OSError outside of a cluster."""
+        """The configuration of a pod's environment. Raises KeyError or OSError outside of a cluster."""
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
         host = f"[{host}]" if ":" in host else host
         trust = ssl.create_default_context(cafile=str(_ACCOUNT / "ca.crt"))
@@ -50,7 +50,7 @@ class ClientConfig:
 
 
 class KubeClient:
-    """One session with the API server; close it in the end."""
+    """A session with the API server; must be closed."""
 
     def __init__(self, access: ClientConfig) -> None:
         self._access = access
@@ -76,7 +76,7 @@ class KubeClient:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Any:
-        """The JSON answer. Raises ApiError."""
+        """The JSON response. Raises ApiError."""
         try:
             async with self._session.request(
                 method,
@@ -109,7 +109,7 @@ class KubeClient:
 
 
 async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    # StreamReader's own lines are limited to its buffer size; an object may be larger.
+    # StreamReader limits lines to its buffer size; an object may be larger.
     rest = b""
     async for chunk in stream.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")

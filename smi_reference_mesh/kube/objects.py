@@ -12,14 +12,14 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Workload:
-    """Whom a configuration is for: a pod."""
+    """The namespace and name of a pod, as the owner of a configuration."""
 
     namespace: str
     name: str
 
 
 def namespace_of(thing: Object) -> str:
-    """The namespace of an object; empty for one that has none."""
+    """The namespace of an object; empty for a cluster-scoped one."""
     return str(thing.get("metadata", {}).get("namespace") or "")
 
 
@@ -41,12 +41,12 @@ def annotations_of(thing: Object) -> Mapping[str, str]:
 
 
 def account_of(pod: Object) -> str:
-    """The ServiceAccount that a pod runs under."""
+    """The ServiceAccount of a pod."""
     return str(pod.get("spec", {}).get("serviceAccountName") or "default")
 
 
 def container_ports(pod: Object, protocol: str) -> Iterator[tuple[str, int]]:
-    """Names and numbers of the ports of a protocol that the containers of a pod declare, in their order."""
+    """Names and numbers of the ports that a pod's containers declare for a protocol, in their order."""
     containers: list[Mapping[str, Any]] = pod.get("spec", {}).get("containers") or []
     for container in containers:
         for port in container.get("ports") or ():

@@ -1,4 +1,4 @@
-"""Label selectors as they are written in a query: `app=foo,tier in (a,b),!legacy`."""
+"""Label selectors in their query form: `app=foo,tier in (a,b),!legacy`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition on a label."""
+    """A requirement on one label."""
 
     key: str
     operator: str
@@ -40,7 +40,7 @@ class Term:
 
 
 def parse(text: str) -> tuple[Term, ...]:
-    """The terms of a selector; none for the empty one. Raises ValueError where it is not one."""
+    """The terms of a selector; none for an empty one. Raises ValueError for an invalid selector."""
     parts = [part.strip() for part in re.split(r",(?![^(]*\))", text)]
     return tuple(_term(part) for part in parts) if text.strip() else ()
 
@@ -55,12 +55,12 @@ def _term(part: str) -> Term:
 
 
 def matches(terms: tuple[Term, ...], labels: Mapping[str, str]) -> bool:
-    """Whether all terms hold for some labels."""
+    """Whether labels satisfy all terms."""
     return all(term.matches(labels) for term in terms)
 
 
 def as_json(terms: tuple[Term, ...]) -> dict[str, Any]:
-    """The selector in the form in which manifests have it (LabelSelector)."""
+    """The selector in its manifest form (LabelSelector)."""
     document: dict[str, Any] = {}
     equalities = {term.key: term.values[0] for term in terms if term.operator == "="}
     expressions = [

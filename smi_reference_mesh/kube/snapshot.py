@@ -1,8 +1,7 @@
-"""The world: all Kubernetes objects that decide how the reference mesh behaves, as one immutable value.
+"""A snapshot of all Kubernetes objects that determine the mesh's behaviour, as one immutable value.
 
-The control plane keeps a world up to date; the compiler reads it and nothing else. Objects stay plain JSON,
-as the API server delivers them, so that a world can be written down in a test, stored, and spoiled by a
-fault.
+The control plane keeps a snapshot current; the compiler's only input is a snapshot. Objects stay plain JSON,
+as the API server returns them, so that tests can write snapshots and faults can edit them.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from smi_reference_mesh.kube.objects import Object
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of object that a world is made of, in the version that the API server stores."""
+    """A kind of object in a snapshot, in the version that the API server stores."""
 
     plural: str
     group: str
@@ -24,12 +23,12 @@ class Kind:
 
     @property
     def key(self) -> str:
-        """Its key in `ClusterSnapshot.objects`."""
+        """The key of its objects in `ClusterSnapshot.objects`."""
         return self.plural
 
     @property
     def api_version(self) -> str:
-        """As `apiVersion` is written in a manifest."""
+        """The `apiVersion` of its manifests."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
 
@@ -50,18 +49,17 @@ KINDS: tuple[Kind, ...] = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClusterSnapshot:
-    """All objects of one moment, by plural name. A missing key means that there are none of that kind.
+    """All objects at one moment, by plural name; no key where the API server does not serve the kind.
 
-    Worlds are compared by identity: they are large, never changed in place, and what is derived from one is
-    cached.
+    Compared by identity, since snapshots are large and immutable, and values derived from them are cached.
     """
 
     objects: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
 
     def of(self, plural: str) -> tuple[Object, ...]:
-        """The objects of one kind, in the order in which they were given."""
+        """The objects of one kind, in the given order."""
         return self.objects.get(plural, ())
 
     def replacing(self, plural: str, objects: Iterable[Object]) -> ClusterSnapshot:
-        """The same world with other objects of one kind."""
+        """The snapshot with other objects of one kind."""
         return ClusterSnapshot({**self.objects, plural: tuple(objects)})

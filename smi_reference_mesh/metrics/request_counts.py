@@ -1,8 +1,7 @@
-"""Requests counted, with their latencies: what sidecars hand over and what figures are made of.
+"""Counts of requests and their latencies, as sidecars report them and TrafficMetrics sum them up.
 
-Latencies are kept as a histogram with exponentially growing buckets, so that percentiles over several pods
-come from the merged distribution and not from averaged percentiles. Standard library only, for the sidecar
-starts with it.
+Latencies are histograms with exponential buckets, so that percentiles over several pods come from the merged
+distribution instead of averaged percentiles. Imports the standard library only, since the sidecar loads it.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Bucket i >= 1 covers (GROWTH**(i-2), GROWTH**(i-1)] milliseconds and is reported as its geometric middle,
-# which is off by at most sqrt(1.04) - 1 < 2 %. Bucket 0 is "less than a millisecond".
+# Bucket i >= 1 covers (GROWTH**(i-2), GROWTH**(i-1)] milliseconds and is reported as its geometric mean, with
+# an error of at most sqrt(1.04) - 1 < 2 %. Bucket 0 is below a millisecond.
 _GROWTH = 1.04
 _LOG_GROWTH = math.log(_GROWTH)
 
@@ -25,20 +24,20 @@ def bucket(milliseconds: float) -> int:
 
 
 def bucket_value(index: int) -> float:
-    """The latency in milliseconds that stands for a bucket."""
+    """The latency in milliseconds that represents a bucket."""
     return 0.0 if index <= 0 else float(_GROWTH ** (index - 1.5))
 
 
 def is_failure(status: int) -> bool:
-    """Whether a request counts as failed: a 5xx answer, or none at all (status 0).
+    """Whether a request failed: a 5xx response, or none (status 0).
 
-    SMI leaves the classification open; requests refused with 4xx count as answered here.
+    SMI leaves the classification open; here 4xx responses count as successes.
     """
     return status == 0 or status >= 500
 
 
 class RequestCounts:
-    """Requests counted: successes, failures and the latencies of both."""
+    """Successes, failures, and the latencies of both."""
 
     __slots__ = ("failures", "latencies", "successes")
 
@@ -79,13 +78,13 @@ class RequestCounts:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RequestCounts:
-        """The tally in a report. Raises KeyError, TypeError or ValueError if it is not one."""
+        """The counts of a report. Raises KeyError, TypeError or ValueError for an invalid one."""
         latencies = {int(index): int(number) for index, number in document["latencies"].items()}
         return cls(int(document["successes"]), int(document["failures"]), latencies)
 
 
 def total(tallies: Iterable[RequestCounts]) -> RequestCounts:
-    """The sum of some tallies."""
+    """The sum of several counts."""
     result = RequestCounts()
     for tally in tallies:
         result.add(tally)

@@ -1,8 +1,8 @@
-"""TrafficMetrics documents from figures and objects: the content of metrics.smi-spec.io/v1alpha1, no I/O.
+"""TrafficMetrics documents (metrics.smi-spec.io/v1alpha1) from request counts and objects, without I/O.
 
 The specification is apis/traffic-metrics/v1alpha1/traffic-metrics.md. Where it is silent: peers in edges have
-the kind of the resource asked for, or else that of what owns the peer's pod; percentiles come from the merged
-distribution of all pods; an object without traffic shows zeros; a get of a split is a list with an item for
+the kind of the requested resource, or else that of their pod's owner; percentiles come from the merged
+distribution of all pods; an object without traffic has zeros; a get of a split is a list with an item for
 each backend, and splits have no edges.
 """
 
@@ -34,7 +34,7 @@ KINDS: Final[Mapping[str, tuple[str, str]]] = {
     "jobs": ("Job", "batch/v1"),
     "trafficsplits": ("TrafficSplit", "split.smi-spec.io/v1alpha4"),
 }
-"""Kind and API version of each resource offered, by plural: the full list of the specification."""
+"""Kind and API version of each offered resource, by plural: the full list of the specification."""
 
 CLUSTER_SCOPED: Final = frozenset({"namespaces", "nodes"})
 _PLURALS: Final = {kind: plural for plural, (kind, _) in KINDS.items()}
@@ -42,12 +42,12 @@ _SPLITS: Final = "trafficsplits"
 
 
 class NotFound(Exception):
-    """There is no such object, resource or sub-resource."""
+    """No such object, resource or sub-resource."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """An object that figures are about."""
+    """A reference to the object that metrics describe."""
 
     plural: str
     namespace: str
@@ -60,7 +60,7 @@ class Reference:
 
 
 class Inventory:
-    """The objects of a moment, and which pods belong to which."""
+    """The objects of a moment, and the pods that belong to them."""
 
     def __init__(self, objects: Mapping[str, tuple[Object, ...]]) -> None:
         self._objects = {
@@ -70,7 +70,7 @@ class Inventory:
         self._references: dict[tuple[str, Workload], tuple[Reference, ...]] = {}
 
     def find(self, reference: Reference) -> Object:
-        """The object itself. Raises NotFound."""
+        """The referenced object. Raises NotFound."""
         thing = self._objects[reference.plural].get((reference.namespace, reference.name))
         if thing is None:
             raise NotFound(f'{reference.plural} "{reference.name}" not found')
@@ -79,7 +79,7 @@ class Inventory:
     def listed(
         self, plural: str, namespace: str, terms: tuple[selectors.Term, ...]
     ) -> list[tuple[Reference, Object]]:
-        """The objects of a kind, in one namespace or in all, that a selector admits."""
+        """The objects of a kind, in one namespace or in all, that match a selector."""
         return [
             (Reference(plural, *place), thing)
             for place, thing in sorted(self._objects[plural].items(), key=lambda item: item[0])
@@ -87,14 +87,14 @@ class Inventory:
         ]
 
     def containing(self, plural: str, pod: Workload) -> tuple[Reference, ...]:
-        """The objects of a kind that a pod belongs to: at most one, but for services."""
+        """The objects of a kind that a pod belongs to: at most one, except for services."""
         key = (plural, pod)
         if key not in self._references:
             self._references[key] = tuple(self._containing(plural, pod))
         return self._references[key]
 
     def peers(self, plural: str, pod: Workload) -> tuple[Reference, ...]:
-        """What stands for a peer's pod in edges of a kind."""
+        """The references that represent a peer's pod in edges of a kind."""
         owners = self._owners(pod)
         return self.containing(plural, pod) or (owners[-1],)
 
@@ -119,13 +119,13 @@ class Inventory:
                 yield from (owner for owner in self._owners(pod) if owner.plural == plural)
 
     def _owners(self, pod: Workload) -> list[Reference]:
-        """The pod, its controller, the controller's controller, as far as the API has kinds for them."""
+        """The pod, its controller, the controller's controller, as far as the API offers their kinds."""
         chain = [Reference("pods", pod.namespace, pod.name)]
         thing = self._objects["pods"].get((pod.namespace, pod.name))
         while thing is not None:
             owners = thing["metadata"].get("ownerReferences", ())
             owner = next((entry for entry in owners if entry.get("controller")), None)
-            # A Pod is never a controller; ownership in a circle would not end.
+            # A Pod is never a controller; circular ownership must not loop.
             if owner is None or owner["kind"] not in _PLURALS or len(chain) > len(KINDS):
                 break
             chain.append(Reference(_PLURALS[owner["kind"]], pod.namespace, owner["name"]))
@@ -135,7 +135,7 @@ class Inventory:
 
 @dataclass(frozen=True, slots=True)
 class MetricsSnapshot:
-    """Figures and objects at one moment: what a request is answered from."""
+    """Request counts and objects at one moment: the input of the metrics API."""
 
     inventory: Inventory
     totals: Mapping[Stream, RequestCounts]
@@ -143,14 +143,14 @@ class MetricsSnapshot:
     moment: datetime
 
     def single(self, reference: Reference) -> dict[str, Any]:
-        """The answer to a get: all that the object received; for a split, a list. Raises NotFound."""
+        """The response to a get: the requests that the object received; a list for splits. Raises NotFound."""
         thing = self.inventory.find(reference)
         if reference.plural == _SPLITS:
             return _list(reference.as_json(), self._backends(reference, thing))
         return self._received(reference)
 
     def listing(self, plural: str, namespace: str, selector: str) -> dict[str, Any]:
-        """The answer to a list. Raises ValueError if the selector is none."""
+        """The response to a list. Raises ValueError for an invalid selector."""
         terms = selectors.parse(selector)
         items: list[dict[str, Any]] = []
         for reference, thing in self.inventory.listed(plural, namespace, terms):
@@ -165,7 +165,7 @@ class MetricsSnapshot:
         return _list(resource, items, terms)
 
     def edges(self, reference: Reference) -> dict[str, Any]:
-        """The answer to the sub-resource: with whom the object exchanged traffic. Raises NotFound."""
+        """The response for the sub-resource: the object's traffic by peer. Raises NotFound."""
         self.inventory.find(reference)
         if reference.plural == _SPLITS:
             raise NotFound("a split has no edges")
@@ -233,7 +233,7 @@ class MetricsSnapshot:
 
 
 def discovery() -> dict[str, Any]:
-    """The group version's root: what the API offers."""
+    """The APIResourceList of the group version."""
     resources = []
     for plural in KINDS:
         entry = {"singularName": "", "namespaced": plural not in CLUSTER_SCOPED, "kind": "TrafficMetrics"}
@@ -249,7 +249,7 @@ def discovery() -> dict[str, Any]:
 
 
 def group() -> dict[str, Any]:
-    """The group's own document."""
+    """The APIGroup."""
     version = {"groupVersion": API_VERSION, "version": METRICS_VERSION}
     return {
         "apiVersion": "v1",
@@ -299,12 +299,12 @@ def _metrics(tally: RequestCounts) -> list[dict[str, str]]:
 
 
 def _seconds(milliseconds: float) -> str:
-    """A latency as a quantity of seconds, to the microsecond: 10 ms is "10m", 1.5 ms is "1500u"."""
+    """A latency as a quantity in seconds, to the microsecond: 10 ms is "10m", 1.5 ms is "1500u"."""
     micro = round(milliseconds * 1000)
     return f"{micro // 1000}m" if micro % 1000 == 0 else f"{micro}u"
 
 
 def _is_service(name: str, namespace: str, service: str) -> bool:
-    """Whether a cluster (`outbound|<namespace>|<service>|<port>`) is one of a service."""
+    """Whether a cluster (`outbound|<namespace>|<service>|<port>`) belongs to a service."""
     parts = name.split("|")
     return parts[:1] == ["outbound"] and parts[1:3] == [namespace, service]

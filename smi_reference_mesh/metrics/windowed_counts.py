@@ -1,7 +1,7 @@
-"""Request figures over a sliding window: what the traffic metrics API reports, without any I/O.
+"""Request counts over a sliding window, without I/O.
 
-Sidecars count their requests into tallies (`RequestCounts`) and hand these over a few times a second;
-`WindowedCounts` keeps them in time slots and adds up those of the window.
+Sidecars report `RequestCounts` a few times a second; `WindowedCounts` keeps them in time slots and sums up
+those of the window.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from smi_reference_mesh.metrics.request_counts import RequestCounts
 
 Direction = Literal["in", "out"]
 KEPT_S = 60.0
-"""Seconds for which figures are kept: a mesh that looks at them now and then has a longer window."""
+"""Seconds for which counts are kept, since variants with rare updates have a longer window."""
 
 
 class Stream(NamedTuple):
-    """What figures are kept apart by: where measured, which way, with whom, through which route."""
+    """The dimensions of the counts: reporting pod, direction, peer, route and cluster."""
 
     pod: Workload
     direction: Direction
@@ -38,9 +38,9 @@ class _Slot:
 
 
 class WindowedCounts:
-    """The figures of the last `window_s` seconds, and of `kept_s` for whoever asks for more.
+    """The request counts of the last `window_s` seconds, kept for `kept_s`.
 
-    Time is kept in slots of `resolution_s`; the window's far edge is exact to one slot.
+    Time is divided into slots of `resolution_s`; the window's far edge is exact to one slot.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class WindowedCounts:
         self._slots: deque[_Slot] = deque()
 
     def record(self, stream: Stream, tally: RequestCounts, age_s: float = 0.0) -> None:
-        """Adds requests that ended `age_s` seconds ago; those that are not kept are dropped."""
+        """Adds requests that ended `age_s` seconds ago; drops those older than `kept_s`."""
         now = self._clock()
         moment = now - max(age_s, 0.0)
         if moment <= now - self.kept_s:
@@ -66,7 +66,7 @@ class WindowedCounts:
         slot.tallies.setdefault(stream, RequestCounts()).add(tally)
 
     def totals(self, last_s: float | None = None) -> dict[Stream, RequestCounts]:
-        """The sum over the window that ends now, or over the last seconds.
+        """The sums over the window that ends now, or over the last `last_s` seconds.
 
         Streams without requests are absent.
         """

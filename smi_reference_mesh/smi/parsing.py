@@ -1,4 +1,4 @@
-"""Reading values out of JSON of which nothing can be taken for granted."""
+"""Validating access to fields of untrusted JSON."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any
 import re2  # type: ignore[import-untyped]
 
 Report = Callable[[str], None]
-"""Takes a note of something odd in an object that is otherwise honoured."""
+"""Records an oddity in an otherwise valid object."""
 
 
 class Unreadable(ValueError):
-    """An object, or a part of one, that has no meaning."""
+    """An invalid object or field."""
 
 
 def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The object under a key; empty if absent. Raises Unreadable if it is anything else."""
+    """The object under a key; empty if absent. Raises Unreadable for any other value."""
     value = parent.get(key)
     if value is None:
         return {}
@@ -30,7 +30,7 @@ def mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def listing(parent: Mapping[str, Any], key: str) -> Sequence[Any]:
-    """The list under a key; empty if absent. Raises Unreadable if it is anything else."""
+    """The list under a key; empty if absent. Raises Unreadable for any other value."""
     value = parent.get(key)
     if value is None:
         return ()
@@ -40,7 +40,7 @@ def listing(parent: Mapping[str, Any], key: str) -> Sequence[Any]:
 
 
 def entries(parent: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
-    """The objects in the list under a key. Raises Unreadable if any of them is not an object."""
+    """The objects in the list under a key. Raises Unreadable if an item is not an object."""
     found = listing(parent, key)
     if not all(isinstance(entry, Mapping) for entry in found):
         raise Unreadable(f"{key} holds something that is not an object")
@@ -48,7 +48,7 @@ def entries(parent: Mapping[str, Any], key: str) -> Sequence[Mapping[str, Any]]:
 
 
 def text(parent: Mapping[str, Any], key: str) -> str:
-    """The string under a key. Raises Unreadable if it is absent, empty or anything else."""
+    """The non-empty string under a key. Raises Unreadable for any other value or none."""
     value = parent.get(key)
     if not isinstance(value, str) or not value:
         raise Unreadable(f"{key} is missing or not a string")
@@ -56,19 +56,19 @@ def text(parent: Mapping[str, Any], key: str) -> str:
 
 
 def optional_text(parent: Mapping[str, Any], key: str) -> str | None:
-    """The string under a key, None if it is absent or empty. Raises Unreadable if it is anything else."""
+    """The string under a key, None if absent or empty. Raises Unreadable for any other value."""
     return None if parent.get(key) in (None, "") else text(parent, key)
 
 
 def port(value: object) -> int:
-    """A port number. Raises Unreadable for what is not an integer of 1 to 65535."""
+    """A port number. Raises Unreadable unless it is an integer of 1 to 65535."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise Unreadable(f"{value!r} is not a port")
     return value
 
 
 def number(value: object) -> Fraction:
-    """A weight from v1alpha2 on: a number that is not negative. Raises Unreadable for anything else."""
+    """A weight from v1alpha2 on: a non-negative number. Raises Unreadable for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unreadable(f"weight {value!r} is not a number")
     if not 0 <= value < float("inf"):
@@ -87,10 +87,10 @@ _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:([eE][+-]?[0-9]{1,2})|
 
 
 def quantity(value: object) -> Fraction:
-    """A weight of v1alpha1: a Kubernetes quantity such as `1`, `"500m"` or `"1e3"`.
+    """A weight of v1alpha1: a non-negative Kubernetes quantity such as `1`, `"500m"` or `"1e3"`.
 
-    Raises Unreadable for anything else, negative ones included.
-    Source: split v1alpha1; grammar in k8s.io/apimachinery/pkg/api/resource.
+    Raises Unreadable for any other value. Source: split v1alpha1; grammar in
+    k8s.io/apimachinery/pkg/api/resource.
     """
     if not isinstance(value, str):
         return number(value)
@@ -114,9 +114,9 @@ def _complaint(pattern: str) -> str | None:
 
 
 def regex(value: object) -> str:
-    """A regular expression that Envoy can compile, that is RE2. Raises Unreadable for anything else.
+    """A regular expression that Envoy can compile, that is RE2. Raises Unreadable for any other value.
 
-    One bad expression would have Envoy reject everything that is delivered together with it.
+    A single invalid expression would make Envoy reject the whole response that contains it.
     """
     if not isinstance(value, str):
         raise Unreadable(f"{value!r} is not a regular expression")

@@ -1,4 +1,4 @@
-"""All SMI objects of a world, understood."""
+"""All SMI objects of a snapshot, parsed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What the SMI objects of a world say, and what in them could not be understood."""
+    """The SMI objects of a snapshot, and the problems found in them."""
 
     splits: Mapping[Name, Split]
     targets: Mapping[Name, Target]
@@ -34,7 +34,7 @@ class Policies:
 
 
 def policies_of(snapshot: ClusterSnapshot) -> Policies:
-    """Read all SMI objects of a world; never raises for an object."""
+    """Parse all SMI objects of a snapshot; never raises for an object."""
     problems: list[Problem] = []
     return Policies(
         splits=_read(snapshot, "trafficsplits", "TrafficSplit", split, problems),
