@@ -60,7 +60,7 @@ kind-down: ## delete the kind cluster
 	$(KIND) down $(NAME)
 
 mesh: kind-up ## build the reference mesh's image and install it into the kind cluster
-	$(BIN)/python -m smi_reference_mesh.image --base "$$($(KIND) python-image)" >build/image-name
+	$(BIN)/python -m smi_reference_mesh.install.image --base "$$($(KIND) python-image)" >build/image-name
 	$(KIND) load $(NAME) "$$(cat build/image-name)"
 	$(BIN)/smi-conformance reference install --context $(CONTEXT) --image "$$(cat build/image-name)"
 

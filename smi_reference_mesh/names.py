@@ -1,6 +1,7 @@
-"""Names, ports and labels that the parts of the reference mesh agree on.
+"""Names, ports and labels shared by the parts of the reference mesh.
 
-Nothing is imported, for each pod's interception starts with this: `typing` alone takes as long as Python.
+Imports nothing, since each pod's interception loads this module: `typing` alone takes as long as Python's
+start.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ INBOUND_PORT = 15006
 ADMIN_PORT = 15000
 READINESS_PORT = 15021
 UDP_PORT = 15100
-"""Where the first UDP port that a pod declares is redirected to; each further one to the next."""
+"""Redirection target of the first UDP port that a pod declares; each further port has the next number."""
 UDP_PORTS = 64
-"""Of a pod that declares more, the others get nothing."""
+"""The number of UDP ports supported per pod; further ones receive nothing."""
 UDP_NOWHERE_PORT = UDP_PORT + UDP_PORTS
-"""Where all others are redirected to: nothing listens there."""
+"""Redirection target of all other UDP ports; nothing listens there."""
 UDP_PORTS_VARIABLE = "SMI_REFERENCE_UDP_PORTS"
 SIDECAR_UID = 1337
 INBOUND_PASSTHROUGH_SOURCE = "127.0.0.6"
 DIRECTORY = "/run/smi-reference"
 TOKEN_DIRECTORY = "/var/run/secrets/smi-reference"  # noqa: S105 - a place, not a secret
 
-# In the ingress' pod, which has the readiness and the admin port as well.
+# In the ingress pod, which also has the readiness and the admin port.
 INGRESS_PORT = 8080
 
 # In the control plane's pod.
@@ -51,5 +52,5 @@ METRICS_VERSION = "v1alpha1"
 
 
 def spiffe_id(namespace: str, account: str) -> str:
-    """The identity of a ServiceAccount in the mesh."""
+    """The SPIFFE ID of a ServiceAccount in the mesh."""
     return f"spiffe://{TRUST_DOMAIN}/ns/{namespace}/sa/{account}"

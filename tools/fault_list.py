@@ -16,7 +16,7 @@ from smi_reference_mesh.faults import FAULTS
 def document() -> str:
     """The list as JSON: what each fault is, and the requirements that it concerns."""
     listed = {
-        fault.id: {"summary": fault.summary, "concerns": sorted(fault.concerns)} for fault in FAULTS.values()
+        fault.id: {"summary": fault.summary, "affected": sorted(fault.affected)} for fault in FAULTS.values()
     }
     return json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
 

@@ -171,8 +171,8 @@ def collect() -> Source:
         known={one.id: one.level for one in catalogue.load().values()},
         suites={str(path.relative_to(index.SUITES)): path.read_text("utf-8") for path in suites},
         untested=yamlio.load((index.SUITES / "untested.yaml").read_text("utf-8")),
-        faults={fault.id: fault.concerns for fault in FAULTS.values()},
-        shown={fault.id: fault.shows for fault in FAULTS.values()},
+        faults={fault.id: fault.affected for fault in FAULTS.values()},
+        shown={fault.id: fault.expected_readings for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},
         code={str(path.relative_to(root)): path.read_text("utf-8") for path in sorted(looked_at)},
     )

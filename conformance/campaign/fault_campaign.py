@@ -33,7 +33,7 @@ from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
 from smi_reference_mesh import faults, variants
 from smi_reference_mesh.faults import Change, Fault
-from smi_reference_mesh.spoiler import Faithful
+from smi_reference_mesh.hooks import DefaultHooks
 from smi_reference_mesh.variants import Variant
 
 Case = Fault | Variant
@@ -158,7 +158,7 @@ def switch_all_off(cluster: Cluster) -> None:
 
     Those are as they should be once the mesh is installed again. Raises ClusterError.
     """
-    cluster.delete([SWITCH_OBJECT, *(one for fault in faults.FAULTS.values() for one in fault.adds)])
+    cluster.delete([SWITCH_OBJECT, *(one for fault in faults.FAULTS.values() for one in fault.extra_objects)])
 
 
 def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
@@ -177,7 +177,7 @@ def choose(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
         fault
         for fault in faults.FAULTS.values()
         if (not only or fault.id in only)
-        and (not apis or {known[one].api for one in fault.concerns} <= set(apis))
+        and (not apis or {known[one].api for one in fault.affected} <= set(apis))
     ]
 
 
@@ -200,8 +200,8 @@ def _renewed(context: RunContext, campaign: Campaign, case: Case) -> RunContext:
         profile,
         version_choice=version_choice,
         # All open questions would take most of a campaign's time.
-        questions=frozenset(shown.rpartition(": ")[0] for shown in case.shows.values()),
-        mesh_is_idle=never_known_idle if case.patient else _nothing_more(context.cluster),
+        questions=frozenset(shown.rpartition(": ")[0] for shown in case.expected_readings.values()),
+        mesh_is_idle=never_known_idle if case.late_changes else _nothing_more(context.cluster),
     )
 
 
@@ -223,12 +223,11 @@ def concerned(case: Case, also: str | None = None) -> list[index.TestEntry]:
     For a fault those are the scenarios that judge something it breaks. And those whose file's path contains
     ``also``.
     """
-    needs = case.concerns if isinstance(case, Fault) else case.needs
-    paths = [one for one in needs if "/" in one] + ([] if also is None else [also])
+    paths = [one for one in case.affected if "/" in one] + ([] if also is None else [also])
     files = {
         entry.file
         for entry in index.index()
-        if entry.requirement in needs or any(path in entry.file for path in paths)
+        if entry.requirement in case.affected or any(path in entry.file for path in paths)
     }
     return [entry for entry in index.index() if entry.file in files]
 
@@ -248,7 +247,7 @@ def _judge(context: RunContext, case: Case, also: str | None) -> Result:
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in results.conclusions.items()
     }
-    about = case.concerns if isinstance(case, Fault) else case.needs
+    about = case.affected
     said = {
         one: tuple(each.summary for each in conclusions if one in about or each.verdict is not Verdict.PASS)
         for one, conclusions in results.conclusions.items()
@@ -310,11 +309,11 @@ def switched_on(context: RunContext, case: Case) -> Iterator[RunContext]:
         if isinstance(case, Fault):
             if case.change:
                 stack.enter_context(_changed(context, case.change))
-            if case.adds:
-                stack.enter_context(_added(context, case.adds))
-            if case.without:
-                context = stack.enter_context(_lacking(context, case.without))
-        if case.spoiler is Faithful:
+            if case.extra_objects:
+                stack.enter_context(_added(context, case.extra_objects))
+            if case.removed_groups:
+                context = stack.enter_context(_lacking(context, case.removed_groups))
+        if case.hooks is DefaultHooks:
             yield context
             return
         _switch(context, case.id)

@@ -25,7 +25,7 @@ class Outcome:
     """What each test said of a requirement that did not pass or that the fault is about."""
     seconds: float
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The readings that were seen, by requirement, as `smi_reference_mesh.faults.Fault.shows` writes them."""
+    """The observed readings, by requirement, in the form of `Fault.expected_readings`."""
     starved: frozenset[str] = frozenset()
     """The requirements of which a failure or a reading does not count, as the machine was starved."""
 
@@ -45,7 +45,9 @@ class Outcome:
     def unseen(self) -> frozenset[str]:
         """Ambiguous requirements whose reading was not changed as the fault changes it."""
         return frozenset(
-            one for one, reading in self.fault.shows.items() if reading not in self.readings.get(one, ())
+            one
+            for one, reading in self.fault.expected_readings.items()
+            if reading not in self.readings.get(one, ())
         )
 
     @property
@@ -75,8 +77,8 @@ class Outcome:
             "summary": self.fault.summary,
             "caught": self.caught,
             "breaks": sorted(self.fault.breaks),
-            "drags": sorted(self.fault.drags),
-            "shows": dict(sorted(self.fault.shows.items())),
+            "drags": sorted(self.fault.also_fails),
+            "shows": dict(sorted(self.fault.expected_readings.items())),
             "blamed": sorted(self.blamed),
             "missed": sorted(self.missed),
             "wrongly blamed": sorted(self.wrongly),
@@ -98,7 +100,7 @@ def line(outcome: Outcome) -> str:
         text += "".join(f"\n          should have failed: {_instead(outcome, one)}" for one in unfailed)
     for one in sorted(outcome.unseen):
         read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
-        text += f"\n          should have shown: {one}: {outcome.fault.shows[one]} (seen: {read})"
+        text += f"\n          should have shown: {one}: {outcome.fault.expected_readings[one]} (seen: {read})"
         text += _words(outcome, one)
     for one in sorted(outcome.wrongly):
         text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
@@ -128,7 +130,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
 def narrowness(outcomes: Sequence[Outcome]) -> str:
     """How many of the failures a fault only dragged along."""
     failed = sum(len(one.blamed) for one in outcomes)
-    dragged = sum(len(one.blamed & one.fault.drags) for one in outcomes)
+    dragged = sum(len(one.blamed & one.fault.also_fails) for one in outcomes)
     return f"{dragged} of {failed} failures dragged along ({percent(dragged / failed if failed else 0.0)})"
 
 
@@ -184,8 +186,8 @@ def _cells(outcome: Outcome) -> tuple[str, ...]:
         f"`{fault.id}`",
         plain(fault.summary),
         outcome.word if outcome.caught else f"**{outcome.word}**",
-        _listed(outcome.blamed - fault.drags),
-        _listed(outcome.blamed & fault.drags),
+        _listed(outcome.blamed - fault.also_fails),
+        _listed(outcome.blamed & fault.also_fails),
         "<br>".join(_seen(outcome)),
     )
 
@@ -195,7 +197,7 @@ def _listed(requirements: Iterable[str]) -> str:
 
 
 def _seen(outcome: Outcome) -> Iterator[str]:
-    for one, reading in sorted(outcome.fault.shows.items()):
+    for one, reading in sorted(outcome.fault.expected_readings.items()):
         if one not in outcome.unseen:
             yield f"`{one}`: {plain(reading)}"
 

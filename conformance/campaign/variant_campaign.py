@@ -60,7 +60,7 @@ class Conformity:
         """Requirements of which not all readings were seen that the variant brings about."""
         return frozenset(
             one
-            for one, wanted in self.variant.shows.items()
+            for one, wanted in self.variant.expected_readings.items()
             if not set(wanted.split("; ")) <= self.readings.get(one, frozenset())
         )
 
@@ -92,7 +92,7 @@ class Conformity:
             "variant": self.variant.id,
             "summary": self.variant.summary,
             "passed": self.passed,
-            "shows": dict(sorted(self.variant.shows.items())),
+            "shows": dict(sorted(self.variant.expected_readings.items())),
             "blamed": sorted(self.blamed),
             "inconclusive": sorted(self.inconclusive),
             "unseen": sorted(self.unseen),
@@ -115,7 +115,9 @@ def line(outcome: Conformity) -> str:
     text += "".join(f"\n          told: {each}" for each in outcome.told)
     for one in sorted(outcome.unseen - outcome.inconclusive):
         seen = ", ".join(sorted(outcome.readings.get(one, ()))) or "nothing"
-        text += f"\n          should have shown: {one}: {outcome.variant.shows[one]} (seen: {seen})"
+        text += (
+            f"\n          should have shown: {one}: {outcome.variant.expected_readings[one]} (seen: {seen})"
+        )
     return text
 
 
@@ -170,11 +172,11 @@ def _cells(outcome: Conformity) -> tuple[str, ...]:
         outcome.word if outcome.passed else f"**{outcome.word}**",
         f"{counted} of {len(outcome.verdicts)}",
         "<br>".join(_seen(outcome)),
-        plain(", ".join(variant.likewise)),
+        plain(", ".join(variant.real_meshes)),
     )
 
 
 def _seen(outcome: Conformity) -> Iterator[str]:
-    for one, readings in sorted(outcome.variant.shows.items()):
+    for one, readings in sorted(outcome.variant.expected_readings.items()):
         if one not in outcome.unseen:
             yield f"`{one}`: {plain(readings)}"

@@ -89,7 +89,7 @@ def _version(_: argparse.Namespace) -> int:
 def _images(options: argparse.Namespace) -> int:
     print(STOCK_IMAGE)
     if options.mesh and profiles.load(options.mesh).name.startswith("reference"):
-        from smi_reference_mesh.image import default_image
+        from smi_reference_mesh.install.image import default_image
 
         print(default_image())
     return 0

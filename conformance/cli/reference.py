@@ -40,27 +40,27 @@ def add(commands: Commands) -> None:
 
 def _install(options: argparse.Namespace) -> int:
     from conformance.campaign import fault_campaign
-    from smi_reference_mesh import install
+    from smi_reference_mesh.install import installer
 
     cluster = opening.existing(where(options))
     fault_campaign.switch_all_off(cluster)
     client = cluster.api_client()
     groups = None if options.api is None else [GROUPS[OWN_GROUP[api]] for api in options.api]
     try:
-        install.install(client, image=options.image, crds_only=options.crds_only, groups=groups)
-    except install.InstallError as error:
+        installer.install(client, image=options.image, crds_only=options.crds_only, groups=groups)
+    except installer.InstallError as error:
         raise ClusterError(str(error)) from error
     print("the SMI CRDs are installed" if options.crds_only else "the reference mesh is installed")
     return 0
 
 
 def _uninstall(options: argparse.Namespace) -> int:
-    from smi_reference_mesh import install
+    from smi_reference_mesh.install import installer
 
     client = opening.existing(where(options)).api_client()
     try:
-        install.uninstall(client)
-    except install.InstallError as error:
+        installer.uninstall(client)
+    except installer.InstallError as error:
         raise ClusterError(str(error)) from error
     print("the reference mesh is removed")
     return 0

@@ -19,20 +19,20 @@ class ListedFault(NamedTuple):
     """A fault in a sentence, and the requirements that fail under it or change their reading."""
 
     summary: str
-    concerns: tuple[str, ...]
+    affected: tuple[str, ...]
 
 
 @cache
 def faults() -> Mapping[str, ListedFault]:
     """All faults by id, in the order of their APIs."""
     listed = json.loads(FILE.read_text(encoding="utf-8"))
-    return {name: ListedFault(one["summary"], tuple(one["concerns"])) for name, one in listed.items()}
+    return {name: ListedFault(one["summary"], tuple(one["affected"])) for name, one in listed.items()}
 
 
 def faults_by_requirement() -> dict[str, list[str]]:
     """The ids of faults by requirement."""
     found: dict[str, list[str]] = {}
     for name, fault in faults().items():
-        for one in fault.concerns:
+        for one in fault.affected:
             found.setdefault(one, []).append(name)
     return found

@@ -1,13 +1,12 @@
-"""Who may call a workload: TrafficTargets as grants. All is denied but what a target allows.
+"""Access control: TrafficTargets as grants; everything else is denied.
 
-Requests are judged one by one, by RBAC rules in the route configuration. Connections of raw TCP are judged in
-the TLS handshake, by the identities that it accepts: network RBAC would wait for the caller's first byte, and
-by then a server that speaks first has spoken. Datagrams are judged by the address that they come from.
+Requests are judged individually, by RBAC rules in the route configuration. Raw TCP connections are judged in
+the TLS handshake, by the identities that it accepts: network RBAC would wait for the caller's first byte, too
+late for a server that speaks first. Datagrams are judged by their source address.
 
 Where the specification is silent: ports are those that the pod listens on; a TCPRoute alone opens its ports
-to HTTP as well; an HTTPRouteGroup alone is open on every port; together, the HTTP routes are open on the
-TCPRoute's ports and raw TCP is not, for it could carry any request. UDP is opened by UDPRoutes and by nothing
-else.
+to HTTP as well; an HTTPRouteGroup alone applies to every port; together, the HTTP routes apply to the
+TCPRoute's ports and raw TCP is denied, since it could carry any request. Only UDPRoutes open UDP.
 """
 
 from __future__ import annotations
@@ -18,29 +17,30 @@ from dataclasses import dataclass
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh, Name, addresses_of, identity_of, selects
-from smi_reference_mesh.compiler.requests import permission
+from smi_reference_mesh.compiler.request_matching import permission
+from smi_reference_mesh.kube.objects import Object, account_of, namespace_of
+from smi_reference_mesh.membership import is_meshed
 from smi_reference_mesh.names import spiffe_id
 from smi_reference_mesh.smi.model import Binding, Match, PortRoute, Problem, Rule, Subject, Target
-from smi_reference_mesh.world import Object, account_of, is_meshed, namespace_of
 
 _ANY: JSON = {"any": True}
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """A set of ports, as the union of sets of which `None` is all ports. It has `None` if it has all."""
+    """A union of port sets, of which `None` is all ports, and then contains the port `None` too."""
 
     parts: tuple[frozenset[int] | None, ...]
 
     def named(self) -> frozenset[int]:
-        """The ports that it has by number."""
+        """The ports listed by number."""
         return frozenset(number for part in self.parts for number in part or ())
 
     def __contains__(self, port: int | None) -> bool:
         return any(part is None or port in part for part in self.parts)
 
     def within(self, limit: int | None) -> Ports:
-        """Those of them that a limit leaves, if there is one."""
+        """The ports within a limit; all of them without one."""
         if limit is None:
             return self
         return Ports((frozenset({limit}),) if limit in self else ())
@@ -48,13 +48,13 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody who may call: an identity, from anywhere unless an address is given."""
+    """An allowed client: an identity, at any address or at the given one."""
 
     identity: str
     ip: str | None = None
 
     def principal(self) -> JSON:
-        """As RBAC principal."""
+        """The caller as an RBAC principal."""
         authenticated = {"authenticated": {"principal_name": {"exact": self.identity}}}
         if self.ip is None:
             return authenticated
@@ -63,7 +63,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What one target opens of a workload: HTTP requests that match, raw TCP and UDP, each on some ports."""
+    """The access that one target grants to a workload: matching HTTP requests, raw TCP and UDP, by port."""
 
     name: str
     callers: tuple[Caller, ...]
@@ -73,14 +73,14 @@ class Grant:
     datagrams: Ports
 
     def http_permissions(self, port: int) -> list[JSON]:
-        """What requests on a port need to be, one of these."""
+        """Alternative conditions on requests to a port."""
         if port in self.raw:
             return [_ANY]
         return [permission(match) for match in self.matches] if port in self.http else []
 
 
 def grants(mesh: Mesh, pod: Object) -> tuple[Grant, ...]:
-    """What the targets of a mesh open of a pod."""
+    """The grants of all targets whose destination is a pod."""
     found = (
         _grant(mesh, target)
         for target in mesh.policies.targets.values()
@@ -123,7 +123,7 @@ def _binding(mesh: Mesh, subject: Subject) -> Binding | None:
 
 
 def _is(mesh: Mesh, subject: Subject, pod: Object) -> bool:
-    """Whether a pod is who a subject refers to."""
+    """Whether a subject refers to a pod."""
     if subject.kind == "ServiceAccount":
         return (subject.namespace, subject.name) == (namespace_of(pod), account_of(pod))
     binding = _binding(mesh, subject)
@@ -137,7 +137,7 @@ def _is(mesh: Mesh, subject: Subject, pod: Object) -> bool:
 
 
 def _callers(mesh: Mesh, subject: Subject) -> Iterator[Caller]:
-    """Whom a subject refers to."""
+    """The callers that a subject refers to."""
     if subject.kind == "ServiceAccount":
         yield Caller(spiffe_id(subject.namespace, subject.name))
         return
@@ -167,12 +167,12 @@ def http_rules(granted: Iterable[Grant], port: int) -> JSON:
 
 
 def raw_callers(granted: Iterable[Grant], port: int | None) -> frozenset[Caller]:
-    """Who may open a connection to a port; to ports of which nothing is known, for None."""
+    """The callers that may connect to a port; None stands for undeclared ports."""
     return frozenset(caller for grant in granted if port in grant.raw for caller in grant.callers)
 
 
 def datagram_addresses(mesh: Mesh, granted: Iterable[Grant], port: int) -> frozenset[str]:
-    """The addresses from which datagrams may come to a port: those of the pods that may call it."""
+    """The addresses of the pods that may send datagrams to a port."""
     callers = {caller for grant in granted if port in grant.datagrams for caller in grant.callers}
     anywhere = {caller.identity for caller in callers if caller.ip is None}
     found = {
@@ -185,11 +185,11 @@ def datagram_addresses(mesh: Mesh, granted: Iterable[Grant], port: int) -> froze
 
 
 ANYONE: JSON = {"action": "ALLOW", "policies": {"anyone": {"permissions": [_ANY], "principals": [_ANY]}}}
-"""RBAC rules for where there is no access control."""
+"""RBAC rules without access control."""
 
 
 def problems(mesh: Mesh, pod: Object) -> Iterator[Problem]:
-    """What the targets of a workload refer to and does not exist."""
+    """References to missing objects in the targets of a workload."""
     for target in mesh.policies.targets.values():
         if _is(mesh, target.destination, pod):
             for message in _complaints(mesh, target):

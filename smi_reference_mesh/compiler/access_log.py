@@ -1,7 +1,8 @@
-"""The sidecar's access log: one line for each HTTP request, made to be cheap to read.
+"""The sidecar's access log: one line per HTTP request, cheap to parse.
 
 Fields are separated by tabs: the mark `smi`, direction, the other pod's address, status, duration in
-milliseconds, cluster, route. Standard library only, for the sidecar reads thousands of these lines a second.
+milliseconds, cluster, route. Imports the standard library only, since the sidecar parses thousands of lines a
+second.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal, NamedTuple
 
 Direction = Literal["in", "out"]
 
-# The direct remote address: the plain one can be set by whoever sends an x-forwarded-for header.
+# The direct remote address, since a client can forge the other by an x-forwarded-for header.
 _PEER: Mapping[Direction, str] = {
     "in": "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%",
     "out": "%UPSTREAM_HOST%",
@@ -27,7 +28,7 @@ _FIELDS = 7
 
 
 class Record(NamedTuple):
-    """One HTTP request as seen by one sidecar; `status` is 0 without an answer, texts may be empty."""
+    """One HTTP request in one sidecar's log; `status` is 0 without a response, strings may be empty."""
 
     direction: Direction
     peer_ip: str
@@ -38,7 +39,7 @@ class Record(NamedTuple):
 
 
 def parse_line(line: bytes) -> Record | None:
-    """Read one line; None for whatever else stands on the same stream."""
+    """Parses a line; None for any other line of the stream."""
     if not line.startswith(b"smi\t"):
         return None
     fields = line.decode("utf-8", "replace").rstrip("\n").split("\t")

@@ -1,6 +1,6 @@
-"""What a sidecar needs besides its compiled configuration: the bootstrap, and the files with its identity.
+"""A sidecar's bootstrap, and the files with its identity.
 
-Standard library only, for the sidecar starts with it.
+Imports the standard library only, since the sidecar loads it.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def bootstrap(
     admin_port: int = ADMIN_PORT,
     mark: int | None = None,
 ) -> dict[str, Any]:
-    """Envoy's static bootstrap: everything else comes from the files of the xDS directory.
+    """Envoy's static bootstrap; all other configuration comes from the files of the xDS directory.
 
-    `lds.json` and `cds.json` have to exist before Envoy starts. The admin interface listens on loopback
-    alone. With a mark, all sockets to upstreams carry it, those of clusters with a source address of their
-    own included.
+    `lds.json` and `cds.json` must exist before Envoy starts. The admin interface listens on loopback only.
+    With a mark, all sockets to upstreams carry it, including those of clusters with a source address of their
+    own.
     """
     return {
         **_marked(mark),
@@ -43,7 +43,7 @@ def bootstrap(
             "lds_config": path_source(f"{xds_directory}/lds.json"),
             "cds_config": path_source(f"{xds_directory}/cds.json"),
         },
-        # Most statistics of most clusters are never written to: making them is a tenth of Envoy's start.
+        # Most statistics of most clusters are never used; creating them takes a tenth of Envoy's start.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
         "stats_config": {
             "stats_matcher": {"exclusion_list": {"patterns": [{"contains": ".circuit_breakers."}]}}
@@ -60,12 +60,12 @@ def _marked(mark: int | None) -> dict[str, Any]:
 
 
 def path_source(path: str) -> dict[str, Any]:
-    """A configuration source that follows a file; the file has to exist when Envoy first hears of it."""
+    """A configuration source that watches a file, which must exist when Envoy subscribes."""
     return {"path_config_source": {"path": path}, "resource_api_version": "V3"}
 
 
 def identity_files(cert_pem: str, key_pem: str, trust_bundle_pem: str) -> dict[str, str]:
-    """The files, by path relative to the xDS directory, with a workload's identity and whom it trusts."""
+    """The files with a workload's identity and trust bundle, by path relative to the xDS directory."""
     certificate = {
         "certificate_chain": {"inline_string": cert_pem},
         "private_key": {"inline_string": key_pem},

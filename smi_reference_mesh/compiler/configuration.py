@@ -1,4 +1,4 @@
-"""A sidecar's configuration, and the files in which Envoy reads it."""
+"""A sidecar's configuration, and the files from which Envoy reads it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TYPES = {
 
 
 def file_name(service: str, resource: str) -> str:
-    """Where a resource is delivered, relative to the xDS directory; no Kubernetes name has an underscore."""
+    """The path of a resource relative to the xDS directory; Kubernetes names have no underscore."""
     return f"{service}/{resource.replace('|', '_')}.json"
 
 
@@ -35,10 +35,10 @@ class Configuration:
     problems: tuple[Problem, ...] = ()
 
     def files(self) -> dict[str, str]:
-        """The text of each file, by path relative to the xDS directory.
+        """The content of each file (a discovery response), by path relative to the xDS directory.
 
-        In the order in which new files have to be in place before Envoy is told of those that refer to them:
-        clusters, routes, listeners. The version of a file is a hash of its content.
+        In the order in which new files must exist before Envoy reads those that refer to them: clusters,
+        routes, listeners. The version of a file is a hash of its content.
         """
         return {
             "cds.json": _response("cds", self.clusters),
@@ -48,7 +48,7 @@ class Configuration:
 
 
 class _ByIdentity:
-    """Makes a value usable as a cache key; holds on to it, so that its identity is not given to another."""
+    """Makes a value usable as a cache key; references it, so that its id is not reused."""
 
     __slots__ = ("value",)
 
@@ -64,7 +64,7 @@ class _ByIdentity:
 
 @lru_cache(maxsize=2048)
 def _text(service: str, resource: _ByIdentity) -> tuple[str, bytes]:
-    """A resource and its digest; most are the same for all workloads of a world, and from one to the next."""
+    """A resource and its digest; most resources recur for all workloads and in successive snapshots."""
     text = json.dumps({"@type": TYPES[service], **resource.value}, sort_keys=True, separators=(",", ":"))
     return text, hashlib.sha256(text.encode()).digest()
 

@@ -1,7 +1,7 @@
-"""UDP that comes in: each port that a pod declares has a listener of its own, where anybody may call it.
+"""Inbound UDP: each port that a pod declares has a listener of its own, unless nobody may call it.
 
-Datagrams carry no certificates: whose they are is told by the address that they come from alone. What a pod
-sends is none of its sidecar's concern, so flows of UDP are not split.
+Datagrams carry no certificates, so their source address is their only identity. Outbound datagrams bypass the
+sidecar, so UDP is not split.
 """
 
 from __future__ import annotations
@@ -12,22 +12,23 @@ from dataclasses import dataclass
 from smi_reference_mesh.compiler import access, envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh
+from smi_reference_mesh.kube.objects import Object
+from smi_reference_mesh.membership import udp_ports_of
 from smi_reference_mesh.names import UDP_PORT
-from smi_reference_mesh.world import Object, udp_ports_of
 
 
 @dataclass(frozen=True, slots=True)
 class Datagrams:
-    """What takes the datagrams of one port, and where they go."""
+    """The listener and the cluster of one UDP port."""
 
     listener: JSON
     cluster: JSON
 
 
 def datagrams_of(mesh: Mesh, pod: Object, granted: Iterable[access.Grant] | None) -> Iterator[Datagrams]:
-    """The UDP ports of a pod that somebody may call; ``granted`` is None where there is no access control.
+    """The UDP ports of a pod that accept callers; `granted` is None without access control.
 
-    Where nobody may, nothing listens, and the caller is told so at once.
+    A port without callers has no listener, so its callers get an immediate error.
     """
     grants = None if granted is None else tuple(granted)
     for redirected, port in enumerate(udp_ports_of(pod), UDP_PORT):
@@ -42,7 +43,7 @@ def _listener(name: str, port: int, callers: Collection[str] | None) -> JSON:
     return {
         "name": name,
         "traffic_direction": "INBOUND",
-        "address": envoy.udp_address("0.0.0.0", port),  # noqa: S104 - other pods are to reach it
+        "address": envoy.udp_address("0.0.0.0", port),  # noqa: S104 - other pods must reach it
         "udp_listener_config": {},
         "listener_filters": [envoy.udp_proxy("in", name, callers)],
     }

@@ -1,6 +1,6 @@
-"""The pieces of Envoy's v3 API that the compiler puts together, in protobuf's JSON form.
+"""Builders for the parts of Envoy's v3 API that the compiler uses, in protobuf's JSON form.
 
-Sources: Envoy's API reference of 1.40, one type URL for each piece.
+Source: Envoy's API reference of 1.40, by type URL.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.names import TRUST_DOMAIN
 
 ALPN = "smi-mesh"
-"""The protocol in a sidecar's TLS hello, by which mesh TLS is told apart from an application's own."""
+"""The ALPN protocol in a sidecar's TLS hello, which distinguishes mesh TLS from an application's own TLS."""
 
 ANY_OF_TRUST_DOMAIN: JSON = {"prefix": f"spiffe://{TRUST_DOMAIN}/"}
 NOBODY: JSON = {"exact": "spiffe://nobody"}
@@ -22,8 +22,8 @@ NOBODY: JSON = {"exact": "spiffe://nobody"}
 MESH_SOCKET = "mesh"
 HTTP_RBAC = "envoy.filters.http.rbac"
 
-# Below the 5 s after which common HTTP servers close an idle connection: a connection that the server is
-# about to close must not be picked for the next request.
+# Below the 5 s after which common HTTP servers close an idle connection: the next request must not go out on
+# a connection that the server is about to close.
 _IDLE = "4s"
 _CONNECT_TIMEOUT = "10s"
 _NO_LIMIT = 4294967295
@@ -50,7 +50,7 @@ def udp_address(ip: str, port: int) -> JSON:
 
 
 def exactly(ip: str) -> JSON:
-    """The range that has one address."""
+    """The CIDR range of a single address."""
     return {"address_prefix": ip, "prefix_len": ipaddress.ip_address(ip).max_prefixlen}
 
 
@@ -58,7 +58,7 @@ def exactly(ip: str) -> JSON:
 
 
 def listener_filter_original_dst() -> JSON:
-    """Restores the address that a redirected connection was meant for."""
+    """Restores the original destination address of a redirected connection."""
     return named(
         "envoy.filters.listener.original_dst",
         "envoy.extensions.filters.listener.original_dst.v3.OriginalDst",
@@ -66,7 +66,7 @@ def listener_filter_original_dst() -> JSON:
 
 
 def listener_filter_tls_inspector() -> JSON:
-    """Tells TLS from everything else, and which protocols its hello offers."""
+    """Detects TLS and the protocols that its hello offers."""
     return named(
         "envoy.filters.listener.tls_inspector",
         "envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector",
@@ -77,7 +77,7 @@ AFTER_HANDSHAKE: JSON = {
     "upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE",
     "max_early_data_bytes": 65536,
 }
-"""For `tcp_proxy`: the destination hears of a connection once the caller has proved who it is."""
+"""For `tcp_proxy`: connects to the destination only after the caller has authenticated."""
 
 
 def tcp_proxy(stat_prefix: str, clusters: Mapping[str, int], **more: object) -> JSON:
@@ -98,7 +98,7 @@ def tcp_proxy(stat_prefix: str, clusters: Mapping[str, int], **more: object) -> 
 
 
 def udp_proxy(stat_prefix: str, cluster: str, sources: Iterable[str] | None) -> JSON:
-    """Forwards datagrams to a cluster: those from these addresses (at least one), or all where it is None."""
+    """Forwards datagrams to a cluster: from these source addresses (at least one), or from all if None."""
     action = {
         "action": named("route", "envoy.extensions.filters.udp.udp_proxy.v3.Route", cluster=cluster),
     }
@@ -125,23 +125,23 @@ def udp_proxy(stat_prefix: str, cluster: str, sources: Iterable[str] | None) -> 
 
 
 def http_rbac() -> JSON:
-    """Access control of requests: denies everything but what the route configuration allows."""
+    """Access control of requests: denies everything except what the route configuration allows."""
     return named(
         HTTP_RBAC, "envoy.extensions.filters.http.rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {}}
     )
 
 
 def http_rbac_override(rules: JSON) -> JSON:
-    """The rules of a route configuration, for `typed_per_filter_config`."""
+    """The RBAC rules of a route configuration, for `typed_per_filter_config`."""
     per_route = typed("envoy.extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": rules})
     return {HTTP_RBAC: per_route}
 
 
 def http(direction: Direction, routes: str, xds_path: str, **more: object) -> JSON:
-    """Handles HTTP/1 and HTTP/2 by a route configuration that can change while connections live.
+    """Handles HTTP/1 and HTTP/2 by a route configuration that can change during connections.
 
-    What arrives is passed on as it is, as far as Envoy can: no request id, no server header, no x-envoy
-    headers. `more` are further fields; `http_filters` go in front of the router.
+    Forwards requests unchanged, as far as Envoy can: no request id, no server header, no x-envoy headers.
+    `more` are further fields; `http_filters` precede the router.
     """
     filters = [*_as_list(more.pop("http_filters", ())), _router()]
     return named(
@@ -185,13 +185,13 @@ def _access_log(direction: Direction) -> JSON:
 
 
 def route_configuration(name: str, routes: Sequence[JSON], **host: object) -> JSON:
-    """Routes for all hosts: whom a request is for was decided by the address that it was sent to."""
+    """Routes for all hosts: the original destination address has already selected the service."""
     everything = {"name": name, "domains": ["*"], "routes": list(routes), **host}
     return {"name": name, "virtual_hosts": [everything], "validate_clusters": False}
 
 
 def route(name: str, match: JSON, action: JSON) -> JSON:
-    """One route; `action` is one of the three below."""
+    """One route; `action` comes from one of the three functions below."""
     return {"name": name, "match": match, **action}
 
 
@@ -199,18 +199,18 @@ ANYTHING: JSON = {"prefix": "/"}
 
 
 def to_cluster(cluster: str) -> JSON:
-    """Forward to one cluster, for as long as it takes."""
+    """Forward to one cluster, without a timeout."""
     return {"route": {"cluster": cluster, "timeout": "0s"}}
 
 
 def to_clusters(weights: Mapping[str, int]) -> JSON:
-    """Divide requests at random in proportion to weights of which at least one is positive."""
+    """Divide requests at random in proportion to weights, at least one of which is positive."""
     shares = [{"name": name, "weight": weight} for name, weight in weights.items()]
     return {"route": {"weighted_clusters": {"clusters": shares}, "timeout": "0s"}}
 
 
 def nowhere() -> JSON:
-    """Answer 503: there is no destination."""
+    """Respond with 503, for lack of a destination."""
     return {"direct_response": {"status": 503}}
 
 
@@ -218,7 +218,7 @@ def nowhere() -> JSON:
 
 
 def cluster(name: str, kind: str, **more: object) -> JSON:
-    """A cluster that speaks to its endpoints what was spoken to the sidecar; without limits of its own."""
+    """A cluster that uses the downstream HTTP version towards its endpoints; without limits of its own."""
     return {
         "name": name,
         "type": kind,
@@ -241,24 +241,24 @@ def _unlimited(priority: str) -> JSON:
 
 
 def static_cluster(name: str, *endpoints: tuple[str, int]) -> JSON:
-    """A cluster of fixed endpoints; without any it refuses whatever it is given."""
+    """A cluster of fixed endpoints; refuses everything without any."""
     return cluster(
         name, "STATIC", load_assignment=load_assignment(name, [(*each, False) for each in endpoints])
     )
 
 
 def original_destination(name: str, **more: object) -> JSON:
-    """A cluster that connects to wherever the connection was meant to go."""
+    """A cluster that connects to the connection's original destination."""
     return cluster(name, "ORIGINAL_DST", lb_policy="CLUSTER_PROVIDED", **more)
 
 
 def service_cluster(
     name: str, endpoints: Iterable[tuple[str, int, bool]], identities: Iterable[str], xds_directory: str
 ) -> JSON:
-    """A cluster of a service's endpoints; those in the mesh have to hold one of the identities.
+    """A cluster of a service's endpoints; those in the mesh must present one of the identities.
 
-    The endpoints are part of it: to ask for those of each service by themselves costs Envoy, which describes
-    itself at length in each request, more than to make a cluster anew.
+    The endpoints are inline: an EDS subscription for each service costs Envoy more than replacing a cluster,
+    since each request repeats Envoy's long description of itself.
     """
     exact = [{"exact": identity} for identity in sorted(identities)]
     return cluster(
@@ -276,7 +276,7 @@ def service_cluster(
 
 
 def load_assignment(name: str, endpoints: Iterable[tuple[str, int, bool]]) -> JSON:
-    """Endpoints (address, port, whether in the mesh) of a cluster."""
+    """The endpoints (address, port, whether meshed) of a cluster."""
     return {
         "cluster_name": name,
         "endpoints": [{"lb_endpoints": [_lb_endpoint(*each) for each in endpoints]}],
@@ -295,7 +295,7 @@ def _lb_endpoint(ip: str, port: int, meshed: bool) -> JSON:
 
 
 def client_tls(names: Sequence[JSON], xds_directory: str) -> JSON:
-    """Mesh TLS towards a server that must present one of the names (string matchers on its SPIFFE URI)."""
+    """Mesh TLS to a server that must present one of the names (string matchers on its SPIFFE ID)."""
     return named(
         "envoy.transport_sockets.tls",
         "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
@@ -304,9 +304,9 @@ def client_tls(names: Sequence[JSON], xds_directory: str) -> JSON:
 
 
 def server_tls(names: Sequence[JSON], xds_directory: str) -> JSON:
-    """Mesh TLS towards clients, who must present one of the names (string matchers on their SPIFFE URI).
+    """Mesh TLS for clients, who must present one of the names (string matchers on their SPIFFE ID).
 
-    Offers no protocol in return: Envoy would take it for the HTTP version instead of looking for itself.
+    Offers no ALPN protocol: Envoy would take the negotiated one for the HTTP version instead of detecting it.
     """
     return named(
         "envoy.transport_sockets.tls",

@@ -1,4 +1,4 @@
-"""The inbound half: who reaches a workload, and on which terms. It differs between workloads."""
+"""The inbound half: listeners, clusters and access control for calls to a workload. Differs by workload."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from smi_reference_mesh.compiler.configuration import JSON, file_name
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import Mesh, Protocol, protocol_of
 from smi_reference_mesh.compiler.outbound import BLACKHOLE
+from smi_reference_mesh.kube.objects import Object, Workload, container_ports, namespace_of
 from smi_reference_mesh.names import ADMIN_PORT, INBOUND_PASSTHROUGH_SOURCE, INBOUND_PORT, OUTBOUND_PORT
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import Object, Workload, container_ports, namespace_of
 
 INBOUND_PASSTHROUGH = "inbound|passthrough"
 OWN_PORTS = (ADMIN_PORT, OUTBOUND_PORT, INBOUND_PORT)
@@ -20,7 +20,7 @@ OWN_PORTS = (ADMIN_PORT, OUTBOUND_PORT, INBOUND_PORT)
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """The parts of a configuration that concern calls which a workload gets."""
+    """The parts of a configuration for calls to a workload."""
 
     listeners: tuple[JSON, ...]
     clusters: tuple[JSON, ...]
@@ -34,7 +34,7 @@ def inbound_name(port: int) -> str:
 
 
 def inbound_of(mesh: Mesh, workload: Workload, xds_directory: str) -> Inbound:
-    """Compile the inbound half of a workload; of one that the mesh does not know all ports are closed."""
+    """Compile the inbound half of a workload; all ports of an unknown workload are closed."""
     pod = mesh.pods.get((workload.namespace, workload.name))
     granted = () if pod is None else access.grants(mesh, pod)
     enforced = None if workload.namespace in mesh.permissive else granted
@@ -56,32 +56,32 @@ def inbound_of(mesh: Mesh, workload: Workload, xds_directory: str) -> Inbound:
 
 
 def listening_ports(mesh: Mesh, pod: Object) -> dict[int, Protocol]:
-    """The TCP ports that a pod declares or services send to, and what is spoken there.
+    """The TCP ports that a pod declares or services target, with the protocol of each.
 
-    A service's word on the protocol counts for more than the name of a container port, and HTTP for more than
-    TCP where services disagree.
+    A service's protocol takes precedence over the name of a container port, and HTTP over TCP where services
+    differ.
     """
     numbers = dict(container_ports(pod, "TCP"))
     declared = {number: protocol_of(name) for name, number in container_ports(pod, "TCP")}
-    told: dict[int, Protocol] = {}
+    by_service: dict[int, Protocol] = {}
     for service in mesh.selecting.get((namespace_of(pod), str(pod["metadata"]["name"])), ()):
         for port in service.ports:
             target = port.target if isinstance(port.target, int) else numbers.get(port.target)
-            if target is not None and told.get(target) != "http":
-                told[target] = port.protocol
-    found = {**declared, **told}
+            if target is not None and by_service.get(target) != "http":
+                by_service[target] = port.protocol
+    found = {**declared, **by_service}
     return {number: found[number] for number in sorted(found) if number not in OWN_PORTS}
 
 
 @dataclass(frozen=True, slots=True)
 class _Writer:
-    """Writes filter chains and routes; `granted` is None where there is no access control."""
+    """Writes filter chains and routes; `granted` is None without access control."""
 
     xds_directory: str
     granted: tuple[access.Grant, ...] | None
 
     def declared(self, ports: Mapping[int, Protocol]) -> Iterator[JSON]:
-        """The chains of ports of which it is known what is spoken there."""
+        """The chains of declared ports, whose protocol is known."""
         for port, protocol in ports.items():
             name, match = inbound_name(port), {"destination_port": port}
             plain = [envoy.tcp_proxy("in", {name: 1})]
@@ -97,7 +97,7 @@ class _Writer:
                 yield _chain(f"{name}|other-tls", match, plain)
 
     def undeclared(self, declared: Collection[int]) -> Iterator[JSON]:
-        """The chains of all other ports, to which connections pass through as they are."""
+        """The chains of all other ports, which pass connections through unchanged."""
         named = {port for grant in self.granted or () for port in grant.raw.named()}
         for port in sorted(named.difference(declared, OWN_PORTS)):
             yield from self._raw(inbound_name(port), {"destination_port": port}, INBOUND_PASSTHROUGH, port)
@@ -107,7 +107,7 @@ class _Writer:
             yield _chain(f"{INBOUND_PASSTHROUGH}|plaintext", {}, handlers)
 
     def routes(self, port: int) -> JSON:
-        """The route configuration of an HTTP port; it carries the access control of requests."""
+        """The route configuration of an HTTP port, with the access control of its requests."""
         name = inbound_name(port)
         rules = access.ANYONE if self.granted is None else access.http_rules(self.granted, port)
         to_application = envoy.route(name, envoy.ANYTHING, envoy.to_cluster(name))
@@ -116,12 +116,12 @@ class _Writer:
 
     def _http(self, port: int) -> JSON:
         path = f"{self.xds_directory}/{file_name('rds', inbound_name(port))}"
-        # What access control judges has to be what the application sees.
+        # Access control must judge the path that the application receives.
         canonical = {"normalize_path": True, "merge_slashes": True}
         return envoy.http("in", inbound_name(port), path, http_filters=[envoy.http_rbac()], **canonical)
 
     def _raw(self, name: str, match: JSON, cluster: str, port: int | None) -> Iterator[JSON]:
-        """Chains for connections: one for callers from anywhere, one for each address that adds to them."""
+        """Chains for raw TCP: one for callers at any address, one per address with additional callers."""
         handlers = [envoy.tcp_proxy("in", {cluster: 1}, **envoy.AFTER_HANDSHAKE)]
         if self.granted is None:
             yield self._mesh_chain(name, match, handlers, [envoy.ANY_OF_TRUST_DOMAIN])
@@ -147,7 +147,7 @@ def _names(callers: Iterable[access.Caller], addresses: Sequence[str | None]) ->
 
 
 def _through() -> JSON:
-    # Bound to an address of its own, by which interception lets it pass to the application.
+    # Bound to a source address of its own, which interception does not redirect.
     source = {"source_address": {"address": INBOUND_PASSTHROUGH_SOURCE, "port_value": 0}}
     return envoy.original_destination(INBOUND_PASSTHROUGH, upstream_bind_config=source)
 
@@ -160,11 +160,10 @@ def _listener(chains: list[JSON]) -> JSON:
     return {
         "name": "inbound",
         "traffic_direction": "INBOUND",
-        "address": envoy.address("0.0.0.0", INBOUND_PORT),  # noqa: S104 - other pods are to reach it
+        "address": envoy.address("0.0.0.0", INBOUND_PORT),  # noqa: S104 - other pods must reach it
         "listener_filters": [envoy.listener_filter_original_dst(), envoy.listener_filter_tls_inspector()],
-        # A client that waits for the server to speak first never shows whether it speaks TLS. Where plaintext
-        # is refused this makes no difference; but were it to vary, all connections would be lost with a
-        # change.
+        # A client that waits for the server to speak first sends no TLS hello. Under access control plaintext
+        # is refused anyway; but if this setting varied, each change would drop all connections.
         "listener_filters_timeout": "5s",
         "continue_on_listener_filters_timeout": True,
         "filter_chains": [*chains, *own],

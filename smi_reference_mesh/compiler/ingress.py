@@ -1,8 +1,8 @@
-"""The ingress: calls from outside the mesh, led to services by Ingress objects, divided as for any client.
+"""The ingress: routes traffic from outside the mesh to services by Ingress objects, through the same splits.
 
-What is served of networking.k8s.io/v1 Ingress: rules of the class `reference` whose one path is `/` of type
-Prefix, in plaintext. Whatever else one asks for is told as a problem of the object. Of two rules for a host
-the older one counts.
+Supported of networking.k8s.io/v1 Ingress: rules of the class `reference` whose one path is `/` of type
+Prefix, in plaintext. Everything else becomes a problem of the object. Of two rules for a host the older one
+wins.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from smi_reference_mesh.compiler.configuration import JSON, Configuration, file_
 from smi_reference_mesh.compiler.mesh import Mesh, Port, Service, mesh_of
 from smi_reference_mesh.compiler.outbound import outbound_of
 from smi_reference_mesh.compiler.splits import http_routes, splits_by_root
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import INGRESS, INGRESS_CLASS, INGRESS_PORT
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import Object, World, name_of, namespace_of
 
 _EVERY_HOST = "*"
 
 
 class _Unserved(Exception):
-    """What a rule asks for is not served; the text says why."""
+    """An unsupported rule; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,13 @@ class _Rule:
         return Problem("Ingress", namespace_of(self.ingress), name_of(self.ingress), message)
 
 
-def ingress_of(world: World, xds_directory: str) -> Configuration:
-    """Compile the configuration of the ingress: it holds what Ingress objects lead to, and no more."""
-    mesh, outbound = mesh_of(world), outbound_of(world, xds_directory)
+def ingress_of(snapshot: ClusterSnapshot, xds_directory: str) -> Configuration:
+    """Compile the configuration of the ingress, limited to the destinations of Ingress objects."""
+    mesh, outbound = mesh_of(snapshot), outbound_of(snapshot, xds_directory)
     splits = splits_by_root(mesh)
     hosts: dict[str, list[JSON]] = {}
     problems: set[Problem] = set()
-    for rule in _rules(world.of("ingresses")):
+    for rule in _rules(snapshot.of("ingresses")):
         try:
             service, port = _destination(mesh, rule)
         except _Unserved as error:
@@ -65,7 +66,7 @@ def ingress_of(world: World, xds_directory: str) -> Configuration:
 
 
 def _rules(ingresses: Iterable[Object]) -> Iterator[_Rule]:
-    """The rules of the mesh's class, the oldest first."""
+    """The rules of the mesh's class, oldest first."""
     own = [each for each in ingresses if each.get("spec", {}).get("ingressClassName") == INGRESS_CLASS]
     for ingress in sorted(own, key=_age):
         for source in ingress["spec"].get("rules") or ():
@@ -78,7 +79,7 @@ def _age(ingress: Object) -> tuple[str, str, str]:
 
 
 def _destination(mesh: Mesh, rule: _Rule) -> tuple[Service, Port]:
-    """Where a rule leads. Raises _Unserved."""
+    """The destination of a rule. Raises _Unserved."""
     paths: list[Mapping[str, Any]] = (rule.source.get("http") or {}).get("paths") or []
     asked = [(path.get("path", "/"), path.get("pathType")) for path in paths]
     if asked != [("/", "Prefix")]:
@@ -93,14 +94,14 @@ def _destination(mesh: Mesh, rule: _Rule) -> tuple[Service, Port]:
     if service is None:
         raise _Unserved(f"service {name} does not exist in a meshed namespace")
     for port in service.ports:
-        # HTTP is spoken there, whatever the port is said to speak: that is what a rule asks for.
+        # Ingress rules are HTTP, whatever the port's declared protocol.
         if port.number == wanted.get("number") or (port.name and port.name == wanted.get("name")):
             return service, port
     raise _Unserved(f"service {name} does not expose the port")
 
 
 def _clusters(routes: Iterable[JSON]) -> Iterator[str]:
-    """The clusters that routes lead to."""
+    """The clusters that routes forward to."""
     for each in routes:
         action = each.get("route", {})
         shares = action.get("weighted_clusters", {}).get("clusters", ())
@@ -125,6 +126,6 @@ def _listener(xds_directory: str) -> JSON:
     return {
         "name": INGRESS,
         "traffic_direction": "OUTBOUND",
-        "address": envoy.address("0.0.0.0", INGRESS_PORT),  # noqa: S104 - it is there to be reached
+        "address": envoy.address("0.0.0.0", INGRESS_PORT),  # noqa: S104 - clients must reach it
         "filter_chains": [{"name": INGRESS, "filters": [handler]}],
     }

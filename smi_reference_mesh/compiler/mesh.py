@@ -1,4 +1,4 @@
-"""The world as the compiler needs it: services, ports, endpoints, pods, and who holds which identity."""
+"""The snapshot in the compiler's terms: services, ports, endpoints, pods and identities."""
 
 from __future__ import annotations
 
@@ -8,19 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from smi_reference_mesh.kube.objects import Object, account_of, labels_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_enabled, is_meshed, is_permissive
 from smi_reference_mesh.names import spiffe_id
 from smi_reference_mesh.smi.policies import Policies, policies_of
-from smi_reference_mesh.world import (
-    Object,
-    World,
-    account_of,
-    is_enabled,
-    is_meshed,
-    is_permissive,
-    labels_of,
-    name_of,
-    namespace_of,
-)
 
 Protocol = Literal["http", "tcp"]
 Name = tuple[str, str]
@@ -42,7 +34,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """A ready address behind a port of a service."""
+    """A ready endpoint of a service port."""
 
     ip: str
     port: int
@@ -51,7 +43,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service of a meshed namespace; `identities` (of the pods that it selects) are entitled to run it."""
+    """A service of a meshed namespace; `identities` are those of the pods that it selects."""
 
     namespace: str
     name: str
@@ -67,7 +59,7 @@ class Service:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """All that configurations are made from."""
+    """The compiler's input, derived from a snapshot."""
 
     services: Mapping[Name, Service]
     pods: Mapping[Name, Object]
@@ -78,19 +70,19 @@ class Mesh:
 
 
 @lru_cache(maxsize=4)
-def mesh_of(world: World) -> Mesh:
-    """Read a world; once for each world, since all workloads share the answer."""
-    namespaces = world.of("namespaces")
+def mesh_of(snapshot: ClusterSnapshot) -> Mesh:
+    """The mesh of a snapshot; cached, since all workloads share it."""
+    namespaces = snapshot.of("namespaces")
     enabled = {name_of(each) for each in namespaces if is_enabled(each)}
-    pods = {(namespace_of(each), name_of(each)): each for each in world.of("pods") if _alive(each)}
+    pods = {(namespace_of(each), name_of(each)): each for each in snapshot.of("pods") if _alive(each)}
     meshed = {ip: pod for pod in pods.values() if is_meshed(pod) for ip in addresses_of(pod)}
-    selected = _selected(world.of("services"), pods.values())
-    slices = _slices_by_service(world.of("endpointslices"))
+    selected = _selected(snapshot.of("services"), pods.values())
+    slices = _slices_by_service(snapshot.of("endpointslices"))
     services = {
         (namespace_of(each), name_of(each)): _service(
             each, selected[_key(each)], slices.get(_key(each), []), meshed.keys()
         )
-        for each in sorted(world.of("services"), key=_key)
+        for each in sorted(snapshot.of("services"), key=_key)
         if namespace_of(each) in enabled and each.get("spec", {}).get("type") != "ExternalName"
     }
     return Mesh(
@@ -99,7 +91,7 @@ def mesh_of(world: World) -> Mesh:
         selecting=_selecting(services, selected),
         meshed_addresses=tuple(sorted(meshed)),
         permissive=frozenset(name_of(each) for each in namespaces if is_permissive(each)),
-        policies=policies_of(world),
+        policies=policies_of(snapshot),
     )
 
 
@@ -112,7 +104,7 @@ def _alive(pod: Object) -> bool:
 
 
 def is_address(text: object) -> bool:
-    """Whether a text is an IP address."""
+    """Whether a string is an IP address."""
     try:
         ipaddress.ip_address(str(text))
     except ValueError:
@@ -121,7 +113,7 @@ def is_address(text: object) -> bool:
 
 
 def addresses_of(pod: Object) -> tuple[str, ...]:
-    """The IP addresses of a pod; none for a pod on the network of its node, which it shares with others."""
+    """The IP addresses of a pod; none for a pod in its node's network, whose addresses other pods share."""
     if pod.get("spec", {}).get("hostNetwork"):
         return ()
     status = pod.get("status", {})
@@ -130,12 +122,12 @@ def addresses_of(pod: Object) -> tuple[str, ...]:
 
 
 def identity_of(pod: Object) -> str:
-    """The SPIFFE id of a pod."""
+    """The SPIFFE ID of a pod."""
     return spiffe_id(namespace_of(pod), account_of(pod))
 
 
 def selects(labels: Mapping[str, str] | None, pod: Object) -> bool:
-    """Whether a pod carries all the labels of a selector; an empty selector selects nothing."""
+    """Whether a pod has all labels of a selector; an empty selector selects nothing."""
     return bool(labels) and (labels or {}).items() <= labels_of(pod).items()
 
 
@@ -199,7 +191,7 @@ def _ports(spec: Mapping[str, Any]) -> Iterator[Port]:
 
 
 def protocol_of(name: str, app_protocol: str | None = None) -> Protocol:
-    """What is spoken on a port: by its appProtocol, else by the prefix of its name, else HTTP."""
+    """The protocol of a port: by its appProtocol, else by its name's prefix, else HTTP."""
     if app_protocol:
         return "http" if app_protocol.lower() in _HTTP_APP_PROTOCOLS else "tcp"
     return "tcp" if name.split("-")[0] in _TCP_NAME_PREFIXES else "http"

@@ -1,4 +1,4 @@
-"""The outbound half: what a meshed pod can call. It is the same for all workloads of a world."""
+"""The outbound half: routes for calls from a meshed pod. The same for all workloads of a snapshot."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from smi_reference_mesh.compiler.splits import (
     splits_by_root,
     tcp_shares,
 )
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import OUTBOUND_PORT
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import World
 
 PASSTHROUGH = "passthrough"
 PODS = "pods"
@@ -27,7 +27,7 @@ BLACKHOLE = "blackhole"
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """The parts of a configuration that concern calls which a workload makes."""
+    """The parts of a configuration for calls from a workload."""
 
     listener: JSON
     clusters: tuple[JSON, ...]
@@ -36,9 +36,9 @@ class Outbound:
 
 
 @lru_cache(maxsize=4)
-def outbound_of(world: World, xds_directory: str) -> Outbound:
-    """Compile the outbound half; once for each world."""
-    mesh = mesh_of(world)
+def outbound_of(snapshot: ClusterSnapshot, xds_directory: str) -> Outbound:
+    """Compile the outbound half; cached by snapshot."""
+    mesh = mesh_of(snapshot)
     splits = splits_by_root(mesh)
     chains: list[JSON] = []
     routes: dict[str, JSON] = {}
@@ -73,7 +73,7 @@ def _service_ports(mesh: Mesh) -> Iterator[tuple[Service, Port]]:
 
 
 def _match(service: Service, port: Port) -> JSON | None:
-    """What connections to a service port look like; None for a headless service, which has no address."""
+    """The filter chain match of a service port; None for a headless service, which has no address."""
     if not service.addresses:
         return None
     return {**_ranges(service.addresses), "destination_port": port.number}
@@ -84,7 +84,7 @@ def _ranges(addresses: tuple[str, ...]) -> JSON:
 
 
 def _is_taken(match: JSON, chains: list[JSON]) -> bool:
-    # While a deleted service lingers in the world another may already have its address; Envoy would reject
+    # While a deleted service remains in the snapshot another may already have its address; Envoy would reject
     # both.
     return any(
         match["destination_port"] == other["destination_port"]
@@ -98,10 +98,10 @@ def _ports_of(chains: Iterable[JSON]) -> Iterator[int]:
 
 
 def _pod_chains(mesh: Mesh, ports: Iterable[int]) -> Iterator[JSON]:
-    """The chains of calls to pods by their addresses, which are made under the caller's identity as well.
+    """The chains of calls to pod addresses, which use the caller's identity as well.
 
-    Envoy looks at ports first and never turns back: a port that has a chain of its own has one for pods too.
-    Source: config.listener.v3.FilterChainMatch.
+    Envoy matches ports before addresses, without backtracking: a port with a chain of its own needs one for
+    pods too. Source: config.listener.v3.FilterChainMatch.
     """
     if not mesh.meshed_addresses:
         return
@@ -114,7 +114,7 @@ def _pod_chains(mesh: Mesh, ports: Iterable[int]) -> Iterator[JSON]:
 
 
 def _listener(chains: list[JSON]) -> JSON:
-    # Its own port is taken out, or a call to it would be passed through to itself for ever.
+    # Excludes the listener's own port, which would loop through passthrough.
     itself = {
         "name": BLACKHOLE,
         "filter_chain_match": {"destination_port": OUTBOUND_PORT},

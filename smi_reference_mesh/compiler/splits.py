@@ -1,9 +1,9 @@
-"""How the traffic of a root service is divided: TrafficSplits as routes and as weighted clusters.
+"""Division of a root service's traffic: TrafficSplits as routes and weighted clusters.
 
-Where the specification is silent: splits of one root with conditions come before those without, older ones
-before younger ones; the share of a backend that does not exist, or has no endpoints, fails; a split whose
-weights are all zero leaves no destination; a split with conditions does not apply to raw TCP, which has
-nothing to match.
+Where the specification is silent: splits of one root with conditions precede those without, older ones
+precede younger ones; the share of a backend that does not exist, or has no endpoints, fails; a split whose
+weights are all zero has no destination; a split with conditions does not apply to raw TCP, which has nothing
+to match.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from fractions import Fraction
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.mesh import Mesh, Name, Port, Service
-from smi_reference_mesh.compiler.requests import route_match
+from smi_reference_mesh.compiler.request_matching import route_match
 from smi_reference_mesh.smi.model import Match, Problem, Split
 
-# Envoy adds weights up in 32 bits.
+# Envoy sums weights in 32 bits.
 _LARGEST_SUM = 2**32 - 1
 
 
@@ -28,7 +28,7 @@ def outbound_name(namespace: str, service: str, port: int) -> str:
 
 
 def splits_by_root(mesh: Mesh) -> dict[Name, tuple[Split, ...]]:
-    """The splits of each root service, in the order in which they are tried."""
+    """The splits of each root service, in their order of precedence."""
     found: dict[Name, list[Split]] = {}
     for split in mesh.policies.splits.values():
         found.setdefault((split.namespace, split.root), []).append(split)
@@ -40,7 +40,7 @@ def _precedence(split: Split) -> tuple[bool, str, str]:
 
 
 def whole_weights(weights: Mapping[str, Fraction]) -> dict[str, int]:
-    """The same ratios in whole numbers that Envoy can add up; what is positive stays positive."""
+    """The same ratios in integers whose sum Envoy supports; positive weights stay positive."""
     denominator = math.lcm(*(weight.denominator for weight in weights.values()))
     whole = {name: int(weight * denominator) for name, weight in weights.items()}
     divisor = math.gcd(*whole.values()) or 1
@@ -53,9 +53,9 @@ def whole_weights(weights: Mapping[str, Fraction]) -> dict[str, int]:
 
 
 def shares(mesh: Mesh, split: Split, port: int) -> dict[str, int]:
-    """The clusters that a split divides a port's traffic over, with their weights.
+    """The clusters of a split on a port, with their weights.
 
-    Leaves out a backend that exists and does not expose the port: split v1alpha4 § Ports.
+    Leaves out a backend that exists without exposing the port: split v1alpha4 § Ports.
     """
     weights = {}
     for backend in split.backends:
@@ -66,7 +66,7 @@ def shares(mesh: Mesh, split: Split, port: int) -> dict[str, int]:
 
 
 def http_routes(mesh: Mesh, service: Service, port: Port, splits: Sequence[Split]) -> list[JSON]:
-    """The routes of a service port: those of its splits, then the service itself."""
+    """The routes of a service port: those of its splits, then the service's own."""
     routes: list[JSON] = []
     for split in splits:
         name = f"split/{split.namespace}/{split.name}"
@@ -80,7 +80,7 @@ def http_routes(mesh: Mesh, service: Service, port: Port, splits: Sequence[Split
 
 
 def matches(mesh: Mesh, split: Split) -> Iterator[Match]:
-    """What selects the requests of a split with conditions; a group that does not exist selects none."""
+    """The conditions of a split; a missing group selects nothing."""
     for name in split.groups or ():
         group = mesh.policies.groups.get((split.namespace, name))
         if group is not None:
@@ -88,7 +88,7 @@ def matches(mesh: Mesh, split: Split) -> Iterator[Match]:
 
 
 def tcp_shares(mesh: Mesh, service: Service, port: Port, splits: Sequence[Split]) -> dict[str, int]:
-    """The clusters that connections are divided over; empty where there is no destination."""
+    """The clusters that connections are divided over; empty without a destination."""
     for split in splits:
         if split.groups is None:
             return {name: weight for name, weight in shares(mesh, split, port.number).items() if weight}
@@ -96,7 +96,7 @@ def tcp_shares(mesh: Mesh, service: Service, port: Port, splits: Sequence[Split]
 
 
 def problems(mesh: Mesh) -> Iterator[Problem]:
-    """What the splits of a mesh ask for and do not get."""
+    """The unresolvable references of splits, and splits hidden by older ones."""
     for splits in splits_by_root(mesh).values():
         for split in splits:
             for message in _complaints(mesh, split):

@@ -18,21 +18,21 @@ from smi_reference_mesh.faults import (
     conditions,
     grants,
     ingress,
+    interactions,
     metrics,
     namespaces,
     protocols,
     readings,
-    rollout,
     route_readings,
     routes,
     shapes,
+    split_changes,
     splits,
     stops,
-    together,
     versions,
 )
 from smi_reference_mesh.faults.fault import Change, Fault
-from smi_reference_mesh.spoiler import Spoiler
+from smi_reference_mesh.hooks import MeshHooks
 
 __all__ = ["FAULTS", "Change", "Fault", "known", "load"]
 
@@ -42,14 +42,14 @@ _MODULES = (
     conditions,
     namespaces,
     ingress,
-    rollout,
+    split_changes,
     readings,
     routes,
     route_readings,
     protocols,
     access,
     grants,
-    together,
+    interactions,
     metrics,
     cluster,
     shapes,
@@ -65,9 +65,9 @@ def known(fault: str) -> Fault:
     return FAULTS[fault]
 
 
-def load(fault: str) -> Spoiler:
+def load(fault: str) -> MeshHooks:
     """A fresh spoiler for a fault. Raises KeyError for an unknown one."""
-    return known(fault).spoiler()
+    return known(fault).hooks()
 
 
 # The functions of a fault cannot be sent to another process, which has them anyway.

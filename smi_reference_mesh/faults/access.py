@@ -10,25 +10,26 @@ from typing import Any
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.mesh import addresses_of, identity_of
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
-    SpoiltConfiguration,
-    SpoiltObjects,
-    SpoiltWorld,
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
+    FaultySnapshot,
     edited,
     every,
     with_listeners,
     with_routes,
 )
-from smi_reference_mesh.world import Object, Workload, World, account_of, labels_of, name_of, namespace_of
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.kube.objects import Object, Workload, account_of, labels_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
 def _rules(
     edit: Callable[[JSON], None],
-) -> Callable[[Configuration, World, Workload], Configuration]:
+) -> Callable[[Configuration, ClusterSnapshot, Workload], Configuration]:
     """A spoiler of all RBAC rules of a workload's inbound half."""
 
-    def spoil(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def faulty(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
         def in_listener(listener: JSON) -> None:
             if listener["name"] == "inbound":
                 for holder in every(listener, "policies"):
@@ -40,7 +41,7 @@ def _rules(
 
         return with_listeners(with_routes(configuration, "inbound|", in_routes), in_listener)
 
-    return spoil
+    return faulty
 
 
 def _open_without_policies(rules: JSON) -> None:
@@ -60,10 +61,12 @@ def _first_matching_target_decides(rules: JSON) -> None:
         earlier += own
 
 
-def _addresses_believed(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _addresses_believed(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """A source is also who comes from its pods' addresses, as the headers of a request tell them."""
     addresses: dict[str, list[str]] = {}
-    for pod in world.of("pods"):
+    for pod in snapshot.of("pods"):
         addresses.setdefault(identity_of(pod), []).extend(addresses_of(pod))
 
     def believe(rules: JSON) -> None:
@@ -74,7 +77,7 @@ def _addresses_believed(configuration: Configuration, world: World, workload: Wo
                 {"remote_ip": envoy.exactly(ip)} for name in named for ip in addresses.get(name, ())
             ]
 
-    return _rules(believe)(configuration, world, workload)
+    return _rules(believe)(configuration, snapshot, workload)
 
 
 def _principals(edit: Callable[[str], JSON]) -> Callable[[JSON], None]:
@@ -105,10 +108,10 @@ def _without_match_names(target: dict[str, Any]) -> None:
         rule.pop("matches", None)
 
 
-def _first_match_only(world: World) -> World:
+def _first_match_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     first = {
         (namespace_of(group), name_of(group)): group["spec"]["matches"][0]["name"]
-        for group in world.of("httproutegroups")
+        for group in snapshot.of("httproutegroups")
         if group["spec"].get("matches")
     }
 
@@ -118,15 +121,15 @@ def _first_match_only(world: World) -> World:
             if rule["kind"] == "HTTPRouteGroup" and not rule.get("matches") and name:
                 rule["matches"] = [name]
 
-    return edited(world, "traffictargets", limit)
+    return edited(snapshot, "traffictargets", limit)
 
 
-def _newest_target_only(world: World) -> World:
+def _newest_target_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     newest: dict[tuple[str, str], Object] = {}
-    for target in sorted(world.of("traffictargets"), key=_age):
+    for target in sorted(snapshot.of("traffictargets"), key=_age):
         destination = target["spec"]["destination"]
         newest[destination.get("namespace", ""), destination["name"]] = target
-    return world.replacing("traffictargets", newest.values())
+    return snapshot.replacing("traffictargets", newest.values())
 
 
 def _age(target: Object) -> tuple[str, int]:
@@ -134,8 +137,8 @@ def _age(target: Object) -> tuple[str, int]:
     return target["metadata"]["creationTimestamp"], int(target["metadata"]["resourceVersion"])
 
 
-def _identity_by_labels(world: World) -> World:
-    pods = world.of("pods")
+def _identity_by_labels(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    pods = snapshot.of("pods")
 
     def alike(source: Object) -> list[Object]:
         worn = [
@@ -154,42 +157,42 @@ def _identity_by_labels(world: World) -> World:
         sources = target["spec"].get("sources") or []
         target["spec"]["sources"] = [one for source in sources for one in alike(source)]
 
-    return edited(world, "traffictargets", also_alike)
+    return edited(snapshot, "traffictargets", also_alike)
 
 
-class _NeverWithdrawn(SpoiltWorld):
+class _NeverWithdrawn(FaultySnapshot):
     """Keeps every grant that was ever made, under a name of its own for each edit of a target."""
 
     def __init__(self) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._seen: dict[tuple[str, str, str], Object] = {}
 
-    def _spoilt(self, world: World) -> World:
-        for target in world.of("traffictargets"):
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        for target in snapshot.of("traffictargets"):
             version = f"{target['metadata'].get('uid', '')}-{target['metadata'].get('generation', 0)}"
             kept: dict[str, Any] = copy.deepcopy(dict(target))
             kept["metadata"]["name"] = f"{name_of(target)}-{version}"
             self._seen.setdefault((namespace_of(target), name_of(target), version), kept)
-        return world.replacing("traffictargets", self._seen.values())
+        return snapshot.replacing("traffictargets", self._seen.values())
 
 
-class _RulesKept(SpoiltWorld):
+class _RulesKept(FaultySnapshot):
     """Merges each edit of a target's rules into what it had: nothing that was there goes."""
 
     def __init__(self, merge: Callable[[list[JSON], list[JSON]], list[JSON]]) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._merge = merge
         self._rules: dict[tuple[str, str, str], list[JSON]] = {}
 
-    def _spoilt(self, world: World) -> World:
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         targets = []
-        for target in world.of("traffictargets"):
+        for target in snapshot.of("traffictargets"):
             copied: dict[str, Any] = copy.deepcopy(dict(target))
             one = namespace_of(target), name_of(target), target["metadata"].get("uid", "")
             copied["spec"]["rules"] = self._merge(self._rules.get(one, []), copied["spec"].get("rules") or [])
             self._rules[one] = copied["spec"]["rules"]
             targets.append(copied)
-        return world.replacing("traffictargets", targets)
+        return snapshot.replacing("traffictargets", targets)
 
 
 def _every_rule(earlier: list[JSON], rules: list[JSON]) -> list[JSON]:
@@ -211,7 +214,9 @@ def _route(rule: JSON) -> tuple[str, str]:
     return rule["kind"], rule["name"]
 
 
-def _plaintext_admitted(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _plaintext_admitted(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     clusters = {cluster["name"] for cluster in configuration.clusters}
 
     def admit(listener: JSON) -> None:
@@ -241,80 +246,80 @@ FAULTS = (
         id="targets-never-taken-up",
         summary="No TrafficTarget has any effect",
         breaks=frozenset({"access-named-match-opens"}),
-        spoiler=lambda: SpoiltWorld(lambda world: world.replacing("traffictargets", [])),
+        hooks=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("traffictargets", [])),
     ),
     Fault(
         "access-open-until-first-target",
         "A workload that no target names is open to every meshed client.",
         frozenset({"access-default-deny"}),
-        lambda: SpoiltConfiguration(_rules(_open_without_policies)),
-        origins=("rules-missing-opens-everything",),
+        lambda: FaultyConfiguration(_rules(_open_without_policies)),
+        real_defects=("rules-missing-opens-everything",),
     ),
     Fault(
         "access-grants-the-whole-namespace",
         "A grant to one account holds for all accounts of its namespace.",
         frozenset({"access-identity-not-labels", "access-only-listed-sources"}),
-        lambda: SpoiltConfiguration(_rules(_principals(_whole_namespace))),
+        lambda: FaultyConfiguration(_rules(_principals(_whole_namespace))),
     ),
     Fault(
         "access-routes-ignored",
         "Only sources are looked at, not routes.",
         frozenset({"access-deny-unlisted-route", "access-match-subset"}),
-        lambda: SpoiltConfiguration(_rules(_any_route)),
-        origins=("routes-granted-to-others-usable",),
+        lambda: FaultyConfiguration(_rules(_any_route)),
+        real_defects=("routes-granted-to-others-usable",),
     ),
     Fault(
         "access-match-names-ignored",
         "A rule that names matches grants the whole group.",
         frozenset({"access-match-subset"}),
-        lambda: SpoiltObjects("traffictargets", _without_match_names),
+        lambda: FaultyObjects("traffictargets", _without_match_names),
     ),
     Fault(
         "access-first-match-only",
         "A rule without match names grants the first match of its group only.",
         frozenset({"access-matches-omitted-means-all"}),
-        lambda: SpoiltWorld(_first_match_only),
+        lambda: FaultySnapshot(_first_match_only),
     ),
     Fault(
         "access-newest-target-wins",
         "Of several targets for one destination only the newest counts.",
         frozenset({"access-additive-union"}),
-        lambda: SpoiltWorld(_newest_target_only),
-        drags=frozenset({"access-default-deny"}),
+        lambda: FaultySnapshot(_newest_target_only),
+        also_fails=frozenset({"access-default-deny"}),
     ),
     Fault(
         "access-first-matching-target-decides",
         "Of several targets whose routes a request matches, the first alone is asked for its sources.",
         frozenset({"access-additive-overlapping-routes"}),
-        lambda: SpoiltConfiguration(_rules(_first_matching_target_decides)),
-        origins=("overlapping-targets-first-match-wins",),
+        lambda: FaultyConfiguration(_rules(_first_matching_target_decides)),
+        real_defects=("overlapping-targets-first-match-wins",),
     ),
     Fault(
         "access-identity-by-labels",
         "A pod that wears the labels of an allowed pod is taken for it.",
         frozenset({"access-identity-not-labels"}),
-        lambda: SpoiltWorld(_identity_by_labels),
+        lambda: FaultySnapshot(_identity_by_labels),
     ),
     Fault(
         "access-believes-forwarded-addresses",
         "Whoever says in a header that it calls for an allowed pod's address is taken for that pod.",
         frozenset({"access-identity-not-labels"}),
-        lambda: SpoiltConfiguration(_addresses_believed),
-        origins=("source-address-from-a-header",),
+        lambda: FaultyConfiguration(_addresses_believed),
+        real_defects=("source-address-from-a-header",),
     ),
     Fault(
         "access-account-of-any-namespace",
         "A grant to an account holds for accounts of that name in every namespace.",
         frozenset({"access-identity-includes-namespace"}),
-        lambda: SpoiltConfiguration(_rules(_principals(_any_namespace))),
-        origins=("same-named-account-elsewhere-admitted",),
+        lambda: FaultyConfiguration(_rules(_principals(_any_namespace))),
+        real_defects=("same-named-account-elsewhere-admitted",),
     ),
     Fault(
         "access-never-withdrawn",
         "Grants outlive the edits and deletions that withdraw them.",
         frozenset({"access-delete-and-narrow-revoke", "common-dynamic-reconfiguration"}),
         _NeverWithdrawn,
-        origins=("destination-edit-or-missed-delete-leaves-grant",),
+        real_defects=("destination-edit-or-missed-delete-leaves-grant",),
     ),
     Fault(
         "access-rules-only-added",
@@ -332,7 +337,7 @@ FAULTS = (
         "access-plaintext-admitted",
         "Whoever comes without identity is let through to the application.",
         frozenset({"access-enforced-at-server"}),
-        lambda: SpoiltConfiguration(_plaintext_admitted),
-        origins=("out-of-mesh-pod-admitted",),
+        lambda: FaultyConfiguration(_plaintext_admitted),
+        real_defects=("out-of-mesh-pod-admitted",),
     ),
 )

@@ -8,17 +8,23 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultySnapshot,
+    service_of,
+    with_slices,
+)
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltConfiguration, SpoiltWorld, service_of, with_slices
+from smi_reference_mesh.kube.objects import Object, Workload, labels_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.world import Object, Workload, World, labels_of, name_of, namespace_of
 
 Name = tuple[str, str]
 
 
-def copied_splits(world: World) -> list[dict[str, Any]]:
+def copied_splits(snapshot: ClusterSnapshot) -> list[dict[str, Any]]:
     """The splits of a world, in copies that may be changed."""
-    return copy.deepcopy([dict(split) for split in world.of("trafficsplits")])
+    return copy.deepcopy([dict(split) for split in snapshot.of("trafficsplits")])
 
 
 def backends_of(split: Object) -> Iterator[Name]:
@@ -32,19 +38,19 @@ def root_of(split: Object) -> Name:
     return namespace_of(split), split["spec"]["service"]
 
 
-def addresses_by_service(world: World) -> dict[Name, set[str]]:
+def addresses_by_service(snapshot: ClusterSnapshot) -> dict[Name, set[str]]:
     """The addresses behind each service that has any."""
     found: dict[Name, set[str]] = {}
-    for item in world.of("endpointslices"):
+    for item in snapshot.of("endpointslices"):
         for endpoint in item.get("endpoints") or ():
             found.setdefault(service_of(item), set()).update(endpoint.get("addresses") or ())
     return found
 
 
-def _only_what_the_root_selects(world: World) -> World:
-    addresses = addresses_by_service(world)
+def _only_what_the_root_selects(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    addresses = addresses_by_service(snapshot)
     allowed: dict[Name, set[str]] = {}
-    for split in world.of("trafficsplits"):
+    for split in snapshot.of("trafficsplits"):
         for backend in backends_of(split):
             allowed.setdefault(backend, set()).update(addresses.get(root_of(split), ()))
 
@@ -54,28 +60,28 @@ def _only_what_the_root_selects(world: World) -> World:
             endpoints = item.get("endpoints") or ()
             item["endpoints"] = [one for one in endpoints if limits.intersection(one["addresses"])]
 
-    return with_slices(world, limit)
+    return with_slices(snapshot, limit)
 
 
-def _nested_roots_unreachable(world: World) -> World:
+def _nested_roots_unreachable(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A backend that is the root of a split itself leads nowhere."""
-    splits = copied_splits(world)
+    splits = copied_splits(snapshot)
     roots = {root_of(split) for split in splits}
     for split in splits:
         for backend in split["spec"]["backends"]:
             name = namespace_of(split), backend["service"]
             if name in roots and name != root_of(split):
                 backend["service"] = f"{backend['service']}-nested"
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _root_as_one_more_backend(world: World) -> World:
-    splits = copied_splits(world)
+def _root_as_one_more_backend(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    splits = copied_splits(snapshot)
     for split in splits:
         backends = split["spec"]["backends"]
         weight = max(1, sum(backend["weight"] for backend in backends) // 5)
         backends.append({"service": split["spec"]["service"], "weight": weight})
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
 def _is_wider(split: Object, addresses: Mapping[Name, set[str]]) -> bool:
@@ -84,55 +90,55 @@ def _is_wider(split: Object, addresses: Mapping[Name, set[str]]) -> bool:
     return bool(named) and named <= addresses.get(root_of(split), set())
 
 
-def _wider_root_keeps_its_share(world: World) -> World:
+def _wider_root_keeps_its_share(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A root that selects all pods of its backends takes part as well, with as much as all of them."""
-    addresses = addresses_by_service(world)
-    splits = copied_splits(world)
+    addresses = addresses_by_service(snapshot)
+    splits = copied_splits(snapshot)
     for split in splits:
         if _is_wider(split, addresses):
             backends = split["spec"]["backends"]
             weight = max(1, sum(backend["weight"] for backend in backends))
             backends.append({"service": split["spec"]["service"], "weight": weight})
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _wider_root_balances_evenly(world: World) -> World:
+def _wider_root_balances_evenly(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Backends whose pods their root selects as well get the same share each."""
-    addresses = addresses_by_service(world)
-    splits = copied_splits(world)
+    addresses = addresses_by_service(snapshot)
+    splits = copied_splits(snapshot)
     for split in splits:
         if _is_wider(split, addresses):
             for backend in split["spec"]["backends"]:
                 backend["weight"] = min(backend["weight"], 1)
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _weight_for_each_pod(world: World) -> World:
-    addresses = addresses_by_service(world)
-    splits = copied_splits(world)
+def _weight_for_each_pod(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    addresses = addresses_by_service(snapshot)
+    splits = copied_splits(snapshot)
     for split in splits:
         for backend in split["spec"]["backends"]:
             pods = addresses.get((namespace_of(split), backend["service"]), ())
             backend["weight"] *= max(1, len(pods))
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _split_again(world: World) -> World:
-    by_root = {root_of(split): split for split in world.of("trafficsplits")}
-    splits = copied_splits(world)
+def _split_again(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    by_root = {root_of(split): split for split in snapshot.of("trafficsplits")}
+    splits = copied_splits(snapshot)
     for split in splits:
         resolved: list[Any] = []
         for backend in split["spec"]["backends"]:
             next_one = by_root.get((namespace_of(split), backend["service"]))
             resolved += [backend] if next_one is None else next_one["spec"]["backends"]
         split["spec"]["backends"] = copy.deepcopy(resolved)
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _cluster_addresses_only(world: World) -> World:
+def _cluster_addresses_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     headless = {
         (namespace_of(service), name_of(service))
-        for service in world.of("services")
+        for service in snapshot.of("services")
         if service["spec"].get("clusterIP") == "None"
     }
 
@@ -140,31 +146,31 @@ def _cluster_addresses_only(world: World) -> World:
         if service_of(item) in headless:
             item["endpoints"] = []
 
-    return with_slices(world, empty)
+    return with_slices(snapshot, empty)
 
 
-def _copied_services(world: World) -> dict[Name, dict[str, Any]]:
+def _copied_services(snapshot: ClusterSnapshot) -> dict[Name, dict[str, Any]]:
     return {
         (namespace_of(service), name_of(service)): copy.deepcopy(dict(service))
-        for service in world.of("services")
+        for service in snapshot.of("services")
     }
 
 
-def _ports_by_name(world: World) -> World:
-    services = _copied_services(world)
-    for split in world.of("trafficsplits"):
+def _ports_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    services = _copied_services(snapshot)
+    for split in snapshot.of("trafficsplits"):
         root = services.get(root_of(split))
         numbers = {port.get("name"): port["port"] for port in root["spec"]["ports"]} if root else {}
         for backend in backends_of(split):
             for port in services[backend]["spec"]["ports"] if backend in services else ():
                 port["port"] = numbers.get(port.get("name"), port["port"])
-    return world.replacing("services", services.values())
+    return snapshot.replacing("services", services.values())
 
 
-def _any_port_suffices(world: World) -> World:
+def _any_port_suffices(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A backend that has one port of its root takes part on all of them, and leads nowhere on the others."""
-    services = _copied_services(world)
-    for split in world.of("trafficsplits"):
+    services = _copied_services(snapshot)
+    for split in snapshot.of("trafficsplits"):
         root = services.get(root_of(split))
         for backend in backends_of(split):
             if root is None or backend not in services:
@@ -174,11 +180,11 @@ def _any_port_suffices(world: World) -> World:
             lacking = [port for port in root["spec"]["ports"] if port["port"] not in there]
             if len(lacking) < len(root["spec"]["ports"]):
                 ports += [{**port, "name": f"lacking-{port['port']}"} for port in lacking]
-    return world.replacing("services", services.values())
+    return snapshot.replacing("services", services.values())
 
 
-def _first_port_of_backends(world: World) -> World:
-    backends = {backend for split in world.of("trafficsplits") for backend in backends_of(split)}
+def _first_port_of_backends(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    backends = {backend for split in snapshot.of("trafficsplits") for backend in backends_of(split)}
 
     def first(item: dict[str, Any]) -> None:
         ports = item.get("ports") or []
@@ -187,14 +193,14 @@ def _first_port_of_backends(world: World) -> World:
             for port in ports:
                 port["port"] = named[0]["port"]
 
-    return with_slices(world, first)
+    return with_slices(snapshot, first)
 
 
-def _one_label_suffices(world: World) -> World:
+def _one_label_suffices(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Services of several labels stand before each pod that has one of them."""
     selectors = {
         (namespace_of(service), name_of(service)): selector
-        for service in world.of("services")
+        for service in snapshot.of("services")
         if len(selector := service["spec"].get("selector") or {}) > 1
     }
 
@@ -204,7 +210,7 @@ def _one_label_suffices(world: World) -> World:
         if wanted is None or not endpoints:
             return
         known = {address for one in endpoints for address in one["addresses"]}
-        for pod in world.of("pods"):
+        for pod in snapshot.of("pods"):
             address = str((pod.get("status") or {}).get("podIP", ""))
             here = namespace_of(pod) == namespace_of(item)
             if here and wanted.items() & labels_of(pod).items() and address and address not in known:
@@ -212,20 +218,24 @@ def _one_label_suffices(world: World) -> World:
                 about = {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod)}
                 endpoints.append({"addresses": [address], "conditions": ready, "targetRef": about})
 
-    return with_slices(world, widen)
+    return with_slices(snapshot, widen)
 
 
-def _untold(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _untold(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     return replace(configuration, problems=())
 
 
-def _told_at_the_group(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _told_at_the_group(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Tells at an object of the same name, but another kind."""
     moved = tuple(replace(problem, kind="HTTPRouteGroup") for problem in configuration.problems)
     return replace(configuration, problems=moved)
 
 
-def _told_of_every_split(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _told_of_every_split(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Tells of every split which backends it has, and nothing of those that are left out."""
     told = tuple(
         Problem(
@@ -235,15 +245,15 @@ def _told_of_every_split(configuration: Configuration, world: World, workload: W
             "programmed: "
             + ", ".join(f"{one['service']} ({one['weight']})" for one in split["spec"]["backends"]),
         )
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
     )
     return replace(configuration, problems=told)
 
 
-def _names_unread(world: World) -> World:
+def _names_unread(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     named = {
         (namespace_of(service), name_of(service), port.get("name", "")): port["port"]
-        for service in world.of("services")
+        for service in snapshot.of("services")
         for port in service["spec"].get("ports") or ()
         if isinstance(port.get("targetPort"), str)
     }
@@ -253,7 +263,7 @@ def _names_unread(world: World) -> World:
             key = (*service_of(endpoint_slice), port.get("name") or "")
             port["port"] = named.get(key, port["port"])
 
-    return with_slices(world, edit)
+    return with_slices(snapshot, edit)
 
 
 FAULTS = (
@@ -261,102 +271,102 @@ FAULTS = (
         "target-port-names-unread",
         "A target port that is a name is taken for the port of the service.",
         frozenset({"common-named-target-ports"}),
-        lambda: SpoiltWorld(_names_unread),
+        lambda: FaultySnapshot(_names_unread),
     ),
     Fault(
         "service-labels-are-alternatives",
         "A pod stands behind a service if it has one of the labels that the service selects by.",
         frozenset({"split-single-backend"}),
-        lambda: SpoiltWorld(_one_label_suffices),
-        origins=("service-selector-misread",),
+        lambda: FaultySnapshot(_one_label_suffices),
+        real_defects=("service-selector-misread",),
     ),
     Fault(
         "split-only-what-the-root-selects",
         "Of a backend's pods only those count that the root selects as well.",
         frozenset({"split-single-backend"}),
-        lambda: SpoiltWorld(_only_what_the_root_selects),
+        lambda: FaultySnapshot(_only_what_the_root_selects),
     ),
     Fault(
         "split-root-is-one-more-backend",
         "The pods that the root selects get a share of their own.",
         frozenset({"split-root-endpoints-not-implicit"}),
-        lambda: SpoiltWorld(_root_as_one_more_backend),
-        origins=("root-with-selector-corrupts-split",),
+        lambda: FaultySnapshot(_root_as_one_more_backend),
+        real_defects=("root-with-selector-corrupts-split",),
     ),
     Fault(
         "split-wider-root-keeps-its-share",
         "Where a root selects its backends' pods as well, all that it selects get half of the requests.",
         frozenset({"split-overlapping-selectors"}),
-        lambda: SpoiltWorld(_wider_root_keeps_its_share),
+        lambda: FaultySnapshot(_wider_root_keeps_its_share),
     ),
     Fault(
         "split-wider-root-balances-evenly",
         "Where a root selects its backends' pods as well, these get equal shares, whatever their weights.",
         frozenset({"split-overlapping-selectors"}),
-        lambda: SpoiltWorld(_wider_root_balances_evenly),
+        lambda: FaultySnapshot(_wider_root_balances_evenly),
     ),
     Fault(
         "split-weight-for-each-pod",
         "A backend gets its weight once for each of its pods.",
         frozenset({"split-by-service-not-pod-count"}),
-        lambda: SpoiltWorld(_weight_for_each_pod),
-        origins=("weights-flattened-to-endpoint-counts",),
+        lambda: FaultySnapshot(_weight_for_each_pod),
+        real_defects=("weights-flattened-to-endpoint-counts",),
     ),
     Fault(
         "split-resolved-through-splits",
         "What a backend gets is divided again by the split of which it is the root.",
         frozenset({"split-not-hierarchical"}),
-        lambda: SpoiltWorld(_split_again),
+        lambda: FaultySnapshot(_split_again),
     ),
     Fault(
         "split-nested-root-unreachable",
         "What goes to a backend that is the root of another split is refused.",
         frozenset({"split-not-hierarchical"}),
-        lambda: SpoiltWorld(_nested_roots_unreachable),
-        origins=("nested-split-refused",),
+        lambda: FaultySnapshot(_nested_roots_unreachable),
+        real_defects=("nested-split-refused",),
     ),
     Fault(
         "split-headless-backend-lost",
         "A backend without a cluster IP has no endpoints.",
         frozenset({"split-backend-service-types"}),
-        lambda: SpoiltWorld(_cluster_addresses_only),
+        lambda: FaultySnapshot(_cluster_addresses_only),
     ),
     Fault(
         "split-ports-paired-by-name",
         "A backend takes part if it has a port of the same name, whatever its number.",
         frozenset({"split-port-mismatch-excluded"}),
-        lambda: SpoiltWorld(_ports_by_name),
-        origins=("port-mismatched-backend-gets-traffic",),
+        lambda: FaultySnapshot(_ports_by_name),
+        real_defects=("port-mismatched-backend-gets-traffic",),
     ),
     Fault(
         "split-any-port-suffices",
         "A backend that has one of the root's ports gets its share on all of them, where it leads nowhere.",
         frozenset({"split-port-mismatch-excluded"}),
-        lambda: SpoiltWorld(_any_port_suffices),
+        lambda: FaultySnapshot(_any_port_suffices),
     ),
     Fault(
         "split-first-port-of-backends",
         "Whatever port a request came to, it leaves for the first port of the backend.",
         frozenset({"split-multi-port"}),
-        lambda: SpoiltWorld(_first_port_of_backends),
-        origins=("multi-port-service-crosstalk",),
+        lambda: FaultySnapshot(_first_port_of_backends),
+        real_defects=("multi-port-service-crosstalk",),
     ),
     Fault(
         "split-problems-untold",
         "A backend that is left out is left out silently.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: SpoiltConfiguration(_untold),
+        lambda: FaultyConfiguration(_untold),
     ),
     Fault(
         "split-problems-told-elsewhere",
         "What is wrong with a split is told at an object of another kind.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: SpoiltConfiguration(_told_at_the_group),
+        lambda: FaultyConfiguration(_told_at_the_group),
     ),
     Fault(
         "split-all-told-alike",
         "Of every split the same is told: which backends it has, whether they take part or not.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: SpoiltConfiguration(_told_of_every_split),
+        lambda: FaultyConfiguration(_told_of_every_split),
     ),
 )

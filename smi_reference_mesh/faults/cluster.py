@@ -6,8 +6,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from smi_reference_mesh.faults.building_blocks import FaultyObjects
 from smi_reference_mesh.faults.fault import Change, Fault
-from smi_reference_mesh.faults.spoilers import SpoiltObjects
 
 Document = dict[str, Any]
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -133,14 +133,14 @@ FAULTS = (
         "The schema of TrafficSplit does not know spec.matches, so the API server drops it.",
         frozenset({_CRUD, "split-schema-v1alpha3-v1alpha4"}),
         change=schemas(_SPLITS, _without_matches),
-        origins=("split-matches-silently-dropped",),
+        real_defects=("split-matches-silently-dropped",),
     ),
     Fault(
         "crd-split-without-schema",
         "The CRD of TrafficSplit has no schema, so that any document is a split.",
         frozenset({"split-reject-schema-violations", "split-reject-wrong-types"}),
         change=schemas(_SPLITS, _schemaless, "v1alpha4"),
-        origins=("malformed-weight-slips-through",),
+        real_defects=("malformed-weight-slips-through",),
     ),
     Fault(
         "crd-weight-takes-text",
@@ -153,7 +153,7 @@ FAULTS = (
         "The schema takes any number for a weight.",
         frozenset(),
         change=ANY_NUMBER,
-        shows={"split-weight-fraction-or-negative": "weight of a half: c"},
+        expected_readings={"split-weight-fraction-or-negative": "weight of a half: c"},
     ),
     Fault(
         "crd-v1alpha2-wants-quantities",
@@ -161,7 +161,7 @@ FAULTS = (
         frozenset({"split-schema-v1alpha2"}),
         change=schemas(_SPLITS, _weight_as_text, "v1alpha2"),
         versions="split=v1alpha2",
-        drags=frozenset({"common-crud-with-standard-tools"}),
+        also_fails=frozenset({"common-crud-with-standard-tools"}),
     ),
     Fault(
         "crd-without-service-column",
@@ -174,15 +174,15 @@ FAULTS = (
         "The schema of HTTPRouteGroup does not know headers, so the API server drops them.",
         frozenset({_CRUD, "http-schema-by-version"}),
         change=schemas(GROUPS, _without_headers),
-        origins=("header-filter-shape-mismatch",),
-        drags=frozenset({"http-header-filter", "http-headers-and"}),
+        real_defects=("header-filter-shape-mismatch",),
+        also_fails=frozenset({"http-header-filter", "http-headers-and"}),
     ),
     Fault(
         "crd-headers-as-list",
         "The schema of HTTPRouteGroup takes header filters as a list of maps, and in no other form.",
         frozenset(),
         change=schemas(GROUPS, _headers_as_list),
-        shows={"http-headers-wire-form": "form of header filters: b"},
+        expected_readings={"http-headers-wire-form": "form of header filters: b"},
     ),
     Fault(
         "crd-takes-any-method",
@@ -200,7 +200,7 @@ FAULTS = (
         "tcp-ports-of-sixteen-bits",
         "Any number is taken for a port of a TCPRoute, and cut down to sixteen bits: 74536 opens 9000.",
         frozenset({"l4-reject-bad-ports"}),
-        lambda: SpoiltObjects("tcproutes", _in_sixteen_bits),
+        lambda: FaultyObjects("tcproutes", _in_sixteen_bits),
         change=schemas(_TCP, _ports_of_any_number, "v1alpha4"),
     ),
     Fault(

@@ -6,29 +6,30 @@ from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.backends import copied_splits
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
+from smi_reference_mesh.faults.building_blocks import (
     AsFirstSeen,
-    SpoiltConfiguration,
-    SpoiltObjects,
-    SpoiltWorld,
+    FaultyConfiguration,
+    FaultyObjects,
+    FaultySnapshot,
     with_routes,
 )
-from smi_reference_mesh.world import Workload, World, name_of, namespace_of
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
 def _no_conditions(split: dict[str, Any]) -> None:
     split["spec"].pop("matches", None)
 
 
-def _conditions_by_name(world: World) -> World:
-    groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
-    splits = copied_splits(world)
+def _conditions_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    groups = {(namespace_of(group), name_of(group)) for group in snapshot.of("httproutegroups")}
+    splits = copied_splits(snapshot)
     for split in splits:
         spec = split.get("spec") or {}
         if not spec.get("matches") and (namespace_of(split), spec.get("service")) in groups:
             spec["matches"] = [{"kind": "HTTPRouteGroup", "name": spec["service"]}]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
 def _first_group_only(split: dict[str, Any]) -> None:
@@ -41,31 +42,33 @@ def _no_paths(group: dict[str, Any]) -> None:
         match.pop("pathRegex", None)
 
 
-def _dangling_dropped(world: World) -> World:
-    groups = {(namespace_of(group), name_of(group)) for group in world.of("httproutegroups")}
-    splits = copied_splits(world)
+def _dangling_dropped(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    groups = {(namespace_of(group), name_of(group)) for group in snapshot.of("httproutegroups")}
+    splits = copied_splits(snapshot)
     for split in splits:
         matches = (split.get("spec") or {}).get("matches") or []
         if matches:
             here = namespace_of(split)
             split["spec"]["matches"] = [one for one in matches if (here, one["name"]) in groups]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _groups_of_all_namespaces(world: World) -> World:
+def _groups_of_all_namespaces(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     merged: dict[str, list[Any]] = {}
-    for group in world.of("httproutegroups"):
+    for group in snapshot.of("httproutegroups"):
         merged.setdefault(name_of(group), []).extend(group["spec"]["matches"])
-    spaces = {namespace_of(split) for split in world.of("trafficsplits")}
+    spaces = {namespace_of(split) for split in snapshot.of("trafficsplits")}
     groups = [
         {"metadata": {"namespace": space, "name": name, "uid": f"{space}/{name}"}, "spec": {"matches": found}}
         for space in sorted(spaces)
         for name, found in merged.items()
     ]
-    return world.replacing("httproutegroups", groups)
+    return snapshot.replacing("httproutegroups", groups)
 
 
-def _no_route_for_others(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _no_route_for_others(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def drop(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             if any(route["name"].startswith("split/") for route in host["routes"]):
@@ -75,7 +78,7 @@ def _no_route_for_others(configuration: Configuration, world: World, workload: W
 
 
 def _methods_of_splits_ignored(
-    configuration: Configuration, world: World, workload: Workload
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
     def edit(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
@@ -92,42 +95,42 @@ FAULTS = (
         "split-takes-the-group-of-its-root",
         "A split without conditions takes the route group that is called like its root for one.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_conditions_by_name),
+        lambda: FaultySnapshot(_conditions_by_name),
     ),
     Fault(
         "split-conditions-dropped",
         "The conditions of a split are not looked at: it holds for everybody.",
         frozenset({"split-matches-others-to-root", "split-matches-select-traffic"}),
-        lambda: SpoiltObjects("trafficsplits", _no_conditions),
-        origins=("split-matches-silently-dropped",),
-        shows={"split-unit-of-division": "raw TCP to a root whose split has matches: b"},
+        lambda: FaultyObjects("trafficsplits", _no_conditions),
+        real_defects=("split-matches-silently-dropped",),
+        expected_readings={"split-unit-of-division": "raw TCP to a root whose split has matches: b"},
     ),
     Fault(
         "split-first-group-only",
         "Of the route groups of a split only the first counts.",
         frozenset({"split-matches-multiple-groups"}),
-        lambda: SpoiltObjects("trafficsplits", _first_group_only),
+        lambda: FaultyObjects("trafficsplits", _first_group_only),
     ),
     Fault(
         "split-nothing-for-others",
         "Requests that a split with conditions does not select have no route.",
         frozenset({"split-matches-others-to-root"}),
-        lambda: SpoiltConfiguration(_no_route_for_others),
-        drags=frozenset({"split-matches-select-traffic"}),
+        lambda: FaultyConfiguration(_no_route_for_others),
+        also_fails=frozenset({"split-matches-select-traffic"}),
     ),
     Fault(
         "route-group-edits-unseen",
         "Route groups are read once; edits of them are not seen.",
         frozenset({"split-matches-group-update", "interact-shared-group"}),
         lambda: AsFirstSeen("httproutegroups"),
-        origins=("route-group-edit-or-removal-not-propagated",),
+        real_defects=("route-group-edit-or-removal-not-propagated",),
     ),
     Fault(
         "split-paths-not-looked-at",
         "Of the matches of a split's groups only the headers are looked at.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _no_paths),
-        shows={
+        lambda: FaultyObjects("httproutegroups", _no_paths),
+        expected_readings={
             "split-matches-path-and-method": "what a match without headers does not match: unacceptable",
         },
     ),
@@ -135,21 +138,21 @@ FAULTS = (
         "split-methods-not-looked-at",
         "The methods of the matches of a split's groups are not looked at.",
         frozenset(),
-        lambda: SpoiltConfiguration(_methods_of_splits_ignored),
-        shows={"split-matches-path-and-method": "methods of a match without headers: b"},
+        lambda: FaultyConfiguration(_methods_of_splits_ignored),
+        expected_readings={"split-matches-path-and-method": "methods of a match without headers: b"},
     ),
     Fault(
         "split-dangling-group-dropped",
         "A reference to a group that does not exist is dropped, and a split without any is for everybody.",
         frozenset(),
-        lambda: SpoiltWorld(_dangling_dropped),
-        shows={"split-matches-missing-or-empty": "group that does not exist: unacceptable"},
+        lambda: FaultySnapshot(_dangling_dropped),
+        expected_readings={"split-matches-missing-or-empty": "group that does not exist: unacceptable"},
     ),
     Fault(
         "split-groups-of-all-namespaces",
         "Route groups are looked up by name in all namespaces.",
         frozenset(),
-        lambda: SpoiltWorld(_groups_of_all_namespaces),
-        shows={"split-matches-group-namespace": "group of another namespace: b"},
+        lambda: FaultySnapshot(_groups_of_all_namespaces),
+        expected_readings={"split-matches-group-namespace": "group of another namespace: b"},
     ),
 )

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smi_reference_mesh.spoiler import Faithful, Spoiler
-from smi_reference_mesh.world import Object
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
+from smi_reference_mesh.kube.objects import Object
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +23,35 @@ class Fault:
     """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
 
     ``breaks`` are the requirements whose own statement is violated: where a reader would file the defect.
-    ``drags`` are those that fail as well only because their scenarios stand on what it breaks, which their
-    tests do not say (`presumes`).
-    ``shows`` names readings of ambiguous requirements that must be seen under it, unlike without it, as
-    "question: letter"; "question: unacceptable" where it brings about what no reading excuses, "question:
-    none" where no reading fits. ``versions`` are those in which it shows, as ``--versions`` takes them.
-    ``adds`` are objects that the cluster has under it, and not without it; ``without`` are groups (short
-    names) of which it has no definitions under it, and which the mesh is not said to implement then.
-    ``patient``: changes come late under it, so that nothing is given up as not coming any more.
+    ``also_fails`` are those that fail as well only because their scenarios stand on what it breaks, which
+    their tests do not say (`presumes`). ``expected_readings`` names readings of ambiguous requirements that
+    must be seen under it, unlike without it, as "question: letter"; "question: unacceptable" where it brings
+    about what no reading excuses, "question: none" where no reading fits. ``versions`` are those in which it
+    shows, as ``--versions`` takes them. ``extra_objects`` are objects that the cluster has under it, and not
+    without it; ``removed_groups`` are groups (short names) of which it has no definitions under it, and which
+    the mesh is not said to implement then. ``late_changes``: changes come late under it, so that nothing is
+    given up as not coming any more.
     """
 
     id: str
     summary: str
     breaks: frozenset[str]
-    spoiler: Callable[[], Spoiler] = Faithful
+    hooks: Callable[[], MeshHooks] = DefaultHooks
     change: Change | None = None
-    adds: tuple[Object, ...] = ()
-    without: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
+    extra_objects: tuple[Object, ...] = ()
+    removed_groups: tuple[str, ...] = ()
+    real_defects: tuple[str, ...] = ()
     versions: str = "newest"
-    shows: Mapping[str, str] = field(default_factory=dict)
-    patient: bool = False
-    drags: frozenset[str] = frozenset()
+    expected_readings: Mapping[str, str] = field(default_factory=dict)
+    late_changes: bool = False
+    also_fails: frozenset[str] = frozenset()
 
     @property
     def fails(self) -> frozenset[str]:
         """The requirements that fail under it: those that it breaks, and those that it drags along."""
-        return self.breaks | self.drags
+        return self.breaks | self.also_fails
 
     @property
-    def concerns(self) -> frozenset[str]:
+    def affected(self) -> frozenset[str]:
         """The requirements that fail under it or whose reading it changes."""
-        return self.fails.union(self.shows)
+        return self.fails.union(self.expected_readings)

@@ -11,10 +11,16 @@ from typing import Any
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import mesh_of, selects
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
+    FaultySnapshot,
+    edited,
+)
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltConfiguration, SpoiltObjects, SpoiltWorld, edited
+from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.conversion import KEPT
-from smi_reference_mesh.world import Object, Workload, World, account_of, name_of, namespace_of
 
 Match = dict[str, Any]
 _NOWHERE = 1
@@ -57,10 +63,12 @@ def _without_anything(group: dict[str, Any]) -> None:
     group["spec"]["matches"] = narrow or matches
 
 
-def _granted_by_name(world: World, routes: Iterable[Object], kind: str, **limit: int) -> World:
+def _granted_by_name(
+    snapshot: ClusterSnapshot, routes: Iterable[Object], kind: str, **limit: int
+) -> ClusterSnapshot:
     """Each of the routes is a grant to everybody of the account that has its name, of one port if told so."""
     callers: dict[str, set[str]] = {}
-    for pod in world.of("pods"):
+    for pod in snapshot.of("pods"):
         callers.setdefault(namespace_of(pod), set()).add(account_of(pod))
     made: list[Object] = []
     for route in routes:
@@ -81,31 +89,31 @@ def _granted_by_name(world: World, routes: Iterable[Object], kind: str, **limit:
                 },
             }
         )
-    return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
+    return snapshot.replacing("traffictargets", [*snapshot.of("traffictargets"), *made])
 
 
-def _groups_granted_by_name(world: World) -> World:
-    return _granted_by_name(world, world.of("httproutegroups"), "HTTPRouteGroup")
+def _groups_granted_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    return _granted_by_name(snapshot, snapshot.of("httproutegroups"), "HTTPRouteGroup")
 
 
-def _unused_groups_granted_by_name(world: World) -> World:
+def _unused_groups_granted_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     used = {
         (namespace_of(target), rule["name"])
-        for target in world.of("traffictargets")
+        for target in snapshot.of("traffictargets")
         for rule in target["spec"].get("rules") or ()
         if rule["kind"] == "HTTPRouteGroup"
     }
-    groups = world.of("httproutegroups")
+    groups = snapshot.of("httproutegroups")
     unused = [group for group in groups if (namespace_of(group), name_of(group)) not in used]
-    return _granted_by_name(world, unused, "HTTPRouteGroup")
+    return _granted_by_name(snapshot, unused, "HTTPRouteGroup")
 
 
-def _tcp_granted_by_name(world: World) -> World:
-    return _granted_by_name(world, world.of("tcproutes"), "TCPRoute", port=_RAW)
+def _tcp_granted_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    return _granted_by_name(snapshot, snapshot.of("tcproutes"), "TCPRoute", port=_RAW)
 
 
-def _udp_granted_by_name(world: World) -> World:
-    return _granted_by_name(world, world.of("udproutes"), "UDPRoute")
+def _udp_granted_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    return _granted_by_name(snapshot, snapshot.of("udproutes"), "UDPRoute")
 
 
 def _ports(route: Object) -> list[int]:
@@ -118,19 +126,19 @@ def _no_ports_are_none(route: dict[str, Any]) -> None:
         route["spec"] = {"matches": {"ports": [_NOWHERE]}}
 
 
-def _listed_udp_ports_only(world: World) -> World:
-    return _listed_ports_only(world, "udproutes", "UDPRoute")
+def _listed_udp_ports_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    return _listed_ports_only(snapshot, "udproutes", "UDPRoute")
 
 
 def _all_ports(route: dict[str, Any]) -> None:
     route["spec"] = {"matches": {"ports": []}}
 
 
-def _udp_by_tcp_routes(world: World) -> World:
+def _udp_by_tcp_routes(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A grant of raw TCP is one of UDP on the same ports."""
     routes = [
         {**route, "kind": "UDPRoute", "metadata": {**route["metadata"], "name": f"tcp-{name_of(route)}"}}
-        for route in world.of("tcproutes")
+        for route in snapshot.of("tcproutes")
     ]
 
     def also_udp(target: dict[str, Any]) -> None:
@@ -141,11 +149,15 @@ def _udp_by_tcp_routes(world: World) -> World:
             if rule["kind"] == "TCPRoute"
         ]
 
-    return edited(world.replacing("udproutes", [*world.of("udproutes"), *routes]), "traffictargets", also_udp)
+    return edited(
+        snapshot.replacing("udproutes", [*snapshot.of("udproutes"), *routes]), "traffictargets", also_udp
+    )
 
 
-def _udp_let_through(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    mesh = mesh_of(world)
+def _udp_let_through(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
+    mesh = mesh_of(snapshot)
     pod = mesh.pods.get((workload.namespace, workload.name))
     if pod is None:
         return configuration
@@ -164,9 +176,11 @@ def _udp_let_through(configuration: Configuration, world: World, workload: Workl
     )
 
 
-def _listed_ports_only(world: World, plural: str = "tcproutes", kind: str = "TCPRoute") -> World:
+def _listed_ports_only(
+    snapshot: ClusterSnapshot, plural: str = "tcproutes", kind: str = "TCPRoute"
+) -> ClusterSnapshot:
     """The ports of all routes of a target are collected into one list, where 'all' adds nothing."""
-    listed = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of(plural)}
+    listed = {(namespace_of(route), name_of(route)): _ports(route) for route in snapshot.of(plural)}
 
     def limit(target: dict[str, Any]) -> None:
         rules = target["spec"].get("rules") or []
@@ -175,15 +189,15 @@ def _listed_ports_only(world: World, plural: str = "tcproutes", kind: str = "TCP
         if limited:
             target["spec"]["rules"] = [rule for rule in rules if rule not in raw or rule in limited]
 
-    return edited(world, "traffictargets", limit)
+    return edited(snapshot, "traffictargets", limit)
 
 
-def _granted_by_port(world: World) -> World:
+def _granted_by_port(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """What a target grants by listed ports alone is granted at every account of its namespace."""
-    accounts = {(namespace_of(pod), account_of(pod)) for pod in world.of("pods")}
-    listed = {(namespace_of(route), name_of(route)) for route in world.of("tcproutes") if _ports(route)}
+    accounts = {(namespace_of(pod), account_of(pod)) for pod in snapshot.of("pods")}
+    listed = {(namespace_of(route), name_of(route)) for route in snapshot.of("tcproutes") if _ports(route)}
     made: list[Object] = []
-    for target in world.of("traffictargets"):
+    for target in snapshot.of("traffictargets"):
         namespace, rules = namespace_of(target), target["spec"].get("rules") or []
         if all(rule["kind"] == "TCPRoute" and (namespace, rule["name"]) in listed for rule in rules):
             for name in sorted(name for space, name in accounts if space == namespace):
@@ -191,7 +205,7 @@ def _granted_by_port(world: World) -> World:
                 copied["metadata"]["name"] = f"{name_of(target)}-at-{name}"
                 copied["spec"]["destination"]["name"] = name
                 made.append(copied)
-    return world.replacing("traffictargets", [*world.of("traffictargets"), *made])
+    return snapshot.replacing("traffictargets", [*snapshot.of("traffictargets"), *made])
 
 
 def _ports_ignored_beside_routes(target: dict[str, Any]) -> None:
@@ -209,16 +223,16 @@ def _first_port_beside_routes(target: dict[str, Any]) -> None:
         _limit(target, _FIRST)
 
 
-def _tcp_to_everybody(world: World) -> World:
+def _tcp_to_everybody(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A TCPRoute opens raw TCP to all accounts: its sources are looked at for HTTP alone."""
-    accounts = sorted({(namespace_of(pod), account_of(pod)) for pod in world.of("pods")})
+    accounts = sorted({(namespace_of(pod), account_of(pod)) for pod in snapshot.of("pods")})
     everybody = [{"kind": "ServiceAccount", "name": name, "namespace": space} for space, name in accounts]
 
     def open_to_all(target: dict[str, Any]) -> None:
         if {rule["kind"] for rule in target["spec"].get("rules") or []} == {"TCPRoute"}:
             target["spec"]["sources"] = everybody
 
-    return edited(world, "traffictargets", open_to_all)
+    return edited(snapshot, "traffictargets", open_to_all)
 
 
 def _kept(target: dict[str, Any]) -> dict[str, Any]:
@@ -243,12 +257,12 @@ def _first_port_unless_told(target: dict[str, Any]) -> None:
     _limit(target, _kept(target).get("port", _FIRST))
 
 
-def _numbers_exposed(world: World) -> dict[tuple[str, str], set[int]]:
+def _numbers_exposed(snapshot: ClusterSnapshot) -> dict[tuple[str, str], set[int]]:
     """The numbers that services give as target ports, by the account of the pods that they select."""
     found: dict[tuple[str, str], set[int]] = {}
-    for pod in world.of("pods"):
+    for pod in snapshot.of("pods"):
         numbers = found.setdefault((namespace_of(pod), account_of(pod)), set())
-        for service in world.of("services"):
+        for service in snapshot.of("services"):
             selector = service["spec"].get("selector")
             if selector and namespace_of(service) == namespace_of(pod) and selects(selector, pod):
                 numbers |= {
@@ -259,12 +273,12 @@ def _numbers_exposed(world: World) -> dict[tuple[str, str], set[int]]:
     return found
 
 
-def _numeric_ports_only(world: World) -> World:
+def _numeric_ports_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A target with a port that no service of its destination gives as a number is dropped."""
-    exposed = _numbers_exposed(world)
-    routes = {(namespace_of(route), name_of(route)): _ports(route) for route in world.of("tcproutes")}
+    exposed = _numbers_exposed(snapshot)
+    routes = {(namespace_of(route), name_of(route)): _ports(route) for route in snapshot.of("tcproutes")}
     kept = []
-    for target in world.of("traffictargets"):
+    for target in snapshot.of("traffictargets"):
         spec, namespace = target["spec"], namespace_of(target)
         destination = spec["destination"]
         ports = {
@@ -276,7 +290,7 @@ def _numeric_ports_only(world: World) -> World:
         account = (destination.get("namespace") or namespace, destination["name"])
         if ports <= exposed.get(account, set()):
             kept.append(target)
-    return world.replacing("traffictargets", kept)
+    return snapshot.replacing("traffictargets", kept)
 
 
 FAULTS = (
@@ -284,143 +298,143 @@ FAULTS = (
         "headers-only-match-lost",
         "A match of headers alone is lost, for lack of a path.",
         frozenset({"http-omitted-path-and-methods"}),
-        lambda: SpoiltObjects("httproutegroups", _without_headers_alone),
-        origins=("headers-only-match-rejected",),
+        lambda: FaultyObjects("httproutegroups", _without_headers_alone),
+        real_defects=("headers-only-match-rejected",),
     ),
     Fault(
         "header-filters-by-themselves",
         "The header filters of a match suffice, whatever the path and the method.",
         frozenset({"http-path-method-header-conjunction"}),
-        lambda: SpoiltObjects("httproutegroups", _headers_apart),
-        drags=frozenset({"http-header-filter", "http-headers-and"}),
+        lambda: FaultyObjects("httproutegroups", _headers_apart),
+        also_fails=frozenset({"http-header-filter", "http-headers-and"}),
     ),
     Fault(
         "wildcard-alternative-lost",
         "A match of everything adds no condition, so beside a narrower one it is lost.",
         frozenset({"http-matches-or"}),
-        lambda: SpoiltObjects("httproutegroups", _without_anything),
-        origins=("wildcard-alternative-vanishes-from-or",),
+        lambda: FaultyObjects("httproutegroups", _without_anything),
+        real_defects=("wildcard-alternative-vanishes-from-or",),
     ),
     Fault(
         "route-groups-grant-by-name",
         "A route group opens the account of its name to all callers of the namespace.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_groups_granted_by_name),
+        lambda: FaultySnapshot(_groups_granted_by_name),
     ),
     Fault(
         "unused-route-groups-grant-by-name",
         "Until a target refers to a route group, it opens the account of its name to all callers.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_unused_groups_granted_by_name),
+        lambda: FaultySnapshot(_unused_groups_granted_by_name),
     ),
     Fault(
         "tcp-routes-grant-by-name",
         "A TCPRoute opens the account of its name to raw TCP of all callers of the namespace.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_tcp_granted_by_name),
+        lambda: FaultySnapshot(_tcp_granted_by_name),
     ),
     Fault(
         "tcp-granted-by-port-alone",
         "A grant of raw TCP is compiled to its port alone: it holds for every destination of the namespace.",
         frozenset({"access-default-deny"}),
-        lambda: SpoiltWorld(_granted_by_port),
+        lambda: FaultySnapshot(_granted_by_port),
     ),
     Fault(
         "tcp-no-ports-are-none",
         "A TCPRoute without ports matches nothing.",
         frozenset({"l4-empty-ports-match-all"}),
-        lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
-        shows={"l4-ports-omitted": "an empty spec: b"},
+        lambda: FaultyObjects("tcproutes", _no_ports_are_none),
+        expected_readings={"l4-ports-omitted": "an empty spec: b"},
     ),
     Fault(
         "tcp-listed-ports-hide-all",
         "Next to a TCPRoute that lists ports, one that stands for all of them adds nothing.",
         frozenset({"l4-empty-ports-match-all"}),
-        lambda: SpoiltWorld(_listed_ports_only),
+        lambda: FaultySnapshot(_listed_ports_only),
     ),
     Fault(
         "tcp-granted-to-everybody",
         "Where raw TCP is opened to somebody, it is open to everybody.",
         frozenset({"access-tcproute-allows-tcp"}),
-        lambda: SpoiltWorld(_tcp_to_everybody),
-        origins=("tcp-sources-unchecked",),
+        lambda: FaultySnapshot(_tcp_to_everybody),
+        real_defects=("tcp-sources-unchecked",),
     ),
     Fault(
         "ports-ignored-beside-routes",
         "Beside HTTP routes the ports of a TCPRoute are not looked at.",
         frozenset({"access-l4-rule-constrains-l7"}),
-        lambda: SpoiltObjects("traffictargets", _ports_ignored_beside_routes),
+        lambda: FaultyObjects("traffictargets", _ports_ignored_beside_routes),
     ),
     Fault(
         "ports-open-the-first",
         "Whichever port is said beside HTTP routes, the first port of the destination is opened.",
         frozenset({"access-l4-rule-constrains-l7"}),
-        lambda: SpoiltObjects("traffictargets", _first_port_beside_routes),
-        origins=("port-of-a-grant-opens-another",),
+        lambda: FaultyObjects("traffictargets", _first_port_beside_routes),
+        real_defects=("port-of-a-grant-opens-another",),
     ),
     Fault(
         "target-port-ignored",
         "The port of a target is not looked at.",
         frozenset({"access-v1alpha1-destination-port"}),
-        lambda: SpoiltObjects("traffictargets", _port_ignored),
+        lambda: FaultyObjects("traffictargets", _port_ignored),
         versions="access=v1alpha2",
     ),
     Fault(
         "target-without-port-opens-the-first",
         "A target without a port opens the first port of its destination.",
         frozenset({"access-v1alpha1-destination-port"}),
-        lambda: SpoiltObjects("traffictargets", _first_port_unless_told),
+        lambda: FaultyObjects("traffictargets", _first_port_unless_told),
         versions="access=v1alpha2",
     ),
     Fault(
         "ports-compared-with-numbers",
         "The port of a grant is compared with numbers alone: where target ports are named it is dropped.",
         frozenset({"common-named-target-ports"}),
-        lambda: SpoiltWorld(_numeric_ports_only),
-        origins=("destination-port-compared-with-numeric-target-port",),
+        lambda: FaultySnapshot(_numeric_ports_only),
+        real_defects=("destination-port-compared-with-numeric-target-port",),
     ),
     Fault(
         "udp-let-through",
         "Only TCP is intercepted: UDP goes through, whatever targets say.",
         frozenset({"access-udproute-ports"}),
-        lambda: SpoiltConfiguration(_udp_let_through),
-        drags=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
+        lambda: FaultyConfiguration(_udp_let_through),
+        also_fails=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
     ),
     Fault(
         "udp-opened-by-tcp-routes",
         "A TCPRoute opens its ports to UDP as well.",
         frozenset({"access-udproute-ports"}),
-        lambda: SpoiltWorld(_udp_by_tcp_routes),
+        lambda: FaultySnapshot(_udp_by_tcp_routes),
     ),
     Fault(
         "udp-ports-ignored",
         "A UDPRoute opens all ports, whichever it lists.",
         frozenset({"access-udproute-ports"}),
-        lambda: SpoiltObjects("udproutes", _all_ports),
+        lambda: FaultyObjects("udproutes", _all_ports),
     ),
     Fault(
         "udp-no-ports-are-none",
         "A UDPRoute without ports matches nothing.",
         frozenset({"l4-empty-ports-match-all"}),
-        lambda: SpoiltObjects("udproutes", _no_ports_are_none),
+        lambda: FaultyObjects("udproutes", _no_ports_are_none),
     ),
     Fault(
         "udp-listed-ports-hide-all",
         "Next to a UDPRoute that lists ports, one that stands for all of them adds nothing.",
         frozenset({"l4-empty-ports-match-all"}),
-        lambda: SpoiltWorld(_listed_udp_ports_only),
+        lambda: FaultySnapshot(_listed_udp_ports_only),
     ),
     Fault(
         "udp-routes-grant-by-name",
         "A UDPRoute opens the account of its name to UDP of all callers of the namespace.",
         frozenset({"http-group-inert-alone"}),
-        lambda: SpoiltWorld(_udp_granted_by_name),
+        lambda: FaultySnapshot(_udp_granted_by_name),
     ),
     Fault(
         "tcp-portless-is-none",
         "A TCPRoute of a version without ports matches nothing.",
         frozenset({"tcp-portless-covers-all"}),
-        lambda: SpoiltObjects("tcproutes", _no_ports_are_none),
+        lambda: FaultyObjects("tcproutes", _no_ports_are_none),
         versions="access=v1alpha2,specs=v1alpha3",
     ),
 )

@@ -8,28 +8,32 @@ from typing import Any
 
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.faults.building_blocks import FaultyObjects
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltObjects
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Workload, World, is_ingress, name_of, namespace_of
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_ingress
 
 
-class _IngressSees(Faithful):
+class _IngressSees(DefaultHooks):
     """Compiles for the ingress from another world than for everybody else."""
 
-    def __init__(self, spoil: Callable[[World], World]) -> None:
-        self._spoil = lru_cache(maxsize=2)(spoil)
+    def __init__(self, edit: Callable[[ClusterSnapshot], ClusterSnapshot]) -> None:
+        self._edit = lru_cache(maxsize=2)(edit)
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         place = workload.namespace, workload.name
-        pods = (pod for pod in world.of("pods") if (namespace_of(pod), name_of(pod)) == place)
+        pods = (pod for pod in snapshot.of("pods") if (namespace_of(pod), name_of(pod)) == place)
         if not any(is_ingress(pod) for pod in pods):
             return configuration
-        return compile_(self._spoil(world), workload)
+        return compile_(self._edit(snapshot), workload)
 
 
-def _without_splits(world: World) -> World:
-    return world.replacing("trafficsplits", ())
+def _without_splits(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    return snapshot.replacing("trafficsplits", ())
 
 
 def _as_often(split: dict[str, Any]) -> None:
@@ -48,6 +52,6 @@ FAULTS = (
         "ingress-takes-turns",
         "The ingress sends to the backends of a split in turn, whatever their weights.",
         frozenset({"split-ingress-client"}),
-        lambda: _IngressSees(SpoiltObjects("trafficsplits", _as_often).world),
+        lambda: _IngressSees(FaultyObjects("trafficsplits", _as_often).snapshot),
     ),
 )

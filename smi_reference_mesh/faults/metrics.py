@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from smi_reference_mesh.faults.building_blocks import EdgesForPeople, FaultyMetrics
 from smi_reference_mesh.faults.fault import Change, Fault
-from smi_reference_mesh.faults.spoilers import EdgesForPeople, SpoiltMetrics
-from smi_reference_mesh.metrics import Figures
+from smi_reference_mesh.hooks import DefaultHooks, MetricsQuery
+from smi_reference_mesh.metrics.request_counts import bucket_value, total
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.names import METRICS_GROUP
-from smi_reference_mesh.spoiler import Faithful, MetricsQuery
-from smi_reference_mesh.tally import bucket_value, total
 
 Document = dict[str, Any]
 
@@ -34,12 +34,12 @@ def _objects(document: Document) -> Iterator[Document]:
     yield from (item for item in document.get("items") or () if isinstance(item, dict))
 
 
-def _each(edit: Callable[[Document], None]) -> Callable[[], SpoiltMetrics]:
-    def spoil(document: Document, query: MetricsQuery) -> None:
+def _each(edit: Callable[[Document], None]) -> Callable[[], FaultyMetrics]:
+    def faulty(document: Document, query: MetricsQuery) -> None:
         for one in _objects(document):
             edit(one)
 
-    return lambda: SpoiltMetrics(spoil)
+    return lambda: FaultyMetrics(faulty)
 
 
 def _namespaces_in_namespaces(document: Document, query: MetricsQuery) -> None:
@@ -72,7 +72,7 @@ def _at_both_ends(one: Document) -> None:
             metric["value"] = str(2 * int(metric["value"]))
 
 
-class _HalfEverySecondTime(Faithful):
+class _HalfEverySecondTime(DefaultHooks):
     """Answers every second get of an object with half the counts, as two servers do that share them."""
 
     def __init__(self) -> None:
@@ -133,14 +133,14 @@ def _median_for_all(one: Document) -> None:
         metric["value"] = latencies["p50_response_latency"]["value"]
 
 
-class _MeansForPercentiles(Faithful):
+class _MeansForPercentiles(DefaultHooks):
     """Answers the mean latency of what an object's pods received in place of each percentile."""
 
     def __init__(self) -> None:
-        self._figures = Figures()
+        self._counts = WindowedCounts()
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
-        self._figures = figures
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
+        self._counts = counts
         return False
 
     def metrics(self, document: Document, query: MetricsQuery) -> Document:
@@ -156,7 +156,7 @@ class _MeansForPercentiles(Faithful):
         """Of the pods that are named after the object: good enough for deployments."""
         received = total(
             tally
-            for stream, tally in self._figures.totals().items()
+            for stream, tally in self._counts.totals().items()
             if stream.direction == "in"
             and stream.pod.namespace == resource.get("namespace")
             and stream.pod.name.startswith(resource["name"])
@@ -204,19 +204,19 @@ FAULTS = (
         "metrics-namespaces-namespaced",
         "Discovery says of all kinds, namespaces among them, that they live in namespaces.",
         frozenset({"metrics-discovery"}),
-        lambda: SpoiltMetrics(_namespaces_in_namespaces),
+        lambda: FaultyMetrics(_namespaces_in_namespaces),
     ),
     Fault(
         "metrics-discovery-of-more",
         "Discovery offers a kind that nothing answers for.",
         frozenset({"metrics-discovery"}),
-        lambda: SpoiltMetrics(_cronjobs_too),
+        lambda: FaultyMetrics(_cronjobs_too),
     ),
     Fault(
         "metrics-lists-without-window",
         "Objects in lists do not say which window they cover.",
         frozenset({"metrics-object-fields"}),
-        lambda: SpoiltMetrics(_lists_without_window),
+        lambda: FaultyMetrics(_lists_without_window),
     ),
     Fault(
         "metrics-counts-per-second",
@@ -252,22 +252,22 @@ FAULTS = (
         "metrics-edges-swapped",
         "An edge has its peer as resource, and the resource as peer.",
         frozenset({"metrics-edges-subresource"}),
-        lambda: SpoiltMetrics(_swapped),
-        drags=frozenset({"metrics-edge-direction"}),
+        lambda: FaultyMetrics(_swapped),
+        also_fails=frozenset({"metrics-edge-direction"}),
     ),
     Fault(
         "metrics-edges-turned-round",
         "Edges point from the callee to the caller.",
         frozenset({"metrics-edge-direction"}),
-        lambda: SpoiltMetrics(_turned_round),
-        drags=frozenset({"metrics-edges-subresource"}),
+        lambda: FaultyMetrics(_turned_round),
+        also_fails=frozenset({"metrics-edges-subresource"}),
     ),
     Fault(
         "metrics-edges-in-another-namespace",
         "The peers of edges are said to be in another namespace.",
         frozenset({"metrics-edges-subresource"}),
-        lambda: SpoiltMetrics(_peers_elsewhere),
-        drags=frozenset({"metrics-edge-direction"}),
+        lambda: FaultyMetrics(_peers_elsewhere),
+        also_fails=frozenset({"metrics-edge-direction"}),
     ),
     Fault(
         "metrics-median-for-all-percentiles",
@@ -286,13 +286,13 @@ FAULTS = (
         "Latencies are off by a factor of a thousand against their unit.",
         frozenset({"metrics-latency-percentiles"}),
         _each(_a_thousandfold),
-        origins=("latency-unit-mislabelled",),
+        real_defects=("latency-unit-mislabelled",),
     ),
     Fault(
         "metrics-open-to-everybody",
         "What the mesh installs lets everybody who is known to the cluster read all metrics.",
         frozenset({"metrics-rbac"}),
-        adds=_OPEN_TO_EVERYBODY,
+        extra_objects=_OPEN_TO_EVERYBODY,
     ),
     Fault(
         "metrics-edges-refused-to-accounts",

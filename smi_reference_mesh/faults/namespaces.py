@@ -6,22 +6,23 @@ import copy
 from collections.abc import Callable
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.faults.building_blocks import FaultyConfiguration, FaultySnapshot, with_routes
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltConfiguration, SpoiltWorld, with_routes
-from smi_reference_mesh.world import Workload, World, name_of, namespace_of
+from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
-def _last_of_each_name(plural: str) -> Callable[[World], World]:
+def _last_of_each_name(plural: str) -> Callable[[ClusterSnapshot], ClusterSnapshot]:
     """Keeps one object of each name, that of the last namespace."""
 
-    def spoil(world: World) -> World:
-        by_name = {name_of(item): item for item in sorted(world.of(plural), key=namespace_of)}
-        return world.replacing(plural, by_name.values())
+    def faulty(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        by_name = {name_of(item): item for item in sorted(snapshot.of(plural), key=namespace_of)}
+        return snapshot.replacing(plural, by_name.values())
 
-    return spoil
+    return faulty
 
 
-class _DeletedByName(SpoiltWorld):
+class _DeletedByName(FaultySnapshot):
     """Forgets a target when one of its name is deleted in another namespace."""
 
     def __init__(self) -> None:
@@ -29,39 +30,41 @@ class _DeletedByName(SpoiltWorld):
         self._names: dict[str, str] = {}
         self._gone: set[str] = set()
 
-    def _left(self, world: World) -> World:
-        targets = {one["metadata"]["uid"]: one for one in world.of("traffictargets")}
+    def _left(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        targets = {one["metadata"]["uid"]: one for one in snapshot.of("traffictargets")}
         deleted = {self._names[uid] for uid in self._names.keys() - targets.keys()}
         self._names = {uid: name_of(one) for uid, one in targets.items()}
         self._gone |= {uid for uid, name in self._names.items() if name in deleted}
         kept = [one for uid, one in targets.items() if uid not in self._gone]
-        return world.replacing("traffictargets", kept)
+        return snapshot.replacing("traffictargets", kept)
 
 
-def _in_every_namespace(world: World) -> World:
+def _in_every_namespace(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Gives every split to the namespaces that have a service of its root's name, unless one is there."""
-    splits = list(world.of("trafficsplits"))
+    splits = list(snapshot.of("trafficsplits"))
     roots = {(namespace_of(split), split["spec"]["service"]) for split in splits}
-    for service in world.of("services"):
+    for service in snapshot.of("services"):
         here, name = namespace_of(service), name_of(service)
-        for split in world.of("trafficsplits"):
+        for split in snapshot.of("trafficsplits"):
             if split["spec"]["service"] == name and (here, name) not in roots:
                 splits.append({**split, "metadata": {**split["metadata"], "namespace": here}})
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _one_spec_for_a_name(world: World) -> World:
+def _one_spec_for_a_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Splits of one name all say what that of the first namespace says."""
     specs = {
-        name_of(item): item["spec"] for item in sorted(world.of("trafficsplits"), key=namespace_of)[::-1]
+        name_of(item): item["spec"] for item in sorted(snapshot.of("trafficsplits"), key=namespace_of)[::-1]
     }
-    splits = [{**split, "spec": specs[name_of(split)]} for split in world.of("trafficsplits")]
-    return world.replacing("trafficsplits", splits)
+    splits = [{**split, "spec": specs[name_of(split)]} for split in snapshot.of("trafficsplits")]
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _roots_by_short_name(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _roots_by_short_name(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Services that are called like the root of a split elsewhere are routed like that root."""
-    roots = {split["spec"]["service"]: namespace_of(split) for split in world.of("trafficsplits")}
+    roots = {split["spec"]["service"]: namespace_of(split) for split in snapshot.of("trafficsplits")}
 
     def reroute(name: str, routes: JSON) -> None:
         _, namespace, service, port = name.split("|")
@@ -77,38 +80,38 @@ FAULTS = (
         "split-root-by-short-name",
         "A split holds for the services of its root's name in every namespace.",
         frozenset({"split-namespace-scoping"}),
-        lambda: SpoiltConfiguration(_roots_by_short_name),
-        origins=("short-host-name-crosses-namespaces",),
+        lambda: FaultyConfiguration(_roots_by_short_name),
+        real_defects=("short-host-name-crosses-namespaces",),
     ),
     Fault(
         "splits-by-bare-name",
         "Of several splits of one name, whatever their namespaces, only one is kept.",
         frozenset({"common-crds-are-namespaced"}),
-        lambda: SpoiltWorld(_last_of_each_name("trafficsplits")),
+        lambda: FaultySnapshot(_last_of_each_name("trafficsplits")),
     ),
     Fault(
         "split-in-every-namespace",
         "A split holds wherever there is a service of its root's name, with the backends of that namespace.",
         frozenset({"split-namespace-scoping"}),
-        lambda: SpoiltWorld(_in_every_namespace),
+        lambda: FaultySnapshot(_in_every_namespace),
     ),
     Fault(
         "split-specs-by-bare-name",
         "What splits say is kept by their names alone: those of one name all say the same.",
         frozenset({"common-crds-are-namespaced"}),
-        lambda: SpoiltWorld(_one_spec_for_a_name),
+        lambda: FaultySnapshot(_one_spec_for_a_name),
     ),
     Fault(
         "groups-by-bare-name",
         "Of several route groups of one name, whatever their namespaces, only one is kept.",
         frozenset({"common-crds-are-namespaced"}),
-        lambda: SpoiltWorld(_last_of_each_name("httproutegroups")),
+        lambda: FaultySnapshot(_last_of_each_name("httproutegroups")),
     ),
     Fault(
         "targets-by-bare-name",
         "Of several targets of one name, whatever their namespaces, only one is kept.",
         frozenset({"common-crds-are-namespaced"}),
-        lambda: SpoiltWorld(_last_of_each_name("traffictargets")),
+        lambda: FaultySnapshot(_last_of_each_name("traffictargets")),
     ),
     Fault(
         "targets-deleted-by-bare-name",

@@ -7,15 +7,16 @@ from typing import Any
 
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
-    SpoiltConfiguration,
-    SpoiltObjects,
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
     every,
     with_listeners,
     with_routes,
 )
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 _VERSION = "x-version-of-http"
 _IS_HTTP2: JSON = {"name": _VERSION, "string_match": {"exact": "HTTP/2"}}
@@ -37,7 +38,7 @@ def _protocol(operator: str) -> JSON:
     }
 
 
-def _http2_open(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http2_open(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     def open_to_all(name: str, routes: JSON) -> None:
         for rules in every(routes, "policies"):
             anybody = {"permissions": [{"any": True}], "principals": [{"any": True}]}
@@ -46,19 +47,21 @@ def _http2_open(configuration: Configuration, world: World, workload: Workload) 
     return with_routes(configuration, "inbound|", open_to_all)
 
 
-def _capitals(world: World) -> set[str]:
+def _capitals(snapshot: ClusterSnapshot) -> set[str]:
     """The names of header filters that have capitals, in the lower case that Envoy has them in."""
     return {
         name.lower()
-        for group in world.of("httproutegroups")
+        for group in snapshot.of("httproutegroups")
         for match in group["spec"].get("matches") or ()
         for name in match.get("headers") or ()
         if name != name.lower()
     }
 
 
-def _http2_names_compared(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    names = _capitals(world)
+def _http2_names_compared(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
+    names = _capitals(snapshot)
 
     def bind(name: str, routes: JSON) -> None:
         for rules in every(routes, "policies"):
@@ -73,7 +76,7 @@ def _http2_names_compared(configuration: Configuration, world: World, workload: 
     return with_routes(configuration, "inbound|", bind)
 
 
-def _http1_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http1_only(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     def close(listener: JSON) -> None:
         if listener["name"] == "inbound":
             for handler in every(listener, "rds"):
@@ -102,7 +105,9 @@ def _version_told(configuration: Configuration) -> Configuration:
     return with_listeners(configuration, tell)
 
 
-def _http1_divided_only(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http1_divided_only(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def undivided(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             match = {**envoy.ANYTHING, "headers": [_IS_HTTP2]}
@@ -111,11 +116,15 @@ def _http1_divided_only(configuration: Configuration, world: World, workload: Wo
     return with_routes(_version_told(configuration), "outbound|", undivided)
 
 
-def _http2_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _http2_in_equal_parts(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     return _in_equal_parts(_version_told(configuration), _IS_HTTP2, "http2")
 
 
-def _grpc_in_equal_parts(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _grpc_in_equal_parts(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     is_grpc = {"name": "content-type", "string_match": {"prefix": "application/grpc"}}
     return _in_equal_parts(configuration, is_grpc, "grpc")
 
@@ -141,13 +150,13 @@ def _level(value: JSON) -> None:
             cluster["weight"] = min(cluster["weight"], 1)
 
 
-def _taken_for_tcp(declared: str) -> SpoiltObjects:
+def _taken_for_tcp(declared: str) -> FaultyObjects:
     def edit(service: dict[str, Any]) -> None:
         for port in service["spec"].get("ports") or ():
             if port.get("appProtocol") == declared:
                 port["appProtocol"] = "tcp"
 
-    return SpoiltObjects("services", edit)
+    return FaultyObjects("services", edit)
 
 
 FAULTS = (
@@ -155,53 +164,53 @@ FAULTS = (
         "split-http1-only",
         "Splits hold for HTTP/1.1 only: over HTTP/2 the root is as it was.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: SpoiltConfiguration(_http1_divided_only),
-        shows={"split-unit-of-division": "one connection of HTTP/2: unacceptable"},
+        lambda: FaultyConfiguration(_http1_divided_only),
+        expected_readings={"split-unit-of-division": "one connection of HTTP/2: unacceptable"},
     ),
     Fault(
         "split-http2-in-equal-parts",
         "Over HTTP/2 each backend of a split that has a weight gets the same share.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: SpoiltConfiguration(_http2_in_equal_parts),
+        lambda: FaultyConfiguration(_http2_in_equal_parts),
     ),
     Fault(
         "split-grpc-in-equal-parts",
         "Of gRPC calls each backend of a split that has a weight gets the same share.",
         frozenset({"http-grpc-through-routes"}),
-        lambda: SpoiltConfiguration(_grpc_in_equal_parts),
+        lambda: FaultyConfiguration(_grpc_in_equal_parts),
     ),
     Fault(
         "http2-passes-by-the-rules",
         "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: SpoiltConfiguration(_http2_open),
-        drags=frozenset({"http-header-name-case-insensitive"}),
+        lambda: FaultyConfiguration(_http2_open),
+        also_fails=frozenset({"http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-not-understood",
         "Behind the rules only HTTP/1.1 is understood: what is granted fails over HTTP/2.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: SpoiltConfiguration(_http1_only),
-        drags=frozenset({"http-header-name-case-insensitive"}),
+        lambda: FaultyConfiguration(_http1_only),
+        also_fails=frozenset({"http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-header-names-case-sensitive",
         "A header filter whose name has capitals never holds over HTTP/2, where names are in lower case.",
         frozenset({"http-header-name-case-insensitive"}),
-        lambda: SpoiltConfiguration(_http2_names_compared),
+        lambda: FaultyConfiguration(_http2_names_compared),
     ),
     Fault(
         "grpc-taken-for-tcp",
         "Ports that are declared as of gRPC are taken for raw TCP, which no HTTP route opens.",
         frozenset(),
         lambda: _taken_for_tcp("grpc"),
-        shows={"http-declared-versions": "a port of grpc: b"},
+        expected_readings={"http-declared-versions": "a port of grpc: b"},
     ),
     Fault(
         "h2c-taken-for-tcp",
         "Ports that are declared as of HTTP/2 in cleartext are taken for raw TCP, which no HTTP route opens.",
         frozenset(),
         lambda: _taken_for_tcp("kubernetes.io/h2c"),
-        shows={"http-declared-versions": "a port of kubernetes.io/h2c: b"},
+        expected_readings={"http-declared-versions": "a port of kubernetes.io/h2c: b"},
     ),
 )

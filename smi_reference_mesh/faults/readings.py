@@ -9,17 +9,18 @@ from typing import Any
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
-    SpoiltConfiguration,
-    SpoiltObjects,
-    SpoiltWorld,
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
+    FaultySnapshot,
     service_of,
     with_listeners,
     with_routes,
 )
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, Workload, World, name_of, namespace_of
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Object, Workload, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
 def _backends(split: Object) -> list[dict[str, Any]]:
@@ -32,15 +33,15 @@ def _equal_where_all_zero(split: dict[str, Any]) -> None:
             backend["weight"] = 1
 
 
-def _without_the_dead(world: World) -> World:
-    alive = addresses_by_service(world)
-    splits = copied_splits(world)
+def _without_the_dead(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    alive = addresses_by_service(snapshot)
+    splits = copied_splits(snapshot)
     for split in splits:
         if "spec" in split:
             here = namespace_of(split)
             kept = [one for one in _backends(split) if alive.get((here, one["service"]))]
             split["spec"]["backends"] = kept
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
 def _last_of_the_same(split: dict[str, Any]) -> None:
@@ -59,8 +60,8 @@ def _cut_at_the_dot(split: dict[str, Any]) -> None:
         backend["service"] = backend["service"].partition(".")[0]
 
 
-def _merged(world: World) -> World:
-    splits = copied_splits(world)
+def _merged(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    splits = copied_splits(snapshot)
     together: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for split in splits:
         if _backends(split) and not split["spec"].get("matches"):
@@ -68,16 +69,16 @@ def _merged(world: World) -> World:
     for split in splits:
         if _backends(split) and not split["spec"].get("matches"):
             split["spec"]["backends"] = together[root_of(split)]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _all_ports_or_none(world: World) -> World:
+def _all_ports_or_none(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     ports = {
         (namespace_of(service), name_of(service)): {port["port"] for port in service["spec"]["ports"]}
-        for service in world.of("services")
+        for service in snapshot.of("services")
         if service["spec"].get("ports")
     }
-    splits = copied_splits(world)
+    splits = copied_splits(snapshot)
     for split in splits:
         if _backends(split):
             asked = ports.get(root_of(split), set())
@@ -86,26 +87,26 @@ def _all_ports_or_none(world: World) -> World:
                 for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
                 if asked <= ports.get(name, set())
             ]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-class _RootsLookedUpOnce(SpoiltWorld):
+class _RootsLookedUpOnce(FaultySnapshot):
     """Gives up on each split whose root was not there when it was first seen."""
 
     def __init__(self) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._known: dict[str, bool] = {}
 
-    def _spoilt(self, world: World) -> World:
-        services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        services = {(namespace_of(service), name_of(service)) for service in snapshot.of("services")}
         kept = [
             split
-            for split in world.of("trafficsplits")
+            for split in snapshot.of("trafficsplits")
             if self._known.setdefault(
                 split["metadata"]["uid"], not _backends(split) or root_of(split) in services
             )
         ]
-        return world.replacing("trafficsplits", kept)
+        return snapshot.replacing("trafficsplits", kept)
 
 
 def _lone_one_whatever_its_weight(split: dict[str, Any]) -> None:
@@ -113,7 +114,7 @@ def _lone_one_whatever_its_weight(split: dict[str, Any]) -> None:
         _backends(split)[0]["weight"] = 1
 
 
-class _RoutesRefusedWhole(Faithful):
+class _RoutesRefusedWhole(DefaultHooks):
     """Leaves a workload the routes that it has while there is a split whose weights are all zero.
 
     As when all routes travel together, and the proxy refuses a total weight of zero.
@@ -122,20 +123,22 @@ class _RoutesRefusedWhole(Faithful):
     def __init__(self) -> None:
         self._taken: dict[tuple[str, str], Mapping[str, JSON]] = {}
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         name = (workload.namespace, workload.name)
         if any(
             _backends(split) and not any(backend["weight"] for backend in _backends(split))
-            for split in world.of("trafficsplits")
+            for split in snapshot.of("trafficsplits")
         ):
             return replace(configuration, routes={**configuration.routes, **self._taken.get(name, {})})
         self._taken[name] = configuration.routes
         return configuration
 
 
-def _one_by_count_of_edits(world: World) -> World:
+def _one_by_count_of_edits(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Of the splits of a root without conditions the first or the last, changing with each edit of any."""
-    splits = [split for split in world.of("trafficsplits") if _backends(split)]
+    splits = [split for split in snapshot.of("trafficsplits") if _backends(split)]
     edits = sum(split["metadata"].get("generation", 1) for split in splits)
     rivals: dict[tuple[str, str], list[Object]] = {}
     for split in splits:
@@ -144,21 +147,21 @@ def _one_by_count_of_edits(world: World) -> World:
     lost: list[Object] = []
     for each in rivals.values():
         lost += each[1:] if edits % 2 else each[:-1]
-    return world.replacing(
-        "trafficsplits", [split for split in world.of("trafficsplits") if split not in lost]
+    return snapshot.replacing(
+        "trafficsplits", [split for split in snapshot.of("trafficsplits") if split not in lost]
     )
 
 
-class _BackendsLookedUpOnce(SpoiltWorld):
+class _BackendsLookedUpOnce(FaultySnapshot):
     """Leaves out for ever the backends that were not there when their split was first seen."""
 
     def __init__(self) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._found: dict[tuple[str, tuple[str, str]], bool] = {}
 
-    def _spoilt(self, world: World) -> World:
-        services = {(namespace_of(service), name_of(service)) for service in world.of("services")}
-        splits = copied_splits(world)
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        services = {(namespace_of(service), name_of(service)) for service in snapshot.of("services")}
+        splits = copied_splits(snapshot)
         for split in splits:
             if _backends(split):
                 split["spec"]["backends"] = [
@@ -166,31 +169,31 @@ class _BackendsLookedUpOnce(SpoiltWorld):
                     for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
                     if self._found.setdefault((split["metadata"]["uid"], name), name in services)
                 ]
-        return world.replacing("trafficsplits", splits)
+        return snapshot.replacing("trafficsplits", splits)
 
 
-class _EndpointsKept(SpoiltWorld):
+class _EndpointsKept(FaultySnapshot):
     """Keeps a backend as it was when it still had endpoints: those, and the service that selected them."""
 
     def __init__(self) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._last: dict[tuple[str, str], tuple[Object, list[Object]]] = {}
 
-    def _spoilt(self, world: World) -> World:
-        alive = addresses_by_service(world)
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        alive = addresses_by_service(snapshot)
         backends = {
-            name for split in world.of("trafficsplits") if _backends(split) for name in backends_of(split)
+            name for split in snapshot.of("trafficsplits") if _backends(split) for name in backends_of(split)
         }
-        services = {(namespace_of(service), name_of(service)): service for service in world.of("services")}
+        services = {(namespace_of(service), name_of(service)): service for service in snapshot.of("services")}
         slices: dict[tuple[str, str], list[Object]] = {}
-        for item in world.of("endpointslices"):
+        for item in snapshot.of("endpointslices"):
             slices.setdefault(service_of(item), []).append(item)
         for name in backends & services.keys():
             if alive.get(name):
                 self._last[name] = (services[name], slices[name])
             elif name in self._last:
                 services[name], slices[name] = self._last[name]
-        kept = world.replacing("services", services.values())
+        kept = snapshot.replacing("services", services.values())
         return kept.replacing("endpointslices", [one for each in slices.values() for one in each])
 
 
@@ -199,17 +202,17 @@ def _called_like_its_root(split: dict[str, Any]) -> None:
         split["spec"]["service"] = name_of(split)
 
 
-class _StalledByAnOddOne(SpoiltWorld):
+class _StalledByAnOddOne(FaultySnapshot):
     """Keeps the splits as they were for as long as there is one without backends."""
 
     def __init__(self) -> None:
-        super().__init__(self._spoilt)
+        super().__init__(self._faulty)
         self._last: tuple[Object, ...] = ()
 
-    def _spoilt(self, world: World) -> World:
-        if all(_backends(split) for split in world.of("trafficsplits")):
-            self._last = world.of("trafficsplits")
-        return world.replacing("trafficsplits", self._last)
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        if all(_backends(split) for split in snapshot.of("trafficsplits")):
+            self._last = snapshot.of("trafficsplits")
+        return snapshot.replacing("trafficsplits", self._last)
 
 
 def _bare_roots_only(split: dict[str, Any]) -> None:
@@ -217,7 +220,9 @@ def _bare_roots_only(split: dict[str, Any]) -> None:
         split["spec"]["backends"] = []
 
 
-def _short_names_go_past(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _short_names_go_past(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def edit(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             for route in host["routes"]:
@@ -229,7 +234,9 @@ def _short_names_go_past(configuration: Configuration, world: World, workload: W
     return with_routes(configuration, "outbound|", edit)
 
 
-def _addresses_go_past(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _addresses_go_past(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def edit(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:
             for route in host["routes"]:
@@ -244,7 +251,9 @@ def _addresses_go_past(configuration: Configuration, world: World, workload: Wor
     return with_routes(configuration, "outbound|", edit)
 
 
-def _client_speaks_first(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _client_speaks_first(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Waits for a client's first bytes to tell what it speaks, before it connects to anybody."""
 
     def edit(listener: JSON) -> None:
@@ -264,60 +273,60 @@ FAULTS = (
         "split-all-zero-means-equal",
         "Where all weights of a split are zero its backends share alike.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _equal_where_all_zero),
-        shows={"split-all-weights-zero": "all weights zero: c"},
+        lambda: FaultyObjects("trafficsplits", _equal_where_all_zero),
+        expected_readings={"split-all-weights-zero": "all weights zero: c"},
     ),
     Fault(
         "split-lone-backend-whatever-its-weight",
         "The only backend of a split gets everything, even at weight 0.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _lone_one_whatever_its_weight),
-        origins=("lone-zero-weight-backend-gets-everything",),
-        shows={"split-all-weights-zero": "a lone backend of weight zero: c"},
+        lambda: FaultyObjects("trafficsplits", _lone_one_whatever_its_weight),
+        real_defects=("lone-zero-weight-backend-gets-everything",),
+        expected_readings={"split-all-weights-zero": "a lone backend of weight zero: c"},
     ),
     Fault(
         "split-all-zero-freezes-routes",
         "While there is a split whose weights are all zero, no route of any client changes.",
         frozenset(),
         _RoutesRefusedWhole,
-        origins=("all-zero-weights-freeze-proxy-config",),
-        shows={"split-all-weights-zero": "all weights zero: unacceptable"},
+        real_defects=("all-zero-weights-freeze-proxy-config",),
+        expected_readings={"split-all-weights-zero": "all weights zero: unacceptable"},
     ),
     Fault(
         "split-dead-backends-left-out",
         "A backend that has no endpoints is left out, and the others take its share.",
         frozenset(),
-        lambda: SpoiltWorld(_without_the_dead),
-        shows={"split-unavailable-backend": "backend whose service does not exist: a"},
+        lambda: FaultySnapshot(_without_the_dead),
+        expected_readings={"split-unavailable-backend": "backend whose service does not exist: a"},
     ),
     Fault(
         "split-last-of-the-same-wins",
         "Of a backend that is listed several times the last entry counts.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _last_of_the_same),
-        shows={"split-degenerate-spec": "a backend listed twice: b"},
+        lambda: FaultyObjects("trafficsplits", _last_of_the_same),
+        expected_readings={"split-degenerate-spec": "a backend listed twice: b"},
     ),
     Fault(
         "split-own-root-ignored",
         "A split's root is no backend of it.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _without_itself),
-        shows={"split-self-reference": "the root among its backends: b"},
+        lambda: FaultyObjects("trafficsplits", _without_itself),
+        expected_readings={"split-self-reference": "the root among its backends: b"},
     ),
     Fault(
         "split-several-merged",
         "The backends of all splits of a root are put together.",
         frozenset(),
-        lambda: SpoiltWorld(_merged),
-        shows={"split-two-splits-one-root": "two splits of one root: b"},
+        lambda: FaultySnapshot(_merged),
+        expected_readings={"split-two-splits-one-root": "two splits of one root: b"},
     ),
     Fault(
         "split-winner-changes-with-edits",
         "Which of several splits of a root counts changes with every edit of any split.",
         frozenset(),
-        lambda: SpoiltWorld(_one_by_count_of_edits),
-        origins=("several-splits-on-one-root-unstable",),
-        shows={
+        lambda: FaultySnapshot(_one_by_count_of_edits),
+        real_defects=("several-splits-on-one-root-unstable",),
+        expected_readings={
             "split-two-splits-one-root": "two splits of one root, after an unrelated edit: unacceptable",
         },
     ),
@@ -325,86 +334,88 @@ FAULTS = (
         "split-backend-cut-at-dot",
         "Of a backend's name only what stands before the first dot is read.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _cut_at_the_dot),
-        shows={"split-cross-namespace-backends": "backend of another namespace: unacceptable"},
+        lambda: FaultyObjects("trafficsplits", _cut_at_the_dot),
+        expected_readings={"split-cross-namespace-backends": "backend of another namespace: unacceptable"},
     ),
     Fault(
         "split-all-ports-or-none",
         "A backend that lacks one of the root's ports takes no part on any.",
         frozenset(),
-        lambda: SpoiltWorld(_all_ports_or_none),
-        shows={"split-port-matching-details": "backend with some of the root's ports: b"},
+        lambda: FaultySnapshot(_all_ports_or_none),
+        expected_readings={"split-port-matching-details": "backend with some of the root's ports: b"},
     ),
     Fault(
         "split-root-looked-up-once",
         "A split whose root does not exist when it is made is given up.",
         frozenset(),
         _RootsLookedUpOnce,
-        shows={"split-root-service-missing": "root that is made after its split: unacceptable"},
+        expected_readings={"split-root-service-missing": "root that is made after its split: unacceptable"},
     ),
     Fault(
         "split-backends-looked-up-once",
         "A backend that does not exist when its split is made is left out for ever.",
         frozenset(),
         _BackendsLookedUpOnce,
-        shows={"split-unavailable-backend": "backend whose service is made later: unacceptable"},
+        expected_readings={"split-unavailable-backend": "backend whose service is made later: unacceptable"},
     ),
     Fault(
         "split-endpoints-kept",
         "A backend that loses all its endpoints keeps those that it had.",
         frozenset(),
         _EndpointsKept,
-        shows={"split-unavailable-backend": "backend whose endpoints go: unacceptable"},
+        expected_readings={"split-unavailable-backend": "backend whose endpoints go: unacceptable"},
     ),
     Fault(
         "split-called-like-its-root",
         "A split that names no root is taken for one of the service of its own name.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _called_like_its_root),
-        shows={"split-degenerate-spec": "no root: unacceptable"},
+        lambda: FaultyObjects("trafficsplits", _called_like_its_root),
+        expected_readings={"split-degenerate-spec": "no root: unacceptable"},
     ),
     Fault(
         "split-odd-one-stalls-all",
         "While there is a split without backends, no other is looked at.",
         frozenset(),
         _StalledByAnOddOne,
-        origins=("one-odd-object-stalls-everything",),
-        shows={"split-degenerate-spec": "no backends: unacceptable"},
+        real_defects=("one-odd-object-stalls-everything",),
+        expected_readings={"split-degenerate-spec": "no backends: unacceptable"},
     ),
     Fault(
         "split-bare-roots-only",
         "A root that is named with its namespace is not found.",
         frozenset(),
-        lambda: SpoiltObjects("trafficsplits", _bare_roots_only),
-        origins=("root-given-as-qualified-name-ignored",),
-        shows={"split-root-name-form": "root with its namespace: a"},
+        lambda: FaultyObjects("trafficsplits", _bare_roots_only),
+        real_defects=("root-given-as-qualified-name-ignored",),
+        expected_readings={"split-root-name-form": "root with its namespace: a"},
     ),
     Fault(
         "split-short-names-go-past",
         "Calls by a root's short name go past its split.",
         frozenset(),
-        lambda: SpoiltConfiguration(_short_names_go_past),
-        shows={"split-addressing-forms": "short name: b"},
+        lambda: FaultyConfiguration(_short_names_go_past),
+        expected_readings={"split-addressing-forms": "short name: b"},
     ),
     Fault(
         "split-addresses-go-past",
         "Calls by a root's address go past its split.",
         frozenset(),
-        lambda: SpoiltConfiguration(_addresses_go_past),
-        shows={"split-addressing-forms": "address of the root: b"},
+        lambda: FaultyConfiguration(_addresses_go_past),
+        expected_readings={"split-addressing-forms": "address of the root: b"},
     ),
     Fault(
         "split-everything-raw",
         "All traffic is taken for raw TCP, and divided by connections.",
         frozenset(),
-        lambda: SpoiltObjects("services", _all_raw),
-        shows={"split-unit-of-division": "one kept connection: b"},
+        lambda: FaultyObjects("services", _all_raw),
+        expected_readings={"split-unit-of-division": "one kept connection: b"},
     ),
     Fault(
         "split-client-speaks-first",
         "What a client says first is waited for, also where the server would.",
         frozenset(),
-        lambda: SpoiltConfiguration(_client_speaks_first),
-        shows={"split-unit-of-division": "connections to a server that speaks first: unacceptable"},
+        lambda: FaultyConfiguration(_client_speaks_first),
+        expected_readings={
+            "split-unit-of-division": "connections to a server that speaks first: unacceptable"
+        },
     ),
 )

@@ -6,16 +6,17 @@ import re
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
-    SpoiltConfiguration,
-    SpoiltObjects,
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
     every,
     with_listeners,
     with_routes,
 )
-from smi_reference_mesh.smi.reading import Unreadable, regex
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.smi.parsing import Unreadable, regex
 
 
 def _matches(group: dict[str, Any]) -> list[dict[str, Any]]:
@@ -75,7 +76,9 @@ def _look_aheads_left_out(group: dict[str, Any]) -> None:
             match["pathRegex"] = re.sub(r"\(\?[=!][^)]*\)", "", match["pathRegex"])
 
 
-def _paths_as_sent(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _paths_as_sent(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     def edit(listener: JSON) -> None:
         for settings in every(listener, "normalize_path"):
             settings["normalize_path"] = settings["merge_slashes"] = False
@@ -83,7 +86,9 @@ def _paths_as_sent(configuration: Configuration, world: World, workload: Workloa
     return with_listeners(configuration, edit)
 
 
-def _hosts_without_port(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _hosts_without_port(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Conditions on the host are those of virtual hosts that are named without a port."""
     bare = {"name": ":authority", "string_match": {"safe_regex": {"regex": "[^:]*"}}}
 
@@ -101,59 +106,61 @@ FAULTS = (
         "path-expressions-go-on",
         "An expression covers every path that it covers the beginning of.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _paths_go_on),
-        shows={"http-path-regex-end": "end of a path expression: a"},
+        lambda: FaultyObjects("httproutegroups", _paths_go_on),
+        expected_readings={"http-path-regex-end": "end of a path expression: a"},
     ),
     Fault(
         "header-values-searched",
         "An expression for a header is searched for in the value.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _values_are_searched),
-        shows={"http-header-regex-details": "end of an expression for a header: a"},
+        lambda: FaultyObjects("httproutegroups", _values_are_searched),
+        expected_readings={"http-header-regex-details": "end of an expression for a header: a"},
     ),
     Fault(
         "host-condition-fails-on-port",
         "A condition on the Host header matches nothing where the header has a port.",
         frozenset(),
-        lambda: SpoiltConfiguration(_hosts_without_port),
-        origins=("host-header-match-fails-on-port-suffix",),
-        shows={"http-header-regex-details": "a Host header with a port: unacceptable"},
+        lambda: FaultyConfiguration(_hosts_without_port),
+        real_defects=("host-header-match-fails-on-port-suffix",),
+        expected_readings={"http-header-regex-details": "a Host header with a port: unacceptable"},
     ),
     Fault(
         "paths-compared-as-sent",
         "Rules are applied to paths as they were sent, dots and all.",
         frozenset(),
-        lambda: SpoiltConfiguration(_paths_as_sent),
-        origins=("path-normalisation-bypasses-rule",),
-        shows={"http-path-query-and-normalisation": "dots in a path: unacceptable"},
+        lambda: FaultyConfiguration(_paths_as_sent),
+        real_defects=("path-normalisation-bypasses-rule",),
+        expected_readings={"http-path-query-and-normalisation": "dots in a path: unacceptable"},
     ),
     Fault(
         "methods-alone-are-any",
         "Methods are only looked at where there is a path.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _methods_need_a_path),
-        shows={"http-required-fields-contradiction": "what methods alone leave out: unacceptable"},
+        lambda: FaultyObjects("httproutegroups", _methods_need_a_path),
+        expected_readings={
+            "http-required-fields-contradiction": "what methods alone leave out: unacceptable"
+        },
     ),
     Fault(
         "last-match-of-a-name-wins",
         "Of the matches of one name the last one counts.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _one_of_each_name),
-        shows={"http-duplicate-or-empty-matches": "first of two matches of one name: b"},
+        lambda: FaultyObjects("httproutegroups", _one_of_each_name),
+        expected_readings={"http-duplicate-or-empty-matches": "first of two matches of one name: b"},
     ),
     Fault(
         "group-without-matches-is-any",
         "A group without matches opens everything.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _none_is_any),
-        shows={"http-duplicate-or-empty-matches": "an empty list of matches: unacceptable"},
+        lambda: FaultyObjects("httproutegroups", _none_is_any),
+        expected_readings={"http-duplicate-or-empty-matches": "an empty list of matches: unacceptable"},
     ),
     Fault(
         "broken-expression-kills-group",
         "A group with an expression that does not compile opens nothing.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _dead_together),
-        shows={
+        lambda: FaultyObjects("httproutegroups", _dead_together),
+        expected_readings={
             "http-regex-dialect-and-invalid": "a match beside an expression that does not compile: c",
         },
     ),
@@ -161,14 +168,16 @@ FAULTS = (
         "broken-expression-is-any",
         "An expression that does not compile is left out of its match.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _broken_is_any),
-        shows={"http-regex-dialect-and-invalid": "an expression that does not compile: unacceptable"},
+        lambda: FaultyObjects("httproutegroups", _broken_is_any),
+        expected_readings={
+            "http-regex-dialect-and-invalid": "an expression that does not compile: unacceptable"
+        },
     ),
     Fault(
         "look-aheads-left-out",
         "What an expression says of what follows is left out of it.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _look_aheads_left_out),
-        shows={"http-regex-dialect-and-invalid": "what a look-ahead excludes: unacceptable"},
+        lambda: FaultyObjects("httproutegroups", _look_aheads_left_out),
+        expected_readings={"http-regex-dialect-and-invalid": "what a look-ahead excludes: unacceptable"},
     ),
 )

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from smi_reference_mesh.faults.building_blocks import FaultyObjects
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltObjects
 
 Match = dict[str, Any]
 
 
-def _matches(edit: Callable[[Match], None]) -> Callable[[], SpoiltObjects]:
+def _matches(edit: Callable[[Match], None]) -> Callable[[], FaultyObjects]:
     def each(group: dict[str, Any]) -> None:
         for match in group["spec"].get("matches") or ():
             edit(match)
 
-    return lambda: SpoiltObjects("httproutegroups", each)
+    return lambda: FaultyObjects("httproutegroups", each)
 
 
 def _prefix(match: Match) -> None:
@@ -72,14 +72,14 @@ FAULTS = (
         "pathRegex is a literal prefix.",
         frozenset({"http-path-is-regex"}),
         _matches(_prefix),
-        origins=("path-regex-treated-as-prefix",),
+        real_defects=("path-regex-treated-as-prefix",),
     ),
     Fault(
         "path-regex-unanchored",
         "pathRegex may stand anywhere in the path.",
         frozenset({"http-path-regex-anchored-at-start"}),
         _matches(_contained),
-        origins=("path-regex-unanchored-at-start",),
+        real_defects=("path-regex-unanchored-at-start",),
     ),
     Fault(
         "method-get-implies-head",
@@ -98,7 +98,7 @@ FAULTS = (
         "Header filters are lost on the way, so their matches hold for everybody.",
         frozenset({"http-header-filter", "http-headers-and", "http-path-method-header-conjunction"}),
         _matches(_without_headers),
-        origins=("header-filter-shape-mismatch",),
+        real_defects=("header-filter-shape-mismatch",),
     ),
     Fault(
         "header-names-case-sensitive",
@@ -110,14 +110,14 @@ FAULTS = (
         "header-conditions-any",
         "One of several header filters of a match suffices.",
         frozenset({"http-headers-and", "split-matches-whole-group"}),
-        lambda: SpoiltObjects("httproutegroups", _any_header),
-        origins=("header-conditions-joined-wrongly",),
+        lambda: FaultyObjects("httproutegroups", _any_header),
+        real_defects=("header-conditions-joined-wrongly",),
     ),
     Fault(
         "methods-crossed-between-paths",
         "The methods of all matches of a group hold for each of its paths.",
         frozenset({"http-matches-or"}),
-        lambda: SpoiltObjects("httproutegroups", _pooled_methods),
-        origins=("methods-crossed-between-paths",),
+        lambda: FaultyObjects("httproutegroups", _pooled_methods),
+        real_defects=("methods-crossed-between-paths",),
     ),
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from smi_reference_mesh.faults.building_blocks import FaultyObjects
 from smi_reference_mesh.faults.cluster import GROUPS, Document, schemas
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltObjects
 
 _MISPLACED = "matches where another version has them"
 _AT_TOP = "matches of the A/B example at top level"
@@ -35,22 +35,25 @@ FAULTS = (
         "HTTPRouteGroup is kept with whatever fields it has, and its matches are read where they stand.",
         frozenset(),
         change=schemas(GROUPS, _of_any_shape, *_UNDER_SPEC),
-        shows={"common-unknown-fields": f"{_MISPLACED}: none", "split-example-errata": f"{_AT_TOP}: b"},
+        expected_readings={
+            "common-unknown-fields": f"{_MISPLACED}: none",
+            "split-example-errata": f"{_AT_TOP}: b",
+        },
     ),
     Fault(
         "crd-groups-without-spec",
         "HTTPRouteGroup is taken without spec; matches at top level are dropped.",
         frozenset(),
         change=schemas(GROUPS, _without_spec, *_UNDER_SPEC),
-        shows={"common-unknown-fields": f"{_MISPLACED}: a"},
+        expected_readings={"common-unknown-fields": f"{_MISPLACED}: a"},
     ),
     Fault(
         "groups-without-spec-are-any",
         "HTTPRouteGroup is taken without spec, and a group without spec opens everything.",
         frozenset(),
-        lambda: SpoiltObjects("httproutegroups", _anything_without_spec),
+        lambda: FaultyObjects("httproutegroups", _anything_without_spec),
         change=schemas(GROUPS, _without_spec, *_UNDER_SPEC),
-        shows={
+        expected_readings={
             "common-unknown-fields": f"{_MISPLACED}: unacceptable",
             "split-example-errata": f"{_AT_TOP}: unacceptable",
         },

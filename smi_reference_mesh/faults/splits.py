@@ -11,20 +11,21 @@ from typing import Any
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import (
-    SpoiltConfiguration,
-    SpoiltObjects,
-    SpoiltWorld,
+from smi_reference_mesh.faults.building_blocks import (
+    FaultyConfiguration,
+    FaultyObjects,
+    FaultySnapshot,
     every,
     service_of,
     with_listeners,
     with_routes,
     with_slices,
 )
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, Workload, World, labels_of, namespace_of
+from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 
 def _backends(split: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,10 +68,12 @@ def _at_least_one(split: dict[str, Any]) -> None:
         backend["weight"] = max(backend["weight"], 1)
 
 
-def _no_direct_access(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _no_direct_access(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     used = {
         (namespace_of(split), backend["service"])
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         for backend in split["spec"]["backends"]
     }
 
@@ -85,15 +88,15 @@ def _no_direct_access(configuration: Configuration, world: World, workload: Work
     return with_routes(configuration, "outbound|", cut)
 
 
-def _root_target_port(world: World) -> World:
+def _root_target_port(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     ports = {
         (service_of(item), port.get("name")): port["port"]
-        for item in world.of("endpointslices")
+        for item in snapshot.of("endpointslices")
         for port in item.get("ports") or ()
     }
     roots = {
         (namespace_of(split), backend["service"]): (namespace_of(split), split["spec"]["service"])
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         for backend in split["spec"]["backends"]
     }
 
@@ -104,35 +107,39 @@ def _root_target_port(world: World) -> World:
         for port in item.get("ports") or ():
             port["port"] = ports.get((root, port.get("name")), port["port"])
 
-    return with_slices(world, forced)
+    return with_slices(snapshot, forced)
 
 
-class _OwnNamespaceOnly(Faithful):
+class _OwnNamespaceOnly(DefaultHooks):
     """Splits traffic only for clients of the split's own namespace."""
 
     def __init__(self) -> None:
         self._visible = lru_cache(maxsize=16)(self._without_others)
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
-        return compile_(self._visible(world, workload.namespace), workload)
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        return compile_(self._visible(snapshot, workload.namespace), workload)
 
-    def _without_others(self, world: World, namespace: str) -> World:
-        own = [split for split in world.of("trafficsplits") if namespace_of(split) == namespace]
-        return world.replacing("trafficsplits", own)
+    def _without_others(self, snapshot: ClusterSnapshot, namespace: str) -> ClusterSnapshot:
+        own = [split for split in snapshot.of("trafficsplits") if namespace_of(split) == namespace]
+        return snapshot.replacing("trafficsplits", own)
 
 
-def _split_at_the_server(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _split_at_the_server(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Pods behind a root divide what reaches them without identity over the split's backends."""
     behind = {
         (namespace_of(item), labels_of(item).get("kubernetes.io/service-name", ""))
-        for item in world.of("endpointslices")
+        for item in snapshot.of("endpointslices")
         for endpoint in item.get("endpoints") or ()
         if (endpoint.get("targetRef") or {}).get("name") == workload.name
         and namespace_of(item) == workload.namespace
     }
     roots = [
         split
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         if (namespace_of(split), split["spec"]["service"]) in behind
     ]
     if not roots:
@@ -175,7 +182,9 @@ end
 """
 
 
-def _rotations_begin_anew(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _rotations_begin_anew(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """The first request of each connection gets to the first backend, as if each rotated by itself."""
 
     def mark(listener: JSON) -> None:
@@ -208,18 +217,18 @@ _BUSY = 150
 _LAST_S = 1.0
 
 
-class _BalancedGlobally(Faithful):
+class _BalancedGlobally(DefaultHooks):
     """Steers clients away from a backend that others keep busy, so that the total meets the weights."""
 
     def __init__(self) -> None:
         self._busy: frozenset[tuple[str, str]] = frozenset()
         self._since = time.monotonic()
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         # What was sent before this fault was switched on belongs to an earlier scenario.
         seen_s = min(_LAST_S, time.monotonic() - self._since)
         direct: dict[tuple[str, str], int] = {}
-        for stream, tally in figures.totals(last_s=seen_s).items():
+        for stream, tally in counts.totals(last_s=seen_s).items():
             # What a client sends to a service under its own name, which no split has a part in.
             if stream.direction == "out" and stream.route == "root":
                 _, namespace, service, _ = stream.cluster.split("|")
@@ -227,9 +236,9 @@ class _BalancedGlobally(Faithful):
         before, self._busy = self._busy, frozenset(one for one, count in direct.items() if count > _BUSY)
         return before != self._busy
 
-    def world(self, world: World) -> World:
-        return world.replacing(
-            "trafficsplits", [self._without_busy(split) for split in world.of("trafficsplits")]
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        return snapshot.replacing(
+            "trafficsplits", [self._without_busy(split) for split in snapshot.of("trafficsplits")]
         )
 
     def _without_busy(self, split: Object) -> Object:
@@ -246,65 +255,65 @@ FAULTS = (
         id="splits-never-taken-up",
         summary="No TrafficSplit has any effect",
         breaks=frozenset({"split-single-service-followed"}),
-        spoiler=lambda: SpoiltWorld(lambda world: world.replacing("trafficsplits", [])),
+        hooks=lambda: FaultySnapshot(lambda snapshot: snapshot.replacing("trafficsplits", [])),
     ),
     Fault(
         "split-weights-ignored",
         "All backends of a positive weight get the same share.",
         frozenset({"split-weighted-distribution", "split-weights-are-relative"}),
-        lambda: SpoiltObjects("trafficsplits", _equal_weights),
+        lambda: FaultyObjects("trafficsplits", _equal_weights),
     ),
     Fault(
         "split-rotations-begin-anew",
         "Each connection has a rotation of its own: its first request always gets to the first backend.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltConfiguration(_rotations_begin_anew),
+        lambda: FaultyConfiguration(_rotations_begin_anew),
     ),
     Fault(
         "split-small-share-erased",
         "Shares are rounded down to steps of two percent, so a share of one in a hundred is lost.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltObjects("trafficsplits", _steps_of_two_percent),
+        lambda: FaultyObjects("trafficsplits", _steps_of_two_percent),
     ),
     Fault(
         "split-shares-in-whole-percents",
         "Shares are rounded up to whole percents, so one in a thousand becomes one in a hundred.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltObjects("trafficsplits", _whole_percents),
+        lambda: FaultyObjects("trafficsplits", _whole_percents),
     ),
     Fault(
         "split-of-four-at-most",
         "Of the backends of a split only the first four get traffic.",
         frozenset({"split-weighted-distribution"}),
-        lambda: SpoiltObjects("trafficsplits", _first_four),
+        lambda: FaultyObjects("trafficsplits", _first_four),
     ),
     Fault(
         "split-weights-taken-for-percentages",
         "Weights are cut off at a total of 100, and what is missing to it goes to the first backend.",
         frozenset({"split-weights-are-relative"}),
-        lambda: SpoiltObjects("trafficsplits", _total_of_one_hundred),
-        origins=("weights-must-sum-to-hundred",),
+        lambda: FaultyObjects("trafficsplits", _total_of_one_hundred),
+        real_defects=("weights-must-sum-to-hundred",),
     ),
     Fault(
         "split-zero-weight-gets-traffic",
         "A weight of 0 counts as 1.",
         frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
-        lambda: SpoiltObjects("trafficsplits", _at_least_one),
-        origins=("zero-weight-backend-gets-traffic",),
+        lambda: FaultyObjects("trafficsplits", _at_least_one),
+        real_defects=("zero-weight-backend-gets-traffic",),
     ),
     Fault(
         "split-cuts-off-direct-access",
         "A service that is a backend of a split answers 404 under its own name.",
         frozenset({"split-direct-backend-access"}),
-        lambda: SpoiltConfiguration(_no_direct_access),
-        origins=("split-cuts-off-direct-backend-access",),
+        lambda: FaultyConfiguration(_no_direct_access),
+        real_defects=("split-cuts-off-direct-backend-access",),
     ),
     Fault(
         "split-root-target-port",
         "All backends are reached at the target port of the root.",
         frozenset({"split-targetport-per-backend", "split-root-targetport-irrelevant"}),
-        lambda: SpoiltWorld(_root_target_port),
-        origins=("backend-targetport-forced-to-match-root",),
+        lambda: FaultySnapshot(_root_target_port),
+        real_defects=("backend-targetport-forced-to-match-root",),
     ),
     Fault(
         "split-own-namespace-only",
@@ -322,6 +331,6 @@ FAULTS = (
         "split-at-the-server",
         "Pods behind the root divide what reaches them from outside the mesh.",
         frozenset({"split-unmeshed-client"}),
-        lambda: SpoiltConfiguration(_split_at_the_server),
+        lambda: FaultyConfiguration(_split_at_the_server),
     ),
 )

@@ -10,16 +10,17 @@ from dataclasses import replace
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults.cluster import ANY_NUMBER
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.smi.reading import Unreadable, regex
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, Workload, World, account_of, name_of, namespace_of
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
+from smi_reference_mesh.smi.parsing import Unreadable, regex
 
 _LASTS_S = 12.0
 """What a watch that could not read an object waits before it is opened anew: more than a change may take."""
 
 
-class _SplitsStoppedBy(Faithful):
+class _SplitsStoppedBy(DefaultHooks):
     """Looks at no split while one is odd, nor for some seconds after that."""
 
     def __init__(self, is_odd: Callable[[Object], bool], lasts_s: float) -> None:
@@ -27,29 +28,29 @@ class _SplitsStoppedBy(Faithful):
         self._lasts_s = lasts_s
         self._back_at = 0.0
         self._taken: tuple[Object, ...] = ()
-        self._shown: tuple[World, World] | None = None
+        self._shown: tuple[ClusterSnapshot, ClusterSnapshot] | None = None
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         if not 0.0 < self._back_at <= time.monotonic():
             return False
         self._back_at, self._shown = 0.0, None
         return True
 
-    def world(self, world: World) -> World:
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         # The same world stays the same: what is derived from one is cached by identity.
-        if self._shown is None or self._shown[0] is not world:
-            self._shown = (world, self._spoilt(world))
+        if self._shown is None or self._shown[0] is not snapshot:
+            self._shown = (snapshot, self._faulty(snapshot))
         return self._shown[1]
 
-    def _spoilt(self, world: World) -> World:
-        splits = world.of("trafficsplits")
+    def _faulty(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        splits = snapshot.of("trafficsplits")
         if any(self._is_odd(split) for split in splits):
             self._back_at = math.inf
         elif self._back_at == math.inf:
             self._back_at = time.monotonic() + self._lasts_s
         if not self._back_at:
             self._taken = splits
-        return world.replacing("trafficsplits", self._taken)
+        return snapshot.replacing("trafficsplits", self._taken)
 
 
 def _weighs_in_fractions(split: Object) -> bool:
@@ -57,7 +58,7 @@ def _weighs_in_fractions(split: Object) -> bool:
     return any(one["weight"] != int(one["weight"]) for one in backends)
 
 
-class _AccountStopped(Faithful):
+class _AccountStopped(DefaultHooks):
     """Leaves a workload what it has while anything is granted to its account by a path that does not compile.
 
     As when rules travel together, and the proxy refuses all of them for one.
@@ -66,13 +67,15 @@ class _AccountStopped(Faithful):
     def __init__(self) -> None:
         self._taken: dict[Workload, Configuration] = {}
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         pods = [
             one
-            for one in world.of("pods")
+            for one in snapshot.of("pods")
             if (namespace_of(one), name_of(one)) == (workload.namespace, workload.name)
         ]
-        stopped = any((workload.namespace, account_of(one)) in _unreadable(world) for one in pods)
+        stopped = any((workload.namespace, account_of(one)) in _unreadable(snapshot) for one in pods)
         if stopped and workload in self._taken:
             last = self._taken[workload]
             return replace(configuration, listeners=last.listeners, routes=last.routes)
@@ -80,17 +83,17 @@ class _AccountStopped(Faithful):
         return configuration
 
 
-def _unreadable(world: World) -> set[tuple[str, str]]:
+def _unreadable(snapshot: ClusterSnapshot) -> set[tuple[str, str]]:
     """Accounts, by namespace and name, at which something is granted by a path that does not compile."""
     broken = {
         (namespace_of(group), name_of(group))
-        for group in world.of("httproutegroups")
+        for group in snapshot.of("httproutegroups")
         for match in (group.get("spec") or {}).get("matches") or ()
         if not _compiles(match.get("pathRegex") or "")
     }
     return {
         (destination.get("namespace") or namespace_of(target), destination["name"])
-        for target in world.of("traffictargets")
+        for target in snapshot.of("traffictargets")
         for destination in (target["spec"]["destination"],)
         for rule in target["spec"].get("rules") or ()
         if rule["kind"] == "HTTPRouteGroup" and (namespace_of(target), rule["name"]) in broken
@@ -112,15 +115,15 @@ FAULTS = (
         frozenset(),
         lambda: _SplitsStoppedBy(_weighs_in_fractions, _LASTS_S),
         change=ANY_NUMBER,
-        origins=("one-odd-object-stalls-everything",),
-        shows={"split-weight-fraction-or-negative": "weight of a half: unacceptable"},
+        real_defects=("one-odd-object-stalls-everything",),
+        expected_readings={"split-weight-fraction-or-negative": "weight of a half: unacceptable"},
     ),
     Fault(
         "broken-expression-stops-account",
         "While an expression for an account does not compile no other grant there takes effect.",
         frozenset(),
         _AccountStopped,
-        shows={
+        expected_readings={
             "http-regex-dialect-and-invalid": (
                 "what else is granted where an expression does not compile: unacceptable"
             ),

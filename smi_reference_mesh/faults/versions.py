@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.faults.spoilers import SpoiltWorld
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Object, annotations_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.conversion import KEPT
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.world import Object, World, annotations_of
 
 _CONSISTENCY = "common-multi-version-consistency"
 _FORGOTTEN = "reference.smi-conformance.dev/forgotten"
@@ -18,7 +19,7 @@ def _version(item: Object) -> str:
     return str(item["apiVersion"]).rpartition("/")[2]
 
 
-class _MatchesDropped(Faithful):
+class _MatchesDropped(DefaultHooks):
     """Loses the matches of a split on the way between versions."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -27,7 +28,7 @@ class _MatchesDropped(Faithful):
         return {**item, "spec": {key: value for key, value in item["spec"].items() if key != "matches"}}
 
 
-class _DigitsTaken(Faithful):
+class _DigitsTaken(DefaultHooks):
     """Takes the digits of a quantity for its value: 500m becomes 500."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -41,7 +42,7 @@ class _DigitsTaken(Faithful):
         return {**item, "spec": {**item["spec"], "backends": backends}}
 
 
-class _Renamed(Faithful):
+class _Renamed(DefaultHooks):
     """Converts splits by writing another apiVersion over them."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -50,7 +51,7 @@ class _Renamed(Faithful):
         return {**source, "apiVersion": item["apiVersion"]}
 
 
-class _PortsDropped(Faithful):
+class _PortsDropped(DefaultHooks):
     """Loses the port of a target on the way to a version that has none."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _digits(weight: object) -> int:
     return int("".join(character for character in str(weight) if character.isdigit()) or "0")
 
 
-class _GroupsForgotten(SpoiltWorld):
+class _GroupsForgotten(FaultySnapshot):
     """Does not find route groups that were written in one version of specs when something refers to them."""
 
     def __init__(self, version: str) -> None:
@@ -79,9 +80,9 @@ class _GroupsForgotten(SpoiltWorld):
         annotations = {**(metadata.get("annotations") or {}), _FORGOTTEN: "yes"}
         return {**item, "metadata": {**metadata, "annotations": annotations}}
 
-    def _without(self, world: World) -> World:
-        groups = world.of("httproutegroups")
-        return world.replacing(
+    def _without(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        groups = snapshot.of("httproutegroups")
+        return snapshot.replacing(
             "httproutegroups", [group for group in groups if _FORGOTTEN not in annotations_of(group)]
         )
 
@@ -92,9 +93,9 @@ FAULTS = (
         "A split of v1alpha3 loses its matches when it is stored, and takes all requests.",
         frozenset({"common-crud-with-standard-tools", "split-schema-v1alpha3-v1alpha4"}),
         _MatchesDropped,
-        origins=("split-matches-silently-dropped",),
+        real_defects=("split-matches-silently-dropped",),
         versions="split=v1alpha3",
-        shows={_CONSISTENCY: "split read in another version: unacceptable"},
+        expected_readings={_CONSISTENCY: "split read in another version: unacceptable"},
     ),
     Fault(
         "conversion-takes-digits",
@@ -102,21 +103,21 @@ FAULTS = (
         frozenset({"split-v1alpha1-quantity-weights", "split-schema-v1alpha1"}),
         _DigitsTaken,
         versions="split=v1alpha1",
-        shows={_CONSISTENCY: "weights of an earlier version in traffic: unacceptable"},
+        expected_readings={_CONSISTENCY: "weights of an earlier version in traffic: unacceptable"},
     ),
     Fault(
         "conversion-renames-splits",
         "A split is converted by writing another apiVersion over it: 500m is no weight there.",
         frozenset(),
         _Renamed,
-        shows={_CONSISTENCY: "split read in another version: c"},
+        expected_readings={_CONSISTENCY: "split read in another version: c"},
     ),
     Fault(
         "conversion-drops-ports",
         "A target of v1alpha2 loses its port when it is stored in a version that has none.",
         frozenset(),
         _PortsDropped,
-        shows={_CONSISTENCY: "port of a target of an earlier version: unacceptable"},
+        expected_readings={_CONSISTENCY: "port of a target of an earlier version: unacceptable"},
     ),
     Fault(
         "specs-version-resolves-to-nothing",
@@ -124,6 +125,6 @@ FAULTS = (
         frozenset({"common-version-compat-matrix"}),
         lambda: _GroupsForgotten("v1alpha3"),
         versions="specs=v1alpha3",
-        drags=frozenset({"http-schema-by-version"}),
+        also_fails=frozenset({"http-schema-by-version"}),
     ),
 )

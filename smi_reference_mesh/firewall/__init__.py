@@ -1,4 +1,4 @@
-"""What the kernel does with packets: `Firewall` writes the rules that `rules` makes."""
+"""Packet filtering: `Firewall` writes the rules that `rules` builds."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ class FirewallError(Exception):
 
 
 class Firewall:
-    """The rules of this name in the network namespace of this process.
+    """The rules of a name in this process's network namespace.
 
-    Written by nf_tables; where the kernel has none, or lacks a part that is needed, by iptables.
+    Written by nf_tables; by iptables if the kernel lacks nf_tables or a required part of it.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._table: Table | None = None
         self.means = ""
-        """By what rules were written: nf_tables or iptables; nothing, before they were."""
+        """The backend that wrote the rules: nf_tables or iptables; empty before the first write."""
 
     def put(self, chains: Sequence[Chain]) -> None:
-        """Let these be in force, in place of what was there by this name. Raises FirewallError."""
+        """Replaces the rules of this name. Raises FirewallError."""
         if self.means == "iptables":
             self._restore(chains, "")
             return
@@ -42,12 +42,12 @@ class Firewall:
             self.means = "nf_tables"
 
     def close(self) -> None:
-        """The rules stay."""
+        """Releases the socket; the rules stay."""
         if self._table is not None:
             self._table.close()
 
     def _restore(self, chains: Sequence[Chain], before: str) -> None:
-        # Much of Python is needed for that, which takes time that only this way shall cost.
+        # Imports much of Python, which only this path should pay for.
         from smi_reference_mesh.firewall import iptables
 
         if problem := iptables.restore(iptables.text(chains)):

@@ -1,4 +1,4 @@
-"""Rules in the format of iptables-restore, and the tool that takes them: for a kernel without nf_tables."""
+"""Rules in iptables-restore's format, and the tool that applies them, for kernels without nf_tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from smi_reference_mesh.firewall.rules import Chain, Hook, Match, Rule, Verdict
 
-# The kernel may offer one back end, the other, or both; which one others use does not matter in here.
+# The kernel may support either backend or both; the backend of other software does not matter here.
 _TOOLS = ("iptables-nft-restore", "iptables-legacy-restore", "iptables-restore")
 _PATIENCE_S = 20.0
 _BUILT_IN: dict[Hook, str] = {
@@ -22,7 +22,7 @@ _BUILT_IN: dict[Hook, str] = {
 
 
 def text(chains: Sequence[Chain]) -> str:
-    """The tables that these chains make, whole."""
+    """The complete tables of these chains."""
     lines = []
     for table in ("nat", "filter"):
         of_table = [chain for chain in chains if (chain[1] or "nat").startswith(table)]
@@ -35,7 +35,7 @@ def text(chains: Sequence[Chain]) -> str:
 
 
 def restore(wanted: str) -> str:
-    """Have the first tool that can write this in place of whole tables; what went wrong, if none could."""
+    """Replaces whole tables with the first tool that works; the errors, if none does."""
     environment = {"XTABLES_LOCKFILE": os.path.join(tempfile.gettempdir(), "xtables.lock"), **os.environ}
     problems = []
     for tool in _TOOLS:

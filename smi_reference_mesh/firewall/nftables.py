@@ -1,8 +1,8 @@
-"""Rules for packets, written to the kernel's nf_tables over netlink: no program and no library is needed.
+"""Rules for packets, written to the kernel's nf_tables over netlink, without a program or library.
 
-Constants and layouts are those of linux/netfilter/nf_tables.h, nfnetlink.h and netlink.h, which the kernel
-promises not to change. A batch is one transaction: all of it comes into force at once, or nothing.
-Next to nothing is imported (`socket` alone would take most of an interception's time): see `names`.
+Constants and layouts are those of linux/netfilter/nf_tables.h, nfnetlink.h and netlink.h, a stable kernel
+ABI. A batch is one transaction: it takes effect as a whole or not at all. Imports almost nothing (`socket`
+alone would take most of an interception's time): see `names`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _RANDOM = 1
 _JUMP, _RETURN = -3, -5
 _DNAT = 1
 _ICMP_UNREACHABLE, _TCP_RESET, _PORT_UNREACHABLE = 0, 1, 3
-# The kernel's number of each hook, and where in its order iptables has the same chain.
+# The kernel's number of each hook, and the priority of iptables' corresponding chain.
 _HOOKS: dict[Hook, tuple[int, int]] = {
     "nat prerouting": (0, -100),
     "nat output": (3, -100),
@@ -46,17 +46,17 @@ _MOST_BYTES = 1 << 24
 
 
 class NftablesError(Exception):
-    """The kernel has no nf_tables, or refused the rules; the text says which."""
+    """The kernel lacks nf_tables or refused the rules; the text says which."""
 
 
 class Table:
-    """A table of this name in the network namespace in which it is made.
+    """The table of a name in the current network namespace.
 
-    What it held before, by whoever wrote it, is gone with the first `put`.
+    The first `put` replaces any previous content.
     """
 
     def __init__(self, name: str) -> None:
-        """Raises NftablesError where the kernel does not know nf_tables."""
+        """Raises NftablesError if the kernel lacks nf_tables."""
         self._name = name
         self._written: tuple[Chain, ...] | None = None
         try:
@@ -66,24 +66,25 @@ class Table:
         try:
             self._socket.setsockopt(_SOL_SOCKET, _SO_SNDBUFFORCE, _MOST_BYTES)
         except PermissionError:
-            # In a user namespace: as much as anybody may have, which is room for a thousand services.
+            # In a user namespace: the unprivileged maximum, which suffices for a thousand services.
             self._socket.setsockopt(_SOL_SOCKET, _SO_SNDBUF, _MOST_BYTES)
         self._socket.setblocking(False)
 
     def put(self, chains: Sequence[Chain]) -> None:
-        """Let these chains, and no others, be in force. Raises NftablesError; then all is as it was."""
+        """Replaces all chains. Raises NftablesError; then the former chains remain."""
         wanted = tuple(chains)
         if wanted == self._written:
             return
         messages = list(changes(self._name, self._written, wanted))
-        # All that is refused is told, of what is done the last alone: answers to all would not fit.
+        # The kernel reports each error; only the last message requests an ack, since acks for all would not
+        # fit.
         kind, flags, attributes = messages[-1]
         messages[-1] = (kind, flags | _ACK, attributes)
         self._transact(messages)
         self._written = wanted
 
     def close(self) -> None:
-        """End the connection with the kernel; the rules stay."""
+        """Closes the socket; the rules stay."""
         self._socket.close()
 
     def _transact(self, messages: Sequence[tuple[int, int, bytes]]) -> None:
@@ -103,7 +104,7 @@ class Table:
             raise NftablesError("the kernel did not answer")
 
     def _answers(self) -> Iterator[tuple[int, int]]:
-        """The numbers of messages, with the error of each or 0. The kernel has answered when it was told."""
+        """The numbers of messages, each with its error or 0. The kernel has responded when `send` returns."""
         while True:
             try:
                 data = self._socket.recv(1 << 16)
@@ -120,13 +121,13 @@ class Table:
 def changes(
     table: str, before: Sequence[Chain] | None, after: Sequence[Chain]
 ) -> Iterator[tuple[int, int, bytes]]:
-    """The messages that make of a table another: what each is, its flags, its attributes. Pure.
+    """The messages (type, flags, attributes) that turn one table into another. Pure.
 
-    Chains that stay as they are are left alone. Without `before` the table is made anew, whatever it is.
+    Leaves unchanged chains alone. Without `before` the table is created anew, whatever it contains.
     """
     named = _text(1, table)
     if before is None:
-        # What is not there cannot be deleted, so it is made first.
+        # Only an existing table can be deleted, so it is created first.
         for kind in (_NEWTABLE, _DELTABLE, _NEWTABLE):
             yield kind, _CREATE if kind == _NEWTABLE else 0, named
     had = {chain[0]: chain for chain in before or ()}
@@ -140,7 +141,7 @@ def changes(
         yield _DELRULE, 0, named + _text(2, name)
     for chain in changed:
         for rule in chain[2]:
-            # They are in the order in which they are written.
+            # Appended, so rules keep their order.
             yield _NEWRULE, _CREATE | _APPEND, named + _text(2, chain[0]) + _nested(4, _expressions(rule))
     for name in gone:
         yield _DELCHAIN, 0, named + _text(3, name)
@@ -169,7 +170,7 @@ def _match(match: Match) -> bytes:
     if kind == "out by":
         return _meta(kind) + _compared(str(value).encode() + b"\0")
     if kind in ("user", "mark"):
-        # Of these two the kernel keeps the order of bytes that its machine has.
+        # The kernel keeps these two in host byte order.
         return _meta(kind) + _compared(pack("=I", value))
     if kind == "translated":
         status = _expression("ct", _number(1, _REGISTER) + _number(2, _CT_STATUS))

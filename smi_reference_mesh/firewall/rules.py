@@ -1,102 +1,102 @@
-"""Rules for packets as data, from which nf_tables and iptables are both written.
+"""Rules for packets as data, for both nf_tables and iptables.
 
-Plain tuples, made by the functions below, and next to nothing is imported: see smi_reference_mesh.names.
+Plain tuples, made by the functions below. Imports almost nothing: see smi_reference_mesh.names.
 """
 
 from __future__ import annotations
 
-# As type checkers know it, but without its module.
+# typing.TYPE_CHECKING without importing typing.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Literal
 
     Match = tuple[str, str | int]
-    """What a packet is to be like: what is looked at, and its value."""
+    """A condition on a packet: its kind, and its value."""
     Verdict = tuple[str, str, int]
-    """What becomes of a packet that matches: the deed, the chain or address that it needs, and the port."""
+    """The action on a matching packet: its kind, the chain or address that it needs, and the port."""
     Rule = tuple[tuple[Match, ...], Verdict]
-    """All matches hold: the verdict is carried out. The first rule that matches decides."""
+    """Conditions that must all match, and the verdict. The first matching rule decides."""
     Hook = Literal["", "nat prerouting", "nat output", "nat postrouting", "filter forward", "filter output"]
-    """Where the kernel enters a chain; "" is a chain of addresses' translation that others jump to."""
+    """The kernel hook of a chain; "" for a NAT chain that other chains jump to."""
     Chain = tuple[str, Hook, tuple[Rule, ...]]
-    """A name, which is unique and has at most 28 characters; the hook; the rules in their order."""
+    """A unique name of at most 28 characters; the hook; the rules in their order."""
 else:
     Match = Verdict = Rule = Chain = tuple
     Hook = str
 
 TRANSLATED: Match = ("translated", "")
-"""The packet's destination was changed by a rule."""
+"""A rule has changed the packet's destination."""
 
 RETURN: Verdict = ("return", "", 0)
-"""Back to the chain that jumped here; at its end a packet goes where it was sent."""
+"""Return to the calling chain; at the end of the base chain the packet continues unchanged."""
 MASQUERADE: Verdict = ("masquerade", "", 0)
-"""The packet leaves with this host's own address as its source."""
+"""Replace the source address by this host's own."""
 RESET: Verdict = ("reset", "", 0)
-"""Refused with a reset, which is for TCP alone."""
+"""Refuse with a TCP reset; for TCP only."""
 UNREACHABLE: Verdict = ("unreachable", "", 0)
-"""Refused with ICMP's "port unreachable"."""
+"""Refuse with ICMP "port unreachable"."""
 
 
 def protocol(name: Literal["tcp", "udp"]) -> Match:
-    """The packet is of this protocol. To stand before `port`."""
+    """The packet's protocol; must precede `port`."""
     return ("protocol", name)
 
 
 def port(number: int) -> Match:
-    """It is for this port."""
+    """The destination port."""
     return ("port", number)
 
 
 def source(network: str) -> Match:
-    """It comes from this IPv4 network, as 10.0.0.0/8, or address."""
+    """The source: an IPv4 network, such as 10.0.0.0/8, or address."""
     return ("source", network)
 
 
 def destination(network: str) -> Match:
-    """It is for this IPv4 network or address."""
+    """The destination: an IPv4 network or address."""
     return ("destination", network)
 
 
 def not_destination(network: str) -> Match:
-    """It is for another network than this one."""
+    """Any destination outside an IPv4 network or address."""
     return ("not destination", network)
 
 
 def out_by(interface: str) -> Match:
-    """It leaves by this interface."""
+    """The outgoing interface."""
     return ("out by", interface)
 
 
 def of_user(number: int) -> Match:
-    """Its socket belongs to this user."""
+    """The user of the packet's socket."""
     return ("user", number)
 
 
 def marked(mark: int) -> Match:
-    """Its socket carries this mark."""
+    """The mark of the packet's socket."""
     return ("mark", mark)
 
 
 def one_in(count: int) -> Match:
-    """It is drawn by lot: one packet in `count`, of those that open a connection."""
+    """A random one in `count` of the packets that open a connection."""
     return ("one in", count)
 
 
 def jump(chain: str) -> Verdict:
-    """Go through another chain."""
+    """Continue with another chain."""
     return ("jump", chain, 0)
 
 
 def redirect(number: int) -> Verdict:
-    """To this port of this host itself."""
+    """Redirect to a port of this host."""
     return ("redirect", "", number)
 
 
 def lead_to(address: str, number: int) -> Verdict:
-    """To this address and port."""
+    """Redirect to an address and port (DNAT)."""
     return ("lead to", address, number)
 
 
 def rule(*matches: Match, then: Verdict) -> Rule:
-    """A rule."""
+    """A rule: its matches, and the verdict if all hold."""
     return (matches, then)

@@ -1,4 +1,4 @@
-"""SMI objects, read into one model whatever version they are written in.
+"""SMI objects of all versions, parsed into one model.
 
-An object that cannot be understood becomes a `Problem`; it takes no other object down with it.
+An invalid object becomes a `Problem` and does not affect other objects.
 """

@@ -1,13 +1,13 @@
-"""Conversion of SMI objects between the versions of their API, as the API server asks for it.
+"""The conversion webhook: converts SMI objects between the versions of their API.
 
-Each object is first made *whole*: in the newest version's shape, with every field that any version has. Then
-it is written in the version that is wanted; what that has no field for is kept in an annotation, and is put
-back when the object is made whole again, as far as what it belongs to is still there. So nothing is lost by
-being read and written back in an older version, and a grant never widens by it.
+Each object is first made *whole*: in the newest version's schema, with every field of any version. Then it is
+written in the desired version. An annotation keeps fields without a counterpart there, and restores them when
+the object is made whole again, as far as the fields that they belong to still exist. So a round trip through
+an older version loses nothing, and never widens a grant.
 
 Sources: apis/traffic-split, apis/traffic-access and apis/traffic-specs of the specification; for the protocol
-https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning,
-§ Webhook request and response.
+https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning, §
+Webhook request and response.
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from smi_reference_mesh.smi.reading import quantity
-from smi_reference_mesh.world import Object
+from smi_reference_mesh.kube.objects import Object
+from smi_reference_mesh.smi.parsing import quantity
 
 KEPT = "reference.smi-conformance.dev/kept"
-"""Annotation: what the version that an object is written in has no field for, as JSON."""
+"""Annotation: the fields without a counterpart in the object's version, as JSON."""
 
 _TOP_LEVEL = frozenset({"v1alpha1", "v1alpha2"})
-"""Versions of specs whose body is not under spec."""
+"""Versions of specs without `spec`."""
 _PORT_IN_TARGET = frozenset({"v1alpha1", "v1alpha2"})
 _OLD_RULES = frozenset({"HTTPRouteGroup", "TCPRoute"})
 
 JSON = dict[str, Any]
-Spoil = Callable[[JSON, Object], JSON]
-"""What a fault makes of a converted object; it is given the original as well."""
+ConversionHook = Callable[[JSON, Object], JSON]
+"""Edits a converted object, with regard to its source."""
 
 
 class Unconvertible(ValueError):
-    """An object that has no meaning in its own version, or a version that nobody knows."""
+    """An object that is invalid in its own version, or an unknown version."""
 
 
-def review(document: Mapping[str, Any], spoil: Spoil = lambda converted, source: converted) -> JSON:
-    """The answer to a ConversionReview. Raises KeyError or TypeError if ``document`` is none.
+def review(document: Mapping[str, Any], hook: ConversionHook = lambda converted, source: converted) -> JSON:
+    """The response to a ConversionReview. Raises KeyError or TypeError for any other document.
 
-    An object that cannot be converted fails the whole review, with the reason, as the protocol has it.
+    An object that cannot be converted fails the whole review, with the reason, as the protocol requires.
     """
     request = document["request"]
     desired = request["desiredAPIVersion"]
     response: JSON = {"uid": request["uid"], "convertedObjects": []}
     try:
         response["convertedObjects"] = [
-            spoil(convert(source, desired), source) for source in request["objects"]
+            hook(convert(source, desired), source) for source in request["objects"]
         ]
         response["result"] = {"status": "Success"}
     except Unconvertible as error:
@@ -58,7 +58,7 @@ def review(document: Mapping[str, Any], spoil: Spoil = lambda converted, source:
 
 
 def convert(source: Object, desired: str) -> JSON:
-    """The object in another version (``split.smi-spec.io/v1alpha4``) of its API. Raises Unconvertible."""
+    """The object in another version (`split.smi-spec.io/v1alpha4`) of its API. Raises Unconvertible."""
     group, _, version = desired.partition("/")
     kind, own = str(source["kind"]), str(source["apiVersion"])
     if own.partition("/")[0] != group or kind not in _KINDS:
@@ -71,10 +71,10 @@ def convert(source: Object, desired: str) -> JSON:
 
 
 def whole(source: Object) -> JSON:
-    """The object with every field that it has in any version, what was kept of it included.
+    """The object with every field of any version, including those kept in the annotation.
 
-    The body stands under ``spec``, with the names of the newest version. Raises AttributeError, KeyError,
-    TypeError or ValueError for an object that has not the shape of its version.
+    The body is under `spec`, with the names of the newest version. Raises AttributeError, KeyError, TypeError
+    or ValueError for an object that violates its version's schema.
     """
     item: JSON = copy.deepcopy(dict(source))
     annotations = item["metadata"].get("annotations") or {}
@@ -86,7 +86,7 @@ def whole(source: Object) -> JSON:
     try:
         return restore(copy.deepcopy(item), version, json.loads(kept))
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Anybody may write the annotation: an odd one must not keep a whole list from being read.
+        # Users can write the annotation: an invalid one must not make a whole list unreadable.
         return restore(item, version, {})
 
 
@@ -114,7 +114,7 @@ def _whole_split(item: JSON, version: str, kept: JSON) -> JSON:
 
 
 def _write_split(item: JSON, version: str) -> tuple[JSON, JSON]:
-    """Before v1alpha3 there are no matches; weights of v1alpha1 are quantities, later whole numbers."""
+    """Matches begin with v1alpha3; weights are quantities in v1alpha1, integers later."""
     spec, kept = item["spec"], {}
     if version in {"v1alpha1", "v1alpha2"} and "matches" in spec:
         kept["matches"] = spec.pop("matches")
@@ -129,7 +129,7 @@ def _write_split(item: JSON, version: str) -> tuple[JSON, JSON]:
 
 
 def _whole_numbers(weights: Sequence[Any]) -> list[int]:
-    """Whole numbers in the same proportion as the quantities: 1 and 500m are 2 and 1."""
+    """Integers in the same proportion as the quantities: 1 and 500m become 2 and 1."""
     exact = [Fraction(quantity(weight)) for weight in weights]
     scale = lcm(*(weight.denominator for weight in exact))
     return [int(weight * scale) for weight in exact]
@@ -158,7 +158,7 @@ def _whole_target(item: JSON, version: str, kept: JSON) -> JSON:
 
 
 def _write_target(item: JSON, version: str) -> tuple[JSON, JSON]:
-    """Groups of subjects begin with v1alpha4, UDPRoute rules with v1alpha3, where the port ended."""
+    """Groups of subjects begin with v1alpha4, UDPRoute rules with v1alpha3, where the port ends."""
     spec, kept = item.get("spec") or {}, {}
     subjects = _subjects(spec)
     if version != "v1alpha4" and any("group" in subject for subject in subjects):
@@ -203,7 +203,7 @@ def _whole_group(item: JSON, version: str, kept: JSON) -> JSON:
 
 
 def _write_group(item: JSON, version: str) -> tuple[JSON, JSON]:
-    """Before v1alpha3 the matches stand at top level; in v1alpha1 they have no headers."""
+    """Before v1alpha3 the matches are at top level; in v1alpha1 they have no headers."""
     matches, kept = item["spec"].get("matches") or [], {}
     if version == "v1alpha1" and any("headers" in match for match in matches):
         kept["headers"] = [[match.get("name"), match.pop("headers", None)] for match in matches]
@@ -217,7 +217,7 @@ def _whole_tcp(item: JSON, version: str, kept: JSON) -> JSON:
 
 
 def _write_tcp(item: JSON, version: str) -> tuple[JSON, JSON]:
-    """Ports begin with v1alpha4, and a body with v1alpha3."""
+    """Ports begin with v1alpha4, the body with v1alpha3."""
     if version == "v1alpha4" or "spec" not in item or (version == "v1alpha3" and item["spec"] == {}):
         return item, {}
     kept = {"spec": item.pop("spec")}

@@ -1,4 +1,4 @@
-"""What SMI objects say, free of the wire format of their version."""
+"""The content of SMI objects, independent of their version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """Something in an object that could not be understood, resolved or honoured."""
+    """An invalid, unresolvable or unsupported part of an object."""
 
     kind: str
     namespace: str
@@ -22,7 +22,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One route of an HTTPRouteGroup; every condition that is given must hold.
+    """One route of an HTTPRouteGroup; all given conditions must hold.
 
     `path` is an RE2 expression for the whole path without the query; `methods` are alternatives; `None` means
     any. `headers` are pairs of a lower-case name and an RE2 expression for the whole value.
@@ -45,7 +45,7 @@ class RouteGroup:
 
 @dataclass(frozen=True, slots=True)
 class PortRoute:
-    """A TCPRoute or UDPRoute; `ports` is `None` where it stands for all ports."""
+    """A TCPRoute or UDPRoute; `ports` is `None` for all ports."""
 
     namespace: str
     name: str
@@ -54,7 +54,7 @@ class PortRoute:
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A service of the split's namespace and its share, relative to the shares of the other backends."""
+    """A service of the split's namespace and its weight, relative to those of the other backends."""
 
     service: str
     weight: Fraction
@@ -62,7 +62,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A TrafficSplit; `groups` is `None` where it divides all traffic, else the groups selecting requests."""
+    """A TrafficSplit; `groups` select its requests, or `None` for all traffic."""
 
     namespace: str
     name: str
@@ -74,7 +74,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who calls or is called: a reference to a ServiceAccount or an IdentityBinding."""
+    """A source or destination: a reference to a ServiceAccount or an IdentityBinding."""
 
     kind: str
     namespace: str
@@ -83,7 +83,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A reference to a route object in the target's namespace; `matches` is `None` where all count."""
+    """A reference to a route object in the target's namespace; `matches` is `None` for all matches."""
 
     kind: str
     name: str
@@ -92,7 +92,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A TrafficTarget. `port` limits all its rules; only versions before v1alpha3 can set it."""
+    """A TrafficTarget. `port` limits all its rules; exists only before v1alpha3."""
 
     namespace: str
     name: str

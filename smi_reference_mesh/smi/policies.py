@@ -1,4 +1,4 @@
-"""All SMI objects of a world, understood."""
+"""All SMI objects of a snapshot, parsed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.model import Binding, PortRoute, Problem, RouteGroup, Split, Target
-from smi_reference_mesh.smi.reading import Report, Unreadable
+from smi_reference_mesh.smi.parsing import Report, Unreadable
 from smi_reference_mesh.smi.routes import port_route, route_group
 from smi_reference_mesh.smi.splits import split
 from smi_reference_mesh.smi.targets import binding, target
-from smi_reference_mesh.world import Object, World, name_of, namespace_of
 
 _Model = TypeVar("_Model")
 Name = tuple[str, str]
@@ -21,7 +22,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """What the SMI objects of a world say, and what in them could not be understood."""
+    """The SMI objects of a snapshot, and the problems found in them."""
 
     splits: Mapping[Name, Split]
     targets: Mapping[Name, Target]
@@ -32,29 +33,29 @@ class Policies:
     problems: tuple[Problem, ...]
 
 
-def policies_of(world: World) -> Policies:
-    """Read all SMI objects of a world; never raises for an object."""
+def policies_of(snapshot: ClusterSnapshot) -> Policies:
+    """Parse all SMI objects of a snapshot; never raises for an object."""
     problems: list[Problem] = []
     return Policies(
-        splits=_read(world, "trafficsplits", "TrafficSplit", split, problems),
-        targets=_read(world, "traffictargets", "TrafficTarget", target, problems),
-        bindings=_read(world, "identitybindings", "IdentityBinding", binding, problems),
-        groups=_read(world, "httproutegroups", "HTTPRouteGroup", route_group, problems),
-        tcp_routes=_read(world, "tcproutes", "TCPRoute", port_route, problems),
-        udp_routes=_read(world, "udproutes", "UDPRoute", port_route, problems),
+        splits=_read(snapshot, "trafficsplits", "TrafficSplit", split, problems),
+        targets=_read(snapshot, "traffictargets", "TrafficTarget", target, problems),
+        bindings=_read(snapshot, "identitybindings", "IdentityBinding", binding, problems),
+        groups=_read(snapshot, "httproutegroups", "HTTPRouteGroup", route_group, problems),
+        tcp_routes=_read(snapshot, "tcproutes", "TCPRoute", port_route, problems),
+        udp_routes=_read(snapshot, "udproutes", "UDPRoute", port_route, problems),
         problems=tuple(sorted(problems)),
     )
 
 
 def _read(
-    world: World,
+    snapshot: ClusterSnapshot,
     plural: str,
     kind: str,
     parse: Callable[[Object, Report], _Model],
     problems: list[Problem],
 ) -> dict[Name, _Model]:
     read: dict[Name, _Model] = {}
-    for source in sorted(world.of(plural), key=lambda each: (namespace_of(each), name_of(each))):
+    for source in sorted(snapshot.of(plural), key=lambda each: (namespace_of(each), name_of(each))):
         name = namespace_of(source), name_of(source)
         report = partial(_report, problems, kind, name)
         try:

@@ -1,7 +1,7 @@
 """HTTPRouteGroup, TCPRoute and UDPRoute of all versions.
 
 Sources: apis/traffic-specs of the specification. Where it is silent: an expression covers the whole path or
-header value, an absent condition does not constrain, and a match that cannot be understood never matches.
+header value, an absent condition does not constrain, and an invalid match never matches.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.model import Match, PortRoute, RouteGroup
-from smi_reference_mesh.smi.reading import Report, Unreadable, entries, listing, mapping, port, regex, text
-from smi_reference_mesh.world import Object, name_of, namespace_of
+from smi_reference_mesh.smi.parsing import Report, Unreadable, entries, listing, mapping, port, regex, text
 
 METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def route_group(source: Object, report: Report) -> RouteGroup:
-    """An HTTPRouteGroup; matches stand at top level before v1alpha3. Raises Unreadable."""
+    """An HTTPRouteGroup; before v1alpha3 the matches are at top level. Raises Unreadable."""
     body = mapping(source, "spec") if "spec" in source else source
     matches = []
     for position, entry in enumerate(entries(body, "matches")):
@@ -51,7 +51,7 @@ def _methods(given: object) -> tuple[str, ...] | None:
 
 
 def _headers(given: object) -> Iterator[tuple[str, str]]:
-    # The specification writes one map; its reference CRD and SDK a list of maps with one key each.
+    # The specification has a single map; its reference CRD and SDK have a list of maps with one key each.
     maps = given if isinstance(given, list | tuple) else [given or {}]
     for entry in maps:
         if not isinstance(entry, Mapping):
@@ -63,7 +63,7 @@ def _headers(given: object) -> Iterator[tuple[str, str]]:
 
 
 def port_route(source: Object, report: Report) -> PortRoute:
-    """A TCPRoute or UDPRoute. Absent and empty lists of ports both stand for all ports. Raises Unreadable."""
+    """A TCPRoute or UDPRoute. An absent and an empty list of ports both mean all ports. Raises Unreadable."""
     given = listing(mapping(mapping(source, "spec"), "matches"), "ports")
     ports = set()
     for value in given:
@@ -71,5 +71,5 @@ def port_route(source: Object, report: Report) -> PortRoute:
             ports.add(port(value))
         except Unreadable as odd:
             report(str(odd))
-    # Decided by what was given: a list of nothing but odd ports must not turn into all ports.
+    # By the given list: a list of invalid ports only must not become all ports.
     return PortRoute(namespace_of(source), name_of(source), frozenset(ports) if given else None)

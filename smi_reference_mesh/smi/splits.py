@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.model import Backend, Split
-from smi_reference_mesh.smi.reading import Report, Unreadable, entries, mapping, number, quantity, text
-from smi_reference_mesh.world import Object, name_of, namespace_of
+from smi_reference_mesh.smi.parsing import Report, Unreadable, entries, mapping, number, quantity, text
 
 _CLUSTER_SUFFIXES = ("", ".svc", ".svc.cluster.local")
 
 
 def service_name(given: str, namespace: str) -> str:
-    """The bare name of a service that is named bare, with its namespace, or fully qualified.
+    """The bare name of a service, given bare, with its namespace, or fully qualified.
 
-    Raises Unreadable for a service of another namespace: a split speaks of its own.
+    Raises Unreadable for a service of another namespace.
     """
     name, dot, rest = given.rstrip(".").partition(".")
     if dot and rest not in {namespace + suffix for suffix in _CLUSTER_SUFFIXES}:
@@ -25,7 +25,7 @@ def service_name(given: str, namespace: str) -> str:
 
 
 def split(source: Object, report: Report) -> Split:
-    """A TrafficSplit; a service that is listed twice gets the sum of its weights. Raises Unreadable."""
+    """A TrafficSplit; a service listed twice gets the sum of its weights. Raises Unreadable."""
     namespace = namespace_of(source)
     spec = mapping(source, "spec")
     read_weight = quantity if str(source.get("apiVersion", "")).endswith("/v1alpha1") else number
@@ -55,6 +55,5 @@ def _groups(spec: Mapping[str, Any], report: Report) -> tuple[str, ...] | None:
             groups.append(text(entry, "name"))
         else:
             report(f"matches of kind {entry.get('kind')!r} select nothing")
-    # Decided by what was given: a split with none but odd references must not turn into one without
-    # conditions.
+    # By the given list: a split with invalid references only must not become one without conditions.
     return tuple(groups) if given else None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
 from smi_reference_mesh.smi.conversion import whole
 from smi_reference_mesh.smi.model import Binding, Rule, Subject, Target
-from smi_reference_mesh.smi.reading import (
+from smi_reference_mesh.smi.parsing import (
     Report,
     Unreadable,
     entries,
@@ -17,7 +18,6 @@ from smi_reference_mesh.smi.reading import (
     port,
     text,
 )
-from smi_reference_mesh.world import Object, name_of, namespace_of
 
 ACCESS_GROUP = "access.smi-spec.io"
 RULE_KINDS = ("HTTPRouteGroup", "TCPRoute", "UDPRoute")
@@ -26,8 +26,8 @@ RULE_KINDS = ("HTTPRouteGroup", "TCPRoute", "UDPRoute")
 def target(source: Object, report: Report) -> Target:
     """A TrafficTarget of any version.
 
-    Raises Unreadable where the destination is not understood; odd sources and rules are left out, which
-    grants less and never more.
+    Raises Unreadable for an invalid destination or rule; leaves out invalid sources, which only narrows the
+    grant.
     """
     namespace = namespace_of(source)
     body = _body(source)
@@ -55,7 +55,7 @@ def target(source: Object, report: Report) -> Target:
 
 
 def _body(source: Object) -> Mapping[str, Any]:
-    """The body, with what the version that it is stored in has no field for: a port, a subject's group."""
+    """The body, including fields that its stored version lacks: a port, a subject's group."""
     try:
         return mapping(whole({"apiVersion": "", "kind": "TrafficTarget", "metadata": {}, **source}), "spec")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -72,8 +72,8 @@ def _subject(entry: Mapping[str, Any], namespace: str) -> Subject:
 
 
 def _rule(entry: Mapping[str, Any]) -> Rule:
-    # A rule that is left out can widen what its neighbours grant (a TCPRoute next to an HTTPRouteGroup limits
-    # it), so an odd one voids its target.
+    # Leaving out a rule can widen a grant (a TCPRoute limits an HTTPRouteGroup beside it), so an invalid rule
+    # voids its target.
     kind = text(entry, "kind")
     if kind not in RULE_KINDS:
         raise Unreadable(f"{kind!r} is not a kind of rule")
@@ -84,7 +84,7 @@ def _rule(entry: Mapping[str, Any]) -> Rule:
 
 
 def binding(source: Object, report: Report) -> Binding:
-    """An IdentityBinding. Raises Unreadable if it uses two schemes that exclude each other."""
+    """An IdentityBinding. Raises Unreadable for two schemes that exclude each other."""
     schemes = mapping(mapping(source, "spec"), "schemes")
     account = optional_text(schemes, "serviceAccount")
     selectors = []

@@ -1,7 +1,7 @@
 """Variants: named ways in which the reference mesh is different and still right, as real meshes differ.
 
 Under each of them every claimed requirement passes and nothing is found. Like faults they take hold by the
-hooks of `smi_reference_mesh.spoiler`, and the mesh itself has no branch for any of them; what the suite must
+hooks of `smi_reference_mesh.hooks`, and the mesh itself has no branch for any of them; what the suite must
 know of a mesh to judge it rightly stands in its profile, so a variant may need another one.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Mapping
 
-from smi_reference_mesh.spoiler import Spoiler
+from smi_reference_mesh.hooks import MeshHooks
 from smi_reference_mesh.variants import (
     balancing,
     cluster,
@@ -36,9 +36,9 @@ def known(variant: str) -> Variant:
     return VARIANTS[variant]
 
 
-def load(variant: str) -> Spoiler:
+def load(variant: str) -> MeshHooks:
     """A fresh spoiler for a variant. Raises KeyError for an unknown one."""
-    return known(variant).spoiler()
+    return known(variant).hooks()
 
 
 # The functions of a variant cannot be sent to another process, which has them anyway.

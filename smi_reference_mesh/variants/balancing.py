@@ -10,16 +10,17 @@ from typing import Any
 
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts
 from smi_reference_mesh.variants.denial import managers
 from smi_reference_mesh.variants.variant import EDITS, SHARES, Variant
-from smi_reference_mesh.world import Workload, World
 
 _HEAVIEST = 2**24
 _CHOICE = "x-smi-choice"
 
 
-def _rotating(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _rotating(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     """The endpoints of all backends of a split make one cluster, which is gone through in turn by weight."""
     known = {cluster["name"]: cluster for cluster in configuration.clusters}
     made: dict[str, JSON] = {}
@@ -126,14 +127,16 @@ VARIANTS = (
         "Backends are gone through in turn, by weight, and one without endpoints is left out.",
         _ALL | {"traffic_split/test_odd_splits"},
         rotation,
-        shows={"split-unavailable-backend": "backend without endpoints: a; backend whose endpoints go: a"},
-        likewise=("Traefik Mesh",),
+        expected_readings={
+            "split-unavailable-backend": "backend without endpoints: a; backend whose endpoints go: a"
+        },
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "balances-once-for-each-connection",
         "Each connection of a client goes to one backend, drawn by weight.",
         _ALL,
         lambda: EditedParts(listener=_chosen_once, routes=_by_the_choice),
-        shows={"split-unit-of-division": "one kept connection: b; one connection of HTTP/2: b"},
+        expected_readings={"split-unit-of-division": "one kept connection: b; one connection of HTTP/2: b"},
     ),
 )

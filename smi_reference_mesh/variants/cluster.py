@@ -9,41 +9,41 @@ from typing import Any
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import addresses_of, mesh_of
-from smi_reference_mesh.faults.spoilers import SpoiltWorld, service_of, with_slices
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot, service_of, with_slices
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_permissive
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.variants.building import EditedConfiguration
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration
 from smi_reference_mesh.variants.variant import ACCESS, EDITS, ROLLOUT, SHARES, Variant
-from smi_reference_mesh.world import (
-    Object,
-    Workload,
-    World,
-    account_of,
-    is_permissive,
-    name_of,
-    namespace_of,
-)
 
 Account = tuple[str, str]
 
 
-def _without_words(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _without_words(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     return replace(configuration, problems=())
 
 
-def _with_more_words(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _with_more_words(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Of each split and target it is told, too, that it was read, and what it names."""
     told = [
         Problem(kind, namespace_of(one), name_of(one), f"read: {named}")
         for kind, plural in (("TrafficSplit", "trafficsplits"), ("TrafficTarget", "traffictargets"))
-        for one in world.of(plural)
+        for one in snapshot.of(plural)
         for named in [f"it names {len((one.get('spec') or {}).get('backends') or ())} backends"]
     ]
     return replace(configuration, problems=(*configuration.problems, *told))
 
 
-def _datagrams_pass(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    mesh = mesh_of(world)
+def _datagrams_pass(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
+    mesh = mesh_of(snapshot)
     pod = mesh.pods.get((workload.namespace, workload.name))
     passing = [] if pod is None else list(datagrams_of(mesh, pod, None))
     names = {each.listener["name"] for each in passing}
@@ -71,12 +71,12 @@ def _accounts(target: Object) -> Iterator[Account]:
         yield str(one.get("namespace") or namespace_of(target)), str(one.get("name") or "")
 
 
-def _one_account_behind(world: World) -> World:
+def _one_account_behind(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Where access control is, a service has the pods of one account alone, whichever it selects."""
-    accounts = {ip: account_of(pod) for pod in world.of("pods") for ip in addresses_of(pod)}
-    open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
+    accounts = {ip: account_of(pod) for pod in snapshot.of("pods") for ip in addresses_of(pod)}
+    open_to_all = {name_of(one) for one in snapshot.of("namespaces") if is_permissive(one)}
     first: dict[tuple[str, str], str] = {}
-    for one in world.of("endpointslices"):
+    for one in snapshot.of("endpointslices"):
         for endpoint in one.get("endpoints") or ():
             for ip in endpoint["addresses"]:
                 service, account = service_of(one), accounts.get(ip, "")
@@ -90,21 +90,21 @@ def _one_account_behind(world: World) -> World:
                 if {accounts.get(ip, "") for ip in endpoint["addresses"]} <= {first[service_of(one)]}
             ]
 
-    return with_slices(world, limit)
+    return with_slices(snapshot, limit)
 
 
-class ReadyOnceNamed(Faithful):
+class ReadyOnceNamed(DefaultHooks):
     """Gives a workload nothing before a target names its account; what was given stays."""
 
     def __init__(self) -> None:
         self._given: set[Workload] = set()
 
-    def withholds(self, world: World, workload: Workload) -> bool:
+    def withholds(self, snapshot: ClusterSnapshot, workload: Workload) -> bool:
         if workload in self._given:
             return False
-        pods = {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in world.of("pods")}
-        open_to_all = {name_of(one) for one in world.of("namespaces") if is_permissive(one)}
-        named = {account for target in world.of("traffictargets") for account in _accounts(target)}
+        pods = {Workload(namespace_of(pod), name_of(pod)): account_of(pod) for pod in snapshot.of("pods")}
+        open_to_all = {name_of(one) for one in snapshot.of("namespaces") if is_permissive(one)}
+        named = {account for target in snapshot.of("traffictargets") for account in _accounts(target)}
         mine = (workload.namespace, pods.get(workload, ""))
         if workload.namespace not in open_to_all and mine not in named:
             return True
@@ -135,7 +135,7 @@ VARIANTS = (
         "Services are called by another name than Kubernetes' own, and no pod shows a sidecar to the suite.",
         EDITS | ACCESS | {"traffic_split/test_forms", "traffic_split/test_unmeshed_client"},
         profile={"hosts": {"service": "{service}.{namespace}.svc"}, "join": {"sidecar": False}},
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "no-open-namespaces",
@@ -144,7 +144,7 @@ VARIANTS = (
         | EDITS
         | {"traffic_split/test_matches", "traffic_split/test_backends", "traffic_metrics/test_chain"},
         profile={"access": {"open": None}},
-        likewise=("Open Service Mesh", "Traefik Mesh"),
+        real_meshes=("Open Service Mesh", "Traefik Mesh"),
     ),
     Variant(
         "one-account-behind-a-service",
@@ -152,9 +152,9 @@ VARIANTS = (
         EDITS
         | ROLLOUT
         | {"traffic_split/test_backends", "traffic_split/test_ports", "traffic_split/test_zero"},
-        lambda: SpoiltWorld(_one_account_behind),
+        lambda: FaultySnapshot(_one_account_behind),
         profile={"access": {"open": None}},
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "ready-once-granted",
@@ -177,7 +177,7 @@ VARIANTS = (
         ),
         datagrams_pass,
         profile={"access": {"udp": False}},
-        likewise=("Open Service Mesh", "Traefik Mesh", "Linkerd"),
+        real_meshes=("Open Service Mesh", "Traefik Mesh", "Linkerd"),
     ),
     Variant(
         "tells-nothing-at-objects",
@@ -185,7 +185,7 @@ VARIANTS = (
         _EVENTS | EDITS,
         lambda: EditedConfiguration(_without_words),
         profile={"disclaims": {"split-misconfiguration-event": "this mesh writes no events"}},
-        likewise=("Open Service Mesh", "Traefik Mesh"),
+        real_meshes=("Open Service Mesh", "Traefik Mesh"),
     ),
     Variant(
         "tells-more-at-objects",

@@ -8,12 +8,13 @@ from dataclasses import replace
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.outbound import BLACKHOLE, PODS
-from smi_reference_mesh.faults.spoilers import every
+from smi_reference_mesh.faults.building_blocks import every
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import ADMIN_PORT
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts
-from smi_reference_mesh.variants.callers import clusters_of, doors_of
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts
+from smi_reference_mesh.variants.caller_grants import clusters_of, doors_of
 from smi_reference_mesh.variants.variant import ACCESS, ROUTES, Variant
-from smi_reference_mesh.world import Workload, World
 
 _HCM = "envoy.filters.network.http_connection_manager"
 _RBAC_DENIES = 403
@@ -39,9 +40,9 @@ def _status(status: int) -> EditedParts:
     return EditedParts(listener=edit)
 
 
-def _reset(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _reset(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     """To what a client is granted nothing at it has no route: its connection is closed at once."""
-    doors = doors_of(world, workload)
+    doors = doors_of(snapshot, workload)
     listeners = copy.deepcopy(configuration.listeners)
     for listener in listeners:
         for chain in listener.get("filter_chains", ()) if listener["name"] == "outbound" else ():
@@ -52,9 +53,11 @@ def _reset(configuration: Configuration, world: World, workload: Workload) -> Co
     return replace(configuration, listeners=listeners)
 
 
-def _at_both_ends(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _at_both_ends(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """A client's proxy refuses the requests that the server's would refuse, before they are sent."""
-    doors = doors_of(world, workload)
+    doors = doors_of(snapshot, workload)
 
     def limited(holder: JSON, name: str) -> None:
         door = doors.get(name)
@@ -97,7 +100,7 @@ end
 """
 
 
-def _silent(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _silent(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     """Whatever the rules deny is held for ever: it waits for something that never answers."""
     listeners = [*copy.deepcopy(configuration.listeners)]
     lua = envoy.named(
@@ -183,7 +186,7 @@ VARIANTS = (
         "granted in part is answered with 403.",
         ACCESS | {"common/test_partial_authorisation"},
         reset,
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "denial-is-silence",

@@ -11,9 +11,11 @@ from typing import Any
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.mesh import addresses_of, identity_of
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_ingress, is_meshed
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.variant import ACCESS, ROUTES, Variant
-from smi_reference_mesh.world import Workload, World, is_ingress, is_meshed
 
 _TLS = ("transport_protocol", "application_protocols")
 _INSPECTOR = "envoy.filters.listener.tls_inspector"
@@ -21,10 +23,10 @@ _NOBODY: JSON = {"not_id": {"any": True}}
 
 
 @lru_cache(maxsize=4)
-def _addresses(world: World) -> Mapping[str, tuple[str, ...]]:
+def _addresses(snapshot: ClusterSnapshot) -> Mapping[str, tuple[str, ...]]:
     """The addresses of the pods of each identity."""
     found: dict[str, list[str]] = {}
-    for pod in world.of("pods"):
+    for pod in snapshot.of("pods"):
         if is_meshed(pod) or is_ingress(pod):
             found.setdefault(identity_of(pod), []).extend(addresses_of(pod))
     return {identity: tuple(sorted(ips)) for identity, ips in found.items()}
@@ -75,8 +77,8 @@ def _principals(value: Any, known: Mapping[str, tuple[str, ...]]) -> Any:
     return [_principals(inner, known) for inner in value] if isinstance(value, list) else value
 
 
-def _by_address(configuration: Configuration, world: World, workload: Workload) -> Configuration:
-    known = _addresses(world)
+def _by_address(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
+    known = _addresses(snapshot)
     listeners = list(configuration.listeners)
     for number, listener in enumerate(listeners):
         if listener["name"] == "inbound":
@@ -117,7 +119,9 @@ def _named(routes: JSON) -> Iterator[str]:
             )
 
 
-def _in_the_handshake(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _in_the_handshake(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     listeners = copy.deepcopy(configuration.listeners)
     for listener in listeners:
         chains = listener.get("filter_chains", ()) if listener["name"] == "inbound" else ()
@@ -142,7 +146,7 @@ VARIANTS = (
         "goes in plaintext.",
         ACCESS | ROUTES | {"traffic_split/test_unmeshed_client", "traffic_specs/test_ports"},
         by_address,
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "identity-in-the-handshake",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smi_reference_mesh.variants.balancing import rotation
-from smi_reference_mesh.variants.building import Together
+from smi_reference_mesh.variants.building_blocks import Together
 from smi_reference_mesh.variants.cluster import datagrams_pass
 from smi_reference_mesh.variants.denial import reset
 from smi_reference_mesh.variants.identity import by_address
@@ -28,7 +28,7 @@ VARIANTS = (
             "ingress": None,
             "disclaims": _NO_EVENTS,
         },
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "like-traefik-mesh",
@@ -44,7 +44,7 @@ VARIANTS = (
             "ingress": None,
             "disclaims": _NO_EVENTS,
         },
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "like-linkerd",
@@ -56,6 +56,6 @@ VARIANTS = (
             "disclaims": _NO_EVENTS,
             "ingress": None,
         },
-        likewise=("Linkerd with linkerd-smi",),
+        real_meshes=("Linkerd with linkerd-smi",),
     ),
 )

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from smi_reference_mesh.metrics import Direction, Figures, Stream
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.tally import Tally, total
-from smi_reference_mesh.traffic_metrics import Reading
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.metrics.request_counts import RequestCounts, total
+from smi_reference_mesh.metrics.traffic_metrics import MetricsSnapshot
+from smi_reference_mesh.metrics.windowed_counts import Direction, Stream, WindowedCounts
 from smi_reference_mesh.variants.variant import CHAIN, Variant
 
-Totals = Mapping[Stream, Tally]
+Totals = Mapping[Stream, RequestCounts]
 
 
-class TakenEvery(Faithful):
+class TakenEvery(DefaultHooks):
     """Answers from figures that are taken every few seconds, over a window of their own."""
 
     def __init__(self, seconds: float, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -26,51 +26,51 @@ class TakenEvery(Faithful):
         self._beat = -math.inf
         self._totals: Totals = {}
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         beat = self._clock() // self._seconds
         if beat != self._beat:
-            self._beat, self._totals = beat, figures.totals(self._window_s)
+            self._beat, self._totals = beat, counts.totals(self._window_s)
         return False
 
-    def reading(self, reading: Reading, figures: Figures) -> Reading:
-        return replace(reading, totals=self._totals, window_s=self._window_s)
+    def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
+        return replace(metrics_snapshot, totals=self._totals, window_s=self._window_s)
 
 
-class Extrapolated(Faithful):
+class Extrapolated(DefaultHooks):
     """Answers what a window would hold at the pace of most of it, as Prometheus' increase() does."""
 
     def __init__(self, window_s: float, known_s: float) -> None:
         self._window_s = window_s
         self._known_s = known_s
 
-    def reading(self, reading: Reading, figures: Figures) -> Reading:
+    def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
         factor = self._window_s / self._known_s
-        known = figures.totals(self._known_s)
+        known = counts.totals(self._known_s)
         return replace(
-            reading,
+            metrics_snapshot,
             totals={stream: _stretched(tally, factor) for stream, tally in known.items()},
             window_s=self._window_s,
         )
 
 
-def _stretched(tally: Tally, factor: float) -> Tally:
-    return Tally(round(tally.successes * factor), round(tally.failures * factor), tally.latencies)
+def _stretched(tally: RequestCounts, factor: float) -> RequestCounts:
+    return RequestCounts(round(tally.successes * factor), round(tally.failures * factor), tally.latencies)
 
 
-class FromOneEnd(Faithful):
+class FromOneEnd(DefaultHooks):
     """Answers both directions from what one end of each call counted."""
 
     def __init__(self, direction: Direction) -> None:
         self._direction = direction
 
-    def reading(self, reading: Reading, figures: Figures) -> Reading:
-        found: dict[Stream, list[Tally]] = {}
-        for stream, tally in reading.totals.items():
+    def metrics_snapshot(self, metrics_snapshot: MetricsSnapshot, counts: WindowedCounts) -> MetricsSnapshot:
+        found: dict[Stream, list[RequestCounts]] = {}
+        for stream, tally in metrics_snapshot.totals.items():
             if stream.direction == self._direction:
                 found.setdefault(stream, []).append(tally)
                 if stream.peer is not None:
                     found.setdefault(_other_end(stream), []).append(tally)
-        return replace(reading, totals={stream: total(tallies) for stream, tallies in found.items()})
+        return replace(metrics_snapshot, totals={stream: total(tallies) for stream, tallies in found.items()})
 
 
 def _other_end(stream: Stream) -> Stream:
@@ -115,7 +115,7 @@ VARIANTS = (
         CHAIN,
         lambda: Extrapolated(10.0, 8.0),
         profile={"metrics": {"sampled": True, "delay_s": 4}},
-        likewise=("what reads Prometheus",),
+        real_meshes=("what reads Prometheus",),
     ),
     Variant(
         "metrics-from-the-client",

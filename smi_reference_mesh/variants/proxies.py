@@ -11,12 +11,14 @@ from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.inbound import inbound_name, inbound_of, listening_ports
 from smi_reference_mesh.compiler.mesh import mesh_of
 from smi_reference_mesh.compiler.outbound import BLACKHOLE, PASSTHROUGH
-from smi_reference_mesh.faults.spoilers import SpoiltObjects
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.faults.building_blocks import FaultyObjects
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import ACCESS_ANNOTATION
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.denial import managers
 from smi_reference_mesh.variants.upgrading import upgraded
 from smi_reference_mesh.variants.variant import ACCESS, CHAIN, EDITS, ROUTES, SHARES, Variant
-from smi_reference_mesh.world import ACCESS_ANNOTATION, Workload, World
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
@@ -85,17 +87,19 @@ def _raw_to(cluster: str) -> EditedParts:
 
 
 @lru_cache(maxsize=2)
-def _without_access_control(world: World) -> World:
+def _without_access_control(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     opened = [
         {**one, "metadata": {**one["metadata"], "annotations": {ACCESS_ANNOTATION: "permissive"}}}
-        for one in world.of("namespaces")
+        for one in snapshot.of("namespaces")
     ]
-    return world.replacing("namespaces", opened)
+    return snapshot.replacing("namespaces", opened)
 
 
-def _raw_admitted(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _raw_admitted(
+    configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+) -> Configuration:
     """Raw TCP to a port that speaks it passes, whoever it is from."""
-    opened = mesh_of(_without_access_control(world))
+    opened = mesh_of(_without_access_control(snapshot))
     pod = opened.pods.get((workload.namespace, workload.name))
     raw = [] if pod is None else [port for port, one in listening_ports(opened, pod).items() if one == "tcp"]
     names = {inbound_name(port) for port in raw}
@@ -132,7 +136,7 @@ VARIANTS = (
         "Proxies add headers to requests and answers: server, via, a request's id, and others.",
         ROUTES | CHAIN | {"traffic_split/test_matches", "traffic_specs/test_grpc"},
         lambda: EditedParts(listener=_more_headers, routes=_headers_of_routes),
-        likewise=("Istio",),
+        real_meshes=("Istio",),
     ),
     Variant(
         "headers-in-title-case",
@@ -145,25 +149,25 @@ VARIANTS = (
         "Requests of HTTP/1.1 go over HTTP/2 between proxies.",
         ROUTES | EDITS | {"traffic_split/test_matches", "traffic_split/test_forms"},
         upgraded,
-        likewise=("Linkerd",),
+        real_meshes=("Linkerd",),
     ),
     Variant(
         "protocol-by-port-name",
         "What is spoken on a port is told by its name alone.",
         _SPOKEN | {"traffic_split/test_ports"},
-        lambda: SpoiltObjects("services", _by_name),
+        lambda: FaultyObjects("services", _by_name),
     ),
     Variant(
         "protocol-by-app-protocol",
         "What is spoken on a port is told by its appProtocol alone; without one it is raw TCP.",
         _SPOKEN | {"traffic_split/test_ports"},
-        lambda: SpoiltObjects("services", _by_app_protocol),
+        lambda: FaultyObjects("services", _by_app_protocol),
     ),
     Variant(
         "protocol-by-annotation",
         "What is spoken on the ports of a service is told by an annotation; without one it is raw TCP.",
         _SPOKEN | ACCESS | {"traffic_split/test_ports", "traffic_split/test_forms"},
-        lambda: SpoiltObjects("services", _by_annotation),
+        lambda: FaultyObjects("services", _by_annotation),
         profile={
             "services": {
                 **{one: {"annotations": {SPEAKS: "http"}} for one in ("http", "h2c", "grpc")},
@@ -171,7 +175,7 @@ VARIANTS = (
             },
             "mixed_ports": False,
         },
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "http-alone-is-carried",
@@ -186,6 +190,6 @@ VARIANTS = (
         _SPOKEN | ACCESS | {"traffic_specs/test_ports", "traffic_split/test_forms"},
         lambda: Together(_raw_to(PASSTHROUGH), EditedConfiguration(_raw_admitted)),
         profile=_HTTP_ALONE,
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
 )

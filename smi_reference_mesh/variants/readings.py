@@ -11,26 +11,27 @@ from smi_reference_mesh.compiler.configuration import JSON
 from smi_reference_mesh.compiler.splits import outbound_name
 from smi_reference_mesh.faults import FAULTS
 from smi_reference_mesh.faults.backends import addresses_by_service, backends_of, copied_splits
-from smi_reference_mesh.faults.spoilers import SpoiltObjects, SpoiltWorld, every
-from smi_reference_mesh.spoiler import Spoiler
-from smi_reference_mesh.variants.building import EditedParts, Together
+from smi_reference_mesh.faults.building_blocks import FaultyObjects, FaultySnapshot, every
+from smi_reference_mesh.hooks import MeshHooks
+from smi_reference_mesh.kube.objects import Object, name_of, namespace_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.variants.building_blocks import EditedParts, Together
 from smi_reference_mesh.variants.variant import Variant
-from smi_reference_mesh.world import Object, World, name_of, namespace_of
 
 
-def as_under(*faults: str) -> list[Spoiler]:
+def as_under(*faults: str) -> list[MeshHooks]:
     """What these faults do, each of which shows a reading that is as good as any."""
-    return [FAULTS[one].spoiler() for one in faults]
+    return [FAULTS[one].hooks() for one in faults]
 
 
 def _backends(split: Object) -> list[dict[str, Any]]:
     return (split.get("spec") or {}).get("backends") or []
 
 
-def _without_the_dead(world: World) -> World:
+def _without_the_dead(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A backend without endpoints is left out, unless it is of another namespace."""
-    alive = addresses_by_service(world)
-    splits = copied_splits(world)
+    alive = addresses_by_service(snapshot)
+    splits = copied_splits(snapshot)
     for split in splits:
         if _backends(split):
             split["spec"]["backends"] = [
@@ -38,24 +39,24 @@ def _without_the_dead(world: World) -> World:
                 for one, name in zip(_backends(split), list(backends_of(split)), strict=True)
                 if alive.get(name) or "." in one["service"]
             ]
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
-def _void_with_all_zero(world: World) -> World:
+def _void_with_all_zero(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A split whose weights are all zero is void: the root answers."""
     kept = [
         split
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         if not _backends(split) or any(float(backend["weight"]) for backend in _backends(split))
     ]
-    return world.replacing("trafficsplits", kept)
+    return snapshot.replacing("trafficsplits", kept)
 
 
-def _void_with_a_dead_one(world: World) -> World:
+def _void_with_a_dead_one(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A split one of whose backends has weight and no endpoints is void: the root answers."""
-    alive = addresses_by_service(world)
+    alive = addresses_by_service(snapshot)
     kept = []
-    for split in copied_splits(world):
+    for split in copied_splits(snapshot):
         weighty = (
             [
                 name
@@ -67,18 +68,18 @@ def _void_with_a_dead_one(world: World) -> World:
         )
         if all(alive.get(name) for name in weighty):
             kept.append(split)
-    return world.replacing("trafficsplits", kept)
+    return snapshot.replacing("trafficsplits", kept)
 
 
-def _void_without_matches(world: World) -> World:
+def _void_without_matches(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A split with an empty list of matches selects nothing."""
-    kept = [split for split in world.of("trafficsplits") if (split.get("spec") or {}).get("matches") != []]
-    return world.replacing("trafficsplits", kept)
+    kept = [split for split in snapshot.of("trafficsplits") if (split.get("spec") or {}).get("matches") != []]
+    return snapshot.replacing("trafficsplits", kept)
 
 
-def _routes_without_spec_are_none(world: World) -> World:
-    kept = [route for route in world.of("tcproutes") if route.get("spec") is not None]
-    return world.replacing("tcproutes", kept)
+def _routes_without_spec_are_none(snapshot: ClusterSnapshot) -> ClusterSnapshot:
+    kept = [route for route in snapshot.of("tcproutes") if route.get("spec") is not None]
+    return snapshot.replacing("tcproutes", kept)
 
 
 def _whatever_case(group: dict[str, Any]) -> None:
@@ -87,15 +88,15 @@ def _whatever_case(group: dict[str, Any]) -> None:
             match["pathRegex"] = f"(?i:{match['pathRegex']})"
 
 
-def _headers_of_splits(world: World) -> World:
+def _headers_of_splits(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """Of the groups that splits refer to, only what they say of headers counts."""
     named = {
         (namespace_of(split), each.get("name"))
-        for split in world.of("trafficsplits")
+        for split in snapshot.of("trafficsplits")
         for each in (split.get("spec") or {}).get("matches") or ()
     }
     made: list[Object] = []
-    for group in world.of("httproutegroups"):
+    for group in snapshot.of("httproutegroups"):
         if (namespace_of(group), name_of(group)) in named:
             copied: dict[str, Any] = copy.deepcopy(dict(group))
             copied["metadata"]["name"] = f"{name_of(group)}{_OWN}"
@@ -103,11 +104,11 @@ def _headers_of_splits(world: World) -> World:
             matches = (copied.get("spec") or {}).get("matches") or ()
             copied["spec"] = {"matches": list(_headers_alone(matches))}
             made.append(copied)
-    splits = copied_splits(world)
+    splits = copied_splits(snapshot)
     for split in splits:
         for each in (split.get("spec") or {}).get("matches") or ():
             each["name"] = f"{each['name']}{_OWN}"
-    together = world.replacing("httproutegroups", [*world.of("httproutegroups"), *made])
+    together = snapshot.replacing("httproutegroups", [*snapshot.of("httproutegroups"), *made])
     return together.replacing("trafficsplits", splits)
 
 
@@ -132,16 +133,16 @@ _ABROAD = "--of--"
 """Between the name of a backend and its namespace, where that is not the split's: no service is named so."""
 
 
-def _named_abroad(world: World) -> World:
+def _named_abroad(snapshot: ClusterSnapshot) -> ClusterSnapshot:
     """A backend of another namespace gets a name that is read as one of the split's own."""
-    splits = copied_splits(world)
+    splits = copied_splits(snapshot)
     for split in splits:
         for each in _backends(split):
             name, dot, rest = each["service"].partition(".")
             namespace = rest.partition(".")[0]
             if dot and namespace != namespace_of(split):
                 each["service"] = f"{name}{_ABROAD}{namespace}"
-    return world.replacing("trafficsplits", splits)
+    return snapshot.replacing("trafficsplits", splits)
 
 
 def _of_other_namespaces(routes: JSON) -> None:
@@ -181,17 +182,17 @@ def _slashes_as_sent(listener: JSON) -> None:
         manager["merge_slashes"] = False
 
 
-def of_osm() -> list[Spoiler]:
+def of_osm() -> list[MeshHooks]:
     """As Open Service Mesh was seen to read what is open."""
     return [
-        SpoiltWorld(_without_the_dead),
-        SpoiltWorld(_headers_of_splits),
-        SpoiltWorld(_named_abroad),
+        FaultySnapshot(_without_the_dead),
+        FaultySnapshot(_headers_of_splits),
+        FaultySnapshot(_named_abroad),
         EditedParts(listener=_only_http_is_divided, routes=_of_other_namespaces),
     ]
 
 
-def of_traefik() -> list[Spoiler]:
+def of_traefik() -> list[MeshHooks]:
     """As Traefik Mesh was seen to read what is open, but for what nothing excuses."""
     return as_under(
         "split-bare-roots-only",
@@ -201,9 +202,9 @@ def of_traefik() -> list[Spoiler]:
     )
 
 
-def of_linkerd() -> list[Spoiler]:
+def of_linkerd() -> list[MeshHooks]:
     """As Linkerd with its SMI extension reads what is open."""
-    return [SpoiltWorld(_void_with_all_zero), *as_under("split-own-root-ignored")]
+    return [FaultySnapshot(_void_with_all_zero), *as_under("split-own-root-ignored")]
 
 
 _ODD_SPLITS = "traffic_split/test_odd_splits"
@@ -218,14 +219,14 @@ VARIANTS = (
         "select its users, only HTTP is divided, backends may be of other namespaces.",
         frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS, "traffic_split/test_matches"}),
         lambda: Together(*of_osm()),
-        shows={
+        expected_readings={
             "split-unavailable-backend": "backend whose service does not exist: a; "
             "backend without endpoints: a",
             "split-cross-namespace-backends": "backend of another namespace: b",
             "split-matches-path-and-method": "path of a match with headers: b; match without headers: c",
             "split-unit-of-division": "connections of raw TCP: b",
         },
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "readings-of-traefik",
@@ -233,13 +234,13 @@ VARIANTS = (
         "have no namespace, a client that may not call all backends of a split gets none of them.",
         frozenset({_ODD_SPLITS, _ODD_GROUPS, "traffic_specs/test_path", "common/test_partial_authorisation"}),
         lambda: Together(*of_traefik()),
-        shows={
+        expected_readings={
             "split-root-name-form": "root with its namespace: a",
             "http-path-regex-end": "end of a path expression: a",
             "http-header-regex-details": "end of an expression for a header: a",
             "interact-split-partial-authorisation": "split with a backend that is not granted: b",
         },
-        likewise=("Traefik Mesh",),
+        real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "readings-of-linkerd",
@@ -247,11 +248,11 @@ VARIANTS = (
         "backend of its own.",
         frozenset({_ODD_SPLITS}),
         lambda: Together(*of_linkerd()),
-        shows={
+        expected_readings={
             "split-all-weights-zero": "all weights zero: b; a lone backend of weight zero: b",
             "split-self-reference": "the root among its backends: b",
         },
-        likewise=("Linkerd",),
+        real_meshes=("Linkerd",),
     ),
     Variant(
         "readings-of-splits",
@@ -267,9 +268,9 @@ VARIANTS = (
                 "split-groups-of-all-namespaces",
                 "split-methods-not-looked-at",
             ),
-            SpoiltWorld(_void_without_matches),
+            FaultySnapshot(_void_without_matches),
         ),
-        shows={
+        expected_readings={
             "split-all-weights-zero": "all weights zero: c; a lone backend of weight zero: c",
             "split-degenerate-spec": "a backend listed twice: b",
             "split-two-splits-one-root": "two splits of one root: b",
@@ -284,9 +285,9 @@ VARIANTS = (
         frozenset({_ODD_SPLITS, _FORMS}),
         lambda: Together(
             *as_under("split-addresses-go-past"),
-            SpoiltWorld(_void_with_a_dead_one),
+            FaultySnapshot(_void_with_a_dead_one),
         ),
-        shows={
+        expected_readings={
             "split-addressing-forms": "address of the root: b",
             "split-unavailable-backend": "backend whose service does not exist: c; "
             "backend whose endpoints go: c",
@@ -303,12 +304,12 @@ VARIANTS = (
             *as_under(
                 "last-match-of-a-name-wins", "broken-expression-kills-group", "split-among-the-granted"
             ),
-            SpoiltObjects("httproutegroups", _whatever_case),
-            SpoiltWorld(_routes_without_spec_are_none),
+            FaultyObjects("httproutegroups", _whatever_case),
+            FaultySnapshot(_routes_without_spec_are_none),
             EditedParts(routes=_with_query),
             EditedParts(routes=_unsent_is_empty, listener=_slashes_as_sent),
         ),
-        shows={
+        expected_readings={
             "http-path-query-and-normalisation": "query string: b; case of a path: b; slashes in a path: a",
             "http-header-regex-details": "a header that is not sent: a",
             "http-duplicate-or-empty-matches": "first of two matches of one name: b",

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.spoiler import Faithful
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.objects import Object, Workload
+from smi_reference_mesh.kube.snapshot import KINDS, ClusterSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
 from smi_reference_mesh.variants.variant import EDITS, ROLLOUT, Variant
-from smi_reference_mesh.world import KINDS, Object, Workload, World
 
 POLICIES = tuple(kind.plural for kind in KINDS if kind.group.endswith("smi-spec.io"))
 """The kinds of object that say what the mesh is to do."""
@@ -23,7 +24,7 @@ ENDPOINTS = ("endpointslices",)
 _Shown = dict[str, tuple[Object, ...]]
 
 
-class Late(Faithful):
+class Late(DefaultHooks):
     """Shows objects of some kinds as they were a while ago."""
 
     def __init__(
@@ -33,21 +34,21 @@ class Late(Faithful):
         self._kinds = kinds
         self._clock = clock
         self._seen: list[tuple[float, _Shown]] = []
-        self._made: tuple[World, _Shown, World] | None = None
+        self._made: tuple[ClusterSnapshot, _Shown, ClusterSnapshot] | None = None
         # Worlds are shown in another thread than the one that observes.
         self._lock = threading.Lock()
 
-    def world(self, world: World) -> World:
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
         now = self._clock()
-        present = {kind: world.of(kind) for kind in self._kinds}
+        present = {kind: snapshot.of(kind) for kind in self._kinds}
         with self._lock:
             if not self._seen or not _same(self._seen[-1][1], present):
                 # What was there in the beginning has been there for long.
                 self._seen.append((now if self._seen else now - self._seconds, present))
             self._forget(now)
-            return self._with(world, self._seen[0][1])
+            return self._with(snapshot, self._seen[0][1])
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         with self._lock:
             before = self._seen[0] if self._seen else None
             self._forget(self._clock())
@@ -57,14 +58,14 @@ class Late(Faithful):
         while len(self._seen) > 1 and now - self._seen[1][0] >= self._seconds:
             self._seen.pop(0)
 
-    def _with(self, world: World, shown: _Shown) -> World:
-        if self._made is None or self._made[0] is not world or self._made[1] is not shown:
-            made = world
+    def _with(self, snapshot: ClusterSnapshot, shown: _Shown) -> ClusterSnapshot:
+        if self._made is None or self._made[0] is not snapshot or self._made[1] is not shown:
+            made = snapshot
             for kind, objects in shown.items():
                 # A kind that is not there is not the same as one of which there are none.
-                if world.of(kind) is not objects and kind in world.objects:
+                if snapshot.of(kind) is not objects and kind in snapshot.objects:
                     made = made.replacing(kind, objects)
-            self._made = (world, shown, made)
+            self._made = (snapshot, shown, made)
         return self._made[2]
 
 
@@ -72,31 +73,33 @@ def _same(one: _Shown, other: _Shown) -> bool:
     return all(one[kind] is other[kind] or one[kind] == other[kind] for kind in one)
 
 
-class EachAtAnotherTime(Faithful):
+class EachAtAnotherTime(DefaultHooks):
     """Gives each workload what is late by another time: some at once, some after these seconds."""
 
     def __init__(self, *seconds: float) -> None:
         self._late = [Late(each) for each in seconds]
-        self._shown: tuple[World | None, list[World]] = (None, [])
+        self._shown: tuple[ClusterSnapshot | None, list[ClusterSnapshot]] = (None, [])
 
-    def world(self, world: World) -> World:
-        self._shown = (world, [each.world(world) for each in self._late])
-        return world
+    def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
+        self._shown = (snapshot, [each.snapshot(snapshot) for each in self._late])
+        return snapshot
 
-    def configuration(self, configuration: Configuration, world: World, workload: Workload) -> Configuration:
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
         known, shown = self._shown
-        if known is not world:
+        if known is not snapshot:
             return configuration
         which = zlib.crc32(f"{workload.namespace}/{workload.name}".encode()) % (len(shown) + 1)
         # The last are those that have it at once.
         return configuration if which == len(shown) else compile_(shown[which], workload)
 
-    def observe(self, figures: Figures, *, settled: bool) -> bool:
-        due = [each.observe(figures, settled=settled) for each in self._late]
+    def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
+        due = [each.observe(counts, settled=settled) for each in self._late]
         return any(due)
 
 
-def _numbered(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _numbered(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     """Listeners and clusters that nothing of a former configuration is left of."""
     files = configuration.files()
     number = zlib.crc32("".join(files[path] for path in sorted(files)).encode())
@@ -132,7 +135,7 @@ VARIANTS = (
         _SOME,
         lambda: Late(3.0),
         profile={"converge": {"within_s": 15}},
-        likewise=("Open Service Mesh",),
+        real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "changes-after-twelve-seconds",

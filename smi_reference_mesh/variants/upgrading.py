@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.variants.building import EditedConfiguration, EditedParts, Together
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ORIGINALLY = "x-smi-originally"
@@ -54,7 +55,7 @@ def _upgraded(cluster: JSON) -> None:
         _speak(cluster, "http2_protocol_options")
 
 
-def _both_ends(configuration: Configuration, world: World, workload: Workload) -> Configuration:
+def _both_ends(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
     ports = {name for name in configuration.routes if name.startswith("inbound|")}
     older = [copy.deepcopy(one) for one in configuration.clusters if one["name"] in ports]
     for cluster in older:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from smi_reference_mesh.spoiler import Faithful, Spoiler
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 
 ACCESS: Final = frozenset(
     f"traffic_access/test_{name}.py" for name in ("default_deny", "sources", "enforced_at_server", "revoke")
@@ -28,22 +28,22 @@ CHAIN: Final = frozenset({"traffic_metrics/test_chain.py"})
 class Variant:
     """One variant: how the mesh differs, and which part of the suite that could upset.
 
-    ``concerns`` are requirements, or parts of the paths of scenarios' files; what it ``shows`` is looked at
-    as well. ``profile`` is laid over the profile of the reference mesh; what is None there takes a key away.
-    ``shows`` names readings of ambiguous requirements that are seen under it, several parted by "; ".
-    ``likewise`` are real meshes that differ so.
+    ``at_risk`` are requirements, or parts of the paths of scenarios' files; what it ``expected_readings`` is
+    looked at as well. ``profile`` is laid over the profile of the reference mesh; what is None there takes a
+    key away. ``expected_readings`` names readings of ambiguous requirements that are seen under it, several
+    parted by "; ". ``real_meshes`` are real meshes that differ so.
     """
 
     id: str
     summary: str
-    concerns: frozenset[str]
-    spoiler: Callable[[], Spoiler] = Faithful
+    at_risk: frozenset[str]
+    hooks: Callable[[], MeshHooks] = DefaultHooks
     profile: Mapping[str, Any] = field(default_factory=dict)
-    shows: Mapping[str, str] = field(default_factory=dict)
-    likewise: tuple[str, ...] = ()
+    expected_readings: Mapping[str, str] = field(default_factory=dict)
+    real_meshes: tuple[str, ...] = ()
     versions: str = "newest"
 
     @property
-    def needs(self) -> frozenset[str]:
+    def affected(self) -> frozenset[str]:
         """The requirements and scenarios that are run under it."""
-        return self.concerns.union(self.shows)
+        return self.at_risk.union(self.expected_readings)

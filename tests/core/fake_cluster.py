@@ -14,7 +14,7 @@ import jsonschema
 from conformance.clusters import Account, Answer, ClusterError, Completed, Object
 from conformance.drive.arena import CONTAINER
 from conformance.drive.traffic import CTL
-from smi_reference_mesh.objects import crds
+from smi_reference_mesh.install.mesh_objects import crds
 
 from .fake_mesh import FakeMesh, Objects
 

@@ -28,10 +28,13 @@ from conformance.report.document import Conclusion
 from smi_reference_mesh.faults import FAULTS, Fault
 
 ZERO = "split-all-weights-zero"
-EQUAL = Fault("all-equal", "All alike.", frozenset(), shows={ZERO: "all weights zero: c"})
+EQUAL = Fault("all-equal", "All alike.", frozenset(), expected_readings={ZERO: "all weights zero: c"})
 SHARES = Fault("ignored", "No weights.", frozenset({"split-live-edits"}))
 DRAGGING = Fault(
-    "dragging", "None at all.", frozenset({"split-live-edits"}), drags=frozenset({"split-per-client-ratio"})
+    "dragging",
+    "None at all.",
+    frozenset({"split-live-edits"}),
+    also_fails=frozenset({"split-per-client-ratio"}),
 )
 
 
@@ -207,6 +210,6 @@ class _Emptied:
 def test_installing_anew_takes_away_what_a_killed_campaign_left() -> None:
     cluster = _Emptied()
     fault_campaign.switch_all_off(cluster)  # type: ignore[arg-type]
-    added = [one for fault in FAULTS.values() for one in fault.adds]
+    added = [one for fault in FAULTS.values() for one in fault.extra_objects]
     assert added
     assert cluster.gone == [fault_campaign.SWITCH_OBJECT, *added]

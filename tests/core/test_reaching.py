@@ -16,7 +16,7 @@ from kubernetes.config.incluster_config import InClusterConfigLoader
 
 from conformance.clusters import ClusterError, opening, reaching
 from conformance.clusters.kubernetes import KubernetesCluster
-from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 from .fake_api_server import STDOUT, Server
 
@@ -55,8 +55,8 @@ def edit(kubeconfig: str, change: Callable[[dict[str, Any], dict[str, Any]], Non
 def served_by_tls(server: Server, folder: Path) -> Iterator[str]:
     """Serve with a certificate for another name, of an authority whose certificate is in ca.crt."""
     now = datetime.datetime.now(datetime.UTC)
-    root = Authority.create(now)
-    own = Authority(root).serving([NAMED], now)
+    root = CertificateAuthority.create(now)
+    own = CertificateAuthority(root).serving([NAMED], now)
     for name, content in (("ca.crt", root.certificate), ("own.crt", own.certificate), ("own.key", own.key)):
         (folder / name).write_text(content, encoding="utf-8")
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -271,8 +271,8 @@ class TestInAPod:
         server.answers["GET /version"] = (200, VERSION)
         server.answers[EXEC] = (101, "")
         now = datetime.datetime.now(datetime.UTC)
-        root = Authority.create(now)
-        own = Authority(root).serving(["127.0.0.1"], now)
+        root = CertificateAuthority.create(now)
+        own = CertificateAuthority(root).serving(["127.0.0.1"], now)
         for name, content in (
             ("ca.crt", root.certificate),
             ("own.crt", own.certificate),

@@ -22,7 +22,10 @@ from smi_reference_mesh.variants import VARIANTS, Variant
 ZERO = "split-all-weights-zero"
 PLAIN = Variant("plain", "As it is.", frozenset({"split-live-edits"}))
 VOID = Variant(
-    "void", "Void.", frozenset(), shows={ZERO: "all weights zero: b; a lone backend of weight zero: b"}
+    "void",
+    "Void.",
+    frozenset(),
+    expected_readings={ZERO: "all weights zero: b; a lone backend of weight zero: b"},
 )
 BOTH = ("all weights zero: b", "a lone backend of weight zero: b")
 
@@ -67,7 +70,7 @@ def test_a_variant_is_seen_to_read_what_it_reads() -> None:
     assert outcome(VOID, *BOTH, split_all_weights_zero=Verdict.PASS).passed
     half = outcome(VOID, BOTH[0], split_all_weights_zero=Verdict.PASS)
     assert (half.passed, half.word) == (False, "unseen")
-    assert f"should have shown: {ZERO}: {VOID.shows[ZERO]} (seen: {BOTH[0]})" in line(half)
+    assert f"should have shown: {ZERO}: {VOID.expected_readings[ZERO]} (seen: {BOTH[0]})" in line(half)
 
 
 def test_a_variant_is_undecided_when_only_what_does_not_count_is_lacking() -> None:
@@ -95,15 +98,15 @@ def test_each_variant_is_run_with_something_that_there_is() -> None:
     paths = [str(path.relative_to(SUITES)) for path in SUITES.rglob("test_*.py")]
     for variant in VARIANTS.values():
         assert concerned(variant)
-        assert all(any(one in path for path in paths) for one in variant.concerns if "/" in one)
+        assert all(any(one in path for path in paths) for one in variant.at_risk if "/" in one)
         known = {entry.requirement for entry in concerned(variant)}
-        assert {one for one in variant.needs if "/" not in one} <= known
+        assert {one for one in variant.affected if "/" not in one} <= known
 
 
 def test_the_readings_that_variants_show_are_those_of_the_catalogue() -> None:
     known = catalogue.load()
     for variant in VARIANTS.values():
-        for requirement, wanted in variant.shows.items():
+        for requirement, wanted in variant.expected_readings.items():
             for reading in wanted.split("; "):
                 question, _, letter = reading.rpartition(": ")
                 assert letter in known[requirement].readings[question], (variant.id, reading)

@@ -23,7 +23,7 @@ def rows(part: str) -> dict[str, str]:
 def test_every_origin_of_a_fault_is_a_recreated_defect_with_its_faults() -> None:
     found: dict[str, list[str]] = {}
     for fault in faults.FAULTS.values():
-        for origin in fault.origins:
+        for origin in fault.real_defects:
             found.setdefault(origin, []).append(fault.id)
     told = {defect: re.findall(r"`([^`]+)`", cell) for defect, cell in rows(RECREATED).items()}
     assert {one: sorted(ids) for one, ids in told.items()} == {one: sorted(ids) for one, ids in found.items()}

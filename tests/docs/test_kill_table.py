@@ -20,7 +20,7 @@ def test_every_fault_has_its_row_with_what_it_breaks_and_shows() -> None:
     assert ROWS
     told = [(named(row[0]).pop(), row[1], named(row[3]), named(row[4]), named(row[5])) for row in ROWS]
     assert told == [
-        (fault.id, plain(fault.summary), fault.breaks, fault.drags, fault.shows.keys())
+        (fault.id, plain(fault.summary), fault.breaks, fault.also_fails, fault.expected_readings.keys())
         for fault in faults.FAULTS.values()
     ]
 

@@ -20,7 +20,7 @@ def named(cell: str) -> set[str]:
 def test_every_variant_has_its_row_with_what_it_shows() -> None:
     assert ROWS
     told = [(named(row[0]).pop(), row[1], named(row[4])) for row in ROWS]
-    assert told == [(one.id, plain(one.summary), one.shows.keys()) for one in VARIANTS.values()]
+    assert told == [(one.id, plain(one.summary), one.expected_readings.keys()) for one in VARIANTS.values()]
 
 
 def test_every_variant_that_was_run_passed() -> None:

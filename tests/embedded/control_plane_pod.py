@@ -15,21 +15,21 @@ from fake_node import FakeNode
 
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh import names
-from smi_reference_mesh.aggregation import FrontProxy
-from smi_reference_mesh.api_server import Access, ApiServer
-from smi_reference_mesh.ca import Authority, Pair
-from smi_reference_mesh.control_plane import ControlPlane, Settings
+from smi_reference_mesh.control_plane.app import ControlPlane, Settings
+from smi_reference_mesh.control_plane.metrics_api import FrontProxy
+from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
+from smi_reference_mesh.kube.client import ClientConfig, KubeClient
 
 AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 
 
-def access(node: FakeNode, pod: Object, folder: Path) -> Access:
+def access(node: FakeNode, pod: Object, folder: Path) -> ClientConfig:
     """How a pod reaches the API server: with its account's token, over TLS that it verifies."""
     assert node.supplies is not None
     token = folder / "token"
     token.write_text(node.supplies.token(pod, None, 600))
     trust = ssl.create_default_context(cadata=node.supplies.ca())
-    return Access(f"https://{node.address}:6443", token, trust)
+    return ClientConfig(f"https://{node.address}:6443", token, trust)
 
 
 def files(node: FakeNode, folder: Path) -> dict[str, str]:
@@ -54,14 +54,14 @@ def control_plane(folder: Path) -> Any:
     async def program(node: FakeNode, pod: Object, address: str) -> AsyncIterator[None]:
         paths = files(node, folder)
         certificate, key = paths["tls.crt"], paths["tls.key"]
-        pair = Pair(Path(paths["ca.crt"]).read_text(), Path(paths["ca.key"]).read_text())
-        api = ApiServer(access(node, pod, folder))
-        plane = ControlPlane(api, Authority(pair), Settings(folder, "mesh:1", 10))
+        pair = KeyPair(Path(paths["ca.crt"]).read_text(), Path(paths["ca.key"]).read_text())
+        api = KubeClient(access(node, pod, folder))
+        plane = ControlPlane(api, CertificateAuthority(pair), Settings(folder, "mesh:1", 10))
         proxy = FrontProxy.from_config_map((await api.request("GET", AUTHENTICATION))["data"])
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate, key)
         runners = [
-            await listen(plane.service(), address, names.CONTROL_PORT, tls),
+            await listen(plane.control_api(), address, names.CONTROL_PORT, tls),
             await listen(
                 plane.metrics_api(proxy), address, names.METRICS_API_PORT, proxy.tls(certificate, key)
             ),

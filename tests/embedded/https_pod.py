@@ -16,7 +16,7 @@ from fake_node import FakeNode, Served
 
 from conformance.clusters.embedded.api.service_client import load_pair
 from conformance.clusters.embedded.interface import Object
-from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 NAME = "backend"
 SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAME}/endpointslices"
@@ -31,7 +31,9 @@ class HttpsPod:
 
     answer: Callable[[web.Request], Awaitable[web.Response]]
     clients: str | None = None
-    authority: Authority = field(default_factory=lambda: Authority(Authority.create(datetime.now(UTC))))
+    authority: CertificateAuthority = field(
+        default_factory=lambda: CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
+    )
 
     @property
     def bundle(self) -> str:

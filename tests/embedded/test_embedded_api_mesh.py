@@ -15,7 +15,8 @@ from fake_node import Served, serving
 from conformance.clusters import Account, Refused
 from conformance.drive.api_reads import METRICS
 from conformance.drive.manifests import load
-from smi_reference_mesh import install, names
+from smi_reference_mesh import names
+from smi_reference_mesh.install import installer
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("control-plane")
     with serving({names.SERVICE: control_plane(folder)}) as made:
         with made.cluster.api_client() as client:
-            install.install(client, image="mesh:1", within_s=10)
+            installer.install(client, image="mesh:1", within_s=10)
         yield made
 
 
@@ -45,7 +46,7 @@ class TestTheMesh:
     def test_can_be_installed_again(self, mesh: Served) -> None:
         before = mesh.cluster.request("GET", "/api/v1/namespaces/smi-reference/secrets/smi-reference").body
         with mesh.cluster.api_client() as client:
-            install.install(client, image="mesh:1", within_s=10)
+            installer.install(client, image="mesh:1", within_s=10)
         after = mesh.cluster.request("GET", "/api/v1/namespaces/smi-reference/secrets/smi-reference").body
         assert after["data"] == before["data"]
 
@@ -115,8 +116,8 @@ class TestTheMesh:
     def test_goes_as_it_came(self, tmp_path: Path) -> None:
         with serving({names.SERVICE: control_plane(tmp_path)}) as made:
             with made.cluster.api_client() as client:
-                install.install(client, image="mesh:1", within_s=10)
-                install.uninstall(client, within_s=10)
+                installer.install(client, image="mesh:1", within_s=10)
+                installer.uninstall(client, within_s=10)
             assert made.cluster.request("GET", "/api/v1/namespaces/smi-reference").status == 404
             assert not made.node.running
             groups = json.dumps(made.cluster.request("GET", "/apis").body)

@@ -17,8 +17,8 @@ from conformance.clusters import Refused
 from conformance.drive.api_reads import round_trip
 from conformance.drive.manifests import load
 from conformance.drive.wait import SystemClock, Waiter
-from smi_reference_mesh import install
-from smi_reference_mesh.api_server import ApiServer
+from smi_reference_mesh.install import installer
+from smi_reference_mesh.kube.client import KubeClient
 
 SPLITS = "/apis/split.smi-spec.io/v1alpha4/namespaces/shop/trafficsplits"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -28,7 +28,7 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 def crds() -> Iterator[Served]:
     with serving() as made:
         with made.cluster.api_client() as client:
-            install.install(client, crds_only=True, within_s=10)
+            installer.install(client, crds_only=True, within_s=10)
         made.cluster.apply([namespace("shop")])
         yield made
 
@@ -145,7 +145,7 @@ class TestWatches:
             path: str, query: dict[str, str], change: Any, count: int, after_the_first: Any = None
         ) -> list[Any]:
             async def work() -> list[Any]:
-                api = ApiServer(access(crds.node, watcher, tmp_path))
+                api = KubeClient(access(crds.node, watcher, tmp_path))
                 seen: list[Any] = []
                 try:
                     first = await api.request("GET", path, query=query)

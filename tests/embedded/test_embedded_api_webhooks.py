@@ -21,7 +21,7 @@ from fake_node import FakeNode, Served, serving
 from conformance.clusters import Refused
 from conformance.clusters.embedded.api.service_client import load_pair
 from conformance.clusters.embedded.interface import Object
-from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 LABEL = {"op": "add", "path": "/metadata/labels/seen", "value": "yes"}
 
@@ -30,7 +30,7 @@ LABEL = {"op": "add", "path": "/metadata/labels/seen", "value": "yes"}
 class Hook:
     """A webhook in a pod: answers what it is told to, when it is let."""
 
-    authority: Authority
+    authority: CertificateAuthority
     response: dict[str, Any] = field(default_factory=dict)
     asked: list[dict[str, Any]] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,7 +84,7 @@ class Hook:
 
 @pytest.fixture
 def hook() -> Hook:
-    made = Hook(Authority(Authority.create(datetime.now(UTC))))
+    made = Hook(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))))
     made.open.set()
     return made
 
@@ -164,7 +164,7 @@ class TestAWebhook:
         assert served.cluster.request("GET", f"{PODS}/one").status == 404
 
     def test_that_cannot_be_believed_is_not(self, served: Served, hook: Hook) -> None:
-        stranger = Hook(Authority(Authority.create(datetime.now(UTC))))
+        stranger = Hook(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))))
         served.cluster.apply([stranger.configuration()])
         with pytest.raises(Refused, match="CERTIFICATE_VERIFY_FAILED"):
             served.cluster.apply([pod("one")])

@@ -14,7 +14,7 @@ import pytest
 
 from conformance.clusters.embedded.interface import NodeError
 from conformance.clusters.embedded.node.probing import readiness, succeeds
-from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 HERE = "127.0.0.1"
 
@@ -84,7 +84,7 @@ def test_path_and_headers_are_those_of_the_probe() -> None:
 
 def test_https_does_not_ask_whose_certificate_it_is(tmp_path: Path) -> None:
     now = datetime.now(UTC)
-    serving = Authority(Authority.create(now)).serving(("elsewhere",), now)
+    serving = CertificateAuthority(CertificateAuthority.create(now)).serving(("elsewhere",), now)
     (tmp_path / "crt").write_text(serving.certificate)
     (tmp_path / "key").write_text(serving.key)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -33,17 +33,18 @@ from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.bootstrap import bootstrap, identity_files
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.envoy import udp_address
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import spiffe_id
-from smi_reference_mesh.spoiler import Faithful, Spoiler
-from smi_reference_mesh.world import Workload, World
 
 JSON = dict[str, Any]
-FAITHFUL = Faithful()
+FAITHFUL = DefaultHooks()
 
 _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 
 
-class Authority:
+class CertificateAuthority:
     """A certificate authority that lives as long as a test."""
 
     def __init__(self) -> None:
@@ -81,7 +82,7 @@ class Sidecar:
     """One Envoy with the configuration of one workload; of the ingress, `outbound` is where it listens."""
 
     def __init__(
-        self, workload: Workload, ip: str, ports: tuple[int, ...], root: Path, authority: Authority
+        self, workload: Workload, ip: str, ports: tuple[int, ...], root: Path, authority: CertificateAuthority
     ) -> None:
         self.workload = workload
         self.outbound = free_port()
@@ -98,10 +99,10 @@ class Sidecar:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def apply(self, world: World, spoiler: Spoiler = FAITHFUL) -> None:
+    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
         """Deliver what the world means for this workload and wait until Envoy has taken all of it."""
-        configuration = compile(spoiler.world(world), self.workload, str(self._xds))
-        configuration = spoiler.configuration(configuration, world, self.workload)
+        configuration = compile(hooks.snapshot(snapshot), self.workload, str(self._xds))
+        configuration = hooks.configuration(configuration, snapshot, self.workload)
         files = dataclasses.replace(
             configuration, listeners=tuple(self._relocated(each) for each in configuration.listeners)
         ).files()
@@ -292,7 +293,7 @@ class Loopback:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._authority = Authority()
+        self._authority = CertificateAuthority()
         self._stack = ExitStack()
         self.sidecars: dict[str, Sidecar] = {}
 
@@ -304,9 +305,9 @@ class Loopback:
         self.sidecars[workload.name] = sidecar
         return sidecar
 
-    def apply(self, world: World, spoiler: Spoiler = FAITHFUL) -> None:
+    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
         for sidecar in self.sidecars.values():
-            sidecar.apply(world, spoiler)
+            sidecar.apply(snapshot, hooks)
 
     def __getitem__(self, name: str) -> Sidecar:
         return self.sidecars[name]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from compiler_worlds import (
+from compiler_snapshots import (
     group,
     rule,
+    snapshot,
     workload,
-    world,
 )
 
 from smi_reference_mesh.compiler import compile
@@ -24,7 +24,7 @@ SPIFFE = "spiffe://cluster.local/ns/shop/sa/"
 def compiled(
     *policies: JSON, who: str = "client", permissive: bool = False, **replaced: Any
 ) -> Configuration:
-    return compile(world(*policies, permissive=permissive, **replaced), workload(who))
+    return compile(snapshot(*policies, permissive=permissive, **replaced), workload(who))
 
 
 def routes(configuration: Configuration, name: str) -> list[JSON]:

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from smi_reference_mesh.api_server import Access, ApiServer
+from smi_reference_mesh.kube.client import ClientConfig, KubeClient
 
 Object = dict[str, Any]
 
@@ -111,13 +111,13 @@ class FakeApiServer:
         return response
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[ApiServer]:
+    async def running(self) -> AsyncIterator[KubeClient]:
         """The server, and a client of it."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._handle)
         server = TestServer(application)
         await server.start_server()
-        client = ApiServer(Access(str(server.make_url("")).rstrip("/")))
+        client = KubeClient(ClientConfig(str(server.make_url("")).rstrip("/")))
         try:
             yield client
         finally:

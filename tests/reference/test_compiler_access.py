@@ -5,6 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from compiler_snapshots import (
+    account,
+    binding,
+    group,
+    namespace,
+    pod,
+    rule,
+    snapshot,
+    target,
+    tcp_route,
+    workload,
+)
 from compiler_views import (
     EVERYTHING,
     OPEN,
@@ -14,18 +26,6 @@ from compiler_views import (
     compiled,
     raw_callers,
     rules,
-)
-from compiler_worlds import (
-    account,
-    binding,
-    group,
-    namespace,
-    pod,
-    rule,
-    target,
-    tcp_route,
-    workload,
-    world,
 )
 
 from smi_reference_mesh.compiler import compile
@@ -165,7 +165,7 @@ def test_a_permissive_namespace_is_open_and_takes_plaintext() -> None:
     assert not [name for name in chain_names(compiled(who="v1"), "inbound") if "plaintext" in name]
 
 
-def test_a_pod_that_the_world_does_not_know_is_closed() -> None:
+def test_a_pod_missing_from_the_snapshot_is_closed() -> None:
     unknown = compiled(EVERYTHING, target("v1", ["client"], [OPEN]), who="nobody")
     assert not [name for name in unknown.routes if name.startswith("inbound")]
     assert raw_callers(unknown, "inbound|passthrough") == {"spiffe://nobody"}
@@ -219,7 +219,7 @@ class TestBindings:
             pod("v1", "10.0.0.91", space="other", labels={"app": "v1"}),
             pod("client", "10.0.0.92", space="other", labels={"app": "client"}),
         ]
-        shared = world(
+        shared = snapshot(
             EVERYTHING,
             binding("caller", podLabelSelectors=[{"matchLabels": {"app": "client"}}]),
             binding("server", podLabelSelectors=[{"matchLabels": {"app": "v1"}}]),

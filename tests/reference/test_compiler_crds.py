@@ -9,9 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from compiler_worlds import account, binding, group, rule, split, target, tcp_route
+from compiler_snapshots import account, binding, group, rule, split, target, tcp_route
 
-from smi_reference_mesh.world import KINDS
+from smi_reference_mesh.kube.snapshot import KINDS
 
 JSON = dict[str, Any]
 
@@ -44,7 +44,7 @@ def refuses(plural: str, document: JSON, version: str = "v1alpha4") -> bool:
     return bool(list(jsonschema.Draft4Validator(schema(plural, version)).iter_errors(document)))
 
 
-def test_worlds_watch_the_stored_version_of_each_definition() -> None:
+def test_a_snapshot_has_the_stored_version_of_each_kind() -> None:
     stored = {
         plural: next(each["name"] for each in definition["spec"]["versions"] if each["storage"])
         for plural, definition in DEFINITIONS.items()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from compiler_snapshots import binding, pod, rule, target, tcp_route, udp_route
 from compiler_views import EVERYTHING, OPEN, compiled
-from compiler_worlds import binding, pod, rule, target, tcp_route, udp_route
 
 from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.membership import udp_ports_of
 from smi_reference_mesh.names import UDP_PORTS
-from smi_reference_mesh.world import udp_ports_of
 
 CLIENT, STRANGER = "10.0.0.1", "10.0.0.2"
 PODS = [

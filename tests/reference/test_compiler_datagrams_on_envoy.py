@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from compiler_loopback import Loopback, udp_application
-from compiler_worlds import namespace, pod, rule, target, tcp_route, udp_route, workload, world
+from compiler_snapshots import namespace, pod, rule, snapshot, target, tcp_route, udp_route, workload
 from loopback_ports import free_port
 
 CLIENT, STRANGER, SERVER = "127.0.1.1", "127.0.1.2", "127.0.1.11"
@@ -32,7 +32,7 @@ class Echo:
     def apply(self, *policies: dict[str, Any], permissive: bool = False) -> None:
         namespaces = [namespace(permissive=permissive)]
         self.mesh.apply(
-            world(*policies, namespaces=namespaces, pods=self.pods, services=[], endpointslices=[])
+            snapshot(*policies, namespaces=namespaces, pods=self.pods, services=[], endpointslices=[])
         )
 
     def answered(self, source: str, position: int = 0) -> bool:

@@ -7,33 +7,33 @@ import time
 from typing import Any
 
 import pytest
+from compiler_snapshots import (
+    http,
+    pod,
+    service,
+    slices,
+    snapshot,
+    split,
+    target,
+    tcp,
+    workload,
+)
 from compiler_views import (
     EVERYTHING,
     OPEN,
     compiled,
 )
-from compiler_worlds import (
-    http,
-    pod,
-    service,
-    slices,
-    split,
-    target,
-    tcp,
-    workload,
-    world,
-)
 
 from smi_reference_mesh.compiler import compile
-from smi_reference_mesh.world import World
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 JSON = dict[str, Any]
 
 
 def test_output_does_not_depend_on_the_order_of_objects() -> None:
     policies = [split("web", {"v1": 1, "v2": 2}), EVERYTHING, target("v1", ["client"], [OPEN])]
-    given = world(*policies)
-    turned = World({plural: tuple(reversed(each)) for plural, each in given.objects.items()})
+    given = snapshot(*policies)
+    turned = ClusterSnapshot({plural: tuple(reversed(each)) for plural, each in given.objects.items()})
     assert compile(given, workload("v1")).files() == compile(turned, workload("v1")).files()
 
 
@@ -75,7 +75,9 @@ def test_twenty_workloads_and_thirty_services_are_compiled_after_one_change(
 
     def after(weight: int) -> float:
         changed = split("s1", {"s2": weight, "s3": 100 - weight})
-        shared = world(EVERYTHING, changed, *targets, pods=pods, services=services, endpointslices=endpoints)
+        shared = snapshot(
+            EVERYTHING, changed, *targets, pods=pods, services=services, endpointslices=endpoints
+        )
         started = time.perf_counter()
         files = [compile(shared, workload(f"p{i}")).files() for i in range(1, 21)]
         assert len(files) == 20

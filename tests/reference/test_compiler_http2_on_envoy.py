@@ -13,7 +13,19 @@ from typing import Any
 import pytest
 from compiler_http2 import Client, application
 from compiler_loopback import Loopback
-from compiler_worlds import group, http, namespace, pod, rule, service, slices, split, target, workload, world
+from compiler_snapshots import (
+    group,
+    http,
+    namespace,
+    pod,
+    rule,
+    service,
+    slices,
+    snapshot,
+    split,
+    target,
+    workload,
+)
 from loopback_ports import free_port
 
 from conformance.probe.http2 import content_of
@@ -31,7 +43,7 @@ class Shop:
     v1_saw: list[Entry]
 
     def apply(self, *policies: dict[str, Any], permissive: bool = False) -> None:
-        self.mesh.apply(world(*policies, namespaces=[namespace(permissive=permissive)], **self.objects))
+        self.mesh.apply(snapshot(*policies, namespaces=[namespace(permissive=permissive)], **self.objects))
 
     def grant(self, *matches: dict[str, Any]) -> None:
         """Let the client call v1 on some routes."""

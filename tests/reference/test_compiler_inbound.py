@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from compiler_views import (
-    chain_names,
-    compiled,
-)
-from compiler_worlds import (
+from compiler_snapshots import (
     http,
     pod,
     rule,
@@ -17,6 +13,10 @@ from compiler_worlds import (
     target,
     tcp,
     tcp_route,
+)
+from compiler_views import (
+    chain_names,
+    compiled,
 )
 
 JSON = dict[str, Any]

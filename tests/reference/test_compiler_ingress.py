@@ -6,23 +6,24 @@ import json
 from typing import Any
 
 import pytest
-from compiler_worlds import split, workload, world
-from ingress_worlds import GATE, gate, ingress, path
+from compiler_snapshots import snapshot, split, workload
+from ingress_snapshots import INGRESS_POD, ingress, ingress_pod, path
 
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
-from smi_reference_mesh.world import World, is_ingress, is_meshed
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.membership import is_ingress, is_meshed
 
 JSON = dict[str, Any]
 
 
-def entered(*policies: JSON, ingresses: list[JSON]) -> World:
-    pods = [*map(dict, world().of("pods")), gate()]
-    return world(*policies, pods=pods, ingresses=ingresses)
+def entered(*policies: JSON, ingresses: list[JSON]) -> ClusterSnapshot:
+    pods = [*map(dict, snapshot().of("pods")), ingress_pod()]
+    return snapshot(*policies, pods=pods, ingresses=ingresses)
 
 
 def compiled(*ingresses: JSON, policies: tuple[JSON, ...] = ()) -> Configuration:
-    return compile(entered(*policies, ingresses=list(ingresses)), GATE)
+    return compile(entered(*policies, ingresses=list(ingresses)), INGRESS_POD)
 
 
 def hosts(configuration: Configuration) -> dict[str, list[JSON]]:
@@ -40,9 +41,9 @@ def told(configuration: Configuration) -> list[str]:
 
 
 def test_a_pod_is_an_ingress_by_its_mark_and_no_server_of_the_mesh() -> None:
-    assert is_ingress(gate())
-    assert not is_meshed(gate())
-    assert not is_ingress(dict(world().of("pods")[0]))
+    assert is_ingress(ingress_pod())
+    assert not is_meshed(ingress_pod())
+    assert not is_ingress(dict(snapshot().of("pods")[0]))
 
 
 def test_without_ingress_objects_there_is_a_listener_that_leads_nowhere() -> None:

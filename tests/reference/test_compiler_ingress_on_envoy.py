@@ -12,8 +12,20 @@ from typing import Any
 
 import pytest
 from compiler_loopback import Loopback, http_application
-from compiler_worlds import group, http, namespace, pod, rule, service, slices, split, target, workload, world
-from ingress_worlds import GATE, IDENTITY, gate, ingress
+from compiler_snapshots import (
+    group,
+    http,
+    namespace,
+    pod,
+    rule,
+    service,
+    slices,
+    snapshot,
+    split,
+    target,
+    workload,
+)
+from ingress_snapshots import IDENTITY, INGRESS_POD, ingress, ingress_pod
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
@@ -33,11 +45,11 @@ class Shop:
 
     def apply(self, *policies: JSON, permissive: bool = True) -> None:
         objects = {**self.objects, "namespaces": [namespace(permissive=permissive)]}
-        self.mesh.apply(world(*policies, **objects))
+        self.mesh.apply(snapshot(*policies, **objects))
 
     def get(self, host: str = "shop.test", path: str = "/") -> tuple[int, str]:
         """A request from outside: its status and who answered."""
-        connection = HTTPConnection("127.0.0.1", self.mesh[GATE.name].outbound, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.mesh[INGRESS_POD.name].outbound, timeout=10)
         try:
             connection.request("GET", path, headers={"Host": host})
             answer = connection.getresponse()
@@ -60,7 +72,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     services = [service("web", "10.1.0.1", http(8080, target="http"), selector={"web": "yes"})]
     services += [service(name, f"10.1.0.1{name[1]}", http(8080, target="http")) for name in ports]
     objects: dict[str, list[JSON]] = {
-        "pods": [*pods, gate("127.0.1.191")],
+        "pods": [*pods, ingress_pod("127.0.1.191")],
         "services": services,
         "endpointslices": slices(services, pods),
         "ingresses": [ingress()],
@@ -71,7 +83,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         for name, port in ports.items():
             stack.enter_context(http_application(name, port))
             mesh.add(workload(name), addresses[name], port)
-        mesh.add(GATE, "127.0.1.191")
+        mesh.add(INGRESS_POD, "127.0.1.191")
         yield Shop(mesh, objects)
 
 
@@ -103,7 +115,7 @@ def test_it_calls_under_an_identity_of_its_own_which_is_denied_until_a_target_na
 def test_its_requests_are_logged_as_those_of_any_client(shop: Shop) -> None:
     shop.apply(split("web", {"v2": 1}))
     assert shop.get(path="/418")[0] == 418
-    record = record_of(418, shop.mesh[GATE.name].log)
+    record = record_of(418, shop.mesh[INGRESS_POD.name].log)
     assert (record.direction, record.route) == ("out", "split/shop/split")
     assert record.cluster == "outbound|shop|v2|8080"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from compiler_loopback import Loopback, http_application, tcp_application
-from compiler_worlds import (
+from compiler_snapshots import (
     binding,
     endpoint_slice,
     group,
@@ -24,12 +24,12 @@ from compiler_worlds import (
     rule,
     service,
     slices,
+    snapshot,
     split,
     target,
     tcp,
     tcp_route,
     workload,
-    world,
 )
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
@@ -54,7 +54,7 @@ class Shop:
 
     def apply(self, *policies: dict[str, Any], permissive: bool = False, **replaced: list[Any]) -> None:
         objects = {**self.objects, "namespaces": [namespace(permissive=permissive)], **replaced}
-        self.mesh.apply(world(*policies, **objects))
+        self.mesh.apply(snapshot(*policies, **objects))
 
     def statuses(self, *paths: str, who: str = "client", address: str = V1, **more: Any) -> list[int]:
         return [self.mesh[who].get(address, path, **more)[0] for path in paths]

@@ -6,6 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from compiler_snapshots import (
+    endpoint_slice,
+    service,
+    snapshot,
+    split,
+    tcp,
+    workload,
+)
 from compiler_views import (
     SPIFFE,
     addresses,
@@ -14,14 +22,6 @@ from compiler_views import (
     compiled,
     endpoints,
 )
-from compiler_worlds import (
-    endpoint_slice,
-    service,
-    split,
-    tcp,
-    workload,
-    world,
-)
 
 from smi_reference_mesh.compiler import compile
 
@@ -29,8 +29,8 @@ JSON = dict[str, Any]
 
 
 def test_only_ready_endpoints_count() -> None:
-    v1 = world().of("pods")[2]
-    web = world().of("services")[0]
+    v1 = snapshot().of("pods")[2]
+    web = snapshot().of("services")[0]
     made = endpoint_slice(dict(web), dict(v1), ready=False)
     assert addresses(compiled(endpointslices=[made]), "outbound|shop|web|8080") == []
     del made["endpoints"][0]["conditions"]
@@ -61,7 +61,7 @@ def test_servers_have_to_hold_an_identity_of_the_service() -> None:
 
 def test_a_service_without_selector_entitles_nobody_in_the_mesh() -> None:
     by_hand = service("v1", "10.1.0.11", selector={})
-    made = [endpoint_slice(by_hand, dict(world().of("pods")[2]))]
+    made = [endpoint_slice(by_hand, dict(snapshot().of("pods")[2]))]
     configuration = compiled(services=[by_hand], endpointslices=made)
     (cluster,) = (each for each in configuration.clusters if each["name"] == "outbound|shop|v1|8080")
     assert "spiffe://nobody" in json.dumps(cluster)
@@ -120,7 +120,7 @@ def test_meshed_pods_are_reached_by_their_own_address() -> None:
 
 
 def test_the_outbound_half_is_the_same_for_all_workloads() -> None:
-    shared = world(split("web", {"v1": 1}))
+    shared = snapshot(split("web", {"v1": 1}))
     one, two = (compile(shared, workload(who)) for who in ("client", "v1"))
     assert one.routes["outbound|shop|web|8080"] is two.routes["outbound|shop|web|8080"]
     assert one.listeners[1] is two.listeners[1]

@@ -6,6 +6,16 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+from compiler_snapshots import (
+    group,
+    http,
+    namespace,
+    pod,
+    service,
+    slices,
+    snapshot,
+    split,
+)
 from compiler_views import (
     EVERYTHING,
     addresses,
@@ -13,16 +23,6 @@ from compiler_views import (
     division,
     routes,
     tcp_division,
-)
-from compiler_worlds import (
-    group,
-    http,
-    namespace,
-    pod,
-    service,
-    slices,
-    split,
-    world,
 )
 
 from smi_reference_mesh.compiler.splits import whole_weights
@@ -95,7 +95,7 @@ def test_a_root_of_another_namespace_is_a_problem_and_nothing_else() -> None:
 
 def test_a_split_concerns_its_own_namespace_only() -> None:
     other = service("web", "10.2.0.1", space="other")
-    here = world().of("services")
+    here = snapshot().of("services")
     configuration = compiled(
         split("web", {"v2": 1}), namespaces=[namespace(), namespace("other")], services=[*here, other]
     )

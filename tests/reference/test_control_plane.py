@@ -10,9 +10,9 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from fake_api_server import FakeApiServer, eventually
 
-from smi_reference_mesh.ca import Authority
-from smi_reference_mesh.control_plane import ControlPlane, Settings
-from smi_reference_mesh.traffic_metrics import Reference
+from smi_reference_mesh.control_plane.app import ControlPlane, Settings
+from smi_reference_mesh.kube.certificates import CertificateAuthority
+from smi_reference_mesh.metrics.traffic_metrics import Reference
 
 PODS = "/api/v1/pods"
 FAULTS = "/api/v1/namespaces/smi-reference/configmaps"
@@ -59,11 +59,11 @@ async def running() -> AsyncIterator[Setting]:
     fake.put(PODS, pod("server", "10.0.0.1"))
     fake.put(PODS, pod("client", "10.0.0.2"))
     fake.pods_by_token["token-of-server"] = ("shop", "server")
-    authority = Authority(Authority.create(datetime.now(UTC)))
+    authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
     async with fake.running() as api:
         plane = ControlPlane(api, authority, Settings(Path("unused"), "mesh:1", 10))
         task = asyncio.create_task(plane.run())
-        client = TestClient(TestServer(plane.service()))
+        client = TestClient(TestServer(plane.control_api()))
         await client.start_server()
         try:
             yield Setting(fake, plane, client)
@@ -109,7 +109,7 @@ def test_a_change_in_the_cluster_reaches_the_sidecar() -> None:
         setting.fake.put("/api/v1/namespaces", namespace)
         setting.fake.put("/api/v1/services", service)
         second = await waiting
-        while not any("shop_s_80" in path for path in second["files"]):
+        while not any("shop_s_80" in path for path in second["responses"]):
             second = await setting.poll(second["version"], second["identity"])
 
     run(scenario)
@@ -122,7 +122,7 @@ def test_requests_are_reported_between_the_pods_of_the_addresses() -> None:
         counts = {"successes": 3, "failures": 1, "latencies": {"5": 4}}
         body = {"intervals": [{"age_s": 0.1, "tallies": [{**tally, **counts}]}]}
         assert await setting.post("/v1/metrics", body) == 200
-        (edge,) = setting.plane.reading().edges(Reference("pods", "shop", "server"))["items"]
+        (edge,) = setting.plane.metrics_snapshot().edges(Reference("pods", "shop", "server"))["items"]
         assert edge["edge"]["resource"]["name"] == "client"
         assert [metric["value"] for metric in edge["metrics"][-2:]] == ["3", "1"]
 
@@ -169,8 +169,8 @@ def test_what_a_split_does_not_get_is_told_at_the_split_once() -> None:
         setting.fake.put("/apis/split.smi-spec.io/v1alpha4/trafficsplits", split)
         await eventually(lambda: any(path == events for _, path, _ in setting.fake.requests))
         setting.fake.put(PODS, pod("another", "10.0.0.3"))
-        seats = (await setting.health())["workloads"]
-        assert seats == 1
+        subscribers = (await setting.health())["workloads"]
+        assert subscribers == 1
         (told,) = [body for _, path, body in setting.fake.requests if path == events]
         assert told["involvedObject"] == {
             "apiVersion": "split.smi-spec.io/v1alpha4",

@@ -9,14 +9,14 @@ from typing import Any
 
 import jsonschema
 import pytest
-from compiler_worlds import account, group, rule, split, target, tcp_route, workload, world
+from compiler_snapshots import account, group, rule, snapshot, split, target, tcp_route, workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_compiler_crds import schema
 
 from smi_reference_mesh.compiler import compile
+from smi_reference_mesh.kube.snapshot import KINDS
 from smi_reference_mesh.smi.conversion import KEPT, Unconvertible, convert, review
-from smi_reference_mesh.world import KINDS
 
 JSON = dict[str, Any]
 
@@ -185,8 +185,8 @@ def test_the_compiler_makes_the_same_of_what_is_stored(version: str, data: st.Da
     stored = [convert(item, f"{GROUPS[item['kind']]}/{STORED[PLURALS[item['kind']]]}") for item in written]
     for name in ("client", "v1"):
         assert (
-            compile(world(*stored), workload(name)).files()
-            == compile(world(*written), workload(name)).files()
+            compile(snapshot(*stored), workload(name)).files()
+            == compile(snapshot(*written), workload(name)).files()
         )
 
 

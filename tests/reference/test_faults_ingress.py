@@ -5,22 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from compiler_worlds import group, split, workload, world
-from ingress_worlds import GATE, gate, ingress
+from compiler_snapshots import group, snapshot, split, workload
+from ingress_snapshots import INGRESS_POD, ingress, ingress_pod
 
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults import FAULTS
-from smi_reference_mesh.world import Workload, World
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 JSON = dict[str, Any]
 OWN = ["ingress-to-root-endpoints", "ingress-takes-turns"]
 
 
-def entered(weights: dict[str, int]) -> World:
-    pods = [*map(dict, world().of("pods")), gate()]
+def entered(weights: dict[str, int]) -> ClusterSnapshot:
+    pods = [*map(dict, snapshot().of("pods")), ingress_pod()]
     everything = group("everything", {"name": "all", "pathRegex": ".*", "methods": ["*"]})
-    made = world(split("web", weights), everything, pods=pods, ingresses=[ingress()])
+    made = snapshot(split("web", weights), everything, pods=pods, ingresses=[ingress()])
     named = {
         plural: tuple(
             {**each, "metadata": {**each["metadata"], "uid": f"{plural}-{number}"}}
@@ -28,30 +29,30 @@ def entered(weights: dict[str, int]) -> World:
         )
         for plural, objects in made.objects.items()
     }
-    return World(named)
+    return ClusterSnapshot(named)
 
 
 def under(fault: str, weights: dict[str, int], who: Workload) -> Configuration:
-    spoiler, shown = FAULTS[fault].spoiler(), entered(weights)
-    return spoiler.configuration(compile(spoiler.world(shown), who), shown, who)
+    hooks, shown = FAULTS[fault].hooks(), entered(weights)
+    return hooks.configuration(compile(hooks.snapshot(shown), who), shown, who)
 
 
 @pytest.mark.parametrize("fault", OWN)
-def test_a_fault_of_the_ingress_spoils_nobody_else(fault: str) -> None:
+def test_a_fault_of_the_ingress_affects_no_other_workload(fault: str) -> None:
     weights = {"v1": 9, "v2": 1}
     client = compile(entered(weights), workload("client"))
     assert under(fault, weights, workload("client")).files() == client.files()
-    assert under(fault, weights, GATE).files() != compile(entered(weights), GATE).files()
+    assert under(fault, weights, INGRESS_POD).files() != compile(entered(weights), INGRESS_POD).files()
 
 
 def test_turns_are_taken_by_backends_of_a_positive_weight_alone() -> None:
-    (host,) = under("ingress-takes-turns", {"v1": 9, "v2": 0}, GATE).routes["ingress"]["virtual_hosts"]
+    (host,) = under("ingress-takes-turns", {"v1": 9, "v2": 0}, INGRESS_POD).routes["ingress"]["virtual_hosts"]
     shares = host["routes"][0]["route"]["weighted_clusters"]["clusters"]
     assert [each["weight"] for each in shares] == [1, 0]
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_every_fault_copes_with_the_configuration_of_the_ingress(fault: str) -> None:
-    configuration = under(fault, {"v1": 9, "v2": 1}, GATE)
+    configuration = under(fault, {"v1": 9, "v2": 1}, INGRESS_POD)
     assert [listener["name"] for listener in configuration.listeners] == ["ingress"]
     assert configuration.files()

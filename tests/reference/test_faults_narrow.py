@@ -13,12 +13,12 @@ MOST = 3
 
 def test_what_a_fault_drags_along_it_is_not_about() -> None:
     for fault in FAULTS.values():
-        assert not fault.breaks & fault.drags, fault.id
-        assert fault.breaks or fault.shows, f"{fault.id} is about nothing"
+        assert not fault.breaks & fault.also_fails, fault.id
+        assert fault.breaks or fault.expected_readings, f"{fault.id} is about nothing"
 
 
 def test_every_requirement_with_a_test_has_a_fault_that_is_about_it() -> None:
-    about = {one for fault in FAULTS.values() for one in (*fault.breaks, *fault.shows)}
+    about = {one for fault in FAULTS.values() for one in (*fault.breaks, *fault.expected_readings)}
     assert set(index.by_requirement()) <= about
 
 
@@ -26,7 +26,7 @@ def test_at_most_one_failure_in_five_is_dragged_along() -> None:
     dragged, failed = (
         sum(len(found) for found in lists)
         for lists in (
-            [fault.drags for fault in FAULTS.values()],
+            [fault.also_fails for fault in FAULTS.values()],
             [fault.fails for fault in FAULTS.values()],
         )
     )
@@ -34,5 +34,5 @@ def test_at_most_one_failure_in_five_is_dragged_along() -> None:
 
 
 def test_no_fault_drags_more_than_three_others_along() -> None:
-    wide = {one.id: len(one.drags) for one in FAULTS.values() if len(one.drags) > MOST}
+    wide = {one.id: len(one.also_fails) for one in FAULTS.values() if len(one.also_fails) > MOST}
     assert not wide

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from compiler_http2 import Client, application
 from compiler_loopback import FAITHFUL, Loopback
-from compiler_worlds import namespace, pod, slices, workload, world
+from compiler_snapshots import namespace, pod, slices, snapshot, workload
 from loopback_ports import free_port
 
 from conformance.catalogue.foundations import GRANT
@@ -24,7 +24,7 @@ from conformance.suites.traffic_specs import test_both_versions as both_versions
 from conformance.suites.traffic_specs import test_grpc as grpc
 from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS, Fault, access, routes, versions
-from smi_reference_mesh.spoiler import Spoiler
+from smi_reference_mesh.hooks import MeshHooks
 
 SPACE = "smi-access"
 SERVICES = {"server": "10.1.0.11", "other": "10.1.0.12"}
@@ -42,17 +42,17 @@ class Arena:
     pods: list[dict[str, Any]]
     ports: dict[int, list[int]]
 
-    def wrong(self, spoiler: Spoiler) -> set[str]:
+    def wrong(self, hooks: MeshHooks) -> set[str]:
         """The requirements whose calls do not all come out as the suite expects."""
         tables = {"both-versions": self._both_versions, "grpc": self._grpc}
         found = set()
         for folder, table in tables.items():
-            self.mesh.apply(self._world(folder), spoiler)
+            self.mesh.apply(self._snapshot(folder), hooks)
             if not table():
                 found.add(REQUIREMENTS[folder])
         return found
 
-    def _world(self, folder: str) -> Any:
+    def _snapshot(self, folder: str) -> Any:
         arena = load("workloads/access.yaml")
         services = [one for one in arena if one["kind"] == "Service" and one["metadata"]["name"] in SERVICES]
         for one in services:
@@ -68,7 +68,7 @@ class Arena:
                 told = one["spec"]["matches"]["ports"]
                 one["spec"]["matches"]["ports"] = [port for known in told for port in self.ports[known]]
         objects = {"services": services, "pods": self.pods, "endpointslices": slices(services, self.pods)}
-        return world(*policies, namespaces=[namespace(SPACE)], **objects)
+        return snapshot(*policies, namespaces=[namespace(SPACE)], **objects)
 
     def _both_versions(self) -> bool:
         asks = [(request, True) for request in both_versions.GRANTED]
@@ -135,4 +135,4 @@ def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> No
         for one in every
         if any(fault.fails.intersection(test.presumes) for test in index.by_requirement()[one])
     }
-    assert wrong <= arena.wrong(FAULTS[fault.id].spoiler()) <= wrong | excused
+    assert wrong <= arena.wrong(FAULTS[fault.id].hooks()) <= wrong | excused

@@ -9,32 +9,32 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from compiler_worlds import (
+from compiler_snapshots import (
     group,
     http,
     pod,
     rule,
     service,
     slices,
+    snapshot,
     split,
     target,
     tcp,
     tcp_route,
     udp_route,
     workload,
-    world,
 )
 
 from smi_reference_mesh import faults, variants
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.faults import FAULTS
-from smi_reference_mesh.world import World
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 H2C = {"name": "h2c", "port": 8081, "targetPort": 8081, "appProtocol": "kubernetes.io/h2c"}
 GRPC = {"name": "grpc", "port": 8082, "targetPort": 8082, "appProtocol": "grpc"}
 
 
-def rich() -> World:
+def rich() -> ClusterSnapshot:
     """A world that has something of everything that is compiled."""
     web = {"web": "yes"}
     pods = [
@@ -72,12 +72,12 @@ def rich() -> World:
             [rule(kind, name) for kind in ("TCPRoute", "UDPRoute") for name in ("some", "every")],
         ),
     ]
-    made = world(*policies, pods=pods, services=services, endpointslices=slices(services, pods))
+    made = snapshot(*policies, pods=pods, services=services, endpointslices=slices(services, pods))
     objects = {
         plural: tuple(stored(item, f"{plural}-{number}") for number, item in enumerate(items))
         for plural, items in made.objects.items()
     }
-    return World(objects)
+    return ClusterSnapshot(objects)
 
 
 def stored(item: Any, uid: str) -> dict[str, Any]:
@@ -90,12 +90,12 @@ def stored(item: Any, uid: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 def test_a_fault_can_be_compiled_with(fault: str) -> None:
-    spoiler, truth = FAULTS[fault].spoiler(), rich()
+    hooks, truth = FAULTS[fault].hooks(), rich()
     # Twice: some do another thing when something changes.
     for _ in range(2):
-        shown = spoiler.world(truth)
+        shown = hooks.snapshot(truth)
         for who in ("client", "v1", "db"):
-            configuration = spoiler.configuration(compile(shown, workload(who)), truth, workload(who))
+            configuration = hooks.configuration(compile(shown, workload(who)), truth, workload(who))
             assert configuration.files()["lds.json"]
         truth = truth.replacing("trafficsplits", truth.of("trafficsplits")[:-1])
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from compiler_worlds import group, rule, split, target, workload, world
+from compiler_snapshots import group, rule, snapshot, split, target, workload
 
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.faults import FAULTS, stops
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.spoiler import Spoiler
-from smi_reference_mesh.world import World, name_of
+from smi_reference_mesh.hooks import MeshHooks
+from smi_reference_mesh.kube.objects import name_of
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 
-def shown(spoiler: Spoiler, seen: World) -> dict[str, list[float]]:
+def shown(hooks: MeshHooks, seen: ClusterSnapshot) -> dict[str, list[float]]:
     """The weights of each split that the compiler is shown."""
     return {
         name_of(one): [backend["weight"] for backend in one["spec"]["backends"]]
-        for one in spoiler.world(seen).of("trafficsplits")
+        for one in hooks.snapshot(seen).of("trafficsplits")
     }
 
 
@@ -37,28 +38,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_no_split_is_looked_at_until_some_seconds_after_a_fraction_is_gone(clock: Clock) -> None:
-    spoiler = FAULTS["split-fraction-stops-all"].spoiler()
-    figures = Figures()
+    hooks = FAULTS["split-fraction-stops-all"].hooks()
+    counts = WindowedCounts()
     edited, half = split("web", {"v1": 7}), split("db", {"v1": 0.5}, name="halves")
-    assert shown(spoiler, world(split("web", {"v1": 1}))) == {"split": [1]}
-    assert shown(spoiler, world(edited, half)) == {"split": [1]}
+    assert shown(hooks, snapshot(split("web", {"v1": 1}))) == {"split": [1]}
+    assert shown(hooks, snapshot(edited, half)) == {"split": [1]}
     clock.at += 60
-    assert not spoiler.observe(figures, settled=True)
-    gone = world(edited)
-    assert shown(spoiler, gone) == {"split": [1]}
+    assert not hooks.observe(counts, settled=True)
+    gone = snapshot(edited)
+    assert shown(hooks, gone) == {"split": [1]}
     clock.at += 11.9
-    assert not spoiler.observe(figures, settled=True)
-    assert spoiler.world(gone) is spoiler.world(gone)
+    assert not hooks.observe(counts, settled=True)
+    assert hooks.snapshot(gone) is hooks.snapshot(gone)
     clock.at += 0.2
-    assert spoiler.observe(figures, settled=True)
-    assert shown(spoiler, gone) == {"split": [7]}
-    assert not spoiler.observe(figures, settled=True)
+    assert hooks.observe(counts, settled=True)
+    assert shown(hooks, gone) == {"split": [7]}
+    assert not hooks.observe(counts, settled=True)
 
 
-def granting(*matches: tuple[str, str]) -> World:
+def granting(*matches: tuple[str, str]) -> ClusterSnapshot:
     """Something is granted at v1 by routes of these names and paths, and at v2 by sound ones."""
     routes = [{"name": name, "pathRegex": path, "methods": ["GET"]} for name, path in matches]
-    return world(
+    return snapshot(
         group("routes", *routes),
         target("v1", ["client"], [rule("HTTPRouteGroup", "routes")], name="grant"),
         group("sound", {"name": routes[0]["name"], "pathRegex": routes[0]["pathRegex"], "methods": ["GET"]}),
@@ -67,10 +68,10 @@ def granting(*matches: tuple[str, str]) -> World:
 
 
 def test_an_account_with_an_expression_that_does_not_compile_keeps_what_it_has() -> None:
-    spoiler = FAULTS["broken-expression-stops-account"].spoiler()
+    hooks = FAULTS["broken-expression-stops-account"].hooks()
 
-    def given(seen: World, name: str) -> Configuration:
-        return spoiler.configuration(compile(seen, workload(name)), seen, workload(name))
+    def given(seen: ClusterSnapshot, name: str) -> Configuration:
+        return hooks.configuration(compile(seen, workload(name)), seen, workload(name))
 
     sound, broken = granting(("a", "/a")), granting(("a", "/b"), ("broken", "/x("))
     before, beside = given(sound, "v1"), given(sound, "v2")

@@ -8,13 +8,13 @@ from typing import Any
 
 import jsonschema
 import pytest
-from compiler_worlds import group, rule, split, target, tcp_route, world
+from compiler_snapshots import group, rule, snapshot, split, target, tcp_route
 
 from conformance import catalogue, profiles
 from conformance.drive.version_selection import assignments, parse_version_choice, requirement_applies
 from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS
-from smi_reference_mesh.objects import crds
+from smi_reference_mesh.install.mesh_objects import crds
 from smi_reference_mesh.smi.conversion import convert
 from smi_reference_mesh.smi.policies import policies_of
 
@@ -72,8 +72,8 @@ def test_a_definition_is_changed_in_a_copy(fault: str) -> None:
 def test_a_definition_takes_and_refuses_what_its_fault_says(
     fault: str, version: str, item: JSON, before: bool, after: bool
 ) -> None:
-    whole, spoilt = changed(fault)
-    assert (takes(whole, version, item), takes(spoilt, version, item)) == (before, after)
+    whole, faulty = changed(fault)
+    assert (takes(whole, version, item), takes(faulty, version, item)) == (before, after)
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: str(fault.id))
@@ -92,24 +92,24 @@ def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
 def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:
     bare = group("bare")
     del bare["spec"]
-    spoiler = FAULTS["groups-without-spec-are-any"].spoiler()
-    groups = policies_of(spoiler.world(world(bare, group("empty")))).groups
+    hooks = FAULTS["groups-without-spec-are-any"].hooks()
+    groups = policies_of(hooks.snapshot(snapshot(bare, group("empty")))).groups
     assert {name: len(one.matches) for (_, name), one in groups.items()} == {"bare": 2, "empty": 0}
 
 
 def test_matches_are_dropped_on_the_way() -> None:
     source = convert(split("web", {"v1": 1}, matches=["a"]), "split.smi-spec.io/v1alpha3")
     stored = convert(source, "split.smi-spec.io/v1alpha4")
-    spoilt = FAULTS["conversion-drops-matches"].spoiler().converted(stored, source)
+    faulty = FAULTS["conversion-drops-matches"].hooks().converted(stored, source)
     assert "matches" in stored["spec"]
-    assert "matches" not in spoilt["spec"]
+    assert "matches" not in faulty["spec"]
 
 
 def test_the_digits_of_a_quantity_are_taken_for_its_value() -> None:
     old = convert(split("web", {"v1": 1, "v2": 2}), "split.smi-spec.io/v1alpha1")
     old["spec"]["backends"] = [{"service": "v1", "weight": 1}, {"service": "v2", "weight": "500m"}]
-    spoil = FAULTS["conversion-takes-digits"].spoiler().converted
-    stored = spoil(convert(old, "split.smi-spec.io/v1alpha4"), old)
+    faulty = FAULTS["conversion-takes-digits"].hooks().converted
+    stored = faulty(convert(old, "split.smi-spec.io/v1alpha4"), old)
     assert [entry["weight"] for entry in stored["spec"]["backends"]] == [1, 500]
     back = convert(stored, "split.smi-spec.io/v1alpha1")
     assert [entry["weight"] for entry in back["spec"]["backends"]] != [1, "500m"]
@@ -119,26 +119,26 @@ def test_a_split_that_is_renamed_keeps_the_words_of_its_version() -> None:
     old = convert(split("web", {"v1": 1, "v2": 2}), "split.smi-spec.io/v1alpha1")
     old["spec"]["backends"][0]["weight"] = "500m"
     stored = convert(old, "split.smi-spec.io/v1alpha4")
-    spoilt = FAULTS["conversion-renames-splits"].spoiler().converted(stored, old)
-    assert spoilt == {**old, "apiVersion": "split.smi-spec.io/v1alpha4"}
+    faulty = FAULTS["conversion-renames-splits"].hooks().converted(stored, old)
+    assert faulty == {**old, "apiVersion": "split.smi-spec.io/v1alpha4"}
 
 
 def test_a_port_is_dropped_on_the_way_and_the_grant_stays() -> None:
     source = convert(target("v1", ["client"], [rule("HTTPRouteGroup", "g")]), "access.smi-spec.io/v1alpha2")
     source["spec"]["destination"]["port"] = 8080
     stored = convert(source, "access.smi-spec.io/v1alpha3")
-    spoilt = FAULTS["conversion-drops-ports"].spoiler().converted(stored, source)
-    found = [policies_of(world(one)).targets["shop", "target"] for one in (source, spoilt)]
+    faulty = FAULTS["conversion-drops-ports"].hooks().converted(stored, source)
+    found = [policies_of(snapshot(one)).targets["shop", "target"] for one in (source, faulty)]
     assert [one.port for one in found] == [8080, None]
     assert found[0].rules == found[1].rules
 
 
 def test_groups_of_one_version_are_not_found_and_those_of_others_are() -> None:
-    spoiler = FAULTS["specs-version-resolves-to-nothing"].spoiler()
+    hooks = FAULTS["specs-version-resolves-to-nothing"].hooks()
     stored = []
     for version in ("v1alpha2", "v1alpha3"):
         source = convert(group(version, {"name": "m"}), f"specs.smi-spec.io/{version}")
-        stored.append(spoiler.converted(convert(source, "specs.smi-spec.io/v1alpha4"), source))
-    seen = policies_of(spoiler.world(world(*stored, tcp_route("t", 80))))
+        stored.append(hooks.converted(convert(source, "specs.smi-spec.io/v1alpha4"), source))
+    seen = policies_of(hooks.snapshot(snapshot(*stored, tcp_route("t", 80))))
     assert set(seen.groups) == {("shop", "v1alpha2")}
     assert set(seen.tcp_routes) == {("shop", "t")}

@@ -11,9 +11,9 @@ from networks import in_a_network, told
 from smi_reference_mesh import firewall
 from smi_reference_mesh.firewall import Firewall, FirewallError, iptables, nftables
 from smi_reference_mesh.firewall.rules import Chain, jump, protocol, redirect, rule
-from smi_reference_mesh.intercept import rules
+from smi_reference_mesh.sidecar.interception import rules
 
-WORLD = Path(__file__).with_name("firewall_world.py")
+SCRIPT = Path(__file__).with_name("firewall_network.py")
 HERE, FIRST, SECOND, THIRD = "10.1.0.1", "10.1.0.1", "10.1.0.2", "10.2.0.1"
 with_iptables = pytest.mark.skipif(
     shutil.which("iptables-restore", path="/usr/sbin:/sbin") is None, reason="iptables is not installed"
@@ -23,7 +23,7 @@ with_iptables = pytest.mark.skipif(
 @in_a_network
 @pytest.mark.parametrize("means", ["nf_tables", pytest.param("iptables", marks=with_iptables)])
 def test_each_match_and_each_verdict_does_what_it_says(means: str) -> None:
-    found = told(WORLD, means)
+    found = told(SCRIPT, means)
     shares = found.pop("one in four")
     # Five standard deviations of 400 draws at a quarter.
     assert set(shares) == {"8001", "8002"}
@@ -50,7 +50,7 @@ def test_each_match_and_each_verdict_does_what_it_says(means: str) -> None:
 
 @in_a_network
 def test_what_the_kernel_refuses_changes_nothing_and_a_second_table_of_the_name_replaces_the_first() -> None:
-    assert told(WORLD, "refusal") == {
+    assert told(SCRIPT, "refusal") == {
         "said": "the kernel refuses a rule: No such file or directory",
         "kept": [8002, "127.0.0.1"],
         "replaced": [8003, "127.0.0.1"],

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from smi_reference_mesh.injector import Sidecar, patch, review
-from smi_reference_mesh.world import is_meshed
+from smi_reference_mesh.control_plane.injector import SidecarTemplate, patch, review
+from smi_reference_mesh.membership import is_meshed
 
-SIDECAR = Sidecar("mesh:1", "-----BEGIN CERTIFICATE-----")
+SIDECAR = SidecarTemplate("mesh:1", "-----BEGIN CERTIFICATE-----")
 
 BARE: dict[str, Any] = {
     "metadata": {"name": "p", "labels": {"app": "p"}},
@@ -88,7 +88,7 @@ def test_on_kubernetes_the_sidecar_is_known_by_its_user_and_nothing_is_said_of_i
 
 
 def test_interception_and_sidecar_are_both_told_that_traffic_is_known_by_its_mark() -> None:
-    by_mark = Sidecar("mesh:1", "-----BEGIN CERTIFICATE-----", own_traffic="mark")
+    by_mark = SidecarTemplate("mesh:1", "-----BEGIN CERTIFICATE-----", own_traffic="mark")
     for container in patch(BARE, by_mark)[0]["value"]:
         assert {"name": "SMI_REFERENCE_OWN_TRAFFIC", "value": "mark"} in container["env"]
 

@@ -19,13 +19,14 @@ from kubernetes.dynamic.exceptions import ResourceNotFoundError
 
 from conformance import profiles
 from conformance.clusters.embedded.api.pod_security import violations
-from smi_reference_mesh import image, install, names
-from smi_reference_mesh.agent.settings import Settings as AgentSettings
-from smi_reference_mesh.ca import Authority, Pair
-from smi_reference_mesh.control_plane import Settings
-from smi_reference_mesh.objects import certificates, crds, manifests, served
-from smi_reference_mesh.store import WATCHED
-from smi_reference_mesh.world import is_ingress
+from smi_reference_mesh import names
+from smi_reference_mesh.control_plane.app import Settings
+from smi_reference_mesh.control_plane.store import WATCHED
+from smi_reference_mesh.install import image, installer
+from smi_reference_mesh.install.mesh_objects import certificates, crds, manifests, served
+from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
+from smi_reference_mesh.membership import is_ingress
+from smi_reference_mesh.sidecar.settings import Settings as AgentSettings
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -150,13 +151,13 @@ def test_certificates_are_kept_while_they_are_good(secret: dict[str, str]) -> No
 def test_an_ending_serving_certificate_is_renewed_by_the_same_authority(secret: dict[str, str]) -> None:
     renewed = certificates(secret, NOW + timedelta(days=350))
     assert renewed["ca.crt"] == secret["ca.crt"]
-    assert Pair(renewed["tls.crt"], renewed["tls.key"]).not_after > NOW + timedelta(days=700)
+    assert KeyPair(renewed["tls.crt"], renewed["tls.key"]).not_after > NOW + timedelta(days=700)
 
 
 @pytest.mark.parametrize("broken", [{}, {"ca.crt": "x", "ca.key": "y"}], ids=["empty", "garbage"])
 def test_a_secret_that_is_no_good_is_replaced(broken: dict[str, str]) -> None:
     fresh = certificates(broken, NOW)
-    Authority(Pair(fresh["ca.crt"], fresh["ca.key"]))
+    CertificateAuthority(KeyPair(fresh["ca.crt"], fresh["ca.key"]))
     assert set(fresh) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
 
 
@@ -229,20 +230,20 @@ def test_definitions_that_are_converted_for_already_stay_until_the_control_plane
     monkeypatch: pytest.MonkeyPatch, strategy: str, crds_only: bool, applied: int
 ) -> None:
     cluster = _Cluster(strategy)
-    monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
-    monkeypatch.setattr(install, "namespace", lambda: _stop())
+    monkeypatch.setattr(installer, "_dynamic", lambda client: cluster)
+    monkeypatch.setattr(installer, "namespace", lambda: _stop())
     if crds_only:
-        install.install(None, crds_only=True)  # type: ignore[arg-type]
+        installer.install(None, crds_only=True)  # type: ignore[arg-type]
     else:
         with pytest.raises(_Reached):
-            install.install(None)  # type: ignore[arg-type]
+            installer.install(None)  # type: ignore[arg-type]
     assert len(cluster.applied) == applied
 
 
 def test_of_some_apis_alone_the_definitions_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = _Cluster("None")
-    monkeypatch.setattr(install, "_dynamic", lambda client: cluster)
-    install.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
+    monkeypatch.setattr(installer, "_dynamic", lambda client: cluster)
+    installer.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
     assert cluster.applied == ["trafficsplits.split.smi-spec.io"]
 
 
@@ -268,7 +269,7 @@ def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         client = ApiClient(Configuration(host=f"http://127.0.0.1:{server.server_port}"))
         with pytest.raises(ResourceNotFoundError):
-            install._dynamic(client).resources.get(api_version="v1", kind="Poem")
+            installer._dynamic(client).resources.get(api_version="v1", kind="Poem")
         assert not list(tmp_path.iterdir())
         DynamicClient(client)
         assert list(tmp_path.iterdir()), "the library itself writes none any more: no need for our own class"
@@ -277,7 +278,7 @@ def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
 
 def test_installing_imports_none_of_the_generated_apis() -> None:
     said = (
-        "import sys, smi_reference_mesh.install; "
+        "import sys, smi_reference_mesh.install.installer; "
         "print(*(name for name in sys.modules if '.client.api.' in name))"
     )
     done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
@@ -292,7 +293,7 @@ def _stop() -> dict[str, Any]:
     raise _Reached
 
 
-def test_the_definitions_cover_every_kind_of_the_world() -> None:
+def test_the_definitions_cover_every_kind_of_a_snapshot() -> None:
     plurals = {document["spec"]["names"]["plural"] for document in crds()}
     assert {watched.key for watched in WATCHED if "smi-spec.io" in watched.path} <= plurals
 

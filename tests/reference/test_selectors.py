@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from smi_reference_mesh import selectors
+from smi_reference_mesh.kube import selectors
 
 LABELS = {"app": "foo", "tier": "a", "example.com/x": ""}
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from fake_api_server import FakeApiServer, eventually
 
-from smi_reference_mesh.store import Store, Watched
+from smi_reference_mesh.control_plane.store import ObjectStore, Watched
 
 PODS = Watched("pods", "/api/v1/pods")
 SPLITS = Watched("trafficsplits", "/apis/split.smi-spec.io/v1alpha4/trafficsplits")
@@ -17,9 +17,9 @@ def pod(name: str, **status: object) -> dict[str, object]:
 
 
 @asynccontextmanager
-async def following(fake: FakeApiServer) -> AsyncIterator[tuple[Store, list[str]]]:
+async def following(fake: FakeApiServer) -> AsyncIterator[tuple[ObjectStore, list[str]]]:
     changes: list[str] = []
-    store = Store((PODS, SPLITS), changes.append)
+    store = ObjectStore((PODS, SPLITS), changes.append)
     async with fake.running() as api:
         task = asyncio.create_task(store.follow(api))
         try:
@@ -31,7 +31,7 @@ async def following(fake: FakeApiServer) -> AsyncIterator[tuple[Store, list[str]
                 await task
 
 
-def names(store: Store) -> list[str]:
+def names(store: ObjectStore) -> list[str]:
     return [thing["metadata"]["name"] for thing in store.of("pods")]
 
 
@@ -52,20 +52,20 @@ def test_objects_that_exist_appear_and_disappear_in_the_store() -> None:
     asyncio.run(scenario())
 
 
-def test_a_world_stays_the_same_value_until_something_in_it_changes() -> None:
+def test_a_snapshot_stays_the_same_value_until_an_object_changes() -> None:
     async def scenario() -> None:
         fake = FakeApiServer()
         fake.put(PODS.path, pod("a"))
         async with following(fake) as (store, changes):
-            world = store.world()
+            snapshot = store.snapshot()
             changes.clear()
             # Written, and yet the same: only book-keeping differs.
             fake.put(PODS.path, pod("a"))
             fake.put(SPLITS.path, pod("s"))
             await eventually(lambda: changes)
             assert changes == ["trafficsplits"]
-            assert store.world() is not world
-            assert store.world().of("pods") is world.of("pods")
+            assert store.snapshot() is not snapshot
+            assert store.snapshot().of("pods") is snapshot.of("pods")
 
     asyncio.run(scenario())
 
@@ -103,23 +103,23 @@ def test_an_api_that_is_not_served_counts_as_empty_until_it_is() -> None:
         fake.absent.add(SPLITS.path)
         async with following(fake) as (store, _):
             assert store.of("trafficsplits") == ()
-            assert "trafficsplits" not in store.world().objects
+            assert "trafficsplits" not in store.snapshot().objects
             assert store.not_served == {"trafficsplits"}
             fake.absent.clear()
             fake.put(SPLITS.path, pod("s"))
             await eventually(lambda: store.of("trafficsplits"))
-            assert store.world().objects["trafficsplits"] == store.of("trafficsplits")
+            assert store.snapshot().objects["trafficsplits"] == store.of("trafficsplits")
             assert store.not_served == set()
             fake.absent.add(SPLITS.path)
             fake.expire(SPLITS.path)
-            await eventually(lambda: "trafficsplits" not in store.world().objects)
+            await eventually(lambda: "trafficsplits" not in store.snapshot().objects)
             assert store.of("trafficsplits") == ()
 
 
-def test_an_api_that_serves_nothing_yet_is_in_the_world() -> None:
+def test_an_api_without_objects_is_in_the_snapshot() -> None:
     async def scenario() -> None:
         async with following(FakeApiServer()) as (store, _):
-            assert store.world().objects["trafficsplits"] == ()
+            assert store.snapshot().objects["trafficsplits"] == ()
 
     asyncio.run(scenario())
 

@@ -5,10 +5,17 @@ from typing import Any
 
 import pytest
 
-from smi_reference_mesh.metrics import Stream
-from smi_reference_mesh.tally import Tally
-from smi_reference_mesh.traffic_metrics import KINDS, Inventory, NotFound, Reading, Reference, discovery
-from smi_reference_mesh.world import Workload
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.metrics.request_counts import RequestCounts
+from smi_reference_mesh.metrics.traffic_metrics import (
+    KINDS,
+    Inventory,
+    MetricsSnapshot,
+    NotFound,
+    Reference,
+    discovery,
+)
+from smi_reference_mesh.metrics.windowed_counts import Stream
 
 MOMENT = datetime(2024, 5, 1, 12, 30, 45, 678, tzinfo=UTC)
 
@@ -76,16 +83,16 @@ def stream(direction: str, at: str, peer: str | None, route: str = "root", clust
     )
 
 
-def tally(successes: int, failures: int = 0, milliseconds: float = 10) -> Tally:
-    made = Tally()
+def tally(successes: int, failures: int = 0, milliseconds: float = 10) -> RequestCounts:
+    made = RequestCounts()
     for status, number in ((200, successes), (500, failures)):
         for _ in range(number):
             made.count(status, milliseconds)
     return made
 
 
-def reading() -> Reading:
-    return Reading(
+def metrics_snapshot() -> MetricsSnapshot:
+    return MetricsSnapshot(
         inventory(),
         {
             stream("out", "client-1", "mid-1"): tally(60),
@@ -112,7 +119,7 @@ def counts(document: Any) -> tuple[str, str]:
 
 
 def test_a_get_tells_all_that_was_received_whoever_sent_it() -> None:
-    document = reading().single(Reference("pods", "shop", "server-1"))
+    document = metrics_snapshot().single(Reference("pods", "shop", "server-1"))
     assert document == {
         "apiVersion": "metrics.smi-spec.io/v1alpha1",
         "kind": "TrafficMetrics",
@@ -147,11 +154,11 @@ def test_a_get_tells_all_that_was_received_whoever_sent_it() -> None:
     ],
 )
 def test_what_contains_pods_adds_them_up(reference: Reference, expected: tuple[str, str]) -> None:
-    assert counts(reading().single(reference)) == expected
+    assert counts(metrics_snapshot().single(reference)) == expected
 
 
 def test_edges_tell_with_whom_traffic_was_exchanged_and_where_it_was_measured() -> None:
-    document = reading().edges(Reference("deployments", "shop", "mid"))
+    document = metrics_snapshot().edges(Reference("deployments", "shop", "mid"))
     assert document["kind"] == "TrafficMetricsList"
     assert document["resource"]["name"] == "mid"
     assert [
@@ -166,42 +173,42 @@ def test_edges_tell_with_whom_traffic_was_exchanged_and_where_it_was_measured() 
 
 
 def test_an_edge_has_only_the_traffic_of_its_two_ends() -> None:
-    items = reading().edges(Reference("pods", "shop", "server-1"))["items"]
+    items = metrics_snapshot().edges(Reference("pods", "shop", "server-1"))["items"]
     assert [(item["edge"]["resource"]["name"], counts(item)) for item in items] == [("mid-1", ("10", "0"))]
 
 
 def test_a_list_has_the_objects_in_scope_and_no_name() -> None:
-    document = reading().listing("deployments", "shop", "")
+    document = metrics_snapshot().listing("deployments", "shop", "")
     assert document["resource"] == {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop"}
     assert [item["resource"]["name"] for item in document["items"]] == ["mid", "server"]
     assert "selector" not in document
-    everywhere = reading().listing("deployments", "", "")
+    everywhere = metrics_snapshot().listing("deployments", "", "")
     assert [item["resource"]["namespace"] for item in everywhere["items"]] == ["other", "shop", "shop"]
 
 
 def test_a_selector_restricts_items_and_leaves_figures_alone() -> None:
-    document = reading().listing("deployments", "shop", "app=mid")
+    document = metrics_snapshot().listing("deployments", "shop", "app=mid")
     assert [counts(item) for item in document["items"]] == [("96", "4")]
     assert document["selector"] == {"matchLabels": {"app": "mid"}}
 
 
 def test_a_split_has_an_item_for_each_backend_with_what_was_sent_to_the_apex() -> None:
-    document = reading().single(Reference("trafficsplits", "shop", "canary"))
+    document = metrics_snapshot().single(Reference("trafficsplits", "shop", "canary"))
     assert [(item["backend"], counts(item)) for item in document["items"]] == [
         ({"apex": "server", "name": "v1", "weight": 75}, ("7", "0")),
         ({"apex": "server", "name": "v2", "weight": 25}, ("1", "1")),
     ]
     assert {item["resource"]["name"] for item in document["items"]} == {"canary"}
     assert document["items"][0]["edge"] == {"direction": "from", "side": "client", "resource": {}}
-    assert document["items"] == reading().listing("trafficsplits", "shop", "")["items"]
+    assert document["items"] == metrics_snapshot().listing("trafficsplits", "shop", "")["items"]
 
 
 @pytest.mark.parametrize("plural", KINDS)
 def test_an_object_that_does_not_exist_is_not_found(plural: str) -> None:
     with pytest.raises(NotFound):
-        reading().single(Reference(plural, "shop", "nope"))
+        metrics_snapshot().single(Reference(plural, "shop", "nope"))
     with pytest.raises(NotFound):
-        reading().edges(Reference(plural, "shop", "nope"))
+        metrics_snapshot().edges(Reference(plural, "shop", "nope"))
 
 
 def test_discovery_offers_every_kind_with_its_edges() -> None:

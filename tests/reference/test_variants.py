@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 import yaml
 from compiler_envoy import validate
-from compiler_loopback import Authority
-from compiler_worlds import group, namespace, rule, service, split, target, workload, world
+from compiler_loopback import CertificateAuthority
+from compiler_snapshots import group, namespace, rule, service, snapshot, split, target, workload
 from test_faults_sound import rich, stored
 
 from conformance.drive import manifests
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.mesh import mesh_of
+from smi_reference_mesh.control_plane.fault_loading import load
 from smi_reference_mesh.faults import FAULTS
-from smi_reference_mesh.metrics import Figures
-from smi_reference_mesh.spoiler import Faithful, Spoiler
-from smi_reference_mesh.spoiling import load
+from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.variants import VARIANTS
-from smi_reference_mesh.variants.building import Together
+from smi_reference_mesh.variants.building_blocks import Together
 from smi_reference_mesh.variants.proxies import SPEAKS
 from smi_reference_mesh.variants.readings import of_traefik
 from smi_reference_mesh.variants.timing import Late
-from smi_reference_mesh.world import World
 
 JSON = dict[str, Any]
 FIXTURES = Path(__file__).parents[2] / "fixtures"
@@ -42,26 +42,26 @@ SPOKEN = {"protocol-by-port-name", "protocol-by-app-protocol"}
 """What is spoken in that world is told by names and appProtocols alike."""
 TIMED = {one for one in VARIANTS if one.startswith("changes-")} | {"endpoints-late-with-retries"}
 """What differs in time shows nothing in a world that stays as it is."""
-ELSEWHERE = {one.id for one in VARIANTS.values() if one.spoiler is Faithful} | {
+ELSEWHERE = {one.id for one in VARIANTS.values() if one.hooks is DefaultHooks} | {
     one for one in VARIANTS if one.startswith("metrics-")
 }
 """What differs in the profile alone, or in the metrics API."""
 
 
-def permissive() -> World:
+def permissive() -> ClusterSnapshot:
     return rich().replacing("namespaces", [namespace(permissive=True)])
 
 
 @pytest.fixture(scope="module")
 def secrets() -> dict[str, JSON]:
-    files = Authority().issue("spiffe://cluster.local/ns/shop/sa/client")
+    files = CertificateAuthority().issue("spiffe://cluster.local/ns/shop/sa/client")
     resources = [json.loads(text)["resources"][0] for text in files.values()]
     return {each["name"]: {key: part for key, part in each.items() if key != "@type"} for each in resources}
 
 
-def compiled(spoiler: Spoiler, truth: World, who: str) -> Configuration:
-    shown = spoiler.world(truth)
-    return spoiler.configuration(compile(shown, workload(who)), truth, workload(who))
+def compiled(hooks: MeshHooks, truth: ClusterSnapshot, who: str) -> Configuration:
+    shown = hooks.snapshot(truth)
+    return hooks.configuration(compile(shown, workload(who)), truth, workload(who))
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
@@ -72,14 +72,14 @@ def test_envoy_accepts_what_a_variant_makes(variant: str, secrets: dict[str, JSO
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS.keys() - TIMED - SPOKEN - ELSEWHERE))
 def test_a_variant_is_not_the_mesh_as_it_is(variant: str) -> None:
-    spoiler, plain = load(variant), Faithful()
-    if any(spoiler.withholds(rich(), workload(who)) for who in ("client", "v1", "db")):
+    hooks, plain = load(variant), DefaultHooks()
+    if any(hooks.withholds(rich(), workload(who)) for who in ("client", "v1", "db")):
         return
     different = [
         who
         for truth in (rich(), permissive())
         for who in ("client", "v1", "db")
-        if _seen(compiled(spoiler, truth, who)) != _seen(compiled(plain, truth, who))
+        if _seen(compiled(hooks, truth, who)) != _seen(compiled(plain, truth, who))
     ]
     assert different
 
@@ -89,7 +89,7 @@ def test_a_variant_is_not_the_mesh_as_it_is(variant: str) -> None:
 )
 def test_what_is_spoken_is_told_by_one_thing_alone(variant: str, spoken: str) -> None:
     odd = service("web", "10.1.0.1", {"name": "tcp-web", "port": 8080, "appProtocol": "http"})
-    shown = load(variant).world(world(services=[odd]))
+    shown = load(variant).snapshot(snapshot(services=[odd]))
     (port,) = mesh_of(shown).services["shop", "web"].ports
     assert port.protocol == spoken
 
@@ -98,7 +98,7 @@ def test_what_is_spoken_is_told_by_one_thing_alone(variant: str, spoken: str) ->
 def test_what_is_spoken_is_told_by_an_annotation(annotated: dict[str, str], spoken: str) -> None:
     odd = service("web", "10.1.0.1", {"name": "http", "port": 8080, "appProtocol": "http"})
     odd["metadata"]["annotations"] = annotated
-    shown = load("protocol-by-annotation").world(world(services=[odd]))
+    shown = load("protocol-by-annotation").snapshot(snapshot(services=[odd]))
     (port,) = mesh_of(shown).services["shop", "web"].ports
     assert port.protocol == spoken
 
@@ -122,10 +122,10 @@ def test_raw_tcp_is_refused_or_passes_where_http_alone_is_carried(
 
 
 def test_a_service_has_the_pods_of_one_account_alone() -> None:
-    shown = load("one-account-behind-a-service").world(rich())
+    shown = load("one-account-behind-a-service").snapshot(rich())
     behind = mesh_of(shown).services["shop", "web"].endpoints
     assert {each.ip for ready in behind.values() for each in ready} == {"10.0.0.11"}
-    opened = load("one-account-behind-a-service").world(permissive())
+    opened = load("one-account-behind-a-service").snapshot(permissive())
     behind = mesh_of(opened).services["shop", "web"].endpoints
     assert {each.ip for ready in behind.values() for each in ready} == {"10.0.0.11", "10.0.0.12"}
 
@@ -135,7 +135,7 @@ def test_what_compiles_anew_does_so_with_all_that_goes_with_it() -> None:
     both = split("web.shop", {"v1": 1, "v2": 1})
     paths = group("routes", {"name": "m", "pathRegex": "/api", "methods": ["GET"]})
     grant = target("v1", ["client"], [rule("HTTPRouteGroup", "routes")])
-    truth = world(both, split("web", {"v1": 1, "v2": 1}, name="whole"), paths, grant)
+    truth = snapshot(both, split("web", {"v1": 1, "v2": 1}, name="whole"), paths, grant)
     text = json.dumps(dict(compiled(together, truth, "v1").routes))
     # The client may not call v2, so it gets none of the split; expressions go on all the same.
     assert '"/api.*"' in text
@@ -146,42 +146,42 @@ def test_what_compiles_anew_does_so_with_all_that_goes_with_it() -> None:
 def test_what_is_late_is_shown_once_its_time_has_come() -> None:
     now = [0.0]
     late = Late(3.0, clock=lambda: now[0])
-    first = world(split("web", {"v1": 1}))
-    assert late.world(first).of("trafficsplits") == first.of("trafficsplits")
+    first = snapshot(split("web", {"v1": 1}))
+    assert late.snapshot(first).of("trafficsplits") == first.of("trafficsplits")
     now[0] = 10.0
-    second = first.replacing("trafficsplits", world(split("web", {"v2": 1})).of("trafficsplits"))
-    assert late.world(second).of("trafficsplits") == first.of("trafficsplits")
+    second = first.replacing("trafficsplits", snapshot(split("web", {"v2": 1})).of("trafficsplits"))
+    assert late.snapshot(second).of("trafficsplits") == first.of("trafficsplits")
     now[0] = 12.9
-    assert not late.observe(Figures(), settled=True)
+    assert not late.observe(WindowedCounts(), settled=True)
     now[0] = 13.0
-    assert late.observe(Figures(), settled=True)
-    assert late.world(second).of("trafficsplits") == second.of("trafficsplits")
-    assert not late.observe(Figures(), settled=True)
+    assert late.observe(WindowedCounts(), settled=True)
+    assert late.snapshot(second).of("trafficsplits") == second.of("trafficsplits")
+    assert not late.observe(WindowedCounts(), settled=True)
 
 
 def test_what_comes_and_goes_before_its_time_is_shown_in_its_turn() -> None:
     now = [0.0]
     late = Late(2.0, clock=lambda: now[0])
-    worlds = [world(split("web", {name: 1})) for name in ("v1", "v2", "v1")]
-    for moment, one in enumerate(worlds):
+    snapshots = [snapshot(split("web", {name: 1})) for name in ("v1", "v2", "v1")]
+    for moment, one in enumerate(snapshots):
         now[0] = float(moment)
-        late.world(one)
+        late.snapshot(one)
     shown = []
     for moment in (2.9, 3.0, 3.9, 4.0):
         now[0] = moment
-        (seen,) = late.world(worlds[-1]).of("trafficsplits")
+        (seen,) = late.snapshot(snapshots[-1]).of("trafficsplits")
         shown.append(seen["spec"]["backends"][0]["service"])
     assert shown == ["v1", "v2", "v2", "v1"]
 
 
 def test_proxies_hear_of_a_change_at_different_times() -> None:
-    spoiler, before, after = load("changes-reach-each-proxy-at-another-time"), rich(), rich()
+    hooks, before, after = load("changes-reach-each-proxy-at-another-time"), rich(), rich()
     whose = [workload(name) for name in ("client", "v1", "v2", "db")]
     after = before.replacing("trafficsplits", ())
     for truth in (before, after):
-        shown = spoiler.world(truth)
+        shown = hooks.snapshot(truth)
         told = [
-            spoiler.configuration(compile(shown, who), truth, who).files() == compile(before, who).files()
+            hooks.configuration(compile(shown, who), truth, who).files() == compile(before, who).files()
             for who in whose
         ]
     assert set(told) == {True, False}
@@ -206,16 +206,14 @@ def test_who_is_known_by_address_is_let_in_by_address_alone() -> None:
 
 
 def test_a_workload_that_no_target_names_is_given_nothing() -> None:
-    spoiler, without = load("ready-once-granted"), rich().replacing("traffictargets", ())
-    assert spoiler.withholds(without, workload("client"))
-    assert spoiler.withholds(without, workload("v2"))
-    assert not spoiler.withholds(rich(), workload("client"))
+    hooks, without = load("ready-once-granted"), rich().replacing("traffictargets", ())
+    assert hooks.withholds(without, workload("client"))
+    assert hooks.withholds(without, workload("v2"))
+    assert not hooks.withholds(rich(), workload("client"))
     # What was given is not taken away.
-    assert not spoiler.withholds(without, workload("client"))
-    assert spoiler.withholds(rich(), workload("v2"))
-    assert not spoiler.withholds(
-        without.replacing("namespaces", [namespace(permissive=True)]), workload("v2")
-    )
+    assert not hooks.withholds(without, workload("client"))
+    assert hooks.withholds(rich(), workload("v2"))
+    assert not hooks.withholds(without.replacing("namespaces", [namespace(permissive=True)]), workload("v2"))
 
 
 def test_the_first_grant_names_every_account_under_access_control() -> None:
@@ -250,14 +248,14 @@ def test_a_variant_leaves_what_it_was_given_as_it_was(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
 def test_a_variant_bears_what_the_specification_leaves_open(variant: str) -> None:
-    spoiler, truth = load(variant), with_odd_ones()
+    hooks, truth = load(variant), with_odd_ones()
     for who in ("client", "v1"):
-        spoiler.withholds(truth, workload(who))
-        assert compiled(spoiler, truth, who).files()["lds.json"]
+        hooks.withholds(truth, workload(who))
+        assert compiled(hooks, truth, who).files()["lds.json"]
 
 
 @cache
-def with_odd_ones() -> World:
+def with_odd_ones() -> ClusterSnapshot:
     """A world with all that the scenarios of open questions apply, in the version that is stored."""
     found = rich()
     for folder in ODD:
@@ -272,7 +270,7 @@ def with_odd_ones() -> World:
 
 
 def test_a_backend_of_another_namespace_is_reached_as_open_service_mesh_reaches_it() -> None:
-    truth = world(split("web", {"v2.elsewhere": 50, "v1": 50}))
+    truth = snapshot(split("web", {"v2.elsewhere": 50, "v1": 50}))
     made = compiled(load("readings-of-osm"), truth, "client")
     clusters = _clusters(made.routes["outbound|shop|web|8080"])
     assert clusters == {"outbound|elsewhere|v2|8080", "outbound|shop|v1|8080"}

@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from smi_reference_mesh.metrics import Figures, Stream
-from smi_reference_mesh.tally import Tally
-from smi_reference_mesh.traffic_metrics import Inventory, Reading
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.metrics.request_counts import RequestCounts
+from smi_reference_mesh.metrics.traffic_metrics import Inventory, MetricsSnapshot
+from smi_reference_mesh.metrics.windowed_counts import Stream, WindowedCounts
 from smi_reference_mesh.variants.metrics import Extrapolated, FromOneEnd, TakenEvery
-from smi_reference_mesh.world import Workload
 
 CLIENT, SERVER = Workload("ns", "client"), Workload("ns", "server")
 SENT = Stream(CLIENT, "out", SERVER, "root", "outbound|ns|server|80")
@@ -25,56 +25,56 @@ class Clock:
         return self.now
 
 
-def reading(figures: Figures) -> Reading:
-    return Reading(Inventory({}), figures.totals(), figures.window_s, datetime.now(UTC))
+def metrics_snapshot(counts: WindowedCounts) -> MetricsSnapshot:
+    return MetricsSnapshot(Inventory({}), counts.totals(), counts.window_s, datetime.now(UTC))
 
 
-def figures_of(clock: Clock, *streams: Stream, requests: int = 40) -> Figures:
-    figures = Figures(10.0, clock)
+def figures_of(clock: Clock, *streams: Stream, requests: int = 40) -> WindowedCounts:
+    counts = WindowedCounts(10.0, clock)
     for stream in streams:
-        figures.record(stream, Tally(requests, requests // 4, {3: requests}))
-    return figures
+        counts.record(stream, RequestCounts(requests, requests // 4, {3: requests}))
+    return counts
 
 
 def test_figures_that_are_taken_now_and_then_show_after_the_next_beat() -> None:
     clock = Clock()
     taken = TakenEvery(15.0, 30.0, clock)
-    figures = Figures(10.0, clock)
-    taken.observe(figures, settled=True)
+    counts = WindowedCounts(10.0, clock)
+    taken.observe(counts, settled=True)
     clock.now += 1
-    figures.record(RECEIVED, Tally(40))
-    taken.observe(figures, settled=True)
-    assert taken.reading(reading(figures), figures).totals == {}
+    counts.record(RECEIVED, RequestCounts(40))
+    taken.observe(counts, settled=True)
+    assert taken.metrics_snapshot(metrics_snapshot(counts), counts).totals == {}
     clock.now += 15
-    taken.observe(figures, settled=True)
-    shown = taken.reading(reading(figures), figures)
+    taken.observe(counts, settled=True)
+    shown = taken.metrics_snapshot(metrics_snapshot(counts), counts)
     assert (shown.totals[RECEIVED].successes, shown.window_s) == (40, 30.0)
     clock.now += 30
-    taken.observe(figures, settled=True)
-    assert taken.reading(reading(figures), figures).totals == {}
+    taken.observe(counts, settled=True)
+    assert taken.metrics_snapshot(metrics_snapshot(counts), counts).totals == {}
 
 
 def test_what_is_extrapolated_is_right_under_a_steady_load_alone() -> None:
     clock = Clock()
-    figures = Figures(10.0, clock)
+    counts = WindowedCounts(10.0, clock)
     for _ in range(100):
-        figures.record(RECEIVED, Tally(3, 1))
+        counts.record(RECEIVED, RequestCounts(3, 1))
         clock.now += 0.1
-    spoiler = Extrapolated(10.0, 8.0)
-    shown = spoiler.reading(reading(figures), figures).totals[RECEIVED]
+    hooks = Extrapolated(10.0, 8.0)
+    shown = hooks.metrics_snapshot(metrics_snapshot(counts), counts).totals[RECEIVED]
     assert (shown.successes, shown.failures) == pytest.approx((300, 100), rel=0.03)
     burst = figures_of(clock, SENT)
-    assert spoiler.reading(reading(burst), burst).totals[SENT].successes == 50
+    assert hooks.metrics_snapshot(metrics_snapshot(burst), burst).totals[SENT].successes == 50
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_what_one_end_counts_is_told_of_both(direction: str) -> None:
-    figures = figures_of(Clock(), SENT, RECEIVED)
+    counts = figures_of(Clock(), SENT, RECEIVED)
     only = FromOneEnd("in" if direction == "in" else "out")
-    shown = only.reading(reading(figures), figures).totals
+    shown = only.metrics_snapshot(metrics_snapshot(counts), counts).totals
     told = {
         (stream.pod.name, stream.direction, stream.peer): tally.successes for stream, tally in shown.items()
     }
     assert told == {("server", "in", CLIENT): 40, ("client", "out", SERVER): 40}
     alone = figures_of(Clock(), RECEIVED if direction == "out" else SENT)
-    assert only.reading(reading(alone), alone).totals == {}
+    assert only.metrics_snapshot(metrics_snapshot(alone), alone).totals == {}

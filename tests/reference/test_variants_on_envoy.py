@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from compiler_loopback import Loopback, http_application
-from compiler_worlds import (
+from compiler_snapshots import (
     group,
     http,
     namespace,
@@ -19,15 +19,15 @@ from compiler_worlds import (
     rule,
     service,
     slices,
+    snapshot,
     split,
     target,
     workload,
-    world,
 )
 from loopback_ports import free_port
 from tenacity import retry, stop_after_delay, wait_fixed
 
-from smi_reference_mesh.spoiling import load
+from smi_reference_mesh.control_plane.fault_loading import load
 
 WEB, V1, V2 = "10.1.0.1", "10.1.0.11", "10.1.0.12"
 READ = group("read", {"name": "read", "pathRegex": "/read.*", "methods": ["GET"]})
@@ -42,7 +42,7 @@ class Shop:
 
     def apply(self, variant: str, *policies: dict[str, Any], permissive: bool = False) -> None:
         self.v1_saw.clear()
-        there = world(*policies, **{**self._objects, "namespaces": [namespace(permissive=permissive)]})
+        there = snapshot(*policies, **{**self._objects, "namespaces": [namespace(permissive=permissive)]})
         self.mesh.apply(there, load(variant))
 
     def status(self, path: str, who: str = "client", **more: Any) -> int:

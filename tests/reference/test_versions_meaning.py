@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from compiler_worlds import account, group, rule, split, target, tcp_route, workload, world
+from compiler_snapshots import account, group, rule, snapshot, split, target, tcp_route, workload
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,7 +52,7 @@ _weights = st.dictionaries(st.sampled_from(["v1", "v2"]), st.integers(0, 10**6),
 
 
 def meaning(*policies: JSON) -> dict[str, dict[str, str]]:
-    made = world(*policies)
+    made = snapshot(*policies)
     return {name: compile(made, workload(name)).files() for name in ("client", "v1")}
 
 
@@ -62,7 +62,7 @@ def granted(*policies: JSON) -> list[Any]:
     Configurations may differ where grants do not: a listed port has a filter chain of its own, also where all
     ports are open anyway.
     """
-    made = mesh_of(world(*policies))
+    made = mesh_of(snapshot(*policies))
     return [
         (grant.callers, port, grant.http_permissions(port), port in grant.raw)
         for grant in grants(made, made.pods["shop", "v1"])

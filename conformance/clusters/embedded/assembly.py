@@ -27,7 +27,7 @@ from conformance.clusters.embedded.api.store import Object, Store
 from conformance.clusters.embedded.api.watching import Watching
 from conformance.clusters.embedded.api.workloads import Deployments
 from conformance.clusters.embedded.interface import Node
-from smi_reference_mesh.ca import Authority
+from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 _HOSTS = ("kubernetes.default.svc", "kubernetes.default", "kubernetes", defaults.KUBERNETES_ADDRESS)
 _PODS = next(each for each in BUILT_IN if each.key == "pods")
@@ -38,7 +38,7 @@ class EmbeddedCluster:
 
     def __init__(self, node: Node, token: str) -> None:
         self._node = node
-        self._pair = Authority.create(datetime.now(UTC))
+        self._pair = CertificateAuthority.create(datetime.now(UTC))
         self.store = Store()
         self._tokens = Tokens(token, self.store)
         self._supplies = StoreSupplies(self.store, self._tokens, self._pair.certificate)
@@ -65,7 +65,7 @@ class EmbeddedCluster:
     async def start(self, listening: socket.socket) -> None:
         """Serve HTTP on a socket, and HTTPS to pods at the node's address; then keep everything going."""
         bootstrap(self.store, self._node.address, front_proxy(self._pair.certificate))
-        authority = Authority(self._pair)
+        authority = CertificateAuthority(self._pair)
         now = datetime.now(UTC)
         self._inside.proxy = authority.client(PROXY_NAME, now)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -77,13 +77,13 @@ def start(mesh: str) -> Embedded:
 
     with ThreadPoolExecutor(max_workers=1) as beside:
         # What takes as long to import as the cluster takes to start; what containers of the mesh start with.
-        beside.submit(importlib.import_module, "smi_reference_mesh.install")
+        beside.submit(importlib.import_module, "smi_reference_mesh.install.installer")
         beside.submit(images.prepare)
         try:
             running = sandbox.start()
         except sandbox.SandboxError as error:
             raise ClusterError(str(error)) from error
-    from smi_reference_mesh import install
+    from smi_reference_mesh.install import installer
 
     cluster = Embedded.at(running.url, running.token, NAME)
     cluster._end, cluster._last_words = running.stop, running.last_words
@@ -92,8 +92,8 @@ def start(mesh: str) -> Embedded:
         # Of the other groups the cluster has no definitions.
         claimed = profiles.load(mesh).claims.by_group()
         groups = [GROUPS[group] for group, versions in claimed.items() if versions]
-        install.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none", groups=groups)
-    except install.InstallError as error:
+        installer.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none", groups=groups)
+    except installer.InstallError as error:
         cluster.close()
         raise ClusterError(f"the reference mesh did not come up: {error}") from error
     except BaseException:

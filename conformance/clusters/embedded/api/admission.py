@@ -16,7 +16,7 @@ from conformance.clusters.embedded.api.patching import json_patch
 from conformance.clusters.embedded.api.schema import Admit, Invalid, admission, undeclared
 from conformance.clusters.embedded.api.service_client import Inside
 from conformance.clusters.embedded.api.store import Object, Store
-from smi_reference_mesh.selectors import Term
+from smi_reference_mesh.kube.selectors import Term
 
 WEBHOOKS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 

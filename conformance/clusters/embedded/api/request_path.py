@@ -9,7 +9,7 @@ from typing import Any
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import Attributes
 from conformance.clusters.embedded.api.errors import Refusal
-from smi_reference_mesh import selectors
+from smi_reference_mesh.kube import selectors
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _OF_MANY = ("list", "watch", "deletecollection")

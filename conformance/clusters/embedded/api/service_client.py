@@ -13,7 +13,7 @@ import aiohttp
 
 from conformance.clusters.embedded.api.errors import Refusal
 from conformance.clusters.embedded.api.store import Object, Store
-from smi_reference_mesh.ca import Pair
+from smi_reference_mesh.kube.certificates import KeyPair
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_LABEL = "kubernetes.io/service-name"
@@ -49,7 +49,7 @@ class Inside:
         self._store = store
         self._session: aiohttp.ClientSession | None = None
         self._trust: dict[tuple[str, str], ssl.SSLContext] = {}
-        self.proxy: Pair | None = None
+        self.proxy: KeyPair | None = None
         """The certificate by which the front proxy is recognised."""
 
     async def close(self) -> None:
@@ -117,7 +117,7 @@ class Inside:
         return self._trust[key]
 
 
-def load_pair(context: ssl.SSLContext, pair: Pair) -> None:
+def load_pair(context: ssl.SSLContext, pair: KeyPair) -> None:
     """Give a context a certificate and its key, which the ssl module takes from files only."""
     with tempfile.TemporaryDirectory() as folder:
         paths: list[str] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import smi_reference_mesh
 from conformance.clusters.embedded.interface import NodeError
-from smi_reference_mesh.image import REPOSITORY
+from smi_reference_mesh.install.image import REPOSITORY
 
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHON = "python"

@@ -1,0 +1,1 @@
+"""Requests counted: per sidecar, over a window, and as TrafficMetrics documents. No I/O."""

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from fake_api_server import eventually
+
+from smi_reference_mesh.compiler.configuration import Configuration
+from smi_reference_mesh.control_plane.subscriptions import ConfigUpdate, Subscriptions
+from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.kube.certificates import CertificateAuthority
+from smi_reference_mesh.kube.objects import Workload
+from smi_reference_mesh.kube.snapshot import ClusterSnapshot
+
+SERVER = Workload("shop", "server")
+CLIENT = Workload("shop", "client")
+
+
+def snapshot(*accounts: str, weight: int = 1) -> ClusterSnapshot:
+    pods = [
+        {
+            "metadata": {"name": account, "namespace": "shop"},
+            "spec": {"serviceAccountName": account, "containers": [{"ports": [{"containerPort": weight}]}]},
+        }
+        for account in accounts
+    ]
+    return ClusterSnapshot({"pods": tuple(pods)})
+
+
+def subscriptions() -> Subscriptions:
+    return Subscriptions(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None)
+
+
+async def polled(made: Subscriptions, workload: Workload, have: str = "", identity: str = "") -> ConfigUpdate:
+    update = await made.poll(workload, have, identity, 5)
+    assert update is not None
+    return update
+
+
+def test_the_first_poll_brings_everything_and_an_identity() -> None:
+    async def scenario() -> None:
+        made = subscriptions()
+        await made.update(snapshot("server"), DefaultHooks())
+        update = await polled(made, SERVER)
+        assert update.base == ""
+        assert {"lds.json", "cds.json", "sds/identity.json", "sds/trust.json"} <= set(update.responses)
+        assert json.loads(json.dumps(update.as_json()))["version"] == update.version
+
+    asyncio.run(scenario())
+
+
+def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
+    async def scenario() -> None:
+        made = subscriptions()
+        await made.update(snapshot("server", weight=8080), DefaultHooks())
+        first = await polled(made, SERVER)
+        waiting = asyncio.create_task(polled(made, SERVER, first.version, first.identity))
+        await eventually(lambda: made.subscribers[SERVER].polls)
+        await made.update(snapshot("server", weight=9090), DefaultHooks())
+        second = await waiting
+        assert second.base == first.version
+        assert "lds.json" in second.responses
+        assert second.identity == first.identity
+        assert not any(path.startswith("sds/") for path in second.responses)
+        assert any("8080" in path for path in second.removed)
+
+    asyncio.run(scenario())
+
+
+def test_who_is_not_concerned_is_not_woken() -> None:
+    async def scenario() -> None:
+        made = subscriptions()
+        await made.update(snapshot("server", "client"), DefaultHooks())
+        first = await polled(made, CLIENT)
+        waiting = asyncio.create_task(made.poll(CLIENT, first.version, first.identity, 0.05))
+        await eventually(lambda: made.subscribers[CLIENT].polls)
+        await made.update(snapshot("server", "client"), DefaultHooks())
+        assert await waiting is None
+
+    asyncio.run(scenario())
+
+
+def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
+    async def scenario() -> None:
+        made = subscriptions()
+        await made.update(snapshot("client"), DefaultHooks())
+        waiting = asyncio.create_task(polled(made, SERVER))
+        await eventually(lambda: made.subscribers.get(SERVER) and made.subscribers[SERVER].polls)
+        await made.update(snapshot("client", "other"), DefaultHooks())
+        await made.update(snapshot("client", "server"), DefaultHooks())
+        assert (await waiting).version
+
+    asyncio.run(scenario())
+
+
+def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
+    async def scenario() -> None:
+        pair = CertificateAuthority.create(datetime.now(UTC))
+        first = Subscriptions(CertificateAuthority(pair), lambda: None)
+        await first.update(snapshot("server"), DefaultHooks())
+        update = await polled(first, SERVER)
+        second = Subscriptions(CertificateAuthority(pair), lambda: None)
+        await second.update(snapshot("server"), DefaultHooks())
+        assert await second.poll(SERVER, update.version, update.identity, 0.01) is None
+        assert second.is_settled()
+        # The same files have the same version, so the change to it is enough.
+        await second.update(snapshot("server", weight=2), DefaultHooks())
+        assert (await polled(second, SERVER, update.version, update.identity)).base == update.version
+        # What led to another version is not known: everything is sent.
+        assert (await polled(second, SERVER, "elsewhere", update.identity)).base == ""
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "identity", ["{fingerprint}:1", "other:9999999999"], ids=["due", "of another authority"]
+)
+def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str) -> None:
+    async def scenario() -> None:
+        authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
+        made = Subscriptions(authority, lambda: None)
+        await made.update(snapshot("server"), DefaultHooks())
+        first = await polled(made, SERVER)
+        held = identity.format(fingerprint=authority.fingerprint)
+        renewed = await polled(made, SERVER, first.version, held)
+        assert set(renewed.responses) == {"sds/identity.json", "sds/trust.json"}
+        assert renewed.base == renewed.version == first.version
+
+    asyncio.run(scenario())
+
+
+def test_settled_means_that_every_connected_workload_told() -> None:
+    async def scenario() -> None:
+        now = 0.0
+        made = Subscriptions(
+            CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))), lambda: None, lambda: now
+        )
+        await made.update(snapshot("server", "client"), DefaultHooks())
+        first, second = await polled(made, SERVER), await polled(made, CLIENT)
+        assert not made.is_settled()
+        made.acknowledge(SERVER, first.version, "")
+        assert not made.is_settled()
+        made.acknowledge(CLIENT, second.version, "refused")
+        assert made.is_settled()
+        assert [problem["message"] for problem in made.problems()] == ["refused"]
+        await made.update(snapshot("server", "client", weight=2), DefaultHooks())
+        assert not made.is_settled()
+        now = 11.0  # Nobody was heard of for so long: nobody is connected.
+        assert made.is_settled()
+
+    asyncio.run(scenario())
+
+
+def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None:
+    def mistaken(uid: str) -> ClusterSnapshot:
+        metadata = {"namespace": "shop", "name": "mistaken", "uid": uid}
+        split = {"metadata": metadata, "spec": {"service": "absent", "backends": []}}
+        return snapshot("server").replacing("trafficsplits", [split])
+
+    async def scenario() -> None:
+        problems: list[Mapping[str, str]] = []
+        made = Subscriptions(
+            CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))),
+            lambda: None,
+            on_problem=problems.append,
+        )
+        # The last takes the place of the one before it, which is never seen to be gone.
+        for uid in ("first", "first", "second"):
+            await made.update(mistaken(uid), DefaultHooks())
+            await polled(made, SERVER)
+        assert [(one["name"], one["uid"]) for one in problems] == [
+            ("mistaken", "first"),
+            ("mistaken", "second"),
+        ]
+        assert len({one["message"] for one in problems}) == 1
+
+    asyncio.run(scenario())
+
+
+def test_a_workload_that_is_gone_is_forgotten() -> None:
+    async def scenario() -> None:
+        made = subscriptions()
+        await made.update(snapshot("server"), DefaultHooks())
+        await polled(made, SERVER)
+        await made.update(snapshot(), DefaultHooks())
+        assert made.subscribers == {}
+        assert made.is_settled()
+
+    asyncio.run(scenario())
+
+
+class Spoilt(DefaultHooks):
+    def configuration(self, configuration: Configuration, snapshot: Any, workload: Workload) -> Configuration:
+        return replace(configuration, clusters=())
+
+
+def test_a_fault_changes_what_is_handed_out() -> None:
+    async def scenario() -> None:
+        made = subscriptions()
+        await made.update(snapshot("server"), DefaultHooks())
+        first = await polled(made, SERVER)
+        await made.update(snapshot("server"), Spoilt())
+        second = await polled(made, SERVER, first.version, first.identity)
+        assert set(second.responses) == {"cds.json"}
+        assert json.loads(second.responses["cds.json"])["resources"] == []
+
+    asyncio.run(scenario())
