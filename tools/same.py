@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.campaign.results import void
+from conformance.campaign.fault_results import does_not_count
 from conformance.clusters.embedded.start import NAME
 from conformance.report import store
 from conformance.report.document import Report
@@ -49,7 +49,7 @@ def starved(*reports: Report) -> set[str]:
         record.id
         for report in reports
         for record in report.requirements
-        if record.level == "ambiguous" and any(map(void, record.tests))
+        if record.level == "ambiguous" and any(map(does_not_count, record.tests))
     }
 
 

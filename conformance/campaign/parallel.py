@@ -14,8 +14,9 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
 
-from conformance.campaign import fault_campaign
-from conformance.campaign.fault_campaign import Campaign, Case, Result, concerned, parts_of
+from conformance.campaign import campaign
+from conformance.campaign.campaign import Result
+from conformance.campaign.cases import Campaign, Case, affected_tests, parts_of
 from conformance.clusters import ClusterError
 from conformance.clusters.embedded import start
 from conformance.drive.arena import OUTSIDE
@@ -62,7 +63,7 @@ def in_turn(asked: Campaign) -> Campaign:
     arenas = [asked.arena_of(case) for case in asked.chosen]
 
     def key(case: Case) -> tuple[int, int, int, int, int, list[str]]:
-        entries = concerned(case, asked.also)
+        entries = affected_tests(case, asked.also)
         parts = [_PARTS.index(part) for part in parts_of(case, asked.also) if part != OUTSIDE] or [0]
         arena = asked.arena_of(case)
         # The arena that most share comes last: it levels out how long the others took.
@@ -89,7 +90,7 @@ def run(asked: Campaign, jobs: int) -> Iterator[Result]:
             workers[ours].start()
             # The process alone has it now: its end is the end of the pipe.
             theirs.close()
-        yield from _told(list(workers))
+        yield from _received(list(workers))
     finally:
         for connection, worker in workers.items():
             connection.close()
@@ -98,7 +99,7 @@ def run(asked: Campaign, jobs: int) -> Iterator[Result]:
             worker.join()
 
 
-def _told(connections: list[Connection]) -> Iterator[Result]:
+def _received(connections: list[Connection]) -> Iterator[Result]:
     while connections:
         readable = wait(connections)
         for ready in [one for one in connections if one in readable]:
@@ -124,7 +125,7 @@ def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), tell:
         try:
             with closing(start.start(asked.profile.name)) as cluster:
-                for outcome in fault_campaign.run(cluster, asked, _turns(asked, taken)):
+                for outcome in campaign.run(cluster, asked, _turns(asked, taken)):
                     tell.send(outcome)
         except ClusterError as error:
             tell.send(str(error))

@@ -24,7 +24,8 @@ from conformance.run.context import RunContext
 from conformance.run.preflight import examine, preflight
 
 if TYPE_CHECKING:
-    from conformance.campaign.fault_campaign import Campaign, Case, Result
+    from conformance.campaign.campaign import Result
+    from conformance.campaign.cases import Campaign, Case
 
 
 def add(commands: Commands) -> None:
@@ -167,26 +168,26 @@ class _Telling(Protocol):
 
 
 def _faults(options: argparse.Namespace) -> int:
-    from conformance.campaign import fault_campaign, results
+    from conformance.campaign import cases, fault_results
 
     _check(options)
-    return _judged(options, fault_campaign.choose(options.fault, options.api), options.also, results)
+    return _judged(options, cases.select_faults(options.fault, options.api), options.also, fault_results)
 
 
 def _variants(options: argparse.Namespace) -> int:
-    from conformance.campaign import fault_campaign, variant_campaign
+    from conformance.campaign import cases, variant_results
 
     _check(options)
     # Every path has the empty text in it.
     also = "" if options.whole else None
-    return _judged(options, fault_campaign.choose_variants(options.variant), also, variant_campaign)
+    return _judged(options, cases.select_variants(options.variant), also, variant_results)
 
 
 def _judged(options: argparse.Namespace, chosen: Sequence[Case], also: str | None, told_by: _Telling) -> int:
     """Judge the suite by these cases, and tell what became of them in the format that was asked for."""
-    from conformance.campaign import fault_campaign
+    from conformance.campaign import cases
 
-    asked = fault_campaign.Campaign(chosen, profiles.load(options.mesh), options.image, also)
+    asked = cases.Campaign(chosen, profiles.load(options.mesh), options.image, also)
     ordered = _campaign(options, asked, told_by.line)
     match options.format:
         case "json":
@@ -216,7 +217,7 @@ def _campaign(options: argparse.Namespace, asked: Campaign, line: Callable[[Any]
     progress = sys.stdout if options.format == "text" else sys.stderr
     print(opening.described(where(options)), file=progress, flush=True)
     found = _told(_outcomes(options, asked, options.jobs), asked, line, progress)
-    again = replace(asked, chosen=[one for one in asked.chosen if found[one.id].undecided])
+    again = replace(asked, chosen=[one for one in asked.chosen if found[one.id].starved_only])
     if again.chosen:
         print("what the machine was starved under is judged again, one at a time:", file=progress, flush=True)
         found |= _told(_outcomes(options, again, 1), again, line, progress)
@@ -242,7 +243,7 @@ def _outcomes(
     options: argparse.Namespace, asked: Campaign, jobs: int | None
 ) -> Generator[Result, None, None]:
     """The outcomes of a campaign as they come. Raises ClusterError."""
-    from conformance.campaign import fault_campaign, parallel
+    from conformance.campaign import campaign, parallel
 
     alone = where(options).embedded
     if alone:
@@ -254,7 +255,7 @@ def _outcomes(
         yield from parallel.run(asked, jobs)
         return
     with _opened(options) as cluster:
-        yield from fault_campaign.run(cluster, asked, asked.chosen)
+        yield from campaign.run(cluster, asked, asked.chosen)
 
 
 def _shell(options: argparse.Namespace) -> int:

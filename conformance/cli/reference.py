@@ -39,11 +39,11 @@ def add(commands: Commands) -> None:
 
 
 def _install(options: argparse.Namespace) -> int:
-    from conformance.campaign import fault_campaign
+    from conformance.campaign import switching
     from smi_reference_mesh.install import installer
 
     cluster = opening.existing(where(options))
-    fault_campaign.switch_all_off(cluster)
+    switching.switch_all_off(cluster)
     client = cluster.api_client()
     groups = None if options.api is None else [GROUPS[OWN_GROUP[api]] for api in options.api]
     try:

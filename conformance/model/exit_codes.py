@@ -35,7 +35,7 @@ class CampaignOutcome(Protocol):
     """The outcome of one fault or variant of a campaign."""
 
     @property
-    def undecided(self) -> bool:
+    def starved_only(self) -> bool:
         """Whether a starved machine prevented a conclusion."""
 
 
@@ -43,4 +43,4 @@ def of_campaign(tried: Collection[CampaignOutcome], wrong: Collection[CampaignOu
     """The exit code of a campaign: HOLDS if something was tried and no outcome is ``wrong``."""
     if tried and not wrong:
         return ExitCode.HOLDS
-    return ExitCode.INCONCLUSIVE if wrong and all(one.undecided for one in wrong) else ExitCode.BROKEN
+    return ExitCode.INCONCLUSIVE if wrong and all(one.starved_only for one in wrong) else ExitCode.BROKEN

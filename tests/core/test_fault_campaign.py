@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.campaign import fault_campaign
-from conformance.campaign.results import (
-    Outcome,
+from conformance.campaign import switching
+from conformance.campaign.cases import Campaign
+from conformance.campaign.fault_results import (
+    FaultOutcome,
     conclusion,
+    does_not_count,
     exit_code,
     line,
     narrowness,
     page,
     summary,
-    void,
 )
 from conformance.cli import clusters, main
 from conformance.model.evidence import Environment
@@ -38,9 +39,9 @@ DRAGGING = Fault(
 )
 
 
-def outcome(fault: Fault, *readings: str, **verdicts: Verdict) -> Outcome:
+def outcome(fault: Fault, *readings: str, **verdicts: Verdict) -> FaultOutcome:
     by_id = {name.replace("_", "-"): verdict for name, verdict in verdicts.items()}
-    return Outcome(fault, by_id, {}, 1.0, {ZERO: frozenset(readings)} if readings else {})
+    return FaultOutcome(fault, by_id, {}, 1.0, {ZERO: frozenset(readings)} if readings else {})
 
 
 def test_a_fault_is_caught_when_its_reading_is_seen() -> None:
@@ -62,17 +63,17 @@ def test_a_fault_is_caught_when_exactly_what_it_breaks_fails() -> None:
     assert outcome(SHARES, split_live_edits=Verdict.FAIL).caught
     assert outcome(SHARES, split_live_edits=Verdict.PASS).missed == {"split-live-edits"}
     both = outcome(SHARES, split_live_edits=Verdict.FAIL, split_single_backend=Verdict.FAIL)
-    assert (both.caught, both.wrongly) == (False, {"split-single-backend"})
+    assert (both.caught, both.misblamed) == (False, {"split-single-backend"})
 
 
 def test_a_fault_that_only_shows_a_reading_must_not_fail_anything() -> None:
     found = outcome(EQUAL, "all weights zero: c", split_live_edits=Verdict.FAIL)
-    assert (found.caught, found.wrongly) == (False, {"split-live-edits"})
+    assert (found.caught, found.misblamed) == (False, {"split-live-edits"})
 
 
 def test_what_was_said_of_a_requirement_that_should_have_failed_is_told() -> None:
     said = {"split-live-edits": ["the control request took 0.6 s"]}
-    late = Outcome(SHARES, {"split-live-edits": Verdict.INCONCLUSIVE}, said, 1.0)
+    late = FaultOutcome(SHARES, {"split-live-edits": Verdict.INCONCLUSIVE}, said, 1.0)
     wanted = "should have failed: split-live-edits (inconclusive): the control request took 0.6 s"
     assert line(late).splitlines()[1].strip() == wanted
 
@@ -85,24 +86,24 @@ def test_what_was_said_of_a_reading_that_should_have_changed_is_told() -> None:
     assert line(found).endswith("(seen: all weights zero: a): (a), answered by v1")
 
 
-def starved(*what: str, **verdicts: Verdict) -> Outcome:
+def starved(*what: str, **verdicts: Verdict) -> FaultOutcome:
     return replace(outcome(SHARES, **verdicts), starved=frozenset(what))
 
 
 def test_a_fault_is_undecided_when_only_failures_that_do_not_count_are_lacking() -> None:
     late = starved("split-live-edits", split_live_edits=Verdict.INCONCLUSIVE)
-    assert (late.undecided, late.caught) == (True, False)
+    assert (late.starved_only, late.caught) == (True, False)
     assert line(late).startswith("STARVED")
     other = starved("split-single-backend", split_live_edits=Verdict.INCONCLUSIVE)
-    assert (other.undecided, other.word) == (False, "missed")
+    assert (other.starved_only, other.label) == (False, "missed")
     blaming = starved(
         "split-live-edits", split_live_edits=Verdict.INCONCLUSIVE, split_single_backend=Verdict.FAIL
     )
-    assert not blaming.undecided
-    assert not starved("split-live-edits", split_live_edits=Verdict.FAIL).undecided
+    assert not blaming.starved_only
+    assert not starved("split-live-edits", split_live_edits=Verdict.FAIL).starved_only
     unseen = replace(outcome(EQUAL, split_all_weights_zero=Verdict.INCONCLUSIVE), starved=frozenset({ZERO}))
-    assert unseen.undecided
-    assert not replace(unseen, starved=frozenset()).undecided
+    assert unseen.starved_only
+    assert not replace(unseen, starved=frozenset()).starved_only
 
 
 def test_the_exit_code_tells_what_is_undecided_from_what_was_missed() -> None:
@@ -125,13 +126,13 @@ def test_what_the_machine_was_starved_under_is_judged_once_more_by_itself(
     late, other = (FAULTS[one] for one in ("split-weights-ignored", "split-edits-ignored"))
     asked: list[tuple[list[str], int | None]] = []
 
-    def outcomes(_: object, campaign: fault_campaign.Campaign, jobs: int | None) -> Iterator[Outcome]:
+    def outcomes(_: object, campaign: Campaign, jobs: int | None) -> Iterator[FaultOutcome]:
         asked.append(([one.id for one in campaign.chosen], jobs))
         for fault in campaign.chosen:
-            void = fault is late and len(asked) == 1
-            verdict = Verdict.INCONCLUSIVE if void else second if fault is late else Verdict.FAIL
+            starved = fault is late and len(asked) == 1
+            verdict = Verdict.INCONCLUSIVE if starved else second if fault is late else Verdict.FAIL
             verdicts = dict.fromkeys(fault.fails, verdict)
-            yield Outcome(fault, verdicts, {}, 1.0, starved=fault.fails if void else frozenset())
+            yield FaultOutcome(fault, verdicts, {}, 1.0, starved=fault.fails if starved else frozenset())
 
     monkeypatch.setattr(clusters, "_outcomes", outcomes)
     assert main.main(["faults", "--jobs", "3", "--fault", late.id, other.id]) == code
@@ -148,9 +149,9 @@ def test_only_a_failure_on_a_starved_machine_is_void() -> None:
     def concluded(judgement: Judgement) -> Conclusion:
         return conclude("test", "A title", judgement, 0.1)
 
-    assert void(concluded(judge.discount_if_starved(failed, late)))
-    assert not void(concluded(judge.discount_if_starved(failed, quiet)))
-    assert not void(concluded(replace(failed, verdict=Verdict.INCONCLUSIVE)))
+    assert does_not_count(concluded(judge.discount_if_starved(failed, late)))
+    assert not does_not_count(concluded(judge.discount_if_starved(failed, quiet)))
+    assert not does_not_count(concluded(replace(failed, verdict=Verdict.INCONCLUSIVE)))
 
 
 def test_the_end_names_again_what_was_not_caught() -> None:
@@ -170,7 +171,7 @@ def test_what_a_fault_drags_along_must_fail_as_well() -> None:
     assert outcome(DRAGGING, **both).caught
     for one in both:
         alone = outcome(DRAGGING, **{**both, one: Verdict.PASS})
-        assert (alone.missed, alone.wrongly) == ({one.replace("_", "-")}, set())
+        assert (alone.missed, alone.misblamed) == ({one.replace("_", "-")}, set())
 
 
 def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> None:
@@ -209,7 +210,7 @@ class _Emptied:
 
 def test_installing_anew_takes_away_what_a_killed_campaign_left() -> None:
     cluster = _Emptied()
-    fault_campaign.switch_all_off(cluster)  # type: ignore[arg-type]
+    switching.switch_all_off(cluster)  # type: ignore[arg-type]
     added = [one for fault in FAULTS.values() for one in fault.extra_objects]
     assert added
-    assert cluster.gone == [fault_campaign.SWITCH_OBJECT, *added]
+    assert cluster.gone == [switching.SWITCH_OBJECT, *added]

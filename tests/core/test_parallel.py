@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from conformance import profiles
-from conformance.campaign import fault_campaign, parallel
-from conformance.campaign.fault_campaign import Campaign, concerned, parts_of
+from conformance.campaign import parallel
+from conformance.campaign.cases import Campaign, affected_tests, parts_of, select_faults
 from conformance.campaign.parallel import in_turn, jobs
 from conformance.drive.arena import WORKLOADS
 
@@ -26,7 +26,7 @@ def test_as_many_clusters_as_processors_and_memory_bear(
 
 
 def test_faults_that_few_pods_do_for_begin_and_of_these_those_with_most_to_judge() -> None:
-    asked = Campaign(fault_campaign.choose([]), profiles.load("reference"), "image")
+    asked = Campaign(select_faults([]), profiles.load("reference"), "image")
     ordered = in_turn(asked)
     grown = [len({part for each in ordered.chosen[: n + 1] for part in parts_of(each)}) for n in range(60)]
     assert grown[0] == 1
@@ -36,7 +36,7 @@ def test_faults_that_few_pods_do_for_begin_and_of_these_those_with_most_to_judge
     assert all(set(parts_of(one)) <= parts for one, parts in zip(ordered.chosen, needed, strict=True))
     assert needed[0] == WORKLOADS.keys()
     assert not needed[-1] & {"main", "metrics"}
-    sizes = [len(concerned(fault)) for fault in ordered.chosen if parts_of(fault) == ["main"]]
+    sizes = [len(affected_tests(fault)) for fault in ordered.chosen if parts_of(fault) == ["main"]]
     assert sizes == sorted(sizes, reverse=True)
     assert {fault.id for fault in ordered.chosen} == {fault.id for fault in asked.chosen}
     assert len(ordered.chosen) == len(asked.chosen)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from conformance import catalogue, judge
-from conformance.campaign.results import Outcome
+from conformance.campaign.fault_results import FaultOutcome
 from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
@@ -20,7 +20,7 @@ FAULT = Fault("ignored", "No weights.", frozenset({"split-live-edits"}))
 
 
 def written(folder: Path, verdict: Verdict, *readings: str) -> Path:
-    outcome = Outcome(
+    outcome = FaultOutcome(
         FAULT, {"split-live-edits": verdict}, {}, 1.0, {"split-live-edits": frozenset(readings)}
     )
     file = folder / "faults.json"

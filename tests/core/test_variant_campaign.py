@@ -9,10 +9,9 @@ from itertools import pairwise
 import pytest
 
 from conformance import catalogue, profiles
-from conformance.campaign import fault_campaign
-from conformance.campaign.fault_campaign import Campaign, concerned, parts_of
+from conformance.campaign.cases import Campaign, affected_tests, parts_of, select_variants
 from conformance.campaign.parallel import in_turn
-from conformance.campaign.variant_campaign import Conformity, conclusion, exit_code, line, page, summary
+from conformance.campaign.variant_results import VariantOutcome, conclusion, exit_code, line, page, summary
 from conformance.catalogue import CatalogueError
 from conformance.cli import clusters, main
 from conformance.model.verdict import Verdict
@@ -30,9 +29,9 @@ VOID = Variant(
 BOTH = ("all weights zero: b", "a lone backend of weight zero: b")
 
 
-def outcome(variant: Variant = PLAIN, *readings: str, **verdicts: Verdict) -> Conformity:
+def outcome(variant: Variant = PLAIN, *readings: str, **verdicts: Verdict) -> VariantOutcome:
     by_id = {name.replace("_", "-"): verdict for name, verdict in verdicts.items()}
-    return Conformity(variant, by_id, {}, 1.0, {ZERO: frozenset(readings)} if readings else {})
+    return VariantOutcome(variant, by_id, {}, 1.0, {ZERO: frozenset(readings)} if readings else {})
 
 
 def test_a_variant_passes_when_all_holds_or_is_not_claimed() -> None:
@@ -48,18 +47,18 @@ def test_a_variant_does_not_pass_with_a_failure_or_something_left_open(verdict: 
         outcome(split_live_edits=verdict, split_single_backend=Verdict.PASS),
         said={"split-live-edits": ["it went wrong"]},
     )
-    assert (found.passed, found.word, exit_code([found])) == (False, word, 1)
+    assert (found.passed, found.label, exit_code([found])) == (False, word, 1)
     assert f"{verdict.value}: split-live-edits: it went wrong" in line(found)
     assert line(found).startswith(word.upper())
 
 
 def test_a_variant_under_which_nothing_was_judged_does_not_pass() -> None:
-    assert (outcome().passed, outcome().word, exit_code([])) == (False, "unclear", 1)
+    assert (outcome().passed, outcome().label, exit_code([])) == (False, "unclear", 1)
 
 
 def test_a_variant_does_not_pass_when_something_is_found_besides() -> None:
     odd = outcome(PLAIN, "all weights zero: unacceptable", split_live_edits=Verdict.PASS)
-    assert (odd.passed, odd.word) == (False, "blamed")
+    assert (odd.passed, odd.label) == (False, "blamed")
     assert f"told: {ZERO}: all weights zero: unacceptable" in line(odd)
     assert not outcome(PLAIN, "all weights zero: none", split_live_edits=Verdict.PASS).passed
     left = replace(outcome(split_live_edits=Verdict.PASS), findings=("the arena stayed",))
@@ -69,18 +68,18 @@ def test_a_variant_does_not_pass_when_something_is_found_besides() -> None:
 def test_a_variant_is_seen_to_read_what_it_reads() -> None:
     assert outcome(VOID, *BOTH, split_all_weights_zero=Verdict.PASS).passed
     half = outcome(VOID, BOTH[0], split_all_weights_zero=Verdict.PASS)
-    assert (half.passed, half.word) == (False, "unseen")
+    assert (half.passed, half.label) == (False, "unseen")
     assert f"should have shown: {ZERO}: {VOID.expected_readings[ZERO]} (seen: {BOTH[0]})" in line(half)
 
 
 def test_a_variant_is_undecided_when_only_what_does_not_count_is_lacking() -> None:
     late = replace(outcome(split_live_edits=Verdict.INCONCLUSIVE), starved=frozenset({"split-live-edits"}))
-    assert (late.undecided, late.word, exit_code([late])) == (True, "starved", 2)
+    assert (late.starved_only, late.label, exit_code([late])) == (True, "starved", 2)
     both = replace(
         outcome(split_live_edits=Verdict.INCONCLUSIVE, split_single_backend=Verdict.FAIL),
         starved=late.starved,
     )
-    assert (both.undecided, exit_code([late, both])) == (False, 1)
+    assert (both.starved_only, exit_code([late, both])) == (False, 1)
 
 
 def test_the_end_names_again_what_did_not_pass() -> None:
@@ -97,9 +96,9 @@ def test_the_end_names_again_what_did_not_pass() -> None:
 def test_each_variant_is_run_with_something_that_there_is() -> None:
     paths = [str(path.relative_to(SUITES)) for path in SUITES.rglob("test_*.py")]
     for variant in VARIANTS.values():
-        assert concerned(variant)
+        assert affected_tests(variant)
         assert all(any(one in path for path in paths) for one in variant.at_risk if "/" in one)
-        known = {entry.requirement for entry in concerned(variant)}
+        known = {entry.requirement for entry in affected_tests(variant)}
         assert {one for one in variant.affected if "/" not in one} <= known
 
 
@@ -113,7 +112,7 @@ def test_the_readings_that_variants_show_are_those_of_the_catalogue() -> None:
 
 
 def test_the_whole_suite_is_run_where_it_is_asked_for() -> None:
-    assert {entry.file for entry in concerned(VARIANTS["no-ingress"], "")} == {
+    assert {entry.file for entry in affected_tests(VARIANTS["no-ingress"], "")} == {
         str(path.relative_to(SUITES)) for path in SUITES.rglob("test_*.py")
     }
 
@@ -142,8 +141,8 @@ def test_variants_that_share_an_arena_follow_each_other() -> None:
 
 def test_an_unknown_variant_is_named_with_the_nearest_one() -> None:
     with pytest.raises(CatalogueError, match="unknown variant 'denial-is-405'; did you mean denial-is-404"):
-        fault_campaign.choose_variants(["denial-is-405"])
-    assert len(fault_campaign.choose_variants([])) == len(VARIANTS)
+        select_variants(["denial-is-405"])
+    assert len(select_variants([])) == len(VARIANTS)
 
 
 def test_what_the_machine_was_starved_under_is_judged_once_more(
@@ -151,14 +150,14 @@ def test_what_the_machine_was_starved_under_is_judged_once_more(
 ) -> None:
     asked: list[tuple[list[str], int | None]] = []
 
-    def outcomes(_: object, wanted: Campaign, jobs: int | None) -> Iterator[Conformity]:
+    def outcomes(_: object, wanted: Campaign, jobs: int | None) -> Iterator[VariantOutcome]:
         asked.append(([one.id for one in wanted.chosen], jobs))
         for variant in wanted.chosen:
             assert isinstance(variant, Variant)
-            void = variant.id == "no-ingress" and len(asked) == 1
-            verdict = Verdict.INCONCLUSIVE if void else Verdict.PASS
-            starved = frozenset({"split-live-edits"}) if void else frozenset[str]()
-            yield Conformity(variant, {"split-live-edits": verdict}, {}, 1.0, starved=starved)
+            does_not_count = variant.id == "no-ingress" and len(asked) == 1
+            verdict = Verdict.INCONCLUSIVE if does_not_count else Verdict.PASS
+            starved = frozenset({"split-live-edits"}) if does_not_count else frozenset[str]()
+            yield VariantOutcome(variant, {"split-live-edits": verdict}, {}, 1.0, starved=starved)
 
     monkeypatch.setattr(clusters, "_outcomes", outcomes)
     assert main.main(["variants", "--jobs", "2", "--variant", "no-ingress", "denial-is-404"]) == 0

@@ -15,7 +15,7 @@ _NO_LETTERS = ("none", "unacceptable")
 
 
 @dataclass(frozen=True, slots=True)
-class Conformity:
+class VariantOutcome:
     """What the suite made of one variant."""
 
     variant: Variant
@@ -56,7 +56,7 @@ class Conformity:
         return (*odd, *self.findings)
 
     @property
-    def unseen(self) -> frozenset[str]:
+    def unobserved(self) -> frozenset[str]:
         """Requirements of which not all readings were seen that the variant brings about."""
         return frozenset(
             one
@@ -67,21 +67,21 @@ class Conformity:
     @property
     def passed(self) -> bool:
         """Something was judged, nothing failed, nothing was left open, nothing was found."""
-        wrong = self.blamed or self.inconclusive or self.told or self.unseen
+        wrong = self.blamed or self.inconclusive or self.told or self.unobserved
         return bool(self.verdicts) and not wrong
 
     @property
-    def undecided(self) -> bool:
+    def starved_only(self) -> bool:
         """Whether it would have passed but for what does not count, as the machine was starved."""
-        wrong = self.blamed or self.told or self.unseen - self.starved
+        wrong = self.blamed or self.told or self.unobserved - self.starved
         return bool(self.inconclusive) and not wrong and self.inconclusive <= self.starved
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """What the suite made of it, in a word."""
         if self.passed:
             return "passed"
-        if self.undecided:
+        if self.starved_only:
             return "starved"
         if self.blamed or self.told:
             return "blamed"
@@ -92,10 +92,10 @@ class Conformity:
             "variant": self.variant.id,
             "summary": self.variant.summary,
             "passed": self.passed,
-            "shows": dict(sorted(self.variant.expected_readings.items())),
+            "expected_readings": dict(sorted(self.variant.expected_readings.items())),
             "blamed": sorted(self.blamed),
             "inconclusive": sorted(self.inconclusive),
-            "unseen": sorted(self.unseen),
+            "unseen": sorted(self.unobserved),
             "told": list(self.told),
             "starved": sorted(self.starved),
             "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
@@ -105,15 +105,15 @@ class Conformity:
         }
 
 
-def line(outcome: Conformity) -> str:
+def line(outcome: VariantOutcome) -> str:
     """One variant's outcome as text."""
-    word = outcome.word if outcome.passed else outcome.word.upper()
+    word = outcome.label if outcome.passed else outcome.label.upper()
     counted = sum(1 for verdict in outcome.verdicts.values() if verdict is Verdict.PASS)
     text = f"{word:<9} {outcome.id:<38} {outcome.seconds:5.1f} s  {counted} of {len(outcome.verdicts)} hold"
     for one in sorted(outcome.blamed | outcome.inconclusive):
         text += f"\n          {outcome.verdicts[one].value}: {one}: {'; '.join(outcome.said.get(one, ()))}"
     text += "".join(f"\n          told: {each}" for each in outcome.told)
-    for one in sorted(outcome.unseen - outcome.inconclusive):
+    for one in sorted(outcome.unobserved - outcome.inconclusive):
         seen = ", ".join(sorted(outcome.readings.get(one, ()))) or "nothing"
         text += (
             f"\n          should have shown: {one}: {outcome.variant.expected_readings[one]} (seen: {seen})"
@@ -121,20 +121,20 @@ def line(outcome: Conformity) -> str:
     return text
 
 
-def summary(outcomes: Sequence[Conformity]) -> str:
+def summary(outcomes: Sequence[VariantOutcome]) -> str:
     """How many passed."""
     passed = sum(1 for one in outcomes if one.passed)
     return f"{passed} of {len(outcomes)} variants pass, and nothing is found in them"
 
 
-def conclusion(outcomes: Sequence[Conformity]) -> str:
+def conclusion(outcomes: Sequence[VariantOutcome]) -> str:
     """How many passed, after a line for each that did not: it may have scrolled away since."""
     others = [one for one in outcomes if not one.passed]
     again = [f"to see these again: --variant {' '.join(one.id for one in others)}"] if others else []
     return "\n".join(["", *map(line, others), *again, summary(outcomes)])
 
 
-def exit_code(outcomes: Sequence[Conformity]) -> int:
+def exit_code(outcomes: Sequence[VariantOutcome]) -> int:
     """HOLDS when there are some and all pass."""
     return of_campaign(outcomes, [one for one in outcomes if not one.passed])
 
@@ -158,25 +158,25 @@ _COLUMNS = (
 )
 
 
-def page(outcomes: Sequence[Conformity]) -> str:
+def page(outcomes: Sequence[VariantOutcome]) -> str:
     """The outcomes as a page of Markdown."""
     return "\n".join([PAGE, summary(outcomes) + ".", "", *table(_COLUMNS, map(_cells, outcomes))]) + "\n"
 
 
-def _cells(outcome: Conformity) -> tuple[str, ...]:
+def _cells(outcome: VariantOutcome) -> tuple[str, ...]:
     variant = outcome.variant
     counted = sum(1 for verdict in outcome.verdicts.values() if verdict is Verdict.PASS)
     return (
         f"`{variant.id}`",
         plain(variant.summary),
-        outcome.word if outcome.passed else f"**{outcome.word}**",
+        outcome.label if outcome.passed else f"**{outcome.label}**",
         f"{counted} of {len(outcome.verdicts)}",
         "<br>".join(_seen(outcome)),
         plain(", ".join(variant.real_meshes)),
     )
 
 
-def _seen(outcome: Conformity) -> Iterator[str]:
+def _seen(outcome: VariantOutcome) -> Iterator[str]:
     for one, readings in sorted(outcome.variant.expected_readings.items()):
-        if one not in outcome.unseen:
+        if one not in outcome.unobserved:
             yield f"`{one}`: {plain(readings)}"

@@ -16,7 +16,7 @@ from smi_reference_mesh.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FaultOutcome:
     """What the suite made of one fault."""
 
     fault: Fault
@@ -39,10 +39,10 @@ class Outcome:
 
     @property
     def missed(self) -> frozenset[str]:
-        return (self.fault.fails - self.blamed) | self.unseen
+        return (self.fault.fails - self.blamed) | self.unobserved
 
     @property
-    def unseen(self) -> frozenset[str]:
+    def unobserved(self) -> frozenset[str]:
         """Ambiguous requirements whose reading was not changed as the fault changes it."""
         return frozenset(
             one
@@ -51,25 +51,25 @@ class Outcome:
         )
 
     @property
-    def wrongly(self) -> frozenset[str]:
+    def misblamed(self) -> frozenset[str]:
         return self.blamed - self.fault.fails
 
     @property
     def caught(self) -> bool:
         """Exactly what fails under the fault did, and the readings that it brings about were seen."""
-        return not self.missed and not self.wrongly
+        return not self.missed and not self.misblamed
 
     @property
-    def undecided(self) -> bool:
+    def starved_only(self) -> bool:
         """Whether it would be caught but for what does not count, as the machine was starved."""
-        return bool(self.missed) and not self.wrongly and self.missed <= self.starved
+        return bool(self.missed) and not self.misblamed and self.missed <= self.starved
 
     @property
-    def word(self) -> str:
+    def label(self) -> str:
         """What the suite made of it, in a word."""
         if self.caught:
             return "caught"
-        return "starved" if self.undecided else "missed" if self.missed else "misblamed"
+        return "starved" if self.starved_only else "missed" if self.missed else "misblamed"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -77,11 +77,11 @@ class Outcome:
             "summary": self.fault.summary,
             "caught": self.caught,
             "breaks": sorted(self.fault.breaks),
-            "drags": sorted(self.fault.also_fails),
-            "shows": dict(sorted(self.fault.expected_readings.items())),
+            "also_fails": sorted(self.fault.also_fails),
+            "expected_readings": dict(sorted(self.fault.expected_readings.items())),
             "blamed": sorted(self.blamed),
             "missed": sorted(self.missed),
-            "wrongly blamed": sorted(self.wrongly),
+            "misblamed": sorted(self.misblamed),
             "starved": sorted(self.starved),
             "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
             "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
@@ -90,29 +90,29 @@ class Outcome:
         }
 
 
-def line(outcome: Outcome) -> str:
+def line(outcome: FaultOutcome) -> str:
     """One fault's outcome as text."""
-    verdict = outcome.word if outcome.caught else outcome.word.upper()
+    verdict = outcome.label if outcome.caught else outcome.label.upper()
     failed = ", ".join(sorted(outcome.blamed)) or "-"
     text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
     if outcome.missed:
-        unfailed = sorted(outcome.missed - outcome.unseen)
+        unfailed = sorted(outcome.missed - outcome.unobserved)
         text += "".join(f"\n          should have failed: {_instead(outcome, one)}" for one in unfailed)
-    for one in sorted(outcome.unseen):
+    for one in sorted(outcome.unobserved):
         read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
         text += f"\n          should have shown: {one}: {outcome.fault.expected_readings[one]} (seen: {read})"
         text += _words(outcome, one)
-    for one in sorted(outcome.wrongly):
+    for one in sorted(outcome.misblamed):
         text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
     return text
 
 
-def _instead(outcome: Outcome, requirement: str) -> str:
+def _instead(outcome: FaultOutcome, requirement: str) -> str:
     """What became of a requirement that should have failed, and what was said of it."""
     return f"{requirement} ({_word(outcome.verdicts.get(requirement))}){_words(outcome, requirement)}"
 
 
-def _words(outcome: Outcome, requirement: str) -> str:
+def _words(outcome: FaultOutcome, requirement: str) -> str:
     said = "; ".join(outcome.said.get(requirement, ()))
     return f": {said}" if said else ""
 
@@ -121,27 +121,27 @@ def _word(verdict: Verdict | None) -> str:
     return verdict.value if verdict else "not judged"
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[FaultOutcome]) -> str:
     """How many were caught."""
     caught = sum(1 for one in outcomes if one.caught)
     return f"{caught} of {len(outcomes)} faults caught, each blamed on what it breaks"
 
 
-def narrowness(outcomes: Sequence[Outcome]) -> str:
+def narrowness(outcomes: Sequence[FaultOutcome]) -> str:
     """How many of the failures a fault only dragged along."""
     failed = sum(len(one.blamed) for one in outcomes)
     dragged = sum(len(one.blamed & one.fault.also_fails) for one in outcomes)
     return f"{dragged} of {failed} failures dragged along ({percent(dragged / failed if failed else 0.0)})"
 
 
-def conclusion(outcomes: Sequence[Outcome]) -> str:
+def conclusion(outcomes: Sequence[FaultOutcome]) -> str:
     """How many were caught, after a line for each that was not: it may have scrolled away since."""
     uncaught = [one for one in outcomes if not one.caught]
     again = [f"to see these again: --fault {' '.join(one.fault.id for one in uncaught)}"] if uncaught else []
     return "\n".join(["", *map(line, uncaught), *again, summary(outcomes)])
 
 
-def exit_code(outcomes: Sequence[Outcome]) -> int:
+def exit_code(outcomes: Sequence[FaultOutcome]) -> int:
     """HOLDS when there are some and all are caught."""
     return of_campaign(outcomes, [one for one in outcomes if not one.caught])
 
@@ -165,7 +165,7 @@ _COLUMNS = (
 )
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
+def page(outcomes: Sequence[FaultOutcome]) -> str:
     """The outcomes as a page of Markdown."""
     return (
         "\n".join(
@@ -180,12 +180,12 @@ def page(outcomes: Sequence[Outcome]) -> str:
     )
 
 
-def _cells(outcome: Outcome) -> tuple[str, ...]:
+def _cells(outcome: FaultOutcome) -> tuple[str, ...]:
     fault = outcome.fault
     return (
         f"`{fault.id}`",
         plain(fault.summary),
-        outcome.word if outcome.caught else f"**{outcome.word}**",
+        outcome.label if outcome.caught else f"**{outcome.label}**",
         _listed(outcome.blamed - fault.also_fails),
         _listed(outcome.blamed & fault.also_fails),
         "<br>".join(_seen(outcome)),
@@ -196,13 +196,13 @@ def _listed(requirements: Iterable[str]) -> str:
     return "<br>".join(f"`{one}`" for one in sorted(requirements))
 
 
-def _seen(outcome: Outcome) -> Iterator[str]:
+def _seen(outcome: FaultOutcome) -> Iterator[str]:
     for one, reading in sorted(outcome.fault.expected_readings.items()):
-        if one not in outcome.unseen:
+        if one not in outcome.unobserved:
             yield f"`{one}`: {plain(reading)}"
 
 
-def void(conclusion: Conclusion) -> bool:
+def does_not_count(conclusion: Conclusion) -> bool:
     """Whether it is a failure that does not count, as the machine was starved meanwhile."""
     basis = conclusion.basis
     return (
