@@ -365,7 +365,7 @@ class TestTheDriver:
 
     def test_says_what_the_probe_refuses(self, driver: Driver) -> None:
         with pytest.raises(
-            ExecFailed, match=r"the probe of main/client refused: batch .*: port is a number from"
+            ExecFailed, match=r"the probe of main/client refused: batch .*: port must be a number from"
         ):
             driver.send([Call("main/client", ROOT, 0, requests=1)])
 
@@ -450,7 +450,7 @@ class TestTheDriver:
     def test_does_not_take_a_full_ledger_for_one_that_holds_everything(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:
-        cluster.mesh.ledgers[driver.arena.pod("main/v1").ip].overflow = 1
+        cluster.mesh.ledgers[driver.arena.pod("main/v1").ip].dropped = 1
         with pytest.raises(ExecFailed, match="the ledger of main/v1 is full"):
             driver.send([scenario.call("main/client", "main/going")], ledgers=["main/v1"])
 

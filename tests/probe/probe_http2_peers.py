@@ -18,19 +18,19 @@ Answering = Callable[["Talk", int, str], object]
 class Talk:
     """One connection of a server."""
 
-    def __init__(self, made: socket.socket, seen: Peer) -> None:
-        self.made = made
+    def __init__(self, sock: socket.socket, seen: Peer) -> None:
+        self.sock = sock
         self.seen = seen
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.h2.initiate_connection()
         self.flush()
 
     def flush(self) -> None:
-        self.made.sendall(self.h2.data_to_send())
+        self.sock.sendall(self.h2.data_to_send())
 
     def events(self) -> Iterator[Event]:
         """Until the client closes."""
-        while data := self.made.recv(65536):
+        while data := self.sock.recv(65536):
             yield from self.h2.receive_data(data)
             self.flush()
 
@@ -53,8 +53,8 @@ class Talk:
 def speaking(answering: Answering) -> Script:
     """Call this with each request that is complete: the talk, the stream's number, the nonce."""
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        talk = Talk(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        talk = Talk(sock, seen)
         nonces: dict[int, str] = {}
         for event in talk.events():
             if isinstance(event, RequestReceived):

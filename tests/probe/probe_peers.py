@@ -114,19 +114,19 @@ def peer(script: Script) -> Iterator[Peer]:
     listening = socket.create_server(("127.0.0.1", 0))
     seen = Peer(listening.getsockname()[1])
 
-    def converse(made: socket.socket) -> None:
-        with made, contextlib.suppress(OSError):
-            made.settimeout(10)
-            script(made, seen)
+    def converse(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(10)
+            script(sock, seen)
         seen.ended.set()
 
     def serve() -> None:
         threads = []
         with contextlib.suppress(OSError):
             while True:
-                made, _ = listening.accept()
+                sock, _ = listening.accept()
                 seen.connections += 1
-                threads.append(threading.Thread(target=converse, args=(made,)))
+                threads.append(threading.Thread(target=converse, args=(sock,)))
                 threads[-1].start()
         for thread in threads:
             thread.join()
@@ -141,11 +141,11 @@ def peer(script: Script) -> Iterator[Peer]:
         accepting.join()
 
 
-def read_head(made: socket.socket, seen: Peer) -> str:
+def read_head(sock: socket.socket, seen: Peer) -> str:
     """The next request's head, or the one line of TCP; empty when the client closed."""
     data = b""
     while b"\r\n\r\n" not in data and not re.fullmatch(rb"[^\r\n]+\n", data):
-        part = made.recv(65536)
+        part = sock.recv(65536)
         if not part:
             return ""
         data += part
@@ -167,8 +167,8 @@ def said_by(server: str, nonce: str, *, fields: str = "") -> bytes:
 def always(answer: bytes) -> Script:
     """Read a request, send this, close."""
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        read_head(made, seen)
-        made.sendall(answer)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        read_head(sock, seen)
+        sock.sendall(answer)
 
     return script

@@ -22,8 +22,8 @@ from h2.events import (
 from probe_http2_peers import Talk, speaking
 from probe_peers import Peer, Probe, always, peer
 
-from conformance.probe.framing import Malformed
-from conformance.probe.http2 import Frames, content_of, grpc_message
+from conformance.probe.http1_framing import Malformed
+from conformance.probe.http2_framing import FrameReader, grpc_content, grpc_message
 
 _names = (f"m{number}" for number in count())
 
@@ -110,25 +110,25 @@ def test_answers_wait_for_the_windows_of_the_client(server: Probe) -> None:
 def conversation(server: Probe, talk: H2Connection) -> Iterator[Event]:
     """What the server says until two streams have ended, or the connection."""
     ended = 0
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.sendall(talk.data_to_send())
-        while ended < 2 and (data := made.recv(65536)):
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.sendall(talk.data_to_send())
+        while ended < 2 and (data := sock.recv(65536)):
             for event in talk.receive_data(data):
                 ended += isinstance(event, StreamEnded) + 2 * isinstance(event, ConnectionTerminated)
                 yield event
-            made.sendall(talk.data_to_send())
+            sock.sendall(talk.data_to_send())
 
 
 def test_a_client_that_breaks_the_protocol_is_told_so_and_the_server_lives(
     client: Probe, server: Probe
 ) -> None:
-    other = server.ledger()["other"]
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x00\x00\x00\x00\x00\x00")
-        said = b"".join(iter(lambda: made.recv(65536), b""))
+    unidentified = server.ledger()["unidentified"]
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+        said = b"".join(iter(lambda: sock.recv(65536), b""))
     # A frame of the kind GOAWAY (7).
     assert b"\x00\x00\x08\x07" in said
-    assert server.ledger()["other"] == other + 1
+    assert server.ledger()["unidentified"] == unidentified + 1
     assert client.run(batch(server.http[0])).column("server") == ["v1"]
 
 
@@ -136,19 +136,19 @@ def test_a_preface_that_arrives_in_pieces_is_one(server: Probe) -> None:
     talk = H2Connection(H2Configuration())
     talk.initiate_connection()
     wire = talk.data_to_send()
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(wire), 5):
-            made.sendall(wire[start : start + 5])
-        assert made.recv(65536)[3] == 4
+            sock.sendall(wire[start : start + 5])
+        assert sock.recv(65536)[3] == 4
 
 
 def test_a_method_that_begins_like_the_preface_is_http_1(server: Probe) -> None:
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for part in (b"P", b"R", b"INT / HTTP/1.1\r\nConnection: close\r\n\r\n"):
-            made.sendall(part)
-        assert b'"method":"PRINT"' in b"".join(iter(lambda: made.recv(65536), b""))
+            sock.sendall(part)
+        assert b'"method":"PRINT"' in b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 def test_an_instruction_that_is_no_number_is_refused(client: Probe, server: Probe) -> None:
@@ -182,7 +182,7 @@ def test_streams_begun_before_a_goaway_are_answered_and_later_ones_are_not(clien
             talk.answer(stream, nonce)
         elif len(begun) == 3:
             # GOAWAY by hand: to h2 the connection would be over.
-            talk.made.sendall(bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0)))
+            talk.sock.sendall(bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0)))
             for one in begun[:2]:
                 talk.answer(*one)
 
@@ -197,7 +197,7 @@ def test_streams_begun_before_a_goaway_are_answered_and_later_ones_are_not(clien
 def test_a_connection_that_breaks_fails_all_its_streams(client: Probe) -> None:
     def answering(talk: Talk, stream: int, nonce: str) -> None:
         if stream == 5:
-            talk.made.shutdown(socket.SHUT_RDWR)
+            talk.sock.shutdown(socket.SHUT_RDWR)
 
     with peer(speaking(answering)) as seen:
         found = client.run(batch(seen.port, requests=3, concurrency=3, connections="one"))
@@ -208,9 +208,9 @@ def test_a_connection_that_breaks_fails_all_its_streams(client: Probe) -> None:
 def test_no_more_streams_are_begun_than_the_server_admits(client: Probe) -> None:
     most = 0
 
-    def script(made: socket.socket, seen: Peer) -> None:
+    def script(sock: socket.socket, seen: Peer) -> None:
         nonlocal most
-        talk = Talk(made, seen)
+        talk = Talk(sock, seen)
         talk.h2.update_settings({3: 2})
         talk.flush()
         waiting: list[tuple[int, str]] = []
@@ -260,14 +260,14 @@ def test_a_server_of_http_1_does_not_speak_the_protocol(client: Probe) -> None:
 def test_a_call_is_told_from_other_requests_by_its_fields_and_framing(client: Probe) -> None:
     bodies: list[bytes] = []
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        talk = Talk(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        talk = Talk(sock, seen)
         for event in talk.events():
             if isinstance(event, RequestReceived):
                 seen.heads.append(json.dumps(dict(event.headers)))
             elif isinstance(event, DataReceived):
                 bodies.append(event.data)
-                talk.made.shutdown(socket.SHUT_RDWR)
+                talk.sock.shutdown(socket.SHUT_RDWR)
 
     with peer(script) as seen:
         client.run(batch(seen.port, protocol="grpc", path="/pkg.Service/Echo", body="hi"))
@@ -288,7 +288,7 @@ def test_a_call_is_answered_by_a_message_and_trailers(server: Probe) -> None:
     heard = list(conversation(server, talk))
     statuses = [dict(event.headers)[":status"] for event in heard if isinstance(event, ResponseReceived)]
     trailers = [dict(event.headers) for event in heard if isinstance(event, TrailersReceived)]
-    messages = [json.loads(content_of(event.data)) for event in heard if isinstance(event, DataReceived)]
+    messages = [json.loads(grpc_content(event.data)) for event in heard if isinstance(event, DataReceived)]
     assert statuses == ["200", "200"]
     assert trailers == [{"grpc-status": "0"}, {"grpc-status": "2"}]
     assert [message["server"] for message in messages] == ["v1", "v1"]
@@ -349,7 +349,7 @@ PING = bytes((0, 0, 8, 6, 0, 0, 0, 0, 0)) + b"12345678"
 
 @pytest.mark.parametrize("size", [1, 4, 10, 100])
 def test_frames_come_out_whole_without_the_farewell(size: int) -> None:
-    frames = Frames()
+    frames = FrameReader()
     wire = SETTINGS + PING + GOAWAY + PING
     out = [frames.feed(wire[start : start + size]) for start in range(0, len(wire), size)]
     assert b"".join(out) == SETTINGS + PING + PING
@@ -359,4 +359,4 @@ def test_frames_come_out_whole_without_the_farewell(size: int) -> None:
 @pytest.mark.parametrize("wire", [b"HTTP/1.1 400", b"\x15\x03\x03\x00", PING])
 def test_what_does_not_begin_with_settings_is_not_http2(wire: bytes) -> None:
     with pytest.raises(Malformed):
-        Frames().feed(wire)
+        FrameReader().feed(wire)

@@ -71,9 +71,9 @@ def test_a_server_that_speaks_first_is_listened_to_first(client: Probe, server: 
     ids=["none", "half", "another", "more", "endless", "TLS", "silence after it"],
 )
 def test_a_greeting_that_is_none_is_a_failure(client: Probe, greeting: bytes, failure: str) -> None:
-    def greet(made: socket.socket, seen: Peer) -> None:
-        made.sendall(greeting)
-        while read := made.recv(65536):
+    def greet(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(greeting)
+        while read := sock.recv(65536):
             seen.heads.append(read.decode())
 
     with peer(greet) as seen:
@@ -167,13 +167,13 @@ def test_a_client_that_wants_one_answer_only_says_so(client: Probe) -> None:
     assert "connection: close" not in on_the_wire(client, connections="reuse")
 
 
-def reset(made: socket.socket, seen: Peer) -> None:
-    read_head(made, seen)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+def reset(sock: socket.socket, seen: Peer) -> None:
+    read_head(sock, seen)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-def never(made: socket.socket, seen: Peer) -> None:
-    while read_head(made, seen):
+def never(sock: socket.socket, seen: Peer) -> None:
+    while read_head(sock, seen):
         pass
 
 
@@ -263,11 +263,11 @@ def test_answers_are_read_however_they_are_framed(client: Probe, framed: str, si
     body = '{"server": "odd", "port": 5, "nonce": "b.0"}'
     wire = framed.format(n=len(body), x=f"{len(body):x}", body=body).encode()
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        read_head(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        read_head(sock, seen)
         for start in range(0, len(wire), size):
-            made.sendall(wire[start : start + size])
+            sock.sendall(wire[start : start + size])
 
     with peer(script) as seen:
         found = client.run(batch(seen.port))
@@ -303,10 +303,10 @@ def test_http_in_answer_to_raw_tcp_is_kept(client: Probe) -> None:
 
 
 def test_bodies_that_differ_each_time_do_not_crowd_out_another_outcome(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        nonce = nonce_of(read_head(made, seen))
+    def script(sock: socket.socket, seen: Peer) -> None:
+        nonce = nonce_of(read_head(sock, seen))
         status = "503 Unavailable" if nonce == "b.7" else "404 Not Found"
-        made.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(nonce)}\r\n\r\n{nonce}".encode())
+        sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(nonce)}\r\n\r\n{nonce}".encode())
 
     with peer(script) as seen:
         found = client.run(batch(seen.port, requests=10, concurrency=1, connections="fresh"))
@@ -329,9 +329,9 @@ def test_good_answers_leave_no_sample(client: Probe, server: Probe) -> None:
 
 
 def test_a_request_on_a_connection_that_breaks_is_not_sent_again(client: Probe) -> None:
-    def answers_once(made: socket.socket, seen: Peer) -> None:
-        made.sendall(said_by("v1", nonce_of(read_head(made, seen))))
-        read_head(made, seen)
+    def answers_once(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(said_by("v1", nonce_of(read_head(sock, seen))))
+        read_head(sock, seen)
 
     with peer(answers_once) as seen:
         found = client.run(batch(seen.port, requests=6, concurrency=1))
@@ -341,9 +341,9 @@ def test_a_request_on_a_connection_that_breaks_is_not_sent_again(client: Probe) 
 
 
 def test_a_connection_that_the_peer_announces_to_close_is_left(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.sendall(said_by("v1", nonce_of(read_head(made, seen)), fields="Connection: Close\r\n"))
-        read_head(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(said_by("v1", nonce_of(read_head(sock, seen)), fields="Connection: Close\r\n"))
+        read_head(sock, seen)
 
     with peer(script) as seen:
         found = client.run(batch(seen.port, requests=3, concurrency=1))
@@ -351,8 +351,8 @@ def test_a_connection_that_the_peer_announces_to_close_is_left(client: Probe) ->
 
 
 def test_a_connection_closed_while_idle_is_no_failure(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.sendall(said_by("v1", nonce_of(read_head(made, seen))))
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(said_by("v1", nonce_of(read_head(sock, seen))))
 
     with peer(script) as seen:
         found = client.run(batch(seen.port, requests=3, concurrency=1, duration_s=0.15))
@@ -360,11 +360,11 @@ def test_a_connection_closed_while_idle_is_no_failure(client: Probe) -> None:
 
 
 def test_an_answer_that_comes_before_the_request_is_read_is_an_answer(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.recv(1)
-        made.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        made.shutdown(socket.SHUT_WR)
-        while made.recv(65536):
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.recv(1)
+        sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
             pass
 
     with peer(script) as seen:
@@ -373,9 +373,9 @@ def test_an_answer_that_comes_before_the_request_is_read_is_an_answer(client: Pr
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as made:
-        made.bind(("127.0.0.1", 0))
-        port: int = made.getsockname()[1]
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
         return port
 
 
@@ -411,9 +411,9 @@ def test_a_name_is_resolved(client: Probe, server: Probe) -> None:
 
 
 def test_udp_without_an_answer_times_out(client: Probe) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.bind(("127.0.0.1", 0))
-        found = client.run(batch(made.getsockname()[1], protocol="udp", requests=3, timeout_s=0.03))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        found = client.run(batch(sock.getsockname()[1], protocol="udp", requests=3, timeout_s=0.03))
     assert found.column("failure") == ["timeout"] * 3
 
 
@@ -430,9 +430,9 @@ def test_a_time_out_holds_up_nobody_else(client: Probe, server: Probe, protocol:
 
 
 def interleaving(client: Probe, *, parallel: bool) -> list[str]:
-    def script(made: socket.socket, seen: Peer) -> None:
-        while head := read_head(made, seen):
-            made.sendall(said_by("v1", nonce_of(head)))
+    def script(sock: socket.socket, seen: Peer) -> None:
+        while head := read_head(sock, seen):
+            sock.sendall(said_by("v1", nonce_of(head)))
 
     with peer(script) as seen:
         batches = [
@@ -472,10 +472,10 @@ def test_what_is_not_done_by_the_deadline_is_cut_and_said(client: Probe, server:
 def test_traffic_ends_when_nobody_reads_of_it_any_more(client: Probe) -> None:
     arrived = threading.Event()
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        read_head(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        read_head(sock, seen)
         arrived.set()
-        read_head(made, seen)
+        read_head(sock, seen)
 
     with peer(script) as seen:
         plan = {"batches": [batch(seen.port, timeout_s=60)]}

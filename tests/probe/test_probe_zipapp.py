@@ -14,7 +14,7 @@ from probe_peers import PYTHON, Probe, start_probe, stop_probe
 
 from conformance.drive import probe_bundle
 from conformance.probe import __main__ as command
-from conformance.probe import ctl
+from conformance.probe import control_client
 
 SOURCES = [
     item for item in importlib.resources.files("conformance.probe").iterdir() if item.name.endswith(".py")
@@ -59,7 +59,8 @@ def test_byte_code_is_used_where_it_is_of_the_same_version_and_passed_over_elsew
 
 
 def test_http2_is_loaded_by_those_only_who_speak_it(program: Path) -> None:
-    loads = "import sys; sys.path.insert(0, sys.argv[1]); import probe.serve, probe.client, probe.ctl; "
+    loads = "import sys; sys.path.insert(0, sys.argv[1]); "
+    loads += "import probe.serve, probe.batch_runner, probe.control_client; "
     tells = "print('h2' in sys.modules); import probe.http2_client; print('h2' in sys.modules)"
     done = subprocess.run(
         [*PYTHON, "-c", loads + tells, str(program)], capture_output=True, text=True, check=True, timeout=10
@@ -102,9 +103,9 @@ def test_one_client_carries_line_after_line_and_ends_each_answer(program: Path, 
     ask = '{"op":"ping"}\n{"op":"dance"}\n{"op":"ping"}\n'
     answers = ctl_of(program, "--control", client.control, line=ask).stdout.split("\n\n")
     assert [sorted(json.loads(answer)) for answer in answers[:-1]] == [
-        ["boot", "pod", "server"],
+        ["instance", "pod", "server"],
         ["error"],
-        ["boot", "pod", "server"],
+        ["instance", "pod", "server"],
     ]
     assert answers[-1] == ""
 
@@ -128,7 +129,7 @@ def test_a_probe_that_is_still_starting_is_waited_for(program: Path, tmp_path: P
 def test_a_probe_that_is_not_there_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ctl, "START_S", 0)
+    monkeypatch.setattr(control_client, "START_S", 0)
     assert command.main(["ctl", "--control", str(tmp_path / "none"), "{}"]) == 1
     assert "no probe answers" in capsys.readouterr().err
 
