@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.resources
 import importlib.util
 import io
 import json
 import subprocess
 import zipfile
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
@@ -74,9 +76,46 @@ PACKED = [
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_the_probe_is_written_in_the_python_of_stock_images(name: str) -> None:
+def test_the_probe_has_the_syntax_of_python_3_9(name: str) -> None:
     text = zipfile.ZipFile(io.BytesIO(probe_bundle.build())).read(name)
     ast.parse(text, feature_version=(3, 9))
+
+
+def evaluated_unions(text: str) -> list[str]:
+    """Unions of types (``X | None``) that Python evaluates: outside of annotations, which stay text."""
+    module = ast.parse(text)
+    annotations: set[ast.AST] = set()
+    for node in ast.walk(module):
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            annotations |= set(ast.walk(annotation)) if annotation is not None else set()
+    return [
+        ast.unparse(node)
+        for node in ast.walk(module)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and node not in annotations
+        if any(_is_type(side) for side in (node.left, node.right))
+    ]
+
+
+def _is_type(node: ast.AST) -> bool:
+    name = node.value if isinstance(node, ast.Subscript) else node
+    if isinstance(name, ast.Name):
+        return isinstance(getattr(builtins, name.id, None), type) or (
+            name.id[:1].isupper() and not name.id.isupper()
+        )
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda item: item.name)
+def test_the_probe_evaluates_no_union_of_types_which_python_3_9_cannot(source: Traversable) -> None:
+    assert evaluated_unions(source.read_text(encoding="utf-8")) == []
+
+
+def test_evaluated_unions_are_found_beside_those_of_annotations() -> None:
+    header = "from __future__ import annotations\n"
+    assert evaluated_unions(header + "A = list[int] | None\ndef f(x: int | None) -> int | str: ...") == [
+        "list[int] | None"
+    ]
+    assert evaluated_unions(header + "isinstance(x, Sized | Chunked)\nflags = a | 1") == ["Sized | Chunked"]
 
 
 def ctl_of(program: Path, *arguments: str, line: str = "") -> subprocess.CompletedProcess[str]:
