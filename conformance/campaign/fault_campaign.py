@@ -18,7 +18,7 @@ from conformance.campaign.results import Outcome, void
 from conformance.campaign.variant_campaign import Conformity
 from conformance.catalogue import GROUPS, CatalogueError
 from conformance.clusters import Cluster, ClusterError, Object
-from conformance.clusters.kubernetes import refusal
+from conformance.clusters.kubernetes import status_error
 from conformance.drive import version_selection
 from conformance.drive.api_reads import METRICS, served_kinds
 from conformance.drive.rests import Rests
@@ -336,7 +336,7 @@ def _changed(session: Session, change: Change) -> Iterator[None]:
     cluster = session.cluster
     before = cluster.request("GET", change.path)
     if before.status != 200:
-        raise refusal(before)
+        raise status_error(before)
     _put(cluster, change.path, change.edit(before.body))
     try:
         yield
@@ -399,7 +399,7 @@ def _missed(cluster: Cluster) -> set[str]:
     """The kinds (plural) that the control plane of the reference mesh finds not served."""
     health = cluster.request("GET", HEALTH)
     if health.status != 200:
-        raise refusal(health)
+        raise status_error(health)
     return set(health.body["notServed"])
 
 
@@ -426,4 +426,4 @@ def _until(session: Session, check: Callable[[], bool], because: str) -> None:
 def _put(cluster: Cluster, path: str, body: Object) -> None:
     answer = cluster.request("PUT", path, body)
     if answer.status >= 400:
-        raise refusal(answer)
+        raise status_error(answer)

@@ -17,7 +17,7 @@ from typing import Protocol
 from conformance.campaign import fault_campaign
 from conformance.campaign.fault_campaign import Campaign, Case, Result, concerned, parts_of
 from conformance.clusters import ClusterError
-from conformance.clusters.embedded import start
+from conformance.clusters.embedded import cluster as embedded
 from conformance.drive.arena import OUTSIDE
 
 # Under a fault much is waited for that never comes: a cluster keeps a processor busy for half of the time.
@@ -123,7 +123,7 @@ def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
     # Whoever asked may have ended, or been interrupted together with this process.
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), tell:
         try:
-            with closing(start.start(asked.profile.name)) as cluster:
+            with closing(embedded.start(asked.profile.name)) as cluster:
                 for outcome in fault_campaign.run(cluster, asked, _turns(asked, taken)):
                     tell.send(outcome)
         except ClusterError as error:

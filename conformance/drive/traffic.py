@@ -122,7 +122,7 @@ class Driver:
 
     def _ctl(self, address: str, request: Mapping[str, Any], *, timeout_s: float = 30.0) -> list[Any]:
         pod = self.arena.pod(address)
-        text = self.cluster.ask(
+        text = self.cluster.exec_line(
             pod.namespace, pod.name, CONTAINER, CTL, json.dumps(request, separators=(",", ":")), timeout_s
         )
         try:

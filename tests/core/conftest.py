@@ -14,7 +14,7 @@ import pytest
 
 from conformance import plugin
 from conformance.cli import clusters, main
-from conformance.clusters import opening
+from conformance.clusters import selection
 from conformance.drive.arena import Arena
 from conformance.profiles import Profile, parse
 from conformance.report import store
@@ -110,11 +110,11 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     bench.profile.write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         for name in ("open_cluster", "existing"):
-            patch.setattr(opening, name, lambda *_: bench.cluster)
-        patch.setattr(opening, "check", lambda *_: None)
-        patch.setattr(opening, "described", lambda *_: "cluster: fake (as all tests do)")
-        fake = opening.Where("kubeconfig", "as all tests do", "fake")
-        patch.setattr(opening, "chosen", lambda *_, **__: fake)
+            patch.setattr(selection, name, lambda *_: bench.cluster)
+        patch.setattr(selection, "check", lambda *_: None)
+        patch.setattr(selection, "described", lambda *_: "cluster: fake (as all tests do)")
+        fake = selection.ClusterSelection("kubeconfig", "as all tests do", "fake")
+        patch.setattr(selection, "chosen", lambda *_, **__: fake)
         session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
         patch.setattr(plugin, "Session", session)
         patch.setattr(clusters, "Session", session)

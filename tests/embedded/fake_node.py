@@ -11,14 +11,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from conformance.clusters.embedded.assembly import EmbeddedCluster
+from conformance.clusters.embedded.control_plane import KubernetesControlPlane
 from conformance.clusters.embedded.interface import (
     HostName,
     NodeError,
     Object,
     Process,
     ServiceRule,
-    Supplies,
+    VolumeSources,
 )
 from conformance.clusters.kubernetes import KubernetesCluster
 
@@ -45,7 +45,7 @@ class FakeNode:
     stopped: list[tuple[str, str, float]] = field(default_factory=list)
     services: Sequence[ServiceRule] = ()
     names: Sequence[HostName] = ()
-    supplies: Supplies | None = None
+    sources: VolumeSources | None = None
 
     def __post_init__(self) -> None:
         # A network of its own in 127.0.0.0/8, so that tests side by side do not meet at the fixed ports.
@@ -61,11 +61,13 @@ class FakeNode:
         for key in list(self.running):
             await self.stop_pod(*key, 0)
 
-    def run_pod(self, pod: Object, supplies: Supplies, on_status: Callable[[dict[str, Any]], None]) -> None:
+    def run_pod(
+        self, pod: Object, sources: VolumeSources, on_status: Callable[[dict[str, Any]], None]
+    ) -> None:
         key = str(pod["metadata"]["namespace"]), str(pod["metadata"]["name"])
         if key in self.running:
             raise NodeError(f"pod {key} runs already")
-        self.supplies = supplies
+        self.sources = sources
         self.running[key] = asyncio.Event()
         self._last += 1
         address = f"{self._network}.{self._last}"
@@ -141,7 +143,7 @@ class Served:
 
     url: str
     node: FakeNode
-    inner: EmbeddedCluster
+    inner: KubernetesControlPlane
     loop: asyncio.AbstractEventLoop
     cluster: KubernetesCluster
 
@@ -159,7 +161,7 @@ class Served:
 
         async def look() -> Result:
             changed = asyncio.Event()
-            end = self.inner.store.listen(lambda event: changed.set())
+            end = self.inner.store.subscribe(lambda event: changed.set())
             try:
                 while not (answer := await asyncio.to_thread(check)):
                     await changed.wait()
@@ -182,10 +184,10 @@ def serving(programs: Mapping[str, Program] | None = None) -> Iterator[Served]:
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     started, ended = threading.Event(), asyncio.Event()
-    made: list[tuple[EmbeddedCluster, asyncio.AbstractEventLoop]] = []
+    made: list[tuple[KubernetesControlPlane, asyncio.AbstractEventLoop]] = []
 
     async def live() -> None:
-        inner = EmbeddedCluster(node, TOKEN)
+        inner = KubernetesControlPlane(node, TOKEN)
         await inner.start(listening)
         made.append((inner, asyncio.get_running_loop()))
         started.set()

@@ -14,7 +14,7 @@ from aiohttp import web
 from api_objects import is_ready, namespace, pod, thing
 from fake_node import FakeNode, Served
 
-from conformance.clusters.embedded.api.service_client import load_pair
+from conformance.clusters.embedded.api.service_client import load_key_pair
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh.ca import Authority
 
@@ -49,7 +49,7 @@ class HttpsPod:
         application.router.add_route("*", "/{path:.*}", self._answer)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.clients)
         tls.verify_mode = ssl.CERT_OPTIONAL if self.clients else ssl.CERT_NONE
-        load_pair(tls, self.authority.serving([f"{NAME}.{NAME}.svc"], datetime.now(UTC)))
+        load_key_pair(tls, self.authority.serving([f"{NAME}.{NAME}.svc"], datetime.now(UTC)))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, address, 8080, ssl_context=tls).start()

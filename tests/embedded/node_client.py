@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.clusters.embedded.node.sandbox import Running, start
+from conformance.clusters.embedded.node.sandbox import RunningSandbox, start
 
 HOST = (sys.executable, "-W", "error", str(Path(__file__).with_name("node_host.py")))
 IMAGE = "python:3.11-slim"
@@ -39,14 +39,14 @@ SERVES = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
 Status = dict[str, Any]
 
 
-class Refused(Exception):
+class NodeRefusal(Exception):
     """The node refused, with these words."""
 
 
 class Node:
     """One running node."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: RunningSandbox) -> None:
         self.running = running
 
     @classmethod
@@ -63,7 +63,7 @@ class Node:
             with connection.makefile() as file:
                 answer = json.loads(file.readline())
         if "error" in answer:
-            raise Refused(answer["error"])
+            raise NodeRefusal(answer["error"])
         return answer["answer"]
 
     def python(self, program: str) -> str:

@@ -14,8 +14,8 @@ from https_pod import NAME, HttpsPod
 
 from conformance.clusters import Account
 from conformance.clusters.embedded.api.aggregation import API_SERVICES, Aggregation
-from conformance.clusters.embedded.api.service_client import Inside
-from conformance.clusters.embedded.api.store import Store
+from conformance.clusters.embedded.api.object_store import Store
+from conformance.clusters.embedded.api.service_client import ServiceClient
 
 API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1.tea.example.org"
 AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
@@ -192,7 +192,7 @@ def test_the_api_server_hands_requests_on_to_services_by_port_and_query(
 
 async def ended_while_something_happens() -> bool:
     store = Store()
-    task = asyncio.create_task(Aggregation(store, Inside(store)).run())
+    task = asyncio.create_task(Aggregation(store, ServiceClient(store)).run())
     await asyncio.sleep(0)
     store.create(API_SERVICES, {"metadata": {"name": "v1."}, "spec": {"group": "", "version": "v1"}})
     await asyncio.sleep(0)

@@ -8,7 +8,7 @@ import pytest
 from api_objects import DEPLOYMENTS, PODS, config, deployment, is_ready, names, namespace, pod, service, thing
 from fake_node import Served
 
-from conformance.clusters import Account, ClusterError, ExecFailed, Refused
+from conformance.clusters import Account, ApiStatusError, ClusterError, ExecFailed
 
 MERGE = "application/merge-patch+json"
 
@@ -79,7 +79,7 @@ class TestObjects:
     def test_of_a_namespace_that_is_not_there_are_refused(self, served: Served) -> None:
         lost = config("one", a="1")
         lost["metadata"]["namespace"] = "nowhere"
-        with pytest.raises(Refused, match='namespaces "nowhere" not found'):
+        with pytest.raises(ApiStatusError, match='namespaces "nowhere" not found'):
             served.cluster.apply([lost])
 
 
@@ -123,7 +123,7 @@ class TestNamespaces:
         assert served.cluster.request("GET", "/api/v1/namespaces/shop").body["status"]["phase"] == (
             "Terminating"
         )
-        with pytest.raises(Refused, match="because it is being terminated"):
+        with pytest.raises(ApiStatusError, match="because it is being terminated"):
             served.cluster.apply([config("late", a="1")])
         served.loop.call_soon_threadsafe(holding.set)
         served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
@@ -136,25 +136,25 @@ class TestContainers:
     def test_answer_line_by_line(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         for line in ("hello", "grüße"):
-            answer = served.cluster.ask("shop", "one", "main", self.ECHO, line, 5)
+            answer = served.cluster.exec_line("shop", "one", "main", self.ECHO, line, 5)
             assert answer == f"{line.upper()}\n\n"
 
     def test_carry_more_than_one_message_holds(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         long = "x" * 300_000
-        assert served.cluster.ask("shop", "one", "main", self.ECHO, long, 5) == f"{long.upper()}\n\n"
+        assert served.cluster.exec_line("shop", "one", "main", self.ECHO, long, 5) == f"{long.upper()}\n\n"
 
     def test_that_break_off_say_so(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         failing = ("python3", "-c", "import sys; sys.exit('no more')")
         with pytest.raises(ExecFailed, match=r"exit status 1.* no more"):
-            served.cluster.ask("shop", "one", "main", failing, "x", 5)
+            served.cluster.exec_line("shop", "one", "main", failing, "x", 5)
 
     def test_that_are_not_there_run_nothing(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         for name, container in (("one", "other"), ("two", "main")):
             with pytest.raises(ExecFailed, match="404"):
-                served.cluster.ask("shop", name, container, self.ECHO, "x", 5)
+                served.cluster.exec_line("shop", name, container, self.ECHO, "x", 5)
 
     def test_show_the_end_of_their_logs(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
@@ -211,9 +211,9 @@ class TestRights:
     def test_come_with_a_token_that_names_the_pod_while_it_is_there(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         there = served.cluster.request("GET", f"{PODS}/one").body
-        supplies = served.node.supplies
-        assert supplies is not None
-        token = supplies.token(there, "mesh", 60)
+        sources = served.node.sources
+        assert sources is not None
+        token = sources.token(there, "mesh", 60)
 
         def review(audience: str) -> Any:
             spec = {"token": token, "audiences": [audience]}

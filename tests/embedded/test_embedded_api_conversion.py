@@ -12,7 +12,7 @@ from api_objects import events, namespace, thing
 from fake_node import Served, serving
 from https_pod import NAME, HttpsPod
 
-from conformance.clusters import Refused
+from conformance.clusters import ApiStatusError
 
 GROUP = "shapes.example.org"
 NEW = f"/apis/{GROUP}/v2/namespaces/shop/circles"
@@ -116,7 +116,7 @@ def test_applying_and_patching_are_about_the_version_that_is_sent(
     patch = {"spec": {"radius": 5}}
     served.cluster.request("PATCH", f"{OLD}/one", patch, content_type="application/merge-patch+json")
     assert served.cluster.request("GET", f"{NEW}/one").body["spec"] == {"diameter": 10}
-    with pytest.raises(Refused, match=r"\.spec\.diameter: field not declared in schema"):
+    with pytest.raises(ApiStatusError, match=r"\.spec\.diameter: field not declared in schema"):
         served.cluster.apply([circle("v1", "two", diameter=4)])
 
 
@@ -125,7 +125,7 @@ def test_a_webhook_that_fails_is_the_servers_trouble(served: Served, converter: 
     converter.broken = "no circle"
     answer = served.cluster.request("GET", f"{OLD}/one")
     assert (answer.status, answer.body["message"]) == (500, "conversion webhook failed: no circle")
-    with pytest.raises(Refused, match="conversion webhook failed: no circle"):
+    with pytest.raises(ApiStatusError, match="conversion webhook failed: no circle"):
         served.cluster.apply([circle("v1", "two", radius=1)])
     assert served.cluster.request("GET", f"{NEW}/two").status == 404
 

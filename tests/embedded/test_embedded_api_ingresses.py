@@ -40,7 +40,7 @@ def test_they_come_back_and_go_with_their_namespace(served: Served) -> None:
             ingress({"backend": {"service": {"name": "web", "port": {"name": "http", "number": 80}}}}),
             "backend.service.port: Invalid value: must have either a name or a number",
         ),
-        (ingress(tls=[]), "spec.tls: Forbidden: the embedded cluster knows ingresses by their rules only"),
+        (ingress(tls=[]), "spec.tls: Forbidden: the embedded cluster supports only the rules of ingresses"),
         (ingress(defaultBackend={}), "spec.defaultBackend: Forbidden: "),
     ],
 )

@@ -12,7 +12,7 @@ from api_objects import PODS, deployment, is_ready, namespace, pod
 from control_plane_pod import control_plane
 from fake_node import Served, serving
 
-from conformance.clusters import Account, Refused
+from conformance.clusters import Account, ApiStatusError
 from conformance.drive.api_reads import METRICS
 from conformance.drive.manifests import load
 from smi_reference_mesh import install, names
@@ -104,7 +104,7 @@ class TestTheMesh:
         slices = f"/apis/discovery.k8s.io/v1/namespaces/smi-reference/endpointslices?{own}"
         try:
             mesh.has(slices, lambda body: not body["items"])
-            with pytest.raises(Refused, match=r'failed calling webhook "inject\.reference') as caught:
+            with pytest.raises(ApiStatusError, match=r'failed calling webhook "inject\.reference') as caught:
                 mesh.cluster.apply([pod("one")])
             assert caught.value.status == 500
         finally:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from conformance.clusters.embedded.api import api_resources, events, request_path
+from conformance.clusters.embedded.api import api_resources, request_path, warning_events
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
 from conformance.clusters.embedded.api.auth import AUDIENCE, RBAC, Attributes, Tokens, User, allowed
-from conformance.clusters.embedded.api.errors import Refusal
+from conformance.clusters.embedded.api.object_store import Store, WatchEvent
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
-from conformance.clusters.embedded.api.schema import Invalid, admission, undeclared
-from conformance.clusters.embedded.api.store import Event, Store
+from conformance.clusters.embedded.api.structural_schema import Invalid, admitter, undeclared_field
 
 
 def thing(name: str, namespace: str = "shop", **rest: Any) -> dict[str, Any]:
@@ -30,8 +30,8 @@ class TestTheStore:
         assert len({one["metadata"]["uid"] for one in (made, told, changed)}) == 1
 
     def test_tells_changes_in_their_order_and_from_any_version_on(self) -> None:
-        store, seen = Store(), list[Event]()
-        end = store.listen(seen.append)
+        store, seen = Store(), list[WatchEvent]()
+        unsubscribe = store.subscribe(seen.append)
         made = store.create("things", thing("a"))
         store.create("others", thing("b"))
         store.replace("things", {**made, "data": 1})
@@ -39,9 +39,9 @@ class TestTheStore:
         assert [(one.type, one.key) for one in seen] == [
             ("ADDED", "things"), ("ADDED", "others"), ("MODIFIED", "things"), ("DELETED", "things"),
         ]  # fmt: skip
-        since = store.since("things", int(made["metadata"]["resourceVersion"]))
+        since = store.events_since("things", int(made["metadata"]["resourceVersion"]))
         assert [one.type for one in since] == ["MODIFIED", "DELETED"]
-        end()
+        unsubscribe()
         store.create("things", thing("c"))
         assert len(seen) == 4
 
@@ -49,15 +49,15 @@ class TestTheStore:
         store = Store()
         made = store.create("things", thing("a", spec={}))
         assert store.replace("things", dict(made)) == made
-        assert store.since("things", int(made["metadata"]["resourceVersion"])) == ()
+        assert store.events_since("things", int(made["metadata"]["resourceVersion"])) == ()
 
     def test_does_not_pretend_to_remember_everything(self) -> None:
         store = Store()
         made = store.create("things", thing("a"))
         for number in range(20_001):
             store.replace("things", {**thing("a"), "data": number})
-        with pytest.raises(Refusal, match="too old resource version") as caught:
-            store.since("things", int(made["metadata"]["resourceVersion"]))
+        with pytest.raises(ApiStatusError, match="too old resource version") as caught:
+            store.events_since("things", int(made["metadata"]["resourceVersion"]))
         assert caught.value.status == 410
 
     def test_lets_nobody_undo_a_deletion_or_take_over_an_identity(self) -> None:
@@ -100,7 +100,7 @@ class TestPatches:
         ids=["nothing to remove", "nowhere to add", "unknown operation"],
     )
     def test_of_json_that_cannot_be_done_are_refused(self, operation: dict[str, Any]) -> None:
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiStatusError) as caught:
             json_patch({"a": 1}, [operation])
         assert caught.value.status == 422
 
@@ -153,7 +153,7 @@ SCHEMA: dict[str, Any] = {
 class TestSchemas:
     def admitted(self, spec: Any) -> Any:
         whole = {"apiVersion": "v1", "kind": "K", "metadata": {"name": "n", "labels": {}}, "spec": spec}
-        return admission(SCHEMA)(whole)["spec"]
+        return admitter(SCHEMA)(whole)["spec"]
 
     def test_prune_what_they_do_not_know_and_fill_in_defaults(self) -> None:
         spec = {"name": "n", "odd": 1, "free": {"odd": 1}, "map": {"k": "v"}, "list": [{"a": "x", "b": 1}]}
@@ -327,9 +327,11 @@ def test_a_trouble_is_told_once() -> None:
         waiting = {"waiting": {"reason": "ErrImagePull", "message": message}}
         return {"containerStatuses": [{"name": "main", "state": waiting}]}
 
-    assert list(events.troubles({}, status("no"))) == [("ErrImagePull", "main: no")]
-    assert list(events.troubles(status("no"), status("no"))) == []
-    assert list(events.troubles(status("no"), status("never"))) == [("ErrImagePull", "main: never")]
+    assert list(warning_events.new_waiting_reasons({}, status("no"))) == [("ErrImagePull", "main: no")]
+    assert list(warning_events.new_waiting_reasons(status("no"), status("no"))) == []
+    assert list(warning_events.new_waiting_reasons(status("no"), status("never"))) == [
+        ("ErrImagePull", "main: never")
+    ]
 
 
 def test_a_field_that_a_schema_does_not_know_is_found_wherever_it_stands() -> None:
@@ -345,7 +347,7 @@ def test_a_field_that_a_schema_does_not_know_is_found_wherever_it_stands() -> No
     schema = {"type": "object", "properties": {"spec": spec}}
     known = {"backends": [{"weight": 1}], "labels": {"any": "x"}, "free": {"any": 1}}
     thing = {"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "x", "labels": {"a": "b"}}}
-    assert undeclared({**thing, "spec": known}, schema) == ""
-    assert undeclared({**thing, "spec": {**known, "matches": []}}, schema) == ".spec.matches"
+    assert undeclared_field({**thing, "spec": known}, schema) == ""
+    assert undeclared_field({**thing, "spec": {**known, "matches": []}}, schema) == ".spec.matches"
     twice = {"backends": [{"weight": 1}, {"wait": 1}]}
-    assert undeclared({**thing, "spec": twice}, schema) == ".spec.backends[1].wait"
+    assert undeclared_field({**thing, "spec": twice}, schema) == ".spec.backends[1].wait"

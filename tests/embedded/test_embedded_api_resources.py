@@ -13,7 +13,7 @@ from api_objects import PODS, namespace, pod, thing
 from control_plane_pod import access
 from fake_node import Served, serving
 
-from conformance.clusters import Refused
+from conformance.clusters import ApiStatusError
 from conformance.drive.api_reads import round_trip
 from conformance.drive.manifests import load
 from conformance.drive.wait import SystemClock, Waiter
@@ -51,15 +51,15 @@ class TestCustomResources:
             assert set(trip.verbs.values()) == {True}, trip.verbs
 
     def test_that_their_schema_forbids_are_refused_in_the_words_of_the_api_server(self, crds: Served) -> None:
-        with pytest.raises(Refused, match=r"spec\.backends\[0\]\.weight") as caught:
+        with pytest.raises(ApiStatusError, match=r"spec\.backends\[0\]\.weight") as caught:
             crds.cluster.apply([split(backends=[{"service": "v1", "weight": -1}])])
         assert (caught.value.status, caught.value.reason) == (422, "Invalid")
         assert str(caught.value).startswith('TrafficSplit.split.smi-spec.io "one" is invalid: ')
-        with pytest.raises(Refused, match=r"spec\.service: Required value"):
+        with pytest.raises(ApiStatusError, match=r"spec\.service: Required value"):
             crds.cluster.apply(
                 [thing("split.smi-spec.io/v1alpha4", "TrafficSplit", "one", spec={"backends": []})]
             )
-        with pytest.raises(Refused, match=r'must be of type integer: "string"'):
+        with pytest.raises(ApiStatusError, match=r'must be of type integer: "string"'):
             crds.cluster.apply([split(backends=[{"service": "v1", "weight": "1"}])])
 
     def test_lose_what_their_schema_does_not_know(self, crds: Served) -> None:
@@ -67,7 +67,7 @@ class TestCustomResources:
         assert set(crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]) == {"service", "backends"}
 
     def test_are_refused_when_applied_with_what_their_schema_does_not_know(self, crds: Served) -> None:
-        with pytest.raises(Refused, match=r"\.spec\.unknown: field not declared in schema") as caught:
+        with pytest.raises(ApiStatusError, match=r"\.spec\.unknown: field not declared in schema") as caught:
             crds.cluster.apply([split(unknown="x")])
         assert caught.value.status == 500
         assert crds.cluster.request("GET", f"{SPLITS}/one").status == 404

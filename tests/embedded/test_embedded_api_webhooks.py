@@ -18,8 +18,8 @@ from aiohttp import web
 from api_objects import PODS, deployment, is_ready, namespace, pod, thing
 from fake_node import FakeNode, Served, serving
 
-from conformance.clusters import Refused
-from conformance.clusters.embedded.api.service_client import load_pair
+from conformance.clusters import ApiStatusError
+from conformance.clusters.embedded.api.service_client import load_key_pair
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh.ca import Authority
 
@@ -40,7 +40,7 @@ class Hook:
         application = web.Application()
         application.router.add_post("/ask", self._answer)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        load_pair(tls, self.authority.serving(["hook.hooks.svc"], datetime.now(UTC)))
+        load_key_pair(tls, self.authority.serving(["hook.hooks.svc"], datetime.now(UTC)))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, address, 8080, ssl_context=tls).start()
@@ -159,21 +159,23 @@ class TestAWebhook:
     def test_can_refuse(self, served: Served, hook: Hook) -> None:
         hook.response = {"allowed": False, "status": {"message": "not today"}}
         served.cluster.apply([hook.configuration()])
-        with pytest.raises(Refused, match=r'webhook "hook\.example\.org" denied the request: not today'):
+        with pytest.raises(
+            ApiStatusError, match=r'webhook "hook\.example\.org" denied the request: not today'
+        ):
             served.cluster.apply([pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").status == 404
 
     def test_that_cannot_be_believed_is_not(self, served: Served, hook: Hook) -> None:
         stranger = Hook(Authority(Authority.create(datetime.now(UTC))))
         served.cluster.apply([stranger.configuration()])
-        with pytest.raises(Refused, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(ApiStatusError, match="CERTIFICATE_VERIFY_FAILED"):
             served.cluster.apply([pod("one")])
         assert not hook.asked
 
     def test_that_fails_can_be_done_without_if_it_says_so(self, served: Served, hook: Hook) -> None:
         hook.response = {"allowed": True, "patch": "nonsense"}
         served.cluster.apply([hook.configuration()])
-        with pytest.raises(Refused, match="failed calling webhook"):
+        with pytest.raises(ApiStatusError, match="failed calling webhook"):
             served.cluster.apply([pod("one")])
         served.cluster.apply([hook.configuration(failurePolicy="Ignore"), pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").status == 200
@@ -183,7 +185,7 @@ class TestAWebhook:
         hook.response = patching({"op": "remove", "path": "/spec/containers/0/name"})
         served.cluster.apply([hook.configuration()])
         if kind == "Pod":
-            with pytest.raises(Refused, match=r"spec\.containers\[0\]\.name: Required value"):
+            with pytest.raises(ApiStatusError, match=r"spec\.containers\[0\]\.name: Required value"):
                 served.cluster.apply([pod("one")])
         else:
             served.cluster.apply([deployment("spoilt")])
@@ -196,7 +198,7 @@ class TestAWebhook:
     def test_that_takes_too_long_has_failed(self, served: Served, hook: Hook) -> None:
         hook.open.clear()
         served.cluster.apply([hook.configuration(timeoutSeconds=0.1)])
-        with pytest.raises(Refused, match=r"failed calling webhook.*Timeout"):
+        with pytest.raises(ApiStatusError, match=r"failed calling webhook.*Timeout"):
             served.cluster.apply([pod("one")])
 
 
@@ -209,7 +211,7 @@ class TestMeanwhile:
             served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
 
         outcome = while_it_thinks(served, hook, lambda: served.cluster.apply([pod("late")]), go)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, ApiStatusError)
         assert ("shop", "late") not in served.node.running
 
     def test_a_namespace_that_takes_its_time_to_go_takes_no_pod_and_goes(
@@ -231,7 +233,7 @@ class TestMeanwhile:
             lambda: served.cluster.apply([pod("late")]),
             lambda: served.cluster.delete([namespace("shop")]),
         )
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, ApiStatusError)
         assert "because it is being terminated" in str(outcome)
         served.loop.call_soon_threadsafe(slow.set)
         served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
@@ -259,6 +261,6 @@ class TestMeanwhile:
             served.cluster.apply([other])
 
         outcome = while_it_thinks(served, hook, lambda: served.cluster.apply([pod("one")]), rival)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, ApiStatusError)
         assert outcome.status == 409
         assert served.cluster.request("GET", f"{PODS}/one").body["metadata"]["labels"]["rival"] == "yes"

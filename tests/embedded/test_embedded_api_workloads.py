@@ -8,7 +8,7 @@ import pytest
 from api_objects import DEPLOYMENTS, PODS, config, deployment, is_ready, names, namespace, pod, service, thing
 from fake_node import Served
 
-from conformance.clusters import Refused
+from conformance.clusters import ApiStatusError
 
 
 class TestPods:
@@ -31,7 +31,7 @@ class TestPods:
         before = served.has(f"{PODS}/one", lambda body: is_ready(body) and body)
         served.cluster.apply([pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").body == before
-        with pytest.raises(Refused, match=r"spec: Forbidden") as caught:
+        with pytest.raises(ApiStatusError, match=r"spec: Forbidden") as caught:
             served.cluster.apply([pod("one", nodeName="elsewhere")])
         assert caught.value.status == 422
 
@@ -44,7 +44,7 @@ class TestPods:
         assert event["involvedObject"]["name"] == "one"
 
     def test_of_an_account_that_is_not_there_are_refused(self, served: Served) -> None:
-        with pytest.raises(Refused, match='serviceaccount "nobody" not found') as caught:
+        with pytest.raises(ApiStatusError, match='serviceaccount "nobody" not found') as caught:
             served.cluster.apply([pod("lost", serviceAccountName="nobody")])
         assert caught.value.status == 403
 
@@ -52,7 +52,7 @@ class TestPods:
         self, served: Served
     ) -> None:
         served.cluster.apply([namespace("shop", **{"pod-security.kubernetes.io/enforce": "restricted"})])
-        with pytest.raises(Refused, match=r'violates PodSecurity "restricted:latest": .*runAsNonRoot'):
+        with pytest.raises(ApiStatusError, match=r'violates PodSecurity "restricted:latest": .*runAsNonRoot'):
             served.cluster.apply([pod("root")])
         profile = {"type": "RuntimeDefault"}
         good = pod("good", securityContext={"runAsNonRoot": True, "seccompProfile": profile})
@@ -75,10 +75,10 @@ class TestPods:
         binary = {"binary": base64.b64encode(b"\0b").decode()}
         secret = thing("v1", "Secret", "hidden", stringData={"password": "p"})
         served.cluster.apply([{**config("files", **data), "binaryData": binary}, secret, pod("reader")])
-        supplies = served.node.supplies
-        assert supplies is not None
-        assert supplies.config_map("shop", "files") == {"text": b"a", "binary": b"\0b"}
-        assert supplies.secret("shop", "hidden") == {"password": b"p"}
+        sources = served.node.sources
+        assert sources is not None
+        assert sources.config_map("shop", "files") == {"text": b"a", "binary": b"\0b"}
+        assert sources.secret("shop", "hidden") == {"password": b"p"}
 
 
 class TestDeployments:

@@ -12,7 +12,7 @@ import pytest
 from test_embedded_node_sandbox import outside
 
 from conformance.clusters import ClusterError, Completed
-from conformance.clusters.embedded import start
+from conformance.clusters.embedded import cluster as embedded
 from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.profiles import load
 from conformance.run.session import Session
@@ -39,7 +39,7 @@ def descendants() -> set[int]:
 def started(mesh: str) -> Iterator[KubernetesCluster]:
     """An embedded cluster; nothing of it is left after the block."""
     before = outside(), descendants()
-    cluster = start.start(mesh)
+    cluster = embedded.start(mesh)
     try:
         yield cluster
         inside = descendants() - before[1]
@@ -86,7 +86,7 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
 
 
 def test_a_cluster_that_ended_by_itself_is_told_as_such() -> None:
-    cluster = start.start("none")
+    cluster = embedded.start("none")
     try:
         (node, *_) = [pid for pid in cluster.processes() if _is_node(pid)]
         os.kill(node, signal.SIGKILL)

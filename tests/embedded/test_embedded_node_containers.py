@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from node_client import IMAGE, Node, Pod, Refused, condition, is_ready, pod, python, shell, state
+from node_client import IMAGE, Node, NodeRefusal, Pod, condition, is_ready, pod, python, shell, state
 
 FOREVER = "sleep 1000"
 PROCESSES = """
@@ -105,7 +105,7 @@ def test_a_command_gets_its_input_and_gives_its_exit_code(idle: Pod) -> None:
 
 
 def test_a_command_that_there_is_not_is_refused_with_its_name(idle: Pod) -> None:
-    with pytest.raises(Refused, match="nonesuch: No such file or directory"):
+    with pytest.raises(NodeRefusal, match="nonesuch: No such file or directory"):
         idle.execute("nonesuch")
 
 
@@ -114,7 +114,7 @@ def test_a_command_can_be_ended_by_force(idle: Pod) -> None:
 
 
 def test_a_container_that_there_is_not_is_refused(idle: Pod) -> None:
-    with pytest.raises(Refused, match="container nobody is not valid for pod idle"):
+    with pytest.raises(NodeRefusal, match="container nobody is not valid for pod idle"):
         idle.execute("true", container="nobody")
 
 
@@ -254,10 +254,10 @@ def test_what_a_container_started_goes_with_it(node: Node) -> None:
 def test_a_name_can_be_used_again_once_its_pod_is_gone(node: Node) -> None:
     for _ in range(2):
         again = node.run(pod("again", shell(FOREVER))).ready()
-        with pytest.raises(Refused, match="here/again runs already"):
+        with pytest.raises(NodeRefusal, match="here/again runs already"):
             node.run(pod("again", shell(FOREVER)))
         again.stop(grace=0)
-        with pytest.raises(Refused, match='pods "again" not found'):
+        with pytest.raises(NodeRefusal, match='pods "again" not found'):
             again.logs()
 
 

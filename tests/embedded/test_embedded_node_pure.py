@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.interface import Backend, HostName, NodeError, ServiceRule
-from conformance.clusters.embedded.node.environment import command_of, expanded, field_of
-from conformance.clusters.embedded.node.hosts import hosts
+from conformance.clusters.embedded.node.environment import command_of, expand, field_of
+from conformance.clusters.embedded.node.etc_hosts import hosts
 from conformance.clusters.embedded.node.images import environment_of
 from conformance.clusters.embedded.node.machine import Machine
 from conformance.clusters.embedded.node.network import Addresses, interface_of
 from conformance.clusters.embedded.node.preconditions import namespace_problem, package_problems
-from conformance.clusters.embedded.node.services import chain, rules
+from conformance.clusters.embedded.node.service_rules import chain, rules
 from conformance.clusters.embedded.node.statuses import ContainerView, PodView, Running, Terminated, Waiting
 from conformance.clusters.embedded.node.volumes import files_of, mounts_of
 from smi_reference_mesh.firewall.iptables import text
 
 
-class Supplies:
+class VolumeSources:
     """One ConfigMap and one Secret."""
 
     def config_map(self, namespace: str, name: str) -> Mapping[str, bytes]:
@@ -131,7 +131,7 @@ def test_a_hosts_file_has_one_line_for_each_address_and_only_what_the_namespace_
     ],
 )
 def test_references_are_expanded_as_kubernetes_does(text: str, result: str) -> None:
-    assert expanded(text, {"A": "1", "B": "2"}) == result
+    assert expand(text, {"A": "1", "B": "2"}) == result
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_containers_may_ask_for_fields_of_their_pod(path: str, value: str) -> No
 
 
 def test_a_field_that_is_not_known_is_refused() -> None:
-    with pytest.raises(NodeError, match=r"does not know the field spec\.priority"):
+    with pytest.raises(NodeError, match=r"does not support the field spec\.priority"):
         field_of(POD, "spec.priority", address="")
 
 
@@ -161,10 +161,10 @@ def test_a_field_that_is_not_known_is_refused() -> None:
     ("container", "problem"),
     [
         ({"name": "c"}, "no command specified"),
-        ({"name": "c", "command": ["x"], "envFrom": [{}]}, "does not know envFrom"),
+        ({"name": "c", "command": ["x"], "envFrom": [{}]}, "does not support envFrom"),
         (
             {"command": ["x"], "env": [{"name": "A", "valueFrom": {"resourceFieldRef": {}}}]},
-            "does not know resourceFieldRef as a source of A",
+            "does not support resourceFieldRef as a source of A",
         ),
         (
             {
@@ -178,14 +178,14 @@ def test_a_field_that_is_not_known_is_refused() -> None:
 )
 def test_what_cannot_be_run_is_refused_by_its_name(container: dict[str, Any], problem: str) -> None:
     with pytest.raises(NodeError, match=problem):
-        command_of(POD, container, {}, Supplies(), address="")
+        command_of(POD, container, {}, VolumeSources(), address="")
 
 
 def test_optional_keys_may_be_absent_and_arguments_are_expanded() -> None:
     key = {"name": "nowhere", "key": "x", "optional": True}
     entries = [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"configMapKeyRef": key}}]
     container = {"command": ["run", "$(A)"], "args": ["$(B)"], "env": entries, "workingDir": "/tmp"}
-    command = command_of(POD, container, {"PATH": "/bin"}, Supplies(), address="")
+    command = command_of(POD, container, {"PATH": "/bin"}, VolumeSources(), address="")
     assert command.arguments == ["run", "1", "$(B)"]
     assert command.directory == "/tmp"
     assert "B" not in command.environment
@@ -236,7 +236,7 @@ def test_all_other_images_are_refused_with_where_they_would_run(image: str) -> N
     ids=["map", "items", "optional", "secret", "projected", "downward"],
 )
 def test_volumes_become_files(volume: dict[str, Any], files: dict[str, tuple[bytes, int]]) -> None:
-    found = files_of({"name": "v", **volume}, POD, Supplies(), address="")
+    found = files_of({"name": "v", **volume}, POD, VolumeSources(), address="")
     assert found is not None
     assert {each.path: (each.content, each.mode) for each in found} == files
 
@@ -244,7 +244,7 @@ def test_volumes_become_files(volume: dict[str, Any], files: dict[str, tuple[byt
 @pytest.mark.parametrize(
     ("volume", "problem"),
     [
-        ({"hostPath": {"path": "/"}}, "no such volume: hostPath, name"),
+        ({"hostPath": {"path": "/"}}, "does not support this volume: hostPath, name"),
         ({"configMap": {"name": "none"}}, "no ConfigMap n/none"),
         ({"configMap": {"name": "map", "items": [{"key": "x", "path": "x"}]}}, "n/map has no x"),
         ({"projected": {"sources": [{"clusterTrustBundle": {}}]}}, "cannot project clusterTrustBundle"),
@@ -253,7 +253,7 @@ def test_volumes_become_files(volume: dict[str, Any], files: dict[str, tuple[byt
 )
 def test_volumes_that_cannot_be_made_are_refused(volume: dict[str, Any], problem: str) -> None:
     with pytest.raises(NodeError, match=problem):
-        files_of({"name": "v", **volume}, POD, Supplies(), address="")
+        files_of({"name": "v", **volume}, POD, VolumeSources(), address="")
 
 
 def test_what_is_mounted_inside_of_another_mount_comes_after_it(tmp_path: Any) -> None:
@@ -324,14 +324,14 @@ def test_a_pod_is_ready_with_all_its_containers_and_sidecars_and_says_since_when
     assert second["Initialized"]["lastTransitionTime"] == "10"
 
 
-class _Knowing:
+class _RecordingPod:
     """A pod that counts how often it was told names."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.received: list[Any] = []
 
-    def know(self, names: Any) -> None:
-        self.told.append(names)
+    def set_host_names(self, names: Any) -> None:
+        self.received.append(names)
 
 
 class _Firewall:
@@ -342,7 +342,7 @@ class _Firewall:
 
 
 def test_pods_are_told_names_when_these_change_and_not_whenever_a_service_leads_elsewhere() -> None:
-    machine, pod = Machine(), _Knowing()
+    machine, pod = Machine(), _RecordingPod()
     machine._pods["shop", "a"] = pod  # type: ignore[assignment]
     machine._firewall = _Firewall()  # type: ignore[assignment]
     name = HostName("shop", "10.96.0.7")
@@ -352,14 +352,14 @@ def test_pods_are_told_names_when_these_change_and_not_whenever_a_service_leads_
             await machine.route([], names)
 
     asyncio.run(scenario())
-    assert [len(names) for names in pod.told] == [1, 2]
+    assert [len(names) for names in pod.received] == [1, 2]
 
 
 def test_an_address_is_not_given_out_again_soon() -> None:
     addresses = Addresses()
-    first = addresses.take()
-    addresses.give_back(first)
-    assert first not in {addresses.take() for _ in range(1000)}
+    first = addresses.allocate()
+    addresses.release(first)
+    assert first not in {addresses.allocate() for _ in range(1000)}
     assert first != "10.244.0.1"
 
 

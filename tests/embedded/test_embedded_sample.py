@@ -8,10 +8,10 @@ import pytest
 
 from conformance.catalogue.foundations import BASIC
 from conformance.cli import main
-from conformance.clusters.embedded import start
+from conformance.clusters.embedded import cluster as embedded
 from conformance.report import store
 
-pytestmark = pytest.mark.skipif(bool(start.problem("reference")), reason=start.problem("reference"))
+pytestmark = pytest.mark.skipif(bool(embedded.problem("reference")), reason=embedded.problem("reference"))
 
 SAMPLE = {
     "common-crud-with-standard-tools",
@@ -31,7 +31,7 @@ def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) 
     # What they stand on is judged as well.
     passed = {one.id for one in report.requirements if one.outcome == "pass"}
     assert passed == SAMPLE | set(BASIC.values())
-    assert report.cluster.context == start.NAME
+    assert report.cluster.context == embedded.NAME
 
 
 def test_a_mesh_that_claims_one_api_is_judged_where_the_others_are_not_served(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.interface import NodeError
-from conformance.clusters.embedded.node.probing import readiness, succeeds
+from conformance.clusters.embedded.node.readiness_probes import readiness, succeeds
 from smi_reference_mesh.ca import Authority
 
 HERE = "127.0.0.1"

@@ -1,4 +1,4 @@
-"""Events: what controllers and the kubelet have to say about objects. Pure."""
+"""Warning Events of controllers and the kubelet. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conformance.clusters.embedded.api.store import Object, now
+from conformance.clusters.embedded.api.object_store import Object, now
 
 
-def warning(about: Object, reason: str, message: str, component: str) -> Object:
-    """An Event of type Warning, in the namespace of what it is about."""
-    metadata, moment = about["metadata"], now()
-    involved = {"apiVersion": about["apiVersion"], "kind": about["kind"], "namespace": metadata["namespace"],
-                "name": metadata["name"], "uid": metadata["uid"]}  # fmt: skip
+def warning_event(regarding: Object, reason: str, message: str, component: str) -> Object:
+    """An Event of type Warning, in the namespace of the object that it regards."""
+    metadata, moment = regarding["metadata"], now()
+    involved = {"apiVersion": regarding["apiVersion"], "kind": regarding["kind"],
+                "namespace": metadata["namespace"], "name": metadata["name"],
+                "uid": metadata["uid"]}  # fmt: skip
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -32,8 +33,8 @@ def warning(about: Object, reason: str, message: str, component: str) -> Object:
     }
 
 
-def troubles(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Reason and message of what keeps containers of a pod waiting, as far as that is new in its status."""
+def new_waiting_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Reason and message of waiting containers in a pod's status, if they are new."""
     known = set(_waiting(before))
     yield from (one for one in _waiting(after) if one not in known)
 
