@@ -219,19 +219,19 @@ def _current_context(location: str) -> str | None:
 
 
 def _problem(context: str | None, location: str, error: Exception) -> str:
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     try:
-        there = [str(entry["name"]) for entry in KubeConfigMerger(location).config["contexts"].value]
+        names = [str(entry["name"]) for entry in KubeConfigMerger(location).config["contexts"].value]
         wanted = context or _current_context(location)
     except (ConfigException, OSError, TypeError, yaml.YAMLError):
-        there = []
-    if not there:
+        names = []
+    if not names:
         return (
             "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
-            f" ({said})"
+            f" ({message})"
         )
-    if wanted in there:
-        return f"context {wanted!r} of the kubeconfig cannot be used: {said}"
+    if wanted in names:
+        return f"context {wanted!r} of the kubeconfig cannot be used: {message}"
     if wanted is None:
-        return f"the kubeconfig has no current context: name one by --context; there are: {', '.join(there)}"
-    return f"no context {wanted!r} in the kubeconfig{did_you_mean(wanted, there)}"
+        return f"the kubeconfig has no current context: name one by --context; there are: {', '.join(names)}"
+    return f"no context {wanted!r} in the kubeconfig{did_you_mean(wanted, names)}"

@@ -143,8 +143,8 @@ def _ended(out: Sequence[str]) -> bool:
 
 def _last_words(client: WSClient) -> str:
     status = json.loads(client.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
-    said = client.read_channel(STDERR_CHANNEL, timeout=0).strip()
-    return f"{status.get('message', 'the channel closed without a status')} {said}".strip()
+    stderr = client.read_channel(STDERR_CHANNEL, timeout=0).strip()
+    return f"{status.get('message', 'the channel closed without a status')} {stderr}".strip()
 
 
 def authorization(configuration: kubernetes.client.Configuration) -> str | None:

@@ -15,7 +15,7 @@ from conformance.clusters.kubernetes import KubernetesCluster
 
 UNVERIFIED = "the certificate of the API server is not verified (insecure-skip-tls-verify in the kubeconfig)"
 IN_CLUSTER = "in-cluster"
-_ONE = "name one cluster: --embedded, --in-cluster, or --context and --kubeconfig"
+_SEVERAL_CLUSTERS = "name one cluster: --embedded, --in-cluster, or --context and --kubeconfig"
 
 Unless = Literal["embedded", "current"]
 """The default cluster: embedded, or the current context of ~/.kube/config."""
@@ -51,7 +51,7 @@ def select(
     """
     for_context = bool(context or kubeconfig)
     if sum((embedded, in_cluster, for_context)) > 1:
-        raise ClusterError(_ONE)
+        raise ClusterError(_SEVERAL_CLUSTERS)
     if embedded:
         return ClusterSelection("embedded", "--embedded")
     if in_cluster:

@@ -109,12 +109,12 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     bench = Bench(folder)
     bench.profile.write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("open_cluster", "existing"):
+        for name in ("open_cluster", "open_existing"):
             patch.setattr(selection, name, lambda *_: bench.cluster)
         patch.setattr(selection, "check", lambda *_: None)
-        patch.setattr(selection, "described", lambda *_: "cluster: fake (as all tests do)")
+        patch.setattr(selection, "describe", lambda *_: "cluster: fake (as all tests do)")
         fake = selection.ClusterSelection("kubeconfig", "as all tests do", "fake")
-        patch.setattr(selection, "chosen", lambda *_, **__: fake)
+        patch.setattr(selection, "select", lambda *_, **__: fake)
         session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
         patch.setattr(plugin, "Session", session)
         patch.setattr(clusters, "Session", session)

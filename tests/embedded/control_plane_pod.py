@@ -1,4 +1,4 @@
-"""What runs in the pod of the reference mesh's control plane, in this process."""
+"""The program of the reference mesh's control plane pod, in this process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-
 
 
 def access(node: FakeNode, pod: Object, folder: Path) -> Access:
-    """How a pod reaches the API server: with its account's token, over TLS that it verifies."""
+    """A pod's access to the API server: with its account's token, over verified TLS."""
     assert node.sources is not None
     token = folder / "token"
     token.write_text(node.sources.token(pod, None, 600))

@@ -1,4 +1,4 @@
-"""A pod that serves HTTPS in this process, as webhooks and aggregated APIs are served."""
+"""A pod that serves HTTPS in this process, for webhooks and aggregated APIs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAME}/endpointslices"
 
 @dataclass
 class HttpsPod:
-    """Namespace, pod and service of the same name; it answers by a handler, which may be changed.
+    """Namespace, pod and service of the same name; it answers by a replaceable handler.
 
-    Whoever shows a certificate must show one that ``clients`` (PEM) vouches for.
+    A client certificate must be signed by ``clients`` (PEM).
     """
 
     answer: Callable[[web.Request], Awaitable[web.Response]]
@@ -35,16 +35,16 @@ class HttpsPod:
 
     @property
     def bundle(self) -> str:
-        """A caBundle by which it is believed."""
+        """The caBundle of its certificate."""
         return base64.b64encode(self.authority.trust_bundle.encode()).decode()
 
     def reference(self, **more: Any) -> dict[str, Any]:
-        """Its service, as webhooks and APIServices refer to it."""
+        """A webhook's or APIService's reference to its service."""
         return {"namespace": NAME, "name": NAME, "port": 443, **more}
 
     @asynccontextmanager
     async def program(self, _node: FakeNode, _pod: Object, address: str) -> AsyncIterator[None]:
-        """What it runs; for `serving`."""
+        """Its program, for `serving`."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.clients)
@@ -62,7 +62,7 @@ class HttpsPod:
         return await self.answer(request)
 
     def begin(self, served: Served) -> None:
-        """Make it, and wait until its service leads there."""
+        """Create it, and wait until its service has it as an endpoint."""
         way = thing("v1", "Service", NAME, spec={"selector": {"app": NAME}})
         way["spec"]["ports"] = [{"port": 443, "targetPort": "http"}]
         own = pod(NAME)

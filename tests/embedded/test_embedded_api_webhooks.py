@@ -1,4 +1,4 @@
-"""Webhooks of the embedded cluster: who is asked, what comes of it, and what may happen meanwhile."""
+"""Webhooks of the embedded cluster: which are called, their effect, and concurrent changes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LABEL = {"op": "add", "path": "/metadata/labels/seen", "value": "yes"}
 
 @dataclass
 class Hook:
-    """A webhook in a pod: answers what it is told to, when it is let."""
+    """A webhook in a pod, with a configurable answer and an event that releases it."""
 
     authority: Authority
     response: dict[str, Any] = field(default_factory=dict)
@@ -114,7 +114,7 @@ def patching(*operations: dict[str, Any]) -> dict[str, Any]:
 def while_it_thinks(
     served: Served, hook: Hook, create: Callable[[], Any], meanwhile: Callable[[], Any]
 ) -> Any:
-    """What comes of creating something if something else is done before the webhook answers."""
+    """The outcome of a creation if another action comes before the webhook's answer."""
     hook.open.clear()
     with ThreadPoolExecutor(1) as pool:
         creating = pool.submit(create)
@@ -145,7 +145,7 @@ class TestAWebhook:
         assert [one["name"] for one in added["volumeMounts"]] == ["kube-api-access"]
         assert [one["name"] for one in made["spec"]["volumes"]] == ["kube-api-access"]
 
-    def test_is_not_asked_about_what_its_selectors_leave_out(self, served: Served, hook: Hook) -> None:
+    def test_is_not_called_for_objects_outside_its_selectors(self, served: Served, hook: Hook) -> None:
         chosen = {"matchExpressions": [{"key": "skip", "operator": "DoesNotExist"}]}
         served.cluster.apply([hook.configuration(objectSelector=chosen), namespace("other")])
         skipped, elsewhere = pod("skipped"), pod("elsewhere")
@@ -165,14 +165,14 @@ class TestAWebhook:
             served.cluster.apply([pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").status == 404
 
-    def test_that_cannot_be_believed_is_not(self, served: Served, hook: Hook) -> None:
+    def test_with_an_unknown_certificate_is_not_trusted(self, served: Served, hook: Hook) -> None:
         stranger = Hook(Authority(Authority.create(datetime.now(UTC))))
         served.cluster.apply([stranger.configuration()])
         with pytest.raises(ApiStatusError, match="CERTIFICATE_VERIFY_FAILED"):
             served.cluster.apply([pod("one")])
         assert not hook.asked
 
-    def test_that_fails_can_be_done_without_if_it_says_so(self, served: Served, hook: Hook) -> None:
+    def test_that_fails_is_ignored_with_that_failure_policy(self, served: Served, hook: Hook) -> None:
         hook.response = {"allowed": True, "patch": "nonsense"}
         served.cluster.apply([hook.configuration()])
         with pytest.raises(ApiStatusError, match="failed calling webhook"):
@@ -181,7 +181,7 @@ class TestAWebhook:
         assert served.cluster.request("GET", f"{PODS}/one").status == 200
 
     @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
-    def test_that_spoils_a_pod_stops_nobody_else(self, served: Served, hook: Hook, kind: str) -> None:
+    def test_that_breaks_a_pod_stops_no_other_pod(self, served: Served, hook: Hook, kind: str) -> None:
         hook.response = patching({"op": "remove", "path": "/spec/containers/0/name"})
         served.cluster.apply([hook.configuration()])
         if kind == "Pod":
@@ -195,7 +195,7 @@ class TestAWebhook:
         served.cluster.apply([deployment("sound")])
         served.has(PODS, lambda body: [one for one in body["items"] if is_ready(one)])
 
-    def test_that_takes_too_long_has_failed(self, served: Served, hook: Hook) -> None:
+    def test_that_times_out_has_failed(self, served: Served, hook: Hook) -> None:
         hook.open.clear()
         served.cluster.apply([hook.configuration(timeoutSeconds=0.1)])
         with pytest.raises(ApiStatusError, match=r"failed calling webhook.*Timeout"):
@@ -203,7 +203,7 @@ class TestAWebhook:
 
 
 class TestMeanwhile:
-    def test_a_namespace_that_goes_takes_no_pod(self, served: Served, hook: Hook) -> None:
+    def test_a_deleted_namespace_accepts_no_pod(self, served: Served, hook: Hook) -> None:
         served.cluster.apply([hook.configuration()])
 
         def go() -> None:
@@ -214,9 +214,7 @@ class TestMeanwhile:
         assert isinstance(outcome, ApiStatusError)
         assert ("shop", "late") not in served.node.running
 
-    def test_a_namespace_that_takes_its_time_to_go_takes_no_pod_and_goes(
-        self, served: Served, hook: Hook
-    ) -> None:
+    def test_a_terminating_namespace_accepts_no_pod_and_ends(self, served: Served, hook: Hook) -> None:
         served.cluster.apply([pod("slow")])
         served.has(f"{PODS}/slow", is_ready)
         slow = served.node.running["shop", "slow"]
@@ -239,7 +237,7 @@ class TestMeanwhile:
         served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
         assert ("shop", "late") not in served.node.running
 
-    def test_a_deployment_that_goes_leaves_no_pod(self, served: Served, hook: Hook) -> None:
+    def test_a_deleted_deployment_leaves_no_pod(self, served: Served, hook: Hook) -> None:
         served.cluster.apply([hook.configuration()])
 
         def go() -> None:

@@ -1,4 +1,4 @@
-"""The embedded cluster as a run has it: node, API server and mesh, from beginning to end."""
+"""The embedded cluster as in a run: node, API server and mesh, from start to end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("can_start")
 
 
 def descendants() -> set[int]:
-    """The processes that this one has begun, and those that they have."""
+    """All descendants of this process."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -71,7 +71,7 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
     with started("reference") as cluster:
         session = Session(load("reference"), cluster, run_id="embedded")
         session.arena.prepare(["peer"])
-        # Getting ready includes that the sidecar has its configuration, and that it is there at all.
+        # Readiness implies that the sidecar exists and has its configuration.
         peer = session.arena.pod("peer/peer")
         (pod,) = [
             one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
@@ -85,7 +85,7 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
         assert not cluster.list("v1", "Pod", peer.namespace)
 
 
-def test_a_cluster_that_ended_by_itself_is_told_as_such() -> None:
+def test_a_cluster_that_ended_by_itself_is_reported() -> None:
     cluster = embedded.start("none")
     try:
         (node, *_) = [pid for pid in cluster.processes() if _is_node(pid)]

@@ -1,4 +1,4 @@
-"""Servers of HTTP/2 that misbehave, and what it looks like on the wire."""
+"""Misbehaving HTTP/2 servers, down to the wire."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from h2.events import Event, RequestReceived, StreamEnded
 from probe_peers import Peer, Script
 
 Headers = list[tuple[str, str]]
-Answering = Callable[["Talk", int, str], object]
+Answering = Callable[["Http2Peer", int, str], object]
 
 
-class Talk:
+class Http2Peer:
     """One connection of a server."""
 
     def __init__(self, sock: socket.socket, seen: Peer) -> None:
@@ -51,17 +51,17 @@ class Talk:
 
 
 def speaking(answering: Answering) -> Script:
-    """Call this with each request that is complete: the talk, the stream's number, the nonce."""
+    """Call this for each complete request, with the connection, the stream's number, and the nonce."""
 
     def script(sock: socket.socket, seen: Peer) -> None:
-        talk = Talk(sock, seen)
+        http2_peer = Http2Peer(sock, seen)
         nonces: dict[int, str] = {}
-        for event in talk.events():
+        for event in http2_peer.events():
             if isinstance(event, RequestReceived):
                 headers = dict(event.headers)
                 seen.heads.append(json.dumps(event.headers))
                 nonces[event.stream_id] = str(headers["x-probe-nonce"])
             elif isinstance(event, StreamEnded):
-                answering(talk, event.stream_id, nonces[event.stream_id])
+                answering(http2_peer, event.stream_id, nonces[event.stream_id])
 
     return script

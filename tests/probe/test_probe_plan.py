@@ -13,7 +13,7 @@ def read(**changes: Any) -> Any:
     return read_plan({"batches": [{**BATCH, **changes}]}).batches[0]
 
 
-def test_a_plan_says_how_little_it_must() -> None:
+def test_a_plan_has_defaults() -> None:
     plan = read_plan({"batches": [BATCH]})
     assert (plan.parallel, plan.deadline_s) == (False, 60.0)
     (batch,) = plan.batches
@@ -96,11 +96,11 @@ def test_an_invalid_plan_is_rejected(plan: Any, complaint: str) -> None:
         read_plan(plan)
 
 
-def test_only_traffic_in_the_background_may_be_without_end() -> None:
+def test_only_background_traffic_may_be_endless() -> None:
     (batch,) = read_plan({"batches": [{**BATCH, "rate_per_s": 5}]}, bounded=False).batches
     assert (batch.requests, batch.duration_s) == (None, None)
 
 
-def test_what_follows_others_needs_no_end_of_its_own() -> None:
+def test_a_batch_that_follows_others_needs_no_end() -> None:
     plan = read_plan({"batches": [BATCH, FOLLOWING], "parallel": True})
     assert [one.until_others for one in plan.batches] == [False, True]

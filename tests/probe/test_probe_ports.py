@@ -1,4 +1,4 @@
-"""Source ports: two connections have different ones, wherever they go."""
+"""Source ports: two connections have different ports, whatever their destinations."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def test_connections_to_different_servers_never_share_a_source_port(listeners: l
         ("nonsense", {*range(FIRST_PORT, 32_768), *range(61_000, 65_536)}),
     ],
 )
-def test_source_ports_are_none_that_the_kernel_gives_to_a_proxy_beside_us(
-    said: str, wanted: set[int], tmp_path: Path
-) -> None:
+def test_source_ports_are_outside_of_the_ephemeral_range(said: str, wanted: set[int], tmp_path: Path) -> None:
     (tmp_path / "range").write_text(said)
     found = source_ports(str(tmp_path / "range"))
     assert len(found) == len(wanted)
@@ -58,7 +56,7 @@ def test_a_connection_is_ended_by_a_reset() -> None:
                 accepted.recv(1)
 
 
-def test_a_port_in_use_is_passed_over(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_skipped(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
     taken = listeners[0].address[1]
     free = next(port for port in reversed(source_ports()) if _is_free(port))
     monkeypatch.setattr(resolve, "_next_port", iter([taken, free]))

@@ -16,7 +16,7 @@ def connect(port: int) -> socket.socket:
 
 
 def exchange(port: int, *parts: bytes) -> bytes:
-    """Everything that comes back until the server closes."""
+    """All bytes from the server until it closes."""
     with connect(port) as sock:
         for part in parts:
             sock.sendall(part)
@@ -35,7 +35,7 @@ def said(answer: tuple[str, bytes]) -> dict[str, Any]:
     return found
 
 
-def test_an_answer_says_who_gave_it_and_to_what(server: Probe) -> None:
+def test_an_answer_names_its_server_and_its_request(server: Probe) -> None:
     answer = get(
         server.http[1], "POST /a?b=c HTTP/1.1\r\nHost: v1\r\nx-probe-nonce: who.3\r\nContent-Length: 0"
     )
@@ -54,7 +54,7 @@ def test_header_and_body_arrive_together(server: Probe) -> None:
         assert json.loads(body)["server"] == "v1"
 
 
-def test_head_is_answered_like_get_but_for_the_body(server: Probe) -> None:
+def test_head_is_answered_like_get_without_the_body(server: Probe) -> None:
     fields, body = get(server.http[0], "HEAD / HTTP/1.1\r\nHost: v1\r\nx-probe-nonce: head.0")
     assert body == b""
     assert "x-probe-nonce: head.0" in fields
@@ -64,14 +64,16 @@ def test_head_is_answered_like_get_but_for_the_body(server: Probe) -> None:
 @pytest.mark.parametrize(
     ("told", "answered"), [(500, 500), (404, 404), (299, 299), (100, 200), (999999, 599)]
 )
-def test_a_server_fails_as_it_is_told(server: Probe, told: int, answered: int) -> None:
+def test_a_server_fails_as_instructed(server: Probe, told: int, answered: int) -> None:
     answer = get(server.http[0], f"GET / HTTP/1.1\r\nHost: v1\r\nX-Probe-Status: {told}")
     assert answer[0].startswith(f"HTTP/1.1 {answered} ")
     assert said(answer)["server"] == "v1"
 
 
 @pytest.mark.parametrize(("at", "answered"), [("v1", 500), ("v2", 200)])
-def test_a_server_heeds_what_is_told_to_it_alone(server: Probe, at: str, answered: int) -> None:
+def test_an_instruction_for_a_single_server_holds_for_that_alone(
+    server: Probe, at: str, answered: int
+) -> None:
     told = f"X-Probe-Status: 500\r\nX-Probe-At: {at}"
     assert get(server.http[0], f"GET / HTTP/1.1\r\nHost: v1\r\n{told}")[0].startswith(f"HTTP/1.1 {answered} ")
 
@@ -82,7 +84,7 @@ def test_an_answer_without_content_has_no_body(server: Probe) -> None:
     assert "content-length" not in fields
 
 
-def test_a_server_delays_as_it_is_told(server: Probe) -> None:
+def test_a_server_delays_as_instructed(server: Probe) -> None:
     before = time.monotonic()
     said(get(server.http[0], "GET / HTTP/1.1\r\nHost: v1\r\nx-probe-delay-ms: 50"))
     assert time.monotonic() - before >= 0.05
@@ -121,7 +123,7 @@ def test_pipelined_requests_are_answered_in_order_even_behind_a_slow_one(server:
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_bodies_are_read_whatever_the_pieces_they_come_in(server: Probe, body: str, size: int) -> None:
+def test_bodies_are_read_in_any_pieces(server: Probe, body: str, size: int) -> None:
     wire = f"POST /1 HTTP/1.1\r\nHost: v1\r\n{body}GET /2 HTTP/1.1\r\nHost: v1\r\n\r\n".encode()
     with connect(server.http[0]) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -136,7 +138,7 @@ def test_a_large_body_is_read_and_not_kept(server: Probe) -> None:
     assert said(answer)["method"] == "PUT"
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Probe) -> None:
+def test_a_client_that_expects_100_continue_gets_it(server: Probe) -> None:
     with connect(server.http[0]) as sock:
         sock.sendall(b"POST / HTTP/1.1\r\nHost: v1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
         assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -145,7 +147,7 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Probe) ->
 
 
 @pytest.mark.parametrize("request_line", ["GET / HTTP/1.0\r\n", "GET / HTTP/1.1\r\nConnection: close\r\n"])
-def test_the_connection_is_closed_for_a_client_that_wants_no_more(server: Probe, request_line: str) -> None:
+def test_the_connection_is_closed_at_the_request_of_the_client(server: Probe, request_line: str) -> None:
     with connect(server.http[0]) as sock:
         sock.sendall(request_line.encode() + b"\r\n")
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
@@ -167,7 +169,7 @@ def test_the_connection_is_closed_for_a_client_that_wants_no_more(server: Probe,
         (b"GET / HTTP/1.1\r\nx: " + b"y" * 200_000, 431),
     ],
 )
-def test_what_is_no_request_is_refused(server: Probe, wire: bytes, status: int) -> None:
+def test_an_invalid_request_is_refused(server: Probe, wire: bytes, status: int) -> None:
     assert exchange(server.http[0], wire).startswith(f"HTTP/1.1 {status} ".encode())
 
 
@@ -185,7 +187,7 @@ def test_no_garbage_ends_a_server(server: Probe) -> None:
     assert said(get(server.http[0], "GET / HTTP/1.1\r\nHost: v1"))["server"] == "v1"
 
 
-def test_tcp_lines_are_answered_by_who_answers_and_an_echo(server: Probe) -> None:
+def test_tcp_lines_are_answered_with_the_server_and_an_echo(server: Probe) -> None:
     with connect(server.tcp[0]) as sock:
         sock.sendall(b"echo.0 hello\necho.1\n")
         lines = sock.makefile("rb")
@@ -195,7 +197,7 @@ def test_tcp_lines_are_answered_by_who_answers_and_an_echo(server: Probe) -> Non
     assert server.ledger("echo")["batches"]["echo"]["count"] == 2
 
 
-def test_whoever_connects_to_a_server_that_speaks_first_is_greeted_and_then_answered(server: Probe) -> None:
+def test_a_server_that_speaks_first_greets_and_then_answers(server: Probe) -> None:
     with connect(server.greeting[0]) as sock:
         lines = sock.makefile("rb")
         greeted = json.loads(lines.readline())
@@ -207,7 +209,7 @@ def test_whoever_connects_to_a_server_that_speaks_first_is_greeted_and_then_answ
     assert server.ledger("greeted")["batches"]["greeted"]["count"] == 1
 
 
-def test_udp_datagrams_are_answered_by_who_answers_and_an_echo(server: Probe) -> None:
+def test_udp_datagrams_are_answered_with_the_server_and_an_echo(server: Probe) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(5)
         sock.sendto(b"datagram.5 hello", ("127.0.0.1", server.udp[0]))
@@ -216,7 +218,7 @@ def test_udp_datagrams_are_answered_by_who_answers_and_an_echo(server: Probe) ->
     assert json.loads(line)["nonce"] == "datagram.5"
 
 
-def test_a_server_ends_at_once_when_told(tmp_path: Path, program: Path) -> None:
+def test_a_server_ends_at_once_on_sigterm(tmp_path: Path, program: Path) -> None:
     probe = start_probe(tmp_path, program, "short")
     with connect(probe.http[0]) as sock:
         sock.sendall(b"GET / HTTP/1.1\r\nHost: v1\r\nx-probe-delay-ms: 60000\r\n\r\n")
@@ -225,7 +227,7 @@ def test_a_server_ends_at_once_when_told(tmp_path: Path, program: Path) -> None:
         assert time.monotonic() - before < 1
 
 
-def test_a_probe_takes_the_place_of_one_that_died(tmp_path: Path, program: Path) -> None:
+def test_a_probe_replaces_a_dead_one_at_its_control_socket(tmp_path: Path, program: Path) -> None:
     instances = []
     for _ in range(2):
         probe = start_probe(tmp_path, program, "again")

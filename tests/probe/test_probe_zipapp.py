@@ -42,9 +42,7 @@ def test_the_zipapp_holds_the_probe_and_what_it_needs_for_http2() -> None:
     assert {"h2/LICENSE", "hpack/LICENSE", "hyperframe/LICENSE"} <= set(names)
 
 
-def test_byte_code_is_used_where_it_is_of_the_same_version_and_passed_over_elsewhere(
-    program: Path, tmp_path: Path
-) -> None:
+def test_byte_code_is_used_by_the_same_version_and_ignored_by_others(program: Path, tmp_path: Path) -> None:
     loads = "import sys; sys.path.insert(0, sys.argv[1]); import probe.plan; "
     tells = "print(probe.plan.__loader__.get_filename('probe.plan'))"
     other = tmp_path / "other.pyz"
@@ -60,7 +58,7 @@ def test_byte_code_is_used_where_it_is_of_the_same_version_and_passed_over_elsew
         assert Path(done.stdout.strip()).name == loaded
 
 
-def test_http2_is_loaded_by_those_only_who_speak_it(program: Path) -> None:
+def test_http2_is_loaded_only_on_use(program: Path) -> None:
     loads = "import sys; sys.path.insert(0, sys.argv[1]); "
     loads += "import probe.serve, probe.batch_runner, probe.control_client; "
     tells = "print('h2' in sys.modules); import probe.http2_client; print('h2' in sys.modules)"
@@ -82,7 +80,7 @@ def test_the_probe_has_the_syntax_of_python_3_9(name: str) -> None:
 
 
 def evaluated_unions(text: str) -> list[str]:
-    """Unions of types (``X | None``) that Python evaluates: outside of annotations, which stay text."""
+    """Unions of types (``X | None``) outside of annotations, which Python does not evaluate."""
     module = ast.parse(text)
     annotations: set[ast.AST] = set()
     for node in ast.walk(module):
@@ -138,7 +136,7 @@ def test_a_line_goes_in_and_lines_come_out(program: Path, client: Probe, server:
     assert [sum(len(line.get("observations", [])) for line in lines), lines[-1]["complete"]] == [300, True]
 
 
-def test_one_client_carries_line_after_line_and_ends_each_answer(program: Path, client: Probe) -> None:
+def test_a_client_passes_line_after_line_and_ends_each_answer(program: Path, client: Probe) -> None:
     ask = '{"op":"ping"}\n{"op":"dance"}\n{"op":"ping"}\n'
     answers = ctl_of(program, "--control", client.control, line=ask).stdout.split("\n\n")
     assert [sorted(json.loads(answer)) for answer in answers[:-1]] == [
@@ -154,7 +152,7 @@ def test_a_request_may_be_an_argument(program: Path, client: Probe) -> None:
     assert json.loads(done.stdout)["server"] == "client"
 
 
-def test_a_probe_that_is_still_starting_is_waited_for(program: Path, tmp_path: Path) -> None:
+def test_the_client_waits_for_a_starting_probe(program: Path, tmp_path: Path) -> None:
     asking = subprocess.Popen(
         [*PYTHON, str(program), "ctl", "--control", str(tmp_path / "late.sock"), '{"op":"ping"}'],
         stdout=subprocess.PIPE,
@@ -165,7 +163,7 @@ def test_a_probe_that_is_still_starting_is_waited_for(program: Path, tmp_path: P
     assert json.loads(said)["server"] == "late"
 
 
-def test_a_probe_that_is_not_there_is_an_error(
+def test_a_missing_probe_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(control_client, "START_S", 0)
@@ -177,7 +175,7 @@ def test_a_probe_that_is_not_there_is_an_error(
     "arguments",
     [[], ["ctl"], ["dance"], ["serve", "--name", "x"], ["serve", "--http", "x"], ["ctl", "a", "b"]],
 )
-def test_a_command_line_that_is_not_understood_is_explained(
+def test_an_invalid_command_line_gets_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main(arguments) == 2

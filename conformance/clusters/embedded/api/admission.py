@@ -71,7 +71,7 @@ class Admission:
             case "namespaces":
                 return defaults.namespace(obj, before)
             case "services":
-                used = {one["spec"].get("clusterIP", "") for one in self._store.list("services")}
+                used = {each["spec"].get("clusterIP", "") for each in self._store.list("services")}
                 return defaults.service(obj, before, used)
             case "deployments.apps":
                 return defaults.deployment(obj)
@@ -238,8 +238,8 @@ def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bo
     selector = selector or {}
     equal = (selector.get("matchLabels") or {}).items() <= labels.items()
     terms = [
-        Term(one["key"], one["operator"], tuple(one.get("values") or ()))
-        for one in selector.get("matchExpressions") or ()
+        Term(each["key"], each["operator"], tuple(each.get("values") or ()))
+        for each in selector.get("matchExpressions") or ()
     ]
     return equal and all(term.matches(labels) for term in terms)
 

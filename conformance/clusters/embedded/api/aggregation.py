@@ -45,17 +45,17 @@ class Aggregation:
 
     def served(self) -> list[tuple[str, str]]:
         """Group and version of each aggregated API."""
-        return [(one["spec"]["group"], one["spec"]["version"]) for one in self._services()]
+        return [(each["spec"]["group"], each["spec"]["version"]) for each in self._services()]
 
     def find(self, group: str, version: str) -> Object | None:
         """The APIService of a group and version that a pod serves, if any."""
-        for one in self._services():
-            if (one["spec"]["group"], one["spec"]["version"]) == (group, version):
-                return one
+        for each in self._services():
+            if (each["spec"]["group"], each["spec"]["version"]) == (group, version):
+                return each
         return None
 
     def _services(self) -> list[Object]:
-        return [one for one in self._store.list(API_SERVICES) if one["spec"].get("service")]
+        return [each for each in self._store.list(API_SERVICES) if each["spec"].get("service")]
 
     async def forward(
         self, api_service: Object, user: User, method: str, path: str, headers: Mapping[str, str], body: bytes
@@ -94,7 +94,7 @@ class Aggregation:
                     await self._woken.wait()
 
     async def _check_all(self) -> bool:
-        answers = [await self._check(one) for one in self._services()]
+        answers = [await self._check(each) for each in self._services()]
         return all(answers)
 
     async def _check(self, api_service: Object) -> bool:

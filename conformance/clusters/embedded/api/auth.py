@@ -119,7 +119,7 @@ class Tokens:
         """The user of a token, and the audiences (default: the API server) for which it is valid."""
         found = self._review(token)
         wanted = list(audiences) or [AUDIENCE]
-        shared = [one for one in wanted if found is not None and one in found.audiences]
+        shared = [each for each in wanted if found is not None and each in found.audiences]
         return (found.user, shared) if found is not None and shared else None
 
     def _review(self, token: str) -> _Token | None:

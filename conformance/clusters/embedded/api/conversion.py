@@ -27,7 +27,7 @@ class Conversion:
         definition = self._store.find(DEFINITIONS, "", resource.key)
         if definition is None:
             return resource
-        (version,) = [one["name"] for one in definition["spec"]["versions"] if one["storage"]]
+        (version,) = [each["name"] for each in definition["spec"]["versions"] if each["storage"]]
         return Resource(resource.group, version, resource.plural, resource.kind, resource.namespaced)
 
     async def convert(self, resource: Resource, items: Sequence[Object]) -> list[Object]:

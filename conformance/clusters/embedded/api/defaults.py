@@ -49,11 +49,11 @@ def pod(obj: Document, mounts_token: bool) -> Document:
         for port in container.get("ports") or ():
             port.setdefault("protocol", "TCP")
     if spec.get("automountServiceAccountToken", mounts_token):
-        if all(one["name"] != _ACCOUNT_VOLUME for one in spec.get("volumes") or ()):
+        if all(each["name"] != _ACCOUNT_VOLUME for each in spec.get("volumes") or ()):
             spec["volumes"] = [*(spec.get("volumes") or ()), _account_volume()]
         mount = {"name": _ACCOUNT_VOLUME, "mountPath": ACCOUNT_DIRECTORY, "readOnly": True}
         for container in containers:
-            if all(one["mountPath"] != ACCOUNT_DIRECTORY for one in container.get("volumeMounts") or ()):
+            if all(each["mountPath"] != ACCOUNT_DIRECTORY for each in container.get("volumeMounts") or ()):
                 container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
     return {**filled, "status": {"phase": "Pending"}}
 

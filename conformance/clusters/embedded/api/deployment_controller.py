@@ -141,9 +141,9 @@ class DeploymentController:
     def _pods_of(self, deployment: Object, replica_set: Object) -> tuple[list[Object], list[Object]]:
         namespace, uid = deployment["metadata"]["namespace"], deployment["metadata"]["uid"]
         sets = {
-            one["metadata"]["uid"]
-            for one in self._store.list("replicasets.apps", namespace)
-            if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or ())
+            each["metadata"]["uid"]
+            for each in self._store.list("replicasets.apps", namespace)
+            if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or ())
         }
         current, old = [], []
         for pod in self._store.list("pods", namespace):
@@ -196,4 +196,4 @@ def _pod(replica_set: Object) -> Object:
 def is_ready(pod: Object) -> bool:
     """Whether a pod's Ready condition holds."""
     conditions = pod.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

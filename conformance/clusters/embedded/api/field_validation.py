@@ -82,7 +82,7 @@ def _ingress(spec: Mapping[str, Any]) -> Iterator[str]:
         for place, path in enumerate(rule["http"]["paths"]):
             where = f"spec.rules[{number}].http.paths[{place}]"
             if path["pathType"] not in _PATH_TYPES:
-                listed = ", ".join(f'"{one}"' for one in _PATH_TYPES)
+                listed = ", ".join(f'"{each}"' for each in _PATH_TYPES)
                 yield f'{where}.pathType: Unsupported value: "{path["pathType"]}": supported values: {listed}'
             if not str(path.get("path", "/")).startswith("/"):
                 yield f'{where}.path: Invalid value: "{path["path"]}": must be an absolute path'

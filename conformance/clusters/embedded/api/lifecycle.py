@@ -174,7 +174,7 @@ class Lifecycle:
     def _delete_dependents(self, owner: str) -> None:
         for key in _OWNED:
             for obj in self._store.list(key):
-                if any(one["uid"] == owner for one in obj["metadata"].get("ownerReferences") or ()):
+                if any(each["uid"] == owner for each in obj["metadata"].get("ownerReferences") or ()):
                     self.delete(key, obj)
 
 

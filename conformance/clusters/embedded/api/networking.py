@@ -48,9 +48,9 @@ class Networking:
     def _slices(self) -> None:
         pods = self._store.list("pods")
         wanted = {
-            (one["metadata"]["namespace"], one["metadata"]["name"]): one
+            (each["metadata"]["namespace"], each["metadata"]["name"]): each
             for service in self._store.list("services")
-            for one in endpoint_slices(service, pods)
+            for each in endpoint_slices(service, pods)
         }
         for item in self._store.list(SLICES):
             place = item["metadata"]["namespace"], item["metadata"]["name"]
@@ -96,7 +96,7 @@ def endpoint_slices(service: Object, pods: Iterable[Object]) -> Iterator[Object]
 
 def _ports(spec: Mapping[str, Any], pod: Object) -> Iterator[tuple[str, str, int]]:
     sidecars = [
-        one for one in pod["spec"].get("initContainers") or () if one.get("restartPolicy") == "Always"
+        each for each in pod["spec"].get("initContainers") or () if each.get("restartPolicy") == "Always"
     ]
     named = {
         port.get("name"): port["containerPort"]
@@ -149,11 +149,11 @@ def host_names(services: Iterable[Object], slices: Sequence[Object]) -> Iterator
     for service in services:
         metadata, address = service["metadata"], service["spec"].get("clusterIP")
         addresses = [address] if address and address != "None" else sorted(_addresses(service, slices))
-        for one in addresses:
-            yield HostName(metadata["name"], one, metadata["namespace"])
+        for each in addresses:
+            yield HostName(metadata["name"], each, metadata["namespace"])
             for form in _FORMS:
                 full = form.format(name=metadata["name"], namespace=metadata["namespace"])
-                yield HostName(full, one)
+                yield HostName(full, each)
 
 
 def _addresses(service: Object, slices: Sequence[Object]) -> set[str]:

@@ -45,14 +45,14 @@ class ObjectHandlers:
     def _on_event(self, event: WatchEvent) -> None:
         if event.type == "DELETED":
             uid = event.object["metadata"]["uid"]
-            for place in [one for one in self._applied if one[0] == uid]:
+            for place in [each for each in self._applied if each[0] == uid]:
                 del self._applied[place]
 
     async def list(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
         """A list of objects."""
         chosen = Filter(query)
         version = str(self._store.version)
-        found = [one for one in self._store.list(resource.key, target.namespace) if chosen.matches(one)]
+        found = [each for each in self._store.list(resource.key, target.namespace) if chosen.matches(each)]
         return {
             "apiVersion": resource.api_version,
             "kind": f"{resource.kind}List",
@@ -223,7 +223,7 @@ def _addressed(resource: Resource, target: Target, body: Any) -> Object:
         if wanted:
             metadata[name] = wanted
     if resource.namespaced and not metadata.get("namespace"):
-        raise ApiStatusError(400, "an object of a namespace needs one")
+        raise ApiStatusError(400, "metadata.namespace is required for a namespaced object")
     return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 

@@ -28,7 +28,7 @@ def merge(target: Any, patch: Any) -> Any:
 def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
     """A JSON patch (RFC 6902). Raises ApiStatusError (422)."""
     try:
-        return jsonpatch.apply_patch(target, [dict(one) for one in operations])
+        return jsonpatch.apply_patch(target, [dict(each) for each in operations])
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError) as error:
         raise ApiStatusError(422, f"JSON patch: {error}") from error
 
@@ -72,13 +72,14 @@ def apply(current: Any, before: Any, applied: Any, keys: Keys = MappingProxyType
 
 def _apply_entries(current: Any, before: Any, applied: Sequence[Any], keys: Keys, name: str) -> list[Any]:
     """The entries of a list: the existing in their order, then the new."""
-    there = {entry[name]: entry for entry in current or ()}
+    existing = {entry[name]: entry for entry in current or ()}
     earlier = {entry[name]: entry for entry in before or ()}
     wanted = {entry[name]: entry for entry in applied}
-    kept = [one for one in there if one in wanted or one not in earlier]
+    kept = [key for key in existing if key in wanted or key not in earlier]
+    added = [key for key in wanted if key not in existing]
     return [
-        apply(there.get(one), earlier.get(one), wanted[one], keys) if one in wanted else there[one]
-        for one in [*kept, *(one for one in wanted if one not in there)]
+        apply(existing.get(key), earlier.get(key), wanted[key], keys) if key in wanted else existing[key]
+        for key in [*kept, *added]
     ]
 
 

@@ -18,15 +18,15 @@ def token_review(tokens: Tokens, body: Object) -> Object:
     status: dict[str, Any] = {"authenticated": False}
     if found is not None:
         user, audiences = found
-        who = {"username": user.name, "groups": list(user.groups), "extra": dict(user.extra)}
-        status = {"authenticated": True, "user": who, "audiences": audiences}
+        reviewed = {"username": user.name, "groups": list(user.groups), "extra": dict(user.extra)}
+        status = {"authenticated": True, "user": reviewed, "audiences": audiences}
     return {**body, "metadata": {}, "status": status}
 
 
 def access_review(store: Store, body: Object, user: User | None = None) -> Object:
     """The SubjectAccessReview, or SelfSubjectAccessReview of ``user``, with its status."""
     spec = body.get("spec") or {}
-    who = user or User(str(spec.get("user", "")), tuple(spec.get("groups") or ()))
+    reviewed = user or User(str(spec.get("user", "")), tuple(spec.get("groups") or ()))
     wanted = spec.get("resourceAttributes")
     if wanted is None:
         path = spec.get("nonResourceAttributes") or {}
@@ -40,7 +40,7 @@ def access_review(store: Store, body: Object, user: User | None = None) -> Objec
             wanted.get("namespace", ""),
             wanted.get("name", ""),
         )
-    return {**body, "metadata": {}, "status": {"allowed": allowed(store, who, attributes)}}
+    return {**body, "metadata": {}, "status": {"allowed": allowed(store, reviewed, attributes)}}
 
 
 def token_request(tokens: Tokens, account: Object, body: Object) -> Object:

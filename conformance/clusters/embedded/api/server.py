@@ -73,8 +73,8 @@ class ApiServer:
         target = parse(request.path)
         if target is None or not target.plural:
             self._authorize(user, Attributes("get", path=request.path))
-            if target is not None and (one := self._aggregation.find(target.group, target.version)):
-                return await self._forward(request, user, one)
+            if target is not None and (each := self._aggregation.find(target.group, target.version)):
+                return await self._forward(request, user, each)
             return web.json_response(self._discovery(request.path, target))
         # First, as in Kubernetes: a request that RBAC denies never reaches an aggregated API.
         self._authorize(user, target.attributes(request.method, request.query))
@@ -111,7 +111,9 @@ class ApiServer:
     def _discovery(self, path: str, target: Target | None) -> Any:
         resources = self._resources()
         if target is not None:
-            found = [one for one in resources if (one.group, one.version) == (target.group, target.version)]
+            found = [
+                each for each in resources if (each.group, each.version) == (target.group, target.version)
+            ]
             if not found:
                 raise ApiStatusError(404, "the server could not find the requested resource")
             return api_resources.resource_list(found[0].api_version, found)

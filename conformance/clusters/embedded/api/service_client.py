@@ -26,7 +26,7 @@ def ready_endpoints(slices: Iterable[Object], service: str, port: str) -> Iterat
     for item in slices:
         if (item["metadata"].get("labels") or {}).get(SERVICE_LABEL) != service:
             continue
-        numbers = [int(one["port"]) for one in item.get("ports") or () if (one.get("name") or "") == port]
+        numbers = [int(each["port"]) for each in item.get("ports") or () if (each.get("name") or "") == port]
         for endpoint in item.get("endpoints") or ():
             # As in Kubernetes, an endpoint of unknown readiness counts as ready.
             if numbers and (endpoint.get("conditions") or {}).get("ready", True):
@@ -60,7 +60,9 @@ class ServiceClient:
         """Address and port of a ready pod of a service's port (number, name). Raises ApiStatusError (503)."""
         service = self._store.get("services", namespace, name)
         ports = service["spec"].get("ports") or ()
-        named = next((one.get("name") or "" for one in ports if port in (one["port"], one.get("name"))), None)
+        named = next(
+            (each.get("name") or "" for each in ports if port in (each["port"], each.get("name"))), None
+        )
         if named is None:
             raise ApiStatusError(503, f"service {namespace}/{name} has no port {port}")
         for place in ready_endpoints(self._store.list(SLICES, namespace), name, named):

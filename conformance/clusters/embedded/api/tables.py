@@ -26,8 +26,8 @@ def wanted(accept: str) -> bool:
 def columns(definition: Mapping[str, Any] | None, version: str) -> Sequence[Mapping[str, Any]]:
     """The columns after the name that a definition lists for a version, by default the age."""
     versions = definition["spec"]["versions"] if definition else ()
-    listed = [one.get("additionalPrinterColumns") for one in versions if one["name"] == version]
-    return next((one for one in listed if one), [_AGE])
+    listed = [each.get("additionalPrinterColumns") for each in versions if each["name"] == version]
+    return next((each for each in listed if each), [_AGE])
 
 
 def table(
@@ -35,12 +35,12 @@ def table(
 ) -> dict[str, Any]:
     """A Table with a row for each object; ``version`` is that of the list."""
     shown = [
-        {"format": "", "description": "", "priority": 0, **{k: v for k, v in one.items() if k != "jsonPath"}}
-        for one in extra
+        {"format": "", "description": "", "priority": 0, **{k: v for k, v in each.items() if k != "jsonPath"}}
+        for each in extra
     ]
     rows = [
         {
-            "cells": [obj["metadata"]["name"], *(_at(obj, one["jsonPath"]) for one in extra)],
+            "cells": [obj["metadata"]["name"], *(_at(obj, each["jsonPath"]) for each in extra)],
             "object": {
                 "kind": "PartialObjectMetadata",
                 "apiVersion": "meta.k8s.io/v1",

@@ -36,11 +36,11 @@ def warning_event(regarding: Object, reason: str, message: str, component: str) 
 def new_waiting_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Reason and message of waiting containers in a pod's status, if they are new."""
     known = set(_waiting(before))
-    yield from (one for one in _waiting(after) if one not in known)
+    yield from (each for each in _waiting(after) if each not in known)
 
 
 def _waiting(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for one in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
-        waiting = (one.get("state") or {}).get("waiting") or {}
+    for each in [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]:
+        waiting = (each.get("state") or {}).get("waiting") or {}
         if waiting.get("message"):
-            yield str(waiting.get("reason", "Failed")), f"{one['name']}: {waiting['message']}"
+            yield str(waiting.get("reason", "Failed")), f"{each['name']}: {waiting['message']}"
