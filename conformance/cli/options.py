@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from conformance.clusters import selection
 from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
-from conformance.clusters.selection import ClusterSelection, Unless
+from conformance.clusters.selection import ClusterSelection, DefaultCluster
 from conformance.drive.house_rules import HouseRules
 from conformance.run import options
 
@@ -21,7 +21,7 @@ EXIT_CODES = """exit code:
 """
 
 
-def cluster_options(parser: argparse.ArgumentParser, *, unless: Unless = "embedded") -> None:
+def cluster_options(parser: argparse.ArgumentParser, *, unless: DefaultCluster = "embedded") -> None:
     """Which cluster; ``unless`` is what is meant where none is named."""
     which = parser.add_argument_group(
         "which cluster",
@@ -46,7 +46,7 @@ def where(typed: argparse.Namespace) -> ClusterSelection:
         typed.kubeconfig,
         embedded=getattr(typed, "embedded", False),
         in_cluster=typed.in_cluster,
-        unless=typed.unless,
+        default=typed.unless,
     )
 
 

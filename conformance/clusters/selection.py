@@ -17,7 +17,7 @@ UNVERIFIED = "the certificate of the API server is not verified (insecure-skip-t
 IN_CLUSTER = "in-cluster"
 _SEVERAL_CLUSTERS = "name one cluster: --embedded, --in-cluster, or --context and --kubeconfig"
 
-Unless = Literal["embedded", "current"]
+DefaultCluster = Literal["embedded", "current"]
 """The default cluster: embedded, or the current context of ~/.kube/config."""
 
 
@@ -42,21 +42,21 @@ def select(
     *,
     embedded: bool = False,
     in_cluster: bool = False,
-    unless: Unless = "embedded",
+    default: DefaultCluster = "embedded",
     environment: Mapping[str, str] = os.environ,
 ) -> ClusterSelection:
     """The requested cluster. KUBECONFIG selects a cluster, as with kubectl.
 
     Raises ClusterError if the options select more than one cluster.
     """
-    for_context = bool(context or kubeconfig)
-    if sum((embedded, in_cluster, for_context)) > 1:
+    named = bool(context or kubeconfig)
+    if sum((embedded, in_cluster, named)) > 1:
         raise ClusterError(_SEVERAL_CLUSTERS)
     if embedded:
         return ClusterSelection("embedded", "--embedded")
     if in_cluster:
         return ClusterSelection("in-cluster", "--in-cluster")
-    if for_context:
+    if named:
         return ClusterSelection("kubeconfig", "--context" if context else "--kubeconfig", context, kubeconfig)
     if environment.get("KUBECONFIG"):
         return ClusterSelection("kubeconfig", "the current context of KUBECONFIG")
@@ -65,21 +65,21 @@ def select(
         and not Path(client_configuration.DEFAULT_KUBECONFIG).expanduser().exists()
     ):
         return ClusterSelection("in-cluster", "this pod's ServiceAccount, as there is no kubeconfig")
-    if unless == "current":
+    if default == "current":
         return ClusterSelection(
             "kubeconfig", f"the current context of {client_configuration.DEFAULT_KUBECONFIG}"
         )
     return ClusterSelection("embedded", "no --context, and KUBECONFIG is not set")
 
 
-def open_cluster(where: ClusterSelection, mesh: str) -> Cluster:
+def open_cluster(selected: ClusterSelection, mesh: str) -> Cluster:
     """Open the selected cluster; creates an embedded cluster, with a mesh in it.
 
     The caller closes it. Raises ClusterError.
     """
-    if where.embedded:
+    if selected.embedded:
         return embedded.start(mesh)
-    cluster = _connect(where)
+    cluster = _connect(selected)
     if cluster.unverified:
         print(f"warning: {UNVERIFIED}", file=sys.stderr)
     return cluster
@@ -90,25 +90,25 @@ def placeholder() -> Cluster:
     return KubernetesCluster.at("http://nowhere.invalid", "", "none")
 
 
-def open_existing(where: ClusterSelection) -> KubernetesCluster:
+def open_existing(selected: ClusterSelection) -> KubernetesCluster:
     """Open the selected cluster, which must exist already. Raises ClusterError."""
-    if where.embedded:
+    if selected.embedded:
         raise ClusterError("the embedded cluster ends with the command that made it: --context names another")
-    return _connect(where)
+    return _connect(selected)
 
 
-def describe(where: ClusterSelection) -> str:
+def describe(selected: ClusterSelection) -> str:
     """The selected cluster and its source, in one line. Raises ClusterError if there is no such cluster."""
-    if where.embedded:
-        return f"cluster: {embedded.NAME}, made for this command ({where.source})"
-    cluster = _connect(where)
+    if selected.embedded:
+        return f"cluster: {embedded.NAME}, made for this command ({selected.source})"
+    cluster = _connect(selected)
     cluster.close()
-    return f"cluster: {cluster.name} at {cluster.url} ({where.source})"
+    return f"cluster: {cluster.name} at {cluster.url} ({selected.source})"
 
 
-def check(where: ClusterSelection, mesh: str) -> None:
+def check(selected: ClusterSelection, mesh: str) -> None:
     """Raises ClusterError, with the remedy, if the cluster is unavailable or unreachable; creates nothing."""
-    problem = embedded.problem(mesh) if where.embedded else _unreachable(_connect(where))
+    problem = embedded.problem(mesh) if selected.embedded else _unreachable(_connect(selected))
     if problem:
         raise ClusterError(problem)
 
@@ -123,7 +123,7 @@ def _unreachable(cluster: KubernetesCluster) -> str:
     )
 
 
-def _connect(where: ClusterSelection) -> KubernetesCluster:
-    if where.kind == "in-cluster":
+def _connect(selected: ClusterSelection) -> KubernetesCluster:
+    if selected.kind == "in-cluster":
         return KubernetesCluster(client_configuration.from_service_account(), IN_CLUSTER, "")
-    return KubernetesCluster.for_context(where.context, where.kubeconfig)
+    return KubernetesCluster.for_context(selected.context, selected.kubeconfig)

@@ -339,7 +339,7 @@ class TestWhichCluster:
             ({"context": "a"}, {"KUBECONFIG": "some"}, "kubeconfig", "--context"),
             ({"kubeconfig": "f"}, {}, "kubeconfig", "--kubeconfig"),
             ({"in_cluster": True}, {"KUBECONFIG": "some"}, "in-cluster", "--in-cluster"),
-            ({"unless": "current"}, {}, "kubeconfig", "the current context of ~/.kube/config"),
+            ({"default": "current"}, {}, "kubeconfig", "the current context of ~/.kube/config"),
             # The environment tells of a pod, but no token lies there.
             ({}, {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, "embedded", "no --context, and KUBECONFIG"),
         ],

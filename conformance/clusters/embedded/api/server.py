@@ -73,8 +73,8 @@ class ApiServer:
         target = parse(request.path)
         if target is None or not target.plural:
             self._authorize(user, Attributes("get", path=request.path))
-            if target is not None and (each := self._aggregation.find(target.group, target.version)):
-                return await self._forward(request, user, each)
+            if target is not None and (api_service := self._aggregation.find(target.group, target.version)):
+                return await self._forward(request, user, api_service)
             return web.json_response(self._discovery(request.path, target))
         # First, as in Kubernetes: a request that RBAC denies never reaches an aggregated API.
         self._authorize(user, target.attributes(request.method, request.query))

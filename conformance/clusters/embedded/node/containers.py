@@ -165,11 +165,11 @@ class Container:
         self._become(Running(since))
         if self.stopping.is_set():
             child.kill()
-        attendance = asyncio.create_task(self._run_hook_and_probe(context))
+        hook_and_probe = asyncio.create_task(self._run_hook_and_probe(context))
         code = await child.exit
         self._child = None
-        attendance.cancel()
-        await asyncio.gather(attendance, return_exceptions=True)
+        hook_and_probe.cancel()
+        await asyncio.gather(hook_and_probe, return_exceptions=True)
         self.ready = self.started = False
         self._become(Terminated(code, since, _now()))
         return code
