@@ -46,6 +46,7 @@ lint: dev shellcheck ## ruff, imports, and the project's own lints
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python -m tools.lint
+	$(BIN)/vermin --quiet --no-tips --violations --target=3.9- conformance/probe
 
 types: dev ## strict types
 	$(BIN)/mypy

@@ -9,7 +9,7 @@ import pytest
 
 from conformance import catalogue, profiles
 from conformance.catalogue import CatalogueError
-from conformance.clusters import Cluster, ClusterError, opening
+from conformance.clusters import Cluster, ClusterError, selection
 from conformance.drive.arena import Arena
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_selection import VersionsError, format_versions, parse_version_choice
@@ -111,7 +111,9 @@ def _context(config: pytest.Config, request: RunRequest, options: RunOptions) ->
         pytest.exit(str(error), ExitCode.INCONCLUSIVE)
     try:
         only_collected = config.option.collectonly
-        cluster = opening.nowhere() if only_collected else opening.open_cluster(options.where, options.mesh)
+        cluster = (
+            selection.placeholder() if only_collected else selection.open_cluster(options.where, options.mesh)
+        )
     except ClusterError as error:
         where_it_is = not_started.write(str(error), profile, command, options)
         pytest.exit(f"{error}; {where_it_is}", ExitCode.INCONCLUSIVE)

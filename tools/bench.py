@@ -12,8 +12,8 @@ from pathlib import Path
 
 from conformance import profiles
 from conformance.cli.main import main as smi_conformance
-from conformance.clusters import Cluster, opening
-from conformance.clusters.embedded.start import Embedded
+from conformance.clusters import Cluster, selection
+from conformance.clusters.embedded.cluster import EmbeddedCluster
 from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import SendOptions
 from conformance.model.evidence import Call
@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=3, help="whole runs (default: %(default)s)")
     options = parser.parse_args()
     started = time.monotonic()
-    with closing(opening.open_cluster(opening.chosen(options.context), "reference")) as cluster:
+    with closing(selection.open_cluster(selection.select(options.context), "reference")) as cluster:
         context = RunContext.open(profiles.load("reference"), cluster, image=options.image)
         try:
             context.arena.prepare(list(WORKLOADS))
@@ -62,7 +62,7 @@ def main() -> int:
 
 def memory_mib(cluster: Cluster) -> float | None:
     """What the processes of an embedded cluster take, in MiB; of shared pages each has its part."""
-    if not isinstance(cluster, Embedded):
+    if not isinstance(cluster, EmbeddedCluster):
         return None
     total = 0
     for process in cluster.processes():

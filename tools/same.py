@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.campaign.fault_results import does_not_count
-from conformance.clusters.embedded.start import NAME
+from conformance.clusters.embedded.cluster import NAME
 from conformance.report import store
 from conformance.report.document import Report
 

@@ -18,7 +18,7 @@ from conformance.campaign import campaign
 from conformance.campaign.campaign import Result
 from conformance.campaign.cases import Campaign, Case, affected_tests, parts_of
 from conformance.clusters import ClusterError
-from conformance.clusters.embedded import start
+from conformance.clusters.embedded import cluster as embedded
 from conformance.drive.arena import OUTSIDE
 
 # Under a fault much is waited for that never comes: a cluster keeps a processor busy for half of the time.
@@ -124,7 +124,7 @@ def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
     # Whoever asked may have ended, or been interrupted together with this process.
     with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), tell:
         try:
-            with closing(start.start(asked.profile.name)) as cluster:
+            with closing(embedded.start(asked.profile.name)) as cluster:
                 for outcome in campaign.run(cluster, asked, _turns(asked, taken)):
                     tell.send(outcome)
         except ClusterError as error:

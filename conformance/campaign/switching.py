@@ -9,7 +9,7 @@ from dataclasses import replace
 from conformance.campaign.cases import Case
 from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, ClusterError, Object
-from conformance.clusters.kubernetes import refusal
+from conformance.clusters.kubernetes import status_error
 from conformance.drive.api_reads import METRICS, served_kinds
 from conformance.drive.wait import NotSeen
 from conformance.run.context import RunContext
@@ -78,7 +78,7 @@ def _changed(context: RunContext, change: Change) -> Iterator[None]:
     cluster = context.cluster
     before = cluster.request("GET", change.path)
     if before.status != 200:
-        raise refusal(before)
+        raise status_error(before)
     _put(cluster, change.path, change.edit(before.body))
     try:
         yield
@@ -139,7 +139,7 @@ def _not_served(cluster: Cluster) -> set[str]:
     """The kinds (plural) that the control plane of the reference mesh finds not served."""
     health = cluster.request("GET", HEALTH)
     if health.status != 200:
-        raise refusal(health)
+        raise status_error(health)
     return set(health.body["notServed"])
 
 
@@ -166,4 +166,4 @@ def _until(context: RunContext, check: Callable[[], bool], because: str) -> None
 def _put(cluster: Cluster, path: str, body: Object) -> None:
     answer = cluster.request("PUT", path, body)
     if answer.status >= 400:
-        raise refusal(answer)
+        raise status_error(answer)

@@ -15,7 +15,7 @@ from conformance import profiles
 from conformance.catalogue import APIS
 from conformance.cli import shell
 from conformance.cli.options import Commands, cluster_options, house_rules, mesh_options, rule_options, where
-from conformance.clusters import Cluster, ClusterError, opening
+from conformance.clusters import Cluster, ClusterError, selection
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
 from conformance.drive.wait import Waiter
@@ -141,7 +141,7 @@ def _count(text: str) -> int:
 
 def _doctor(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
-    print(opening.described(where(options)), flush=True)
+    print(selection.describe(where(options)), flush=True)
     wrong = 0
     with _opened(options) as cluster:
         context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
@@ -155,7 +155,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 def _opened(options: argparse.Namespace) -> AbstractContextManager[Cluster]:
     """The cluster that was asked for, closed at the end."""
-    return closing(opening.open_cluster(where(options), options.mesh))
+    return closing(selection.open_cluster(where(options), options.mesh))
 
 
 class _Telling(Protocol):
@@ -215,7 +215,7 @@ def _campaign(options: argparse.Namespace, asked: Campaign, line: Callable[[Any]
     """
     # What is for a program or a page has standard output to itself.
     progress = sys.stdout if options.format == "text" else sys.stderr
-    print(opening.described(where(options)), file=progress, flush=True)
+    print(selection.describe(where(options)), file=progress, flush=True)
     found = _told(_outcomes(options, asked, options.jobs), asked, line, progress)
     again = replace(asked, chosen=[one for one in asked.chosen if found[one.id].starved_only])
     if again.chosen:
@@ -247,7 +247,7 @@ def _outcomes(
 
     alone = where(options).embedded
     if alone:
-        opening.check(where(options), options.mesh)
+        selection.check(where(options), options.mesh)
     jobs = jobs or (parallel.jobs() if alone else 1)
     if jobs > 1 and not alone:
         raise ClusterError("--jobs: a cluster has one mesh, which is made different in one way at a time")
@@ -260,7 +260,7 @@ def _outcomes(
 
 def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
-    print(opening.described(where(options)), flush=True)
+    print(selection.describe(where(options)), flush=True)
     with _opened(options) as cluster:
         context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
         problem = preflight(context, {group: [one] for group, one in context.api_versions().items()})
@@ -272,7 +272,7 @@ def _shell(options: argparse.Namespace) -> int:
 
 def _clean(options: argparse.Namespace) -> int:
     labels = f"{RUN_LABEL}={options.run}" if options.run else RUN_LABEL
-    with closing(opening.existing(where(options))) as cluster:
+    with closing(selection.open_existing(where(options))) as cluster:
         names = remove(cluster, Waiter(), labels)
     removed = f"removed {len(names)} namespaces: {', '.join(names)}" if names else "nothing to remove"
     print(f"cluster {cluster.name}: {removed}")

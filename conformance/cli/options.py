@@ -6,9 +6,9 @@ import argparse
 from functools import partial
 from typing import TypeAlias
 
-from conformance.clusters import opening
-from conformance.clusters.opening import Unless, Where
-from conformance.clusters.reaching import USUAL
+from conformance.clusters import selection
+from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
+from conformance.clusters.selection import ClusterSelection, DefaultCluster
 from conformance.drive.house_rules import HouseRules
 from conformance.run import options
 
@@ -21,7 +21,7 @@ EXIT_CODES = """exit code:
 """
 
 
-def cluster_options(parser: argparse.ArgumentParser, *, unless: Unless = "embedded") -> None:
+def cluster_options(parser: argparse.ArgumentParser, *, unless: DefaultCluster = "embedded") -> None:
     """Which cluster; ``unless`` is what is meant where none is named."""
     which = parser.add_argument_group(
         "which cluster",
@@ -29,7 +29,7 @@ def cluster_options(parser: argparse.ArgumentParser, *, unless: Unless = "embedd
         + (
             "pod's own; else the embedded one, which is made for the command and ends with it."
             if unless == "embedded"
-            else f"pod's own; else the current one of {USUAL}."
+            else f"pod's own; else the current one of {DEFAULT_KUBECONFIG}."
         ),
     )
     for option in options.WHERE:
@@ -39,14 +39,14 @@ def cluster_options(parser: argparse.ArgumentParser, *, unless: Unless = "embedd
     parser.set_defaults(unless=unless)
 
 
-def where(typed: argparse.Namespace) -> Where:
+def where(typed: argparse.Namespace) -> ClusterSelection:
     """The cluster that was asked for. Raises ClusterError where that was more than one."""
-    return opening.chosen(
+    return selection.select(
         typed.context,
         typed.kubeconfig,
         embedded=getattr(typed, "embedded", False),
         in_cluster=typed.in_cluster,
-        unless=typed.unless,
+        default=typed.unless,
     )
 
 

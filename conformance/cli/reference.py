@@ -6,7 +6,7 @@ import argparse
 
 from conformance.catalogue import GROUPS, OWN_GROUP, Api
 from conformance.cli.options import Commands, cluster_options, where
-from conformance.clusters import ClusterError, opening
+from conformance.clusters import ClusterError, selection
 
 _DEFINED: tuple[Api, ...] = ("TrafficSplit", "TrafficAccess", "TrafficSpecs")
 """What CRDs define; TrafficMetrics is served by the mesh itself."""
@@ -42,7 +42,7 @@ def _install(options: argparse.Namespace) -> int:
     from conformance.campaign import switching
     from smi_reference_mesh.install import installer
 
-    cluster = opening.existing(where(options))
+    cluster = selection.open_existing(where(options))
     switching.switch_all_off(cluster)
     client = cluster.api_client()
     groups = None if options.api is None else [GROUPS[OWN_GROUP[api]] for api in options.api]
@@ -57,7 +57,7 @@ def _install(options: argparse.Namespace) -> int:
 def _uninstall(options: argparse.Namespace) -> int:
     from smi_reference_mesh.install import installer
 
-    client = opening.existing(where(options)).api_client()
+    client = selection.open_existing(where(options)).api_client()
     try:
         installer.uninstall(client)
     except installer.InstallError as error:

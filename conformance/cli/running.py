@@ -9,7 +9,7 @@ import pytest
 
 from conformance import catalogue, plugin, profiles
 from conformance.cli.options import EXIT_CODES, Commands, cluster_options, mesh_options, rule_options
-from conformance.clusters import ClusterError, opening
+from conformance.clusters import ClusterError, selection
 from conformance.drive.version_selection import parse_version_choice
 from conformance.model.exit_codes import ExitCode
 from conformance.run import not_started
@@ -62,8 +62,8 @@ def _run(typed: argparse.Namespace) -> int:
     if not typed.dry_run and not _collects(typed):
         try:
             if not typed.quiet:
-                print(opening.described(asked.where), flush=True)
-            opening.check(asked.where, asked.mesh)
+                print(selection.describe(asked.where), flush=True)
+            selection.check(asked.where, asked.mesh)
         except ClusterError as error:
             print(not_started.write(str(error), profile, command, asked), flush=True)
             raise

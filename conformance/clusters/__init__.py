@@ -1,4 +1,4 @@
-"""The seam to the world: what a run needs of a cluster, and nothing more."""
+"""The interface to a cluster, limited to what a run needs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ Object = Mapping[str, Any]
 
 
 class ClusterError(Exception):
-    """The cluster could not do what was asked; the message is one line with the remedy where one is known."""
+    """A failed operation on the cluster; the message is one line, with the remedy if known."""
 
 
-class Refused(ClusterError):
-    """The API server answered with an error status."""
+class ApiStatusError(ClusterError):
+    """An error status from the API server; ``reason`` is that of its Status object."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(f"{message} (HTTP {status} {reason})")
@@ -24,12 +24,12 @@ class Refused(ClusterError):
 
 
 class ExecFailed(ClusterError):
-    """A command in a container could not be run or its channel broke: trouble, but not of the mesh."""
+    """A command in a container could not be run or its channel broke: no fault of the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the API server answered to a plain request: HTTP status and decoded body."""
+    """The API server's answer to a plain request: HTTP status and decoded body."""
 
     status: int
     body: Any
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What became of a command in a container: its exit status and what it wrote."""
+    """The result of a command in a container: its exit status and its output."""
 
     status: int
     output: str
@@ -46,18 +46,18 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A ServiceAccount whose rights a request is made with."""
+    """A ServiceAccount; requests can be made with its rights."""
 
     namespace: str
     name: str
 
 
 class Cluster(Protocol):
-    """Where a run happens. Raises ClusterError when the cluster cannot be reached or refuses."""
+    """The cluster of a run. Methods raise ClusterError if it is unreachable or refuses."""
 
     name: str
     kubectl: str
-    """Options by which kubectl reaches the same cluster."""
+    """The kubectl options that select the same cluster."""
 
     def request(
         self,
@@ -70,46 +70,45 @@ class Cluster(Protocol):
         accept: str = "application/json",
         account: Account | None = None,
     ) -> Answer:
-        """One request to the API server, whatever it answers, with the rights of ``account`` or one's own."""
+        """Send a request with the rights of ``account``, else the caller's; returns error statuses too."""
         ...
 
     def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
-        """Where the API server serves a kind. Raises ClusterError when it does not."""
+        """The path of a kind on the API server. Raises ClusterError if it is not served."""
         ...
 
     def apply(self, objects: Iterable[Object]) -> None:
-        """Create the objects, or make those that are there equal to them."""
+        """Server-side apply the objects."""
         ...
 
     def delete(self, objects: Iterable[Object]) -> None:
-        """Delete objects; one that is gone already is no error."""
+        """Delete objects; a missing object is not an error."""
         ...
 
     def list(
         self, api_version: str, kind: str, namespace: str | None = None, *, labels: str = ""
     ) -> list[dict[str, Any]]:
-        """Objects of a kind, in one namespace or all, that a label selector matches."""
+        """Objects of a kind, in one namespace or all, that match a label selector."""
         ...
 
-    def ask(
+    def exec_line(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
     ) -> str:
-        """Pass a line to a command in a container, and return the lines that it answers.
+        """Write a line to a command in a container, and return the lines that it answers.
 
-        The command is started when it is first asked and kept running; an empty line ends each answer.
-        Raises ExecFailed when it cannot be started, breaks off or takes too long; it is started anew then
-        when it is next asked.
+        The first call starts the command, which keeps running; an empty line ends each answer. Raises
+        ExecFailed if it cannot be started, breaks off or takes too long; the next call restarts it.
         """
         ...
 
     def run(
         self, namespace: str, pod: str, container: str, command: Sequence[str], timeout_s: float
     ) -> Completed:
-        """Run a command in a container to its end. Raises ExecFailed when it cannot be, or takes too long."""
+        """Run a command in a container to its end. Raises ExecFailed if that fails or takes too long."""
         ...
 
     def close(self) -> None:
-        """Give up what is held, such as connections."""
+        """Release resources such as connections."""
         ...
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int = 100) -> str:

@@ -1,4 +1,4 @@
-"""A command kept running in a container, asked line by line over the API server's exec channel."""
+"""A long-running command in a container that answers line by line, over the API server's exec channel."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from conformance.clusters import Completed, ExecFailed
 from conformance.text import yamlio
 
 END = "\n\n"
-"""An answer's lines are JSON, none of them empty; an empty one ends it."""
+"""An empty line ends an answer, whose own lines are JSON and never empty."""
 
 
 class Channel:
-    """One command in one container; whoever asks holds ``turn`` meanwhile."""
+    """A command in a container; callers hold ``lock``."""
 
     def __init__(self) -> None:
-        self.turn = threading.Lock()
+        self.lock = threading.Lock()
         self._client: WSClient | None = None
         self._where = ""
 
@@ -37,22 +37,22 @@ class Channel:
         container: str,
         command: Sequence[str],
     ) -> None:
-        """Start the command, unless it runs already. Raises ExecFailed."""
+        """Start the command unless it is running. Raises ExecFailed."""
         if self._client is None:
             self._where = f"{namespace}/{pod}"
             self._client = _connect(configuration, namespace, pod, container, command, stdin=True)
 
-    def ask(self, line: str, timeout_s: float) -> str:
-        """Pass a line on and read the answer. Raises ExecFailed."""
+    def exec_line(self, line: str, timeout_s: float) -> str:
+        """Write a line and read the answer. Raises ExecFailed."""
         client = self._client
         if client is None:
             raise ExecFailed(f"exec in {self._where}: not open")
         try:
-            return self._ask(client, line, timeout_s)
+            return self._exchange(client, line, timeout_s)
         except (WebSocketException, OSError, kubernetes.client.ApiException) as error:
             raise ExecFailed(f"exec in {self._where} broke off: {root_cause(error)}") from error
 
-    def _ask(self, client: WSClient, line: str, timeout_s: float) -> str:
+    def _exchange(self, client: WSClient, line: str, timeout_s: float) -> str:
         client.write_stdin(line + "\n")
         deadline = time.monotonic() + timeout_s
         out: list[str] = []
@@ -68,7 +68,7 @@ class Channel:
         return "".join(out)
 
     def close(self) -> None:
-        """End the command; the next to open the channel starts it anew."""
+        """End the command; the next `open` restarts it."""
         if self._client is not None:
             _close(self._client)
             self._client = None
@@ -99,7 +99,7 @@ def run(
 
 
 def _exit_status(status: Mapping[str, Any], where: str) -> int:
-    """The exit status in a v1 Status. Raises ExecFailed where the command could not be run at all."""
+    """The exit status in a v1 Status. Raises ExecFailed if the command could not be run."""
     if status.get("status") == "Success":
         return 0
     for cause in (status.get("details") or {}).get("causes") or ():
@@ -132,7 +132,7 @@ def _connect(
 
 
 def _close(client: WSClient) -> None:
-    # The client's own close leaves the socket open once the server has closed the channel.
+    # The client's own close leaves the socket open after the server has closed the channel.
     client.sock.shutdown()
 
 
@@ -143,18 +143,18 @@ def _ended(out: Sequence[str]) -> bool:
 
 def _last_words(client: WSClient) -> str:
     status = json.loads(client.read_channel(ERROR_CHANNEL, timeout=0) or "{}")
-    said = client.read_channel(STDERR_CHANNEL, timeout=0).strip()
-    return f"{status.get('message', 'the channel closed without a status')} {said}".strip()
+    stderr = client.read_channel(STDERR_CHANNEL, timeout=0).strip()
+    return f"{status.get('message', 'the channel closed without a status')} {stderr}".strip()
 
 
 def authorization(configuration: kubernetes.client.Configuration) -> str | None:
-    """The header that a kubeconfig's token makes; the key that it is kept under is another in each client."""
+    """The Authorization header for a kubeconfig's token, if any."""
     setting = configuration.auth_settings().get("BearerToken")
     return str(setting["value"]) if setting else None
 
 
 def root_cause(error: BaseException) -> str:
-    """The innermost reason of an error of the network, in one line."""
+    """The innermost cause of a network error, in one line."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, urllib3.exceptions.NewConnectionError) or inner.__context__ is None:

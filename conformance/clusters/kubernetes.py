@@ -1,6 +1,6 @@
-"""Whatever a kubeconfig names, through the official client's configuration and exec channel.
+"""A cluster accessed through the official client's configuration and exec channel.
 
-Custom resources and aggregated APIs are called by path, which the generated client cannot do.
+Requests go by path, since the generated client does not cover custom resources and aggregated APIs.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ import requests
 from conformance.clusters import (
     Account,
     Answer,
+    ApiStatusError,
     ClusterError,
     Completed,
     ExecFailed,
     Object,
-    Refused,
+    client_configuration,
     exec_channel,
-    reaching,
 )
+from conformance.clusters.client_configuration import Adapter
 from conformance.clusters.exec_channel import Channel, authorization, root_cause
-from conformance.clusters.reaching import Adapter
 from conformance.text.sanitize import printable
 
 MANAGER = "smi-conformance"
 _TIMEOUT_S = (5.0, 30.0)
 _TOKEN_LIFETIME_S = 600
-LARGEST = 32 * 2**20
-"""Bytes of an answer that are read: far more than a run asks for, and no more than the memory holds."""
-_PART = 2**16
-_SHOWN = 10_000
-"""Characters that are kept of an answer that cannot be read."""
+MAX_BODY = 32 * 2**20
+"""Maximum bytes read of an answer: far more than a run requests, and within memory."""
+_CHUNK = 2**16
+_MAX_TEXT = 10_000
+"""Characters kept of an answer that cannot be decoded."""
 
 
 class Received(NamedTuple):
-    """An answer as it came: its HTTP status, its text, and whether that is the whole of it."""
+    """A raw answer: its HTTP status, its text, and whether the text is complete."""
 
     status: int
     text: str
@@ -50,7 +50,7 @@ class Received(NamedTuple):
 
 
 class KubernetesCluster:
-    """A cluster reached by the client's configuration for it."""
+    """The cluster of a client configuration."""
 
     def __init__(self, configuration: kubernetes.client.Configuration, name: str, kubectl: str) -> None:
         self._configuration = configuration
@@ -58,43 +58,43 @@ class KubernetesCluster:
         self.kubectl = kubectl
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
         self._tokens: dict[Account, tuple[str, float]] = {}
-        # One session for all threads: what it shares between them is urllib3's pool of kept connections.
+        # One session for all threads: they share only urllib3's connection pool.
         self._session = requests.Session()
         self._session.trust_env = False
         self._channels: dict[tuple[str, ...], Channel] = {}
-        self._asking = threading.Lock()
+        self._channels_lock = threading.Lock()
         self._session.mount("https://", Adapter(configuration.tls_server_name))
 
     @classmethod
-    def named(cls, context: str | None = None, kubeconfig: str | None = None) -> Self:
-        """The cluster of a context of a kubeconfig. Raises ClusterError."""
-        configuration, name = reaching.configured(context, kubeconfig)
+    def for_context(cls, context: str | None = None, kubeconfig: str | None = None) -> Self:
+        """The cluster of a kubeconfig's context. Raises ClusterError."""
+        configuration, name = client_configuration.from_kubeconfig(context, kubeconfig)
         options = [*(["--kubeconfig", kubeconfig] if kubeconfig else []), "--context", name]
         return cls(configuration, name, shlex.join(options))
 
     @classmethod
     def at(cls, url: str, token: str, name: str) -> Self:
-        """The cluster whose API server is at a URL and knows a bearer token."""
-        return cls(reaching.at(url, token), name, "")
+        """The cluster of an API server's URL, with a bearer token."""
+        return cls(client_configuration.for_url(url, token), name, "")
 
     @property
     def url(self) -> str:
-        """Where its API server is."""
+        """The URL of the API server."""
         return str(self._configuration.host)
 
     @property
     def unverified(self) -> bool:
-        """Whether the API server's certificate is not looked at, as the kubeconfig has it."""
+        """Whether the kubeconfig skips verification of the API server's certificate."""
         return self._configuration.host.startswith("https") and not self._configuration.verify_ssl
 
     def api_client(self) -> kubernetes.client.ApiClient:
-        """A client of the official library for the same cluster."""
+        """The official library's client for the same cluster."""
         return kubernetes.client.ApiClient(self._configuration)
 
     def close(self) -> None:
-        """Close the connections and the channels to containers that are kept."""
-        for one in self._channels.values():
-            one.close()
+        """Close the connections and the channels to containers."""
+        for channel in self._channels.values():
+            channel.close()
         self._channels.clear()
         self._session.close()
 
@@ -115,7 +115,7 @@ class KubernetesCluster:
                 verify=verify,
                 cert=certificate if own_rights and configuration.cert_file else None,
                 timeout=_TIMEOUT_S,
-                proxies=reaching.proxies(configuration),
+                proxies=client_configuration.proxies(configuration),
                 stream=True,
             ) as response:
                 return Received(response.status_code, *_read(response))
@@ -143,7 +143,7 @@ class KubernetesCluster:
             path += "?" + "&".join(f"{quote(key)}={quote(value)}" for key, value in query.items())
         data = None if body is None else json.dumps(body)
         status, text, whole = self._send(method, path, data, headers, own_rights=account is None)
-        return Answer(status, _decoded(text) if whole else text[:_SHOWN])
+        return Answer(status, _decoded(text) if whole else text[:_MAX_TEXT])
 
     def _token(self, account: Account) -> str:
         token, expires = self._tokens.get(account, ("", 0.0))
@@ -162,7 +162,7 @@ class KubernetesCluster:
     def _checked(self, method: str, path: str, body: Object | None = None, **options: Any) -> Any:
         answer = self.request(method, path, body, **options)
         if answer.status >= 400:
-            raise refusal(answer)
+            raise status_error(answer)
         return answer.body
 
     def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
@@ -182,7 +182,7 @@ class KubernetesCluster:
             if answer.status == 404:
                 raise ClusterError(f"the cluster does not serve {api_version} (wanted for {kind})")
             if answer.status >= 400:
-                raise refusal(answer)
+                raise status_error(answer)
             known = self._resources[api_version] = {
                 entry["kind"]: (entry["name"], entry["namespaced"])
                 for entry in answer.body["resources"]
@@ -209,11 +209,11 @@ class KubernetesCluster:
     def delete(self, objects: Iterable[Object]) -> None:
         for item in objects:
             if item["kind"] == "ServiceAccount":
-                # One that is made anew under that name is another, and its predecessor's token is refused.
+                # A new account of that name is refused with its predecessor's token.
                 self._tokens.pop(Account(item["metadata"]["namespace"], item["metadata"]["name"]), None)
             try:
                 self._checked("DELETE", self._path_of(item), {"propagationPolicy": "Background"})
-            except Refused as error:
+            except ApiStatusError as error:
                 if error.status != 404:
                     raise
 
@@ -223,21 +223,21 @@ class KubernetesCluster:
         query = {"labelSelector": labels} if labels else None
         answer = self._checked("GET", self.path(api_version, kind, namespace), query=query)
         if not isinstance(answer, dict):
-            raise ClusterError(f"the list of {kind} cannot be read: no JSON, or more than {LARGEST:,} bytes")
+            raise ClusterError(f"the list of {kind} cannot be read: no JSON, or more than {MAX_BODY:,} bytes")
         return [{"apiVersion": api_version, "kind": kind, **item} for item in answer["items"]]
 
-    def ask(
+    def exec_line(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
     ) -> str:
         key = (namespace, pod, container, *command)
-        with self._asking:
-            asked = self._channels.get(key) or self._channels.setdefault(key, Channel())
-        with asked.turn:
+        with self._channels_lock:
+            channel = self._channels.get(key) or self._channels.setdefault(key, Channel())
+        with channel.lock:
             try:
-                asked.open(self._configuration, namespace, pod, container, command)
-                return asked.ask(line, timeout_s)
+                channel.open(self._configuration, namespace, pod, container, command)
+                return channel.exec_line(line, timeout_s)
             except ExecFailed:
-                asked.close()
+                channel.close()
                 raise
 
     def run(
@@ -251,19 +251,19 @@ class KubernetesCluster:
 
 
 def _read(response: requests.Response) -> tuple[str, bool]:
-    """The text of an answer, as far as it is read, and whether that is all. Raises RequestException."""
+    """The text of an answer, up to MAX_BODY bytes, and whether it is complete. Raises RequestException."""
     content = bytearray()
-    for part in response.iter_content(_PART):
+    for part in response.iter_content(_CHUNK):
         content += part
-        if len(content) > LARGEST:
-            return content[:LARGEST].decode("utf-8", "replace"), False
+        if len(content) > MAX_BODY:
+            return content[:MAX_BODY].decode("utf-8", "replace"), False
     return content.decode("utf-8", "replace"), True
 
 
 def _decoded(text: str) -> Any:
-    """JSON, or a list of it where a watch answered line by line; anything else stays text.
+    """JSON, or a list of it for a watch's answer line by line; anything else stays text.
 
-    So does what Python refuses although it is JSON: integers of thousands of digits, and deep nesting.
+    So does JSON that Python refuses: integers of thousands of digits, and deep nesting.
     """
     try:
         return json.loads(text)
@@ -271,14 +271,14 @@ def _decoded(text: str) -> Any:
         try:
             return [json.loads(line) for line in text.splitlines()]
         except (ValueError, RecursionError):
-            return text[:_SHOWN]
+            return text[:_MAX_TEXT]
 
 
-def refusal(answer: Answer) -> Refused:
-    """The error that an answer of the API server states."""
+def status_error(answer: Answer) -> ApiStatusError:
+    """The error for an answer with an error status."""
     body = answer.body if isinstance(answer.body, dict) else {"message": str(answer.body)}
     message = printable(str(body.get("message", "no message"))[:500])
-    return Refused(answer.status, printable(str(body.get("reason", ""))), message)
+    return ApiStatusError(answer.status, printable(str(body.get("reason", ""))), message)
 
 
 def _root(api_version: str) -> str:

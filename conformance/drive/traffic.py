@@ -69,7 +69,7 @@ class Driver:
     arena: Arena
     phases: Phases
     environment: Environment = field(default_factory=Environment)
-    _boots: dict[str, str] = field(default_factory=dict)
+    _instances: dict[str, str] = field(default_factory=dict)
     _batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(
@@ -122,7 +122,7 @@ class Driver:
 
     def _ctl(self, address: str, request: Mapping[str, Any], *, timeout_s: float = 30.0) -> list[Any]:
         pod = self.arena.pod(address)
-        text = self.cluster.ask(
+        text = self.cluster.exec_line(
             pod.namespace, pod.name, CONTAINER, CTL, json.dumps(request, separators=(",", ":")), timeout_s
         )
         try:
@@ -155,11 +155,11 @@ class Driver:
         # By pod: a workload that a scenario made anew is another probe, not one that restarted.
         found = self.arena.pod(address)
         pod = f"{found.namespace}/{found.name}"
-        before = self._boots.setdefault(pod, ledger["boot"])
-        self._boots[pod] = ledger["boot"]
-        if ledger["boot"] != before:
+        before = self._instances.setdefault(pod, ledger["instance"])
+        self._instances[pod] = ledger["instance"]
+        if ledger["instance"] != before:
             raise ExecFailed(f"the probe of {address} restarted and lost its ledger")
-        if ledger["overflow"]:
+        if ledger["dropped"]:
             raise ExecFailed(f"the ledger of {address} is full")
 
     def start(

@@ -1,4 +1,4 @@
-"""The probe's command line: ``serve`` runs it, ``ctl`` passes one JSON line to a running one."""
+"""The probe's command line: ``serve`` runs a probe, ``ctl`` passes JSON lines to the running probe."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _PORTS = ("--http", "--tcp", "--udp", "--greeting")
 
 
 def main(arguments: list[str]) -> int:
-    """Run a subcommand and return its exit status; 2 stands for a command line that is not understood."""
+    """Run a subcommand and return its exit status; 2 means a usage error."""
     try:
         command, options, rest = _parse(arguments)
         if command == "ctl" and len(rest) <= 1:
-            # Imported here, and no argparse, for the sake of a client that starts in a few milliseconds.
-            from . import ctl
+            # A late import and no argparse: the client starts in a few milliseconds.
+            from . import control_client
 
-            return ctl.run(options["--control"], rest[0] if rest else None)
+            return control_client.run(options["--control"], rest[0] if rest else None)
         if command == "serve" and not rest:
-            # To asyncio this is a Python without OpenSSL: of no use to the probe, and loaded in every pod.
+            # Hides OpenSSL from asyncio: useless to the probe, and otherwise loaded in every pod.
             sys.modules.setdefault("ssl", None)  # type: ignore[arg-type]
             from . import serve
 

@@ -1,8 +1,8 @@
-"""Serves TCP and UDP: answers each line or datagram by a line of JSON that says who answered, and an echo.
+"""Serves TCP and UDP: answers each line or datagram with a line of JSON that names the server, and an echo.
 
-The first word of a line or datagram is its nonce. For example ``b1.7 hello`` is answered by
-``{"server":"v1","port":9000,"nonce":"b1.7","pod":"v1-0"}``, a newline, and ``b1.7 hello``. One that greets
-says who it is as soon as a connection is made, in such a line with an empty nonce.
+The first word of a line or datagram is its nonce. For example, the answer to ``b1.7 hello`` is
+``{"server":"v1","port":9000,"nonce":"b1.7","pod":"v1-0"}``, a newline, and ``b1.7 hello``. A greeting server
+sends such a line, with an empty nonce, as soon as a connection is established.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import socket
 
 from .ledger import Entry, Ledger
 from .responder import Identity
-from .stream import Stream
+from .transport import Transport
 
 LINE_LIMIT = 1 << 16
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class EchoServer:
-    """One port that speaks lines over TCP, or datagrams over UDP."""
+    """A port that serves lines over TCP, or datagrams over UDP."""
 
     def __init__(
         self,
@@ -39,45 +39,45 @@ class EchoServer:
         self.greets = greets
         self._serials = itertools.count(1)
 
-    def accepted(self, made: socket.socket, remote: str) -> None:
-        _Connection(self, made, next(self._serials), remote)
+    def accepted(self, sock: socket.socket, remote: str) -> None:
+        _Connection(self, sock, next(self._serials), remote)
 
     def datagrams(self, bound: socket.socket) -> None:
-        """From now on answer what comes in on this UDP socket."""
+        """Answer the datagrams of this UDP socket from now on."""
 
         def ready() -> None:
             try:
                 data, peer = bound.recvfrom(LINE_LIMIT)
                 bound.sendto(self.answer(data, 0, peer[0]) + b"\n" + data, peer)
             except OSError:
-                # A datagram may get lost, and so may its answer.
+                # Datagrams may get lost, and so may their answers.
                 return
 
         self.loop.add_reader(bound, ready)
 
     def answer(self, line: bytes, connection: int, remote: str) -> bytes:
-        """Enter a line into the ledger and say who did."""
+        """Record a line in the ledger; returns the line that names this server."""
         nonce = line.partition(b" ")[0].strip().decode("latin-1")
         self.ledger.record(nonce, self.port, lambda: Entry(self.port, None, None, {}, connection, remote))
-        return self.said(nonce)
+        return self.identity_line(nonce)
 
-    def said(self, nonce: str) -> bytes:
-        """The words that say who answered."""
-        said = {"server": self.identity.name, "port": self.port, "nonce": nonce, "pod": self.identity.pod}
-        return _encode(said).encode()
+    def identity_line(self, nonce: str) -> bytes:
+        """The line, without its newline, that names this server."""
+        line = {"server": self.identity.name, "port": self.port, "nonce": nonce, "pod": self.identity.pod}
+        return _encode(line).encode()
 
 
 class _Connection:
-    __slots__ = ("_buffer", "_remote", "_serial", "_server", "_stream")
+    __slots__ = ("_buffer", "_remote", "_serial", "_server", "_transport")
 
-    def __init__(self, server: EchoServer, made: socket.socket, serial: int, remote: str) -> None:
+    def __init__(self, server: EchoServer, sock: socket.socket, serial: int, remote: str) -> None:
         self._server = server
         self._serial = serial
         self._remote = remote
         self._buffer = b""
-        self._stream = Stream(server.loop, made, self._received, self._lost)
+        self._transport = Transport(server.loop, sock, self._received, self._lost)
         if server.greets:
-            self._stream.write(server.said("") + b"\n")
+            self._transport.write(server.identity_line("") + b"\n")
 
     def _received(self, data: bytes) -> None:
         *lines, self._buffer = (self._buffer + data).split(b"\n")
@@ -85,12 +85,12 @@ class _Connection:
             self._server.answer(line, self._serial, self._remote) + b"\n" + line + b"\n" for line in lines
         ]
         if answers:
-            self._stream.write(b"".join(answers))
+            self._transport.write(b"".join(answers))
         if len(self._buffer) > LINE_LIMIT:
-            self._server.ledger.other += 1
-            self._stream.close()
+            self._server.ledger.unidentified += 1
+            self._transport.close()
 
     def _lost(self, error: OSError | None) -> None:
         if self._buffer:
-            # It reached this workload, although its line was not ended.
+            # The request reached this workload, although its line has no end.
             self._server.answer(self._buffer, self._serial, self._remote)

@@ -1,6 +1,6 @@
-"""Sends requests over HTTP/2 in cleartext with prior knowledge (RFC 9113, section 3.3), and calls of gRPC.
+"""Sends requests over cleartext HTTP/2 with prior knowledge (RFC 9113, section 3.3), and gRPC calls.
 
-Sources for gRPC: "gRPC over HTTP2" in the documentation of gRPC. A message is opaque here.
+Source for gRPC: "gRPC over HTTP2" in the documentation of gRPC. Messages are opaque here.
 """
 
 from __future__ import annotations
@@ -15,19 +15,27 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from .dialogue import SAMPLE, Answer, failed, host_of, judged, quoting, strange
-from .framing import KEPT, Malformed
-from .http2 import FRAME_LIMIT, Frames, Outbox, content_of, grpc_message
-from .lane import Lane, Sending, broken, unresolved
+from .http1_framing import BODY_LIMIT, Malformed
+from .http2_framing import FRAME_LIMIT, FrameReader, Outbox, grpc_content, grpc_message
 from .plan import Batch
-from .resolve import Nowhere, connect
-from .stream import Stream
+from .request_protocols import (
+    SAMPLE_BYTES,
+    Answer,
+    failed,
+    host_header,
+    parse_response,
+    protocol_violation,
+    with_sample,
+)
+from .resolve import Unresolved, connect
+from .transport import Transport
+from .worker import BatchContext, Worker, connection_failure, resolution_failure
 
 Fields = list[tuple[bytes, bytes]]
 _CONFIGURATION = H2Configuration(
     client_side=True,
     header_encoding=None,
-    # What a batch asks for is to be sent as it is, also where it is wrong.
+    # The headers of a batch are sent unchanged, even if invalid.
     validate_outbound_headers=False,
     normalize_outbound_headers=False,
 )
@@ -37,62 +45,62 @@ _SETTINGS = {
     SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20,
 }
 _WINDOW = 1 << 24
-_OF_HTTP1 = frozenset(
+_HTTP1_ONLY = frozenset(
     {"connection", "host", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}
 )
 
 
-def http2_lanes(run: Sending, count: int) -> Sequence[Lane]:
-    """Lanes with a connection each, or one for all of them."""
+def http2_workers(run: BatchContext, count: int) -> Sequence[Worker]:
+    """Workers with a connection each, or a shared one."""
     request = _Request(run.batch)
-    shared = _Road(run, request) if run.batch.single else None
-    return [_Http2Lane(run, shared or _Road(run, request)) for _ in range(count)]
+    shared = _ConnectionPool(run, request) if run.batch.single_connection else None
+    return [_Http2Worker(run, shared or _ConnectionPool(run, request)) for _ in range(count)]
 
 
-class _Http2Lane(Lane):
-    __slots__ = ("_connection", "_road")
+class _Http2Worker(Worker):
+    __slots__ = ("_connection", "_pool")
 
-    def __init__(self, run: Sending, road: _Road) -> None:
+    def __init__(self, run: BatchContext, pool: _ConnectionPool) -> None:
         super().__init__(run)
-        self._road = road
+        self._pool = pool
         self._connection: _Connection | None = None
 
-    def give_up(self) -> None:
+    def time_out(self) -> None:
         if self._connection is not None:
             self._connection.forget(self)
-        super().give_up()
+        super().time_out()
 
     def close(self) -> None:
-        self._road.close()
+        self._pool.close()
 
     def answered(self, answer: Answer) -> None:
         self._connection = None
         self._finish(answer)
 
     def _transmit(self, index: int) -> Answer | None:
-        if isinstance(self._run.target, Nowhere):
-            return unresolved(self._run.target)
+        if isinstance(self._run.target, Unresolved):
+            return resolution_failure(self._run.target)
         try:
-            self._connection = self._road.connection()
+            self._connection = self._pool.connection()
         except OSError as error:
-            return broken(error)
+            return connection_failure(error)
         self._serial = self._connection.serial
         self._connection.send(self, index)
         return None
 
 
-class _Road:
-    """Knows the connection for the next request: the last one made, while it may be used."""
+class _ConnectionPool:
+    """Holds the connection for the next request: the latest, while it is open."""
 
     __slots__ = ("_current", "_request", "_run")
 
-    def __init__(self, run: Sending, request: _Request) -> None:
+    def __init__(self, run: BatchContext, request: _Request) -> None:
         self._run = run
         self._request = request
         self._current: _Connection | None = None
 
     def connection(self) -> _Connection:
-        """Raises OSError if none can be made."""
+        """The open connection, or a new one. Raises OSError if that fails."""
         if self._current is None or not self._current.open:
             self._current = None
             self._current = _Connection(self._run, self._request)
@@ -103,13 +111,13 @@ class _Road:
             self._current.close()
 
 
-class _Exchange:
-    """One request and what has come back of its answer."""
+class _Http2Stream:
+    """One request and its answer so far."""
 
-    __slots__ = ("body", "fields", "lane", "nonce", "status", "trailers")
+    __slots__ = ("body", "fields", "nonce", "status", "trailers", "worker")
 
-    def __init__(self, lane: _Http2Lane, nonce: str) -> None:
-        self.lane = lane
+    def __init__(self, worker: _Http2Worker, nonce: str) -> None:
+        self.worker = worker
         self.nonce = nonce
         self.status = 0
         self.fields: dict[bytes, bytes] = {}
@@ -123,75 +131,75 @@ class _Exchange:
 
     def add(self, data: bytes) -> None:
         kept = self.body or b""
-        self.body = kept + data[: KEPT - len(kept)]
+        self.body = kept + data[: BODY_LIMIT - len(kept)]
 
     def answer(self, *, grpc: bool) -> Answer:
         if not self.status:
-            return strange(self.body or b"")
+            return protocol_violation(self.body or b"")
         if not grpc or self.status != 200:
-            answer = judged(self.status, self.fields, self.body, self.nonce, keep=True)
+            answer = parse_response(self.status, self.fields, self.body, self.nonce, reusable=True)
         else:
-            answer = self._answer_of_grpc()
-        return answer if answer.server is not None or answer.sample else self._quoted(answer)
+            answer = self._grpc_answer()
+        return answer if answer.server is not None or answer.sample else self._with_sample(answer)
 
-    def _quoted(self, answer: Answer) -> Answer:
-        told = [b"HTTP/2 %d" % self.status]
+    def _with_sample(self, answer: Answer) -> Answer:
+        lines = [b"HTTP/2 %d" % self.status]
         for name in (b"grpc-status", b"grpc-message"):
             value = self.trailers.get(name) or self.fields.get(name)
-            told += [b"%b: %b" % (name, value)] if value else []
-        return quoting(answer, b"\r\n".join(told), self.fields, self.body)
+            lines += [b"%b: %b" % (name, value)] if value else []
+        return with_sample(answer, b"\r\n".join(lines), self.fields, self.body)
 
-    def _answer_of_grpc(self) -> Answer:
-        # Where nothing else is said, both stand in the one block of header fields.
+    def _grpc_answer(self) -> Answer:
+        # A trailers-only response has a single block of header fields.
         code = self.trailers.get(b"grpc-status") or self.fields.get(b"grpc-status")
         try:
-            content = content_of(self.body) if self.body else None
+            content = grpc_content(self.body) if self.body else None
         except Malformed:
             code = None
         if code is None or not code.isdigit():
-            return failed("protocol")._replace(sample=(self.body or b"")[:SAMPLE], keep=True)
+            return failed("protocol")._replace(sample=(self.body or b"")[:SAMPLE_BYTES], reusable=True)
         status: int | str = 200 if int(code) == 0 else f"grpc-{int(code)}"
-        return judged(status, self.fields, content, self.nonce, keep=True)
+        return parse_response(status, self.fields, content, self.nonce, reusable=True)
 
 
 class _Connection:
-    """One connection. It is ``open`` while further requests may go over it."""
+    """One connection. It is ``open`` while it may carry further requests."""
 
-    def __init__(self, run: Sending, request: _Request) -> None:
-        assert not isinstance(run.target, Nowhere)  # noqa: S101 - nothing connects to such a name
+    def __init__(self, run: BatchContext, request: _Request) -> None:
+        assert not isinstance(run.target, Unresolved)  # noqa: S101 - callers have checked
         self.open = True
-        self.serial = run.connection()
+        self.serial = run.new_connection_serial()
         self._batch = run.batch
         self._request = request
         self._used = 0
-        self._exchanges: dict[int, _Exchange] = {}
-        self._waiting: deque[tuple[_Http2Lane, int]] = deque()
+        self._streams: dict[int, _Http2Stream] = {}
+        self._waiting: deque[tuple[_Http2Worker, int]] = deque()
         self._reading = False
-        self._frames = Frames()
+        self._frames = FrameReader()
         self._h2 = H2Connection(_CONFIGURATION)
         self._h2.local_settings = Settings(client=True, initial_values=_SETTINGS)
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
         self._outbox = Outbox(self._h2)
-        made = connect(run.target, datagrams=False)
-        self._stream = Stream(run.loop, made, self._received, self._lost)
+        sock = connect(run.target, datagrams=False)
+        self._transport = Transport(run.loop, sock, self._received, self._lost)
 
-    def send(self, lane: _Http2Lane, index: int) -> None:
-        """Send a request, now or when the server admits another stream."""
+    def send(self, worker: _Http2Worker, index: int) -> None:
+        """Send a request, now or when the server allows another stream."""
         self._used += 1
         if self._used == self._batch.per_connection:
             self.open = False
-        self._waiting.append((lane, index))
+        self._waiting.append((worker, index))
         self._begin()
         self._flush()
 
-    def forget(self, lane: _Http2Lane) -> None:
-        """Give up what a lane has under way; a connection that took too long gets nothing new."""
+    def forget(self, worker: _Http2Worker) -> None:
+        """Cancel the request of a worker; a connection that timed out gets no further requests."""
         self.open = False
-        self._waiting = deque(one for one in self._waiting if one[0] is not lane)
-        for number, exchange in list(self._exchanges.items()):
-            if exchange.lane is lane:
-                del self._exchanges[number]
+        self._waiting = deque(item for item in self._waiting if item[0] is not worker)
+        for number, stream in list(self._streams.items()):
+            if stream.worker is worker:
+                del self._streams[number]
                 self._outbox.forget(number)
                 self._h2.reset_stream(number, ErrorCodes.CANCEL)
         self._flush()
@@ -199,106 +207,106 @@ class _Connection:
 
     def close(self) -> None:
         self.open = False
-        self._stream.close()
+        self._transport.close()
 
     def _begin(self) -> None:
         most = self._h2.remote_settings.max_concurrent_streams
-        while self._waiting and len(self._exchanges) < most and not self._stream.closed:
-            lane, index = self._waiting.popleft()
+        while self._waiting and len(self._streams) < most and not self._transport.closed:
+            worker, index = self._waiting.popleft()
             number = self._h2.get_next_available_stream_id()
-            exchange = self._exchanges[number] = _Exchange(lane, f"{self._batch.id}.{index}")
+            stream = self._streams[number] = _Http2Stream(worker, f"{self._batch.id}.{index}")
             body = self._request.body
-            self._h2.send_headers(number, self._request.head(exchange.nonce), end_stream=not body)
+            self._h2.send_headers(number, self._request.head(stream.nonce), end_stream=not body)
             if body:
                 self._outbox.send(number, body, [])
 
     def _flush(self) -> None:
-        # While events are told, their lanes go on; what they send leaves in one write.
-        if not self._reading and not self._stream.closed:
+        # Workers send on while events are handled; their data leaves in one write.
+        if not self._reading and not self._transport.closed:
             data = self._h2.data_to_send()
             if data:
-                self._stream.write(data)
+                self._transport.write(data)
 
     def _received(self, data: bytes) -> None:
         self._reading = True
         try:
             frames = self._frames.feed(data)
             if self._frames.last_stream is not None:
-                # Lanes whose answers came together with it are to go on over another connection.
+                # Workers whose answers came with the GOAWAY continue on another connection.
                 self.open = False
             for event in self._h2.receive_data(frames):
-                self._hear(event)
+                self._on_event(event)
             self._outbox.resume()
             self._begin()
             if self._frames.last_stream is not None:
-                self._leave(self._frames.last_stream)
+                self._on_goaway(self._frames.last_stream)
         except (Malformed, ProtocolError):
-            self._fail(strange(data))
+            self._fail(protocol_violation(data))
         finally:
             self._reading = False
         self._flush()
         self._close_if_over()
 
-    def _hear(self, event: events.Event) -> None:
+    def _on_event(self, event: events.Event) -> None:
         number = getattr(event, "stream_id", None)
-        exchange = self._exchanges.get(number) if number else None
+        stream = self._streams.get(number) if number else None
         if isinstance(event, events.DataReceived):
             self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
-        if exchange is None or number is None:
+        if stream is None or number is None:
             return
         if isinstance(event, events.ResponseReceived):
-            exchange.begin(event.headers)
+            stream.begin(event.headers)
         elif isinstance(event, events.DataReceived):
-            exchange.add(event.data)
+            stream.add(event.data)
         elif isinstance(event, events.TrailersReceived):
-            exchange.trailers = dict(event.headers)
+            stream.trailers = dict(event.headers)
         elif isinstance(event, events.StreamEnded):
-            self._settle(number, exchange.answer(grpc=self._batch.protocol == "grpc"))
+            self._complete_stream(number, stream.answer(grpc=self._batch.protocol == "grpc"))
         elif isinstance(event, events.StreamReset):
-            self._settle(number, failed("reset"))
+            self._complete_stream(number, failed("reset"))
 
-    def _settle(self, number: int, answer: Answer) -> None:
+    def _complete_stream(self, number: int, answer: Answer) -> None:
         self._outbox.forget(number)
-        if not answer.keep:
+        if not answer.reusable:
             self.open = False
-        self._exchanges.pop(number).lane.answered(answer)
+        self._streams.pop(number).worker.answered(answer)
 
-    def _leave(self, last: int) -> None:
-        """The server answers no stream behind this one."""
+    def _on_goaway(self, last: int) -> None:
+        """The server answers no stream after ``last``."""
         self.open = False
-        for number in [number for number in self._exchanges if number > last]:
-            self._settle(number, failed("closed"))
+        for number in [number for number in self._streams if number > last]:
+            self._complete_stream(number, failed("closed"))
         while self._waiting:
             self._waiting.popleft()[0].answered(failed("closed"))
 
     def _fail(self, answer: Answer) -> None:
         self.open = False
-        for number in list(self._exchanges):
-            self._settle(number, answer)
+        for number in list(self._streams):
+            self._complete_stream(number, answer)
         while self._waiting:
             self._waiting.popleft()[0].answered(answer)
 
     def _lost(self, error: OSError | None) -> None:
-        self._fail(broken(error))
+        self._fail(connection_failure(error))
 
     def _close_if_over(self) -> None:
-        if not self.open and not self._exchanges and not self._waiting:
-            self._stream.close()
+        if not self.open and not self._streams and not self._waiting:
+            self._transport.close()
 
 
 class _Request:
-    """What is sent for each request of a batch."""
+    """The header fields and body of a batch's requests."""
 
     __slots__ = ("_fields", "body")
 
     def __init__(self, batch: Batch) -> None:
         grpc = batch.protocol == "grpc"
         given: list[tuple[str, str]] = [(name.lower(), value) for name, value in batch.headers]
-        host = next((value for name, value in given if name == "host"), host_of(batch))
+        host = next((value for name, value in given if name == "host"), host_header(batch))
         fields = [(":method", batch.method), (":scheme", "http"), (":path", batch.path), (":authority", host)]
         if grpc:
             fields += [("content-type", "application/grpc"), ("te", "trailers")]
-        fields += [(name, value) for name, value in given if name not in _OF_HTTP1]
+        fields += [(name, value) for name, value in given if name not in _HTTP1_ONLY]
         self._fields: Fields = [(name.encode(), value.encode()) for name, value in fields]
         self.body = grpc_message(batch.body) if grpc else batch.body
 

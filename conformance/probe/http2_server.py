@@ -1,4 +1,4 @@
-"""Serves HTTP/2 on a connection: answers as over HTTP/1.1, and calls of gRPC in their own manner."""
+"""Serves HTTP/2 on a connection: answers as over HTTP/1.1, and gRPC calls with gRPC's framing."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from h2.connection import H2Connection
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
-from .framing import Malformed
-from .http2 import FRAME_LIMIT, Outbox, grpc_message
-from .plan import CONCURRENCY
-from .responder import BODILESS, Request, Responder, spelled
-from .stream import Stream
+from .http1_framing import Malformed
+from .http2_framing import FRAME_LIMIT, Outbox, grpc_message
+from .plan import MAX_CONCURRENCY
+from .responder import BODILESS, Request, Responder, raw_headers
+from .transport import Transport
 
 Fields = list[tuple[bytes, bytes]]
 _CONFIGURATION = H2Configuration(
     client_side=False,
     header_encoding=None,
-    # What arrives is to be remembered as it arrived.
+    # The ledger records headers as they arrived.
     validate_inbound_headers=False,
     normalize_inbound_headers=False,
     validate_outbound_headers=False,
@@ -29,21 +29,21 @@ _CONFIGURATION = H2Configuration(
 _SETTINGS = {
     SettingCodes.MAX_FRAME_SIZE: FRAME_LIMIT,
     SettingCodes.INITIAL_WINDOW_SIZE: 1 << 20,
-    # A client may have all that it sends under way on this one connection.
-    SettingCodes.MAX_CONCURRENT_STREAMS: 2 * CONCURRENCY,
+    # A client may have all its requests in flight on a single connection.
+    SettingCodes.MAX_CONCURRENT_STREAMS: 2 * MAX_CONCURRENCY,
 }
 _WINDOW = 1 << 24
 _UNKNOWN = b"2"
-"""grpc-status of a call that the server was told to fail."""
-_ELSEWHERE = (b":method", b":path")
+"""The grpc-status of a call that is instructed to fail."""
+_RECORDED_SEPARATELY = (b":method", b":path")
 
 
 class Http2Connection:
     """One connection, from its preface on."""
 
-    def __init__(self, responder: Responder, stream: Stream, serial: int, remote: str) -> None:
+    def __init__(self, responder: Responder, transport: Transport, serial: int, remote: str) -> None:
         self._responder = responder
-        self._stream = stream
+        self._transport = transport
         self._serial = serial
         self._remote = remote
         self._requests: dict[int, Request] = {}
@@ -53,23 +53,23 @@ class Http2Connection:
         self._h2.initiate_connection()
         self._h2.increment_flow_control_window(_WINDOW)
         self._outbox = Outbox(self._h2)
-        named = (
+        identity_headers = (
             (b"x-probe-server", responder.identity.name.encode()),
             (b"x-probe-port", str(responder.port).encode()),
         )
-        self._named: Fields = list(named)
-        stream.hand_over(self.received, self._lost)
+        self._identity_headers: Fields = list(identity_headers)
+        transport.set_callbacks(self.received, self._lost)
 
     def received(self, data: bytes) -> None:
-        """Take in what the client sent."""
+        """Process data from the client."""
         try:
             for event in self._h2.receive_data(data):
-                self._hear(event)
+                self._on_event(event)
             self._outbox.resume()
         except ProtocolError:
-            self._responder.ledger.other += 1
+            self._responder.ledger.unidentified += 1
             self._flush()
-            self._stream.finish()
+            self._transport.finish()
             return
         self._flush()
 
@@ -80,9 +80,9 @@ class Http2Connection:
     def _flush(self) -> None:
         data = self._h2.data_to_send()
         if data:
-            self._stream.write(data)
+            self._transport.write(data)
 
-    def _hear(self, event: events.Event) -> None:
+    def _on_event(self, event: events.Event) -> None:
         if isinstance(event, events.RequestReceived):
             self._begin(event.stream_id, event.headers)
         elif isinstance(event, events.DataReceived):
@@ -104,11 +104,11 @@ class Http2Connection:
             method, path = fields.get(b":method", b""), fields.get(b":path", b"")
             request = Request(method, path, fields, self._responder.identity.name, last=False)
         except Malformed:
-            self._responder.ledger.other += 1
+            self._responder.ledger.unidentified += 1
             self._h2.send_headers(number, [(b":status", b"400")], end_stream=True)
             return
         self._requests[number] = request
-        self._responder.record(request, self._serial, self._remote, lambda: _spelled(headers))
+        self._responder.record(request, self._serial, self._remote, lambda: _raw_headers(headers))
 
     def _finish(self, number: int) -> None:
         request = self._requests.pop(number, None)
@@ -126,16 +126,16 @@ class Http2Connection:
         self._flush()
 
     def _answer(self, number: int, request: Request) -> None:
-        body = self._responder.said(request).encode("latin-1")
-        named = [*self._named, (b"x-probe-nonce", request.nonce.encode("latin-1"))]
+        body = self._responder.response_body(request).encode("latin-1")
+        identity_headers = [*self._identity_headers, (b"x-probe-nonce", request.nonce.encode("latin-1"))]
         if request.fields.get(b"content-type", b"").startswith(b"application/grpc"):
-            grpc = [(b":status", b"200"), (b"content-type", b"application/grpc"), *named]
+            grpc = [(b":status", b"200"), (b"content-type", b"application/grpc"), *identity_headers]
             self._h2.send_headers(number, grpc)
             status = b"0" if request.status == 200 else _UNKNOWN
             self._outbox.send(number, grpc_message(body), [(b"grpc-status", status)])
             return
         status = str(request.status).encode()
-        head = [(b":status", status), (b"content-type", b"application/json"), *named]
+        head = [(b":status", status), (b"content-type", b"application/json"), *identity_headers]
         if request.status in BODILESS:
             self._h2.send_headers(number, head, end_stream=True)
             return
@@ -146,8 +146,10 @@ class Http2Connection:
             self._outbox.send(number, body, [])
 
 
-def _spelled(headers: Fields) -> dict[str, str]:
-    """Without method and path, which stand in the ledger by themselves."""
-    return spelled(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name not in _ELSEWHERE
+def _raw_headers(headers: Fields) -> dict[str, str]:
+    """Without method and path, which the ledger records separately."""
+    return raw_headers(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in headers
+        if name not in _RECORDED_SEPARATELY
     )

@@ -1,8 +1,7 @@
-"""The ledger: what reached this workload, by the nonce that each request carries.
+"""The ledger: the requests that reached this workload, by the nonce that each request carries.
 
-Counts are kept of every request, since verdicts that something was denied stand on them; only details are
-given up when there are too many. A probe that restarted has an empty ledger: each answer carries a ``boot``
-that tells.
+Every request is counted, since verdicts of denial rest on these counts; only details are dropped when there
+are too many. A restarted probe has an empty ledger: ``instance``, in each answer, shows that.
 """
 
 from __future__ import annotations
@@ -12,12 +11,12 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-ENTRIES_OF_A_BATCH = 200
-ENTRIES = 10_000
-"""Details kept over all batches, of some kB each; beyond that the oldest batches lose theirs."""
-BATCHES = 20_000
-INDICES = 1_000_000
-_MOST = 255
+ENTRIES_PER_BATCH = 200
+MAX_ENTRIES = 10_000
+"""Details kept over all batches, a few kB each; beyond that the oldest batches lose theirs."""
+MAX_BATCHES = 20_000
+MAX_INDICES = 1_000_000
+_MAX_HITS = 255
 
 
 class Entry(NamedTuple):
@@ -31,31 +30,31 @@ class Entry(NamedTuple):
     remote: str
 
 
-class Page:
-    """What is known of one batch."""
+class BatchRecord:
+    """The requests of one batch: distinct ones (``count``), and all (``hits``)."""
 
-    __slots__ = ("by_port", "count", "entries", "hits", "room", "seen")
+    __slots__ = ("by_port", "count", "entries", "has_room", "hits", "hits_by_index")
 
     def __init__(self) -> None:
-        self.seen = bytearray()
+        self.hits_by_index = bytearray()
         self.count = 0
         self.hits = 0
         self.by_port: Counter[int] = Counter()
         self.entries: list[tuple[int, Entry]] = []
-        self.room = True
+        self.has_room = True
 
     def add(self, index: int, port: int) -> None:
-        if index >= len(self.seen):
-            self.seen.extend(bytes(max(index + 1 - len(self.seen), 64)))
+        if index >= len(self.hits_by_index):
+            self.hits_by_index.extend(bytes(max(index + 1 - len(self.hits_by_index), 64)))
         self.hits += 1
         self.by_port[port] += 1
-        self.count += not self.seen[index]
-        self.seen[index] = min(self.seen[index] + 1, _MOST)
+        self.count += not self.hits_by_index[index]
+        self.hits_by_index[index] = min(self.hits_by_index[index] + 1, _MAX_HITS)
 
     def ranges(self) -> list[list[int]]:
-        """The indices that were seen, as pairs of first and last."""
+        """The recorded indices, as pairs of first and last."""
         found: list[list[int]] = []
-        for index, hits in enumerate(self.seen):
+        for index, hits in enumerate(self.hits_by_index):
             if not hits:
                 continue
             if found and found[-1][1] == index - 1:
@@ -69,65 +68,65 @@ class Ledger:
     """Remembers requests by batch and index."""
 
     def __init__(self) -> None:
-        self.boot = os.urandom(16).hex()
-        self.other = 0
-        self.overflow = 0
-        self._pages: dict[str, Page] = {}
-        self._detailed: deque[Page] = deque()
+        self.instance = os.urandom(16).hex()
+        self.unidentified = 0
+        self.dropped = 0
+        self._records: dict[str, BatchRecord] = {}
+        self._detailed: deque[BatchRecord] = deque()
         self._entries = 0
 
     def record(self, nonce: str, port: int, entry: Callable[[], Entry]) -> None:
-        """Count a request by its nonce, ``<batch>.<index>``; ``entry`` gives its details if there is room.
+        """Count a request by its nonce, ``<batch>.<index>``; ``entry`` makes its details if there is room.
 
-        A nonce that is none counts as ``other``, one that cannot be counted for lack of room as ``overflow``.
+        A request without a valid nonce counts as ``unidentified``; beyond the limits, as ``dropped``.
         """
         batch, _, digits = nonce.rpartition(".")
         if not batch or not digits.isdigit() or not digits.isascii():
-            self.other += 1
+            self.unidentified += 1
             return
-        page = self._pages.get(batch)
-        index = int(digits) if len(digits) < len(str(INDICES)) else INDICES
-        if index >= INDICES or (page is None and len(self._pages) >= BATCHES):
-            self.overflow += 1
+        record = self._records.get(batch)
+        index = int(digits) if len(digits) < len(str(MAX_INDICES)) else MAX_INDICES
+        if index >= MAX_INDICES or (record is None and len(self._records) >= MAX_BATCHES):
+            self.dropped += 1
             return
-        if page is None:
-            page = self._pages[batch] = Page()
-        page.add(index, port)
-        if page.room:
-            self._note(page, index, entry())
+        if record is None:
+            record = self._records[batch] = BatchRecord()
+        record.add(index, port)
+        if record.has_room:
+            self._note(record, index, entry())
 
-    def _note(self, page: Page, index: int, entry: Entry) -> None:
-        if not page.entries:
-            self._detailed.append(page)
-        page.entries.append((index, entry))
-        page.room = len(page.entries) < ENTRIES_OF_A_BATCH
+    def _note(self, record: BatchRecord, index: int, entry: Entry) -> None:
+        if not record.entries:
+            self._detailed.append(record)
+        record.entries.append((index, entry))
+        record.has_room = len(record.entries) < ENTRIES_PER_BATCH
         self._entries += 1
-        if self._entries > ENTRIES:
+        if self._entries > MAX_ENTRIES:
             oldest = self._detailed.popleft()
             self._entries -= len(oldest.entries)
             oldest.entries = []
-            oldest.room = False
+            oldest.has_room = False
 
-    def answer(
-        self, batches: list[str], entries: int = ENTRIES_OF_A_BATCH, indices: bool = False
+    def query(
+        self, batches: list[str], entries: int = ENTRIES_PER_BATCH, indices: bool = False
     ) -> dict[str, Any]:
-        """What is known of these batches, as JSON; an unknown one has count 0."""
-        known = {name: self._pages.get(name) or Page() for name in batches}
+        """The records of these batches, as JSON; an unknown batch has count 0."""
+        known = {name: self._records.get(name) or BatchRecord() for name in batches}
         return {
-            "boot": self.boot,
-            "other": self.other,
-            "overflow": self.overflow,
-            "batches": {name: _describe(page, entries, indices) for name, page in known.items()},
+            "instance": self.instance,
+            "unidentified": self.unidentified,
+            "dropped": self.dropped,
+            "batches": {name: _describe(record, entries, indices) for name, record in known.items()},
         }
 
 
-def _describe(page: Page, entries: int, indices: bool) -> dict[str, Any]:
+def _describe(record: BatchRecord, entries: int, indices: bool) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "count": page.count,
-        "hits": page.hits,
-        "by_port": {str(port): hits for port, hits in sorted(page.by_port.items())},
-        "entries": [{"index": index, **entry._asdict()} for index, entry in page.entries[:entries]],
+        "count": record.count,
+        "hits": record.hits,
+        "by_port": {str(port): hits for port, hits in sorted(record.by_port.items())},
+        "entries": [{"index": index, **entry._asdict()} for index, entry in record.entries[:entries]],
     }
     if indices:
-        described["indices"] = page.ranges()
+        described["indices"] = record.ranges()
     return described

@@ -1,4 +1,4 @@
-"""Listening sockets, and the accepting of connections."""
+"""Listening sockets, and accepting connections on them."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ def listen(port: int, kind: socket.SocketKind) -> list[socket.socket]:
     try:
         return [first, _bind(socket.AF_INET6, "::", first.getsockname()[1], kind)]
     except OSError:
-        # No IPv6 here.
+        # The pod has no IPv6.
         return [first]
 
 
 def _bind(family: socket.AddressFamily, address: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    made = socket.socket(family, kind)
+    sock = socket.socket(family, kind)
     try:
         if kind == socket.SOCK_STREAM:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((address, port))
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
         if kind == socket.SOCK_STREAM:
-            made.listen(BACKLOG)
-        made.setblocking(False)
+            sock.listen(BACKLOG)
+        sock.setblocking(False)
     except OSError:
-        made.close()
+        sock.close()
         raise
-    return made
+    return sock
 
 
 def accept(loop: asyncio.AbstractEventLoop, listening: socket.socket, accepted: Accepted) -> None:
-    """From now on hand each connection to ``accepted``, with the address of the peer."""
+    """Pass each connection to ``accepted`` from now on, with the address of the peer."""
 
     def ready() -> None:
         for _ in range(64):
             try:
-                made, peer = listening.accept()
+                sock, peer = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
-                # Out of file descriptors: the connection stays readable, so look away for a moment.
+                # Out of file descriptors: the socket stays readable, so ignore it for a moment.
                 loop.remove_reader(listening)
                 loop.call_later(_RETRY_S, loop.add_reader, listening, ready)
                 return
-            made.setblocking(False)
-            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            accepted(made, peer[0])
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted(sock, peer[0])
 
     loop.add_reader(listening, ready)

@@ -1,17 +1,17 @@
-"""Plans: what a sender is told to send. Read from JSON, checked as a whole before the first byte is sent."""
+"""Plans: the traffic that a probe sends. Parsed from JSON, validated as a whole before the first byte."""
 
 from __future__ import annotations
 
 import math
 from typing import Any, NamedTuple
 
-REQUESTS = 200_000
-"""Requests of one plan, at most; traffic without end ends there too."""
-CONCURRENCY = 1_024
-DEADLINE_S = 60.0
-LONGEST_S = 3_600.0
+MAX_REQUESTS = 200_000
+"""Maximum requests of one plan; endless traffic ends there too."""
+MAX_CONCURRENCY = 1_024
+DEFAULT_DEADLINE_S = 60.0
+MAX_DURATION_S = 3_600.0
 _PROTOCOLS = ("http", "http2", "grpc", "tcp", "udp", "greeting")
-_LINES = frozenset({"tcp", "udp", "greeting"})
+_LINE_PROTOCOLS = frozenset({"tcp", "udp", "greeting"})
 OVER_HTTP2 = frozenset({"http2", "grpc"})
 _BATCH_KEYS = frozenset(
     {
@@ -23,20 +23,19 @@ _PLAN_KEYS = frozenset({"batches", "parallel", "deadline_s"})
 
 
 class PlanError(ValueError):
-    """A plan that cannot be carried out as it is written."""
+    """An invalid plan."""
 
 
 class Batch(NamedTuple):
     """Requests of one kind to one address.
 
-    ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge: RFC 9113, section 3.3), grpc
-    (over HTTP/2, in the manner of gRPC), tcp, udp, or greeting (tcp, where the server speaks first; a
-    connection carries one request).
-    ``requests`` is None for traffic that goes on until it is stopped or ``duration_s`` seconds are over.
-    ``interval_s`` is the time from one request to the next; 0 stands for as fast as the connections allow.
-    With ``until_others`` it ends when all other batches of its plan have.
-    ``per_connection`` is how many requests a connection carries, None for any number. With ``single`` all of
-    them share one connection, over HTTP/2 side by side; ``concurrency`` is 1 where that cannot be.
+    ``protocol`` is http (HTTP/1.1), http2 (cleartext with prior knowledge: RFC 9113, section 3.3), grpc (over
+    HTTP/2), tcp, udp, or greeting (tcp, where the server speaks first; one request per connection).
+    ``requests`` is None for traffic that continues until it is stopped or ``duration_s`` seconds have passed.
+    ``interval_s`` is the time between requests; 0 means as fast as the connections allow.
+    ``until_others``: the batch ends when all other batches of its plan have ended.
+    ``per_connection`` is the number of requests per connection, None for any number. ``single_connection``:
+    all requests share one connection, concurrently over HTTP/2; otherwise ``concurrency`` is 1.
     """
 
     id: str
@@ -46,7 +45,7 @@ class Batch(NamedTuple):
     requests: int | None
     concurrency: int
     per_connection: int | None
-    single: bool
+    single_connection: bool
     method: str
     path: str
     headers: tuple[tuple[str, str], ...]
@@ -58,7 +57,7 @@ class Batch(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Batches sent side by side (``parallel``) or one after another, within ``deadline_s`` seconds in all."""
+    """Batches sent in parallel or one after another, within ``deadline_s`` seconds in total."""
 
     batches: tuple[Batch, ...]
     parallel: bool
@@ -66,48 +65,50 @@ class Plan(NamedTuple):
 
 
 def read_plan(document: object, *, bounded: bool = True) -> Plan:
-    """The plan that a JSON document states; a ``bounded`` one has to end by itself.
+    """Parse a plan from a JSON document; a ``bounded`` plan must end by itself.
 
-    Raises PlanError, which names the batch and what is wrong with it.
+    Raises PlanError, which names the batch and the problem.
     """
     given = _object(document, "the plan", _PLAN_KEYS)
     listed = given.get("batches")
     if not isinstance(listed, list) or not listed:
         raise PlanError("a plan needs a list of batches")
-    batches = tuple(_batch(one) for one in listed)
-    if len({one.id for one in batches}) < len(batches):
+    batches = tuple(_batch(each) for each in listed)
+    if len({batch.id for batch in batches}) < len(batches):
         raise PlanError("two batches of the plan have the same id")
-    if sum(one.requests or 0 for one in batches) > REQUESTS:
-        raise PlanError(f"more than {REQUESTS} requests in one plan")
+    if sum(batch.requests or 0 for batch in batches) > MAX_REQUESTS:
+        raise PlanError(f"more than {MAX_REQUESTS} requests in one plan")
     parallel = bool(given.get("parallel", False))
-    following = [one.id for one in batches if one.until_others]
+    following = [batch.id for batch in batches if batch.until_others]
     if following and (not parallel or len(following) == len(batches)):
-        raise PlanError(f"batch {following[0]} has no others beside it to wait for")
+        raise PlanError(f"batch {following[0]} has no other batches to follow")
     endless = [
-        one.id for one in batches if one.requests is None and one.duration_s is None and not one.until_others
+        batch.id
+        for batch in batches
+        if batch.requests is None and batch.duration_s is None and not batch.until_others
     ]
     if bounded and endless:
         raise PlanError(f"batch {endless[0]} has no end")
-    default = DEADLINE_S if bounded else LONGEST_S
-    deadline_s = _number(given, "deadline_s", default, 0.001, LONGEST_S, "the plan")
+    default = DEFAULT_DEADLINE_S if bounded else MAX_DURATION_S
+    deadline_s = _number(given, "deadline_s", default, 0.001, MAX_DURATION_S, "the plan")
     return Plan(batches, parallel, deadline_s)
 
 
 def _batch(document: object) -> Batch:
     given = _object(document, "a batch", _BATCH_KEYS)
     name = given.get("id")
-    if not isinstance(name, str) or not name or not name.isascii() or any(one.isspace() for one in name):
-        raise PlanError(f"a batch's id is a word of ASCII, not {name!r}")
+    if not isinstance(name, str) or not name or not name.isascii() or any(c.isspace() for c in name):
+        raise PlanError(f"the id of a batch must be an ASCII word, not {name!r}")
     where = f"batch {name}"
     protocol = given.get("protocol", "http")
     if protocol not in _PROTOCOLS:
-        raise PlanError(f"{where}: protocol is one of {', '.join(_PROTOCOLS)}, not {protocol!r}")
+        raise PlanError(f"{where}: protocol must be one of {', '.join(_PROTOCOLS)}, not {protocol!r}")
     if given.get("until") not in (None, "others"):
-        raise PlanError(f"{where}: until is others, not {given['until']!r}")
+        raise PlanError(f"{where}: until must be 'others', not {given['until']!r}")
     requests, duration_s, interval_s = _amount(given, where)
     until_others = given.get("until") == "others"
     if until_others and requests is not None:
-        raise PlanError(f"{where}: what goes on until others end has a rate, and no number of requests")
+        raise PlanError(f"{where}: a batch that follows others needs a rate, not a number of requests")
     return Batch(
         id=name,
         protocol=protocol,
@@ -116,12 +117,12 @@ def _batch(document: object) -> Batch:
         requests=requests,
         concurrency=_concurrency(given, protocol, where),
         per_connection=1 if protocol == "greeting" else _per_connection(given, where),
-        single=given.get("connections") == "one",
+        single_connection=given.get("connections") == "one",
         method=_method(given, protocol, where),
         path=_text(given, "path", "/", where, forbidden="\r\n \0"),
         headers=_headers(given.get("headers"), where),
         body=_body(given, protocol, where),
-        timeout_s=_number(given, "timeout_s", 2.0, 0.001, LONGEST_S, where),
+        timeout_s=_number(given, "timeout_s", 2.0, 0.001, MAX_DURATION_S, where),
         duration_s=duration_s,
         interval_s=interval_s,
         until_others=until_others,
@@ -129,23 +130,23 @@ def _batch(document: object) -> Batch:
 
 
 def _amount(given: dict[str, Any], where: str) -> tuple[int | None, float | None, float]:
-    """How many requests, for how long, how far apart; where a rate is given, the number says nothing."""
+    """Number of requests, duration, and interval; a rate overrides the number."""
     duration = given.get("duration_s")
     if duration is not None:
-        duration = _number(given, "duration_s", 0.0, 0.001, LONGEST_S, where)
+        duration = _number(given, "duration_s", 0.0, 0.001, MAX_DURATION_S, where)
     if given.get("rate_per_s") is not None:
         rate = _number(given, "rate_per_s", 0.0, 0.001, 100_000.0, where)
-        if duration is not None and math.ceil(rate * duration) > REQUESTS:
-            raise PlanError(f"{where}: more than {REQUESTS} requests in one plan")
+        if duration is not None and math.ceil(rate * duration) > MAX_REQUESTS:
+            raise PlanError(f"{where}: more than {MAX_REQUESTS} requests in one plan")
         return None, duration, 1 / rate
     if given.get("requests") is None:
         return None, duration, 0.0
-    requests = _count(given, "requests", None, REQUESTS, where)
+    requests = _count(given, "requests", None, MAX_REQUESTS, where)
     return requests, duration, duration / requests if duration else 0.0
 
 
 def _concurrency(given: dict[str, Any], protocol: str, where: str) -> int:
-    concurrency = _count(given, "concurrency", 1, CONCURRENCY, where)
+    concurrency = _count(given, "concurrency", 1, MAX_CONCURRENCY, where)
     one_by_one = given.get("connections") == "one" and protocol not in OVER_HTTP2
     return 1 if one_by_one else concurrency
 
@@ -153,30 +154,34 @@ def _concurrency(given: dict[str, Any], protocol: str, where: str) -> int:
 def _method(given: dict[str, Any], protocol: str, where: str) -> str:
     method = _text(given, "method", "POST" if protocol == "grpc" else "GET", where, forbidden="\r\n \0")
     if protocol == "grpc" and method != "POST":
-        raise PlanError(f"{where}: the method of grpc is POST, not {method!r}")
+        raise PlanError(f"{where}: the method of grpc must be POST, not {method!r}")
     return method
 
 
 def _per_connection(given: dict[str, Any], where: str) -> int | None:
     connections = given.get("connections", "reuse")
     if connections not in ("reuse", "fresh", "one"):
-        raise PlanError(f"{where}: connections are reuse, fresh or one, not {connections!r}")
+        raise PlanError(f"{where}: connections must be reuse, fresh or one, not {connections!r}")
     if connections == "fresh":
         return 1
     if given.get("per_connection") is None:
         return None
-    return _count(given, "per_connection", None, REQUESTS, where)
+    return _count(given, "per_connection", None, MAX_REQUESTS, where)
 
 
 def _headers(given: object, where: str) -> tuple[tuple[str, str], ...]:
     pairs = list(given.items()) if isinstance(given, dict) else given or []
     checked = []
     for pair in pairs if isinstance(pairs, list) else [None]:
-        if not isinstance(pair, (list, tuple)) or [type(one) for one in pair] != [str, str]:
-            raise PlanError(f"{where}: headers are an object or a list of pairs, of strings")
+        if not isinstance(pair, (list, tuple)) or [type(part) for part in pair] != [str, str]:
+            raise PlanError(f"{where}: headers must be an object or a list of pairs, of strings")
         name, value = pair
-        if not name or any(one in ":\r\n \0" for one in name) or any(one in "\r\n\0" for one in value):
-            raise PlanError(f"{where}: {name!r} is no header")
+        if (
+            not name
+            or any(character in ":\r\n \0" for character in name)
+            or any(character in "\r\n\0" for character in value)
+        ):
+            raise PlanError(f"{where}: {name!r} is not a valid header")
         if not (name + value).isascii():
             raise PlanError(f"{where}: header {name!r} is not ASCII")
         checked.append((name, value))
@@ -186,37 +191,37 @@ def _headers(given: object, where: str) -> tuple[tuple[str, str], ...]:
 def _body(given: dict[str, Any], protocol: str, where: str) -> bytes:
     text = given.get("body")
     if text is not None and not isinstance(text, str):
-        raise PlanError(f"{where}: body is a string")
-    if text and protocol in _LINES and "\n" in text:
-        raise PlanError(f"{where}: the body of {protocol} is one line")
+        raise PlanError(f"{where}: body must be a string")
+    if text and protocol in _LINE_PROTOCOLS and "\n" in text:
+        raise PlanError(f"{where}: the body of {protocol} must be one line")
     return (text or "").encode()
 
 
 def _object(document: object, what: str, keys: frozenset[str]) -> dict[str, Any]:
     if not isinstance(document, dict):
-        raise PlanError(f"{what} is a JSON object")
+        raise PlanError(f"{what} must be a JSON object")
     unknown = sorted(set(document) - keys)
     if unknown:
-        raise PlanError(f"{what} knows no {unknown[0]!r}")
+        raise PlanError(f"{what} has no field {unknown[0]!r}")
     return document
 
 
 def _text(given: dict[str, Any], key: str, default: str | None, where: str, *, forbidden: str) -> str:
     value = given.get(key, default)
     if not isinstance(value, str) or not value or not value.isascii() or set(value) & set(forbidden):
-        raise PlanError(f"{where}: {key} is a word of ASCII, not {value!r}")
+        raise PlanError(f"{where}: {key} must be an ASCII word, not {value!r}")
     return value
 
 
 def _count(given: dict[str, Any], key: str, default: int | None, most: int, where: str) -> int:
     value = given.get(key, default)
     if type(value) is not int or not 1 <= value <= most:
-        raise PlanError(f"{where}: {key} is a number from 1 to {most}, not {value!r}")
+        raise PlanError(f"{where}: {key} must be a number from 1 to {most}, not {value!r}")
     return value
 
 
 def _number(given: dict[str, Any], key: str, default: float, least: float, most: float, where: str) -> float:
     value = given.get(key, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-        raise PlanError(f"{where}: {key} is a number from {least:g} to {most:g}, not {value!r}")
+        raise PlanError(f"{where}: {key} must be a number from {least:g} to {most:g}, not {value!r}")
     return float(value)

@@ -1,4 +1,4 @@
-"""What serving HTTP takes in either version: what a request asks for, its entry, and who answers."""
+"""The common part of both HTTP servers: a request's instructions, its ledger entry, and the answer's body."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ import json
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from .framing import Malformed
+from .http1_framing import Malformed
 from .ledger import Entry, Ledger
 
-_CLIP = 512
-_HEADERS = 32
-_LONGEST_DELAY_S = 60.0
+_MAX_TEXT = 512
+_MAX_HEADERS = 32
+_MAX_DELAY_S = 60.0
 BODILESS = frozenset({204, 304})
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Identity(NamedTuple):
-    """Who serves: the workload's name and the pod's."""
+    """The server's identity: the names of its workload and its pod."""
 
     name: str
     pod: str
 
 
 class Responder:
-    """Who serves a port, and the ledger that its requests are entered into."""
+    """The identity that serves a port, and the ledger that records its requests."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, identity: Identity, port: int, ledger: Ledger
@@ -39,32 +39,32 @@ class Responder:
     def record(
         self, request: Request, connection: int, remote: str, headers: Callable[[], dict[str, str]]
     ) -> None:
-        """Enter a request into the ledger; ``headers`` gives them as they came over the wire."""
+        """Record a request in the ledger; ``headers`` returns its headers as received."""
 
         def entry() -> Entry:
-            path = request.path[:_CLIP]
+            path = request.path[:_MAX_TEXT]
             return Entry(self.port, request.method, path, headers(), connection, remote)
 
         self.ledger.record(request.nonce, self.port, entry)
 
-    def said(self, request: Request) -> str:
-        """The body of an answer."""
+    def response_body(self, request: Request) -> str:
+        """The body of an answer, JSON."""
         return _encode(
             {
                 "server": self.identity.name,
                 "port": self.port,
                 "nonce": request.nonce,
                 "method": request.method,
-                "path": request.path[:_CLIP],
+                "path": request.path[:_MAX_TEXT],
                 "pod": self.identity.pod,
             }
         )
 
 
 class Request:
-    """The head of a request, with what it tells the server to do. Raises Malformed for what is no number.
+    """The head of a request, with its instructions to the server. Raises Malformed for an invalid number.
 
-    What it tells is for one server alone where it names one (``x-probe-at``); ``server`` is who reads it.
+    If it names a server (``x-probe-at``), its instructions apply to that alone; ``server`` is this server.
     """
 
     __slots__ = ("delay_s", "fields", "last", "method", "nonce", "path", "status")
@@ -84,7 +84,7 @@ class Request:
         if b"x-probe-status" in fields:
             self.status = min(max(_number(fields[b"x-probe-status"]), 200), 599)
         if b"x-probe-delay-ms" in fields:
-            self.delay_s = min(_number(fields[b"x-probe-delay-ms"]) / 1000, _LONGEST_DELAY_S)
+            self.delay_s = min(_number(fields[b"x-probe-delay-ms"]) / 1000, _MAX_DELAY_S)
 
 
 def _number(value: bytes) -> int:
@@ -93,9 +93,9 @@ def _number(value: bytes) -> int:
     return int(value)
 
 
-def spelled(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Header fields with their names as they came over the wire; not all, if there are very many."""
+def raw_headers(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header fields with their names as received, up to a maximum number."""
     found: dict[str, str] = {}
-    for name, value in itertools.islice(fields, _HEADERS):
-        found[name] = (f"{found[name]}, {value}" if name in found else value)[:_CLIP]
+    for name, value in itertools.islice(fields, _MAX_HEADERS):
+        found[name] = (f"{found[name]}, {value}" if name in found else value)[:_MAX_TEXT]
     return found

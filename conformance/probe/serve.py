@@ -13,21 +13,21 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 
-from .control import Control
+from .control_server import ControlServer
 from .echo_server import EchoServer
 from .http_server import HttpServer
 from .ledger import Ledger
 from .listen import accept, listen
 from .responder import Identity, Responder
-from .stream import Stream
+from .transport import Transport
 
 
 def run(name: str, control: str, ports: Mapping[str, Sequence[int]]) -> int:
-    """Serve until SIGTERM. ``ports`` holds the ports of http, tcp, udp and greeting; 0 takes a free one.
+    """Serve until SIGTERM. ``ports`` holds the ports of http, tcp, udp and greeting; 0 picks a free port.
 
-    Prints a line of JSON with the ports once it serves. Raises OSError when a port cannot be had.
+    Prints a line of JSON with the ports once it serves. Raises OSError when a port is unavailable.
     """
-    # The first process of a container ignores signals that it does not handle.
+    # The kernel drops signals that the first process of a container does not handle.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -40,10 +40,10 @@ def run(name: str, control: str, ports: Mapping[str, Sequence[int]]) -> int:
 async def _serve(identity: Identity, path: str, ports: Mapping[str, Sequence[int]]) -> None:
     ledger = Ledger()
     opened = open_ports(identity, ledger, ports)
-    # What is there now stays: collecting it again and again would show in the latencies.
+    # The objects so far stay: collecting them again and again would show in the latencies.
     gc.freeze()
     gc.set_threshold(50_000, 50, 50)
-    server = await Control(identity.name, identity.pod, ledger).listen(path)
+    server = await ControlServer(identity.name, identity.pod, ledger).listen(path)
     sys.stdout.write(json.dumps({"serving": identity.name, **opened}) + "\n")
     sys.stdout.flush()
     async with server:
@@ -53,7 +53,7 @@ async def _serve(identity: Identity, path: str, ports: Mapping[str, Sequence[int
 def open_ports(
     identity: Identity, ledger: Ledger, ports: Mapping[str, Sequence[int]]
 ) -> dict[str, list[int]]:
-    """Serve on these ports, on the running loop; returns them with 0 replaced by the port taken."""
+    """Serve on these ports, on the running loop; returns them with 0 replaced by the port picked."""
     loop = asyncio.get_running_loop()
     opened: dict[str, list[int]] = {}
     for protocol, wanted in ports.items():
@@ -63,22 +63,24 @@ def open_ports(
             taken = sockets[0].getsockname()[1]
             opened.setdefault(protocol, []).append(taken)
             if protocol == "http":
-                http = HttpServer(Responder(loop, identity, taken, ledger), go_on_in_http2)
-                for one in sockets:
-                    accept(loop, one, http.accepted)
+                http = HttpServer(Responder(loop, identity, taken, ledger), upgrade_to_http2)
+                for sock in sockets:
+                    accept(loop, sock, http.accepted)
                 continue
             echo = EchoServer(loop, identity, taken, ledger, greets=protocol == "greeting")
-            for one in sockets:
+            for sock in sockets:
                 if protocol == "udp":
-                    echo.datagrams(one)
+                    echo.datagrams(sock)
                 else:
-                    accept(loop, one, echo.accepted)
+                    accept(loop, sock, echo.accepted)
     return opened
 
 
-def go_on_in_http2(responder: Responder, stream: Stream, serial: int, remote: str, began: bytes) -> None:
-    """Speak HTTP/2 on a connection that began with its preface."""
-    # Imported here: that takes a tenth of a second, and most probes never need it.
+def upgrade_to_http2(
+    responder: Responder, transport: Transport, serial: int, remote: str, began: bytes
+) -> None:
+    """Serve HTTP/2 on a connection that began with its preface."""
+    # A late import: it takes a tenth of a second, and most probes never need it.
     from .http2_server import Http2Connection
 
-    Http2Connection(responder, stream, serial, remote).received(began)
+    Http2Connection(responder, transport, serial, remote).received(began)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from conformance import catalogue, profiles
-from conformance.clusters import opening
-from conformance.clusters.opening import Where
-from conformance.clusters.reaching import USUAL
+from conformance.clusters import selection
+from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
+from conformance.clusters.selection import ClusterSelection
 from conformance.drive.house_rules import NO_RULES, HouseRules, RuleError, pair, registries, toleration
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.report import store
@@ -113,7 +113,9 @@ IMAGE = _option(
 )
 WHERE = (
     _option("--context", metavar="NAME", help="context of the kubeconfig"),
-    _option("--kubeconfig", metavar="FILE", help=f"the kubeconfig (default: KUBECONFIG or {USUAL})"),
+    _option(
+        "--kubeconfig", metavar="FILE", help=f"the kubeconfig (default: KUBECONFIG or {DEFAULT_KUBECONFIG})"
+    ),
     _switch("--in-cluster", "the cluster that this is a pod of, with the rights of the pod's ServiceAccount"),
 )
 EMBEDDED = _switch("--embedded", "the embedded cluster")
@@ -203,7 +205,7 @@ class RunOptions:
     """What is asked of a run. ``timeout_s`` is None where it may take as long as it takes."""
 
     mesh: str
-    where: Where
+    where: ClusterSelection
     image: str = STOCK_IMAGE
     rules: HouseRules = NO_RULES
     levels: tuple[str, ...] = ()
@@ -240,7 +242,7 @@ def read(value: Callable[[str], Any]) -> RunOptions:
     """What is asked of a run, from the values of options. Raises ClusterError for more than one cluster."""
     return RunOptions(
         mesh=value("mesh"),
-        where=opening.chosen(
+        where=selection.select(
             value("context"),
             value("kubeconfig"),
             embedded=value("embedded"),

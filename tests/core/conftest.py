@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conformance.cli import main
-from conformance.clusters import opening
+from conformance.clusters import selection
 from conformance.drive.arena import Arena
 from conformance.profiles import Profile, parse
 from conformance.report import store
@@ -108,12 +108,12 @@ def made_bench(folder: Path) -> Iterator[Bench]:
     bench = Bench(folder)
     bench.profile.write_text(PROFILE, encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("open_cluster", "existing"):
-            patch.setattr(opening, name, lambda *_: bench.cluster)
-        patch.setattr(opening, "check", lambda *_: None)
-        patch.setattr(opening, "described", lambda *_: "cluster: fake (as all tests do)")
-        fake = opening.Where("kubeconfig", "as all tests do", "fake")
-        patch.setattr(opening, "chosen", lambda *_, **__: fake)
+        for name in ("open_cluster", "open_existing"):
+            patch.setattr(selection, name, lambda *_: bench.cluster)
+        patch.setattr(selection, "check", lambda *_: None)
+        patch.setattr(selection, "describe", lambda *_: "cluster: fake (as all tests do)")
+        fake = selection.ClusterSelection("kubeconfig", "as all tests do", "fake")
+        patch.setattr(selection, "select", lambda *_, **__: fake)
         context = partial(RunContext.open, clock=bench.clock, run_id="r1", seed=7)
         patch.setattr(RunContext, "open", context)
         yield bench

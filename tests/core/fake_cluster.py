@@ -207,7 +207,7 @@ class FakeCluster:
         assert ("Pod", namespace, pod) in self.objects
         return Completed(0 if command[0] != "false" else 1, f"{container} ran {' '.join(command)}\n", "")
 
-    def ask(
+    def exec_line(
         self, namespace: str, pod: str, container: str, command: Sequence[str], line: str, timeout_s: float
     ) -> str:
         assert (container, tuple(command)) == (CONTAINER, CTL)

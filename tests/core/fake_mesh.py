@@ -75,7 +75,7 @@ class FakeMesh:
             for steady in self.background.values() if self.endures else ():
                 self._go_on(objects, steady, MORE)
             ledger = self.ledgers[pod["status"]["podIP"]]
-            return [ledger.answer(request["batches"], request.get("entries", 200))]
+            return [ledger.query(request["batches"], request.get("entries", 200))]
         if request["op"] == "stop":
             steady = self.background.pop(request["handle"], None)
             if steady is None:
@@ -136,7 +136,7 @@ class FakeMesh:
         yield {"kind": "end", "complete": True, "batches": totals}
 
     def _request(self, batch: Batch, index: int, server: dict[str, Any] | None, port: int) -> list[Any]:
-        lanes = 1 if batch.single else batch.concurrency
+        lanes = 1 if batch.single_connection else batch.concurrency
         connection = index + 1 if batch.per_connection == 1 else index % lanes + 1
         if server is None:
             failure = "dns" if port == NO_SUCH_NAME else "refused"

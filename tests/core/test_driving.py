@@ -365,7 +365,7 @@ class TestTheDriver:
 
     def test_says_what_the_probe_refuses(self, driver: Driver) -> None:
         with pytest.raises(
-            ExecFailed, match=r"the probe of main/client refused: batch .*: port is a number from"
+            ExecFailed, match=r"the probe of main/client refused: batch .*: port must be a number from"
         ):
             driver.send([Call("main/client", ROOT, 0, requests=1)])
 
@@ -392,20 +392,20 @@ class TestTheDriver:
         spoil: Callable[[list[Any]], list[Any]],
         message: str,
     ) -> None:
-        honest = cluster.ask
+        honest = cluster.exec_line
 
         def ask(*question: Any) -> str:
             lines = [json.loads(line) for line in honest(*question).splitlines()]
             return "".join(json.dumps(line) + "\n" for line in spoil(lines))
 
-        monkeypatch.setattr(cluster, "ask", ask)
+        monkeypatch.setattr(cluster, "exec_line", ask)
         with pytest.raises(ExecFailed, match=message):
             driver.send([scenario.call("main/client", "main/going", requests=3)])
 
     def test_keeps_what_strangers_say_printable_and_short(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        honest = cluster.ask
+        honest = cluster.exec_line
         said = ["HTTP/1.1 403\r\n\r\n\x1b[2Jno", "\u202e" + "x" * 5000, "a", "b"]
 
         def ask(*question: Any) -> str:
@@ -415,7 +415,7 @@ class TestTheDriver:
                     total["samples"] = [[one, 9 - place] for place, one in enumerate(said)]
             return "".join(json.dumps(line) + "\n" for line in lines)
 
-        monkeypatch.setattr(cluster, "ask", ask)
+        monkeypatch.setattr(cluster, "exec_line", ask)
         (traffic,) = driver.send([scenario.call("main/client", "main/going", requests=3)])
         assert traffic.foreign == {
             "HTTP/1.1 403 \\x1b[2Jno": 9,
@@ -424,7 +424,7 @@ class TestTheDriver:
         }
 
     def test_does_not_take_noise_for_an_answer(self, driver: Driver, cluster: FakeCluster) -> None:
-        cluster.ask = lambda *question: "bash: python3: not found\n"  # type: ignore[method-assign]
+        cluster.exec_line = lambda *question: "bash: python3: not found\n"  # type: ignore[method-assign]
         with pytest.raises(ExecFailed, match="answered something other than JSON"):
             driver.send([Call("main/client", ROOT, 8080, requests=1)])
 
@@ -450,7 +450,7 @@ class TestTheDriver:
     def test_does_not_take_a_full_ledger_for_one_that_holds_everything(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:
-        cluster.mesh.ledgers[driver.arena.pod("main/v1").ip].overflow = 1
+        cluster.mesh.ledgers[driver.arena.pod("main/v1").ip].dropped = 1
         with pytest.raises(ExecFailed, match="the ledger of main/v1 is full"):
             driver.send([scenario.call("main/client", "main/going")], ledgers=["main/v1"])
 

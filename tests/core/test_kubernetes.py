@@ -11,8 +11,16 @@ import pytest
 import yaml
 
 from conformance import judge
-from conformance.clusters import Account, Answer, ClusterError, Completed, ExecFailed, Refused, kubernetes
-from conformance.clusters.kubernetes import KubernetesCluster, refusal
+from conformance.clusters import (
+    Account,
+    Answer,
+    ApiStatusError,
+    ClusterError,
+    Completed,
+    ExecFailed,
+    kubernetes,
+)
+from conformance.clusters.kubernetes import KubernetesCluster, status_error
 from conformance.drive.api_reads import Reader
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import Call, Traffic
@@ -59,7 +67,7 @@ def server() -> Server:
 @pytest.fixture
 def cluster(server: Server, tmp_path: Path) -> Iterator[KubernetesCluster]:
     with server.serving(tmp_path) as kubeconfig:
-        made = KubernetesCluster.named(kubeconfig=kubeconfig)
+        made = KubernetesCluster.for_context(kubeconfig=kubeconfig)
         yield made
         made.close()
 
@@ -112,7 +120,7 @@ class TestRequests:
     def test_read_no_more_of_an_answer_than_fits(
         self, cluster: KubernetesCluster, server: Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kubernetes, "LARGEST", 20)
+        monkeypatch.setattr(kubernetes, "MAX_BODY", 20)
         server.answers["GET /fits"] = (200, '{"a": "34567890123"}')
         server.answers["GET /larger"] = (200, '{"a": "345678901234"}')
         assert cluster.request("GET", "/fits").body == {"a": "34567890123"}
@@ -154,7 +162,7 @@ class TestRequests:
     def test_that_nobody_takes_say_where(self, cluster: KubernetesCluster, tmp_path: Path) -> None:
         text = (tmp_path / "kubeconfig").read_text(encoding="utf-8")
         (tmp_path / "kubeconfig").write_text(text.replace("127.0.0.1", "127.0.0.1:1#"), encoding="utf-8")
-        gone = KubernetesCluster.named(kubeconfig=str(tmp_path / "kubeconfig"))
+        gone = KubernetesCluster.for_context(kubeconfig=str(tmp_path / "kubeconfig"))
         with pytest.raises(ClusterError, match=r"^cluster local cannot be reached at http://127.0.0.1:1#"):
             gone.request("GET", "/version")
         gone.close()
@@ -190,7 +198,9 @@ class TestObjects:
     def test_that_are_refused_say_why(self, cluster: KubernetesCluster, server: Server) -> None:
         status = {"reason": "Invalid", "message": "spec.service: Required value"}
         server.answers[f"PATCH {SPLITS}/namespaces/ns/trafficsplits/web"] = (422, status)
-        with pytest.raises(Refused, match=r"^spec.service: Required value \(HTTP 422 Invalid\)$") as caught:
+        with pytest.raises(
+            ApiStatusError, match=r"^spec.service: Required value \(HTTP 422 Invalid\)$"
+        ) as caught:
             cluster.apply([SPLIT])
         assert (caught.value.status, caught.value.reason) == (422, "Invalid")
 
@@ -198,7 +208,7 @@ class TestObjects:
         cluster.delete([SPLIT])
         assert server.asked[-1].method == "DELETE"
         server.answers[f"DELETE {SPLITS}/namespaces/ns/trafficsplits/web"] = (403, "no")
-        with pytest.raises(Refused, match="no \\(HTTP 403 \\)"):
+        with pytest.raises(ApiStatusError, match="no \\(HTTP 403 \\)"):
             cluster.delete([SPLIT])
 
     def test_are_listed_with_their_kind(self, cluster: KubernetesCluster, server: Server) -> None:
@@ -219,10 +229,10 @@ class TestObjects:
 
     @pytest.mark.parametrize("body", ["<html>Bad gateway</html>", {"kind": "Status"}, ["odd"]])
     def test_refusals_of_any_form_can_be_told(self, body: Any) -> None:
-        assert "HTTP 502" in str(refusal(Answer(502, body)))
+        assert "HTTP 502" in str(status_error(Answer(502, body)))
 
     def test_refusals_are_told_in_one_line(self) -> None:
-        told = str(refusal(Answer(403, {"reason": "No\n", "message": "denied\n::error::by \x1b[2J"})))
+        told = str(status_error(Answer(403, {"reason": "No\n", "message": "denied\n::error::by \x1b[2J"})))
         assert told == "denied ::error::by [2J (HTTP 403 No)"
 
     def test_logs_are_text(self, cluster: KubernetesCluster, server: Server) -> None:
@@ -236,8 +246,8 @@ class TestAsking:
         self, cluster: KubernetesCluster, server: Server
     ) -> None:
         server.answers[EXEC] = (101, "")
-        assert cluster.ask(*QUESTION, '{"op":"ping"}', 5) == '{"op":"ping"}\n\n'
-        assert cluster.ask(*QUESTION, "x" * 300, 5) == "x" * 300 + "\n\n"
+        assert cluster.exec_line(*QUESTION, '{"op":"ping"}', 5) == '{"op":"ping"}\n\n'
+        assert cluster.exec_line(*QUESTION, "x" * 300, 5) == "x" * 300 + "\n\n"
         assert server.channels == 1
         asked = server.asked[-1]
         assert asked.path.endswith("&command=python3&command=%2Fprobe%2Fprobe.pyz")
@@ -251,14 +261,14 @@ class TestAsking:
             (STDOUT, "\n"),
             (STDOUT, "\n"),
         ]
-        assert cluster.ask(*QUESTION, "{}", 5).splitlines() == ['{"a":1}', '{"b":2}', ""]
+        assert cluster.exec_line(*QUESTION, "{}", 5).splitlines() == ['{"a":1}', '{"b":2}', ""]
 
     def test_that_is_refused_is_trouble_of_the_environment(
         self, cluster: KubernetesCluster, server: Server
     ) -> None:
         server.answers[EXEC] = (403, {"message": "pods is forbidden"})
         with pytest.raises(ExecFailed, match=r"exec in ns/client: .*403"):
-            cluster.ask(*QUESTION, "{}", 5)
+            cluster.exec_line(*QUESTION, "{}", 5)
 
     def test_that_ends_with_an_error_says_what_the_container_said(
         self, cluster: KubernetesCluster, server: Server
@@ -269,7 +279,7 @@ class TestAsking:
         with pytest.raises(
             ExecFailed, match="ns/client: command terminated with exit code 1 no probe answers"
         ):
-            cluster.ask(*QUESTION, "{}", 5)
+            cluster.exec_line(*QUESTION, "{}", 5)
 
     def test_that_breaks_off_is_begun_anew_by_the_next_question(
         self, cluster: KubernetesCluster, server: Server
@@ -277,16 +287,16 @@ class TestAsking:
         server.answers[EXEC] = (101, "")
         server.converse = lambda line: None
         with pytest.raises(ExecFailed, match="exec in ns/client"):
-            cluster.ask(*QUESTION, "{}", 5)
+            cluster.exec_line(*QUESTION, "{}", 5)
         server.converse = lambda line: [(STDOUT, "{}\n\n")]
-        assert cluster.ask(*QUESTION, "{}", 5) == "{}\n\n"
+        assert cluster.exec_line(*QUESTION, "{}", 5) == "{}\n\n"
         assert server.channels == 2
 
     def test_gives_up_in_time(self, cluster: KubernetesCluster, server: Server) -> None:
         server.answers[EXEC] = (101, "")
         server.converse = lambda line: []
         with pytest.raises(ExecFailed, match=r"no answer within 0\.05 s"):
-            cluster.ask(*QUESTION, "{}", 0.05)
+            cluster.exec_line(*QUESTION, "{}", 0.05)
 
 
 class TestACommand:
@@ -327,8 +337,8 @@ class TestAKubeconfig:
             document = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))
             del document["current-context"]
             Path(kubeconfig).write_text(yaml.safe_dump(document), encoding="utf-8")
-            named = KubernetesCluster.named("local", kubeconfig)
+            named = KubernetesCluster.for_context("local", kubeconfig)
             assert named.request("GET", "/version").status == 404
             named.close()
             with pytest.raises(ClusterError, match="no current context"):
-                KubernetesCluster.named(None, kubeconfig)
+                KubernetesCluster.for_context(None, kubeconfig)

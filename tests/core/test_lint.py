@@ -237,7 +237,7 @@ class TestRuff:
     def test_finds_what_sleeps_or_swallows_errors(self, text: str, rule: str) -> None:
         assert ruff("conformance/a.py", text) == ({rule} if rule else set())
 
-    @pytest.mark.parametrize("file", ["conformance/drive/wait.py", "conformance/probe/ctl.py"])
+    @pytest.mark.parametrize("file", ["conformance/drive/wait.py", "conformance/probe/control_client.py"])
     def test_leaves_those_alone_that_wait_for_others(self, file: str) -> None:
         assert ruff(file, "import time\n\ntime.sleep(5)\n") == set()
 

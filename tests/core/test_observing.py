@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.clusters import Answer, ClusterError, Object, Refused
+from conformance.clusters import Answer, ApiStatusError, ClusterError, Object
 from conformance.drive.api_trials import RELAXED, attempt
 from conformance.drive.manifests import load
 from conformance.drive.open_questions import odd_objects
@@ -93,7 +93,7 @@ def test_a_trial_keeps_nothing_and_a_relaxed_request_does(scenario: Scenario, cl
 
 def refusing(status: int) -> Callable[[Object], None]:
     def on_apply(item: Object) -> None:
-        raise Refused(status, "Invalid", "weights add up to nothing")
+        raise ApiStatusError(status, "Invalid", "weights add up to nothing")
 
     return on_apply
 
@@ -121,7 +121,7 @@ class TestAnEdit:
     def test_in_trouble_is_no_refusal(self, scenario: Scenario, cluster: FakeCluster) -> None:
         scenario.apply("1-steady.yaml")
         cluster.on_apply = refusing(500)
-        with pytest.raises(Refused):
+        with pytest.raises(ApiStatusError):
             edited(scenario)
 
 

@@ -53,6 +53,6 @@ def names(body: Any) -> list[str]:
 
 
 def events(body: Any) -> list[tuple[str, Any]]:
-    """Types and objects of what a watch answered until it ended."""
+    """Types and objects of a watch's events until its end."""
     lines = body if isinstance(body, list) else [body] if body else []
     return [(one["type"], one["object"]) for one in lines]

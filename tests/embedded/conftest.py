@@ -12,7 +12,7 @@ from conformance.clusters.embedded.node.preconditions import problems
 
 @pytest.fixture(scope="session")
 def can_start() -> None:
-    """Skips where the machine lacks what the embedded cluster needs, with the reason."""
+    """Skips if the machine lacks a precondition of the embedded cluster, with the reason."""
     if lacking := problems():
         pytest.skip("; ".join(lacking))
 

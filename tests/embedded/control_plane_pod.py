@@ -1,4 +1,4 @@
-"""What runs in the pod of the reference mesh's control plane, in this process."""
+"""The program of the reference mesh's control plane pod, in this process."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-
 
 
 def access(node: FakeNode, pod: Object, folder: Path) -> ClientConfig:
-    """How a pod reaches the API server: with its account's token, over TLS that it verifies."""
-    assert node.supplies is not None
+    """A pod's access to the API server: with its account's token, over verified TLS."""
+    assert node.sources is not None
     token = folder / "token"
-    token.write_text(node.supplies.token(pod, None, 600))
-    trust = ssl.create_default_context(cadata=node.supplies.ca())
+    token.write_text(node.sources.token(pod, None, 600))
+    trust = ssl.create_default_context(cadata=node.sources.ca())
     return ClientConfig(f"https://{node.address}:6443", token, trust)
 
 
 def files(node: FakeNode, folder: Path) -> dict[str, str]:
-    assert node.supplies is not None
-    found = node.supplies.secret(names.NAMESPACE, names.SERVICE)
+    assert node.sources is not None
+    found = node.sources.secret(names.NAMESPACE, names.SERVICE)
     for name, content in found.items():
         (folder / name).write_bytes(content)
     return {name: str(folder / name) for name in found}

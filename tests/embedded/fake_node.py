@@ -1,4 +1,4 @@
-"""The API server of the embedded cluster in a thread of its own, over a node that only says that pods run."""
+"""The API server of the embedded cluster in its own thread, over a node that only pretends to run pods."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanag
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from conformance.clusters.embedded.assembly import EmbeddedCluster
+from conformance.clusters.embedded.control_plane import KubernetesControlPlane
 from conformance.clusters.embedded.interface import (
     HostName,
     NodeError,
     Object,
     Process,
     ServiceRule,
-    Supplies,
+    VolumeSources,
 )
 from conformance.clusters.kubernetes import KubernetesCluster
 
 TOKEN = "of the administrator"
 WITHIN_S = 10.0
 Program = Callable[["FakeNode", Object, str], AbstractAsyncContextManager[None]]
-"""What a pod runs in this process, given the pod and its address."""
+"""A pod's program in this process, given the pod and its address."""
 
 Result = TypeVar("Result")
 
 
 @dataclass
 class FakeNode:
-    """Pods are entries in a table, with addresses of the loopback interface; commands run on this machine.
+    """Pods are entries in a table, with loopback addresses; commands run on this machine.
 
-    A pod whose label `app` (or `app.kubernetes.io/name`) is a key of `programs` runs that; one whose label is
-    in `unready` never gets ready, one whose label is in `waiting` is stuck, for that reason and message.
+    The label `app` (or `app.kubernetes.io/name`) selects a pod's behaviour: a key of `programs` runs that
+    program, a label in `unready` never gets ready, a label in `waiting` waits with that reason and message.
     """
 
     programs: Mapping[str, Program] = field(default_factory=dict)
@@ -45,27 +45,29 @@ class FakeNode:
     stopped: list[tuple[str, str, float]] = field(default_factory=list)
     services: Sequence[ServiceRule] = ()
     names: Sequence[HostName] = ()
-    supplies: Supplies | None = None
+    sources: VolumeSources | None = None
 
     def __post_init__(self) -> None:
-        # A network of its own in 127.0.0.0/8, so that tests side by side do not meet at the fixed ports.
+        # Its own network in 127.0.0.0/8, so that parallel tests do not collide at fixed ports.
         self._network = f"127.{secrets.randbelow(200) + 20}.{secrets.randbelow(250) + 1}"
         self.address = f"{self._network}.1"
         self._last = 1
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def start(self) -> None:
-        """Nothing is made."""
+        """Nothing to start."""
 
     async def close(self) -> None:
         for key in list(self.running):
             await self.stop_pod(*key, 0)
 
-    def run_pod(self, pod: Object, supplies: Supplies, on_status: Callable[[dict[str, Any]], None]) -> None:
+    def run_pod(
+        self, pod: Object, sources: VolumeSources, on_status: Callable[[dict[str, Any]], None]
+    ) -> None:
         key = str(pod["metadata"]["namespace"]), str(pod["metadata"]["name"])
         if key in self.running:
             raise NodeError(f"pod {key} runs already")
-        self.supplies = supplies
+        self.sources = sources
         self.running[key] = asyncio.Event()
         self._last += 1
         address = f"{self._network}.{self._last}"
@@ -112,7 +114,7 @@ class FakeNode:
 
 
 def stuck(pod: Object, reason: str, message: str) -> dict[str, Any]:
-    """What a kubelet says of a pod whose containers cannot be started."""
+    """A kubelet's status of a pod whose containers cannot be started."""
     waiting = {"waiting": {"reason": reason, "message": message}}
     containers = [
         {"name": one["name"], "ready": False, "state": waiting} for one in pod["spec"]["containers"]
@@ -121,7 +123,7 @@ def stuck(pod: Object, reason: str, message: str) -> dict[str, Any]:
 
 
 def status(pod: Object, address: str, *, ready: bool) -> dict[str, Any]:
-    """What a kubelet says of a pod that has an address and whose containers are started."""
+    """A kubelet's status of a pod with an address and started containers."""
     containers = [
         {"name": one["name"], "ready": ready, "restartCount": 0, "state": {"running": {}}}
         for one in pod["spec"]["containers"]
@@ -137,16 +139,16 @@ def status(pod: Object, address: str, *, ready: bool) -> dict[str, Any]:
 
 @dataclass
 class Served:
-    """The embedded cluster as it is served, and the node under it."""
+    """A served embedded cluster, and its node."""
 
     url: str
     node: FakeNode
-    inner: EmbeddedCluster
+    inner: KubernetesControlPlane
     loop: asyncio.AbstractEventLoop
     cluster: KubernetesCluster
 
     def run(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """What comes of some work in the server's own loop."""
+        """The result of work in the server's own loop."""
 
         async def within() -> Result:
             async with asyncio.timeout(WITHIN_S):
@@ -155,37 +157,37 @@ class Served:
         return asyncio.run_coroutine_threadsafe(within(), self.loop).result()
 
     def eventually(self, check: Callable[[], Result]) -> Result:
-        """The first true answer of a check, which is asked whenever an object changes."""
+        """The first true result of a check, which is repeated on every change of an object."""
 
         async def look() -> Result:
             changed = asyncio.Event()
-            end = self.inner.store.listen(lambda event: changed.set())
+            unsubscribe = self.inner.store.subscribe(lambda event: changed.set())
             try:
                 while not (answer := await asyncio.to_thread(check)):
                     await changed.wait()
                     changed.clear()
                 return answer
             finally:
-                end()
+                unsubscribe()
 
         return self.run(look)
 
     def has(self, path: str, check: Callable[[Any], Result]) -> Result:
-        """The first true answer of a check on what is read at a path."""
+        """The first true result of a check on the body at a path."""
         return self.eventually(lambda: check(self.cluster.request("GET", path).body))
 
 
 @contextmanager
 def serving(programs: Mapping[str, Program] | None = None) -> Iterator[Served]:
-    """A cluster that is there within the block."""
+    """A cluster that exists within the block."""
     node = FakeNode(programs or {})
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     started, ended = threading.Event(), asyncio.Event()
-    made: list[tuple[EmbeddedCluster, asyncio.AbstractEventLoop]] = []
+    made: list[tuple[KubernetesControlPlane, asyncio.AbstractEventLoop]] = []
 
     async def live() -> None:
-        inner = EmbeddedCluster(node, TOKEN)
+        inner = KubernetesControlPlane(node, TOKEN)
         await inner.start(listening)
         made.append((inner, asyncio.get_running_loop()))
         started.set()

@@ -1,4 +1,4 @@
-"""A pod that serves HTTPS in this process, as webhooks and aggregated APIs are served."""
+"""A pod that serves HTTPS in this process, for webhooks and aggregated APIs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiohttp import web
 from api_objects import is_ready, namespace, pod, thing
 from fake_node import FakeNode, Served
 
-from conformance.clusters.embedded.api.service_client import load_pair
+from conformance.clusters.embedded.api.service_client import load_key_pair
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 
@@ -24,9 +24,9 @@ SLICES = f"/apis/discovery.k8s.io/v1/namespaces/{NAME}/endpointslices"
 
 @dataclass
 class HttpsPod:
-    """Namespace, pod and service of the same name; it answers by a handler, which may be changed.
+    """Namespace, pod and service of the same name; it answers by a replaceable handler.
 
-    Whoever shows a certificate must show one that ``clients`` (PEM) vouches for.
+    A client certificate must be signed by ``clients`` (PEM).
     """
 
     answer: Callable[[web.Request], Awaitable[web.Response]]
@@ -37,21 +37,21 @@ class HttpsPod:
 
     @property
     def bundle(self) -> str:
-        """A caBundle by which it is believed."""
+        """The caBundle of its certificate."""
         return base64.b64encode(self.authority.trust_bundle.encode()).decode()
 
     def reference(self, **more: Any) -> dict[str, Any]:
-        """Its service, as webhooks and APIServices refer to it."""
+        """A webhook's or APIService's reference to its service."""
         return {"namespace": NAME, "name": NAME, "port": 443, **more}
 
     @asynccontextmanager
     async def program(self, _node: FakeNode, _pod: Object, address: str) -> AsyncIterator[None]:
-        """What it runs; for `serving`."""
+        """Its program, for `serving`."""
         application = web.Application()
         application.router.add_route("*", "/{path:.*}", self._answer)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cadata=self.clients)
         tls.verify_mode = ssl.CERT_OPTIONAL if self.clients else ssl.CERT_NONE
-        load_pair(tls, self.authority.serving([f"{NAME}.{NAME}.svc"], datetime.now(UTC)))
+        load_key_pair(tls, self.authority.serving([f"{NAME}.{NAME}.svc"], datetime.now(UTC)))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, address, 8080, ssl_context=tls).start()
@@ -64,7 +64,7 @@ class HttpsPod:
         return await self.answer(request)
 
     def begin(self, served: Served) -> None:
-        """Make it, and wait until its service leads there."""
+        """Create it, and wait until its service has it as an endpoint."""
         way = thing("v1", "Service", NAME, spec={"selector": {"app": NAME}})
         way["spec"]["ports"] = [{"port": 443, "targetPort": "http"}]
         own = pod(NAME)

@@ -1,4 +1,4 @@
-"""Asks the node of node_host.py, and describes pods for it."""
+"""The client of node_host.py, and pods for its node."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from conformance.clusters.embedded.node.sandbox import Running, start
+from conformance.clusters.embedded.node.sandbox import RunningSandbox, start
 
 HOST = (sys.executable, "-W", "error", str(Path(__file__).with_name("node_host.py")))
 IMAGE = "python:3.11-slim"
@@ -31,7 +31,7 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("serving", flush=True)
 ThreadingHTTPServer(("", 8080), Answer).serve_forever()
 """
-"""A server that says who it is and who asks."""
+"""A server that answers with its name and the client's address."""
 
 SERVES = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
 """Its readiness: a container without a probe is ready before its process listens."""
@@ -39,21 +39,21 @@ SERVES = {"tcpSocket": {"port": 8080}, "periodSeconds": 1}
 Status = dict[str, Any]
 
 
-class Refused(Exception):
-    """The node refused, with these words."""
+class NodeRefusal(Exception):
+    """The node's refusal, with its message."""
 
 
 class Node:
-    """One running node."""
+    """A running node."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: RunningSandbox) -> None:
         self.running = running
 
     @classmethod
     def start(cls) -> Node:
         return cls(start(HOST))
 
-    def ask(self, do: str, **arguments: Any) -> Any:
+    def call(self, do: str, **arguments: Any) -> Any:
         place = urlsplit(self.running.url)
         with socket.create_connection(
             (place.hostname or "", place.port or 0), timeout=WITHIN_S
@@ -63,15 +63,15 @@ class Node:
             with connection.makefile() as file:
                 answer = json.loads(file.readline())
         if "error" in answer:
-            raise Refused(answer["error"])
+            raise NodeRefusal(answer["error"])
         return answer["answer"]
 
     def python(self, program: str) -> str:
-        """What a program prints that runs on the node, outside of all pods; other tools need not be there."""
-        return str(self.ask("run_here", command=[sys.executable, "-c", program]))
+        """The output of a Python program on the node, outside of all pods; other tools may be missing."""
+        return str(self.call("run_here", command=[sys.executable, "-c", program]))
 
     def run(self, pod: dict[str, Any]) -> Pod:
-        self.ask("run", pod=pod)
+        self.call("run", pod=pod)
         return Pod(self, f"{pod['metadata']['namespace']}/{pod['metadata']['name']}")
 
 
@@ -83,10 +83,10 @@ class Pod:
         self.name = name
 
     def until(self, holds: Callable[[Status], bool]) -> Status:
-        """The first status, from now on, of which this holds."""
+        """The first status that satisfies the predicate."""
         version = 0
         while True:
-            version, status = self._node.ask("status", name=self.name, after=version)
+            version, status = self._node.call("status", name=self.name, after=version)
             if status and holds(status):
                 return dict(status)
 
@@ -101,22 +101,22 @@ class Pod:
     def execute(
         self, *command: str, stdin: str = "", container: str = "main", kill: bool = False
     ) -> tuple[int, str, str]:
-        code, out, err = self._node.ask(
+        code, out, err = self._node.call(
             "execute", name=self.name, container=container, command=command, stdin=stdin, kill=kill
         )
         return code, out, err
 
     def says(self, *command: str, container: str = "main") -> str:
-        """What a command that goes well writes."""
+        """The output of a successful command."""
         code, out, err = self.execute(*command, container=container)
         assert code == 0, err
         return out
 
     def logs(self, container: str = "main", tail: int | None = None) -> str:
-        return str(self._node.ask("logs", name=self.name, container=container, tail=tail))
+        return str(self._node.call("logs", name=self.name, container=container, tail=tail))
 
     def stop(self, grace: float = 5.0) -> float:
-        return float(self._node.ask("stop", name=self.name, grace=grace))
+        return float(self._node.call("stop", name=self.name, grace=grace))
 
 
 def is_ready(status: Status) -> bool:
@@ -146,7 +146,7 @@ def shell(script: str, *, name: str = "main", **more: Any) -> dict[str, Any]:
 def pod(
     name: str, *containers: dict[str, Any], namespace: str = "here", annotations: Any = None, **spec: Any
 ) -> dict[str, Any]:
-    """A pod's manifest; without containers it serves, and is ready when it does."""
+    """A pod's manifest; the default container serves, and is ready when it does."""
     metadata = {"namespace": namespace, "name": name, "uid": f"uid-{name}", "annotations": annotations or {}}
     return {
         "metadata": metadata,
@@ -166,10 +166,10 @@ for host in sys.argv[1:]:
         said = type(error).__name__
     print(json.dumps([said, time.monotonic() - begun]))
 """
-"""Asks each of its arguments (host and port) once, over a new connection."""
+"""Sends a request to each of its arguments (host and port), over a new connection."""
 
 
 def fetched(client: Pod, hosts: Sequence[str]) -> list[tuple[str, float]]:
-    """What each host answered, or the name of the error, and after how many seconds."""
+    """Each host's answer or the error's name, and the seconds that it took."""
     lines = client.says("python3", "-I", "-S", "-c", FETCH, *hosts).splitlines()
     return [(str(said), float(seconds)) for said, seconds in map(json.loads, lines)]

@@ -1,6 +1,6 @@
-"""A stand-in for the embedded cluster's own program: the node alone, told what to do over its socket.
+"""A stand-in for the embedded cluster's program: only the node, controlled over its socket.
 
-Each connection carries one JSON line there and one back.
+Each connection carries a JSON line as request and another as answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from conformance.clusters.embedded.node.machine import Machine
 
 
 class Shelf:
-    """ConfigMaps and Secrets by namespace and name, as the tests put them here; tokens are numbered."""
+    """The tests' ConfigMaps and Secrets by namespace and name; tokens are numbered."""
 
     def __init__(self) -> None:
         self.config_maps: dict[str, dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""APIs that pods serve: whether they are available, and what arrives there."""
+"""Aggregated APIs: their availability, and the requests that arrive."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from https_pod import NAME, HttpsPod
 
 from conformance.clusters import Account
 from conformance.clusters.embedded.api.aggregation import API_SERVICES, Aggregation
-from conformance.clusters.embedded.api.service_client import Inside
-from conformance.clusters.embedded.api.store import Store
+from conformance.clusters.embedded.api.object_store import Store
+from conformance.clusters.embedded.api.service_client import ServiceClient
 
 API_SERVICE = "/apis/apiregistration.k8s.io/v1/apiservices/v1.tea.example.org"
 AUTHENTICATION = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
@@ -23,7 +23,7 @@ API = "/apis/tea.example.org/v1"
 
 
 class TeaHouse:
-    """Serves an API, and tells what it was asked."""
+    """Serves an API, and records its requests."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -81,7 +81,7 @@ def served(pod: HttpsPod) -> Iterator[Served]:
 
 
 def available(served: Served, status: str) -> str:
-    """The message of the condition Available once it has this status."""
+    """The message of the Available condition once it has this status."""
 
     def message(body: Any) -> list[str]:
         conditions = body.get("status", {}).get("conditions") or ()
@@ -91,7 +91,7 @@ def available(served: Served, status: str) -> str:
     return found
 
 
-def test_an_api_is_available_while_somebody_serves_it(served: Served, pod: HttpsPod, house: TeaHouse) -> None:
+def test_an_api_is_available_while_a_pod_serves_it(served: Served, pod: HttpsPod, house: TeaHouse) -> None:
     served.cluster.apply([api_service(pod)])
     assert available(served, "False") == 'services "backend" not found'
     assert served.cluster.request("GET", API).status == 404
@@ -113,13 +113,15 @@ def test_an_api_that_answers_with_errors_is_not_available(
     assert available(served, "False") == f"{API} answers 500"
 
 
-def test_an_api_with_a_strange_certificate_is_not_available(served: Served, pod: HttpsPod) -> None:
+def test_an_api_with_an_unknown_certificate_is_not_available(served: Served, pod: HttpsPod) -> None:
     pod.begin(served)
     served.cluster.apply([api_service(pod, caBundle=HttpsPod(TeaHouse().answer).bundle)])
     assert "CERTIFICATE_VERIFY_FAILED" in available(served, "False")
 
 
-def test_a_request_arrives_with_who_sent_it_and_the_proof_of_the_proxy(served: Served, pod: HttpsPod) -> None:
+def test_a_request_arrives_with_its_user_and_the_certificate_of_the_proxy(
+    served: Served, pod: HttpsPod
+) -> None:
     pod.begin(served)
     served.cluster.apply([api_service(pod)])
     available(served, "True")
@@ -144,7 +146,7 @@ def test_a_request_arrives_under_the_name_of_an_account(served: Served, pod: Htt
     assert "system:serviceaccounts:default" in seen["groups"]
 
 
-def test_what_rbac_refuses_is_not_handed_on(served: Served, pod: HttpsPod) -> None:
+def test_a_request_that_rbac_denies_is_not_forwarded(served: Served, pod: HttpsPod) -> None:
     pod.begin(served)
     role = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -178,7 +180,7 @@ def test_an_api_is_discovered_as_long_as_it_is_registered(served: Served, pod: H
     assert served.cluster.request("GET", "/apis/tea.example.org").status == 404
 
 
-def test_the_api_server_hands_requests_on_to_services_by_port_and_query(
+def test_the_api_server_forwards_requests_to_services_with_port_and_query(
     served: Served, pod: HttpsPod
 ) -> None:
     pod.begin(served)
@@ -192,18 +194,18 @@ def test_the_api_server_hands_requests_on_to_services_by_port_and_query(
 
 async def ended_while_something_happens() -> bool:
     store = Store()
-    task = asyncio.create_task(Aggregation(store, Inside(store)).run())
+    task = asyncio.create_task(Aggregation(store, ServiceClient(store)).run())
     await asyncio.sleep(0)
     store.create(API_SERVICES, {"metadata": {"name": "v1."}, "spec": {"group": "", "version": "v1"}})
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait({task}, timeout=1)
     ended = task.done()
-    # A task that has not heard it the first time is to end all the same.
+    # A task that lost its first cancellation must end all the same.
     task.cancel()
     await asyncio.wait({task})
     return ended
 
 
-def test_looking_after_apis_ends_even_at_the_moment_at_which_one_changes() -> None:
+def test_aggregation_ends_even_at_the_moment_at_which_an_api_changes() -> None:
     assert asyncio.run(ended_while_something_happens())

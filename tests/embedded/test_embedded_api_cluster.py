@@ -8,13 +8,15 @@ import pytest
 from api_objects import DEPLOYMENTS, PODS, config, deployment, is_ready, names, namespace, pod, service, thing
 from fake_node import Served
 
-from conformance.clusters import Account, ClusterError, ExecFailed, Refused
+from conformance.clusters import Account, ApiStatusError, ClusterError, ExecFailed
 
 MERGE = "application/merge-patch+json"
 
 
 class TestObjects:
-    def test_are_made_by_applying_them_and_change_when_they_are_applied_again(self, served: Served) -> None:
+    def test_are_created_by_applying_them_and_change_when_they_are_applied_again(
+        self, served: Served
+    ) -> None:
         path = "/api/v1/namespaces/shop/configmaps/one"
         served.cluster.apply([config("one", a="1", b="2")])
         first = served.cluster.request("GET", path).body
@@ -24,7 +26,7 @@ class TestObjects:
         assert second["metadata"]["uid"] == first["metadata"]["uid"]
         assert int(second["metadata"]["resourceVersion"]) > int(first["metadata"]["resourceVersion"])
 
-    def test_keep_what_others_wrote_when_they_are_applied_again(self, served: Served) -> None:
+    def test_keep_the_fields_of_others_when_they_are_applied_again(self, served: Served) -> None:
         path = "/api/v1/namespaces/shop/configmaps/one"
         served.cluster.apply([config("one", a="1")])
         served.cluster.request(
@@ -35,13 +37,13 @@ class TestObjects:
         assert after["data"] == {"b": "2"}
         assert after["metadata"]["annotations"] == {"by": "others"}
 
-    def test_that_are_applied_as_they_are_do_not_change(self, served: Served) -> None:
+    def test_that_are_applied_unchanged_do_not_change(self, served: Served) -> None:
         served.cluster.apply([config("one", a="1")])
         before = served.cluster.request("GET", "/api/v1/namespaces/shop/configmaps/one").body
         served.cluster.apply([config("one", a="1")])
         assert served.cluster.request("GET", "/api/v1/namespaces/shop/configmaps/one").body == before
 
-    def test_are_not_replaced_by_who_did_not_see_the_latest(self, served: Served) -> None:
+    def test_are_not_replaced_by_a_stale_version(self, served: Served) -> None:
         path = "/api/v1/namespaces/shop/configmaps/one"
         served.cluster.apply([config("one", a="1")])
         stale = served.cluster.request("GET", path).body
@@ -49,14 +51,14 @@ class TestObjects:
         answer = served.cluster.request("PUT", path, {**stale, "data": {"a": "3"}})
         assert (answer.status, answer.body["reason"]) == (409, "Conflict")
 
-    def test_with_a_prefix_for_a_name_get_one_each(self, served: Served) -> None:
+    def test_with_a_name_prefix_get_unique_names(self, served: Served) -> None:
         event = {"metadata": {"generateName": "e."}, "involvedObject": {"name": "x"}, "type": "Warning"}
         for _ in range(2):
             assert served.cluster.request("POST", "/api/v1/namespaces/shop/events", event).status == 201
         listed = served.cluster.list("v1", "Event", "shop")
         assert len({one["metadata"]["name"] for one in listed}) == 2
 
-    def test_that_are_only_tried_leave_nothing_behind(self, served: Served) -> None:
+    def test_of_a_dry_run_are_not_stored(self, served: Served) -> None:
         path = "/api/v1/namespaces/shop/configmaps"
         answer = served.cluster.request("POST", path, config("one", a="1"), query={"dryRun": "All"})
         assert (answer.status, answer.body["data"]) == (201, {"a": "1"})
@@ -72,14 +74,14 @@ class TestObjects:
         running = served.cluster.request("GET", PODS, query={"fieldSelector": "status.phase=Running"})
         assert "c" in names(running.body)
 
-    def test_that_are_there_already_are_not_made_again(self, served: Served) -> None:
+    def test_that_exist_are_not_created_again(self, served: Served) -> None:
         answer = served.cluster.request("POST", "/api/v1/namespaces", namespace("shop"))
         assert (answer.status, answer.body["reason"]) == (409, "AlreadyExists")
 
-    def test_of_a_namespace_that_is_not_there_are_refused(self, served: Served) -> None:
+    def test_of_a_missing_namespace_are_refused(self, served: Served) -> None:
         lost = config("one", a="1")
         lost["metadata"]["namespace"] = "nowhere"
-        with pytest.raises(Refused, match='namespaces "nowhere" not found'):
+        with pytest.raises(ApiStatusError, match='namespaces "nowhere" not found'):
             served.cluster.apply([lost])
 
 
@@ -92,7 +94,7 @@ class TestNamespaces:
         root = served.cluster.request("GET", "/api/v1/namespaces/shop/configmaps/kube-root-ca.crt").body
         assert "BEGIN CERTIFICATE" in root["data"]["ca.crt"]
 
-    def test_go_with_all_that_is_in_them_once_their_pods_have_ended(self, served: Served) -> None:
+    def test_end_with_all_their_objects_once_their_pods_have_ended(self, served: Served) -> None:
         port = {"port": 80}
         served.cluster.apply([pod("alone"), deployment("many", 2), service("many", port), config("c", a="1")])
         served.has(f"{DEPLOYMENTS}/many", lambda body: body.get("status", {}).get("readyReplicas") == 2)
@@ -107,7 +109,7 @@ class TestNamespaces:
         assert not served.cluster.list("apps/v1", "ReplicaSet")
         served.eventually(lambda: not served.cluster.list("discovery.k8s.io/v1", "EndpointSlice"))
 
-    def test_take_nothing_new_while_they_go(self, served: Served) -> None:
+    def test_accept_no_new_objects_while_they_terminate(self, served: Served) -> None:
         served.cluster.apply([pod("slow", terminationGracePeriodSeconds=7)])
         served.has(f"{PODS}/slow", is_ready)
         holding = served.node.running["shop", "slow"]
@@ -123,7 +125,7 @@ class TestNamespaces:
         assert served.cluster.request("GET", "/api/v1/namespaces/shop").body["status"]["phase"] == (
             "Terminating"
         )
-        with pytest.raises(Refused, match="because it is being terminated"):
+        with pytest.raises(ApiStatusError, match="because it is being terminated"):
             served.cluster.apply([config("late", a="1")])
         served.loop.call_soon_threadsafe(holding.set)
         served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
@@ -136,25 +138,25 @@ class TestContainers:
     def test_answer_line_by_line(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         for line in ("hello", "grüße"):
-            answer = served.cluster.ask("shop", "one", "main", self.ECHO, line, 5)
+            answer = served.cluster.exec_line("shop", "one", "main", self.ECHO, line, 5)
             assert answer == f"{line.upper()}\n\n"
 
-    def test_carry_more_than_one_message_holds(self, served: Served) -> None:
+    def test_carry_more_than_a_single_message_holds(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         long = "x" * 300_000
-        assert served.cluster.ask("shop", "one", "main", self.ECHO, long, 5) == f"{long.upper()}\n\n"
+        assert served.cluster.exec_line("shop", "one", "main", self.ECHO, long, 5) == f"{long.upper()}\n\n"
 
-    def test_that_break_off_say_so(self, served: Served) -> None:
+    def test_that_break_off_are_reported(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         failing = ("python3", "-c", "import sys; sys.exit('no more')")
         with pytest.raises(ExecFailed, match=r"exit status 1.* no more"):
-            served.cluster.ask("shop", "one", "main", failing, "x", 5)
+            served.cluster.exec_line("shop", "one", "main", failing, "x", 5)
 
-    def test_that_are_not_there_run_nothing(self, served: Served) -> None:
+    def test_that_are_missing_run_nothing(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         for name, container in (("one", "other"), ("two", "main")):
             with pytest.raises(ExecFailed, match="404"):
-                served.cluster.ask("shop", name, container, self.ECHO, "x", 5)
+                served.cluster.exec_line("shop", name, container, self.ECHO, "x", 5)
 
     def test_show_the_end_of_their_logs(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
@@ -190,13 +192,13 @@ class TestRights:
         served.cluster.apply([*self.role("configmaps", "list")])
         account, path = Account("shop", "reader"), "/api/v1/namespaces/shop/configmaps"
         assert served.cluster.request("GET", path, account=account).status == 200
-        # Not by the client's own delete, which would not use the token of one that is gone.
+        # Not by the client's own delete, which drops the cached token of a deleted account.
         assert (
             served.cluster.request("DELETE", "/api/v1/namespaces/shop/serviceaccounts/reader").status == 200
         )
         assert served.cluster.request("GET", path, account=account).status == 401
 
-    def test_may_be_asked_for_by_everybody(self, served: Served) -> None:
+    def test_can_be_reviewed_by_every_user(self, served: Served) -> None:
         served.cluster.apply(self.role("pods", "list"))
         body = {"spec": {"resourceAttributes": {"verb": "list", "resource": "pods", "namespace": "shop"}}}
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -208,12 +210,12 @@ class TestRights:
         assert stranger.request("GET", "/api/v1/namespaces").status == 401
         stranger.close()
 
-    def test_come_with_a_token_that_names_the_pod_while_it_is_there(self, served: Served) -> None:
+    def test_come_with_a_token_that_names_the_pod_while_it_exists(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         there = served.cluster.request("GET", f"{PODS}/one").body
-        supplies = served.node.supplies
-        assert supplies is not None
-        token = supplies.token(there, "mesh", 60)
+        sources = served.node.sources
+        assert sources is not None
+        token = sources.token(there, "mesh", 60)
 
         def review(audience: str) -> Any:
             spec = {"token": token, "audiences": [audience]}
@@ -258,7 +260,7 @@ INCOMPLETE: dict[str, tuple[str, dict[str, Any], str]] = {
         "webhooks[0].clientConfig.service: Required value",
     ),
 }
-"""What is sent where, and what it lacks."""
+"""Path and body of a request, and the missing fields."""
 
 
 class TestRefusals:
@@ -280,7 +282,7 @@ class TestRefusals:
             ("POST", "/apis/authentication.k8s.io/v1/tokenreviews", None, 400),
         ],
     )
-    def test_are_statuses_that_say_what_is_wrong(
+    def test_are_statuses_that_name_the_problem(
         self, served: Served, method: str, path: str, body: Any, status: int
     ) -> None:
         answer = served.cluster.request(method, path, body)
@@ -289,7 +291,7 @@ class TestRefusals:
         assert answer.body["message"]
 
     @pytest.mark.parametrize(("path", "body", "problem"), INCOMPLETE.values(), ids=INCOMPLETE)
-    def test_of_objects_that_would_be_in_the_way_of_others_say_what_they_lack(
+    def test_of_objects_without_required_fields_name_these(
         self, served: Served, path: str, body: dict[str, Any], problem: str
     ) -> None:
         answer = served.cluster.request("POST", path, {**body, "metadata": {"name": "x"}})

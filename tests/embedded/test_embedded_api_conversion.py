@@ -12,7 +12,7 @@ from api_objects import events, namespace, thing
 from fake_node import Served, serving
 from https_pod import NAME, HttpsPod
 
-from conformance.clusters import Refused
+from conformance.clusters import ApiStatusError
 
 GROUP = "shapes.example.org"
 NEW = f"/apis/{GROUP}/v2/namespaces/shop/circles"
@@ -85,7 +85,7 @@ def circle(version: str, name: str = "one", **spec: int) -> dict[str, Any]:
     return thing(f"{GROUP}/{version}", "Circle", name, spec=spec)
 
 
-def test_an_object_is_read_in_the_version_that_is_asked_for(served: Served, converter: Converter) -> None:
+def test_an_object_is_read_in_the_requested_version(served: Served, converter: Converter) -> None:
     served.cluster.apply([circle("v1", radius=2)])
     assert [one["desiredAPIVersion"] for one in converter.asked] == [f"{GROUP}/v2", f"{GROUP}/v1"]
     old, new = (served.cluster.request("GET", f"{path}/one").body for path in (OLD, NEW))
@@ -107,30 +107,28 @@ def test_many_are_converted_at_once(served: Served, converter: Converter) -> Non
     assert len(converter.asked) == 1
 
 
-def test_applying_and_patching_are_about_the_version_that_is_sent(
-    served: Served, converter: Converter
-) -> None:
+def test_applying_and_patching_use_the_version_of_the_request(served: Served, converter: Converter) -> None:
     served.cluster.apply([circle("v2", diameter=4)])
     served.cluster.apply([circle("v1", radius=3)])
     assert served.cluster.request("GET", f"{NEW}/one").body["spec"] == {"diameter": 6}
     patch = {"spec": {"radius": 5}}
     served.cluster.request("PATCH", f"{OLD}/one", patch, content_type="application/merge-patch+json")
     assert served.cluster.request("GET", f"{NEW}/one").body["spec"] == {"diameter": 10}
-    with pytest.raises(Refused, match=r"\.spec\.diameter: field not declared in schema"):
+    with pytest.raises(ApiStatusError, match=r"\.spec\.diameter: field not declared in schema"):
         served.cluster.apply([circle("v1", "two", diameter=4)])
 
 
-def test_a_webhook_that_fails_is_the_servers_trouble(served: Served, converter: Converter) -> None:
+def test_a_failing_webhook_is_a_server_error(served: Served, converter: Converter) -> None:
     served.cluster.apply([circle("v2", diameter=4)])
     converter.broken = "no circle"
     answer = served.cluster.request("GET", f"{OLD}/one")
     assert (answer.status, answer.body["message"]) == (500, "conversion webhook failed: no circle")
-    with pytest.raises(Refused, match="conversion webhook failed: no circle"):
+    with pytest.raises(ApiStatusError, match="conversion webhook failed: no circle"):
         served.cluster.apply([circle("v1", "two", radius=1)])
     assert served.cluster.request("GET", f"{NEW}/two").status == 404
 
 
-def test_a_watch_tells_what_cannot_be_converted_as_an_error(served: Served, converter: Converter) -> None:
+def test_a_watch_reports_a_failed_conversion_as_an_error(served: Served, converter: Converter) -> None:
     served.cluster.apply([circle("v2", diameter=4)])
     query = {"watch": "1", "timeoutSeconds": "1"}
     ((kind, seen),) = events(served.cluster.request("GET", OLD, query=query).body)

@@ -1,4 +1,4 @@
-"""EndpointSlices of the embedded cluster, and where the node is told that services lead."""
+"""EndpointSlices of the embedded cluster, and the node's routes of services."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fake_node import Served
 
 
 class TestEndpoints:
-    def test_that_others_keep_stay_and_are_led_to(self, served: Served) -> None:
+    def test_of_another_manager_stay_and_are_routed_to(self, served: Served) -> None:
         alone = service("far", {"name": "p", "port": 80})
         del alone["spec"]["selector"]
         own = thing("discovery.k8s.io/v1", "EndpointSlice", "far", addressType="IPv4",
@@ -29,7 +29,7 @@ class TestEndpoints:
             "GET", "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices/far"
         ).body["endpoints"] == [{"addresses": ["192.0.2.1"]}]
 
-    def test_of_pods_with_other_port_numbers_are_told_apart_by_name(self, served: Served) -> None:
+    def test_of_pods_with_different_port_numbers_are_distinguished_by_name(self, served: Served) -> None:
         late = pod("late")
         late["metadata"]["labels"] = {"app": "web"}
         late["spec"]["containers"][0]["ports"][0]["containerPort"] = 9090
@@ -47,7 +47,7 @@ class TestEndpoints:
 
         served.eventually(lambda: places() == {80: {8080, 9090}, 81: {7}})
 
-    def test_of_a_dying_pod_are_not_ready_while_it_still_serves(self, served: Served) -> None:
+    def test_of_a_terminating_pod_are_not_ready_while_it_still_serves(self, served: Served) -> None:
         served.cluster.apply([service("web", {"port": 80}), pod("web", terminationGracePeriodSeconds=9)])
         slices = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
         conditions = lambda body: [e["conditions"] for one in body["items"] for e in one["endpoints"]]  # noqa: E731

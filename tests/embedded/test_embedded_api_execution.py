@@ -37,7 +37,7 @@ def channel(
 
 
 def frames(connection: websocket.WebSocket) -> dict[bytes, bytes]:
-    """All that comes until the end, by channel."""
+    """All output until the end, by channel."""
     found: dict[bytes, bytes] = {}
     while data := connection.recv():
         assert isinstance(data, bytes)
@@ -55,7 +55,7 @@ def python(code: str) -> tuple[str, ...]:
     return ("python3", "-I", "-S", "-c", code)
 
 
-def test_output_errors_and_success_come_on_channels_of_their_own(served: Served) -> None:
+def test_output_errors_and_success_come_on_separate_channels(served: Served) -> None:
     code = "import sys; print('out'); print('err', file=sys.stderr)"
     with channel(served, *python(code)) as connection:
         found = frames(connection)
@@ -63,7 +63,7 @@ def test_output_errors_and_success_come_on_channels_of_their_own(served: Served)
     assert json.loads(found[STATUS])["status"] == "Success"
 
 
-def test_an_exit_status_is_told_as_its_cause(served: Served) -> None:
+def test_an_exit_status_is_reported_as_a_cause(served: Served) -> None:
     with channel(served, *python("raise SystemExit(7)")) as connection:
         status = json.loads(frames(connection)[STATUS])
     assert (status["status"], status["reason"]) == ("Failure", "NonZeroExitCode")
@@ -78,7 +78,7 @@ def test_input_may_be_text_or_bytes(served: Served) -> None:
         assert frames(connection)[STDOUT] == "gr\u00fc".encode().hex().encode() + b"ff00\n"
 
 
-def test_the_end_of_the_input_can_be_told_in_the_fifth_version(served: Served) -> None:
+def test_the_end_of_the_input_can_be_sent_in_the_fifth_version(served: Served) -> None:
     code = "import sys; print(len(sys.stdin.read()))"
     with channel(served, *python(code), protocol=V5) as connection:
         assert connection.getsubprotocol() == V5
@@ -88,7 +88,7 @@ def test_the_end_of_the_input_can_be_told_in_the_fifth_version(served: Served) -
     assert (found[STDOUT], json.loads(found[STATUS])["status"]) == (b"3\n", "Success")
 
 
-def test_a_command_that_reads_no_more_goes_on(served: Served, tmp_path: Path) -> None:
+def test_a_command_that_stops_reading_continues(served: Served, tmp_path: Path) -> None:
     told = tmp_path / "told"
     os.mkfifo(told)
     code = (
@@ -99,7 +99,7 @@ def test_a_command_that_reads_no_more_goes_on(served: Served, tmp_path: Path) ->
         for _ in range(3):
             connection.send_binary(STDIN + b"x" * 70_000)
         connection.ping()
-        # The answer comes when all before it has been dealt with.
+        # The answer comes after everything before it has been handled.
         assert connection.recv_data_frame(control_frame=True)[0] == websocket.ABNF.OPCODE_PONG
         told.write_text("")
         status = json.loads(frames(connection)[STATUS])
@@ -112,7 +112,7 @@ def test_bytes_come_back_as_they_are(served: Served) -> None:
         assert frames(connection)[STDOUT] == bytes(range(256)) * 1000
 
 
-def test_a_command_ends_with_who_asked_for_it(served: Served) -> None:
+def test_a_command_ends_with_its_client(served: Served) -> None:
     code = "import os, sys; print(os.getpid(), flush=True); sys.stdin.read()"
     with channel(served, *python(code)) as connection:
         first = connection.recv()
@@ -129,7 +129,7 @@ def test_a_command_ends_with_who_asked_for_it(served: Served) -> None:
     [("container=main&command=true&tty=1", 501), ("container=main", 400)],
     ids=["terminal", "no command"],
 )
-def test_what_cannot_be_done_is_refused_before_anything_runs(served: Served, query: str, status: int) -> None:
+def test_an_invalid_request_is_refused_before_anything_runs(served: Served, query: str, status: int) -> None:
     url = f"{served.url.replace('http', 'ws', 1)}{PODS}/one/exec?{query}"
     with pytest.raises(websocket.WebSocketBadStatusException) as caught:
         websocket.create_connection(url, 10, header={"Authorization": f"Bearer {TOKEN}"})

@@ -1,4 +1,4 @@
-"""Ingresses in the embedded cluster: kept for whoever watches them, and refused where more is asked for."""
+"""Ingresses in the embedded cluster: stored for controllers, and refused with more than rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ API_VERSION = "networking.k8s.io/v1"
 
 
 def ingress(path: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
-    """An Ingress with one path, which leads to the service `web` unless it says otherwise."""
+    """An Ingress with a single path, by default to the service `web`."""
     backend = {"service": {"name": "web", "port": {"number": 80}}}
     rules = [{"http": {"paths": [{"pathType": "Prefix", "backend": backend, **(path or {})}]}}]
     return thing(API_VERSION, "Ingress", "web", spec={"ingressClassName": "x", "rules": rules, **spec})
@@ -40,11 +40,11 @@ def test_they_come_back_and_go_with_their_namespace(served: Served) -> None:
             ingress({"backend": {"service": {"name": "web", "port": {"name": "http", "number": 80}}}}),
             "backend.service.port: Invalid value: must have either a name or a number",
         ),
-        (ingress(tls=[]), "spec.tls: Forbidden: the embedded cluster knows ingresses by their rules only"),
+        (ingress(tls=[]), "spec.tls: Forbidden: the embedded cluster supports only the rules of ingresses"),
         (ingress(defaultBackend={}), "spec.defaultBackend: Forbidden: "),
     ],
 )
-def test_what_is_more_or_less_than_rules_is_refused(
+def test_an_ingress_with_more_or_less_than_rules_is_refused(
     served: Served, item: dict[str, Any], problem: str
 ) -> None:
     answer = served.cluster.request("POST", INGRESSES, item)

@@ -12,7 +12,7 @@ from api_objects import PODS, deployment, is_ready, namespace, pod
 from control_plane_pod import control_plane
 from fake_node import Served, serving
 
-from conformance.clusters import Account, Refused
+from conformance.clusters import Account, ApiStatusError
 from conformance.drive.api_reads import METRICS
 from conformance.drive.manifests import load
 from smi_reference_mesh import names
@@ -65,13 +65,13 @@ class TestTheMesh:
             spec = shop.cluster.request("GET", f"{PODS}/one").body["spec"]
             assert [one["name"] for one in spec["initContainers"]] == ["smi-init", "smi-sidecar"]
 
-    def test_leaves_out_pods_that_do_not_want_one(self, shop: Served) -> None:
+    def test_skips_pods_that_opt_out(self, shop: Served) -> None:
         alone = pod("alone")
         alone["metadata"]["labels"][names.INJECT_LABEL] = "disabled"
         shop.cluster.apply([alone])
         assert "initContainers" not in shop.cluster.request("GET", f"{PODS}/alone").body["spec"]
 
-    def test_serves_its_metrics_as_a_part_of_the_api(self, shop: Served) -> None:
+    def test_serves_its_metrics_as_an_aggregated_api(self, shop: Served) -> None:
         assert shop.cluster.request("GET", METRICS).body["groupVersion"] == "metrics.smi-spec.io/v1alpha1"
         groups = [one["name"] for one in shop.cluster.request("GET", "/apis").body["groups"]]
         assert "metrics.smi-spec.io" in groups
@@ -83,7 +83,7 @@ class TestTheMesh:
         absent = shop.cluster.request("GET", f"{METRICS}/namespaces/shop/deployments/absent")
         assert (absent.status, absent.body["reason"]) == (404, "NotFound")
 
-    def test_shows_metrics_to_those_who_may_read_them(self, shop: Served) -> None:
+    def test_shows_metrics_to_authorized_users(self, shop: Served) -> None:
         shop.cluster.apply([deployment("web"), *readers()])
         shop.has(PODS, lambda body: body["items"] and is_ready(body["items"][0]))
         name = shop.cluster.list("v1", "Pod", "shop")[0]["metadata"]["name"]
@@ -105,7 +105,7 @@ class TestTheMesh:
         slices = f"/apis/discovery.k8s.io/v1/namespaces/smi-reference/endpointslices?{own}"
         try:
             mesh.has(slices, lambda body: not body["items"])
-            with pytest.raises(Refused, match=r'failed calling webhook "inject\.reference') as caught:
+            with pytest.raises(ApiStatusError, match=r'failed calling webhook "inject\.reference') as caught:
                 mesh.cluster.apply([pod("one")])
             assert caught.value.status == 500
         finally:
@@ -113,7 +113,7 @@ class TestTheMesh:
             mesh.cluster.request("PATCH", path, restored, content_type="application/merge-patch+json")
             mesh.has(slices, lambda body: body["items"])
 
-    def test_goes_as_it_came(self, tmp_path: Path) -> None:
+    def test_is_uninstalled_completely(self, tmp_path: Path) -> None:
         with serving({names.SERVICE: control_plane(tmp_path)}) as made:
             with made.cluster.api_client() as client:
                 installer.install(client, image="mesh:1", within_s=10)
@@ -125,7 +125,7 @@ class TestTheMesh:
 
 
 def readers() -> list[dict[str, Any]]:
-    """The accounts of the metrics suite and what they may read, in this test's namespace."""
+    """The accounts of the metrics suite and their rights, in this test's namespace."""
     moved = json.dumps(load("traffic-metrics/rbac/readers.yaml")).replace("smi-metrics", "shop")
     documents: list[dict[str, Any]] = json.loads(moved)
     return documents

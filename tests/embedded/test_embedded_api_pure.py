@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from conformance.clusters.embedded.api import api_resources, events, request_path
+from conformance.clusters.embedded.api import api_resources, request_path, warning_events
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
 from conformance.clusters.embedded.api.auth import AUDIENCE, RBAC, Attributes, Tokens, User, allowed
-from conformance.clusters.embedded.api.errors import Refusal
+from conformance.clusters.embedded.api.object_store import Store, WatchEvent
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
-from conformance.clusters.embedded.api.schema import Invalid, admission, undeclared
-from conformance.clusters.embedded.api.store import Event, Store
+from conformance.clusters.embedded.api.structural_schema import Invalid, admitter, undeclared_field
 
 
 def thing(name: str, namespace: str = "shop", **rest: Any) -> dict[str, Any]:
@@ -29,9 +29,9 @@ class TestTheStore:
         assert [one["metadata"]["generation"] for one in (made, told, changed)] == [1, 1, 2]
         assert len({one["metadata"]["uid"] for one in (made, told, changed)}) == 1
 
-    def test_tells_changes_in_their_order_and_from_any_version_on(self) -> None:
-        store, seen = Store(), list[Event]()
-        end = store.listen(seen.append)
+    def test_reports_changes_in_order_and_since_any_version(self) -> None:
+        store, seen = Store(), list[WatchEvent]()
+        unsubscribe = store.subscribe(seen.append)
         made = store.create("things", thing("a"))
         store.create("others", thing("b"))
         store.replace("things", {**made, "data": 1})
@@ -39,28 +39,28 @@ class TestTheStore:
         assert [(one.type, one.key) for one in seen] == [
             ("ADDED", "things"), ("ADDED", "others"), ("MODIFIED", "things"), ("DELETED", "things"),
         ]  # fmt: skip
-        since = store.since("things", int(made["metadata"]["resourceVersion"]))
+        since = store.events_since("things", int(made["metadata"]["resourceVersion"]))
         assert [one.type for one in since] == ["MODIFIED", "DELETED"]
-        end()
+        unsubscribe()
         store.create("things", thing("c"))
         assert len(seen) == 4
 
-    def test_says_nothing_of_a_change_that_is_none(self) -> None:
+    def test_does_not_report_an_update_without_a_change(self) -> None:
         store = Store()
         made = store.create("things", thing("a", spec={}))
         assert store.replace("things", dict(made)) == made
-        assert store.since("things", int(made["metadata"]["resourceVersion"])) == ()
+        assert store.events_since("things", int(made["metadata"]["resourceVersion"])) == ()
 
-    def test_does_not_pretend_to_remember_everything(self) -> None:
+    def test_refuses_versions_beyond_its_history(self) -> None:
         store = Store()
         made = store.create("things", thing("a"))
         for number in range(20_001):
             store.replace("things", {**thing("a"), "data": number})
-        with pytest.raises(Refusal, match="too old resource version") as caught:
-            store.since("things", int(made["metadata"]["resourceVersion"]))
+        with pytest.raises(ApiStatusError, match="too old resource version") as caught:
+            store.events_since("things", int(made["metadata"]["resourceVersion"]))
         assert caught.value.status == 410
 
-    def test_lets_nobody_undo_a_deletion_or_take_over_an_identity(self) -> None:
+    def test_lets_no_update_undo_a_deletion_or_change_a_uid(self) -> None:
         store = Store()
         made = store.create("things", thing("a"))
         dying = store.replace(
@@ -99,19 +99,19 @@ class TestPatches:
         ],
         ids=["nothing to remove", "nowhere to add", "unknown operation"],
     )
-    def test_of_json_that_cannot_be_done_are_refused(self, operation: dict[str, Any]) -> None:
-        with pytest.raises(Refusal) as caught:
+    def test_of_json_that_do_not_apply_are_refused(self, operation: dict[str, Any]) -> None:
+        with pytest.raises(ApiStatusError) as caught:
             json_patch({"a": 1}, [operation])
         assert caught.value.status == 422
 
-    def test_of_a_manager_take_back_only_what_was_its_own(self) -> None:
+    def test_of_a_manager_remove_only_its_own_fields(self) -> None:
         current = {"spec": {"mine": 1, "theirs": 2, "nested": {"mine": 1, "theirs": 2}}}
         before = {"spec": {"mine": 1, "nested": {"mine": 1}}}
         assert apply(current, before, {"spec": {"new": 3}}) == {
             "spec": {"theirs": 2, "nested": {"theirs": 2}, "new": 3}
         }
 
-    def test_of_a_manager_take_lists_as_a_whole_but_for_those_by_name(self) -> None:
+    def test_of_a_manager_replace_lists_except_those_merged_by_key(self) -> None:
         current = {
             "containers": [{"name": "a", "image": "x", "default": 1}, {"name": "injected"}],
             "other": [1],
@@ -153,9 +153,9 @@ SCHEMA: dict[str, Any] = {
 class TestSchemas:
     def admitted(self, spec: Any) -> Any:
         whole = {"apiVersion": "v1", "kind": "K", "metadata": {"name": "n", "labels": {}}, "spec": spec}
-        return admission(SCHEMA)(whole)["spec"]
+        return admitter(SCHEMA)(whole)["spec"]
 
-    def test_prune_what_they_do_not_know_and_fill_in_defaults(self) -> None:
+    def test_prune_undeclared_fields_and_fill_in_defaults(self) -> None:
         spec = {"name": "n", "odd": 1, "free": {"odd": 1}, "map": {"k": "v"}, "list": [{"a": "x", "b": 1}]}
         assert self.admitted(spec) == {
             "name": "n", "size": 3, "free": {"odd": 1}, "map": {"k": "v"}, "list": [{"a": "x"}],
@@ -186,12 +186,12 @@ class TestSchemas:
         ],
         ids=["missing", "type", "null", "enum", "maximum", "neither"],
     )
-    def test_say_what_is_wrong(self, spec: Any, message: str) -> None:
+    def test_report_a_problem(self, spec: Any, message: str) -> None:
         with pytest.raises(Invalid) as caught:
             self.admitted(spec)
         assert message in str(caught.value)
 
-    def test_say_all_that_is_wrong(self) -> None:
+    def test_report_all_problems(self) -> None:
         with pytest.raises(Invalid, match=r"^\[spec\.name: Required value, spec\.size: .*\]$"):
             self.admitted({"size": 10})
 
@@ -246,7 +246,7 @@ class TestRoles:
             True,
         )
 
-    def test_can_be_about_some_names_only(self) -> None:
+    def test_can_be_limited_to_names(self) -> None:
         store = self.store({**RULE, "resourceNames": ["x"]})
         for name, expected in (("x", True), ("y", False), ("", False)):
             assert allowed(store, ACCOUNT, Attributes("get", "g", "pods", "", "shop", name)) is expected
@@ -261,7 +261,7 @@ class TestRoles:
 
 
 class TestTokens:
-    def test_are_good_for_their_time_and_their_audience(self) -> None:
+    def test_are_valid_for_their_lifetime_and_their_audience(self) -> None:
         moment = [0.0]
         store = Store()
         account = store.create("serviceaccounts", thing("a"))
@@ -302,7 +302,7 @@ class TestPaths:
         ],
         ids=str,
     )
-    def test_name_what_a_request_is_about(self, path: str, expected: request_path.Target | None) -> None:
+    def test_name_the_target_of_a_request(self, path: str, expected: request_path.Target | None) -> None:
         assert request_path.parse(path) == expected
 
     def test_and_methods_make_verbs(self) -> None:
@@ -322,17 +322,19 @@ def test_discovery_lists_versions_by_maturity_and_subresources_after_their_resou
     assert [one["name"] for one in listed] == ["pods", "pods/status", "pods/log", "pods/exec"]
 
 
-def test_a_trouble_is_told_once() -> None:
+def test_a_waiting_reason_is_reported_once() -> None:
     def status(message: str) -> dict[str, Any]:
         waiting = {"waiting": {"reason": "ErrImagePull", "message": message}}
         return {"containerStatuses": [{"name": "main", "state": waiting}]}
 
-    assert list(events.troubles({}, status("no"))) == [("ErrImagePull", "main: no")]
-    assert list(events.troubles(status("no"), status("no"))) == []
-    assert list(events.troubles(status("no"), status("never"))) == [("ErrImagePull", "main: never")]
+    assert list(warning_events.new_waiting_reasons({}, status("no"))) == [("ErrImagePull", "main: no")]
+    assert list(warning_events.new_waiting_reasons(status("no"), status("no"))) == []
+    assert list(warning_events.new_waiting_reasons(status("no"), status("never"))) == [
+        ("ErrImagePull", "main: never")
+    ]
 
 
-def test_a_field_that_a_schema_does_not_know_is_found_wherever_it_stands() -> None:
+def test_an_undeclared_field_is_found_at_any_depth() -> None:
     weight = {"type": "object", "properties": {"weight": {"type": "integer"}}}
     spec = {
         "type": "object",
@@ -345,7 +347,7 @@ def test_a_field_that_a_schema_does_not_know_is_found_wherever_it_stands() -> No
     schema = {"type": "object", "properties": {"spec": spec}}
     known = {"backends": [{"weight": 1}], "labels": {"any": "x"}, "free": {"any": 1}}
     thing = {"apiVersion": "g/v1", "kind": "K", "metadata": {"name": "x", "labels": {"a": "b"}}}
-    assert undeclared({**thing, "spec": known}, schema) == ""
-    assert undeclared({**thing, "spec": {**known, "matches": []}}, schema) == ".spec.matches"
+    assert undeclared_field({**thing, "spec": known}, schema) == ""
+    assert undeclared_field({**thing, "spec": {**known, "matches": []}}, schema) == ".spec.matches"
     twice = {"backends": [{"weight": 1}, {"wait": 1}]}
-    assert undeclared({**thing, "spec": twice}, schema) == ".spec.backends[1].wait"
+    assert undeclared_field({**thing, "spec": twice}, schema) == ".spec.backends[1].wait"

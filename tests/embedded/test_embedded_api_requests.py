@@ -1,4 +1,4 @@
-"""What requests leave behind and what they do not: deletions, statuses, metadata, selectors, discovery."""
+"""The effects of requests: deletions, statuses, metadata, selectors, discovery."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ APPLY = "application/apply-patch+yaml"
 
 
 class TestDeleting:
-    def test_leaves_an_object_that_is_another_than_was_meant(self, served: Served) -> None:
+    def test_with_a_precondition_leaves_another_object(self, served: Served) -> None:
         served.cluster.apply([config("one", a="1")])
         uid = served.cluster.request("GET", f"{CONFIGS}/one").body["metadata"]["uid"]
         other = {"preconditions": {"uid": "of another"}}
@@ -29,13 +29,13 @@ class TestDeleting:
         assert served.cluster.request("GET", f"{CONFIGS}/one").status == 404
 
     @pytest.mark.parametrize("path", [f"{CONFIGS}/one", CONFIGS], ids=["one", "all"])
-    def test_that_is_only_tried_leaves_everything(self, served: Served, path: str) -> None:
+    def test_in_a_dry_run_leaves_everything(self, served: Served, path: str) -> None:
         served.cluster.apply([config("one", a="1")])
         assert served.cluster.request("DELETE", path, query={"dryRun": "All"}).status == 200
         assert served.cluster.request("DELETE", path, {"dryRun": ["All"]}).status == 200
         assert served.cluster.request("GET", f"{CONFIGS}/one").status == 200
 
-    def test_takes_all_that_are_selected_and_no_others(self, served: Served) -> None:
+    def test_removes_all_selected_objects_and_no_others(self, served: Served) -> None:
         served.cluster.apply([pod("a"), pod("b")])
         served.has(f"{PODS}/a", is_ready)
         query = {"labelSelector": "app=a", "gracePeriodSeconds": "1"}
@@ -51,16 +51,16 @@ class TestApplying:
             "PATCH", f"{CONFIGS}/one", config("one", **data), query=query, content_type=APPLY
         )
 
-    def test_makes_and_changes_and_says_which(self, served: Served) -> None:
+    def test_creates_or_changes_and_reports_which(self, served: Served) -> None:
         assert self.apply(served, "first", a="1").status == 201
         assert self.apply(served, "first", a="2").status == 200
 
-    def test_leaves_to_each_manager_what_it_applied(self, served: Served) -> None:
+    def test_leaves_each_manager_its_fields(self, served: Served) -> None:
         self.apply(served, "first", a="1")
         self.apply(served, "second", b="2")
         assert self.apply(served, "first", c="3").body["data"] == {"b": "2", "c": "3"}
 
-    def test_forgets_what_was_applied_to_an_object_that_is_gone(self, served: Served) -> None:
+    def test_forgets_the_configuration_of_a_deleted_object(self, served: Served) -> None:
         self.apply(served, "first", a="1")
         served.cluster.delete([namespace("shop")])
         served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
@@ -72,7 +72,7 @@ class TestApplying:
         answer = self.apply(served, "", a="1")
         assert (answer.status, "fieldManager" in answer.body["message"]) == (400, True)
 
-    def test_that_is_only_tried_is_not_remembered(self, served: Served) -> None:
+    def test_in_a_dry_run_is_not_remembered(self, served: Served) -> None:
         self.apply(served, "first", a="1")
         query = {"fieldManager": "first", "dryRun": "All"}
         tried = served.cluster.request(
@@ -93,9 +93,7 @@ class TestPatching:
         ],
         ids=["replace nothing", "remove nothing", "beyond the end", "from the end"],
     )
-    def test_by_operations_that_cannot_be_done_changes_nothing(
-        self, served: Served, operation: dict[str, Any]
-    ) -> None:
+    def test_by_invalid_operations_changes_nothing(self, served: Served, operation: dict[str, Any]) -> None:
         owned = config("one", a="1")
         owned["metadata"]["ownerReferences"] = []
         served.cluster.apply([owned])
@@ -105,7 +103,7 @@ class TestPatching:
         assert (answer.status, answer.body["reason"]) == (422, "Invalid")
         assert served.cluster.request("GET", f"{CONFIGS}/one").body == before
 
-    def test_in_the_way_of_other_clients_is_refused_by_name(self, served: Served) -> None:
+    def test_with_a_strategic_merge_patch_is_refused(self, served: Served) -> None:
         served.cluster.apply([config("one", a="1")])
         kind = "application/strategic-merge-patch+json"
         answer = served.cluster.request("PATCH", f"{CONFIGS}/one", {}, content_type=kind)
@@ -113,13 +111,13 @@ class TestPatching:
 
 
 class TestMetadata:
-    def test_of_what_is_in_no_namespace_says_so(self, served: Served) -> None:
+    def test_of_a_cluster_scoped_object_has_no_namespace(self, served: Served) -> None:
         role = thing("rbac.authorization.k8s.io/v1", "ClusterRole", "reads", rules=[])
         path = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
         assert "namespace" not in served.cluster.request("POST", path, role).body["metadata"]
         assert served.cluster.request("GET", f"{path}/reads").status == 200
 
-    def test_of_a_new_object_does_not_make_it_a_dying_one(self, served: Served) -> None:
+    def test_of_a_new_object_cannot_mark_it_as_terminating(self, served: Served) -> None:
         dying = config("one", a="1")
         dying["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         assert "deletionTimestamp" not in served.cluster.request("POST", CONFIGS, dying).body["metadata"]
@@ -145,7 +143,7 @@ class TestStatuses:
             "spec": {**spec, "versions": [{**version, "subresources": subresources}]},
         }
 
-    def test_are_written_on_their_own_where_they_are_subresources(self, served: Served) -> None:
+    def test_are_written_separately_as_subresources(self, served: Served) -> None:
         served.cluster.apply([self.crd(status={}), thing("example.org/v1", "Tea", "one", status={"hot": 1})])
         path = "/apis/example.org/v1/namespaces/shop/teas/one"
         status, spec = {"status": {"hot": 2}}, {"spec": {"leaf": 1}, "status": {"hot": 3}}
@@ -155,7 +153,7 @@ class TestStatuses:
         assert (after["spec"], after["status"]) == ({"leaf": 1}, {"hot": 2})
         assert after["metadata"]["generation"] == 2
 
-    def test_are_fields_like_others_where_they_are_none(self, served: Served) -> None:
+    def test_are_ordinary_fields_without_a_subresource(self, served: Served) -> None:
         served.cluster.apply([self.crd(), thing("example.org/v1", "Tea", "one", status={"hot": 1})])
         path = "/apis/example.org/v1/namespaces/shop/teas/one"
         served.cluster.request("PATCH", path, {"status": {"hot": 2}}, content_type=MERGE)
@@ -163,7 +161,7 @@ class TestStatuses:
         answer = served.cluster.request("PATCH", f"{path}/status", {"status": {}}, content_type=MERGE)
         assert answer.status == 404
 
-    def test_of_deployments_are_the_controllers(self, served: Served) -> None:
+    def test_of_deployments_are_written_by_the_controller(self, served: Served) -> None:
         boasting = {**deployment("web"), "status": {"readyReplicas": 99}}
         served.node.unready.add("web")
         served.cluster.apply([boasting])
@@ -173,7 +171,7 @@ class TestStatuses:
 
 
 class TestNames:
-    """Rights to one object are rights to no others."""
+    """Rights to an object give no rights to others."""
 
     @pytest.fixture(autouse=True)
     def reader(self, served: Served) -> Account:
@@ -201,13 +199,13 @@ class TestNames:
         )  # fmt: skip
         return Account("shop", "reader")
 
-    def test_a_watch_of_one_shows_that_one(self, served: Served, reader: Account) -> None:
+    def test_a_watch_by_name_shows_only_that_object(self, served: Served, reader: Account) -> None:
         query = {"watch": "1", "timeoutSeconds": "1"}
         answer = served.cluster.request("GET", f"{CONFIGS}/own", query=query, account=reader)
         assert answer.body["object"]["metadata"]["name"] == "own"
         assert served.cluster.request("GET", CONFIGS, query=query, account=reader).status == 403
 
-    def test_a_list_by_name_is_of_that_one(self, served: Served, reader: Account) -> None:
+    def test_a_list_by_name_shows_only_that_object(self, served: Served, reader: Account) -> None:
         query = {"fieldSelector": "metadata.name=own"}
         answer = served.cluster.request("GET", CONFIGS, query=query, account=reader)
         assert (answer.status, names(answer.body)) == (200, ["own"])
@@ -240,7 +238,7 @@ class TestDiscovery:
         assert served.cluster.request("GET", "/apis/apps").body == apps
 
 
-def test_logs_in_ways_that_are_not_served_are_refused(served: Served) -> None:
+def test_logs_with_unsupported_options_are_refused(served: Served) -> None:
     served.cluster.apply([pod("one")])
     answer = served.cluster.request("GET", f"{PODS}/one/log", query={"follow": "true"})
     assert (answer.status, "follow" in answer.body["message"]) == (501, True)

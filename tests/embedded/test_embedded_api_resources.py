@@ -1,4 +1,4 @@
-"""Custom resources in the embedded cluster, and watches of them and others."""
+"""Custom resources in the embedded cluster, and watches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api_objects import PODS, namespace, pod, thing
 from control_plane_pod import access
 from fake_node import Served, serving
 
-from conformance.clusters import Refused
+from conformance.clusters import ApiStatusError
 from conformance.drive.api_reads import round_trip
 from conformance.drive.manifests import load
 from conformance.drive.wait import SystemClock, Waiter
@@ -50,24 +50,24 @@ class TestCustomResources:
             assert trip.read["spec"] == item["spec"]
             assert set(trip.verbs.values()) == {True}, trip.verbs
 
-    def test_that_their_schema_forbids_are_refused_in_the_words_of_the_api_server(self, crds: Served) -> None:
-        with pytest.raises(Refused, match=r"spec\.backends\[0\]\.weight") as caught:
+    def test_that_violate_their_schema_are_refused_in_the_words_of_the_api_server(self, crds: Served) -> None:
+        with pytest.raises(ApiStatusError, match=r"spec\.backends\[0\]\.weight") as caught:
             crds.cluster.apply([split(backends=[{"service": "v1", "weight": -1}])])
         assert (caught.value.status, caught.value.reason) == (422, "Invalid")
         assert str(caught.value).startswith('TrafficSplit.split.smi-spec.io "one" is invalid: ')
-        with pytest.raises(Refused, match=r"spec\.service: Required value"):
+        with pytest.raises(ApiStatusError, match=r"spec\.service: Required value"):
             crds.cluster.apply(
                 [thing("split.smi-spec.io/v1alpha4", "TrafficSplit", "one", spec={"backends": []})]
             )
-        with pytest.raises(Refused, match=r'must be of type integer: "string"'):
+        with pytest.raises(ApiStatusError, match=r'must be of type integer: "string"'):
             crds.cluster.apply([split(backends=[{"service": "v1", "weight": "1"}])])
 
-    def test_lose_what_their_schema_does_not_know(self, crds: Served) -> None:
+    def test_lose_undeclared_fields(self, crds: Served) -> None:
         assert crds.cluster.request("POST", SPLITS, split(unknown="x")).status == 201
         assert set(crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]) == {"service", "backends"}
 
-    def test_are_refused_when_applied_with_what_their_schema_does_not_know(self, crds: Served) -> None:
-        with pytest.raises(Refused, match=r"\.spec\.unknown: field not declared in schema") as caught:
+    def test_are_refused_when_applied_with_undeclared_fields(self, crds: Served) -> None:
+        with pytest.raises(ApiStatusError, match=r"\.spec\.unknown: field not declared in schema") as caught:
             crds.cluster.apply([split(unknown="x")])
         assert caught.value.status == 500
         assert crds.cluster.request("GET", f"{SPLITS}/one").status == 404
@@ -85,7 +85,7 @@ class TestCustomResources:
         assert crds.cluster.request("POST", SPLITS.replace("v1alpha4", "v1alpha2"), written).status == 201
         assert "matches" not in crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]
 
-    def test_are_not_served_at_versions_that_say_so(self, crds: Served) -> None:
+    def test_are_not_served_at_unserved_versions(self, crds: Served) -> None:
         path = f"{DEFINITIONS}/trafficsplits.split.smi-spec.io"
         definition = crds.cluster.request("GET", path).body
         for version in definition["spec"]["versions"]:
@@ -96,7 +96,7 @@ class TestCustomResources:
         group = crds.cluster.request("GET", "/apis/split.smi-spec.io").body
         assert [one["version"] for one in group["versions"]] == ["v1alpha4"]
 
-    def test_change_with_the_schema_that_is_in_force(self, crds: Served) -> None:
+    def test_change_by_the_current_schema(self, crds: Served) -> None:
         path = f"{DEFINITIONS}/trafficsplits.split.smi-spec.io"
         definition = crds.cluster.request("GET", path).body
         for version in definition["spec"]["versions"]:
@@ -106,7 +106,7 @@ class TestCustomResources:
         assert crds.cluster.request("POST", SPLITS, written).status == 201
         assert "matches" not in crds.cluster.request("GET", f"{SPLITS}/one").body["spec"]
 
-    def test_go_with_their_definition(self, crds: Served) -> None:
+    def test_are_deleted_with_their_definition(self, crds: Served) -> None:
         crds.cluster.apply([split()])
         path = f"{DEFINITIONS}/trafficsplits.split.smi-spec.io"
         definition = crds.cluster.request("GET", path).body
@@ -165,7 +165,7 @@ class TestWatches:
 
         return follow
 
-    def test_tell_what_happened_after_the_version_that_was_listed(self, crds: Served, following: Any) -> None:
+    def test_report_the_changes_since_the_listed_version(self, crds: Served, following: Any) -> None:
         def change() -> None:
             crds.cluster.apply([split()])
             crds.cluster.apply([split(service="other")])
@@ -209,6 +209,6 @@ class TestWatches:
             path = f"{DEFINITIONS}/trafficsplits.split.smi-spec.io"
             assert crds.cluster.request("DELETE", path).status == 200
 
-        # More are waited for than there are: it ends by itself.
+        # It waits for more events than there are, so it ends by itself.
         seen = following(SPLITS, {}, change, 3, undefine)
         assert seen == [("ADDED", "one"), ("DELETED", "one")]

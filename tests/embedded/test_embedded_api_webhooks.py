@@ -1,4 +1,4 @@
-"""Webhooks of the embedded cluster: who is asked, what comes of it, and what may happen meanwhile."""
+"""Webhooks of the embedded cluster: which are called, their effect, and concurrent changes."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from aiohttp import web
 from api_objects import PODS, deployment, is_ready, namespace, pod, thing
 from fake_node import FakeNode, Served, serving
 
-from conformance.clusters import Refused
-from conformance.clusters.embedded.api.service_client import load_pair
+from conformance.clusters import ApiStatusError
+from conformance.clusters.embedded.api.service_client import load_key_pair
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 
@@ -28,7 +28,7 @@ LABEL = {"op": "add", "path": "/metadata/labels/seen", "value": "yes"}
 
 @dataclass
 class Hook:
-    """A webhook in a pod: answers what it is told to, when it is let."""
+    """A webhook in a pod, with a configurable answer and an event that releases it."""
 
     authority: CertificateAuthority
     response: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Hook:
         application = web.Application()
         application.router.add_post("/ask", self._answer)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        load_pair(tls, self.authority.serving(["hook.hooks.svc"], datetime.now(UTC)))
+        load_key_pair(tls, self.authority.serving(["hook.hooks.svc"], datetime.now(UTC)))
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         await web.TCPSite(runner, address, 8080, ssl_context=tls).start()
@@ -114,7 +114,7 @@ def patching(*operations: dict[str, Any]) -> dict[str, Any]:
 def while_it_thinks(
     served: Served, hook: Hook, create: Callable[[], Any], meanwhile: Callable[[], Any]
 ) -> Any:
-    """What comes of creating something if something else is done before the webhook answers."""
+    """The outcome of a creation if another action comes before the webhook's answer."""
     hook.open.clear()
     with ThreadPoolExecutor(1) as pool:
         creating = pool.submit(create)
@@ -145,7 +145,7 @@ class TestAWebhook:
         assert [one["name"] for one in added["volumeMounts"]] == ["kube-api-access"]
         assert [one["name"] for one in made["spec"]["volumes"]] == ["kube-api-access"]
 
-    def test_is_not_asked_about_what_its_selectors_leave_out(self, served: Served, hook: Hook) -> None:
+    def test_is_not_called_for_objects_outside_its_selectors(self, served: Served, hook: Hook) -> None:
         chosen = {"matchExpressions": [{"key": "skip", "operator": "DoesNotExist"}]}
         served.cluster.apply([hook.configuration(objectSelector=chosen), namespace("other")])
         skipped, elsewhere = pod("skipped"), pod("elsewhere")
@@ -159,31 +159,33 @@ class TestAWebhook:
     def test_can_refuse(self, served: Served, hook: Hook) -> None:
         hook.response = {"allowed": False, "status": {"message": "not today"}}
         served.cluster.apply([hook.configuration()])
-        with pytest.raises(Refused, match=r'webhook "hook\.example\.org" denied the request: not today'):
+        with pytest.raises(
+            ApiStatusError, match=r'webhook "hook\.example\.org" denied the request: not today'
+        ):
             served.cluster.apply([pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").status == 404
 
-    def test_that_cannot_be_believed_is_not(self, served: Served, hook: Hook) -> None:
+    def test_with_an_unknown_certificate_is_not_trusted(self, served: Served, hook: Hook) -> None:
         stranger = Hook(CertificateAuthority(CertificateAuthority.create(datetime.now(UTC))))
         served.cluster.apply([stranger.configuration()])
-        with pytest.raises(Refused, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(ApiStatusError, match="CERTIFICATE_VERIFY_FAILED"):
             served.cluster.apply([pod("one")])
         assert not hook.asked
 
-    def test_that_fails_can_be_done_without_if_it_says_so(self, served: Served, hook: Hook) -> None:
+    def test_that_fails_is_ignored_with_that_failure_policy(self, served: Served, hook: Hook) -> None:
         hook.response = {"allowed": True, "patch": "nonsense"}
         served.cluster.apply([hook.configuration()])
-        with pytest.raises(Refused, match="failed calling webhook"):
+        with pytest.raises(ApiStatusError, match="failed calling webhook"):
             served.cluster.apply([pod("one")])
         served.cluster.apply([hook.configuration(failurePolicy="Ignore"), pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").status == 200
 
     @pytest.mark.parametrize("kind", ["Pod", "Deployment"])
-    def test_that_spoils_a_pod_stops_nobody_else(self, served: Served, hook: Hook, kind: str) -> None:
+    def test_that_breaks_a_pod_stops_no_other_pod(self, served: Served, hook: Hook, kind: str) -> None:
         hook.response = patching({"op": "remove", "path": "/spec/containers/0/name"})
         served.cluster.apply([hook.configuration()])
         if kind == "Pod":
-            with pytest.raises(Refused, match=r"spec\.containers\[0\]\.name: Required value"):
+            with pytest.raises(ApiStatusError, match=r"spec\.containers\[0\]\.name: Required value"):
                 served.cluster.apply([pod("one")])
         else:
             served.cluster.apply([deployment("spoilt")])
@@ -193,15 +195,15 @@ class TestAWebhook:
         served.cluster.apply([deployment("sound")])
         served.has(PODS, lambda body: [one for one in body["items"] if is_ready(one)])
 
-    def test_that_takes_too_long_has_failed(self, served: Served, hook: Hook) -> None:
+    def test_that_times_out_has_failed(self, served: Served, hook: Hook) -> None:
         hook.open.clear()
         served.cluster.apply([hook.configuration(timeoutSeconds=0.1)])
-        with pytest.raises(Refused, match=r"failed calling webhook.*Timeout"):
+        with pytest.raises(ApiStatusError, match=r"failed calling webhook.*Timeout"):
             served.cluster.apply([pod("one")])
 
 
 class TestMeanwhile:
-    def test_a_namespace_that_goes_takes_no_pod(self, served: Served, hook: Hook) -> None:
+    def test_a_deleted_namespace_accepts_no_pod(self, served: Served, hook: Hook) -> None:
         served.cluster.apply([hook.configuration()])
 
         def go() -> None:
@@ -209,12 +211,10 @@ class TestMeanwhile:
             served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
 
         outcome = while_it_thinks(served, hook, lambda: served.cluster.apply([pod("late")]), go)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, ApiStatusError)
         assert ("shop", "late") not in served.node.running
 
-    def test_a_namespace_that_takes_its_time_to_go_takes_no_pod_and_goes(
-        self, served: Served, hook: Hook
-    ) -> None:
+    def test_a_terminating_namespace_accepts_no_pod_and_ends(self, served: Served, hook: Hook) -> None:
         served.cluster.apply([pod("slow")])
         served.has(f"{PODS}/slow", is_ready)
         slow = served.node.running["shop", "slow"]
@@ -231,13 +231,13 @@ class TestMeanwhile:
             lambda: served.cluster.apply([pod("late")]),
             lambda: served.cluster.delete([namespace("shop")]),
         )
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, ApiStatusError)
         assert "because it is being terminated" in str(outcome)
         served.loop.call_soon_threadsafe(slow.set)
         served.has("/api/v1/namespaces/shop", lambda body: body.get("code") == 404)
         assert ("shop", "late") not in served.node.running
 
-    def test_a_deployment_that_goes_leaves_no_pod(self, served: Served, hook: Hook) -> None:
+    def test_a_deleted_deployment_leaves_no_pod(self, served: Served, hook: Hook) -> None:
         served.cluster.apply([hook.configuration()])
 
         def go() -> None:
@@ -259,6 +259,6 @@ class TestMeanwhile:
             served.cluster.apply([other])
 
         outcome = while_it_thinks(served, hook, lambda: served.cluster.apply([pod("one")]), rival)
-        assert isinstance(outcome, Refused)
+        assert isinstance(outcome, ApiStatusError)
         assert outcome.status == 409
         assert served.cluster.request("GET", f"{PODS}/one").body["metadata"]["labels"]["rival"] == "yes"

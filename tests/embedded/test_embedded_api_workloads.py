@@ -1,4 +1,4 @@
-"""Pods, deployments and services in the embedded cluster, by the same client as in every other."""
+"""Pods, deployments and services in the embedded cluster, through the same client as any cluster."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pytest
 from api_objects import DEPLOYMENTS, PODS, config, deployment, is_ready, names, namespace, pod, service, thing
 from fake_node import Served
 
-from conformance.clusters import Refused
+from conformance.clusters import ApiStatusError
 
 
 class TestPods:
-    def test_get_what_they_leave_open(self, served: Served) -> None:
+    def test_get_defaults(self, served: Served) -> None:
         served.cluster.apply([pod("plain")])
         spec = served.cluster.request("GET", f"{PODS}/plain").body["spec"]
         assert (spec["serviceAccountName"], spec["restartPolicy"]) == ("default", "Always")
@@ -22,20 +22,20 @@ class TestPods:
         assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
         assert [one["name"] for one in spec["volumes"]] == [mount["name"]]
 
-    def test_get_no_token_if_they_want_none(self, served: Served) -> None:
+    def test_get_no_token_if_they_opt_out(self, served: Served) -> None:
         served.cluster.apply([pod("plain", automountServiceAccountToken=False)])
         assert not served.cluster.request("GET", f"{PODS}/plain").body["spec"].get("volumes")
 
-    def test_stay_as_they_are_when_they_are_applied_again_and_cannot_be_changed(self, served: Served) -> None:
+    def test_stay_unchanged_when_they_are_applied_again_and_cannot_be_changed(self, served: Served) -> None:
         served.cluster.apply([pod("one")])
         before = served.has(f"{PODS}/one", lambda body: is_ready(body) and body)
         served.cluster.apply([pod("one")])
         assert served.cluster.request("GET", f"{PODS}/one").body == before
-        with pytest.raises(Refused, match=r"spec: Forbidden") as caught:
+        with pytest.raises(ApiStatusError, match=r"spec: Forbidden") as caught:
             served.cluster.apply([pod("one", nodeName="elsewhere")])
         assert caught.value.status == 422
 
-    def test_that_cannot_run_have_an_event_that_says_why(self, served: Served) -> None:
+    def test_that_cannot_run_have_an_event_with_the_reason(self, served: Served) -> None:
         served.node.waiting["one"] = ("ErrImagePull", "no such image")
         served.cluster.apply([pod("one")])
         (event,) = served.has("/api/v1/namespaces/shop/events", lambda body: body["items"])
@@ -43,16 +43,14 @@ class TestPods:
         assert event["message"] == "main: no such image"
         assert event["involvedObject"]["name"] == "one"
 
-    def test_of_an_account_that_is_not_there_are_refused(self, served: Served) -> None:
-        with pytest.raises(Refused, match='serviceaccount "nobody" not found') as caught:
+    def test_of_a_missing_account_are_refused(self, served: Served) -> None:
+        with pytest.raises(ApiStatusError, match='serviceaccount "nobody" not found') as caught:
             served.cluster.apply([pod("lost", serviceAccountName="nobody")])
         assert caught.value.status == 403
 
-    def test_that_break_the_restricted_standard_are_refused_where_it_is_enforced(
-        self, served: Served
-    ) -> None:
+    def test_that_violate_the_restricted_standard_are_refused_if_it_is_enforced(self, served: Served) -> None:
         served.cluster.apply([namespace("shop", **{"pod-security.kubernetes.io/enforce": "restricted"})])
-        with pytest.raises(Refused, match=r'violates PodSecurity "restricted:latest": .*runAsNonRoot'):
+        with pytest.raises(ApiStatusError, match=r'violates PodSecurity "restricted:latest": .*runAsNonRoot'):
             served.cluster.apply([pod("root")])
         profile = {"type": "RuntimeDefault"}
         good = pod("good", securityContext={"runAsNonRoot": True, "seccompProfile": profile})
@@ -75,10 +73,10 @@ class TestPods:
         binary = {"binary": base64.b64encode(b"\0b").decode()}
         secret = thing("v1", "Secret", "hidden", stringData={"password": "p"})
         served.cluster.apply([{**config("files", **data), "binaryData": binary}, secret, pod("reader")])
-        supplies = served.node.supplies
-        assert supplies is not None
-        assert supplies.config_map("shop", "files") == {"text": b"a", "binary": b"\0b"}
-        assert supplies.secret("shop", "hidden") == {"password": b"p"}
+        sources = served.node.sources
+        assert sources is not None
+        assert sources.config_map("shop", "files") == {"text": b"a", "binary": b"\0b"}
+        assert sources.secret("shop", "hidden") == {"password": b"p"}
 
 
 class TestDeployments:
@@ -95,7 +93,7 @@ class TestDeployments:
         owners = {one["metadata"]["ownerReferences"][0]["uid"] for one in pods}
         assert owners == {replica_set["metadata"]["uid"]}
 
-    def test_follow_the_number_that_is_asked_for(self, served: Served) -> None:
+    def test_follow_their_replicas(self, served: Served) -> None:
         served.cluster.apply([deployment("web", 3)])
         served.has(PODS, lambda body: len(body["items"]) == 3)
         served.cluster.apply([deployment("web", 1)])
@@ -107,7 +105,7 @@ class TestDeployments:
         served.cluster.delete(served.cluster.list("v1", "Pod", "shop"))
         served.has(PODS, lambda body: names(body) and names(body) != first and len(names(body)) == 1)
 
-    def test_end_the_old_pods_first_where_they_are_to_be_recreated(self, served: Served) -> None:
+    def test_end_the_old_pods_first_with_strategy_recreate(self, served: Served) -> None:
         served.cluster.apply([deployment("web", strategy={"type": "Recreate"})])
         (old,) = served.has(PODS, lambda body: names(body))
         changed = deployment("web", strategy={"type": "Recreate"})
@@ -127,14 +125,14 @@ class TestDeployments:
         assert old in served.has(PODS, lambda body: len(names(body)) == 2 and names(body))
         assert not served.node.stopped
 
-    def test_take_their_pods_with_them(self, served: Served) -> None:
+    def test_end_with_their_pods(self, served: Served) -> None:
         served.cluster.apply([deployment("web", 2)])
         served.has(PODS, lambda body: len(body["items"]) == 2)
         served.cluster.delete([deployment("web")])
         served.has(PODS, lambda body: not body["items"])
         assert not served.cluster.list("apps/v1", "ReplicaSet", "shop")
 
-    def test_say_why_there_are_no_pods(self, served: Served) -> None:
+    def test_report_why_they_have_no_pods(self, served: Served) -> None:
         served.cluster.apply([namespace("shop", **{"pod-security.kubernetes.io/enforce": "restricted"})])
         served.cluster.apply([deployment("web")])
         events = served.has("/api/v1/namespaces/shop/events", lambda body: body["items"])
@@ -162,7 +160,7 @@ class TestServices:
             ("web.shop.svc.cluster.local", None),
         }
 
-    def test_have_slices_that_tell_ready_pods_from_others(self, served: Served) -> None:
+    def test_have_slices_that_distinguish_ready_pods(self, served: Served) -> None:
         served.node.unready.add("web")
         served.cluster.apply([service("web", {"name": "p", "port": 80, "targetPort": 9}), pod("web")])
         slices = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
@@ -186,7 +184,7 @@ class TestServices:
         after = served.cluster.request("GET", path).body["spec"]
         assert (after["clusterIP"], [one["port"] for one in after["ports"]]) == (before, [81])
 
-    def test_lead_to_the_api_server_as_everywhere(self, served: Served) -> None:
+    def test_include_the_api_server(self, served: Served) -> None:
         served.eventually(lambda: served.node.services)
         (rule,) = [one for one in served.node.services if one.address == "10.96.0.1"]
         assert (rule.port, [backend.ip for backend in rule.backends]) == (443, [served.node.address])

@@ -1,4 +1,4 @@
-"""The embedded cluster as a run has it: node, API server and mesh, from beginning to end."""
+"""The embedded cluster as in a run: node, API server and mesh, from start to end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from test_embedded_node_sandbox import outside
 
 from conformance.clusters import ClusterError, Completed
-from conformance.clusters.embedded import start
+from conformance.clusters.embedded import cluster as embedded
 from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.profiles import load
 from conformance.run.context import RunContext
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("can_start")
 
 
 def descendants() -> set[int]:
-    """The processes that this one has begun, and those that they have."""
+    """All descendants of this process."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -39,7 +39,7 @@ def descendants() -> set[int]:
 def started(mesh: str) -> Iterator[KubernetesCluster]:
     """An embedded cluster; nothing of it is left after the block."""
     before = outside(), descendants()
-    cluster = start.start(mesh)
+    cluster = embedded.start(mesh)
     try:
         yield cluster
         inside = descendants() - before[1]
@@ -71,7 +71,7 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
     with started("reference") as cluster:
         context = RunContext.open(load("reference"), cluster, run_id="embedded")
         context.arena.prepare(["peer"])
-        # Getting ready includes that the sidecar has its configuration, and that it is there at all.
+        # Readiness implies that the sidecar exists and has its configuration.
         peer = context.arena.pod("peer/peer")
         (pod,) = [
             one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
@@ -85,8 +85,8 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
         assert not cluster.list("v1", "Pod", peer.namespace)
 
 
-def test_a_cluster_that_ended_by_itself_is_told_as_such() -> None:
-    cluster = start.start("none")
+def test_a_cluster_that_ended_by_itself_is_reported() -> None:
+    cluster = embedded.start("none")
     try:
         (node, *_) = [pid for pid in cluster.processes() if _is_node(pid)]
         os.kill(node, signal.SIGKILL)

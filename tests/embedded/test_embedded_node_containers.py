@@ -1,11 +1,11 @@
-"""What a container finds, and how it lives: files, environment, commands, probes, restarts, its end."""
+"""A container's files, environment, commands, probes, restarts and end."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from node_client import IMAGE, Node, Pod, Refused, condition, is_ready, pod, python, shell, state
+from node_client import IMAGE, Node, NodeRefusal, Pod, condition, is_ready, pod, python, shell, state
 
 FOREVER = "sleep 1000"
 PROCESSES = """
@@ -20,8 +20,8 @@ for each in Path("/proc").glob("[0-9]*/cmdline"):
 
 @pytest.fixture(scope="module")
 def idle(node: Node) -> Pod:
-    """A pod with all kinds of volumes and variables, which does nothing."""
-    node.ask("put", name="here/settings", content={"colour": "red", "shape": "round"})
+    """An idle pod with all kinds of volumes and variables."""
+    node.call("put", name="here/settings", content={"colour": "red", "shape": "round"})
     sources = [
         {"serviceAccountToken": {"audience": "mesh", "expirationSeconds": 600, "path": "token"}},
         {"configMap": {"name": "settings", "items": [{"key": "shape", "path": "a/form"}]}},
@@ -61,7 +61,7 @@ def idle(node: Node) -> Pod:
     ).ready()
 
 
-def test_volumes_hold_what_they_are_made_from(idle: Pod) -> None:
+def test_volumes_hold_the_content_of_their_sources(idle: Pod) -> None:
     assert idle.says("cat", "/probe/colour", "/etc/smi-reference/password") == "redof here/keys"
     assert idle.says("cat", "/var/run/secrets/all/a/form", "/var/run/secrets/all/labels") == "roundidle"
     token = idle.says("cat", "/var/run/secrets/all/token")
@@ -70,7 +70,7 @@ def test_volumes_hold_what_they_are_made_from(idle: Pod) -> None:
     assert idle.says("stat", "-c", "%a", "/etc/smi-reference/password") == "400\n"
 
 
-def test_containers_share_what_their_pod_shares_and_nothing_else(idle: Pod) -> None:
+def test_containers_share_the_volumes_and_network_of_their_pod_and_nothing_else(idle: Pod) -> None:
     idle.says("sh", "-c", "echo hello > /run/probe/note; echo mine > /tmp/note")
     assert idle.says("cat", "/elsewhere/note", container="other") == "hello\n"
     assert idle.execute("cat", "/tmp/note", container="other")[0] == 1
@@ -79,7 +79,7 @@ def test_containers_share_what_their_pod_shares_and_nothing_else(idle: Pod) -> N
 
 
 @pytest.mark.parametrize("place", ["/", "/usr", "/probe", "/etc"])
-def test_nothing_but_volumes_and_tmp_can_be_written_to(idle: Pod, place: str) -> None:
+def test_only_volumes_and_tmp_are_writable(idle: Pod, place: str) -> None:
     code, _, error = idle.execute("touch", f"{place}/mark")
     assert code != 0
     assert "Read-only file system" in error
@@ -104,21 +104,21 @@ def test_a_command_gets_its_input_and_gives_its_exit_code(idle: Pod) -> None:
     assert (code, out, error) == (7, "in and out", "no\n")
 
 
-def test_a_command_that_there_is_not_is_refused_with_its_name(idle: Pod) -> None:
-    with pytest.raises(Refused, match="nonesuch: No such file or directory"):
+def test_a_missing_command_is_refused_with_its_name(idle: Pod) -> None:
+    with pytest.raises(NodeRefusal, match="nonesuch: No such file or directory"):
         idle.execute("nonesuch")
 
 
-def test_a_command_can_be_ended_by_force(idle: Pod) -> None:
+def test_a_command_can_be_killed(idle: Pod) -> None:
     assert idle.execute("sleep", "1000", kill=True)[0] == 137
 
 
-def test_a_container_that_there_is_not_is_refused(idle: Pod) -> None:
-    with pytest.raises(Refused, match="container nobody is not valid for pod idle"):
+def test_a_missing_container_is_refused(idle: Pod) -> None:
+    with pytest.raises(NodeRefusal, match="container nobody is not valid for pod idle"):
         idle.execute("true", container="nobody")
 
 
-def test_logs_keep_what_was_written_and_can_be_cut_to_the_last_lines(node: Node) -> None:
+def test_logs_keep_the_output_and_can_be_cut_to_the_last_lines(node: Node) -> None:
     talking = node.run(pod("talking", shell(f"seq 1 5; echo six >&2; {FOREVER}"))).ready()
     while "six" not in talking.logs():
         talking.says("true")
@@ -126,7 +126,7 @@ def test_logs_keep_what_was_written_and_can_be_cut_to_the_last_lines(node: Node)
     assert talking.logs(tail=2) == "5\nsix\n"
 
 
-def test_an_image_that_is_not_here_is_named(node: Node) -> None:
+def test_a_missing_image_is_reported(node: Node) -> None:
     wrong = node.run(pod("wrong", {"name": "main", "image": "nginx:1", "command": ["nginx"]}))
     waiting = wrong.until(lambda status: "ErrImage" in str(status))
     assert state(waiting)["state"]["waiting"]["reason"] == "ErrImageNeverPull"
@@ -134,16 +134,16 @@ def test_an_image_that_is_not_here_is_named(node: Node) -> None:
     assert waiting["phase"] == "Pending"
 
 
-def test_a_missing_config_map_is_waited_for_and_named(node: Node) -> None:
+def test_a_pod_waits_for_a_missing_config_map_and_reports_it(node: Node) -> None:
     volumes = [{"name": "late", "configMap": {"name": "late"}}]
     early = node.run(pod("early", shell(FOREVER), volumes=volumes))
     waiting = early.until(lambda status: "late" in str(status))
     assert state(waiting)["state"]["waiting"]["message"] == 'configmap "late" not found'
-    node.ask("put", name="here/late", content={"a": "b"})
+    node.call("put", name="here/late", content={"a": "b"})
     early.ready()
 
 
-def test_a_program_that_there_is_not_is_reported(node: Node) -> None:
+def test_a_missing_program_is_reported(node: Node) -> None:
     broken = node.run(pod("broken", {"name": "main", "image": IMAGE, "command": ["nonesuch"]}))
     waiting = state(broken.until(lambda status: "nonesuch" in str(status)))["state"]["waiting"]
     assert (waiting["reason"], waiting["message"]) == (
@@ -152,7 +152,7 @@ def test_a_program_that_there_is_not_is_reported(node: Node) -> None:
     )
 
 
-def test_what_the_node_does_not_know_is_refused_rather_than_ignored(node: Node) -> None:
+def test_unsupported_fields_are_refused_rather_than_ignored(node: Node) -> None:
     probe = {"exec": {"command": ["true"]}}
     strange = node.run(pod("strange", shell(FOREVER, livenessProbe=probe)))
     status = strange.until(lambda status: "livenessProbe" in str(status))
@@ -171,7 +171,7 @@ def test_a_pod_is_ready_as_long_as_its_probe_succeeds(node: Node) -> None:
     assert state(lost)["ready"] is False
 
 
-def test_a_container_that_ends_is_started_again_and_counted(node: Node) -> None:
+def test_a_container_that_ends_is_restarted_and_counted(node: Node) -> None:
     failing = node.run(pod("failing", shell("exit 3")))
     status = state(failing.until(lambda status: state(status)["restartCount"] >= 2))
     assert (
@@ -183,14 +183,14 @@ def test_a_container_that_ends_is_started_again_and_counted(node: Node) -> None:
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (4, "Failed")])
-def test_a_pod_that_is_not_started_again_ends_as_its_container_did(node: Node, code: int, phase: str) -> None:
+def test_a_pod_without_restarts_ends_like_its_container(node: Node, code: int, phase: str) -> None:
     once = node.run(pod(f"once-{code}", shell(f"exit {code}"), restartPolicy="Never"))
     ended = once.until(lambda status: status["phase"] == phase)
     assert state(ended)["state"]["terminated"]["exitCode"] == code
     assert condition(ended, "Ready") == "False"
 
 
-def test_init_containers_sidecars_and_hooks_come_in_their_order(node: Node) -> None:
+def test_init_containers_sidecars_and_hooks_run_in_order(node: Node) -> None:
     mount: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "sleep 0.2; echo hook >> /shared/order"]}}}
     note = "trap 'echo {0} ends >> /shared/order; exit 0' TERM; echo {0} >> /shared/order; sleep 1000 & wait"
@@ -212,11 +212,11 @@ def test_init_containers_sidecars_and_hooks_come_in_their_order(node: Node) -> N
     assert order.split() == ["first", "sidecar", "hook", "last", "main"]
     assert state(status, "first")["state"]["terminated"]["reason"] == "Completed"
     assert state(status, "side")["started"] is True
-    # SIGTERM reaches the shell only, so this also shows that children go with their container.
+    # SIGTERM reaches only the shell, so this also shows that children end with their container.
     assert ordered.stop() < 2
 
 
-def test_a_container_is_probed_when_its_hook_is_over(node: Node) -> None:
+def test_a_container_is_probed_after_its_hook(node: Node) -> None:
     mount: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "sleep 0.3; echo hook >> /shared/order"]}}}
     probe = {"exec": {"command": ["sh", "-c", "echo probe >> /shared/order"]}, "periodSeconds": 1}
@@ -230,20 +230,20 @@ def test_a_container_is_probed_when_its_hook_is_over(node: Node) -> None:
     assert probed.says("cat", "/shared/order").split()[:2] == ["hook", "probe"]
 
 
-def test_a_failing_hook_is_reported_and_its_container_started_again(node: Node) -> None:
+def test_a_failing_hook_is_reported_and_its_container_restarted(node: Node) -> None:
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "echo not yet; exit 5"]}}}
     hooked = node.run(pod("hooked", shell(FOREVER, lifecycle=hook)))
     hooked.until(lambda status: state(status)["restartCount"] >= 1)
     assert "postStart hook failed: exit code 5: not yet" in hooked.logs()
 
 
-def test_a_pod_that_does_not_listen_is_ended_after_its_grace(node: Node) -> None:
-    # The first process of a container ignores signals that it does not handle.
+def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace(node: Node) -> None:
+    # The kernel drops signals that the first process of a container does not handle.
     deaf = node.run(pod("deaf", python("import time; time.sleep(1000)"))).ready()
     assert 0.3 < deaf.stop(grace=0.3) < 2
 
 
-def test_what_a_container_started_goes_with_it(node: Node) -> None:
+def test_the_processes_of_a_container_end_with_it(node: Node) -> None:
     parent = node.run(pod("parent", shell("setsid sleep 98765 & sleep 1000"))).ready()
     while "98765" not in node.python(PROCESSES):
         parent.says("true")
@@ -254,10 +254,10 @@ def test_what_a_container_started_goes_with_it(node: Node) -> None:
 def test_a_name_can_be_used_again_once_its_pod_is_gone(node: Node) -> None:
     for _ in range(2):
         again = node.run(pod("again", shell(FOREVER))).ready()
-        with pytest.raises(Refused, match="here/again runs already"):
+        with pytest.raises(NodeRefusal, match="here/again runs already"):
             node.run(pod("again", shell(FOREVER)))
         again.stop(grace=0)
-        with pytest.raises(Refused, match='pods "again" not found'):
+        with pytest.raises(NodeRefusal, match='pods "again" not found'):
             again.logs()
 
 

@@ -1,4 +1,4 @@
-"""Who reaches whom: pods, services, names, and nothing else."""
+"""Connections between pods, to services and by names, and nowhere else."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADDED = """
 import pyroute2
 with pyroute2.IPRoute() as routes:
     (bridge,) = routes.link_lookup(ifname="pods")
-    # The lowest address that there can be beside those that the kernel draws.
+    # Lower than all addresses that the kernel draws.
     low = {"ifname": "low", "address": "02:00:00:00:00:01", "master": bridge}
     routes.link("add", kind="veth", peer={"ifname": "lower"}, **low)
 """
@@ -42,7 +42,7 @@ def servers(node: Node) -> list[Pod]:
 
 @pytest.fixture(scope="module")
 def client(servers: list[Pod], node: Node) -> Pod:
-    node.ask(
+    node.call(
         "route",
         services=[
             ["10.96.0.10", 80, [[each.address, 8080] for each in servers]],
@@ -95,7 +95,7 @@ def test_a_pod_that_reaches_itself_by_its_service_gets_its_answer_from_the_node(
         "a name of the world outside",
     ],
 )
-def test_what_leads_nowhere_is_refused_at_once(client: Pod, host: str, error: str) -> None:
+def test_a_connection_without_a_backend_is_refused_at_once(client: Pod, host: str, error: str) -> None:
     ((answer, seconds),) = fetched(client, [host])
     assert answer == error
     assert seconds < 1.5
@@ -115,7 +115,7 @@ def test_a_pod_knows_its_own_name(client: Pod) -> None:
 def test_new_routes_replace_the_old(node: Node) -> None:
     server = node.run(pod("later", namespace="later")).ready()
     for name, address in (("one", "10.96.1.1"), ("two", "10.96.1.2")):
-        node.ask("route", services=[[address, 80, [[server.address, 8080]]]], names=[[name, address]])
+        node.call("route", services=[[address, 80, [[server.address, 8080]]]], names=[[name, address]])
         ((answer, _),) = fetched(server, [name])
         assert answer == "later was asked by 10.244.0.1"
     assert [answer for answer, _ in fetched(server, ["one", "10.96.1.1"])] == [
@@ -128,7 +128,7 @@ def test_there_is_no_interface_to_the_machine(node: Node) -> None:
     assert {name.partition("-")[0] for name in links(node)} == {"lo", "pods", "pod"}
 
 
-def test_the_node_stays_where_pods_know_it_whatever_comes_and_goes(client: Pod, node: Node) -> None:
+def test_the_node_keeps_its_hardware_address_as_interfaces_come_and_go(client: Pod, node: Node) -> None:
     before = links(node)
     node.python(ADDED)
     between = links(node)

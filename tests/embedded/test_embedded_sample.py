@@ -8,10 +8,10 @@ import pytest
 
 from conformance.catalogue.foundations import BASIC
 from conformance.cli import main
-from conformance.clusters.embedded import start
+from conformance.clusters.embedded import cluster as embedded
 from conformance.report import store
 
-pytestmark = pytest.mark.skipif(bool(start.problem("reference")), reason=start.problem("reference"))
+pytestmark = pytest.mark.skipif(bool(embedded.problem("reference")), reason=embedded.problem("reference"))
 
 SAMPLE = {
     "common-crud-with-standard-tools",
@@ -28,13 +28,13 @@ def test_a_requirement_of_each_api_passes_on_the_reference_mesh(tmp_path: Path) 
     assert main.main(command) == 0
     (directory,) = tmp_path.iterdir()
     report = store.read(directory)
-    # What they stand on is judged as well.
+    # The requirements that they stand on are judged as well.
     passed = {one.id for one in report.requirements if one.outcome == "pass"}
     assert passed == SAMPLE | set(BASIC.values())
-    assert report.cluster.context == start.NAME
+    assert report.cluster.context == embedded.NAME
 
 
-def test_a_mesh_that_claims_one_api_is_judged_where_the_others_are_not_served(tmp_path: Path) -> None:
+def test_a_mesh_that_claims_a_single_api_is_judged_without_the_others(tmp_path: Path) -> None:
     wanted = ["common-independent-api-claims", "common-api-groups-discoverable", "access-only-listed-sources"]
     command = ["run", "--mesh", "reference-split", "--reports", str(tmp_path), "--requirement", *wanted]
     assert main.main(command) == 0
@@ -43,7 +43,7 @@ def test_a_mesh_that_claims_one_api_is_judged_where_the_others_are_not_served(tm
     assert outcomes == dict(zip(wanted, ["pass", "pass", "not claimed"], strict=True))
 
 
-def test_without_a_mesh_what_is_about_traffic_fails(tmp_path: Path) -> None:
+def test_without_a_mesh_requirements_about_traffic_fail(tmp_path: Path) -> None:
     traffic = ["split-zero-weight-gets-nothing", "access-only-listed-sources"]
     command = ["run", "--mesh", "none", "--reports", str(tmp_path), "--requirement", *traffic]
     assert main.main(command) == 1

@@ -1,4 +1,4 @@
-"""Servers of HTTP/2 that misbehave, and what it looks like on the wire."""
+"""Misbehaving HTTP/2 servers, down to the wire."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from h2.events import Event, RequestReceived, StreamEnded
 from probe_peers import Peer, Script
 
 Headers = list[tuple[str, str]]
-Answering = Callable[["Talk", int, str], object]
+Answering = Callable[["Http2Peer", int, str], object]
 
 
-class Talk:
+class Http2Peer:
     """One connection of a server."""
 
-    def __init__(self, made: socket.socket, seen: Peer) -> None:
-        self.made = made
+    def __init__(self, sock: socket.socket, seen: Peer) -> None:
+        self.sock = sock
         self.seen = seen
         self.h2 = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         self.h2.initiate_connection()
         self.flush()
 
     def flush(self) -> None:
-        self.made.sendall(self.h2.data_to_send())
+        self.sock.sendall(self.h2.data_to_send())
 
     def events(self) -> Iterator[Event]:
         """Until the client closes."""
-        while data := self.made.recv(65536):
+        while data := self.sock.recv(65536):
             yield from self.h2.receive_data(data)
             self.flush()
 
@@ -51,17 +51,17 @@ class Talk:
 
 
 def speaking(answering: Answering) -> Script:
-    """Call this with each request that is complete: the talk, the stream's number, the nonce."""
+    """Call this for each complete request, with the connection, the stream's number, and the nonce."""
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        talk = Talk(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        http2_peer = Http2Peer(sock, seen)
         nonces: dict[int, str] = {}
-        for event in talk.events():
+        for event in http2_peer.events():
             if isinstance(event, RequestReceived):
                 headers = dict(event.headers)
                 seen.heads.append(json.dumps(event.headers))
                 nonces[event.stream_id] = str(headers["x-probe-nonce"])
             elif isinstance(event, StreamEnded):
-                answering(talk, event.stream_id, nonces[event.stream_id])
+                answering(http2_peer, event.stream_id, nonces[event.stream_id])
 
     return script

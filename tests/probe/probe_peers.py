@@ -1,4 +1,4 @@
-"""Probes in processes of their own, and peers that misbehave."""
+"""Probes in their own processes, and misbehaving peers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PYTHON = ("python3", "-I", "-S")
 
 @dataclass(frozen=True)
 class Probe:
-    """A running probe, spoken to over its control socket."""
+    """A running probe, controlled over its socket."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -93,7 +93,7 @@ def stop_probe(probe: Probe) -> int:
 
 @dataclass
 class Peer:
-    """What a misbehaving peer has seen: the heads of requests, in the order in which they came."""
+    """A misbehaving peer's record: the heads of requests, in order of arrival."""
 
     port: int
     heads: list[str] = field(default_factory=list)
@@ -110,23 +110,23 @@ Script = Callable[[socket.socket, Peer], None]
 
 @contextlib.contextmanager
 def peer(script: Script) -> Iterator[Peer]:
-    """A server on loopback that treats each connection as the script says, and then closes it."""
+    """A loopback server that runs the script on each connection, and then closes it."""
     listening = socket.create_server(("127.0.0.1", 0))
     seen = Peer(listening.getsockname()[1])
 
-    def converse(made: socket.socket) -> None:
-        with made, contextlib.suppress(OSError):
-            made.settimeout(10)
-            script(made, seen)
+    def converse(sock: socket.socket) -> None:
+        with sock, contextlib.suppress(OSError):
+            sock.settimeout(10)
+            script(sock, seen)
         seen.ended.set()
 
     def serve() -> None:
         threads = []
         with contextlib.suppress(OSError):
             while True:
-                made, _ = listening.accept()
+                sock, _ = listening.accept()
                 seen.connections += 1
-                threads.append(threading.Thread(target=converse, args=(made,)))
+                threads.append(threading.Thread(target=converse, args=(sock,)))
                 threads[-1].start()
         for thread in threads:
             thread.join()
@@ -141,11 +141,11 @@ def peer(script: Script) -> Iterator[Peer]:
         accepting.join()
 
 
-def read_head(made: socket.socket, seen: Peer) -> str:
-    """The next request's head, or the one line of TCP; empty when the client closed."""
+def read_head(sock: socket.socket, seen: Peer) -> str:
+    """The next request's head, or the line of TCP; empty when the client has closed."""
     data = b""
     while b"\r\n\r\n" not in data and not re.fullmatch(rb"[^\r\n]+\n", data):
-        part = made.recv(65536)
+        part = sock.recv(65536)
         if not part:
             return ""
         data += part
@@ -159,7 +159,7 @@ def nonce_of(head: str) -> str:
 
 
 def said_by(server: str, nonce: str, *, fields: str = "") -> bytes:
-    """The answer that a probe of this name would give."""
+    """The answer of a probe of this name."""
     body = json.dumps({"server": server, "port": 1, "nonce": nonce})
     return f"HTTP/1.1 200 OK\r\n{fields}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
@@ -167,8 +167,8 @@ def said_by(server: str, nonce: str, *, fields: str = "") -> bytes:
 def always(answer: bytes) -> Script:
     """Read a request, send this, close."""
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        read_head(made, seen)
-        made.sendall(answer)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        read_head(sock, seen)
+        sock.sendall(answer)
 
     return script

@@ -51,7 +51,7 @@ def test_steady_traffic_ends_by_itself_after_its_duration(client: Probe, server:
 
 
 @pytest.mark.parametrize("duration_s", [0.2, 60])
-def test_what_goes_on_until_others_end_does_so_beside_steady_traffic(
+def test_a_batch_that_follows_others_continues_beside_steady_traffic(
     client: Probe, server: Probe, duration_s: float
 ) -> None:
     name, beside = next(_names), next(_names)
@@ -68,7 +68,7 @@ def test_what_goes_on_until_others_end_does_so_beside_steady_traffic(
     assert found.totals(beside)["observations"] == found.totals(beside)["sent"] > 10
 
 
-def test_the_time_that_it_took_tells_whether_it_was_stopped(client: Probe, server: Probe) -> None:
+def test_the_duration_shows_whether_traffic_was_stopped(client: Probe, server: Probe) -> None:
     lasting: dict[str, Any] = {"port": server.http[0], "rate_per_s": 100}
     name, handle = start(client, **lasting, duration_s=60)
     assert reached(server, name, 2)
@@ -86,7 +86,7 @@ def test_a_flood_goes_on_until_it_is_stopped(client: Probe, server: Probe) -> No
     assert len(found.rows[name]) == found.totals(name)["sent"] >= 1000
 
 
-def test_what_is_under_way_at_the_stop_comes_to_its_end(client: Probe, server: Probe) -> None:
+def test_requests_in_flight_at_the_stop_finish(client: Probe, server: Probe) -> None:
     name, handle = start(client, port=server.http[0], rate_per_s=1000, headers={"x-probe-delay-ms": "100"})
     assert reached(server, name, 4)
     found = stop(client, handle)
@@ -94,10 +94,10 @@ def test_what_is_under_way_at_the_stop_comes_to_its_end(client: Probe, server: P
     assert set(found.column("failure", name)) == {None}
 
 
-def test_what_goes_on_until_others_end_goes_on_until_the_last_of_what_is_under_way(
+def test_a_batch_that_follows_others_continues_until_their_last_request_in_flight(
     client: Probe, server: Probe
 ) -> None:
-    """It tells whether the machine was starved, also while requests sent before the stop are late."""
+    """It shows whether the machine was starved, even while requests sent before the stop are late."""
     name, beside = next(_names), next(_names)
     batch = {"host": "127.0.0.1", "port": server.http[0], "requests": 1}
     slow = {**batch, "id": name, "rate_per_s": 1000, "concurrency": 8}
@@ -107,12 +107,12 @@ def test_what_goes_on_until_others_end_goes_on_until_the_last_of_what_is_under_w
     assert reached(server, name, 4)
     found = stop(client, answer["handle"])
     assert found.end["complete"]
-    # Stopped together with the other it would have taken next to no time.
+    # Stopped together with the other batch, it would have taken almost no time.
     assert found.totals(beside)["took_s"] >= 0.5
     assert found.totals(beside)["observations"] >= 25
 
 
-def test_a_batch_that_is_stopped_early_says_how_far_it_came(client: Probe, server: Probe) -> None:
+def test_a_batch_that_is_stopped_early_reports_its_requests(client: Probe, server: Probe) -> None:
     name, handle = start(client, port=server.http[0], requests=1000, duration_s=100)
     assert reached(server, name, 2)
     found = stop(client, handle)
@@ -132,6 +132,6 @@ def test_traffic_is_stopped_once(client: Probe, server: Probe) -> None:
     "request_",
     [b"{\n", b"[]\n", b"\n", b'{"op":"dance"}\n', b'{"op":"run"}\n', b"x" * (1 << 24) + b"yy\n"],
 )
-def test_a_request_that_is_none_is_answered_by_an_error(client: Probe, request_: bytes) -> None:
+def test_an_invalid_request_is_answered_with_an_error(client: Probe, request_: bytes) -> None:
     (answer,) = client.ask(request_)
     assert list(answer) == ["error"]

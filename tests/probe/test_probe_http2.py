@@ -19,11 +19,11 @@ from h2.events import (
     StreamEnded,
     TrailersReceived,
 )
-from probe_http2_peers import Talk, speaking
+from probe_http2_peers import Http2Peer, speaking
 from probe_peers import Peer, Probe, always, peer
 
-from conformance.probe.framing import Malformed
-from conformance.probe.http2 import Frames, content_of, grpc_message
+from conformance.probe.http1_framing import Malformed
+from conformance.probe.http2_framing import FrameReader, grpc_content, grpc_message
 
 _names = (f"m{number}" for number in count())
 
@@ -46,7 +46,9 @@ def test_both_versions_are_served_on_the_same_port(client: Probe, server: Probe)
     assert [found.column("server", one["id"]) for one in versions] == [["v1"], ["v1"]]
 
 
-def test_a_server_heeds_what_is_told_to_it_alone_over_http2_too(client: Probe, server: Probe) -> None:
+def test_an_instruction_for_a_single_server_holds_for_that_alone_over_http2_too(
+    client: Probe, server: Probe
+) -> None:
     ones = [
         batch(server.http[0], id=at, headers={"x-probe-status": "500", "x-probe-at": at})
         for at in ("v1", "v2")
@@ -74,7 +76,7 @@ def test_a_request_arrives_with_method_path_and_headers(client: Probe, server: P
     }
 
 
-def test_streams_of_one_connection_are_told_apart_by_the_ledger_of_connections(
+def test_the_ledger_records_streams_of_a_connection_as_separate_requests(
     client: Probe, server: Probe
 ) -> None:
     name, one = named(server.http[0], connections="one", concurrency=4, requests=8)
@@ -108,59 +110,59 @@ def test_answers_wait_for_the_windows_of_the_client(server: Probe) -> None:
 
 
 def conversation(server: Probe, talk: H2Connection) -> Iterator[Event]:
-    """What the server says until two streams have ended, or the connection."""
+    """The server's events until two streams or the connection have ended."""
     ended = 0
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.sendall(talk.data_to_send())
-        while ended < 2 and (data := made.recv(65536)):
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.sendall(talk.data_to_send())
+        while ended < 2 and (data := sock.recv(65536)):
             for event in talk.receive_data(data):
                 ended += isinstance(event, StreamEnded) + 2 * isinstance(event, ConnectionTerminated)
                 yield event
-            made.sendall(talk.data_to_send())
+            sock.sendall(talk.data_to_send())
 
 
-def test_a_client_that_breaks_the_protocol_is_told_so_and_the_server_lives(
+def test_a_client_that_breaks_the_protocol_gets_a_goaway_and_the_server_lives(
     client: Probe, server: Probe
 ) -> None:
-    other = server.ledger()["other"]
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x00\x00\x00\x00\x00\x00")
-        said = b"".join(iter(lambda: made.recv(65536), b""))
+    unidentified = server.ledger()["unidentified"]
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+        said = b"".join(iter(lambda: sock.recv(65536), b""))
     # A frame of the kind GOAWAY (7).
     assert b"\x00\x00\x08\x07" in said
-    assert server.ledger()["other"] == other + 1
+    assert server.ledger()["unidentified"] == unidentified + 1
     assert client.run(batch(server.http[0])).column("server") == ["v1"]
 
 
-def test_a_preface_that_arrives_in_pieces_is_one(server: Probe) -> None:
+def test_a_preface_may_arrive_in_pieces(server: Probe) -> None:
     talk = H2Connection(H2Configuration())
     talk.initiate_connection()
     wire = talk.data_to_send()
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(wire), 5):
-            made.sendall(wire[start : start + 5])
-        assert made.recv(65536)[3] == 4
+            sock.sendall(wire[start : start + 5])
+        assert sock.recv(65536)[3] == 4
 
 
 def test_a_method_that_begins_like_the_preface_is_http_1(server: Probe) -> None:
-    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as made:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with socket.create_connection(("127.0.0.1", server.http[0]), timeout=5) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for part in (b"P", b"R", b"INT / HTTP/1.1\r\nConnection: close\r\n\r\n"):
-            made.sendall(part)
-        assert b'"method":"PRINT"' in b"".join(iter(lambda: made.recv(65536), b""))
+            sock.sendall(part)
+        assert b'"method":"PRINT"' in b"".join(iter(lambda: sock.recv(65536), b""))
 
 
-def test_an_instruction_that_is_no_number_is_refused(client: Probe, server: Probe) -> None:
+def test_an_instruction_with_an_invalid_number_is_refused(client: Probe, server: Probe) -> None:
     found = client.run(batch(server.http[0], headers={"x-probe-status": "many"}))
     assert found.rows["b"][0][2:5] == [None, None, 400]
 
 
-# Servers that do not behave
+# Misbehaving servers
 
 
-def test_a_stream_that_is_reset_fails_and_its_connection_is_left(client: Probe) -> None:
-    def answering(talk: Talk, stream: int, nonce: str) -> None:
+def test_a_stream_that_is_reset_fails_and_its_connection_is_not_reused(client: Probe) -> None:
+    def answering(talk: Http2Peer, stream: int, nonce: str) -> None:
         if nonce == "b.0":
             talk.h2.reset_stream(stream, 7)
             talk.flush()
@@ -176,13 +178,13 @@ def test_a_stream_that_is_reset_fails_and_its_connection_is_left(client: Probe) 
 def test_streams_begun_before_a_goaway_are_answered_and_later_ones_are_not(client: Probe) -> None:
     begun: list[tuple[int, str]] = []
 
-    def answering(talk: Talk, stream: int, nonce: str) -> None:
+    def answering(talk: Http2Peer, stream: int, nonce: str) -> None:
         begun.append((stream, nonce))
         if talk.seen.connections > 1:
             talk.answer(stream, nonce)
         elif len(begun) == 3:
-            # GOAWAY by hand: to h2 the connection would be over.
-            talk.made.sendall(bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0)))
+            # GOAWAY by hand: h2 would end the connection.
+            talk.sock.sendall(bytes((0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0)))
             for one in begun[:2]:
                 talk.answer(*one)
 
@@ -195,9 +197,9 @@ def test_streams_begun_before_a_goaway_are_answered_and_later_ones_are_not(clien
 
 
 def test_a_connection_that_breaks_fails_all_its_streams(client: Probe) -> None:
-    def answering(talk: Talk, stream: int, nonce: str) -> None:
+    def answering(talk: Http2Peer, stream: int, nonce: str) -> None:
         if stream == 5:
-            talk.made.shutdown(socket.SHUT_RDWR)
+            talk.sock.shutdown(socket.SHUT_RDWR)
 
     with peer(speaking(answering)) as seen:
         found = client.run(batch(seen.port, requests=3, concurrency=3, connections="one"))
@@ -208,9 +210,9 @@ def test_a_connection_that_breaks_fails_all_its_streams(client: Probe) -> None:
 def test_no_more_streams_are_begun_than_the_server_admits(client: Probe) -> None:
     most = 0
 
-    def script(made: socket.socket, seen: Peer) -> None:
+    def script(sock: socket.socket, seen: Peer) -> None:
         nonlocal most
-        talk = Talk(made, seen)
+        talk = Http2Peer(sock, seen)
         talk.h2.update_settings({3: 2})
         talk.flush()
         waiting: list[tuple[int, str]] = []
@@ -237,8 +239,8 @@ def test_an_answer_to_another_request_is_a_mismatch(client: Probe) -> None:
     assert found.column("failure") == ["mismatch"]
 
 
-def test_an_answer_of_somebody_else_keeps_its_status_and_a_sample(client: Probe) -> None:
-    def answering(talk: Talk, stream: int, nonce: str) -> None:
+def test_a_foreign_answer_keeps_its_status_and_a_sample(client: Probe) -> None:
+    def answering(talk: Http2Peer, stream: int, nonce: str) -> None:
         talk.tell(stream, [(":status", "403")], b"RBAC: access denied")
 
     with peer(speaking(answering)) as seen:
@@ -257,17 +259,17 @@ def test_a_server_of_http_1_does_not_speak_the_protocol(client: Probe) -> None:
 # gRPC
 
 
-def test_a_call_is_told_from_other_requests_by_its_fields_and_framing(client: Probe) -> None:
+def test_a_call_differs_from_other_requests_by_its_fields_and_framing(client: Probe) -> None:
     bodies: list[bytes] = []
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        talk = Talk(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        talk = Http2Peer(sock, seen)
         for event in talk.events():
             if isinstance(event, RequestReceived):
                 seen.heads.append(json.dumps(dict(event.headers)))
             elif isinstance(event, DataReceived):
                 bodies.append(event.data)
-                talk.made.shutdown(socket.SHUT_RDWR)
+                talk.sock.shutdown(socket.SHUT_RDWR)
 
     with peer(script) as seen:
         client.run(batch(seen.port, protocol="grpc", path="/pkg.Service/Echo", body="hi"))
@@ -288,7 +290,7 @@ def test_a_call_is_answered_by_a_message_and_trailers(server: Probe) -> None:
     heard = list(conversation(server, talk))
     statuses = [dict(event.headers)[":status"] for event in heard if isinstance(event, ResponseReceived)]
     trailers = [dict(event.headers) for event in heard if isinstance(event, TrailersReceived)]
-    messages = [json.loads(content_of(event.data)) for event in heard if isinstance(event, DataReceived)]
+    messages = [json.loads(grpc_content(event.data)) for event in heard if isinstance(event, DataReceived)]
     assert statuses == ["200", "200"]
     assert trailers == [{"grpc-status": "0"}, {"grpc-status": "2"}]
     assert [message["server"] for message in messages] == ["v1", "v1"]
@@ -324,14 +326,14 @@ def test_the_outcome_of_a_call_is_its_status(client: Probe, server: Probe) -> No
         ),
     ],
 )
-def test_what_a_proxy_answers_to_a_call_is_understood(
+def test_the_answer_of_a_proxy_to_a_call_is_understood(
     client: Probe,
     headers: dict[str, str],
     body: bytes,
     trailers: dict[str, str],
     observed: tuple[int | str | None, str | None],
 ) -> None:
-    def answering(talk: Talk, stream: int, nonce: str) -> None:
+    def answering(talk: Http2Peer, stream: int, nonce: str) -> None:
         talk.tell(stream, list(headers.items()), body, list(trailers.items()))
 
     with peer(speaking(answering)) as seen:
@@ -348,8 +350,8 @@ PING = bytes((0, 0, 8, 6, 0, 0, 0, 0, 0)) + b"12345678"
 
 
 @pytest.mark.parametrize("size", [1, 4, 10, 100])
-def test_frames_come_out_whole_without_the_farewell(size: int) -> None:
-    frames = Frames()
+def test_frames_come_out_whole_without_the_goaway(size: int) -> None:
+    frames = FrameReader()
     wire = SETTINGS + PING + GOAWAY + PING
     out = [frames.feed(wire[start : start + size]) for start in range(0, len(wire), size)]
     assert b"".join(out) == SETTINGS + PING + PING
@@ -357,6 +359,6 @@ def test_frames_come_out_whole_without_the_farewell(size: int) -> None:
 
 
 @pytest.mark.parametrize("wire", [b"HTTP/1.1 400", b"\x15\x03\x03\x00", PING])
-def test_what_does_not_begin_with_settings_is_not_http2(wire: bytes) -> None:
+def test_data_that_does_not_begin_with_settings_is_not_http2(wire: bytes) -> None:
     with pytest.raises(Malformed):
-        Frames().feed(wire)
+        FrameReader().feed(wire)

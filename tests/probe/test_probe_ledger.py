@@ -15,7 +15,7 @@ def entry() -> Entry:
 
 
 def of(ledger: Ledger, batch: str, **options: Any) -> dict[str, Any]:
-    found: dict[str, Any] = ledger.answer([batch], **options)["batches"][batch]
+    found: dict[str, Any] = ledger.query([batch], **options)["batches"][batch]
     return found
 
 
@@ -29,7 +29,7 @@ def test_a_batch_is_counted_by_index_and_by_hit() -> None:
     assert found["indices"] == [[0, 2], [5, 6], [300, 300]]
 
 
-def test_an_unknown_batch_was_seen_by_nobody() -> None:
+def test_an_unknown_batch_has_no_requests() -> None:
     assert of(Ledger(), "b", indices=True) == {
         "count": 0,
         "hits": 0,
@@ -40,30 +40,30 @@ def test_an_unknown_batch_was_seen_by_nobody() -> None:
 
 
 @pytest.mark.parametrize("nonce", ["", "b", "b.", ".1", "b.x", "b.-1", "b.1x", "b.²"])
-def test_what_carries_no_nonce_is_counted_apart(nonce: str) -> None:
+def test_a_request_without_a_valid_nonce_is_unidentified(nonce: str) -> None:
     ledger = Ledger()
     ledger.record(nonce, 8080, entry)
-    assert ledger.answer([])["other"] == 1
+    assert ledger.query([])["unidentified"] == 1
 
 
 @pytest.mark.parametrize("index", ["1000000", "99999999999999999999"])
-def test_an_index_beyond_all_plans_shows_as_overflow(index: str) -> None:
+def test_an_index_beyond_all_plans_counts_as_dropped(index: str) -> None:
     ledger = Ledger()
     ledger.record(f"b.{index}", 8080, entry)
-    assert ledger.answer([])["overflow"] == 1
+    assert ledger.query([])["dropped"] == 1
 
 
-def test_batches_beyond_the_limit_show_as_overflow_and_old_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "BATCHES", 3)
+def test_batches_beyond_the_limit_count_as_dropped_and_old_ones_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_BATCHES", 3)
     ledger = Ledger()
     for number in range(5):
         ledger.record(f"b{number}.0", 8080, entry)
-    assert ledger.answer([])["overflow"] == 2
+    assert ledger.query([])["dropped"] == 2
     assert [of(ledger, f"b{number}")["count"] for number in range(5)] == [1, 1, 1, 0, 0]
 
 
-def test_details_are_given_up_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "ENTRIES", 300)
+def test_details_are_dropped_before_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger_module, "MAX_ENTRIES", 300)
     ledger = Ledger()
     for batch in ("old", "new"):
         for index in range(250):
@@ -73,12 +73,12 @@ def test_details_are_given_up_before_counts(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(of(ledger, "new", entries=3)["entries"]) == 3
 
 
-def test_what_arrived_is_remembered_as_it_came_over_the_wire(server: Probe) -> None:
+def test_a_request_is_recorded_as_it_came_over_the_wire(server: Probe) -> None:
     fields = ["Host: v1", "X-BeTa: 1", "X-BeTa: 2", "x-probe-nonce: wire.7", "Connection: close"]
     head = "\r\n".join(["GET /x?y HTTP/1.1", *fields, "", ""])
-    with socket.create_connection(("127.0.0.1", server.http[1])) as made:
-        made.sendall(head.encode())
-        made.recv(65536)
+    with socket.create_connection(("127.0.0.1", server.http[1])) as sock:
+        sock.sendall(head.encode())
+        sock.recv(65536)
     (found,) = server.ledger("wire")["batches"]["wire"]["entries"]
     assert found.pop("connection") >= 1
     headers = {"Host": "v1", "X-BeTa": "1, 2", "x-probe-nonce": "wire.7", "Connection": "close"}
@@ -89,17 +89,17 @@ def test_what_arrived_is_remembered_as_it_came_over_the_wire(server: Probe) -> N
 
 
 def test_a_request_counts_though_its_body_never_ends(server: Probe) -> None:
-    with socket.create_connection(("127.0.0.1", server.http[0])) as made:
-        made.sendall(b"POST / HTTP/1.1\r\nx-probe-nonce: cut.0\r\nExpect: x\r\nContent-Length: 9\r\n\r\n")
-        made.recv(100)
+    with socket.create_connection(("127.0.0.1", server.http[0])) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nx-probe-nonce: cut.0\r\nExpect: x\r\nContent-Length: 9\r\n\r\n")
+        sock.recv(100)
     assert server.ledger("cut")["batches"]["cut"]["count"] == 1
 
 
 def test_a_tcp_line_counts_though_it_never_ends(server: Probe) -> None:
-    with socket.create_connection(("127.0.0.1", server.tcp[0])) as made:
-        made.sendall(b"unended.0")
-        made.shutdown(socket.SHUT_WR)
-        assert made.recv(100) == b""
+    with socket.create_connection(("127.0.0.1", server.tcp[0])) as sock:
+        sock.sendall(b"unended.0")
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(100) == b""
     assert server.ledger("unended")["batches"]["unended"]["count"] == 1
 
 
@@ -107,5 +107,5 @@ def test_a_tcp_line_counts_though_it_never_ends(server: Probe) -> None:
     "request_",
     [{"op": "ledger"}, {"op": "ledger", "batches": [1]}, {"op": "ledger", "batches": [], "entries": "all"}],
 )
-def test_a_ledger_asked_wrongly_says_so(server: Probe, request_: dict[str, Any]) -> None:
+def test_an_invalid_ledger_request_is_an_error(server: Probe, request_: dict[str, Any]) -> None:
     assert list(server.ask(request_)[0]) == ["error"]

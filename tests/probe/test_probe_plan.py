@@ -13,7 +13,7 @@ def read(**changes: Any) -> Any:
     return read_plan({"batches": [{**BATCH, **changes}]}).batches[0]
 
 
-def test_a_plan_says_how_little_it_must() -> None:
+def test_a_plan_has_defaults() -> None:
     plan = read_plan({"batches": [BATCH]})
     assert (plan.parallel, plan.deadline_s) == (False, 60.0)
     (batch,) = plan.batches
@@ -36,40 +36,40 @@ def test_fresh_is_one_request_for_each_connection() -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"id": ""}, "id is a word"),
-        ({"id": "a b"}, "id is a word"),
-        ({"host": "a\r\nb"}, "host is a word"),
-        ({"host": None}, "host is a word"),
-        ({"port": 0}, "port is a number from 1 to 65535"),
-        ({"port": True}, "port is a number"),
-        ({"requests": 200_001}, "requests is a number from 1 to 200000"),
-        ({"concurrency": 1025}, "concurrency is a number from 1 to 1024"),
+        ({"id": ""}, "id of a batch must be an ASCII word"),
+        ({"id": "a b"}, "id of a batch must be an ASCII word"),
+        ({"host": "a\r\nb"}, "host must be an ASCII word"),
+        ({"host": None}, "host must be an ASCII word"),
+        ({"port": 0}, "port must be a number from 1 to 65535"),
+        ({"port": True}, "port must be a number"),
+        ({"requests": 200_001}, "requests must be a number from 1 to 200000"),
+        ({"concurrency": 1025}, "concurrency must be a number from 1 to 1024"),
         ({"connections": "some"}, "reuse, fresh or one"),
         ({"per_connection": 0}, "per_connection"),
-        ({"protocol": "smtp"}, "protocol is one of http, http2, grpc, tcp, udp"),
-        ({"protocol": "grpc", "method": "GET"}, "the method of grpc is POST"),
-        ({"method": "GET /"}, "method is a word"),
-        ({"path": "/a b"}, "path is a word"),
+        ({"protocol": "smtp"}, "protocol must be one of http, http2, grpc, tcp, udp"),
+        ({"protocol": "grpc", "method": "GET"}, "the method of grpc must be POST"),
+        ({"method": "GET /"}, "method must be an ASCII word"),
+        ({"path": "/a b"}, "path must be an ASCII word"),
         ({"headers": {"a": 1}}, "of strings"),
-        ({"headers": {"a\r\nb": "1"}}, "is no header"),
-        ({"headers": {"a": "1\r\nb: 2"}}, "is no header"),
+        ({"headers": {"a\r\nb": "1"}}, "is not a valid header"),
+        ({"headers": {"a": "1\r\nb: 2"}}, "is not a valid header"),
         ({"headers": {"a": "é"}}, "not ASCII"),
         ({"headers": "a: b"}, "of strings"),
-        ({"body": 5}, "body is a string"),
-        ({"protocol": "tcp", "body": "a\nb"}, "one line"),
+        ({"body": 5}, "body must be a string"),
+        ({"protocol": "tcp", "body": "a\nb"}, "must be one line"),
         ({"timeout_s": 0}, "timeout_s"),
         ({"timeout_s": float("nan")}, "timeout_s"),
         ({"rate_per_s": -1}, "rate_per_s"),
         ({"rate_per_s": 1000, "duration_s": 1000}, "more than 200000 requests"),
         ({"requests": None}, "batch b has no end"),
         ({"rate_per_s": 5}, "batch b has no end"),
-        ({"until": "dawn"}, "until is others"),
-        ({"until": "others"}, "a rate, and no number of requests"),
-        ({"until": "others", "requests": None, "rate_per_s": 5}, "no others beside it"),
-        ({"retries": 3}, "knows no 'retries'"),
+        ({"until": "dawn"}, "until must be 'others'"),
+        ({"until": "others"}, "a rate, not a number of requests"),
+        ({"until": "others", "requests": None, "rate_per_s": 5}, "no other batches to follow"),
+        ({"retries": 3}, "has no field 'retries'"),
     ],
 )
-def test_a_plan_that_cannot_be_meant_is_refused(changes: dict[str, Any], complaint: str) -> None:
+def test_an_invalid_batch_is_rejected(changes: dict[str, Any], complaint: str) -> None:
     with pytest.raises(PlanError, match=complaint):
         read(**changes)
 
@@ -80,27 +80,27 @@ FOLLOWING = {**BATCH, "id": "f", "requests": None, "rate_per_s": 5, "until": "ot
 @pytest.mark.parametrize(
     ("plan", "complaint"),
     [
-        (None, "the plan is a JSON object"),
+        (None, "the plan must be a JSON object"),
         ({"batches": []}, "a list of batches"),
-        ({"batches": ["b"]}, "a batch is a JSON object"),
+        ({"batches": ["b"]}, "a batch must be a JSON object"),
         ({"batches": [BATCH, BATCH]}, "the same id"),
         ({"batches": [{**BATCH, "id": str(n), "requests": 150_000} for n in range(2)]}, "more than 200000"),
         ({"batches": [BATCH], "deadline_s": 0}, "deadline_s"),
-        ({"batches": [BATCH], "retry": True}, "knows no 'retry'"),
-        ({"batches": [BATCH, FOLLOWING]}, "batch f has no others beside it"),
-        ({"batches": [FOLLOWING], "parallel": True}, "batch f has no others beside it"),
+        ({"batches": [BATCH], "retry": True}, "has no field 'retry'"),
+        ({"batches": [BATCH, FOLLOWING]}, "batch f has no other batches to follow"),
+        ({"batches": [FOLLOWING], "parallel": True}, "batch f has no other batches to follow"),
     ],
 )
-def test_a_plan_that_is_none_is_refused(plan: Any, complaint: str) -> None:
+def test_an_invalid_plan_is_rejected(plan: Any, complaint: str) -> None:
     with pytest.raises(PlanError, match=complaint):
         read_plan(plan)
 
 
-def test_only_traffic_in_the_background_may_be_without_end() -> None:
+def test_only_background_traffic_may_be_endless() -> None:
     (batch,) = read_plan({"batches": [{**BATCH, "rate_per_s": 5}]}, bounded=False).batches
     assert (batch.requests, batch.duration_s) == (None, None)
 
 
-def test_what_follows_others_needs_no_end_of_its_own() -> None:
+def test_a_batch_that_follows_others_needs_no_end() -> None:
     plan = read_plan({"batches": [BATCH, FOLLOWING], "parallel": True})
     assert [one.until_others for one in plan.batches] == [False, True]

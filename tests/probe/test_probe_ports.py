@@ -1,4 +1,4 @@
-"""Source ports: two connections have different ones, wherever they go."""
+"""Source ports: two connections have different ports, whatever their destinations."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from conformance.probe.resolve import FIRST_PORT, Target, connect, source_ports
 @pytest.fixture
 def listeners() -> Iterator[list[Target]]:
     with ExitStack() as stack:
-        made = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200)) for _ in range(2)]
-        yield [Target(socket.AF_INET, one.getsockname()) for one in made]
+        sock = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200)) for _ in range(2)]
+        yield [Target(socket.AF_INET, one.getsockname()) for one in sock]
 
 
 def test_connections_to_different_servers_never_share_a_source_port(listeners: list[Target]) -> None:
     with ExitStack() as stack:
-        made = [stack.enter_context(connect(listeners[turn % 2], datagrams=False)) for turn in range(200)]
-        found = [one.getsockname()[1] for one in made]
+        sock = [stack.enter_context(connect(listeners[turn % 2], datagrams=False)) for turn in range(200)]
+        found = [one.getsockname()[1] for one in sock]
     assert len(set(found)) == 200
     assert set(found) <= set(source_ports())
 
@@ -38,9 +38,7 @@ def test_connections_to_different_servers_never_share_a_source_port(listeners: l
         ("nonsense", {*range(FIRST_PORT, 32_768), *range(61_000, 65_536)}),
     ],
 )
-def test_source_ports_are_none_that_the_kernel_gives_to_a_proxy_beside_us(
-    said: str, wanted: set[int], tmp_path: Path
-) -> None:
+def test_source_ports_are_outside_of_the_ephemeral_range(said: str, wanted: set[int], tmp_path: Path) -> None:
     (tmp_path / "range").write_text(said)
     found = source_ports(str(tmp_path / "range"))
     assert len(found) == len(wanted)
@@ -49,21 +47,21 @@ def test_source_ports_are_none_that_the_kernel_gives_to_a_proxy_beside_us(
 
 def test_a_connection_is_ended_by_a_reset() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        made = connect(Target(socket.AF_INET, listening.getsockname()), datagrams=False)
+        sock = connect(Target(socket.AF_INET, listening.getsockname()), datagrams=False)
         accepted, _ = listening.accept()
         with accepted:
             accepted.settimeout(5)
-            made.close()
+            sock.close()
             with pytest.raises(ConnectionResetError):
                 accepted.recv(1)
 
 
-def test_a_port_in_use_is_passed_over(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_skipped(listeners: list[Target], monkeypatch: pytest.MonkeyPatch) -> None:
     taken = listeners[0].address[1]
     free = next(port for port in reversed(source_ports()) if _is_free(port))
     monkeypatch.setattr(resolve, "_next_port", iter([taken, free]))
-    with connect(listeners[1], datagrams=False) as made:
-        assert made.getsockname()[1] == free
+    with connect(listeners[1], datagrams=False) as sock:
+        assert sock.getsockname()[1] == free
 
 
 def test_where_all_are_in_use_the_kernel_picks(
@@ -71,9 +69,9 @@ def test_where_all_are_in_use_the_kernel_picks(
 ) -> None:
     taken = listeners[0].address[1]
     monkeypatch.setattr(resolve, "_next_port", iter(lambda: taken, None))
-    with connect(listeners[1], datagrams=False) as made:
-        assert made.getsockname()[1] not in (0, taken)
-    assert made.fileno() == -1
+    with connect(listeners[1], datagrams=False) as sock:
+        assert sock.getsockname()[1] not in (0, taken)
+    assert sock.fileno() == -1
 
 
 def _is_free(port: int) -> bool:

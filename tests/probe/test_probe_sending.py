@@ -46,7 +46,7 @@ def test_each_request_is_observed_once_and_is_in_the_ledger(
     assert len(ledger["entries"]) == 200
 
 
-def test_a_server_that_speaks_first_is_listened_to_first(client: Probe, server: Probe) -> None:
+def test_the_client_waits_for_a_server_that_speaks_first(client: Probe, server: Probe) -> None:
     name, one = named(server.greeting[0], protocol="greeting", concurrency=8)
     found = client.run({**one, "requests": 450})
     assert found.end["complete"]
@@ -70,10 +70,10 @@ def test_a_server_that_speaks_first_is_listened_to_first(client: Probe, server: 
     ],
     ids=["none", "half", "another", "more", "endless", "TLS", "silence after it"],
 )
-def test_a_greeting_that_is_none_is_a_failure(client: Probe, greeting: bytes, failure: str) -> None:
-    def greet(made: socket.socket, seen: Peer) -> None:
-        made.sendall(greeting)
-        while read := made.recv(65536):
+def test_an_invalid_greeting_is_a_failure(client: Probe, greeting: bytes, failure: str) -> None:
+    def greet(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(greeting)
+        while read := sock.recv(65536):
             seen.heads.append(read.decode())
 
     with peer(greet) as seen:
@@ -83,7 +83,7 @@ def test_a_greeting_that_is_none_is_a_failure(client: Probe, greeting: bytes, fa
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2"])
-def test_a_connection_carries_as_many_requests_as_it_is_told(
+def test_a_connection_carries_as_many_requests_as_the_plan_allows(
     client: Probe, server: Probe, protocol: str
 ) -> None:
     found = client.run(batch(server.http[0], protocol=protocol, requests=22, per_connection=5, concurrency=1))
@@ -92,7 +92,9 @@ def test_a_connection_carries_as_many_requests_as_it_is_told(
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp"])
-def test_one_connection_carries_all_requests_if_so_told(client: Probe, server: Probe, protocol: str) -> None:
+def test_a_single_connection_carries_all_requests_if_the_plan_says_so(
+    client: Probe, server: Probe, protocol: str
+) -> None:
     name, one = named(ports(server, protocol), protocol=protocol, connections="one", concurrency=8)
     found = client.run({**one, "requests": 450})
     assert Counter(found.column("server", name)) == {"v1": 450}
@@ -120,9 +122,7 @@ def test_any_method_is_sent_and_its_answer_understood(
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2"])
-def test_a_status_that_the_server_was_told_to_give_is_observed(
-    client: Probe, server: Probe, protocol: str
-) -> None:
+def test_an_instructed_status_is_observed(client: Probe, server: Probe, protocol: str) -> None:
     for status in (204, 304, 404, 503):
         headers = {"x-probe-status": str(status)}
         found = client.run(batch(server.http[0], protocol=protocol, headers=headers))
@@ -156,24 +156,24 @@ def test_a_body_is_sent_with_its_length(client: Probe) -> None:
     ]
 
 
-def test_a_body_is_sent_in_chunks_if_so_told(client: Probe, server: Probe) -> None:
+def test_a_body_is_sent_in_chunks_with_transfer_encoding(client: Probe, server: Probe) -> None:
     name, one = named(server.http[0], method="POST", headers={"Transfer-Encoding": "chunked"}, body="abc")
     found = client.run({**one, "requests": 3, "concurrency": 1})
     assert Counter(found.column("connection", name)) == {1: 3}
 
 
-def test_a_client_that_wants_one_answer_only_says_so(client: Probe) -> None:
+def test_a_client_without_further_requests_sends_connection_close(client: Probe) -> None:
     assert "connection: close" in on_the_wire(client, connections="fresh")
     assert "connection: close" not in on_the_wire(client, connections="reuse")
 
 
-def reset(made: socket.socket, seen: Peer) -> None:
-    read_head(made, seen)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+def reset(sock: socket.socket, seen: Peer) -> None:
+    read_head(sock, seen)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-def never(made: socket.socket, seen: Peer) -> None:
-    while read_head(made, seen):
+def never(sock: socket.socket, seen: Peer) -> None:
+    while read_head(sock, seen):
         pass
 
 
@@ -187,7 +187,7 @@ def never(made: socket.socket, seen: Peer) -> None:
         pytest.param(never, "timeout", id="never answers"),
     ],
 )
-def test_what_a_peer_does_instead_of_answering_is_told_apart(
+def test_the_failures_of_a_peer_are_distinguished(
     client: Probe, protocol: str, script: Any, failure: str
 ) -> None:
     with peer(script) as seen:
@@ -203,7 +203,7 @@ def test_what_a_peer_does_instead_of_answering_is_told_apart(
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n",
     ],
 )
-def test_an_answer_cut_short_is_none(client: Probe, answer: bytes) -> None:
+def test_a_truncated_answer_is_a_failure(client: Probe, answer: bytes) -> None:
     with peer(always(answer)) as seen:
         found = client.run(batch(seen.port))
     assert found.rows["b"][0][2:5] == [None, None, None]
@@ -222,7 +222,7 @@ def test_an_answer_cut_short_is_none(client: Probe, answer: bytes) -> None:
     ],
 )
 @pytest.mark.parametrize("protocol", ["http", "http2"])
-def test_an_answer_that_is_none_breaks_the_protocol(client: Probe, answer: bytes, protocol: str) -> None:
+def test_an_invalid_answer_breaks_the_protocol(client: Probe, answer: bytes, protocol: str) -> None:
     with peer(always(answer)) as seen:
         found = client.run(batch(seen.port, protocol=protocol))
     assert found.column("failure") == ["protocol"]
@@ -263,11 +263,11 @@ def test_answers_are_read_however_they_are_framed(client: Probe, framed: str, si
     body = '{"server": "odd", "port": 5, "nonce": "b.0"}'
     wire = framed.format(n=len(body), x=f"{len(body):x}", body=body).encode()
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        read_head(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        read_head(sock, seen)
         for start in range(0, len(wire), size):
-            made.sendall(wire[start : start + size])
+            sock.sendall(wire[start : start + size])
 
     with peer(script) as seen:
         found = client.run(batch(seen.port))
@@ -275,7 +275,7 @@ def test_answers_are_read_however_they_are_framed(client: Probe, framed: str, si
     assert found.column("failure") == [None]
 
 
-def test_an_answer_of_somebody_else_keeps_its_status_and_a_sample(client: Probe) -> None:
+def test_a_foreign_answer_keeps_its_status_and_a_sample(client: Probe) -> None:
     text = "RBAC: access denied " * 50
     with peer(
         always(f"HTTP/1.1 403 Forbidden\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode())
@@ -286,7 +286,7 @@ def test_an_answer_of_somebody_else_keeps_its_status_and_a_sample(client: Probe)
     assert found.totals()["samples"] == [[f"HTTP/1.1 403 Forbidden\r\n\r\n{text}"[:200].rstrip(), 3]]
 
 
-def test_a_redirect_is_kept_with_where_it_leads_and_who_sent_it(client: Probe) -> None:
+def test_a_redirect_is_kept_with_its_location_and_server(client: Probe) -> None:
     head = "HTTP/1.1 302 Found\r\nX: y\r\nServer: odd\r\nLocation: https://login.test/\r\nContent-Length: 0"
     with peer(always(f"{head}\r\n\r\n".encode())) as seen:
         found = client.run(batch(seen.port, requests=2, connections="fresh"))
@@ -303,10 +303,10 @@ def test_http_in_answer_to_raw_tcp_is_kept(client: Probe) -> None:
 
 
 def test_bodies_that_differ_each_time_do_not_crowd_out_another_outcome(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        nonce = nonce_of(read_head(made, seen))
+    def script(sock: socket.socket, seen: Peer) -> None:
+        nonce = nonce_of(read_head(sock, seen))
         status = "503 Unavailable" if nonce == "b.7" else "404 Not Found"
-        made.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(nonce)}\r\n\r\n{nonce}".encode())
+        sock.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(nonce)}\r\n\r\n{nonce}".encode())
 
     with peer(script) as seen:
         found = client.run(batch(seen.port, requests=10, concurrency=1, connections="fresh"))
@@ -317,7 +317,7 @@ def test_bodies_that_differ_each_time_do_not_crowd_out_another_outcome(client: P
     ]
 
 
-def test_bytes_that_are_no_text_are_kept_as_numbers(client: Probe) -> None:
+def test_bytes_that_are_not_text_are_kept_as_escapes(client: Probe) -> None:
     with peer(always(b"\xff\xfe\n")) as seen:
         found = client.run(batch(seen.port, protocol="tcp"))
     assert found.totals()["samples"] == [["\\xff\\xfe\n", 1]]
@@ -329,9 +329,9 @@ def test_good_answers_leave_no_sample(client: Probe, server: Probe) -> None:
 
 
 def test_a_request_on_a_connection_that_breaks_is_not_sent_again(client: Probe) -> None:
-    def answers_once(made: socket.socket, seen: Peer) -> None:
-        made.sendall(said_by("v1", nonce_of(read_head(made, seen))))
-        read_head(made, seen)
+    def answers_once(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(said_by("v1", nonce_of(read_head(sock, seen))))
+        read_head(sock, seen)
 
     with peer(answers_once) as seen:
         found = client.run(batch(seen.port, requests=6, concurrency=1))
@@ -340,10 +340,10 @@ def test_a_request_on_a_connection_that_breaks_is_not_sent_again(client: Probe) 
     assert seen.nonces == [f"b.{index}" for index in range(6)]
 
 
-def test_a_connection_that_the_peer_announces_to_close_is_left(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.sendall(said_by("v1", nonce_of(read_head(made, seen)), fields="Connection: Close\r\n"))
-        read_head(made, seen)
+def test_a_connection_with_connection_close_is_not_reused(client: Probe) -> None:
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(said_by("v1", nonce_of(read_head(sock, seen)), fields="Connection: Close\r\n"))
+        read_head(sock, seen)
 
     with peer(script) as seen:
         found = client.run(batch(seen.port, requests=3, concurrency=1))
@@ -351,8 +351,8 @@ def test_a_connection_that_the_peer_announces_to_close_is_left(client: Probe) ->
 
 
 def test_a_connection_closed_while_idle_is_no_failure(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.sendall(said_by("v1", nonce_of(read_head(made, seen))))
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.sendall(said_by("v1", nonce_of(read_head(sock, seen))))
 
     with peer(script) as seen:
         found = client.run(batch(seen.port, requests=3, concurrency=1, duration_s=0.15))
@@ -360,11 +360,11 @@ def test_a_connection_closed_while_idle_is_no_failure(client: Probe) -> None:
 
 
 def test_an_answer_that_comes_before_the_request_is_read_is_an_answer(client: Probe) -> None:
-    def script(made: socket.socket, seen: Peer) -> None:
-        made.recv(1)
-        made.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-        made.shutdown(socket.SHUT_WR)
-        while made.recv(65536):
+    def script(sock: socket.socket, seen: Peer) -> None:
+        sock.recv(1)
+        sock.sendall(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        while sock.recv(65536):
             pass
 
     with peer(script) as seen:
@@ -373,14 +373,14 @@ def test_an_answer_that_comes_before_the_request_is_read_is_an_answer(client: Pr
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as made:
-        made.bind(("127.0.0.1", 0))
-        port: int = made.getsockname()[1]
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
         return port
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2", "tcp", "udp"])
-def test_a_port_where_nobody_listens_refuses(client: Probe, protocol: str) -> None:
+def test_a_port_without_a_listener_refuses(client: Probe, protocol: str) -> None:
     port = free_port(socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM)
     found = client.run(batch(port, protocol=protocol, requests=40, concurrency=8))
     assert Counter(found.column("failure")) == {"refused": 40}
@@ -395,7 +395,7 @@ def test_an_address_without_route_is_unreachable(client: Probe, protocol: str) -
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2"])
-def test_a_name_that_nobody_knows_fails_each_request(client: Probe, protocol: str) -> None:
+def test_an_unknown_name_fails_each_request(client: Probe, protocol: str) -> None:
     unknown = batch(80, host="no-such-name.invalid", protocol=protocol, requests=300, concurrency=8)
     found = client.run(unknown)
     assert Counter(found.column("failure")) == {"dns": 300}
@@ -411,14 +411,14 @@ def test_a_name_is_resolved(client: Probe, server: Probe) -> None:
 
 
 def test_udp_without_an_answer_times_out(client: Probe) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.bind(("127.0.0.1", 0))
-        found = client.run(batch(made.getsockname()[1], protocol="udp", requests=3, timeout_s=0.03))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        found = client.run(batch(sock.getsockname()[1], protocol="udp", requests=3, timeout_s=0.03))
     assert found.column("failure") == ["timeout"] * 3
 
 
 @pytest.mark.parametrize("protocol", ["http", "http2"])
-def test_a_time_out_holds_up_nobody_else(client: Probe, server: Probe, protocol: str) -> None:
+def test_a_timeout_delays_no_other_request(client: Probe, server: Probe, protocol: str) -> None:
     headers = {"x-probe-delay-ms": "5000"}
     slow, one = named(server.http[0], protocol=protocol, headers=headers, timeout_s=0.1, requests=4)
     fast, other = named(server.http[0], requests=100, concurrency=2)
@@ -430,9 +430,9 @@ def test_a_time_out_holds_up_nobody_else(client: Probe, server: Probe, protocol:
 
 
 def interleaving(client: Probe, *, parallel: bool) -> list[str]:
-    def script(made: socket.socket, seen: Peer) -> None:
-        while head := read_head(made, seen):
-            made.sendall(said_by("v1", nonce_of(head)))
+    def script(sock: socket.socket, seen: Peer) -> None:
+        while head := read_head(sock, seen):
+            sock.sendall(said_by("v1", nonce_of(head)))
 
     with peer(script) as seen:
         batches = [
@@ -459,7 +459,7 @@ def test_requests_are_spread_evenly_over_a_duration(client: Probe, server: Probe
     assert len(set(found.column("connection"))) == 4
 
 
-def test_what_is_not_done_by_the_deadline_is_cut_and_said(client: Probe, server: Probe) -> None:
+def test_the_deadline_aborts_the_plan_and_the_end_line_reports_it(client: Probe, server: Probe) -> None:
     waiting = batch(
         server.http[0], requests=10, concurrency=2, headers={"x-probe-delay-ms": "9000"}, timeout_s=30
     )
@@ -469,13 +469,13 @@ def test_what_is_not_done_by_the_deadline_is_cut_and_said(client: Probe, server:
     assert (found.totals()["sent"], found.totals("later")["sent"]) == (2, 0)
 
 
-def test_traffic_ends_when_nobody_reads_of_it_any_more(client: Probe) -> None:
+def test_traffic_ends_when_its_client_disconnects(client: Probe) -> None:
     arrived = threading.Event()
 
-    def script(made: socket.socket, seen: Peer) -> None:
-        read_head(made, seen)
+    def script(sock: socket.socket, seen: Peer) -> None:
+        read_head(sock, seen)
         arrived.set()
-        read_head(made, seen)
+        read_head(sock, seen)
 
     with peer(script) as seen:
         plan = {"batches": [batch(seen.port, timeout_s=60)]}
@@ -485,7 +485,7 @@ def test_traffic_ends_when_nobody_reads_of_it_any_more(client: Probe) -> None:
         assert seen.ended.wait(5)
 
 
-def test_a_lost_line_can_be_told(client: Probe, server: Probe) -> None:
+def test_a_lost_line_is_detectable(client: Probe, server: Probe) -> None:
     whole = client.run(batch(server.http[0], requests=450, concurrency=4))
     holed = outcome([whole.lines[0], *whole.lines[2:]])
     assert holed.end["lines"] != len(holed.lines) - 1
@@ -493,7 +493,7 @@ def test_a_lost_line_can_be_told(client: Probe, server: Probe) -> None:
 
 
 @pytest.mark.parametrize("following_first", [True, False])
-def test_what_follows_others_is_sent_as_long_as_they_are(
+def test_a_batch_that_follows_others_lasts_as_long_as_they_do(
     client: Probe, server: Probe, following_first: bool
 ) -> None:
     spread = {**batch(server.http[0]), "id": "spread", "requests": 11, "duration_s": 0.5}
@@ -504,6 +504,6 @@ def test_what_follows_others_is_sent_as_long_as_they_are(
     assert found.end["complete"]
     assert found.totals("spread")["sent"] == 11
     assert found.totals("following")["sent"] >= 2
-    # What was observed of a batch is told at its end, at the latest.
+    # The observations of a batch are reported at its end, at the latest.
     told = [line["batch"] for line in found.lines if "observations" in line]
     assert told == ["spread", "following"]

@@ -16,12 +16,12 @@ def connect(port: int) -> socket.socket:
 
 
 def exchange(port: int, *parts: bytes) -> bytes:
-    """Everything that comes back until the server closes."""
-    with connect(port) as made:
+    """All bytes from the server until it closes."""
+    with connect(port) as sock:
         for part in parts:
-            made.sendall(part)
-        made.shutdown(socket.SHUT_WR)
-        return b"".join(iter(lambda: made.recv(65536), b""))
+            sock.sendall(part)
+        sock.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 def get(port: int, head: str, body: bytes = b"") -> tuple[str, bytes]:
@@ -35,7 +35,7 @@ def said(answer: tuple[str, bytes]) -> dict[str, Any]:
     return found
 
 
-def test_an_answer_says_who_gave_it_and_to_what(server: Probe) -> None:
+def test_an_answer_names_its_server_and_its_request(server: Probe) -> None:
     answer = get(
         server.http[1], "POST /a?b=c HTTP/1.1\r\nHost: v1\r\nx-probe-nonce: who.3\r\nContent-Length: 0"
     )
@@ -47,14 +47,14 @@ def test_an_answer_says_who_gave_it_and_to_what(server: Probe) -> None:
 
 
 def test_header_and_body_arrive_together(server: Probe) -> None:
-    with connect(server.http[0]) as made:
-        made.sendall(b"GET / HTTP/1.1\r\nHost: v1\r\n\r\n")
-        head, _, body = made.recv(65536).partition(b"\r\n\r\n")
+    with connect(server.http[0]) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: v1\r\n\r\n")
+        head, _, body = sock.recv(65536).partition(b"\r\n\r\n")
         assert f"content-length: {len(body)}".encode() in head
         assert json.loads(body)["server"] == "v1"
 
 
-def test_head_is_answered_like_get_but_for_the_body(server: Probe) -> None:
+def test_head_is_answered_like_get_without_the_body(server: Probe) -> None:
     fields, body = get(server.http[0], "HEAD / HTTP/1.1\r\nHost: v1\r\nx-probe-nonce: head.0")
     assert body == b""
     assert "x-probe-nonce: head.0" in fields
@@ -64,14 +64,16 @@ def test_head_is_answered_like_get_but_for_the_body(server: Probe) -> None:
 @pytest.mark.parametrize(
     ("told", "answered"), [(500, 500), (404, 404), (299, 299), (100, 200), (999999, 599)]
 )
-def test_a_server_fails_as_it_is_told(server: Probe, told: int, answered: int) -> None:
+def test_a_server_fails_as_instructed(server: Probe, told: int, answered: int) -> None:
     answer = get(server.http[0], f"GET / HTTP/1.1\r\nHost: v1\r\nX-Probe-Status: {told}")
     assert answer[0].startswith(f"HTTP/1.1 {answered} ")
     assert said(answer)["server"] == "v1"
 
 
 @pytest.mark.parametrize(("at", "answered"), [("v1", 500), ("v2", 200)])
-def test_a_server_heeds_what_is_told_to_it_alone(server: Probe, at: str, answered: int) -> None:
+def test_an_instruction_for_a_single_server_holds_for_that_alone(
+    server: Probe, at: str, answered: int
+) -> None:
     told = f"X-Probe-Status: 500\r\nX-Probe-At: {at}"
     assert get(server.http[0], f"GET / HTTP/1.1\r\nHost: v1\r\n{told}")[0].startswith(f"HTTP/1.1 {answered} ")
 
@@ -82,14 +84,14 @@ def test_an_answer_without_content_has_no_body(server: Probe) -> None:
     assert "content-length" not in fields
 
 
-def test_a_server_delays_as_it_is_told(server: Probe) -> None:
+def test_a_server_delays_as_instructed(server: Probe) -> None:
     before = time.monotonic()
     said(get(server.http[0], "GET / HTTP/1.1\r\nHost: v1\r\nx-probe-delay-ms: 50"))
     assert time.monotonic() - before >= 0.05
 
 
-def read_answers(made: socket.socket, number: int) -> list[dict[str, Any]]:
-    lines = made.makefile("rb")
+def read_answers(sock: socket.socket, number: int) -> list[dict[str, Any]]:
+    lines = sock.makefile("rb")
     answers = []
     for _ in range(number):
         length = 0
@@ -103,9 +105,9 @@ def read_answers(made: socket.socket, number: int) -> list[dict[str, Any]]:
 def test_pipelined_requests_are_answered_in_order_even_behind_a_slow_one(server: Probe) -> None:
     slow = "x-probe-delay-ms: 30\r\n"
     requests = [f"GET /{n} HTTP/1.1\r\nHost: v1\r\n{slow if n == 1 else ''}\r\n" for n in range(20)]
-    with connect(server.http[0]) as made:
-        made.sendall("".join(requests).encode())
-        assert [answer["path"] for answer in read_answers(made, 20)] == [f"/{n}" for n in range(20)]
+    with connect(server.http[0]) as sock:
+        sock.sendall("".join(requests).encode())
+        assert [answer["path"] for answer in read_answers(sock, 20)] == [f"/{n}" for n in range(20)]
 
 
 @pytest.mark.parametrize(
@@ -121,13 +123,13 @@ def test_pipelined_requests_are_answered_in_order_even_behind_a_slow_one(server:
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 1000])
-def test_bodies_are_read_whatever_the_pieces_they_come_in(server: Probe, body: str, size: int) -> None:
+def test_bodies_are_read_in_any_pieces(server: Probe, body: str, size: int) -> None:
     wire = f"POST /1 HTTP/1.1\r\nHost: v1\r\n{body}GET /2 HTTP/1.1\r\nHost: v1\r\n\r\n".encode()
-    with connect(server.http[0]) as made:
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with connect(server.http[0]) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for start in range(0, len(wire), size):
-            made.sendall(wire[start : start + size])
-        assert [answer["path"] for answer in read_answers(made, 2)] == ["/1", "/2"]
+            sock.sendall(wire[start : start + size])
+        assert [answer["path"] for answer in read_answers(sock, 2)] == ["/1", "/2"]
 
 
 def test_a_large_body_is_read_and_not_kept(server: Probe) -> None:
@@ -136,19 +138,19 @@ def test_a_large_body_is_read_and_not_kept(server: Probe) -> None:
     assert said(answer)["method"] == "PUT"
 
 
-def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Probe) -> None:
-    with connect(server.http[0]) as made:
-        made.sendall(b"POST / HTTP/1.1\r\nHost: v1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
-        assert made.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        made.sendall(b"ok")
-        assert read_answers(made, 1)[0]["method"] == "POST"
+def test_a_client_that_expects_100_continue_gets_it(server: Probe) -> None:
+    with connect(server.http[0]) as sock:
+        sock.sendall(b"POST / HTTP/1.1\r\nHost: v1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert sock.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        sock.sendall(b"ok")
+        assert read_answers(sock, 1)[0]["method"] == "POST"
 
 
 @pytest.mark.parametrize("request_line", ["GET / HTTP/1.0\r\n", "GET / HTTP/1.1\r\nConnection: close\r\n"])
-def test_the_connection_is_closed_for_a_client_that_wants_no_more(server: Probe, request_line: str) -> None:
-    with connect(server.http[0]) as made:
-        made.sendall(request_line.encode() + b"\r\n")
-        answer = b"".join(iter(lambda: made.recv(65536), b""))
+def test_the_connection_is_closed_at_the_request_of_the_client(server: Probe, request_line: str) -> None:
+    with connect(server.http[0]) as sock:
+        sock.sendall(request_line.encode() + b"\r\n")
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
     assert b"connection: close" in answer
 
 
@@ -167,7 +169,7 @@ def test_the_connection_is_closed_for_a_client_that_wants_no_more(server: Probe,
         (b"GET / HTTP/1.1\r\nx: " + b"y" * 200_000, 431),
     ],
 )
-def test_what_is_no_request_is_refused(server: Probe, wire: bytes, status: int) -> None:
+def test_an_invalid_request_is_refused(server: Probe, wire: bytes, status: int) -> None:
     assert exchange(server.http[0], wire).startswith(f"HTTP/1.1 {status} ".encode())
 
 
@@ -185,21 +187,21 @@ def test_no_garbage_ends_a_server(server: Probe) -> None:
     assert said(get(server.http[0], "GET / HTTP/1.1\r\nHost: v1"))["server"] == "v1"
 
 
-def test_tcp_lines_are_answered_by_who_answers_and_an_echo(server: Probe) -> None:
-    with connect(server.tcp[0]) as made:
-        made.sendall(b"echo.0 hello\necho.1\n")
-        lines = made.makefile("rb")
+def test_tcp_lines_are_answered_with_the_server_and_an_echo(server: Probe) -> None:
+    with connect(server.tcp[0]) as sock:
+        sock.sendall(b"echo.0 hello\necho.1\n")
+        lines = sock.makefile("rb")
         read = [lines.readline() for _ in range(4)]
     assert [read[1], read[3]] == [b"echo.0 hello\n", b"echo.1\n"]
     assert {"server": "v1", "port": server.tcp[0], "nonce": "echo.0"}.items() <= json.loads(read[0]).items()
     assert server.ledger("echo")["batches"]["echo"]["count"] == 2
 
 
-def test_whoever_connects_to_a_server_that_speaks_first_is_greeted_and_then_answered(server: Probe) -> None:
-    with connect(server.greeting[0]) as made:
-        lines = made.makefile("rb")
+def test_a_server_that_speaks_first_greets_and_then_answers(server: Probe) -> None:
+    with connect(server.greeting[0]) as sock:
+        lines = sock.makefile("rb")
         greeted = json.loads(lines.readline())
-        made.sendall(b"greeted.0 hello\n")
+        sock.sendall(b"greeted.0 hello\n")
         answered, echo = json.loads(lines.readline()), lines.readline()
     assert {"server": "v1", "port": server.greeting[0], "nonce": ""}.items() <= greeted.items()
     assert answered == {**greeted, "nonce": "greeted.0"}
@@ -207,29 +209,29 @@ def test_whoever_connects_to_a_server_that_speaks_first_is_greeted_and_then_answ
     assert server.ledger("greeted")["batches"]["greeted"]["count"] == 1
 
 
-def test_udp_datagrams_are_answered_by_who_answers_and_an_echo(server: Probe) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.settimeout(5)
-        made.sendto(b"datagram.5 hello", ("127.0.0.1", server.udp[0]))
-        line, _, echo = made.recv(65536).partition(b"\n")
+def test_udp_datagrams_are_answered_with_the_server_and_an_echo(server: Probe) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(5)
+        sock.sendto(b"datagram.5 hello", ("127.0.0.1", server.udp[0]))
+        line, _, echo = sock.recv(65536).partition(b"\n")
     assert echo == b"datagram.5 hello"
     assert json.loads(line)["nonce"] == "datagram.5"
 
 
-def test_a_server_ends_at_once_when_told(tmp_path: Path, program: Path) -> None:
+def test_a_server_ends_at_once_on_sigterm(tmp_path: Path, program: Path) -> None:
     probe = start_probe(tmp_path, program, "short")
-    with connect(probe.http[0]) as made:
-        made.sendall(b"GET / HTTP/1.1\r\nHost: v1\r\nx-probe-delay-ms: 60000\r\n\r\n")
+    with connect(probe.http[0]) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: v1\r\nx-probe-delay-ms: 60000\r\n\r\n")
         before = time.monotonic()
         assert stop_probe(probe) == 0
         assert time.monotonic() - before < 1
 
 
-def test_a_probe_takes_the_place_of_one_that_died(tmp_path: Path, program: Path) -> None:
-    boots = []
+def test_a_probe_replaces_a_dead_one_at_its_control_socket(tmp_path: Path, program: Path) -> None:
+    instances = []
     for _ in range(2):
         probe = start_probe(tmp_path, program, "again")
-        boots.append(probe.ask({"op": "ping"})[0]["boot"])
+        instances.append(probe.ask({"op": "ping"})[0]["instance"])
         probe.process.kill()
         stop_probe(probe)
-    assert boots[0] != boots[1]
+    assert instances[0] != instances[1]

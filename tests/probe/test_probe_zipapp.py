@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.resources
 import importlib.util
 import io
 import json
 import subprocess
 import zipfile
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from probe_peers import PYTHON, Probe, start_probe, stop_probe
 
 from conformance.drive import probe_bundle
 from conformance.probe import __main__ as command
-from conformance.probe import ctl
+from conformance.probe import control_client
 
 SOURCES = [
     item for item in importlib.resources.files("conformance.probe").iterdir() if item.name.endswith(".py")
@@ -40,9 +42,7 @@ def test_the_zipapp_holds_the_probe_and_what_it_needs_for_http2() -> None:
     assert {"h2/LICENSE", "hpack/LICENSE", "hyperframe/LICENSE"} <= set(names)
 
 
-def test_byte_code_is_used_where_it_is_of_the_same_version_and_passed_over_elsewhere(
-    program: Path, tmp_path: Path
-) -> None:
+def test_byte_code_is_used_by_the_same_version_and_ignored_by_others(program: Path, tmp_path: Path) -> None:
     loads = "import sys; sys.path.insert(0, sys.argv[1]); import probe.plan; "
     tells = "print(probe.plan.__loader__.get_filename('probe.plan'))"
     other = tmp_path / "other.pyz"
@@ -58,8 +58,9 @@ def test_byte_code_is_used_where_it_is_of_the_same_version_and_passed_over_elsew
         assert Path(done.stdout.strip()).name == loaded
 
 
-def test_http2_is_loaded_by_those_only_who_speak_it(program: Path) -> None:
-    loads = "import sys; sys.path.insert(0, sys.argv[1]); import probe.serve, probe.client, probe.ctl; "
+def test_http2_is_loaded_only_on_use(program: Path) -> None:
+    loads = "import sys; sys.path.insert(0, sys.argv[1]); "
+    loads += "import probe.serve, probe.batch_runner, probe.control_client; "
     tells = "print('h2' in sys.modules); import probe.http2_client; print('h2' in sys.modules)"
     done = subprocess.run(
         [*PYTHON, "-c", loads + tells, str(program)], capture_output=True, text=True, check=True, timeout=10
@@ -73,9 +74,46 @@ PACKED = [
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_the_probe_is_written_in_the_python_of_stock_images(name: str) -> None:
+def test_the_probe_has_the_syntax_of_python_3_9(name: str) -> None:
     text = zipfile.ZipFile(io.BytesIO(probe_bundle.build())).read(name)
     ast.parse(text, feature_version=(3, 9))
+
+
+def evaluated_unions(text: str) -> list[str]:
+    """Unions of types (``X | None``) outside of annotations, which Python does not evaluate."""
+    module = ast.parse(text)
+    annotations: set[ast.AST] = set()
+    for node in ast.walk(module):
+        for annotation in (getattr(node, "annotation", None), getattr(node, "returns", None)):
+            annotations |= set(ast.walk(annotation)) if annotation is not None else set()
+    return [
+        ast.unparse(node)
+        for node in ast.walk(module)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr) and node not in annotations
+        if any(_is_type(side) for side in (node.left, node.right))
+    ]
+
+
+def _is_type(node: ast.AST) -> bool:
+    name = node.value if isinstance(node, ast.Subscript) else node
+    if isinstance(name, ast.Name):
+        return isinstance(getattr(builtins, name.id, None), type) or (
+            name.id[:1].isupper() and not name.id.isupper()
+        )
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda item: item.name)
+def test_the_probe_evaluates_no_union_of_types_which_python_3_9_cannot(source: Traversable) -> None:
+    assert evaluated_unions(source.read_text(encoding="utf-8")) == []
+
+
+def test_evaluated_unions_are_found_beside_those_of_annotations() -> None:
+    header = "from __future__ import annotations\n"
+    assert evaluated_unions(header + "A = list[int] | None\ndef f(x: int | None) -> int | str: ...") == [
+        "list[int] | None"
+    ]
+    assert evaluated_unions(header + "isinstance(x, Sized | Chunked)\nflags = a | 1") == ["Sized | Chunked"]
 
 
 def ctl_of(program: Path, *arguments: str, line: str = "") -> subprocess.CompletedProcess[str]:
@@ -98,13 +136,13 @@ def test_a_line_goes_in_and_lines_come_out(program: Path, client: Probe, server:
     assert [sum(len(line.get("observations", [])) for line in lines), lines[-1]["complete"]] == [300, True]
 
 
-def test_one_client_carries_line_after_line_and_ends_each_answer(program: Path, client: Probe) -> None:
+def test_a_client_passes_line_after_line_and_ends_each_answer(program: Path, client: Probe) -> None:
     ask = '{"op":"ping"}\n{"op":"dance"}\n{"op":"ping"}\n'
     answers = ctl_of(program, "--control", client.control, line=ask).stdout.split("\n\n")
     assert [sorted(json.loads(answer)) for answer in answers[:-1]] == [
-        ["boot", "pod", "server"],
+        ["instance", "pod", "server"],
         ["error"],
-        ["boot", "pod", "server"],
+        ["instance", "pod", "server"],
     ]
     assert answers[-1] == ""
 
@@ -114,7 +152,7 @@ def test_a_request_may_be_an_argument(program: Path, client: Probe) -> None:
     assert json.loads(done.stdout)["server"] == "client"
 
 
-def test_a_probe_that_is_still_starting_is_waited_for(program: Path, tmp_path: Path) -> None:
+def test_the_client_waits_for_a_starting_probe(program: Path, tmp_path: Path) -> None:
     asking = subprocess.Popen(
         [*PYTHON, str(program), "ctl", "--control", str(tmp_path / "late.sock"), '{"op":"ping"}'],
         stdout=subprocess.PIPE,
@@ -125,10 +163,10 @@ def test_a_probe_that_is_still_starting_is_waited_for(program: Path, tmp_path: P
     assert json.loads(said)["server"] == "late"
 
 
-def test_a_probe_that_is_not_there_is_an_error(
+def test_a_missing_probe_is_an_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ctl, "START_S", 0)
+    monkeypatch.setattr(control_client, "START_S", 0)
     assert command.main(["ctl", "--control", str(tmp_path / "none"), "{}"]) == 1
     assert "no probe answers" in capsys.readouterr().err
 
@@ -137,7 +175,7 @@ def test_a_probe_that_is_not_there_is_an_error(
     "arguments",
     [[], ["ctl"], ["dance"], ["serve", "--name", "x"], ["serve", "--http", "x"], ["ctl", "a", "b"]],
 )
-def test_a_command_line_that_is_not_understood_is_explained(
+def test_an_invalid_command_line_gets_the_usage(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command.main(arguments) == 2

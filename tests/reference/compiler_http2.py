@@ -14,12 +14,12 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 
-from conformance.probe.http2 import grpc_message
+from conformance.probe.http2_framing import grpc_message
 from conformance.probe.http_server import HttpServer
 from conformance.probe.ledger import Entry, Ledger
 from conformance.probe.listen import accept
 from conformance.probe.responder import Identity, Responder
-from conformance.probe.serve import go_on_in_http2
+from conformance.probe.serve import upgrade_to_http2
 
 Asked = tuple[str, str, dict[str, str]]
 
@@ -44,7 +44,7 @@ def application(name: str, port: int) -> Iterator[list[Entry]]:
     bound.setblocking(False)
     loop = asyncio.new_event_loop()
     responder = Responder(loop, Identity(name, name), port, ledger)
-    accept(loop, bound, HttpServer(responder, go_on_in_http2).accepted)
+    accept(loop, bound, HttpServer(responder, upgrade_to_http2).accepted)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.node.preconditions import problems
-from conformance.clusters.embedded.node.sandbox import stage_command, stage_environment
+from conformance.clusters.embedded.node.sandbox import sandbox_command, sandbox_environment
 
 _LACKING = problems()
 _PATIENCE_S = 30
@@ -21,13 +21,13 @@ in_a_network = pytest.mark.skipif(bool(_LACKING), reason="; ".join(_LACKING))
 def told(program: Path, what: str) -> dict[str, Any]:
     """The JSON that a Python program prints when it is asked for something."""
     with subprocess.Popen(
-        stage_command([sys.executable, "-W", "error", str(program), what]),
+        sandbox_command([sys.executable, "-W", "error", str(program), what]),
         # It ends with its standard input.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=stage_environment(),
+        env=sandbox_environment(),
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -28,7 +28,7 @@ from compiler_snapshots import (
 )
 from loopback_ports import free_port
 
-from conformance.probe.http2 import content_of
+from conformance.probe.http2_framing import grpc_content
 from conformance.probe.ledger import Entry
 
 WEB, V1, V2 = "10.1.0.1", "10.1.0.11", "10.1.0.12"
@@ -143,7 +143,7 @@ def test_a_call_of_grpc_arrives_and_is_answered_with_its_trailers(shop: Shop) ->
     with shop.client() as client:
         echo = client.call("/pkg.Service/Echo")
         other = client.call("/pkg.Service/Other")
-    assert json.loads(content_of(echo.body))["server"] == "v1"
+    assert json.loads(grpc_content(echo.body))["server"] == "v1"
     assert (echo.status, echo.trailers) == (200, {"grpc-status": "0"})
     assert shop.v1_saw[-1].path == "/pkg.Service/Echo"
     assert shop.v1_saw[-1].headers["te"] == "trailers"

@@ -1,4 +1,4 @@
-"""The seam inside the embedded cluster: what its API server asks of the node, and what the node tells it."""
+"""The interface between the embedded cluster's control plane and its node."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Object = Mapping[str, Any]
 
 
 class NodeError(Exception):
-    """The node could not do what was asked; the text says what and why, in one line."""
+    """A failed operation of the node; the message is one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class ServiceRule:
-    """One port of a service's virtual address; without backends connections to it are refused."""
+    """A port of a service's virtual address; without backends, connections to it are refused."""
 
     address: str
     protocol: str
@@ -34,15 +34,15 @@ class ServiceRule:
 
 @dataclass(frozen=True, slots=True)
 class HostName:
-    """A name that resolves to an address, for pods of every namespace or of one."""
+    """A name that resolves to an address, for pods of all namespaces or of ``namespace``."""
 
     name: str
     address: str
     namespace: str | None = None
 
 
-class Supplies(Protocol):
-    """What volumes and environment of a pod are made from. Raises NodeError for what is not there."""
+class VolumeSources(Protocol):
+    """The sources of a pod's volumes and environment. Raises NodeError for a missing source."""
 
     def config_map(self, namespace: str, name: str) -> Mapping[str, bytes]:
         """The files of a ConfigMap."""
@@ -53,16 +53,16 @@ class Supplies(Protocol):
         ...
 
     def token(self, pod: Object, audience: str | None, lifetime_s: int) -> str:
-        """A token of the pod's ServiceAccount; no audience stands for the API server's own."""
+        """A token of the pod's ServiceAccount; the default audience is the API server."""
         ...
 
     def ca(self) -> str:
-        """The certificate, PEM, by which pods know the API server."""
+        """The CA certificate, PEM, by which pods verify the API server."""
         ...
 
 
 class Process(Protocol):
-    """A command that runs in a container."""
+    """A running command in a container."""
 
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
@@ -73,7 +73,7 @@ class Process(Protocol):
         ...
 
     def kill(self) -> None:
-        """End it by force."""
+        """Kill it."""
         ...
 
 
@@ -81,27 +81,29 @@ class Node(Protocol):
     """The machine under the API server: pods as network namespaces with processes in them."""
 
     address: str
-    """The node's own address on the bridge; the API server listens there for pods."""
+    """The node's address on the bridge; the API server listens there for pods."""
 
     async def start(self) -> None:
-        """Make the bridge. Raises NodeError when the machine cannot."""
+        """Create the bridge. Raises NodeError if the machine cannot."""
         ...
 
     async def close(self) -> None:
-        """End all pods and give everything back."""
+        """End all pods and release all resources."""
         ...
 
-    def run_pod(self, pod: Object, supplies: Supplies, on_status: Callable[[dict[str, Any]], None]) -> None:
-        """Begin to run a pod, as its manifest says, and return at once.
+    def run_pod(
+        self, pod: Object, sources: VolumeSources, on_status: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Start a pod from its manifest, and return at once.
 
         ``on_status`` is called in the event loop with the whole ``status`` (phase, podIP, podIPs, conditions,
-        containerStatuses, initContainerStatuses, as a kubelet reports them) each time that it changes,
-        problems (such as an unknown image) included as ``waiting`` with reason and message.
+        containerStatuses, initContainerStatuses, as a kubelet reports them) on each change, with problems
+        (such as an unknown image) as ``waiting`` with reason and message.
         """
         ...
 
     async def stop_pod(self, namespace: str, name: str, grace_s: float) -> None:
-        """End a pod: SIGTERM, SIGKILL after the grace, then its namespace; returns when it is gone."""
+        """End a pod: SIGTERM, SIGKILL after the grace, then its namespaces; returns when it is gone."""
         ...
 
     async def execute(self, namespace: str, pod: str, container: str, command: Sequence[str]) -> Process:
@@ -109,12 +111,12 @@ class Node(Protocol):
         ...
 
     def logs(self, namespace: str, pod: str, container: str, *, tail: int | None = None) -> str:
-        """The last lines that a container wrote. Raises NodeError for a container that there is not."""
+        """The last lines that a container wrote. Raises NodeError for a missing container."""
         ...
 
     async def route(self, services: Sequence[ServiceRule], names: Sequence[HostName]) -> None:
-        """From now on let these virtual addresses and names lead where they say, and no others.
+        """Replace the routes of virtual addresses, and the host names of pods.
 
-        Raises NodeError, after which nobody knows where they lead.
+        Raises NodeError, after which the routes are undefined.
         """
         ...

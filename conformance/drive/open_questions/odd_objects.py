@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from conformance.clusters import ClusterError, Object, Refused
+from conformance.clusters import ApiStatusError, ClusterError, Object
 from conformance.drive.api_trials import RELAXED, HeadersRefused, attempt
 from conformance.drive.open_questions.trials import Malform
 from conformance.drive.scenario import Scenario
@@ -42,7 +42,7 @@ def _edited(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
     """Raises ClusterError where an edit was neither made nor refused for what it says."""
     try:
         scenario.apply_objects([item])
-    except Refused as error:
+    except ApiStatusError as error:
         tried = AdmissionAttempt(item["metadata"]["name"], "either", item, error.status, message=str(error))
         if not tried.refused:
             raise

@@ -1,4 +1,4 @@
-"""What happens to an object between a request and the store: defaults, webhooks, schemas, pod security."""
+"""Admission of objects into the store: defaults, webhooks, schemas, pod security."""
 
 from __future__ import annotations
 
@@ -9,180 +9,182 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.clusters.embedded.api import defaults, pod_security
+from conformance.clusters.embedded.api.api_errors import ApiStatusError, not_found
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS, Resource
-from conformance.clusters.embedded.api.errors import Refusal, not_found
 from conformance.clusters.embedded.api.field_validation import contradictions, missing
+from conformance.clusters.embedded.api.object_store import Object, Store
 from conformance.clusters.embedded.api.patching import json_patch
-from conformance.clusters.embedded.api.schema import Admit, Invalid, admission, undeclared
-from conformance.clusters.embedded.api.service_client import Inside
-from conformance.clusters.embedded.api.store import Object, Store
+from conformance.clusters.embedded.api.service_client import ServiceClient
+from conformance.clusters.embedded.api.structural_schema import Admitter, Invalid, admitter, undeclared_field
 from smi_reference_mesh.kube.selectors import Term
 
 WEBHOOKS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 
 
 class Admission:
-    """Lets objects into the store, changed as need be. Raises Refusal for those that may not come in."""
+    """Admits objects into the store, with defaults and mutations. Raises ApiStatusError."""
 
-    def __init__(self, store: Store, inside: Inside) -> None:
+    def __init__(self, store: Store, service_client: ServiceClient) -> None:
         self._store = store
-        self._inside = inside
-        self._schemas: dict[tuple[str, str, str], Admit] = {}
+        self._service_client = service_client
+        self._schemas: dict[tuple[str, str, str], Admitter] = {}
 
-    async def create(self, resource: Resource, thing: Object) -> Object:
-        """A new object as it goes into the store."""
-        _complete(resource, thing)
-        self._namespace(resource, thing)
-        first = self._defaulted(resource, thing, None)
+    async def create(self, resource: Resource, obj: Object) -> Object:
+        """The new object to store."""
+        _check_fields(resource, obj)
+        self._check_namespace(resource, obj)
+        first = self._defaulted(resource, obj, None)
         admitted = await self._webhooks(resource, first)
-        # Meanwhile the namespace may be going, whatever the webhooks answered.
-        self._namespace(resource, admitted)
+        # The namespace may have begun to terminate during the webhooks' calls.
+        self._check_namespace(resource, admitted)
         if admitted is not first:
-            _complete(resource, admitted)
+            _check_fields(resource, admitted)
             admitted = self._defaulted(resource, admitted, None)
         if resource.key == "pods":
-            self._secure(admitted)
-        return self._valid(resource, admitted)
+            self._check_pod_security(admitted)
+        return self._validated(resource, admitted)
 
-    def update(self, resource: Resource, thing: Object, before: Object) -> Object:
-        """A changed object as it goes into the store."""
-        _complete(resource, thing)
-        if resource.key == "pods" and thing["spec"] != before["spec"]:
-            problem = "spec: Forbidden: the embedded cluster takes no changes of what runs already"
-            raise _invalid(resource, thing, problem)
-        return self._valid(resource, self._defaulted(resource, thing, before))
+    def update(self, resource: Resource, obj: Object, before: Object) -> Object:
+        """The changed object to store."""
+        _check_fields(resource, obj)
+        if resource.key == "pods" and obj["spec"] != before["spec"]:
+            problem = "spec: Forbidden: the embedded cluster allows no changes of running pods"
+            raise _invalid(resource, obj, problem)
+        return self._validated(resource, self._defaulted(resource, obj, before))
 
-    def _namespace(self, resource: Resource, thing: Object) -> None:
+    def _check_namespace(self, resource: Resource, obj: Object) -> None:
         if not resource.namespaced:
             return
-        name = thing["metadata"].get("namespace", "")
+        name = obj["metadata"].get("namespace", "")
         namespace = self._store.find("namespaces", "", name)
         if namespace is None:
             raise not_found("namespaces", name)
         if "deletionTimestamp" in namespace["metadata"]:
-            what = f'{resource.plural} "{thing["metadata"]["name"]}" is forbidden'
-            raise Refusal(
+            what = f'{resource.plural} "{obj["metadata"]["name"]}" is forbidden'
+            raise ApiStatusError(
                 403,
                 f"{what}: unable to create new content in namespace {name} because it is being terminated",
             )
 
-    def _defaulted(self, resource: Resource, thing: Object, before: Object | None) -> Object:
+    def _defaulted(self, resource: Resource, obj: Object, before: Object | None) -> Object:
         match resource.key:
             case "namespaces":
-                return defaults.namespace(thing, before)
+                return defaults.namespace(obj, before)
             case "services":
-                used = {one["spec"].get("clusterIP", "") for one in self._store.list("services")}
-                return defaults.service(thing, before, used)
+                used = {each["spec"].get("clusterIP", "") for each in self._store.list("services")}
+                return defaults.service(obj, before, used)
             case "deployments.apps":
-                return defaults.deployment(thing)
+                return defaults.deployment(obj)
             case "secrets":
-                return defaults.secret(thing, lambda text: base64.b64encode(text.encode()).decode())
+                return defaults.secret(obj, lambda text: base64.b64encode(text.encode()).decode())
             case "pods" if before is None:
-                return defaults.pod(thing, self._mounts_token(thing))
+                return defaults.pod(obj, self._mounts_token(obj))
             case key if key == DEFINITIONS:
-                return {**thing, "status": _established(thing)}
-        return thing
+                return {**obj, "status": _established(obj)}
+        return obj
 
-    def _mounts_token(self, thing: Object) -> bool:
-        name = thing["spec"].get("serviceAccountName", "default")
-        account = self._store.find("serviceaccounts", thing["metadata"]["namespace"], name)
+    def _mounts_token(self, obj: Object) -> bool:
+        name = obj["spec"].get("serviceAccountName", "default")
+        account = self._store.find("serviceaccounts", obj["metadata"]["namespace"], name)
         if account is None:
-            raise Refusal(
+            raise ApiStatusError(
                 403,
-                f'pods "{thing["metadata"]["name"]}" is forbidden: error looking up service account '
-                f'{thing["metadata"]["namespace"]}/{name}: serviceaccount "{name}" not found',
+                f'pods "{obj["metadata"]["name"]}" is forbidden: error looking up service account '
+                f'{obj["metadata"]["namespace"]}/{name}: serviceaccount "{name}" not found',
             )
         return account.get("automountServiceAccountToken") is not False
 
-    def _secure(self, thing: Object) -> None:
-        namespace = self._store.get("namespaces", "", thing["metadata"]["namespace"])
+    def _check_pod_security(self, obj: Object) -> None:
+        namespace = self._store.get("namespaces", "", obj["metadata"]["namespace"])
         level = (namespace["metadata"].get("labels") or {}).get(pod_security.LABEL)
-        found = list(pod_security.violations(thing["spec"])) if level == "restricted" else []
+        found = list(pod_security.violations(obj["spec"])) if level == "restricted" else []
         if found:
-            name = thing["metadata"]["name"]
-            raise Refusal(
+            name = obj["metadata"]["name"]
+            raise ApiStatusError(
                 403,
                 f'pods "{name}" is forbidden: violates PodSecurity "restricted:latest": {", ".join(found)}',
             )
 
-    def _valid(self, resource: Resource, thing: Object) -> Object:
+    def _validated(self, resource: Resource, obj: Object) -> Object:
         definition = self._store.find(DEFINITIONS, "", resource.key)
         if definition is None:
-            return thing
+            return obj
         metadata = definition["metadata"]
         key = (resource.key, resource.version, metadata["resourceVersion"])
         if key not in self._schemas:
-            self._schemas[key] = admission(_schema(definition, resource))
+            self._schemas[key] = admitter(_schema(definition, resource))
         try:
-            return self._schemas[key](thing)
+            return self._schemas[key](obj)
         except Invalid as error:
-            raise _invalid(resource, thing, str(error)) from error
+            raise _invalid(resource, obj, str(error)) from error
 
-    def declared(self, resource: Resource, thing: Object) -> None:
-        """Raises Refusal where an object to be applied says something that its schema does not know.
+    def check_declared(self, resource: Resource, obj: Object) -> None:
+        """Raises ApiStatusError if an applied object has a field that its schema does not declare.
 
-        Applying is stricter than creating, where that is left out.
+        Creation prunes such fields instead.
         """
         definition = self._store.find(DEFINITIONS, "", resource.key)
         if definition is None:
             return
-        if path := undeclared(thing, _schema(definition, resource)):
-            metadata = thing["metadata"]
+        if path := undeclared_field(obj, _schema(definition, resource)):
+            metadata = obj["metadata"]
             place = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
             what = f"({place}; {resource.api_version}, Kind={resource.kind})"
             message = f"failed to create typed patch object {what}: {path}: field not declared in schema"
-            raise Refusal(500, message)
+            raise ApiStatusError(500, message)
 
-    async def _webhooks(self, resource: Resource, thing: Object) -> Object:
+    async def _webhooks(self, resource: Resource, obj: Object) -> Object:
         for configuration in self._store.list(WEBHOOKS):
             for webhook in configuration.get("webhooks") or ():
-                if self._concerns(webhook, resource, thing):
-                    thing = await self._call(webhook, resource, thing)
-        return thing
+                if self._matches(webhook, resource, obj):
+                    obj = await self._call(webhook, resource, obj)
+        return obj
 
-    def _concerns(self, webhook: Mapping[str, Any], resource: Resource, thing: Object) -> bool:
-        if not any(_covers(rule, resource) for rule in webhook.get("rules") or ()):
+    def _matches(self, webhook: Mapping[str, Any], resource: Resource, obj: Object) -> bool:
+        if not any(_rule_matches(rule, resource) for rule in webhook.get("rules") or ()):
             return False
-        namespace = self._store.find("namespaces", "", thing["metadata"].get("namespace", ""))
-        around = (namespace or {}).get("metadata", {}).get("labels") or {}
-        own = thing["metadata"].get("labels") or {}
-        return selects(webhook.get("namespaceSelector"), around) and selects(
+        namespace = self._store.find("namespaces", "", obj["metadata"].get("namespace", ""))
+        namespace_labels = (namespace or {}).get("metadata", {}).get("labels") or {}
+        own = obj["metadata"].get("labels") or {}
+        return selects(webhook.get("namespaceSelector"), namespace_labels) and selects(
             webhook.get("objectSelector"), own
         )
 
-    async def _call(self, webhook: Mapping[str, Any], resource: Resource, thing: Object) -> Object:
+    async def _call(self, webhook: Mapping[str, Any], resource: Resource, obj: Object) -> Object:
         request = {
             "uid": str(uuid.uuid4()),
             "kind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
             "resource": {"group": resource.group, "version": resource.version, "resource": resource.plural},
             "operation": "CREATE",
-            "namespace": thing["metadata"].get("namespace", ""),
-            "name": thing["metadata"]["name"],
-            "object": thing,
+            "namespace": obj["metadata"].get("namespace", ""),
+            "name": obj["metadata"]["name"],
+            "object": obj,
         }
         review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
         try:
-            answer = await ask(
-                self._inside, webhook["clientConfig"], review, webhook.get("timeoutSeconds", 10)
+            answer = await call_webhook(
+                self._service_client, webhook["clientConfig"], review, webhook.get("timeoutSeconds", 10)
             )
             response = answer["response"]
             allowed = bool(response["allowed"])
             operations = json.loads(base64.b64decode(response["patch"])) if response.get("patch") else ()
-            patched: Object = json_patch(thing, operations) if operations else thing
-        except (Refusal, KeyError, TypeError, ValueError) as error:
+            patched: Object = json_patch(obj, operations) if operations else obj
+        except (ApiStatusError, KeyError, TypeError, ValueError) as error:
             if webhook.get("failurePolicy", "Fail") == "Ignore":
-                return thing
-            raise Refusal(500, f'failed calling webhook "{webhook["name"]}": {error}') from error
+                return obj
+            raise ApiStatusError(500, f'failed calling webhook "{webhook["name"]}": {error}') from error
         if not allowed:
             reason = (response.get("status") or {}).get("message", "no reason given")
-            raise Refusal(403, f'admission webhook "{webhook["name"]}" denied the request: {reason}')
+            raise ApiStatusError(403, f'admission webhook "{webhook["name"]}" denied the request: {reason}')
         return patched
 
 
-async def ask(inside: Inside, where: Mapping[str, Any], review: Mapping[str, Any], timeout_s: float) -> Any:
-    """The answer of a webhook (its ``clientConfig``) to a review. Raises Refusal, ValueError for no JSON."""
+async def call_webhook(
+    service_client: ServiceClient, where: Mapping[str, Any], review: Mapping[str, Any], timeout_s: float
+) -> Any:
+    """A webhook's answer to a review; ``where`` is its clientConfig. Raises ApiStatusError, ValueError."""
     service = where["service"]
-    reply = await inside.request(
+    reply = await service_client.request(
         "POST",
         (service["namespace"], service["name"], service.get("port", 443)),
         service.get("path", "/"),
@@ -192,22 +194,22 @@ async def ask(inside: Inside, where: Mapping[str, Any], review: Mapping[str, Any
         timeout_s=timeout_s,
     )
     if reply.status != 200:
-        raise Refusal(500, f"it answered {reply.status}")
+        raise ApiStatusError(500, f"it answered {reply.status}")
     return json.loads(reply.body)
 
 
-def _invalid(resource: Resource, thing: Object, problem: str) -> Refusal:
+def _invalid(resource: Resource, obj: Object, problem: str) -> ApiStatusError:
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    return Refusal(422, f'{kind} "{thing["metadata"]["name"]}" is invalid: {problem}')
+    return ApiStatusError(422, f'{kind} "{obj["metadata"]["name"]}" is invalid: {problem}')
 
 
-def _complete(resource: Resource, thing: Object) -> None:
-    """Raises Refusal (422) for an object that would be in the way of others."""
-    problems = missing(resource.key, thing)
+def _check_fields(resource: Resource, obj: Object) -> None:
+    """Raises ApiStatusError (422) for an object that lacks required fields or contradicts itself."""
+    problems = missing(resource.key, obj)
     if not problems:
-        problems = list(contradictions(resource.key, thing))
+        problems = list(contradictions(resource.key, obj))
     if problems:
-        raise _invalid(resource, thing, problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
+        raise _invalid(resource, obj, problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
 
 
 def _schema(definition: Object, resource: Resource) -> Mapping[str, Any]:
@@ -219,7 +221,7 @@ def _schema(definition: Object, resource: Resource) -> Mapping[str, Any]:
     return schema
 
 
-def _covers(rule: Mapping[str, Any], resource: Resource) -> bool:
+def _rule_matches(rule: Mapping[str, Any], resource: Resource) -> bool:
     def has(listed: Any, value: str) -> bool:
         return "*" in listed or value in listed
 
@@ -232,12 +234,12 @@ def _covers(rule: Mapping[str, Any], resource: Resource) -> bool:
 
 
 def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector admits some labels; an absent or empty one admits all."""
+    """Whether a LabelSelector matches the labels; an absent or empty selector matches all."""
     selector = selector or {}
     equal = (selector.get("matchLabels") or {}).items() <= labels.items()
     terms = [
-        Term(one["key"], one["operator"], tuple(one.get("values") or ()))
-        for one in selector.get("matchExpressions") or ()
+        Term(each["key"], each["operator"], tuple(each.get("values") or ()))
+        for each in selector.get("matchExpressions") or ()
     ]
     return equal and all(term.matches(labels) for term in terms)
 

@@ -1,4 +1,4 @@
-"""APIs that are served by pods: APIServices, whether they answer, and requests handed on to them."""
+"""Aggregated APIs, which pods serve: the availability of APIServices, and requests forwarded to them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from collections.abc import Mapping
 
 from multidict import CIMultiDict
 
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
 from conformance.clusters.embedded.api.auth import User
-from conformance.clusters.embedded.api.errors import Refusal
-from conformance.clusters.embedded.api.service_client import SLICES, Inside, Reply
-from conformance.clusters.embedded.api.store import Event, Object, Store
+from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
+from conformance.clusters.embedded.api.service_client import SLICES, Reply, ServiceClient
 
 API_SERVICES = "apiservices.apiregistration.k8s.io"
 PROXY_NAME = "front-proxy-client"
-"""The common name by which those who serve such an API recognise this server."""
+"""The common name of this server's client certificate towards aggregated APIs."""
 _CHECK_S = 5.0
-_AGAIN_S = 0.1
+_RETRY_S = 0.1
 _CHECK_EVERY_S = 5.0
 
 
 def front_proxy(ca: str) -> dict[str, str]:
-    """How those who serve such an API recognise this server; the data of a ConfigMap."""
+    """The data of the ConfigMap by which aggregated APIs authenticate this server."""
     return {
         "client-ca-file": ca,
         "requestheader-allowed-names": f'["{PROXY_NAME}"]',
@@ -35,32 +35,32 @@ def front_proxy(ca: str) -> dict[str, str]:
 
 
 class Aggregation:
-    """Hands requests on, and keeps the condition Available of every APIService."""
+    """Forwards requests, and maintains the Available condition of every APIService."""
 
-    def __init__(self, store: Store, inside: Inside) -> None:
+    def __init__(self, store: Store, service_client: ServiceClient) -> None:
         self._store = store
-        self._inside = inside
+        self._service_client = service_client
         self._woken = asyncio.Event()
-        store.listen(self._on_event)
+        store.subscribe(self._on_event)
 
     def served(self) -> list[tuple[str, str]]:
-        """Group and version of each such API."""
-        return [(one["spec"]["group"], one["spec"]["version"]) for one in self._services()]
+        """Group and version of each aggregated API."""
+        return [(each["spec"]["group"], each["spec"]["version"]) for each in self._services()]
 
     def find(self, group: str, version: str) -> Object | None:
-        """The APIService of a group and version that a pod serves; None where there is none."""
-        for one in self._services():
-            if (one["spec"]["group"], one["spec"]["version"]) == (group, version):
-                return one
+        """The APIService of a group and version that a pod serves, if any."""
+        for each in self._services():
+            if (each["spec"]["group"], each["spec"]["version"]) == (group, version):
+                return each
         return None
 
     def _services(self) -> list[Object]:
-        return [one for one in self._store.list(API_SERVICES) if one["spec"].get("service")]
+        return [each for each in self._store.list(API_SERVICES) if each["spec"].get("service")]
 
-    async def hand_on(
+    async def forward(
         self, api_service: Object, user: User, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> Reply:
-        """The answer of who serves the API, to a request of this user. Raises Refusal (503)."""
+        """Forward a user's request to the pod that serves the API. Raises ApiStatusError (503)."""
         spec = api_service["spec"]
         service = spec["service"]
         ca = base64.b64decode(spec["caBundle"]).decode() if spec.get("caBundle") else None
@@ -69,7 +69,7 @@ class Aggregation:
         for key, values in user.extra.items():
             named += [(f"X-Remote-Extra-{key.replace('/', '%2F')}", value) for value in values]
         kept = [(key, headers[key]) for key in ("Accept", "Content-Type") if key in headers]
-        return await self._inside.request(
+        return await self._service_client.request(
             method,
             (service["namespace"], service["name"], service.get("port", 443)),
             path,
@@ -79,22 +79,22 @@ class Aggregation:
             as_proxy=True,
         )
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: WatchEvent) -> None:
         if event.key in (API_SERVICES, SLICES):
             self._woken.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Check APIServices until cancelled."""
         while True:
             self._woken.clear()
             healthy = await self._check_all()
-            # Not wait_for, which in Python 3.11 forgets that it was cancelled when it is done at that moment.
+            # Not wait_for: in Python 3.11 it loses a cancellation that coincides with completion.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CHECK_EVERY_S if healthy else _AGAIN_S):
+                async with asyncio.timeout(_CHECK_EVERY_S if healthy else _RETRY_S):
                     await self._woken.wait()
 
     async def _check_all(self) -> bool:
-        answers = [await self._check(one) for one in self._services()]
+        answers = [await self._check(each) for each in self._services()]
         return all(answers)
 
     async def _check(self, api_service: Object) -> bool:
@@ -103,11 +103,11 @@ class Aggregation:
         try:
             async with asyncio.timeout(_CHECK_S):
                 user = User("system:kube-aggregator")
-                reply = await self.hand_on(api_service, user, "GET", path, {}, b"")
+                reply = await self.forward(api_service, user, "GET", path, {}, b"")
             problem = "" if reply.status == 200 else f"{path} answers {reply.status}"
-        except (Refusal, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
-            # An APIService that makes no sense is unavailable, and no reason for the others to be.
-            problem = str(error) if isinstance(error, Refusal) else f"no answer: {error!r}"
+        except (ApiStatusError, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
+            # An invalid APIService is unavailable, but must not affect the others.
+            problem = str(error) if isinstance(error, ApiStatusError) else f"no answer: {error!r}"
         self._note(api_service, problem)
         return not problem
 

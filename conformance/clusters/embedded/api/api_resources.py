@@ -1,4 +1,4 @@
-"""What the embedded cluster serves: its resources, and the discovery documents that list them."""
+"""The API resources of the embedded cluster, and the discovery documents that list them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 VERSION = "v1.34.0"
 DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
-"""Under which the definitions of custom resources are kept; each has the key of its resource for a name."""
+"""The store's key of custom resource definitions; each is named by the key of its resource."""
 _CRUD = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """A resource at one of its versions. ``names`` are its short names."""
+    """A resource at a version. ``names`` are its short names."""
 
     group: str
     version: str
@@ -27,7 +27,7 @@ class Resource:
 
     @property
     def key(self) -> str:
-        """What its objects are kept under, whatever the version: ``pods``, ``deployments.apps``."""
+        """The store's key of its objects, independent of the version: ``pods``, ``deployments.apps``."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
@@ -59,7 +59,7 @@ BUILT_IN: tuple[Resource, ...] = (
     Resource("batch", "v1", "jobs", "Job", True),
     Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", True),
     Resource("networking.k8s.io", "v1", "ingresses", "Ingress", True, ("ing",)),
-    # Kept, and not enforced: all pods reach each other.
+    # Stored but not enforced: all pods reach each other.
     Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", True, ("netpol",)),
     Resource(_RBAC, "v1", "roles", "Role", True),
     Resource(_RBAC, "v1", "rolebindings", "RoleBinding", True),
@@ -83,7 +83,7 @@ BUILT_IN: tuple[Resource, ...] = (
 
 
 def custom(definition: Mapping[str, Any]) -> list[Resource]:
-    """The resources that a CustomResourceDefinition adds, one for each version that it serves."""
+    """The resources of a CustomResourceDefinition, one for each served version."""
     spec, names = definition["spec"], definition["spec"]["names"]
     return [
         Resource(
@@ -101,7 +101,7 @@ def custom(definition: Mapping[str, Any]) -> list[Resource]:
 
 
 def groups(resources: Iterable[Resource], others: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """Versions by group, the most mature first; ``others`` are (group, version) that are served elsewhere."""
+    """Versions by group, the most mature first; ``others`` are (group, version) of aggregated APIs."""
     found: dict[str, list[str]] = {}
     for group, version in [*((each.group, each.version) for each in resources), *others]:
         if group and version not in found.setdefault(group, []):

@@ -1,4 +1,4 @@
-"""Who may do what: bearer tokens, and role-based access control over the roles that the store holds.
+"""Authentication by bearer tokens, and role-based authorization from the roles in the store.
 
 Sources: the Kubernetes documentation of authentication/v1, authorization/v1 and rbac.authorization.k8s.io/v1.
 """
@@ -13,29 +13,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.clusters.embedded.api.store import Object, Store
+from conformance.clusters.embedded.api.object_store import Object, Store
 
 RBAC = "rbac.authorization.k8s.io"
-MASTERS = "system:masters"
-AUTHENTICATED = "system:authenticated"
-ACCOUNT = "system:serviceaccount:"
+MASTERS_GROUP = "system:masters"
+AUTHENTICATED_GROUP = "system:authenticated"
+ACCOUNT_PREFIX = "system:serviceaccount:"
 AUDIENCE = "https://kubernetes.default.svc"
-_ABOUT_ONESELF = ("create", "authorization.k8s.io", "selfsubjectaccessreviews")
+_SELF_REVIEW = ("create", "authorization.k8s.io", "selfsubjectaccessreviews")
 _DISCOVERY = ("/api", "/apis", "/version", "/healthz", "/livez", "/readyz", "/openapi")
 
-BOOTSTRAP: Mapping[str, Sequence[Mapping[str, Any]]] = {
+BOOTSTRAP_ROLES: Mapping[str, Sequence[Mapping[str, Any]]] = {
     "cluster-admin": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}],
     "system:auth-delegator": [
         {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
         {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
     ],
 }
-"""Cluster roles that every cluster has, as far as they are referred to here."""
+"""The default cluster roles of Kubernetes that are referenced here."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who was recognised."""
+    """An authenticated user."""
 
     name: str
     groups: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What somebody wants to do, to a resource or to a path that is none."""
+    """The attributes of a request for authorization: of a resource, or of a non-resource path."""
 
     verb: str
     group: str = ""
@@ -70,11 +70,11 @@ class _Token:
     account: tuple[str, str]
     expires: float
     pod: tuple[str, str, str] | None = None
-    """Namespace, name and uid of the pod without which it is worth nothing."""
+    """Namespace, name and uid of the pod that the token is bound to."""
 
 
 class Tokens:
-    """Bearer tokens: the administrator's, and those of ServiceAccounts, which die with the account."""
+    """Bearer tokens: the administrator's, and those of ServiceAccounts, void without the account."""
 
     def __init__(self, administrator: str, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
         self._administrator = administrator
@@ -89,7 +89,7 @@ class Tokens:
         lifetime_s: float,
         pod: Mapping[str, Any] | None = None,
     ) -> str:
-        """A token of a ServiceAccount for audiences (none: the API server's), bound to a pod if given one."""
+        """A token of a ServiceAccount for audiences (default: the API server), optionally bound to a pod."""
         metadata = account["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
         extra, bound = {}, None
@@ -99,8 +99,8 @@ class Tokens:
                 "authentication.kubernetes.io/pod-name": [pod["metadata"]["name"]],
                 "authentication.kubernetes.io/pod-uid": [pod["metadata"]["uid"]],
             }
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED)
-        user = User(f"{ACCOUNT}{namespace}:{name}", groups, extra)
+        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED_GROUP)
+        user = User(f"{ACCOUNT_PREFIX}{namespace}:{name}", groups, extra)
         token = secrets.token_urlsafe(32)
         self._known[_digest(token)] = _Token(
             user, tuple(audiences) or (AUDIENCE,), metadata["uid"], (namespace, name),
@@ -109,17 +109,17 @@ class Tokens:
         return token
 
     def user(self, token: str) -> User | None:
-        """Who presents a token to the API server; None for nobody."""
+        """The user of a token for the API server; None for an invalid token."""
         if hmac.compare_digest(token.encode(), self._administrator.encode()):
-            return User("kubernetes-admin", (MASTERS, AUTHENTICATED))
+            return User("kubernetes-admin", (MASTERS_GROUP, AUTHENTICATED_GROUP))
         found = self._review(token)
         return found.user if found is not None and AUDIENCE in found.audiences else None
 
     def review(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]] | None:
-        """Whose token it is, and for which of these audiences (none: the API server) it is good."""
+        """The user of a token, and the audiences (default: the API server) for which it is valid."""
         found = self._review(token)
         wanted = list(audiences) or [AUDIENCE]
-        shared = [one for one in wanted if found is not None and one in found.audiences]
+        shared = [each for each in wanted if found is not None and each in found.audiences]
         return (found.user, shared) if found is not None and shared else None
 
     def _review(self, token: str) -> _Token | None:
@@ -142,12 +142,14 @@ def _digest(token: str) -> str:
 
 
 def allowed(store: Store, user: User, wanted: Attributes) -> bool:
-    """Whether the roles that the store holds let somebody do something."""
-    if MASTERS in user.groups:
+    """Whether the roles in the store allow a user's request."""
+    if MASTERS_GROUP in user.groups:
         return True
     if wanted.path:
-        return wanted.verb == "get" and wanted.path.startswith(_DISCOVERY) and AUTHENTICATED in user.groups
-    if (wanted.verb, wanted.group, wanted.resource) == _ABOUT_ONESELF and AUTHENTICATED in user.groups:
+        return (
+            wanted.verb == "get" and wanted.path.startswith(_DISCOVERY) and AUTHENTICATED_GROUP in user.groups
+        )
+    if (wanted.verb, wanted.group, wanted.resource) == _SELF_REVIEW and AUTHENTICATED_GROUP in user.groups:
         return True
     return any(_permits(rule, wanted) for rule in _rules(store, user, wanted.namespace))
 
@@ -165,7 +167,7 @@ def _binds(binding: Object, user: User) -> bool:
     for subject in binding.get("subjects") or ():
         match subject["kind"]:
             case "ServiceAccount":
-                if user.name == f"{ACCOUNT}{subject.get('namespace', '')}:{subject['name']}":
+                if user.name == f"{ACCOUNT_PREFIX}{subject.get('namespace', '')}:{subject['name']}":
                     return True
             case "User":
                 if user.name == subject["name"]:
@@ -180,7 +182,7 @@ def _role(store: Store, binding: Object, namespace: str) -> Sequence[Mapping[str
     reference = binding["roleRef"]
     if reference["kind"] == "ClusterRole":
         role = store.find(f"clusterroles.{RBAC}", "", reference["name"])
-        return BOOTSTRAP.get(reference["name"], ()) if role is None else role.get("rules") or ()
+        return BOOTSTRAP_ROLES.get(reference["name"], ()) if role is None else role.get("rules") or ()
     role = store.find(f"roles.{RBAC}", namespace, reference["name"])
     return [] if role is None else role.get("rules") or ()
 

@@ -1,4 +1,4 @@
-"""What the API server writes into objects of its own accord when they are created. Pure."""
+"""The API server's defaults for created objects. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from conformance.clusters.embedded.api.errors import Refusal
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
 
 NODE = "embedded"
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -22,9 +22,9 @@ _RESERVED = 10
 Document = dict[str, Any]
 
 
-def namespace(thing: Document, before: Mapping[str, Any] | None = None) -> Document:
-    """A namespace wears its name as a label, and a new one is active."""
-    filled = copy.deepcopy(thing)
+def namespace(obj: Document, before: Mapping[str, Any] | None = None) -> Document:
+    """A namespace has its name as a label, and starts active."""
+    filled = copy.deepcopy(obj)
     filled["metadata"]["labels"] = {
         **(filled["metadata"].get("labels") or {}),
         NAMESPACE_LABEL: filled["metadata"]["name"],
@@ -32,9 +32,9 @@ def namespace(thing: Document, before: Mapping[str, Any] | None = None) -> Docum
     return filled if before is not None else {**filled, "status": {"phase": "Active"}}
 
 
-def pod(thing: Document, mounts_token: bool) -> Document:
-    """A pod's account, its token, and what its containers leave open; it is scheduled at once."""
-    filled = copy.deepcopy(thing)
+def pod(obj: Document, mounts_token: bool) -> Document:
+    """A pod's account, token, and container defaults; it is scheduled at once."""
+    filled = copy.deepcopy(obj)
     spec = filled["spec"]
     for name, value in (
         ("serviceAccountName", "default"),
@@ -49,11 +49,11 @@ def pod(thing: Document, mounts_token: bool) -> Document:
         for port in container.get("ports") or ():
             port.setdefault("protocol", "TCP")
     if spec.get("automountServiceAccountToken", mounts_token):
-        if all(one["name"] != _ACCOUNT_VOLUME for one in spec.get("volumes") or ()):
+        if all(each["name"] != _ACCOUNT_VOLUME for each in spec.get("volumes") or ()):
             spec["volumes"] = [*(spec.get("volumes") or ()), _account_volume()]
         mount = {"name": _ACCOUNT_VOLUME, "mountPath": ACCOUNT_DIRECTORY, "readOnly": True}
         for container in containers:
-            if all(one["mountPath"] != ACCOUNT_DIRECTORY for one in container.get("volumeMounts") or ()):
+            if all(each["mountPath"] != ACCOUNT_DIRECTORY for each in container.get("volumeMounts") or ()):
                 container["volumeMounts"] = [*(container.get("volumeMounts") or ()), mount]
     return {**filled, "status": {"phase": "Pending"}}
 
@@ -70,9 +70,9 @@ def _account_volume() -> Document:
     return {"name": _ACCOUNT_VOLUME, "projected": {"defaultMode": 0o644, "sources": sources}}
 
 
-def service(thing: Document, before: Mapping[str, Any] | None, used: Collection[str]) -> Document:
-    """A service's type, ports and address, which it keeps when it is written again. Raises Refusal."""
-    filled = copy.deepcopy(thing)
+def service(obj: Document, before: Mapping[str, Any] | None, used: Collection[str]) -> Document:
+    """A service's type, ports and address, which survives updates. Raises ApiStatusError."""
+    filled = copy.deepcopy(obj)
     spec = filled["spec"]
     spec.setdefault("type", "ClusterIP")
     for port in spec.get("ports") or ():
@@ -92,20 +92,20 @@ def _free(used: Collection[str]) -> str:
         address = str(SERVICE_RANGE[offset])
         if address not in used:
             return address
-    raise Refusal(500, "no service address is left")
+    raise ApiStatusError(500, "no free service address")
 
 
-def deployment(thing: Document) -> Document:
+def deployment(obj: Document) -> Document:
     """A deployment's replicas and strategy."""
-    filled = copy.deepcopy(thing)
+    filled = copy.deepcopy(obj)
     filled["spec"].setdefault("replicas", 1)
     filled["spec"].setdefault("strategy", {"type": "RollingUpdate"})
     return filled
 
 
-def secret(thing: Document, encode: Any) -> Document:
+def secret(obj: Document, encode: Any) -> Document:
     """A secret's ``stringData`` becomes ``data``."""
-    filled = dict(thing)
+    filled = dict(obj)
     given = filled.pop("stringData", None) or {}
     filled["data"] = {**(filled.get("data") or {}), **{key: encode(value) for key, value in given.items()}}
     return filled

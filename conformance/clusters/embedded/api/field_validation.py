@@ -1,7 +1,7 @@
-"""What objects of the built-in kinds cannot do without here. Pure.
+"""Required fields of the built-in kinds. Pure.
 
-These kinds have no schemas in the embedded cluster. What its controllers and its authorization rely on is
-checked before it is stored, so that nobody's slip stands in the way of everybody's requests.
+These kinds have no schemas in the embedded cluster. The fields that its controllers and its authorization
+rely on are validated before storing, so that no invalid object breaks later requests.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ _FIELDS: Mapping[str, Sequence[str]] = {
         *(f"webhooks?[].rules[].{name}" for name in ("apiGroups", "apiVersions", "operations", "resources")),
     ),
 }
-"""Paths by resource; ``[]`` stands for each of a list, ``?`` for what may be left out itself."""
+"""Paths by resource; ``[]`` means each entry of a list, ``?`` an optional field."""
 
 
-def missing(key: str, thing: Mapping[str, Any]) -> list[str]:
-    """What an object lacks, in the words of the API server."""
-    found = [each for path in _FIELDS.get(key, ()) for each in _lacking(thing, path.split("."), "")]
+def missing(key: str, obj: Mapping[str, Any]) -> list[str]:
+    """The missing fields of an object, in the API server's words."""
+    found = [each for path in _FIELDS.get(key, ()) for each in _lacking(obj, path.split("."), "")]
     return list(dict.fromkeys(f"{path}: Required value" for path in found))
 
 
-def contradictions(key: str, thing: Mapping[str, Any]) -> Iterator[str]:
-    """What in an object that lacks nothing does not go together, in the words of the API server."""
-    spec = thing.get("spec") or {}
+def contradictions(key: str, obj: Mapping[str, Any]) -> Iterator[str]:
+    """Contradictory fields of an object without missing fields, in the API server's words."""
+    spec = obj.get("spec") or {}
     if key == "deployments.apps":
         labels = spec["template"]["metadata"]["labels"]
         if not spec["selector"]["matchLabels"].items() <= labels.items():
@@ -68,21 +68,21 @@ def contradictions(key: str, thing: Mapping[str, Any]) -> Iterator[str]:
         yield from _ingress(spec)
     if key == DEFINITIONS:
         name = f"{spec['names']['plural']}.{spec['group']}"
-        if thing["metadata"]["name"] != name:
-            yield f'metadata.name: Invalid value: "{thing["metadata"]["name"]}": must be {name}'
+        if obj["metadata"]["name"] != name:
+            yield f'metadata.name: Invalid value: "{obj["metadata"]["name"]}": must be {name}'
         if [bool(version["storage"]) for version in spec["versions"]].count(True) != 1:
             yield "spec.versions: Invalid value: must have exactly one version marked as storage version"
 
 
 def _ingress(spec: Mapping[str, Any]) -> Iterator[str]:
-    # Nothing here would do what these ask for, so that they are not to be taken for done.
+    # Reject unsupported fields, which would otherwise appear to take effect.
     for name in sorted(spec.keys() - {"ingressClassName", "rules"}):
-        yield f"spec.{name}: Forbidden: the embedded cluster knows ingresses by their rules only"
+        yield f"spec.{name}: Forbidden: the embedded cluster supports only the rules of ingresses"
     for number, rule in enumerate(spec["rules"]):
         for place, path in enumerate(rule["http"]["paths"]):
             where = f"spec.rules[{number}].http.paths[{place}]"
             if path["pathType"] not in _PATH_TYPES:
-                listed = ", ".join(f'"{one}"' for one in _PATH_TYPES)
+                listed = ", ".join(f'"{each}"' for each in _PATH_TYPES)
                 yield f'{where}.pathType: Unsupported value: "{path["pathType"]}": supported values: {listed}'
             if not str(path.get("path", "/")).startswith("/"):
                 yield f'{where}.path: Invalid value: "{path["path"]}": must be an absolute path'

@@ -1,4 +1,4 @@
-"""How objects begin and end that are more than data: pods, namespaces, and what an owner leaves."""
+"""The lifecycle of pods, namespaces, and dependents of deleted owners."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from conformance.clusters.embedded.api import defaults
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS
 from conformance.clusters.embedded.api.auth import Tokens
-from conformance.clusters.embedded.api.events import troubles, warning
-from conformance.clusters.embedded.api.store import Event, Object, Store, now
+from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent, now
+from conformance.clusters.embedded.api.warning_events import new_waiting_reasons, warning_event
 from conformance.clusters.embedded.interface import Node, NodeError
 
 _LOG = logging.getLogger(__name__)
 _OWNED = ("replicasets.apps", "pods")
 
 
-class StoreSupplies:
-    """What volumes and environment of pods are made from; implements seam.Supplies."""
+class StoreVolumeSources:
+    """The sources of pods' volumes and environment in the store; implements interface.Supplies."""
 
     def __init__(self, store: Store, tokens: Tokens, ca: str) -> None:
         self._store = store
@@ -29,11 +29,9 @@ class StoreSupplies:
         self._ca = ca
 
     def config_map(self, namespace: str, name: str) -> Mapping[str, bytes]:
-        thing = self._find("configmaps", namespace, name)
-        plain = {key: str(value).encode() for key, value in (thing.get("data") or {}).items()}
-        return plain | {
-            key: base64.b64decode(value) for key, value in (thing.get("binaryData") or {}).items()
-        }
+        obj = self._find("configmaps", namespace, name)
+        plain = {key: str(value).encode() for key, value in (obj.get("data") or {}).items()}
+        return plain | {key: base64.b64decode(value) for key, value in (obj.get("binaryData") or {}).items()}
 
     def secret(self, namespace: str, name: str) -> Mapping[str, bytes]:
         data = self._find("secrets", namespace, name).get("data") or {}
@@ -56,40 +54,40 @@ class StoreSupplies:
 
 
 class Lifecycle:
-    """Follows the store: runs pods and ends them, empties namespaces, removes what has lost its owner."""
+    """Follows the store: runs and ends pods, empties namespaces, deletes dependents."""
 
-    def __init__(self, store: Store, node: Node, supplies: StoreSupplies) -> None:
+    def __init__(self, store: Store, node: Node, sources: StoreVolumeSources) -> None:
         self._store = store
         self._node = node
-        self._supplies = supplies
+        self._sources = sources
         self._tasks: set[asyncio.Task[None]] = set()
-        self._ending: set[tuple[str, str]] = set()
-        store.listen(self._on_event)
+        self._terminating: set[tuple[str, str]] = set()
+        store.subscribe(self._on_event)
 
     async def close(self) -> None:
-        """Wait for nothing any more."""
+        """Cancel running deletions."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: WatchEvent) -> None:
         match event.key, event.type:
             case "pods", "ADDED":
                 self._run(event.object)
             case "namespaces", "ADDED":
-                self._furnish(event.object["metadata"]["name"])
+                self._populate_namespace(event.object["metadata"]["name"])
         if event.type == "DELETED" and event.key in ("deployments.apps", "replicasets.apps"):
-            self._orphans(event.object["metadata"]["uid"])
+            self._delete_dependents(event.object["metadata"]["uid"])
         if event.type == "DELETED" and event.key == DEFINITIONS:
-            self._undefined(event.object["metadata"]["name"])
+            self._delete_custom_objects(event.object["metadata"]["name"])
 
-    def _furnish(self, namespace: str) -> None:
+    def _populate_namespace(self, namespace: str) -> None:
         metadata = {"namespace": namespace, "name": "default"}
         self._store.create(
             "serviceaccounts", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
         )
         metadata = {"namespace": namespace, "name": defaults.ROOT_CA}
-        data = {"ca.crt": self._supplies.ca()}
+        data = {"ca.crt": self._sources.ca()}
         self._store.create(
             "configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
         )
@@ -101,24 +99,24 @@ class Lifecycle:
             now = self._store.find("pods", namespace, name)
             if now is None or now["metadata"]["uid"] != uid:
                 return
-            for reason, message in troubles(now.get("status", {}), status):
-                self._store.create("events", warning(now, reason, message, "kubelet"))
+            for reason, message in new_waiting_reasons(now.get("status", {}), status):
+                self._store.create("events", warning_event(now, reason, message, "kubelet"))
             self._store.replace("pods", {**now, "status": status})
 
-        self._node.run_pod(pod, self._supplies, on_status)
+        self._node.run_pod(pod, self._sources, on_status)
 
-    def delete(self, key: str, thing: Object, grace_s: float | None = None) -> Object:
-        """Begin to delete an object; what takes time goes on by itself. Returns it as it then is."""
-        namespace, name = thing["metadata"].get("namespace", ""), thing["metadata"]["name"]
+    def delete(self, key: str, obj: Object, grace_s: float | None = None) -> Object:
+        """Start deleting an object, in the background if that takes time. Returns its state."""
+        namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
         if key not in ("pods", "namespaces"):
-            return self._store.remove(key, namespace, name) or thing
-        if (namespace, name) in self._ending:
-            return thing
-        self._ending.add((namespace, name))
-        dying = {**thing, "metadata": {**thing["metadata"], "deletionTimestamp": now()}}
+            return self._store.remove(key, namespace, name) or obj
+        if (namespace, name) in self._terminating:
+            return obj
+        self._terminating.add((namespace, name))
+        terminating = {**obj, "metadata": {**obj["metadata"], "deletionTimestamp": now()}}
         if key == "namespaces":
-            dying["status"] = {"phase": "Terminating"}
-        marked = self._store.replace(key, dying)
+            terminating["status"] = {"phase": "Terminating"}
+        marked = self._store.replace(key, terminating)
         self._begin(self._end_pod(marked, grace_s) if key == "pods" else self._end_namespace(name))
         return marked
 
@@ -139,28 +137,28 @@ class Lifecycle:
             await self._node.stop_pod(namespace, name, grace)
         except NodeError as error:
             _LOG.error("pod %s/%s: %s", namespace, name, error)
-        self._ending.discard((namespace, name))
+        self._terminating.discard((namespace, name))
         self._store.remove("pods", namespace, name)
 
     async def _end_namespace(self, name: str) -> None:
         for key in ("deployments.apps", "replicasets.apps"):
-            for thing in self._store.list(key, name):
-                self._store.remove(key, name, thing["metadata"]["name"])
+            for obj in self._store.list(key, name):
+                self._store.remove(key, name, obj["metadata"]["name"])
         await self._end_pods(name)
         for key in self._store.resources():
-            for thing in self._store.list(key, name):
-                self._store.remove(key, name, thing["metadata"]["name"])
-        self._ending.discard(("", name))
+            for obj in self._store.list(key, name):
+                self._store.remove(key, name, obj["metadata"]["name"])
+        self._terminating.discard(("", name))
         self._store.remove("namespaces", "", name)
 
     async def _end_pods(self, namespace: str) -> None:
         gone = asyncio.Event()
 
-        def look(event: Event) -> None:
+        def look(event: WatchEvent) -> None:
             if event.key == "pods" and not self._store.list("pods", namespace):
                 gone.set()
 
-        end = self._store.listen(look)
+        end = self._store.subscribe(look)
         try:
             for pod in self._store.list("pods", namespace):
                 self.delete("pods", pod)
@@ -169,19 +167,19 @@ class Lifecycle:
         finally:
             end()
 
-    def _undefined(self, key: str) -> None:
-        for thing in self._store.list(key):
-            self._store.remove(key, thing["metadata"].get("namespace", ""), thing["metadata"]["name"])
+    def _delete_custom_objects(self, key: str) -> None:
+        for obj in self._store.list(key):
+            self._store.remove(key, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
-    def _orphans(self, owner: str) -> None:
+    def _delete_dependents(self, owner: str) -> None:
         for key in _OWNED:
-            for thing in self._store.list(key):
-                if any(one["uid"] == owner for one in thing["metadata"].get("ownerReferences") or ()):
-                    self.delete(key, thing)
+            for obj in self._store.list(key):
+                if any(each["uid"] == owner for each in obj["metadata"].get("ownerReferences") or ()):
+                    self.delete(key, obj)
 
 
 def bootstrap(store: Store, address: str, front_proxy: Mapping[str, str]) -> None:
-    """The objects that every cluster begins with."""
+    """Create the initial objects of a cluster."""
     for name in ("default", "kube-system"):
         store.create("namespaces", defaults.namespace(_object("v1", "Namespace", name)))
     authentication = _object("v1", "ConfigMap", "extension-apiserver-authentication", "kube-system")
@@ -211,7 +209,7 @@ def bootstrap(store: Store, address: str, front_proxy: Mapping[str, str]) -> Non
 
 
 def node_status(address: str) -> dict[str, Any]:
-    """What a node says of itself."""
+    """The status of the node."""
     system = platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
     info = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),

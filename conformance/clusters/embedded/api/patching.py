@@ -1,4 +1,4 @@
-"""Patches: merge patch, JSON patch, and server-side apply as far as one manager for each object needs it."""
+"""Patches: merge patch, JSON patch, and server-side apply for a single manager per object."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 import jsonpatch
 
-from conformance.clusters.embedded.api.errors import Refusal
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """A JSON merge patch (RFC 7386): null removes, objects merge, everything else takes the place."""
+    """A JSON merge patch (RFC 7386): null removes, objects merge, everything else replaces."""
     if not isinstance(patch, Mapping):
         return copy.deepcopy(patch)
     merged = dict(target) if isinstance(target, Mapping) else {}
@@ -26,11 +26,11 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
-    """A JSON patch (RFC 6902). Raises Refusal (422)."""
+    """A JSON patch (RFC 6902). Raises ApiStatusError (422)."""
     try:
-        return jsonpatch.apply_patch(target, [dict(one) for one in operations])
+        return jsonpatch.apply_patch(target, [dict(each) for each in operations])
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError) as error:
-        raise Refusal(422, f"JSON patch: {error}") from error
+        raise ApiStatusError(422, f"JSON patch: {error}") from error
 
 
 Keys = Mapping[str, str]
@@ -42,14 +42,14 @@ POD_LISTS: Keys = {
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
-"""The lists in a pod of which each entry is on its own, by name, and what tells their entries apart."""
+"""The list fields of a pod that merge by entry, and the key of their entries."""
 
 
 def apply(current: Any, before: Any, applied: Any, keys: Keys = MappingProxyType({})) -> Any:
-    """Server-side apply: what a manager applies now, over what is there.
+    """Server-side apply: a manager's configuration, merged into the current object.
 
-    ``before`` is what the same manager applied last time: what it leaves out now goes. Lists are taken as a
-    whole, but for those of ``keys``. Conflicts with other managers are settled in favour of who applies.
+    ``before`` is the manager's last applied configuration: fields that ``applied`` omits are removed. Lists
+    are atomic, except those of ``keys``. Conflicts with other managers are overridden.
     """
     if not isinstance(applied, Mapping):
         return copy.deepcopy(applied)
@@ -71,19 +71,20 @@ def apply(current: Any, before: Any, applied: Any, keys: Keys = MappingProxyType
 
 
 def _apply_entries(current: Any, before: Any, applied: Sequence[Any], keys: Keys, name: str) -> list[Any]:
-    """The entries of a list, in the order in which they are there, then the new ones."""
-    there = {entry[name]: entry for entry in current or ()}
+    """The entries of a list: the existing in their order, then the new."""
+    existing = {entry[name]: entry for entry in current or ()}
     earlier = {entry[name]: entry for entry in before or ()}
     wanted = {entry[name]: entry for entry in applied}
-    kept = [one for one in there if one in wanted or one not in earlier]
+    kept = [key for key in existing if key in wanted or key not in earlier]
+    added = [key for key in wanted if key not in existing]
     return [
-        apply(there.get(one), earlier.get(one), wanted[one], keys) if one in wanted else there[one]
-        for one in [*kept, *(one for one in wanted if one not in there)]
+        apply(existing.get(key), earlier.get(key), wanted[key], keys) if key in wanted else existing[key]
+        for key in [*kept, *added]
     ]
 
 
 def _without(current: Any, owned: Any) -> Any:
-    """What is left of a value when what a manager owned of it goes; None for nothing."""
+    """A value without the fields that a manager owned; None if nothing is left."""
     if not isinstance(current, Mapping) or not isinstance(owned, Mapping):
         return None
     rest = {}

@@ -1,7 +1,7 @@
-"""The pod security standard "restricted": what it finds wrong with a pod.
+"""The pod security standard "restricted".
 
 Source: https://kubernetes.io/docs/concepts/security/pod-security-standards/ (as of Kubernetes 1.34), the
-controls that concern what is run here.
+controls relevant to the pods of this project.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _VOLUMES = {
 
 
 def violations(spec: Mapping[str, Any]) -> Iterator[str]:
-    """What in the spec of a pod the standard forbids."""
+    """The violations in the spec of a pod."""
     for name in ("hostNetwork", "hostPID", "hostIPC"):
         if spec.get(name):
             yield f"host namespaces ({name}=true)"

@@ -1,4 +1,4 @@
-"""What a request is about: paths of the Kubernetes API taken apart. Pure."""
+"""Parses the paths of Kubernetes API requests. Pure."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import Attributes
-from conformance.clusters.embedded.api.errors import Refusal
 from smi_reference_mesh.kube import selectors
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_OF_MANY = ("list", "watch", "deletecollection")
+_COLLECTION_VERBS = ("list", "watch", "deletecollection")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A path: of discovery where there is no plural; ``rest`` follows a subresource (proxy)."""
+    """A parsed path; a discovery path if ``plural`` is empty. ``rest`` follows a subresource (proxy)."""
 
     group: str
     version: str
@@ -28,26 +28,26 @@ class Target:
     rest: str = ""
 
     def attributes(self, method: str, query: Mapping[str, str]) -> Attributes:
-        """What somebody wants who sends this method there."""
+        """The attributes of a request with this method, for authorization."""
         watch = watches(query)
         verb = _VERBS.get(method) or ("watch" if watch else "get" if self.name else "list")
         if verb == "delete" and not self.name:
             verb = "deletecollection"
         namespace = self.name if self.plural == "namespaces" and not self.namespace else self.namespace
-        # As in Kubernetes, who lists or watches by the name of one object needs no right to the others.
-        named = query.get("fieldSelector", "") if verb in _OF_MANY else ""
+        # As in Kubernetes, a list or watch of a single name needs no right to the other objects.
+        named = query.get("fieldSelector", "") if verb in _COLLECTION_VERBS else ""
         by_name = named.removeprefix("metadata.name=") if named.startswith("metadata.name=") else ""
         name = self.name or by_name
         return Attributes(verb, self.group, self.plural, self.subresource, namespace, name)
 
 
 def watches(query: Mapping[str, str]) -> bool:
-    """Whether a list is to be followed by its changes."""
+    """Whether a request is a watch."""
     return query.get("watch", "") in ("1", "true")
 
 
 def parse(path: str) -> Target | None:
-    """The target of a path below /api or /apis; None for any other path and for the lists of groups."""
+    """The target of a path below /api or /apis; None for other paths and for the group lists."""
     parts = path.strip("/").split("/")
     match parts:
         case ["api", version, *rest]:
@@ -66,38 +66,38 @@ def parse(path: str) -> Target | None:
 
 
 def find(resources: Iterable[Resource], target: Target) -> Resource:
-    """The resource that a target names. Raises Refusal (404)."""
+    """The resource of a target. Raises ApiStatusError (404)."""
     for each in resources:
         if (each.group, each.version, each.plural) == (target.group, target.version, target.plural):
             return each
-    raise Refusal(404, "the server could not find the requested resource")
+    raise ApiStatusError(404, "the server could not find the requested resource")
 
 
 class Filter:
-    """Label and field selectors of a request. Raises Refusal (400) where they are none."""
+    """Label and field selectors of a request. Raises ApiStatusError (400) for invalid selectors."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
         try:
             self._labels = selectors.parse(query.get("labelSelector", ""))
         except ValueError as error:
-            raise Refusal(400, str(error)) from error
+            raise ApiStatusError(400, str(error)) from error
         self._fields = [_field(part) for part in query.get("fieldSelector", "").split(",") if part]
 
-    def admits(self, thing: Mapping[str, Any]) -> bool:
-        """Whether an object is asked for."""
-        if not selectors.matches(self._labels, thing["metadata"].get("labels") or {}):
+    def matches(self, obj: Mapping[str, Any]) -> bool:
+        """Whether the selectors match an object."""
+        if not selectors.matches(self._labels, obj["metadata"].get("labels") or {}):
             return False
-        return all((_at(thing, path) == value) == equal for path, value, equal in self._fields)
+        return all((_at(obj, path) == value) == equal for path, value, equal in self._fields)
 
 
 def _field(part: str) -> tuple[str, str, bool]:
     path, operator, value = part.partition("!=") if "!=" in part else part.partition("=")
     if not operator:
-        raise Refusal(400, f"invalid field selector: {part}")
+        raise ApiStatusError(400, f"invalid field selector: {part}")
     return path.strip(), value.lstrip("=").strip(), operator == "="
 
 
-def _at(thing: Any, path: str) -> str:
+def _at(obj: Any, path: str) -> str:
     for part in path.split("."):
-        thing = thing.get(part) if isinstance(thing, Mapping) else None
-    return "" if thing is None else str(thing)
+        obj = obj.get(part) if isinstance(obj, Mapping) else None
+    return "" if obj is None else str(obj)

@@ -1,4 +1,4 @@
-"""Requests that leave no object behind: reviews of tokens and of access, and tokens of ServiceAccounts."""
+"""Requests that store no object: token reviews, access reviews, and ServiceAccount tokens."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from conformance.clusters.embedded.api.auth import Attributes, Tokens, User, allowed
-from conformance.clusters.embedded.api.store import Object, Store
+from conformance.clusters.embedded.api.object_store import Object, Store
 
 _LIFETIME_S = 3600
 
 
 def token_review(tokens: Tokens, body: Object) -> Object:
-    """A TokenReview, answered."""
+    """The TokenReview with its status."""
     spec = body.get("spec") or {}
     found = tokens.review(str(spec.get("token", "")), spec.get("audiences") or ())
     status: dict[str, Any] = {"authenticated": False}
     if found is not None:
         user, audiences = found
-        who = {"username": user.name, "groups": list(user.groups), "extra": dict(user.extra)}
-        status = {"authenticated": True, "user": who, "audiences": audiences}
+        reviewed = {"username": user.name, "groups": list(user.groups), "extra": dict(user.extra)}
+        status = {"authenticated": True, "user": reviewed, "audiences": audiences}
     return {**body, "metadata": {}, "status": status}
 
 
 def access_review(store: Store, body: Object, user: User | None = None) -> Object:
-    """A SubjectAccessReview, or a SelfSubjectAccessReview of ``user``, answered."""
+    """The SubjectAccessReview, or SelfSubjectAccessReview of ``user``, with its status."""
     spec = body.get("spec") or {}
-    who = user or User(str(spec.get("user", "")), tuple(spec.get("groups") or ()))
+    reviewed = user or User(str(spec.get("user", "")), tuple(spec.get("groups") or ()))
     wanted = spec.get("resourceAttributes")
     if wanted is None:
         path = spec.get("nonResourceAttributes") or {}
@@ -40,11 +40,11 @@ def access_review(store: Store, body: Object, user: User | None = None) -> Objec
             wanted.get("namespace", ""),
             wanted.get("name", ""),
         )
-    return {**body, "metadata": {}, "status": {"allowed": allowed(store, who, attributes)}}
+    return {**body, "metadata": {}, "status": {"allowed": allowed(store, reviewed, attributes)}}
 
 
 def token_request(tokens: Tokens, account: Object, body: Object) -> Object:
-    """A TokenRequest, answered."""
+    """The TokenRequest with its status."""
     spec = body.get("spec") or {}
     lifetime = int(spec.get("expirationSeconds") or _LIFETIME_S)
     token = tokens.issue(account, spec.get("audiences") or (), lifetime)

@@ -1,4 +1,4 @@
-"""Requests of the API server to services within its cluster: webhooks, aggregated APIs, proxied paths."""
+"""The API server's requests to services in its cluster: webhooks, aggregated APIs, service proxy."""
 
 from __future__ import annotations
 
@@ -11,61 +11,63 @@ from typing import Any
 
 import aiohttp
 
-from conformance.clusters.embedded.api.errors import Refusal
-from conformance.clusters.embedded.api.store import Object, Store
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
+from conformance.clusters.embedded.api.object_store import Object, Store
 from smi_reference_mesh.kube.certificates import KeyPair
 
 SLICES = "endpointslices.discovery.k8s.io"
 SERVICE_LABEL = "kubernetes.io/service-name"
 _TIMEOUT_S = 30.0
-_NOT_HANDED_ON = {"connection", "content-length", "transfer-encoding", "content-encoding", "date", "server"}
+_NOT_FORWARDED = {"connection", "content-length", "transfer-encoding", "content-encoding", "date", "server"}
 
 
-def ready_behind(slices: Iterable[Object], service: str, port: str) -> Iterator[tuple[str, int]]:
-    """Addresses and port numbers behind a named port of a service, of the slices of its namespace."""
+def ready_endpoints(slices: Iterable[Object], service: str, port: str) -> Iterator[tuple[str, int]]:
+    """Addresses and port numbers of a service's ready endpoints, from the slices of its namespace."""
     for item in slices:
         if (item["metadata"].get("labels") or {}).get(SERVICE_LABEL) != service:
             continue
-        numbers = [int(one["port"]) for one in item.get("ports") or () if (one.get("name") or "") == port]
+        numbers = [int(each["port"]) for each in item.get("ports") or () if (each.get("name") or "") == port]
         for endpoint in item.get("endpoints") or ():
-            # As in Kubernetes, what is not known of an endpoint is taken as ready.
+            # As in Kubernetes, an endpoint of unknown readiness counts as ready.
             if numbers and (endpoint.get("conditions") or {}).get("ready", True):
                 yield endpoint["addresses"][0], numbers[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a service answered."""
+    """A service's answer."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-class Inside:
-    """One HTTP client for all of them. Services are reached at their pods: there is no other way out."""
+class ServiceClient:
+    """A shared HTTP client. It connects to a service's pods: there is no other way out."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._session: aiohttp.ClientSession | None = None
         self._trust: dict[tuple[str, str], ssl.SSLContext] = {}
         self.proxy: KeyPair | None = None
-        """The certificate by which the front proxy is recognised."""
+        """The client certificate of the front proxy."""
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
     def endpoint(self, namespace: str, name: str, port: int | str) -> tuple[str, int]:
-        """Address and port of a ready pod behind a service's port (number or name). Raises Refusal (503)."""
+        """Address and port of a ready pod of a service's port (number, name). Raises ApiStatusError (503)."""
         service = self._store.get("services", namespace, name)
         ports = service["spec"].get("ports") or ()
-        named = next((one.get("name") or "" for one in ports if port in (one["port"], one.get("name"))), None)
+        named = next(
+            (each.get("name") or "" for each in ports if port in (each["port"], each.get("name"))), None
+        )
         if named is None:
-            raise Refusal(503, f"service {namespace}/{name} has no port {port}")
-        for place in ready_behind(self._store.list(SLICES, namespace), name, named):
+            raise ApiStatusError(503, f"service {namespace}/{name} has no port {port}")
+        for place in ready_endpoints(self._store.list(SLICES, namespace), name, named):
             return place
-        raise Refusal(503, f'no endpoints available for service "{name}"', "ServiceUnavailable")
+        raise ApiStatusError(503, f'no endpoints available for service "{name}"', "ServiceUnavailable")
 
     async def request(
         self,
@@ -80,9 +82,9 @@ class Inside:
         timeout_s: float = _TIMEOUT_S,
         as_proxy: bool = False,
     ) -> Reply:
-        """A request to the service (namespace, name, port). Without ``ca`` its certificate is not verified.
+        """Send a request to the service (namespace, name, port). Without ``ca`` no certificate is verified.
 
-        Raises Refusal (503) when there is nobody or the connection fails.
+        Raises ApiStatusError (503) if no endpoint is ready or the connection fails.
         """
         namespace, name, port = place
         address, number = self.endpoint(namespace, name, port)
@@ -99,11 +101,11 @@ class Inside:
                 timeout=aiohttp.ClientTimeout(total=timeout_s), **options,
             ) as answer:  # fmt: skip
                 kept = {
-                    key: value for key, value in answer.headers.items() if key.lower() not in _NOT_HANDED_ON
+                    key: value for key, value in answer.headers.items() if key.lower() not in _NOT_FORWARDED
                 }
                 return Reply(answer.status, kept, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Refusal(503, f"service {namespace}/{name}:{port}: {error!r}") from error
+            raise ApiStatusError(503, f"service {namespace}/{name}:{port}: {error!r}") from error
 
     def _context(self, ca: str | None, *, as_proxy: bool) -> ssl.SSLContext:
         key = (ca or "", "proxy" if as_proxy else "")
@@ -112,13 +114,13 @@ class Inside:
             if ca is None:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if as_proxy and self.proxy is not None:
-                load_pair(context, self.proxy)
+                load_key_pair(context, self.proxy)
             self._trust[key] = context
         return self._trust[key]
 
 
-def load_pair(context: ssl.SSLContext, pair: KeyPair) -> None:
-    """Give a context a certificate and its key, which the ssl module takes from files only."""
+def load_key_pair(context: ssl.SSLContext, pair: KeyPair) -> None:
+    """Load a certificate and its key into a context; the ssl module reads them only from files."""
     with tempfile.TemporaryDirectory() as folder:
         paths: list[str] = []
         for name, text in (("crt", pair.certificate), ("key", pair.key)):

@@ -1,4 +1,4 @@
-"""Objects as tables, as `kubectl get` asks for them: the columns that a definition of a custom resource adds.
+"""Objects as tables, for `kubectl get`: the printer columns of custom resource definitions.
 
 Source: meta.k8s.io/v1 Table; apiextensions.k8s.io/v1 CustomResourceColumnDefinition.
 """
@@ -19,35 +19,35 @@ _AGE = {
 
 
 def wanted(accept: str) -> bool:
-    """Whether a header Accept asks for a table before anything else."""
+    """Whether an Accept header prefers a table."""
     return "as=Table" in accept.partition(",")[0].replace(" ", "")
 
 
 def columns(definition: Mapping[str, Any] | None, version: str) -> Sequence[Mapping[str, Any]]:
-    """The columns behind the name that a definition lists for a version; the age where it lists none."""
+    """The columns after the name that a definition lists for a version, by default the age."""
     versions = definition["spec"]["versions"] if definition else ()
-    listed = [one.get("additionalPrinterColumns") for one in versions if one["name"] == version]
-    return next((one for one in listed if one), [_AGE])
+    listed = [each.get("additionalPrinterColumns") for each in versions if each["name"] == version]
+    return next((each for each in listed if each), [_AGE])
 
 
 def table(
-    things: Iterable[Mapping[str, Any]], extra: Sequence[Mapping[str, Any]], version: str
+    items: Iterable[Mapping[str, Any]], extra: Sequence[Mapping[str, Any]], version: str
 ) -> dict[str, Any]:
     """A Table with a row for each object; ``version`` is that of the list."""
     shown = [
-        {"format": "", "description": "", "priority": 0, **{k: v for k, v in one.items() if k != "jsonPath"}}
-        for one in extra
+        {"format": "", "description": "", "priority": 0, **{k: v for k, v in each.items() if k != "jsonPath"}}
+        for each in extra
     ]
     rows = [
         {
-            "cells": [thing["metadata"]["name"], *(_at(thing, one["jsonPath"]) for one in extra)],
+            "cells": [obj["metadata"]["name"], *(_at(obj, each["jsonPath"]) for each in extra)],
             "object": {
                 "kind": "PartialObjectMetadata",
                 "apiVersion": "meta.k8s.io/v1",
-                "metadata": thing["metadata"],
+                "metadata": obj["metadata"],
             },
         }
-        for thing in things
+        for obj in items
     ]
     return {
         "kind": "Table",
@@ -58,8 +58,8 @@ def table(
     }
 
 
-def _at(thing: Any, path: str) -> Any:
-    """What a path of plain names leads to; None where that ends."""
+def _at(obj: Any, path: str) -> Any:
+    """The value at a path of plain names, or None."""
     for part in path.strip(".").split("."):
-        thing = thing.get(part) if isinstance(thing, Mapping) else None
-    return thing
+        obj = obj.get(part) if isinstance(obj, Mapping) else None
+    return obj

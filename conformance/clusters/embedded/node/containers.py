@@ -1,8 +1,8 @@
-"""One container of a pod: started, probed, started again, ended, as a kubelet does it.
+"""A container of a pod: starts, probes, restarts and ends it, like a kubelet.
 
-A container is a process with a root directory and a process namespace of its own in the namespaces of its
-pod. Users, capabilities and seccomp profiles of the manifest are not imitated: there is one user, the one who
-runs all this (root inside of the sandbox), and no container can do more than the sandbox can.
+A container is a process with its own root directory and process namespace in the namespaces of its pod.
+Users, capabilities and seccomp profiles of the manifest are ignored: all containers run as the user of the
+embedded cluster (root inside the sandbox), and no container can do more than the sandbox can.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from conformance.clusters.embedded.interface import NodeError, Object, Supplies
-from conformance.clusters.embedded.node import images, probing
+from conformance.clusters.embedded.interface import NodeError, Object, VolumeSources
+from conformance.clusters.embedded.node import images, readiness_probes
 from conformance.clusters.embedded.node.environment import command_of
 from conformance.clusters.embedded.node.pausing import pause
-from conformance.clusters.embedded.node.spawner_client import Child, Command, Mount, Namespaces, Spawner
+from conformance.clusters.embedded.node.spawner_client import Child, Command, Mount, Namespaces, SpawnerClient
 from conformance.clusters.embedded.node.statuses import ContainerView, Running, State, Terminated, Waiting
-from conformance.clusters.embedded.node.streams import Executed, Log, open_pipes
+from conformance.clusters.embedded.node.streams import ExecProcess, Log, open_pipes
 
-# Between starts of a container that does not stay, in seconds: the first comes at once.
+# Seconds between restarts of a container: the first restart is immediate.
 _BACK_OFF_S = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
-_UNKNOWN = ("livenessProbe", "startupProbe")
-_WORDS = 400
+_UNSUPPORTED_PROBES = ("livenessProbe", "startupProbe")
+_MAX_HOOK_OUTPUT = 400
 _CREATING = Waiting("ContainerCreating")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a container needs of its pod and of the node."""
+class PodContext:
+    """A container's view of its pod and the node."""
 
     pod: Object
     address: str
     namespaces: Namespaces
     root: str
     mounts: Callable[[Object], Sequence[Mount]]
-    supplies: Supplies
-    spawner: Spawner
+    sources: VolumeSources
+    spawner: SpawnerClient
 
 
 class _Unstartable(Exception):
-    """A container could not be started: the reason as a kubelet names it, and the text."""
+    """A container could not be started; ``reason`` is a kubelet's."""
 
     def __init__(self, reason: str, message: object) -> None:
         super().__init__(str(message))
@@ -54,10 +54,10 @@ class _Unstartable(Exception):
 
 @dataclass(slots=True)
 class Container:
-    """A container; `policy` says when it is started again: Always, OnFailure, Never.
+    """A container; `policy` is its restart policy: Always, OnFailure, Never.
 
-    Of the events, `attempted` is set once the first start has succeeded or failed, `up` once it runs and its
-    hook is done, `gone` while nothing of it runs or is going to.
+    Event `attempted` is set once the first start has succeeded or failed, `up` once it runs and its hook has
+    finished, `gone` while none of its processes runs or will run.
     """
 
     spec: Object
@@ -84,23 +84,23 @@ class Container:
         return str(self.spec["name"])
 
     def view(self) -> ContainerView:
-        """How it is at this moment."""
+        """Its current state."""
         return ContainerView(
             self.name, str(self.spec["image"]), self.state, self.last, self.ready, self.started, self.restarts
         )
 
     def wait(self, reason: str, message: str = "") -> None:
-        """Report why it does not run."""
+        """Report it as waiting."""
         self._become(Waiting(reason, message))
 
-    async def supervise(self, around: Surroundings) -> None:
-        """Run it until it has ended for good, or is stopped."""
+    async def supervise(self, context: PodContext) -> None:
+        """Run it, with restarts, until it has ended for good or is stopped."""
         self.gone.clear()
         try:
             for attempt in itertools.count():
                 if self.stopping.is_set():
                     return
-                code = await self._once(around)
+                code = await self._once(context)
                 self.attempted.set()
                 if code is not None and not self._starts_again(code):
                     return
@@ -108,22 +108,22 @@ class Container:
         finally:
             self.gone.set()
 
-    async def execute(self, spawner: Spawner, arguments: Sequence[str]) -> Executed:
+    async def execute(self, spawner: SpawnerClient, arguments: Sequence[str]) -> ExecProcess:
         """Run a command in it. Raises NodeError."""
         child, command = self._running()
         pipes = await open_pipes()
         try:
-            entered = await spawner.enter(child, replace(command, arguments=arguments), pipes.theirs)
+            entered = await spawner.enter(child, replace(command, arguments=arguments), pipes.remote_ends)
         except NodeError:
             pipes.close()
             raise
         finally:
-            for descriptor in pipes.theirs:
+            for descriptor in pipes.remote_ends:
                 os.close(descriptor)
-        return Executed(pipes.stdin, pipes.stdout, pipes.stderr, entered)
+        return ExecProcess(pipes.stdin, pipes.stdout, pipes.stderr, entered)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to its first process, if there is one, and start it no more."""
+        """Send a signal to its first process, if any, and do not restart it."""
         self.stopping.set()
         if self._child is not None:
             self._child.signal(number)
@@ -153,10 +153,10 @@ class Container:
                 )
         await pause(seconds if ran else max(seconds, _BACK_OFF_S[1]), self.stopping)
 
-    async def _once(self, around: Surroundings) -> int | None:
-        """From start to end; its exit code, or None where it could not be started."""
+    async def _once(self, context: PodContext) -> int | None:
+        """Run it once; its exit code, or None if it could not be started."""
         try:
-            child = await self._start(around)
+            child = await self._start(context)
         except _Unstartable as error:
             self.wait(error.reason, str(error))
             return None
@@ -165,70 +165,72 @@ class Container:
         self._become(Running(since))
         if self.stopping.is_set():
             child.kill()
-        attending = asyncio.create_task(self._attend(around))
+        hook_and_probe = asyncio.create_task(self._run_hook_and_probe(context))
         code = await child.exit
         self._child = None
-        attending.cancel()
-        await asyncio.gather(attending, return_exceptions=True)
+        hook_and_probe.cancel()
+        await asyncio.gather(hook_and_probe, return_exceptions=True)
         self.ready = self.started = False
         self._become(Terminated(code, since, _now()))
         return code
 
-    async def _start(self, around: Surroundings) -> Child:
-        command, mounts = self._plan(around)
-        silence = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    async def _start(self, context: PodContext) -> Child:
+        command, mounts = self._plan(context)
+        devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
             with self.log.writing() as write:
-                child = await around.spawner.start(
+                child = await context.spawner.start(
                     command,
-                    (silence, write, write),
-                    namespaces=around.namespaces,
-                    root=around.root,
+                    (devnull, write, write),
+                    namespaces=context.namespaces,
+                    root=context.root,
                     mounts=mounts,
                 )
         except NodeError as error:
             raise _Unstartable("RunContainerError", error) from error
         finally:
-            os.close(silence)
+            os.close(devnull)
         self._command = command
         return child
 
-    def _plan(self, around: Surroundings) -> tuple[Command, Sequence[Mount]]:
-        if unknown := [name for name in _UNKNOWN if name in self.spec]:
-            what = f"the embedded cluster does not know {', '.join(unknown)}"
+    def _plan(self, context: PodContext) -> tuple[Command, Sequence[Mount]]:
+        if unknown := [name for name in _UNSUPPORTED_PROBES if name in self.spec]:
+            what = f"the embedded cluster does not support {', '.join(unknown)}"
             raise _Unstartable("CreateContainerConfigError", what)
         try:
             image = images.environment_of(str(self.spec["image"]))
         except NodeError as error:
             raise _Unstartable("ErrImageNeverPull", error) from error
         try:
-            command = command_of(around.pod, self.spec, image, around.supplies, address=around.address)
-            return command, around.mounts(self.spec)
+            command = command_of(context.pod, self.spec, image, context.sources, address=context.address)
+            return command, context.mounts(self.spec)
         except NodeError as error:
             raise _Unstartable("CreateContainerConfigError", error) from error
 
-    async def _attend(self, around: Surroundings) -> None:
-        """What is done while it runs: the hook, and once that is over the probe, as the API says."""
+    async def _run_hook_and_probe(self, context: PodContext) -> None:
+        """Run the hook, then the readiness probe, while the container runs."""
         probe = self.spec.get("readinessProbe")
-        await self._begin(around.spawner, ready=not probe)
+        await self._run_hook(context.spawner, ready=not probe)
         if not probe or not self.started:
             return
 
         async def execute(command: Sequence[str]) -> int:
-            return (await self._run_to_end(around.spawner, command))[0]
+            return (await self._run_to_end(context.spawner, command))[0]
 
-        async for ready in probing.readiness(probe, self.spec, around.address, execute, self.stopping):
-            self._tell(ready)
+        async for ready in readiness_probes.readiness(
+            probe, self.spec, context.address, execute, self.stopping
+        ):
+            self._set_ready(ready)
 
-    def _tell(self, ready: bool) -> None:
+    def _set_ready(self, ready: bool) -> None:
         self.ready = ready
         self.changed()
 
-    async def _begin(self, spawner: Spawner, *, ready: bool) -> None:
-        """Run the hook, after which it counts as started; without a probe it is ready then, too."""
+    async def _run_hook(self, spawner: SpawnerClient, *, ready: bool) -> None:
+        """Run the hook, then mark the container as started, and as ready if it has no probe."""
         hook = (self.spec.get("lifecycle") or {}).get("postStart")
         if hook:
-            problem = await self._hook(spawner, hook)
+            problem = await self._execute_hook(spawner, hook)
             if problem:
                 self.log.note(f"postStart hook failed: {problem}")
                 if self._child is not None:
@@ -240,27 +242,27 @@ class Container:
         self.attempted.set()
         self.changed()
 
-    async def _hook(self, spawner: Spawner, hook: Any) -> str:
+    async def _execute_hook(self, spawner: SpawnerClient, hook: Any) -> str:
         if "exec" not in hook:
-            return f"the embedded cluster does not know {', '.join(hook)} as a hook"
+            return f"the embedded cluster does not support {', '.join(hook)} as a hook"
         try:
-            code, said = await self._run_to_end(spawner, hook["exec"]["command"])
+            code, log = await self._run_to_end(spawner, hook["exec"]["command"])
         except NodeError as error:
             return str(error)
-        return f"exit code {code}: {said}" if code else ""
+        return f"exit code {code}: {log}" if code else ""
 
-    async def _run_to_end(self, spawner: Spawner, arguments: Sequence[str]) -> tuple[int, str]:
+    async def _run_to_end(self, spawner: SpawnerClient, arguments: Sequence[str]) -> tuple[int, str]:
         child, command = self._running()
-        said = Log()
-        silence = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        log = Log()
+        devnull = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            with said.writing() as write:
-                streams = (silence, write, write)
+            with log.writing() as write:
+                streams = (devnull, write, write)
                 entered = await spawner.enter(child, replace(command, arguments=arguments), streams)
         finally:
-            os.close(silence)
+            os.close(devnull)
         try:
-            return await entered.exit, said.tail(None)[-_WORDS:]
+            return await entered.exit, log.tail(None)[-_MAX_HOOK_OUTPUT:]
         finally:
             entered.kill()
 

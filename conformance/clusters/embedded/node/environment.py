@@ -1,4 +1,4 @@
-"""A container's environment and command line. Pure, but for what it asks of the supplies."""
+"""A container's environment and command line. Pure, except for reading volume sources."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.clusters.embedded.interface import NodeError, Object, Supplies
+from conformance.clusters.embedded.interface import NodeError, Object, VolumeSources
 from conformance.clusters.embedded.node.network import NODE_ADDRESS
 from conformance.clusters.embedded.node.spawner_client import Command
 
 API_SERVICE_ADDRESS = "10.96.0.1"
-"""The address of the service `kubernetes`: the first of the range, as everywhere."""
+"""The address of the service `kubernetes`: the first of the range, as in every cluster."""
 
 _API_SERVICE: Mapping[str, str] = {
     "KUBERNETES_SERVICE_HOST": API_SERVICE_ADDRESS,
@@ -23,32 +23,31 @@ _KEYED = re.compile(r"metadata\.(annotations|labels)\['([^']*)'\]")
 
 
 def command_of(
-    pod: Object, container: Object, image: Mapping[str, str], supplies: Supplies, *, address: str
+    pod: Object, container: Object, image: Mapping[str, str], volume_sources: VolumeSources, *, address: str
 ) -> Command:
-    """What to run for a container of a pod with this address. Raises NodeError.
+    """The command of a container, for a pod with this address. Raises NodeError.
 
-    `image` is the environment that the image gives. Images have no entry point here: a container needs a
-    command.
+    `image` is the image's environment. Images have no entry point here: a container needs a command.
     """
     if container.get("envFrom"):
-        raise NodeError("the embedded cluster does not know envFrom")
+        raise NodeError("the embedded cluster does not support envFrom")
     if not container.get("command"):
-        raise NodeError("no command specified: the embedded cluster has no images that would bring one")
+        raise NodeError("no command specified: the embedded cluster has no images with an entry point")
     environment = {**image, **_API_SERVICE}
     for entry in container.get("env") or ():
-        found = _value(pod, entry, environment, supplies, address)
+        found = _value(pod, entry, environment, volume_sources, address)
         if found is not None:
             environment[str(entry["name"])] = found
     words = [*container["command"], *(container.get("args") or ())]
     return Command(
-        [expanded(str(word), environment) for word in words],
+        [expand(str(word), environment) for word in words],
         environment,
         str(container.get("workingDir") or "/"),
     )
 
 
-def expanded(text: str, variables: Mapping[str, str]) -> str:
-    """A text with each $(NAME) replaced by its value; unknown names stay, and $$ stands for one $."""
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """The text with each $(NAME) replaced by its value; unknown names stay, and $$ becomes $."""
 
     def replaced(match: re.Match[str]) -> str:
         if match[0] == "$$":
@@ -59,7 +58,7 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
 
 
 def field_of(pod: Object, path: str, *, address: str) -> str:
-    """The value of a field of the pod that its containers may ask for. Raises NodeError."""
+    """The value of a pod field for the downward API. Raises NodeError."""
     metadata, spec = pod["metadata"], pod["spec"]
     if keyed := _KEYED.fullmatch(path):
         return str((metadata.get(keyed[1]) or {}).get(keyed[2], ""))
@@ -78,25 +77,31 @@ def field_of(pod: Object, path: str, *, address: str) -> str:
         "status.hostIPs": NODE_ADDRESS,
     }
     if path not in plain:
-        raise NodeError(f"the embedded cluster does not know the field {path}")
+        raise NodeError(f"the embedded cluster does not support the field {path}")
     return str(plain[path] or "")
 
 
 def _value(
-    pod: Object, entry: Mapping[str, Any], so_far: Mapping[str, str], supplies: Supplies, address: str
+    pod: Object,
+    entry: Mapping[str, Any],
+    so_far: Mapping[str, str],
+    volume_sources: VolumeSources,
+    address: str,
 ) -> str | None:
     source = entry.get("valueFrom")
     if source is None:
-        return expanded(str(entry.get("value") or ""), so_far)
+        return expand(str(entry.get("value") or ""), so_far)
     namespace = str(pod["metadata"]["namespace"])
     match source:
         case {"fieldRef": {"fieldPath": path}}:
             return field_of(pod, path, address=address)
         case {"configMapKeyRef": reference}:
-            return _key(supplies.config_map, namespace, reference, "ConfigMap")
+            return _key(volume_sources.config_map, namespace, reference, "ConfigMap")
         case {"secretKeyRef": reference}:
-            return _key(supplies.secret, namespace, reference, "Secret")
-    raise NodeError(f"the embedded cluster does not know {', '.join(source)} as a source of {entry['name']}")
+            return _key(volume_sources.secret, namespace, reference, "Secret")
+    raise NodeError(
+        f"the embedded cluster does not support {', '.join(source)} as a source of {entry['name']}"
+    )
 
 
 def _key(read: Any, namespace: str, reference: Mapping[str, Any], kind: str) -> str | None:

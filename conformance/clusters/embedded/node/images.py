@@ -1,4 +1,4 @@
-"""What images stand for, where there are none: programs of this machine. Pure, but for where they are."""
+"""The programs of this machine that stand for images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _PYTHON = "python"
 
 
 def environment_of(image: str) -> Mapping[str, str]:
-    """The environment that an image gives to its containers.
+    """The environment of an image's containers.
 
-    A stock Python image, from whichever registry, is this machine's Python; so is the image of the reference
-    mesh, which has that package as well. Raises NodeError for any other: nothing is pulled.
+    A stock Python image, from any registry, means this machine's Python; so does the image of the reference
+    mesh, with that package. Raises NodeError for any other image: nothing is pulled.
     """
     repository = _repository(image)
     python = {"PATH": f"{Path(sys.executable).parent}:{_SYSTEM}", "HOME": "/", "LANG": "C.UTF-8"}
@@ -34,27 +34,34 @@ def environment_of(image: str) -> Mapping[str, str]:
     )
 
 
-def code() -> Path:
-    """The directory that holds the package of the reference mesh."""
+def reference_mesh_directory() -> Path:
+    """The directory that contains the package of the reference mesh."""
     return Path(smi_reference_mesh.__path__[0]).resolve().parent
 
 
 def prepare() -> None:
-    """Compile what containers import, as the image's build does: they cannot, for their code is read-only.
+    """Compile the code that containers import, as the image's build does: for them it is read-only.
 
-    Where nobody may write beside the code it is compiled at each start of a container.
+    If the code's directory is read-only for this process too, each container compiles it at its start.
     """
-    compileall.compile_dir(str(code() / smi_reference_mesh.__name__), quiet=2)
+    compileall.compile_dir(str(reference_mesh_directory() / smi_reference_mesh.__name__), quiet=2)
 
 
-def needed() -> list[Path]:
-    """Directories of this machine that containers cannot do without, wherever they are."""
+def required_directories() -> list[Path]:
+    """The directories of this machine that containers need, wherever they are."""
     return sorted({*_search_path(), *(Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix))})
 
 
 def _search_path() -> list[Path]:
-    told = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    return list(dict.fromkeys((code(), *(Path(path).resolve() for path in told if os.path.isdir(path)))))
+    search_path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return list(
+        dict.fromkeys(
+            (
+                reference_mesh_directory(),
+                *(Path(path).resolve() for path in search_path if os.path.isdir(path)),
+            )
+        )
+    )
 
 
 def _repository(image: str) -> str:

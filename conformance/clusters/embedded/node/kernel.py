@@ -1,6 +1,6 @@
-"""The calls of Linux that namespaces are made with, which Python 3.11 does not have.
+"""Linux system calls for namespaces and mounts that Python 3.11 lacks.
 
-Standard library only and nothing of the package's own, for the processes that use it fork often.
+Imports only the standard library, for the processes that use it fork often.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ import ctypes
 import os
 import signal
 
-NEW_MOUNTS = 0x00020000
-NEW_NAME = 0x04000000
-NEW_IPC = 0x08000000
-NEW_USERS = 0x10000000
-NEW_PROCESSES = 0x20000000
-NEW_NETWORK = 0x40000000
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
-READ_ONLY = 0x1
-NO_SUID = 0x2
-NO_DEVICES = 0x4
-NO_EXEC = 0x8
-BIND = 0x1000
-RECURSIVE = 0x4000
-PRIVATE = 0x40000
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
 
-_DETACH = 2
-_SET_DEATH_SIGNAL = 1
-_SET_NO_NEW_PRIVILEGES = 38
+_MNT_DETACH = 2
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
 _AT_FDCWD = -100
 _AT_RECURSIVE = 0x8000
-# The numbers of these two are the same on all architectures on which Envoy is to be had.
+# System call numbers, for the architectures that Envoy supports.
 _MOUNT_SETATTR = 442
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
@@ -52,7 +52,7 @@ def _checked(result: int, what: str) -> None:
 
 
 def unshare(flags: int) -> None:
-    """Leave namespaces for new ones. Raises OSError, as all functions in here."""
+    """Move this process into new namespaces. Raises OSError, as all functions here."""
     _checked(_LIBRARY.unshare(flags), "unshare")
 
 
@@ -62,19 +62,19 @@ def enter(descriptor: int, kind: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
-    """Mount a file system, or with BIND a part of one that is mounted already."""
+    """Mount a file system, or with MS_BIND a part of a mounted one."""
     arguments = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode())
     _checked(_LIBRARY.mount(*arguments), f"mount {kind or source} at {target}")
 
 
 def bind(source: str, target: str) -> None:
-    """Let a file or directory, with what is mounted in it, appear elsewhere as well."""
-    mount(source, target, "", BIND | RECURSIVE)
+    """Bind-mount a file or directory, with all mounts in it."""
+    mount(source, target, "", MS_BIND | MS_REC)
 
 
 def make_read_only(target: str, *, recursive: bool) -> None:
-    """Refuse writing through a mount, and through all in it if recursive."""
-    attributes = _MountAttributes(attr_set=READ_ONLY)
+    """Make a mount read-only, and all mounts in it if recursive."""
+    attributes = _MountAttributes(attr_set=MS_RDONLY)
     path = target.encode()
     flags = _AT_RECURSIVE if recursive else 0
     size = ctypes.c_size_t(ctypes.sizeof(attributes))
@@ -83,21 +83,21 @@ def make_read_only(target: str, *, recursive: bool) -> None:
 
 
 def unmount(target: str) -> None:
-    """Take a mount away, though it may be in use."""
-    _checked(_LIBRARY.umount2(target.encode(), _DETACH), f"unmount {target}")
+    """Detach a mount, even if it is in use."""
+    _checked(_LIBRARY.umount2(target.encode(), _MNT_DETACH), f"unmount {target}")
 
 
 def pivot_root(new: str, old: str) -> None:
-    """Make a mount the root; the root so far appears in it at `old`."""
+    """Make a mount the root; the old root appears in it at `old`."""
     number = _PIVOT_ROOT[os.uname().machine]
     _checked(_LIBRARY.syscall(number, new.encode(), old.encode()), f"pivot_root to {new}")
 
 
 def die_with_parent() -> None:
-    """Be killed when the thread that made this process ends. Forking and a change of rights undo it."""
-    _checked(_LIBRARY.prctl(_SET_DEATH_SIGNAL, int(signal.SIGKILL), 0, 0, 0), "prctl")
+    """Get SIGKILL when the thread that created this process ends. Forks and privilege changes reset this."""
+    _checked(_LIBRARY.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0), "prctl")
 
 
-def gain_no_privileges() -> None:
-    """Make set-user-id programs ordinary ones, from here on and for all descendants."""
-    _checked(_LIBRARY.prctl(_SET_NO_NEW_PRIVILEGES, 1, 0, 0, 0), "prctl")
+def set_no_new_privileges() -> None:
+    """Ignore set-user-id bits from now on, in all descendants too."""
+    _checked(_LIBRARY.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")

@@ -1,8 +1,7 @@
-"""The node's network: a bridge, a pair of interfaces for each pod, and no way out.
+"""The node's network: a bridge, a veth pair for each pod, and no way out.
 
-Each pod has an address of its own with the node as its only neighbour, so that all that pods say to each
-other is routed by the node, whose connection tracking thereby sees both directions of what it redirects. IPv4
-only.
+Each pod has its own address, with the node as its only neighbour: the node routes all traffic between pods,
+so its connection tracking sees both directions of redirected connections. IPv4 only.
 """
 
 from __future__ import annotations
@@ -26,29 +25,27 @@ NODE_ADDRESS = "10.244.0.1"
 POD_RANGE = ipaddress.IPv4Network("10.244.0.0/16")
 SERVICE_RANGE = ipaddress.IPv4Network("10.96.0.0/16")
 
-# A bridge that is not given one takes the lowest of those attached to it, and another as pods come and go.
-# What pods still send to the one before is dropped, for as long as they believe that they know their
-# neighbour: for seconds, or most of a minute.
+# By default a bridge has the lowest address of its ports, which changes as pods come and go. Packets to the
+# old address are dropped until the pods' neighbour entries expire: for seconds, or most of a minute.
 _HARDWARE_ADDRESS = "02:00:0a:f4:00:01"
 
-_MOST_PODS = 4096
+_MAX_PODS = 4096
 _ON_LINK = 4
 _LOOPBACK = 1
 _SYSCTL = Path("/proc/sys/net")
-_BEFORE: Mapping[str, str] = {
+_SYSCTLS: Mapping[str, str] = {
     "ipv4/ip_forward": "1",
-    # A connection by the node to a service's address that leads back to the caller comes in where it went
-    # out.
+    # The node's connections to a service that leads back to the caller return on the outgoing interface.
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
     "ipv6/conf/all/disable_ipv6": "1",
-    # What is bridged is not to be translated, only what is routed.
+    # Translate only routed packets, not bridged ones.
     "bridge/bridge-nf-call-iptables": "0",
 }
-# A caller of an address at which there is no pod is to hear so at once.
-_AFTER: Mapping[str, str] = {
+# A connection to an address without a pod must fail at once.
+_BRIDGE_SYSCTLS: Mapping[str, str] = {
     f"ipv4/conf/{BRIDGE}/send_redirects": "0",
     f"ipv4/neigh/{BRIDGE}/retrans_time_ms": "100",
 }
@@ -56,37 +53,37 @@ _OPTIONAL = ("ipv6/", "bridge/")
 
 
 class Addresses:
-    """Addresses of pods; one that was given back is the last to be given out again."""
+    """Addresses of pods; a released address is the last to be allocated again."""
 
     def __init__(self) -> None:
         usable = (str(address) for address in POD_RANGE.hosts())
-        self._free = list(islice((address for address in usable if address != NODE_ADDRESS), _MOST_PODS))
+        self._free = list(islice((address for address in usable if address != NODE_ADDRESS), _MAX_PODS))
         self._free.reverse()
 
-    def take(self) -> str:
-        """An address that nobody has. Raises NodeError."""
+    def allocate(self) -> str:
+        """A free address. Raises NodeError."""
         if not self._free:
             raise NodeError("the embedded cluster has no free address for a further pod")
         return self._free.pop()
 
-    def give_back(self, address: str) -> None:
-        """Let others have it."""
+    def release(self, address: str) -> None:
+        """Make an address available again."""
         self._free.insert(0, address)
 
 
 class Network:
-    """The bridge, and what is attached to it."""
+    """The bridge and its interfaces."""
 
     def __init__(self) -> None:
         self._routes: AsyncIPRoute | None = None
         self._bridge = 0
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def open(self) -> None:
-        """Make the bridge in the network namespace of this process. Raises NodeError."""
+        """Create the bridge in the network namespace of this process. Raises NodeError."""
         self._routes = AsyncIPRoute()
         try:
-            _set(_BEFORE)
+            _set(_SYSCTLS)
             await self._routes.setup_endpoint()
             await self._routes.link("set", index=_LOOPBACK, state="up")
             await self._routes.link("add", ifname=BRIDGE, kind="bridge", address=_HARDWARE_ADDRESS)
@@ -95,10 +92,9 @@ class Network:
                 "add", index=self._bridge, address=NODE_ADDRESS, prefixlen=POD_RANGE.prefixlen
             )
             await self._routes.link("set", index=self._bridge, state="up")
-            # Where there is no such service it is the firewall that says so, and it only sees what has a
-            # route.
+            # The firewall rejects addresses without a service, and it sees only packets with a route.
             await self._routes.route("add", dst=str(SERVICE_RANGE), oif=self._bridge)
-            _set(_AFTER)
+            _set(_BRIDGE_SYSCTLS)
         except (NetlinkError, OSError) as error:
             raise NodeError(f"cannot make the network of the embedded cluster: {error}") from error
 
@@ -112,13 +108,13 @@ class Network:
         routes.close()
 
     async def attach(self, namespaces: Namespaces, address: str) -> None:
-        """Connect a pod, until its namespaces are gone. Raises NodeError."""
+        """Connect a pod, until its namespaces end. Raises NodeError."""
         if self._routes is None:
             raise NodeError("the network of the embedded cluster is closed")
         name = interface_of(address)
         peer: dict[str, Any] = {"ifname": "eth0", "net_ns_fd": namespaces.network}
         try:
-            async with self._turn:
+            async with self._lock:
                 await self._routes.link(
                     "add", ifname=name, kind="veth", peer=peer, master=self._bridge, state="up"
                 )

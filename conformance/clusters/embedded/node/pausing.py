@@ -1,4 +1,4 @@
-"""Waiting that ends early: for the next probe, the next start, the next token."""
+"""Interruptible pauses: before the next probe, the next start, the next token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 
 async def pause(seconds: float, stopping: asyncio.Event) -> bool:
-    """Wait so long, but no longer than until the event is set; whether it is."""
+    """Wait for the time or the event, whichever is first; returns whether the event is set."""
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()

@@ -1,8 +1,8 @@
-"""The root directory of containers: this machine's, read-only, with a few directories of its own in it.
+"""The root directory of containers: this machine's, read-only, with a few directories of its own.
 
-The template is made once, on the node's temporary file system. Each container gets it as its root, with its
-volumes mounted into it: directories to mount them on can be made in it although the machine's root cannot be
-written to. Names and their lookup are the node's own, so that what it does not know is unknown at once.
+The template is built once, on the node's temporary file system. Each container gets it as its root, with its
+volumes mounted in it: unlike the machine's root, it is writable for mount points. It has its own host names
+and resolver configuration, so that lookups of unknown names fail at once.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from conformance.clusters.embedded.node import images, kernel
 from conformance.clusters.embedded.node.spawner_client import Mount
 
 POD_FILES = "/run/pod"
-"""Where the files that all containers of a pod share are mounted: `hosts`, `hostname`."""
+"""The mount point of the files that all containers of a pod share: `hosts`, `hostname`."""
 
-_OWN = ("proc", "sys", "dev", "tmp", "run", "etc", "lost+found")
+_CONTAINER_DIRECTORIES = ("proc", "sys", "dev", "tmp", "run", "etc", "lost+found")
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _STREAMS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 _ETC = "/.etc"
 _LOOKUP = {
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "host.conf": "multi on\n",
-    # For those that do not look at the above: nobody listens there.
+    # For resolvers that ignore nsswitch.conf: no server listens there.
     "resolv.conf": "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
 }
 _OF_POD = ("hosts", "hostname")
 
 
 def make_template(root: Path) -> list[Mount]:
-    """Make the template; returns what is to be mounted into each container besides. Raises NodeError."""
+    """Build the template; returns the mounts that each container needs besides. Raises NodeError."""
     try:
         root.mkdir(parents=True)
         _bind_machine(root)
@@ -39,7 +39,7 @@ def make_template(root: Path) -> list[Mount]:
         _make_etc(root)
         for name in ("proc", "tmp", "run/pod", ".old"):
             (root / name).mkdir(parents=True)
-        return _hidden()
+        return _required_mounts()
     except OSError as error:
         raise NodeError(f"cannot make a root directory for containers: {error.strerror}") from error
 
@@ -50,7 +50,7 @@ def _bind_machine(root: Path) -> None:
         target = root / entry.name
         if entry.is_symlink():
             target.symlink_to(os.readlink(entry.path))
-        elif entry.is_dir() and entry.name not in (*_OWN, inside):
+        elif entry.is_dir() and entry.name not in (*_CONTAINER_DIRECTORIES, inside):
             target.mkdir()
             kernel.bind(entry.path, str(target))
             kernel.make_read_only(str(target), recursive=True)
@@ -67,7 +67,7 @@ def _make_devices(directory: Path) -> None:
 
 
 def _make_etc(root: Path) -> None:
-    """/etc as the machine has it, but for what is about names."""
+    """The machine's /etc, with its own host names and resolver configuration."""
     (root / "etc").mkdir()
     machine = root / _ETC[1:]
     machine.mkdir()
@@ -82,6 +82,10 @@ def _make_etc(root: Path) -> None:
         (root / "etc" / name).symlink_to(f"{POD_FILES}/{name}")
 
 
-def _hidden() -> list[Mount]:
-    """What is needed although it lies in a directory that containers have of their own."""
-    return [Mount(str(path), str(path)) for path in images.needed() if path.parts[1] in _OWN]
+def _required_mounts() -> list[Mount]:
+    """Mounts of required directories that are hidden by the containers' own directories."""
+    return [
+        Mount(str(path), str(path))
+        for path in images.required_directories()
+        if path.parts[1] in _CONTAINER_DIRECTORIES
+    ]

@@ -1,7 +1,7 @@
-"""The runner's side of the embedded cluster: starts its node in namespaces of their own, and ends it.
+"""The runner's side of the embedded cluster: starts it in its own namespaces, and ends it.
 
-All that the node makes is inside of the namespaces and goes with them. They go when this process closes a
-pipe, or when the kernel does so because this process is gone.
+Everything that the node creates is inside the namespaces and ends with them. They end when this process
+closes a pipe, or when the kernel does so because this process is gone.
 """
 
 from __future__ import annotations
@@ -25,58 +25,57 @@ from typing import IO, Any
 import conformance
 
 _PACKAGES = Path(conformance.__file__).resolve().parents[1]
-_STAGE = ("-S", "-m", "conformance.clusters.embedded.node.sandbox_entry")
+_ENTRY = ("-S", "-m", "conformance.clusters.embedded.node.sandbox_entry")
 _NODE = (sys.executable, "-m", "conformance.clusters.embedded")
 _LAST_LINES = 20
-# The kernel takes a node with all its pods down in a fraction of this.
+# The kernel ends a node with all its pods in a fraction of this.
 _STOP_S = 20.0
 
 
 class SandboxError(Exception):
-    """The embedded cluster did not start; the text says why, with the node's last words."""
+    """The embedded cluster did not start; the message is the reason, with the node's last output."""
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """An embedded cluster: where its API server is, and the process that it stands and falls with.
+class RunningSandbox:
+    """A running embedded cluster: the URL and token of its API server, and the process that it ends with.
 
-    `said` are the last lines that the node wrote to its standard error, `ready` is what it said when it was
-    ready.
+    `stderr_tail` has the last lines of the node's standard error, `ready` the content of its first line.
     """
 
     url: str
     token: str
     process: subprocess.Popen[bytes]
-    said: deque[str]
+    stderr_tail: deque[str]
     ready: Mapping[str, Any]
 
     def last_words(self, within_s: float = 2.0) -> str:
-        """What the node said last if it has ended, or does in a moment; empty while it runs."""
+        """The node's last output if it has ended, or ends within this time; empty while it runs."""
         try:
             status = self.process.wait(within_s)
         except subprocess.TimeoutExpired:
             return ""
-        return "; ".join(line for line in self.said if line.strip()) or f"exit status {status}"
+        return "; ".join(line for line in self.stderr_tail if line.strip()) or f"exit status {status}"
 
     def stop(self) -> None:
-        """Remove the cluster with all that is in it; returns when it is gone. May be called again."""
+        """Remove the cluster with everything in it; returns when it is gone. Repeated calls are harmless."""
         _end(self.process)
 
 
-def start(command: Sequence[str] = _NODE, *, within_s: float = 30.0) -> Running:
+def start(command: Sequence[str] = _NODE, *, within_s: float = 30.0) -> RunningSandbox:
     """Start the node and wait until its API server answers.
 
-    The command gets two options: the descriptor of a listening socket on the loopback interface, and that of
-    a pipe with the token. Raises SandboxError.
+    The command gets two options: the descriptors of a listening loopback socket, and of a pipe with the
+    token. Raises SandboxError.
     """
     token = secrets.token_urlsafe(32)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         process = _spawn(command, listening.fileno(), token)
-    said: deque[str] = deque(maxlen=_LAST_LINES)
+    stderr_tail: deque[str] = deque(maxlen=_LAST_LINES)
     assert process.stdout is not None  # noqa: S101 - for the type checker
     assert process.stderr is not None  # noqa: S101 - for the type checker
-    reading = threading.Thread(target=_drain, args=(process.stderr, said), daemon=True)
+    reading = threading.Thread(target=_drain, args=(process.stderr, stderr_tail), daemon=True)
     reading.start()
     with ExitStack() as unless_ready:
         unless_ready.callback(process.stdout.close)
@@ -86,22 +85,22 @@ def start(command: Sequence[str] = _NODE, *, within_s: float = 30.0) -> Running:
         except (TimeoutError, EOFError, ValueError) as error:
             _end(process)
             reading.join(_STOP_S)
-            last_words = "; ".join(line for line in said if line.strip())
+            last_words = "; ".join(line for line in stderr_tail if line.strip())
             raise SandboxError(f"the embedded cluster did not start: {error}: {last_words}") from error
         unless_ready.pop_all()
-    threading.Thread(target=_drain, args=(process.stdout, said), daemon=True).start()
-    return Running(url, token, process, said, ready)
+    threading.Thread(target=_drain, args=(process.stdout, stderr_tail), daemon=True).start()
+    return RunningSandbox(url, token, process, stderr_tail, ready)
 
 
-def stage_command(command: Sequence[str]) -> list[str]:
-    """The command that runs another one in namespaces of its own."""
-    return [sys.executable, *_STAGE, *command]
+def sandbox_command(command: Sequence[str]) -> list[str]:
+    """The command that runs ``command`` in its own namespaces."""
+    return [sys.executable, *_ENTRY, *command]
 
 
-def stage_environment() -> dict[str, str]:
-    """The environment of such a command: this package is found, and so are administrators' tools.
+def sandbox_environment() -> dict[str, str]:
+    """The environment of a sandbox command: this package and administrators' tools are on its paths.
 
-    Nobody is trusted whom the cluster does not name; reading whom this machine trusts takes a while, too.
+    No CA certificates of this machine: clients trust only the cluster's, and loading the others takes time.
     """
     path = os.pathsep.join(part for part in (str(_PACKAGES), os.environ.get("PYTHONPATH", "")) if part)
     tools = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -109,19 +108,19 @@ def stage_environment() -> dict[str, str]:
 
 
 def _spawn(command: Sequence[str], listening: int, token: str) -> subprocess.Popen[bytes]:
-    # A pipe, for anybody can read command lines.
-    told, tell = os.pipe()
+    # A pipe, for command lines are readable by all users.
+    token_read, token_write = os.pipe()
     try:
-        os.write(tell, token.encode())
-        os.close(tell)
-        options = ["--socket-fd", str(listening), "--token-fd", str(told)]
+        os.write(token_write, token.encode())
+        os.close(token_write)
+        options = ["--socket-fd", str(listening), "--token-fd", str(token_read)]
         return subprocess.Popen(  # noqa: S603 - arguments, no shell
-            stage_command([*command, *options]),
+            sandbox_command([*command, *options]),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env=stage_environment(), pass_fds=(listening, told), start_new_session=True,
+            env=sandbox_environment(), pass_fds=(listening, token_read), start_new_session=True,
         )  # fmt: skip
     finally:
-        os.close(told)
+        os.close(token_read)
 
 
 def _drain(stream: IO[bytes], into: deque[str]) -> None:
@@ -131,7 +130,7 @@ def _drain(stream: IO[bytes], into: deque[str]) -> None:
 
 
 def _ready_line(stream: IO[bytes], within_s: float) -> Mapping[str, Any]:
-    """The node's first line. Raises TimeoutError, EOFError, or ValueError where it is not JSON."""
+    """The node's first line. Raises TimeoutError, EOFError, or ValueError if it is not JSON."""
     deadline = time.monotonic() + within_s
     line = b""
     with selectors.DefaultSelector() as selector:

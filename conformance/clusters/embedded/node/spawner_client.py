@@ -1,4 +1,4 @@
-"""The node's side of its spawner: asks for namespaces and processes, and hears when these end."""
+"""The node's client of the spawner process: requests namespaces and processes, and learns of their exit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _STOP_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A file or directory of the node that appears in a container."""
+    """A file or directory of the node, mounted in a container."""
 
     source: str
     target: str
@@ -32,7 +32,7 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: arguments, the whole environment, the directory to run it in."""
+    """A command: its arguments, its whole environment, its working directory."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
@@ -49,7 +49,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """What the containers of a pod share, and a netlink socket in it; all are descriptors, to be closed."""
+    """The shared namespaces of a pod and a netlink socket in them, as descriptors; the owner closes them."""
 
     network: int
     name: int
@@ -61,20 +61,20 @@ class Child:
     """A process that the spawner started."""
 
     key: int
-    spawner: Spawner
+    spawner: SpawnerClient
     exit: asyncio.Future[int] = field(repr=False)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; one that has ended does not mind."""
+        """Send it a signal; harmless if it has ended."""
         self.spawner.send({"do": "kill", "id": self.key, "signal": int(number)})
 
     def kill(self) -> None:
-        """End it by force, and if it is a container's first process all others in it."""
+        """Kill it, and if it is a container's first process, all others in the container."""
         self.signal(signal.SIGKILL)
 
 
-class Spawner:
-    """Starts processes in namespaces, from the moment it is opened until it is closed."""
+class SpawnerClient:
+    """Starts processes in namespaces, between `open` and `close`."""
 
     def __init__(self) -> None:
         self._keys = itertools.count(1)
@@ -84,28 +84,28 @@ class Spawner:
         self._control: socket.socket | None = None
 
     def open(self) -> None:
-        """Start the process, in the namespaces of this one. Needs a running event loop."""
+        """Start the spawner process, in this process's namespaces. Needs a running event loop."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (mine, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * PACKET)
         with theirs:
             self._process = subprocess.Popen(_COMMAND, stdin=theirs.fileno())  # noqa: S603 - our own module
         self._control = mine
-        asyncio.get_running_loop().add_reader(mine, self._hear)
+        asyncio.get_running_loop().add_reader(mine, self._on_readable)
 
     def close(self) -> None:
-        """End the process and with it all that it started."""
+        """End the spawner process and everything that it started."""
         if self._control is None or self._process is None:
             return
         asyncio.get_running_loop().remove_reader(self._control)
         self._control.close()
         self._process.wait(_STOP_S)
-        self._give_up("the spawner was closed")
+        self._fail_all("the spawner was closed")
         self._control = self._process = None
 
     async def network(self, hostname: str) -> Namespaces:
         """Namespaces for a new pod. Raises NodeError."""
-        key, reply = self._expect()
+        key, reply = self._new_request()
         self.send({"do": "network", "id": key, "hostname": hostname})
         network, name, netlink = await reply
         return Namespaces(network, name, netlink)
@@ -119,7 +119,7 @@ class Spawner:
         root: str,
         mounts: Sequence[Mount],
     ) -> Child:
-        """A process in a root of its own; returns when it runs. Raises NodeError when it cannot."""
+        """Start a process with its own root; returns when it runs. Raises NodeError."""
         request = {
             "do": "start",
             "root": root,
@@ -129,11 +129,11 @@ class Spawner:
         return await self._run(request, (namespaces.network, namespaces.name), streams)
 
     async def enter(self, container: Child, command: Command, streams: tuple[int, int, int]) -> Child:
-        """A further process in a container; returns when it runs. Raises NodeError when it cannot."""
+        """Start a further process in a container; returns when it runs. Raises NodeError."""
         return await self._run({"do": "enter", "container": container.key, **command.request()}, (), streams)
 
     def send(self, request: Mapping[str, Any], descriptors: Sequence[int] = ()) -> None:
-        """Pass a request on. Raises NodeError for one that is too long."""
+        """Send a request. Raises NodeError if it is too long."""
         if self._control is None:
             return
         packet = json.dumps(request).encode()
@@ -147,7 +147,7 @@ class Spawner:
     async def _run(
         self, request: Mapping[str, Any], namespaces: Sequence[int], streams: tuple[int, int, int]
     ) -> Child:
-        key, reply = self._expect()
+        key, reply = self._new_request()
         exited = self._exits[key] = asyncio.get_running_loop().create_future()
         read, write = os.pipe()
         try:
@@ -158,7 +158,7 @@ class Spawner:
             raise
         finally:
             os.close(write)
-        asyncio.get_running_loop().add_reader(read, self._settle, key, read)
+        asyncio.get_running_loop().add_reader(read, self._on_started, key, read)
         try:
             await reply
         except NodeError:
@@ -166,13 +166,13 @@ class Spawner:
             raise
         return Child(key, self, exited)
 
-    def _expect(self) -> tuple[int, asyncio.Future[Sequence[int]]]:
+    def _new_request(self) -> tuple[int, asyncio.Future[Sequence[int]]]:
         key = next(self._keys)
         reply = self._replies[key] = asyncio.get_running_loop().create_future()
         return key, reply
 
-    def _settle(self, key: int, read: int) -> None:
-        """The pipe of a starting process has something: what hindered it, or its end, as it runs."""
+    def _on_started(self, key: int, read: int) -> None:
+        """Read the pipe of a starting process: an error message, or its end once the process runs."""
         problem = os.read(read, 4096).decode(errors="replace")
         asyncio.get_running_loop().remove_reader(read)
         os.close(read)
@@ -188,13 +188,13 @@ class Spawner:
         else:
             reply.set_result(descriptors)
 
-    def _hear(self) -> None:
+    def _on_readable(self) -> None:
         if self._control is None:
             return
         packet, descriptors = receive(self._control)
         if not packet:
             asyncio.get_running_loop().remove_reader(self._control)
-            self._give_up("the spawner has ended")
+            self._fail_all("the spawner has ended")
             return
         message = json.loads(packet)
         key = message["id"]
@@ -203,7 +203,7 @@ class Spawner:
         elif (exited := self._exits.pop(key, None)) is not None and not exited.done():
             exited.set_result(message["ended"])
 
-    def _give_up(self, problem: str) -> None:
+    def _fail_all(self, problem: str) -> None:
         for key in list(self._replies):
             self._reply(key, problem)
         for exited in self._exits.values():

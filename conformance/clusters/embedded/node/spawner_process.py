@@ -1,8 +1,8 @@
-"""`python -m conformance.clusters.embedded.node.spawner_process`: starts containers, for the node asks it to.
+"""`python -m conformance.clusters.embedded.node.spawner_process`: starts containers on the node's request.
 
-A process of its own, small and without threads, so that forking is cheap and nothing has to be undone in the
-child: a container costs two milliseconds here and not the fifteen of an interpreter's start. The node asks
-over a socket (its standard input), one JSON document in each packet, with descriptors. Standard library only.
+A separate process, small and without threads, so that forking is cheap and the child has nothing to undo:
+a container costs two milliseconds here instead of the fifteen of an interpreter's start. Requests arrive on
+a socket (standard input), one JSON document per packet, with descriptors. Standard library only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from conformance.clusters.embedded.node import kernel
 
 PACKET = 512 * 1024
-"""No request, with all arguments and environment, is longer than this, in bytes."""
+"""Maximum bytes of a request, with all arguments and environment."""
 _MOST_DESCRIPTORS = 8
 _OLD_ROOT = "/.old"
 _NOT_STARTED = 126
@@ -30,7 +30,7 @@ _NO_IPV6 = "/proc/sys/net/ipv6/conf/all/disable_ipv6"
 Request = Mapping[str, Any]
 
 
-class Spawner:
+class SpawnerProcess:
     """Answers requests until the node closes the socket."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -39,14 +39,14 @@ class Spawner:
         self._own = {
             kind: os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
             for kind, name in (
-                (kernel.NEW_NETWORK, "net"),
-                (kernel.NEW_NAME, "uts"),
-                (kernel.NEW_PROCESSES, "pid"),
+                (kernel.CLONE_NEWNET, "net"),
+                (kernel.CLONE_NEWUTS, "uts"),
+                (kernel.CLONE_NEWPID, "pid"),
             )
         }
 
     def serve(self, woken: int) -> None:
-        """Serve; the descriptor becomes readable when a child has ended."""
+        """Serve; the descriptor ``woken`` becomes readable when a child has ended."""
         watched = poll()
         watched.register(self._control, POLLIN)
         watched.register(woken, POLLIN)
@@ -74,20 +74,20 @@ class Spawner:
                 case "kill":
                     self._kill(request)
         except OSError as error:
-            self._tell({"id": request["id"], "error": str(error.strerror)})
+            self._send({"id": request["id"], "error": str(error.strerror)})
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
         return True
 
-    def _tell(self, document: Request, descriptors: Sequence[int] = ()) -> None:
+    def _send(self, document: Request, descriptors: Sequence[int] = ()) -> None:
         socket.send_fds(self._control, [json.dumps(document).encode()], list(descriptors))
 
     def _network(self, request: Request) -> None:
-        """Make the namespaces that the containers of a pod share; they live as long as their descriptors."""
+        """Create the shared namespaces of a pod; they live as long as their descriptors."""
         made: list[int] = []
         try:
-            kernel.unshare(kernel.NEW_NETWORK | kernel.NEW_NAME)
+            kernel.unshare(kernel.CLONE_NEWNET | kernel.CLONE_NEWUTS)
             socket.sethostname(request["hostname"])
             if os.path.exists(_NO_IPV6):
                 with open(_NO_IPV6, "w") as file:
@@ -95,22 +95,22 @@ class Spawner:
             made += [os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in ("net", "uts")]
             made.append(socket.socket(socket.AF_NETLINK, socket.SOCK_DGRAM).detach())
         finally:
-            for kind in (kernel.NEW_NETWORK, kernel.NEW_NAME):
+            for kind in (kernel.CLONE_NEWNET, kernel.CLONE_NEWUTS):
                 kernel.enter(self._own[kind], kind)
-        self._tell({"id": request["id"]}, made)
+        self._send({"id": request["id"]}, made)
         for descriptor in made:
             os.close(descriptor)
 
     def _start(self, request: Request, descriptors: Sequence[int]) -> None:
         network, name, *streams = descriptors
-        # What is forked next is the first process of a new namespace, and with it dies all that it started.
-        kernel.unshare(kernel.NEW_PROCESSES)
+        # The next fork is the first process of a new namespace: its death ends all its descendants.
+        kernel.unshare(kernel.CLONE_NEWPID)
         try:
             pid = os.fork()
             if pid == 0:
                 _run(request, streams, lambda: _build(request, network, name))
         finally:
-            kernel.enter(self._own[kernel.NEW_PROCESSES], kernel.NEW_PROCESSES)
+            kernel.enter(self._own[kernel.CLONE_NEWPID], kernel.CLONE_NEWPID)
         self._alive[request["id"]] = pid
 
     def _enter(self, request: Request, descriptors: Sequence[int]) -> None:
@@ -120,26 +120,26 @@ class Spawner:
         entered = [
             (os.open(f"/proc/{first}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC), kind)
             for name, kind in (
-                ("net", kernel.NEW_NETWORK),
-                ("uts", kernel.NEW_NAME),
-                ("mnt", kernel.NEW_MOUNTS),
-                ("pid", kernel.NEW_PROCESSES),
+                ("net", kernel.CLONE_NEWNET),
+                ("uts", kernel.CLONE_NEWUTS),
+                ("mnt", kernel.CLONE_NEWNS),
+                ("pid", kernel.CLONE_NEWPID),
             )
         ]
         *others, (processes, _) = entered
         try:
-            kernel.enter(processes, kernel.NEW_PROCESSES)
+            kernel.enter(processes, kernel.CLONE_NEWPID)
             pid = os.fork()
             if pid == 0:
                 _run(request, descriptors, lambda: _join(others))
         finally:
-            kernel.enter(self._own[kernel.NEW_PROCESSES], kernel.NEW_PROCESSES)
+            kernel.enter(self._own[kernel.CLONE_NEWPID], kernel.CLONE_NEWPID)
             for descriptor, _ in entered:
                 os.close(descriptor)
         self._alive[request["id"]] = pid
 
     def _kill(self, request: Request) -> None:
-        # Nobody else reaps, so that a process in the table cannot have become another one.
+        # Only `_reap` reaps, so a process id in the table cannot have been reused.
         if (pid := self._alive.get(request["id"])) is not None:
             os.kill(pid, request["signal"])
 
@@ -151,12 +151,12 @@ class Spawner:
             code = os.waitstatus_to_exitcode(status)
             ended = next(key for key, each in self._alive.items() if each == pid)
             del self._alive[ended]
-            self._tell({"id": ended, "ended": code if code >= 0 else 128 - code})
+            self._send({"id": ended, "ended": code if code >= 0 else 128 - code})
 
 
 def receive(control: socket.socket) -> tuple[bytes, list[int]]:
-    """A packet and the descriptors that came with it; empty when the other side has closed the socket."""
-    # The standard library's recv_fds forgets its flags, and without this one descriptors leak into commands.
+    """A packet and its descriptors; empty when the peer has closed the socket."""
+    # The standard library's recv_fds ignores its flags; without this flag descriptors leak into commands.
     room = socket.CMSG_SPACE(_MOST_DESCRIPTORS * array("i").itemsize)
     packet, ancillary, _, _ = control.recvmsg(PACKET, room, socket.MSG_CMSG_CLOEXEC)
     descriptors = array("i")
@@ -167,7 +167,7 @@ def receive(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _run(request: Request, streams: Sequence[int], prepare: Callable[[], None]) -> NoReturn:
-    """In the child: arrange everything and become the command; the last stream is told what goes wrong."""
+    """In the child: prepare and exec the command; errors go to the last stream."""
     try:
         os.setsid()
         prepare()
@@ -178,7 +178,7 @@ def _run(request: Request, streams: Sequence[int], prepare: Callable[[], None]) 
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         os.umask(0o022)
-        kernel.gain_no_privileges()
+        kernel.set_no_new_privileges()
         kernel.die_with_parent()
         arguments = request["arguments"]
         os.execvpe(arguments[0], arguments, request["environment"])  # noqa: S606 - arguments, no shell
@@ -193,18 +193,18 @@ def _join(namespaces: Sequence[tuple[int, int]]) -> None:
 
 
 def _build(request: Request, network: int, name: int) -> None:
-    """Make the container's root of the node's template and of what is to be mounted into it."""
-    kernel.enter(network, kernel.NEW_NETWORK)
-    kernel.enter(name, kernel.NEW_NAME)
-    kernel.unshare(kernel.NEW_MOUNTS | kernel.NEW_IPC)
+    """Build the container's root from the node's template and the requested mounts."""
+    kernel.enter(network, kernel.CLONE_NEWNET)
+    kernel.enter(name, kernel.CLONE_NEWUTS)
+    kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
     root = request["root"]
     kernel.bind(root, root)
     os.chdir(root)
     kernel.pivot_root(".", f".{_OLD_ROOT}")
     os.chdir("/")
-    kernel.mount("proc", "/proc", "proc", kernel.NO_SUID | kernel.NO_DEVICES | kernel.NO_EXEC)
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     for scratch in _SCRATCH:
-        kernel.mount("tmpfs", scratch, "tmpfs", kernel.NO_SUID | kernel.NO_DEVICES, "mode=1777")
+        kernel.mount("tmpfs", scratch, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "mode=1777")
     for source, target, read_only in request["mounts"]:
         _mount(_OLD_ROOT + source, target, read_only)
     kernel.unmount(_OLD_ROOT)
@@ -233,7 +233,7 @@ def main() -> None:
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Spawner(control).serve(read)
+    SpawnerProcess(control).serve(read)
 
 
 if __name__ == "__main__":

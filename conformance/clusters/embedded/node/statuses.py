@@ -1,4 +1,4 @@
-"""What a kubelet says of pods and their containers. Pure."""
+"""The statuses of pods and their containers, as a kubelet reports them. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from conformance.clusters.embedded.node.network import NODE_ADDRESS
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A container that does not run, and why."""
+    """A container that does not run, with the reason."""
 
     reason: str
     message: str = ""
@@ -19,14 +19,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A container that runs, since when."""
+    """A running container, with its start time."""
 
     since: str
 
 
 @dataclass(frozen=True, slots=True)
 class Terminated:
-    """A container that has ended: its exit code, from when to when it ran."""
+    """A container that has ended: its exit code, start and end."""
 
     code: int
     since: str
@@ -38,7 +38,7 @@ State = Waiting | Running | Terminated
 
 @dataclass(frozen=True, slots=True)
 class ContainerView:
-    """A container as it is at a moment. An init container that restarts always is a sidecar."""
+    """A container at a moment. An init container with restart policy Always is a sidecar."""
 
     name: str
     image: str
@@ -64,7 +64,7 @@ class ContainerView:
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """A pod as it is at a moment; `initialized` when all init containers have done their part."""
+    """A pod at a moment; `initialized` when all init containers have completed."""
 
     address: str | None
     started: str
@@ -95,7 +95,7 @@ class PodView:
         return self.initialized and all(each.ready for each in (*helpers, *self.containers))
 
     def document(self, now: str, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Its PodStatus. `before` are the conditions that it had; those that stay keep their time."""
+        """Its PodStatus. Unchanged conditions keep their transition time from `before`."""
         status: dict[str, Any] = {
             "phase": self.phase(),
             "hostIP": NODE_ADDRESS,

@@ -1,4 +1,4 @@
-"""The pipes between the node and what runs in containers."""
+"""The pipes between the node and processes in containers."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from dataclasses import dataclass
 from conformance.clusters.embedded.interface import NodeError
 from conformance.clusters.embedded.node.spawner_client import Child
 
-_PIECE = 65536
-_LIMIT = 1024 * 1024
+_CHUNK = 65536
+_MAX_LOG = 1024 * 1024
 
 
 class Log:
-    """The last that a container wrote, about half a megabyte at least."""
+    """The end of a container's output, at least half a megabyte."""
 
     def __init__(self) -> None:
         self._text = bytearray()
 
     def tail(self, lines: int | None) -> str:
-        """The last so many lines, or all that is kept."""
+        """The last lines, or all that is kept."""
         text = self._text.decode(errors="replace")
         if lines is None:
             return text
         return "".join(text.splitlines(keepends=True)[-lines:]) if lines > 0 else ""
 
     def note(self, line: str) -> None:
-        """Add a line of the node's own."""
+        """Add a line from the node."""
         self._text += f"{line}\n".encode()
 
     @contextmanager
     def writing(self) -> Iterator[int]:
-        """A descriptor for a process to write to; what arrives is kept, also after the block's end."""
+        """A descriptor for a process to write to; its output is kept, after the block's end too."""
         read, write = os.pipe()
         os.set_blocking(read, False)
         asyncio.get_running_loop().add_reader(read, self._take, read)
@@ -44,19 +44,19 @@ class Log:
             os.close(write)
 
     def _take(self, read: int) -> None:
-        piece = os.read(read, _PIECE)
+        piece = os.read(read, _CHUNK)
         if not piece:
             asyncio.get_running_loop().remove_reader(read)
             os.close(read)
             return
         self._text += piece
-        if len(self._text) > _LIMIT:
-            del self._text[: -_LIMIT // 2]
+        if len(self._text) > _MAX_LOG:
+            del self._text[: -_MAX_LOG // 2]
 
 
 @dataclass(slots=True)
-class Executed:
-    """A command that was started in a container, with the ends of its three streams."""
+class ExecProcess:
+    """A started command in a container, with the node's ends of its three streams."""
 
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
@@ -65,25 +65,25 @@ class Executed:
 
     async def wait(self) -> int:
         """The exit status, once it has ended."""
-        # Shielded: one who waits no longer does not keep others from it.
+        # Shielded: a cancelled waiter must not cancel the other waiters.
         return await asyncio.shield(self.child.exit)
 
     def kill(self) -> None:
-        """End it by force."""
+        """Kill it."""
         self.child.kill()
 
 
 @dataclass(frozen=True, slots=True)
 class Pipes:
-    """Three pipes: this side as streams, the other side as descriptors to hand on."""
+    """Three pipes: this end as streams, the other end as descriptors to pass on."""
 
     stdin: asyncio.StreamWriter
     stdout: asyncio.StreamReader
     stderr: asyncio.StreamReader
-    theirs: tuple[int, int, int]
+    remote_ends: tuple[int, int, int]
 
     def close(self) -> None:
-        """Close this side, where there is no other."""
+        """Close this end, if the other end has no process."""
         self.stdin.transport.abort()
 
 
@@ -113,7 +113,7 @@ async def _reader(descriptor: int) -> asyncio.StreamReader:
 async def _writer(descriptor: int) -> asyncio.StreamWriter:
     loop = asyncio.get_running_loop()
     pipe = os.fdopen(descriptor, "wb", 0)
-    # Nothing is ever read, but writers want a protocol that tells them when the pipe is closed.
+    # Nothing is read, but a StreamWriter needs a protocol that reports the closing of the pipe.
     transport, protocol = await loop.connect_write_pipe(
         lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), pipe
     )

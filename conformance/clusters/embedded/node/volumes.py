@@ -1,6 +1,6 @@
-"""The volumes of a pod: what files are in them, and the directories that they become.
+"""The volumes of a pod: their files and directories.
 
-They are written when the pod starts; of what they are made from, only tokens are renewed afterwards.
+They are written when the pod starts; later only tokens are renewed.
 """
 
 from __future__ import annotations
@@ -11,50 +11,50 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conformance.clusters.embedded.interface import NodeError, Object, Supplies
+from conformance.clusters.embedded.interface import NodeError, Object, VolumeSources
 from conformance.clusters.embedded.node.environment import field_of
 from conformance.clusters.embedded.node.spawner_client import Mount
 
-_MODE = 0o644
+_DEFAULT_MODE = 0o644
 _TOKEN_LIFETIME_S = 3600
-_PLAIN = ("configMap", "secret", "downwardAPI", "projected")
+_PROJECTED_KINDS = ("configMap", "secret", "downwardAPI", "projected")
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a volume, its path relative to it. A token says for how long it is good, in seconds."""
+    """A file of a volume, with its relative path. ``lifetime_s`` is a token's validity, in seconds."""
 
     path: str
     content: bytes
-    mode: int = _MODE
+    mode: int = _DEFAULT_MODE
     lifetime_s: int | None = None
 
 
 def files_of(
-    volume: Mapping[str, Any], pod: Object, supplies: Supplies, *, address: str
+    volume: Mapping[str, Any], pod: Object, volume_sources: VolumeSources, *, address: str
 ) -> list[File] | None:
-    """The files of a volume; None for an empty directory that containers write to. Raises NodeError."""
+    """The files of a volume; None for an emptyDir, which containers write to. Raises NodeError."""
     if "emptyDir" in volume:
         return None
-    kinds = [kind for kind in _PLAIN if kind in volume]
+    kinds = [kind for kind in _PROJECTED_KINDS if kind in volume]
     if not kinds:
-        raise NodeError(f"the embedded cluster has no such volume: {', '.join(sorted(volume))}")
+        raise NodeError(f"the embedded cluster does not support this volume: {', '.join(sorted(volume))}")
     source: Mapping[str, Any] = volume[kinds[0]]
-    mode = int(source.get("defaultMode") or _MODE)
+    mode = int(source.get("defaultMode") or _DEFAULT_MODE)
     sources = source.get("sources") or () if kinds == ["projected"] else [{kinds[0]: source}]
-    return [file for each in sources for file in _projected(each, pod, supplies, address, mode)]
+    return [file for each in sources for file in _projected(each, pod, volume_sources, address, mode)]
 
 
 def _projected(
-    source: Mapping[str, Any], pod: Object, supplies: Supplies, address: str, mode: int
+    source: Mapping[str, Any], pod: Object, volume_sources: VolumeSources, address: str, mode: int
 ) -> list[File]:
     namespace = str(pod["metadata"]["namespace"])
     match source:
         case {"configMap": described}:
-            return _selected(described, described["name"], supplies.config_map, namespace, mode)
+            return _selected(described, described["name"], volume_sources.config_map, namespace, mode)
         case {"secret": described}:
             name = described.get("secretName") or described.get("name")
-            return _selected(described, name, supplies.secret, namespace, mode)
+            return _selected(described, name, volume_sources.secret, namespace, mode)
         case {"downwardAPI": described}:
             return [
                 File(
@@ -66,7 +66,7 @@ def _projected(
             ]
         case {"serviceAccountToken": described}:
             lifetime = int(described.get("expirationSeconds") or _TOKEN_LIFETIME_S)
-            token = supplies.token(pod, described.get("audience"), lifetime)
+            token = volume_sources.token(pod, described.get("audience"), lifetime)
             return [File(str(described["path"]), token.encode(), mode, lifetime)]
     raise NodeError(f"the embedded cluster cannot project {', '.join(source)}")
 
@@ -98,20 +98,20 @@ def _selected(
 
 
 def write(directory: Path, files: Sequence[File] | None) -> None:
-    """Make a volume's directory. Raises OSError."""
+    """Write a volume's directory. Raises OSError, NodeError."""
     directory.mkdir(parents=True, exist_ok=True)
     if files is None:
         directory.chmod(0o777)
     for file in files or ():
         path = directory / file.path
         if ".." in Path(file.path).parts or path == directory:
-            raise NodeError(f"not a path inside of a volume: {file.path}")
+            raise NodeError(f"not a path inside the volume: {file.path}")
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, file.content, file.mode)
 
 
-def replace(path: Path, content: bytes, mode: int = _MODE) -> None:
-    """Write a file, such that readers see either what was there before or all of the new."""
+def replace(path: Path, content: bytes, mode: int = _DEFAULT_MODE) -> None:
+    """Write a file atomically: readers see the old or the new content."""
     draft = path.with_name(f"{path.name}.draft")
     draft.write_bytes(content)
     draft.chmod(mode)
@@ -119,14 +119,14 @@ def replace(path: Path, content: bytes, mode: int = _MODE) -> None:
 
 
 def mounts_of(container: Object, volumes: Path, known: Sequence[str]) -> list[Mount]:
-    """Where a container wants the volumes that are directories of `volumes`. Raises NodeError."""
+    """The mounts of a container, with sources in the directory `volumes`. Raises NodeError."""
     mounts = []
     for wanted in container.get("volumeMounts") or ():
         if unknown := {"subPath", "subPathExpr", "mountPropagation"} & wanted.keys():
-            raise NodeError(f"the embedded cluster does not know {', '.join(sorted(unknown))} of a mount")
+            raise NodeError(f"the embedded cluster does not support {', '.join(sorted(unknown))} of a mount")
         if wanted["name"] not in known:
             raise NodeError(f"no volume {wanted['name']}, which {container['name']} mounts")
         source = str(volumes / wanted["name"])
         mounts.append(Mount(source, str(wanted["mountPath"]), bool(wanted.get("readOnly"))))
-    # What is mounted inside of another mount has to come after it.
+    # A mount inside another must come after it.
     return sorted(mounts, key=lambda mount: mount.target)

@@ -1,4 +1,4 @@
-"""The parts of the embedded cluster, wired, and served on two sockets."""
+"""The control plane of the embedded cluster: API server and controllers, served on two sockets."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from conformance.clusters.embedded.api.aggregation import PROXY_NAME, Aggregatio
 from conformance.clusters.embedded.api.api_resources import BUILT_IN
 from conformance.clusters.embedded.api.auth import Tokens
 from conformance.clusters.embedded.api.conversion import Conversion
-from conformance.clusters.embedded.api.lifecycle import Lifecycle, StoreSupplies, bootstrap
+from conformance.clusters.embedded.api.deployment_controller import DeploymentController
+from conformance.clusters.embedded.api.lifecycle import Lifecycle, StoreVolumeSources, bootstrap
 from conformance.clusters.embedded.api.networking import API_PORT, Networking
-from conformance.clusters.embedded.api.objects import Objects
+from conformance.clusters.embedded.api.object_handlers import ObjectHandlers
+from conformance.clusters.embedded.api.object_store import Object, Store
 from conformance.clusters.embedded.api.request_path import Target
 from conformance.clusters.embedded.api.server import ApiServer
-from conformance.clusters.embedded.api.service_client import Inside, load_pair
-from conformance.clusters.embedded.api.store import Object, Store
-from conformance.clusters.embedded.api.watching import Watching
-from conformance.clusters.embedded.api.workloads import Deployments
+from conformance.clusters.embedded.api.service_client import ServiceClient, load_key_pair
+from conformance.clusters.embedded.api.watch_handler import WatchHandler
 from conformance.clusters.embedded.interface import Node
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 
@@ -33,7 +33,7 @@ _HOSTS = ("kubernetes.default.svc", "kubernetes.default", "kubernetes", defaults
 _PODS = next(each for each in BUILT_IN if each.key == "pods")
 
 
-class EmbeddedCluster:
+class KubernetesControlPlane:
     """API server and controllers over one node, from `start` to `close`."""
 
     def __init__(self, node: Node, token: str) -> None:
@@ -41,35 +41,35 @@ class EmbeddedCluster:
         self._pair = CertificateAuthority.create(datetime.now(UTC))
         self.store = Store()
         self._tokens = Tokens(token, self.store)
-        self._supplies = StoreSupplies(self.store, self._tokens, self._pair.certificate)
-        self._inside = Inside(self.store)
-        self._lifecycle = Lifecycle(self.store, node, self._supplies)
-        admission = Admission(self.store, self._inside)
-        conversion = Conversion(self.store, self._inside)
-        self._objects = Objects(self.store, admission, conversion, self._lifecycle)
-        self._aggregation = Aggregation(self.store, self._inside)
+        self._sources = StoreVolumeSources(self.store, self._tokens, self._pair.certificate)
+        self._service_client = ServiceClient(self.store)
+        self._lifecycle = Lifecycle(self.store, node, self._sources)
+        admission = Admission(self.store, self._service_client)
+        conversion = Conversion(self.store, self._service_client)
+        self._handlers = ObjectHandlers(self.store, admission, conversion, self._lifecycle)
+        self._aggregation = Aggregation(self.store, self._service_client)
         self._networking = Networking(self.store, node)
-        self._deployments = Deployments(self.store, self._create_pod, self._lifecycle.delete)
+        self._deployments = DeploymentController(self.store, self._create_pod, self._lifecycle.delete)
         self.server = ApiServer(
             self.store,
             self._tokens,
-            self._objects,
-            Watching(self.store, conversion),
+            self._handlers,
+            WatchHandler(self.store, conversion),
             self._aggregation,
-            self._inside,
+            self._service_client,
             node,
         )
         self._runners: list[web.AppRunner] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self, listening: socket.socket) -> None:
-        """Serve HTTP on a socket, and HTTPS to pods at the node's address; then keep everything going."""
+        """Serve HTTP on a socket, and HTTPS to pods at the node's address; then run the controllers."""
         bootstrap(self.store, self._node.address, front_proxy(self._pair.certificate))
         authority = CertificateAuthority(self._pair)
         now = datetime.now(UTC)
-        self._inside.proxy = authority.client(PROXY_NAME, now)
+        self._service_client.proxy = authority.client(PROXY_NAME, now)
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        load_pair(tls, authority.serving([*_HOSTS, self._node.address], now))
+        load_key_pair(tls, authority.serving([*_HOSTS, self._node.address], now))
         await self._serve(web.SockSite, listening)
         await self._serve(web.TCPSite, self._node.address, API_PORT, ssl_context=tls)
         for work in (self._networking.run(), self._deployments.run(), self._aggregation.run()):
@@ -87,21 +87,21 @@ class EmbeddedCluster:
         await site(runner, *where, **how).start()
 
     async def failed(self) -> None:
-        """Wait until one of the parts that keep everything going fails. Raises what it failed with."""
+        """Wait until a controller fails. Raises its error."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
 
     async def close(self) -> None:
-        """Stop serving; pods are the node's to end."""
+        """Stop serving; the node ends the pods."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lifecycle.close()
         for runner in self._runners:
             await runner.cleanup()
-        await self._inside.close()
+        await self._service_client.close()
 
     async def _create_pod(self, pod: Object) -> Object:
         target = Target("", "v1", "pods", pod["metadata"]["namespace"])
-        return await self._objects.create(_PODS, target, pod, dry=False)
+        return await self._handlers.create(_PODS, target, pod, dry=False)

@@ -1,4 +1,4 @@
-"""Lanes: each carries one request of a batch at a time, and observes what becomes of it."""
+"""Workers: each carries one request of a batch at a time, and observes its outcome."""
 
 from __future__ import annotations
 
@@ -6,38 +6,38 @@ import asyncio
 from time import perf_counter
 from typing import Any, Protocol
 
-from .dialogue import Answer, failed
 from .plan import Batch
-from .resolve import Nowhere, Target, failure_of, words_of
+from .request_protocols import Answer, failed
+from .resolve import Target, Unresolved, error_detail, failure_of
 
 
-class Sending(Protocol):
-    """What a lane needs of the batch that it is of."""
+class BatchContext(Protocol):
+    """A worker's view of its batch."""
 
     batch: Batch
-    target: Target | Nowhere
+    target: Target | Unresolved
     loop: asyncio.AbstractEventLoop
 
-    def connection(self) -> int:
+    def new_connection_serial(self) -> int:
         """The serial number of a new connection."""
 
-    def finished(self, lane: Lane, row: list[Any], sample: bytes) -> None:
-        """Note an observation, and go on."""
+    def finished(self, worker: Worker, row: list[Any], sample: bytes) -> None:
+        """Record an observation and send the next request."""
 
 
-class Lane:
-    """One of the requests that a batch may have under way at once."""
+class Worker:
+    """One of the requests that a batch may have in flight at once."""
 
     __slots__ = ("_index", "_run", "_serial", "_started")
 
-    def __init__(self, run: Sending) -> None:
+    def __init__(self, run: BatchContext) -> None:
         self._run = run
         self._serial = 0
         self._index = -1
         self._started = 0.0
 
     def send(self, index: int) -> None:
-        """Send a request, over a new connection if there is none to be used."""
+        """Send a request, over a new connection if none can be reused."""
         self._index = index
         self._started = perf_counter()
         failure = self._transmit(index)
@@ -49,23 +49,23 @@ class Lane:
 
     @property
     def started(self) -> float | None:
-        """When the request under way was sent."""
+        """When the request in flight was sent; None without a request."""
         return self._started if self._index >= 0 else None
 
-    def give_up(self) -> None:
-        """End the request under way as timed out."""
+    def time_out(self) -> None:
+        """End the request in flight as timed out."""
         self._finish(failed("timeout"))
 
     def close(self) -> None:
-        """End the connection, if there is one."""
+        """End the connection, if any."""
         raise NotImplementedError
 
     def _transmit(self, index: int) -> Answer | None:
-        """Hand a request to a connection; returns how it failed where that cannot be."""
+        """Hand a request to a connection; returns the failure if that is impossible."""
         raise NotImplementedError
 
     def _unsent(self, failure: Answer) -> None:
-        # It may have been given up meanwhile.
+        # It may have timed out meanwhile.
         if self._index >= 0:
             self._finish(failure)
 
@@ -76,11 +76,11 @@ class Lane:
         self._run.finished(self, row, answer.sample)
 
 
-def broken(error: OSError | None) -> Answer:
-    """What a request comes to whose connection is lost, or cannot be made."""
-    return failed(failure_of(error), words_of(error))
+def connection_failure(error: OSError | None) -> Answer:
+    """The outcome of a request whose connection is lost, or cannot be established."""
+    return failed(failure_of(error), error_detail(error))
 
 
-def unresolved(name: Nowhere) -> Answer:
-    """What a request comes to whose host has no address."""
-    return failed("dns", f"resolver: {name.why}".encode("utf-8", "replace"))
+def resolution_failure(name: Unresolved) -> Answer:
+    """The outcome of a request whose host has no address."""
+    return failed("dns", f"resolver: {name.reason}".encode("utf-8", "replace"))

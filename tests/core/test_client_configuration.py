@@ -14,7 +14,7 @@ import pytest
 import yaml
 from kubernetes.config.incluster_config import InClusterConfigLoader
 
-from conformance.clusters import ClusterError, opening, reaching
+from conformance.clusters import ClusterError, client_configuration, selection
 from conformance.clusters.kubernetes import KubernetesCluster
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 
@@ -69,7 +69,7 @@ def talk(cluster: KubernetesCluster, server: Server) -> None:
     """A request and an exec, which go by different libraries."""
     server.converse = lambda line: [(STDOUT, f"{line}\n\n")]
     assert cluster.request("GET", "/version").body == VERSION
-    assert cluster.ask("ns", "client", "probe", ("cat",), "hello", 5) == "hello\n\n"
+    assert cluster.exec_line("ns", "client", "probe", ("cat",), "hello", 5) == "hello\n\n"
 
 
 class TestProxies:
@@ -81,7 +81,7 @@ class TestProxies:
         monkeypatch.setenv(name, NOBODY)
         monkeypatch.setenv("NO_PROXY", without)
         with server.serving(tmp_path) as kubeconfig:
-            cluster = KubernetesCluster.named(None, kubeconfig)
+            cluster = KubernetesCluster.for_context(None, kubeconfig)
             talk(cluster, server)
             cluster.close()
             url = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8"))["clusters"][0]["cluster"][
@@ -114,7 +114,7 @@ class TestProxies:
         monkeypatch.setenv("HTTPS_PROXY", "http://tls.proxy:1")
         monkeypatch.setenv("HTTP_PROXY", "http://plain.proxy:2")
         monkeypatch.setenv("NO_PROXY", without)
-        assert reaching.environment_proxy(url) == proxy
+        assert client_configuration.environment_proxy(url) == proxy
 
     def test_of_the_kubeconfig_are_used_before_any_other(
         self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -127,7 +127,7 @@ class TestProxies:
 
         with server.serving(tmp_path) as kubeconfig:
             edit(kubeconfig, behind)
-            made = KubernetesCluster.named(None, kubeconfig)
+            made = KubernetesCluster.for_context(None, kubeconfig)
             assert made.request("GET", "/version").body == VERSION
             assert [one.path for one in server.asked] == ["http://api.example/version"]
             made.close()
@@ -138,7 +138,7 @@ class TestCertificates:
         with served_by_tls(server, tmp_path) as kubeconfig:
             for authority in ({}, {"certificate-authority": "ca.crt"}):
                 edit(kubeconfig, lambda cluster, user, more=authority: cluster.update(more))  # type: ignore[misc]
-                made = KubernetesCluster.named(None, kubeconfig)
+                made = KubernetesCluster.for_context(None, kubeconfig)
                 with pytest.raises(ClusterError, match=r"cannot be reached .*certificate"):
                     made.request("GET", "/version")
                 assert not made.unverified
@@ -148,7 +148,7 @@ class TestCertificates:
         named = {"certificate-authority": "ca.crt", "tls-server-name": NAMED}
         with served_by_tls(server, tmp_path) as kubeconfig:
             edit(kubeconfig, lambda cluster, user: cluster.update(named))
-            made = KubernetesCluster.named(None, kubeconfig)
+            made = KubernetesCluster.for_context(None, kubeconfig)
             talk(made, server)
             made.close()
 
@@ -157,12 +157,12 @@ class TestCertificates:
     ) -> None:
         with served_by_tls(server, tmp_path) as kubeconfig:
             edit(kubeconfig, lambda cluster, user: cluster.update({"insecure-skip-tls-verify": True}))
-            made = opening.open_cluster(opening.chosen(None, kubeconfig), "none")
+            made = selection.open_cluster(selection.select(None, kubeconfig), "none")
             assert isinstance(made, KubernetesCluster)
             for _ in range(2):
                 talk(made, server)
             made.close()
-        assert capsys.readouterr().err == f"warning: {opening.UNVERIFIED}\n"
+        assert capsys.readouterr().err == f"warning: {selection.UNVERIFIED}\n"
 
 
 class TestAKubeconfigThatCannotBeUsed:
@@ -191,7 +191,7 @@ class TestAKubeconfigThatCannotBeUsed:
 
             edit(kubeconfig, change)
             with pytest.raises(ClusterError) as raised:
-                KubernetesCluster.named(None, kubeconfig)
+                KubernetesCluster.for_context(None, kubeconfig)
         assert said in str(raised.value)
         assert "no context" not in str(raised.value)
         assert "\n" not in str(raised.value)
@@ -205,20 +205,20 @@ class TestAKubeconfigThatCannotBeUsed:
             with pytest.raises(
                 ClusterError, match=r"context 'local' of the kubeconfig cannot be used: .*somebody"
             ):
-                KubernetesCluster.named(None, kubeconfig)
+                KubernetesCluster.for_context(None, kubeconfig)
 
     def test_that_is_not_there_or_names_no_context_is_told_with_the_remedy(
         self, server: Server, tmp_path: Path
     ) -> None:
         with pytest.raises(ClusterError, match="no usable kubeconfig: set KUBECONFIG or --kubeconfig"):
-            KubernetesCluster.named(None, str(tmp_path / "none"))
+            KubernetesCluster.for_context(None, str(tmp_path / "none"))
         with server.serving(tmp_path) as kubeconfig:
             path = Path(kubeconfig)
             document = yaml.safe_load(path.read_text(encoding="utf-8"))
             del document["current-context"]
             path.write_text(yaml.safe_dump(document), encoding="utf-8")
             with pytest.raises(ClusterError, match=r"no current context: name one by --context.*local"):
-                KubernetesCluster.named(None, kubeconfig)
+                KubernetesCluster.for_context(None, kubeconfig)
 
 
 class TestSeveralKubeconfigs:
@@ -237,11 +237,11 @@ class TestSeveralKubeconfigs:
             second = tmp_path / "second"
             second.write_text(yaml.safe_dump(other), encoding="utf-8")
             monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'not-there'}:{kubeconfig}:{second}")
-            made = KubernetesCluster.named()
+            made = KubernetesCluster.for_context()
             assert made.name == "local"
             talk(made, server)
             made.close()
-            assert KubernetesCluster.named("other").url == "http://127.0.0.1:9"
+            assert KubernetesCluster.for_context("other").url == "http://127.0.0.1:9"
 
 
 class TestTokensInFiles:
@@ -251,7 +251,7 @@ class TestTokensInFiles:
         with server.serving(tmp_path) as kubeconfig:
             # Beside the kubeconfig, and before the token that stands in it.
             edit(kubeconfig, lambda cluster, user: user.update({"tokenFile": "token", "token": "of old"}))
-            made = KubernetesCluster.named(None, kubeconfig)
+            made = KubernetesCluster.for_context(None, kubeconfig)
             talk(made, server)
             token.write_text("second\n", encoding="utf-8")
             made.request("GET", "/version")
@@ -290,16 +290,16 @@ class TestInAPod:
             monkeypatch.setenv("KUBERNETES_SERVICE_PORT", url.rpartition(":")[2])
             # The loader's arguments have these as defaults.
             monkeypatch.setattr(
-                reaching,
+                client_configuration,
                 "InClusterConfigLoader",
                 lambda *_: InClusterConfigLoader(str(tmp_path / "token"), str(tmp_path / "ca.crt")),
             )
-            monkeypatch.setattr(reaching, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+            monkeypatch.setattr(client_configuration, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
             yield server, tmp_path
 
     def test_the_account_of_the_pod_reaches_its_cluster(self, account: tuple[Server, Path]) -> None:
         server, _ = account
-        made = opening.open_cluster(opening.chosen(in_cluster=True), "none")
+        made = selection.open_cluster(selection.select(in_cluster=True), "none")
         assert isinstance(made, KubernetesCluster)
         assert made.name == "in-cluster"
         talk(made, server)
@@ -314,18 +314,18 @@ class TestInAPod:
         environment = dict(os.environ)
         environment.pop("KUBECONFIG", None)
         monkeypatch.setenv("HOME", str(folder))
-        assert opening.chosen(environment=environment).kind == "in-cluster"
-        line = opening.described(opening.chosen(environment=environment))
+        assert selection.select(environment=environment).kind == "in-cluster"
+        line = selection.describe(selection.select(environment=environment))
         assert line.startswith("cluster: in-cluster at https://127.0.0.1:")
         assert line.endswith("(this pod's ServiceAccount, as there is no kubeconfig)")
         (folder / ".kube").mkdir()
         (folder / ".kube" / "config").touch()
-        assert opening.chosen(environment=environment).kind == "embedded"
+        assert selection.select(environment=environment).kind == "embedded"
 
     def test_elsewhere_is_told_in_one_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
         with pytest.raises(ClusterError, match="--in-cluster is for a pod with a ServiceAccount's token"):
-            opening.open_cluster(opening.chosen(in_cluster=True), "none")
+            selection.open_cluster(selection.select(in_cluster=True), "none")
 
 
 class TestWhichCluster:
@@ -339,7 +339,7 @@ class TestWhichCluster:
             ({"context": "a"}, {"KUBECONFIG": "some"}, "kubeconfig", "--context"),
             ({"kubeconfig": "f"}, {}, "kubeconfig", "--kubeconfig"),
             ({"in_cluster": True}, {"KUBECONFIG": "some"}, "in-cluster", "--in-cluster"),
-            ({"unless": "current"}, {}, "kubeconfig", "the current context of ~/.kube/config"),
+            ({"default": "current"}, {}, "kubeconfig", "the current context of ~/.kube/config"),
             # The environment tells of a pod, but no token lies there.
             ({}, {"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, "embedded", "no --context, and KUBECONFIG"),
         ],
@@ -347,9 +347,9 @@ class TestWhichCluster:
     def test_is_meant_is_told_with_the_reason(
         self, options: dict[str, Any], environment: dict[str, str], kind: str, because: str
     ) -> None:
-        found = opening.chosen(**options, environment=environment)
+        found = selection.select(**options, environment=environment)
         assert found.kind == kind
-        assert found.because.startswith(because)
+        assert found.source.startswith(because)
 
     @pytest.mark.parametrize(
         "options",
@@ -361,8 +361,8 @@ class TestWhichCluster:
     )
     def test_two_at_once_are_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(ClusterError, match="name one cluster"):
-            opening.chosen(**options)
+            selection.select(**options)
 
     def test_one_that_has_gone_is_not_looked_for(self) -> None:
         with pytest.raises(ClusterError, match="ends with the command that made it"):
-            opening.existing(opening.chosen(embedded=True))
+            selection.open_existing(selection.select(embedded=True))

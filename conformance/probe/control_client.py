@@ -1,7 +1,7 @@
-"""The thin client: passes one request to the probe that runs in this pod, and prints its answer.
+"""``ctl``: passes requests to the control socket of the probe in the same pod, and prints the answers.
 
-It is started anew for each plan, so its start is part of all waiting. Hence ``_socket``, which is what
-``socket`` is made of: the latter's imports take longer than all the rest together.
+A caller waits for its start. Hence ``_socket``, the core of ``socket``: the imports of ``socket`` take longer
+than everything else here.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _LOOK_AGAIN_S = 0.02
 def run(path: str, request: str | None) -> int:
     """Pass a request on and print the answering lines; exit status 1 when no probe answers at ``path``.
 
-    Without a request, each line of standard input is one, and an empty line follows each answer: so one
-    client started once carries all that is asked of its pod.
+    Without ``request``, each line of standard input is a request, and an empty line ends each answer: so a
+    single client process serves all requests to its pod.
     """
     if request is not None:
         return _pass_on(path, request)
@@ -45,7 +45,7 @@ def _pass_on(path: str, request: str) -> int:
 
 
 def _connect(path: str) -> _socket.socket:
-    """The channel to the probe, which may just be starting: containers run before their programs listen."""
+    """Connect to the probe, which may still be starting: a container runs before its program listens."""
     deadline = time.monotonic() + START_S
     while True:
         channel = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ def _connect(path: str) -> _socket.socket:
             channel.close()
             if time.monotonic() > deadline:
                 raise
-        # Nothing can be waited on before there is a socket.
+        # No event to wait for before the socket exists.
         time.sleep(_LOOK_AGAIN_S)
 
 

@@ -1,4 +1,4 @@
-"""Readiness probes: asked from the node, as a kubelet asks them."""
+"""Readiness probes, sent from the node, as by a kubelet."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from typing import Any
 from conformance.clusters.embedded.interface import NodeError, Object
 from conformance.clusters.embedded.node.pausing import pause
 
-# A pod is ready as soon as it can be: until the first time it is asked this often, in seconds, then as it
-# says.
-_EAGER_S = 0.1
+# Seconds between probes until the first success, so that pods become ready early.
+_STARTUP_PERIOD_S = 0.1
 
 Execute = Callable[[Sequence[str]], Awaitable[int]]
-"""Runs a command in the container; its exit code. Raises NodeError."""
+"""Runs a command in the container; returns its exit code. Raises NodeError."""
 
 
 async def readiness(
@@ -25,7 +24,7 @@ async def readiness(
     execute: Execute,
     stopping: asyncio.Event,
 ) -> AsyncIterator[bool]:
-    """Ask until the container is stopped: true when it becomes ready, false when it ceases to be."""
+    """Probe until the container is stopped; yields true when it becomes ready, false when it no longer is."""
     period_s = float(probe.get("periodSeconds") or 10)
     needed = {True: int(probe.get("successThreshold") or 1), False: int(probe.get("failureThreshold") or 3)}
     ready, ever, in_a_row = False, False, 0
@@ -39,11 +38,11 @@ async def readiness(
             ready, in_a_row = not ready, 0
             ever = ever or ready
             yield ready
-        pause_s = period_s if ever else min(period_s, _EAGER_S)
+        pause_s = period_s if ever else min(period_s, _STARTUP_PERIOD_S)
 
 
 async def succeeds(probe: Mapping[str, Any], container: Object, address: str, execute: Execute) -> bool:
-    """Ask once."""
+    """Probe once."""
     try:
         async with asyncio.timeout(float(probe.get("timeoutSeconds") or 1)):
             match probe:
@@ -55,9 +54,9 @@ async def succeeds(probe: Mapping[str, Any], container: Object, address: str, ex
                 case {"exec": wanted}:
                     return await execute(wanted["command"]) == 0
     except (OSError, ValueError, EOFError, NodeError):
-        # All of these are the answer no: TimeoutError is an OSError, what is not HTTP a ValueError.
+        # All of these mean failure: TimeoutError is an OSError, an invalid HTTP answer a ValueError.
         return False
-    raise ValueError(f"not a probe that the embedded cluster knows: {', '.join(probe)}")
+    raise ValueError(f"the embedded cluster does not support this probe: {', '.join(probe)}")
 
 
 def _port(container: Object, wanted: int | str) -> int:
@@ -76,7 +75,7 @@ async def _connects(address: str, port: int) -> bool:
 
 
 async def _get(wanted: Mapping[str, Any], address: str, port: int) -> int:
-    """The status of a GET. A server's certificate is not verified, for a kubelet does not."""
+    """The status of a GET. The server's certificate is not verified, as by a kubelet."""
     tls = None
     if wanted.get("scheme") == "HTTPS":
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -1,4 +1,4 @@
-"""Refusals of the API server."""
+"""Error statuses of the API server."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _REASONS = {
 }
 
 
-class Refusal(Exception):
-    """What is answered with an error status; ``reason`` where it is not the usual one of the status."""
+class ApiStatusError(Exception):
+    """An answer with an error status; ``reason`` overrides the usual reason of the status."""
 
     def __init__(self, status: int, message: str, reason: str = "") -> None:
         super().__init__(message)
@@ -34,11 +34,11 @@ class Refusal(Exception):
                 "message": str(self), "reason": self.reason, "code": self.status}  # fmt: skip
 
 
-def not_found(key: str, name: str) -> Refusal:
-    """There is no such object."""
-    return Refusal(404, f'{key} "{name}" not found')
+def not_found(key: str, name: str) -> ApiStatusError:
+    """The error for a missing object (404)."""
+    return ApiStatusError(404, f'{key} "{name}" not found')
 
 
-def not_here(what: str) -> Refusal:
-    """A real cluster does this and the embedded one does not."""
-    return Refusal(501, f"the embedded cluster does not do this: {what}; a real one does")
+def not_implemented(what: str) -> ApiStatusError:
+    """The error for a feature that the embedded cluster lacks (501)."""
+    return ApiStatusError(501, f"the embedded cluster does not support {what}; a real cluster does")

@@ -1,7 +1,7 @@
 """A connected socket on the event loop.
 
-Not asyncio's own transport: making one costs several tasks and futures, which for traffic on fresh
-connections is most of the work; and this one needs no separate step to connect, since a write waits for it.
+Not an asyncio transport: creating that costs several tasks and futures, most of the work for traffic on new
+connections; and this class needs no separate step to connect, since a write waits for the connection.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import errno
 import socket
 from collections.abc import Callable
 
-CHUNK = 1 << 16
-FLOOD = 1 << 20
-"""Bytes not taken by the peer beyond which nothing more is read from it."""
+READ_SIZE = 1 << 16
+UNSENT_LIMIT = 1 << 20
+"""Unsent bytes beyond which nothing more is read from the peer."""
 LINGER_S = 2.0
 
 
-class Stream:
-    """Calls ``received`` with the bytes that come in, and ``lost`` once if the peer ends the connection.
+class Transport:
+    """Calls ``received`` with incoming bytes, and ``lost`` once if the peer ends the connection.
 
-    ``lost`` is told the error, or None for an orderly end; it is not called after ``close``.
+    ``lost`` gets the error, or None for an orderly end; it is not called after ``close``.
     """
 
     __slots__ = (
-        *("_broken", "_finishing", "_held", "_loop", "_lost", "_reading", "_received", "_socket", "_unsent"),
-        "closed",
+        *("_finishing", "_held", "_loop", "_lost", "_reading"),
+        *("_received", "_socket", "_unsent", "_write_error", "closed"),
     )
 
     def __init__(
@@ -41,7 +41,7 @@ class Stream:
         self._received = received
         self._lost = lost
         self._unsent = b""
-        self._broken: OSError | None = None
+        self._write_error: OSError | None = None
         self._held = False
         self._finishing = False
         self._reading = True
@@ -49,8 +49,8 @@ class Stream:
         loop.add_reader(connected, self._readable)
 
     def write(self, data: bytes) -> None:
-        """Send, now or as soon as the connection is made and the peer takes it."""
-        if self.closed or self._broken:
+        """Send, now or as soon as the connection is established and the peer accepts more data."""
+        if self.closed or self._write_error:
             return
         if self._unsent:
             self._unsent += data
@@ -61,26 +61,28 @@ class Stream:
             self._loop.add_writer(self._socket, self._writable)
             self._update()
 
-    def hand_over(self, received: Callable[[bytes], None], lost: Callable[[OSError | None], None]) -> None:
-        """From now on tell somebody else what comes in."""
+    def set_callbacks(
+        self, received: Callable[[bytes], None], lost: Callable[[OSError | None], None]
+    ) -> None:
+        """Replace the callbacks."""
         self._received = received
         self._lost = lost
 
     def hold(self, held: bool) -> None:
-        """Stop reading, or go on: what comes in meanwhile waits in the kernel."""
+        """Pause or resume reading: incoming data waits in the kernel meanwhile."""
         self._held = held
         self._update()
 
     @property
     def idle(self) -> bool:
-        """Has everything been handed to the kernel?"""
+        """Whether all data has been passed to the kernel."""
         return not self._unsent
 
     def finish(self) -> None:
-        """Send what is still to be sent, then end the connection.
+        """Send the rest, then end the connection.
 
-        The peer may be sending yet, and would lose our last words to a reset if we closed at once; so it gets
-        two seconds to end the connection from its side.
+        A peer that is still sending would lose our last bytes to a reset if we closed at once; so it gets two
+        seconds to end the connection from its side.
         """
         self._finishing = True
         self._loop.call_later(LINGER_S, self.close)
@@ -109,8 +111,8 @@ class Stream:
         except OSError as error:
             if error.errno == errno.ENOTCONN:
                 return data
-            # What the peer said before it went may still wait to be read; reading then comes upon the end.
-            self._broken = error
+            # Data that the peer sent before it left may still be unread; reading then finds the end.
+            self._write_error = error
             return b""
 
     def _writable(self) -> None:
@@ -122,7 +124,7 @@ class Stream:
         self._update()
 
     def _update(self) -> None:
-        wanted = not self.closed and not self._held and len(self._unsent) < FLOOD
+        wanted = not self.closed and not self._held and len(self._unsent) < UNSENT_LIMIT
         if wanted != self._reading and not self.closed:
             self._reading = wanted
             if wanted:
@@ -132,17 +134,17 @@ class Stream:
 
     def _readable(self) -> None:
         try:
-            data = self._socket.recv(CHUNK)
+            data = self._socket.recv(READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            self._end(self._broken or error)
+            self._end(self._write_error or error)
             return
         if data:
             if not self._finishing:
                 self._received(data)
         else:
-            self._end(self._broken)
+            self._end(self._write_error)
 
     def _end(self, error: OSError | None) -> None:
         self.close()

@@ -1,4 +1,4 @@
-"""The controller of deployments: replica sets, their pods, and what is told of them."""
+"""The controller of deployments, their replica sets and pods, and their status."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from conformance.clusters.embedded.api.errors import Refusal
-from conformance.clusters.embedded.api.events import warning
-from conformance.clusters.embedded.api.store import Event, Object, Store
+from conformance.clusters.embedded.api.api_errors import ApiStatusError
+from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
+from conformance.clusters.embedded.api.warning_events import warning_event
 
 _LOG = logging.getLogger(__name__)
 _HASH_LABEL = "pod-template-hash"
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_AGAIN_S = 1.0
+_RETRY_S = 1.0
 Create = Callable[[Object], Awaitable[Object]]
 Delete = Callable[[str, Object], Object]
 
 
-class Deployments:
-    """Brings pods about until each deployment has what it asks for."""
+class DeploymentController:
+    """Creates and deletes pods until each deployment has its desired replicas."""
 
     def __init__(self, store: Store, create_pod: Create, delete: Delete) -> None:
         self._store = store
@@ -31,27 +31,27 @@ class Deployments:
         self._delete = delete
         self._dirty: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
-        store.listen(self._on_event)
+        store.subscribe(self._on_event)
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: WatchEvent) -> None:
         if event.key not in ("deployments.apps", "replicasets.apps", "pods"):
             return
         metadata = event.object["metadata"]
         if event.key == "deployments.apps":
-            self._touch(metadata["namespace"], metadata["name"])
+            self._enqueue(metadata["namespace"], metadata["name"])
             return
         for owner in metadata.get("ownerReferences") or ():
             if owner["kind"] == "Deployment":
-                self._touch(metadata["namespace"], owner["name"])
+                self._enqueue(metadata["namespace"], owner["name"])
             elif owner["kind"] == "ReplicaSet":
-                self._touch(metadata["namespace"], owner["name"].rpartition("-")[0])
+                self._enqueue(metadata["namespace"], owner["name"].rpartition("-")[0])
 
-    def _touch(self, namespace: str, name: str) -> None:
+    def _enqueue(self, namespace: str, name: str) -> None:
         self._dirty.add((namespace, name))
         self._woken.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Reconcile until cancelled."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -62,43 +62,45 @@ class Deployments:
         deployment = self._store.find("deployments.apps", namespace, name)
         if deployment is None:
             return
-        own = self._replica_set(deployment)
-        current, old = self._pods_of(deployment, own)
+        replica_set = self._replica_set(deployment)
+        current, old = self._pods_of(deployment, replica_set)
         wanted = int(deployment["spec"]["replicas"])
         alive = [pod for pod in current if "deletionTimestamp" not in pod["metadata"]]
         recreate = deployment["spec"]["strategy"]["type"] == "Recreate"
         if recreate and old:
             self._remove(old)
         elif len(alive) < wanted:
-            await self._fill(own, wanted - len(alive))
+            await self._create_missing(replica_set, wanted - len(alive))
         self._remove(alive[wanted:])
         if old and sum(map(is_ready, alive)) >= wanted:
             self._remove(old)
-        self._report(deployment, own)
+        self._update_status(deployment, replica_set)
 
-    async def _fill(self, own: Object, missing: int) -> None:
+    async def _create_missing(self, replica_set: Object, missing: int) -> None:
         try:
-            await asyncio.gather(*(self._make(own) for _ in range(missing)))
-        except Refusal as error:
-            metadata = own["metadata"]
+            await asyncio.gather(*(self._create_replica(replica_set) for _ in range(missing)))
+        except ApiStatusError as error:
+            metadata = replica_set["metadata"]
             _LOG.warning("%s/%s: %s", metadata["namespace"], metadata["name"], error)
-            if self._current(own) is None:
+            if self._current(replica_set) is None:
                 return
-            about = warning(own, "FailedCreate", f"Error creating: {error}", "replicaset-controller")
-            self._store.create("events", about)
-            # What stood in the way (a webhook that does not answer yet) may be gone by then.
+            event = warning_event(
+                replica_set, "FailedCreate", f"Error creating: {error}", "replicaset-controller"
+            )
+            self._store.create("events", event)
+            # The obstacle (a webhook that does not answer yet) may be gone by then.
             owner = metadata["ownerReferences"][0]["name"]
-            asyncio.get_running_loop().call_later(_AGAIN_S, self._touch, metadata["namespace"], owner)
+            asyncio.get_running_loop().call_later(_RETRY_S, self._enqueue, metadata["namespace"], owner)
 
-    async def _make(self, own: Object) -> None:
-        pod = await self._create_pod(_pod(own))
-        # Who asked for it may be gone meanwhile: a webhook takes its time.
-        if self._current(own) is None:
+    async def _create_replica(self, replica_set: Object) -> None:
+        pod = await self._create_pod(_pod(replica_set))
+        # The replica set may have been deleted during the webhooks' calls.
+        if self._current(replica_set) is None:
             self._delete("pods", pod)
 
-    def _current(self, own: Object) -> Object | None:
-        """A replica set as it is now; None if it is gone."""
-        metadata = own["metadata"]
+    def _current(self, replica_set: Object) -> Object | None:
+        """The current state of a replica set; None if it is deleted."""
+        metadata = replica_set["metadata"]
         found = self._store.find("replicasets.apps", metadata["namespace"], metadata["name"])
         return found if found is not None and found["metadata"]["uid"] == metadata["uid"] else None
 
@@ -136,28 +138,28 @@ class Deployments:
             },
         )  # fmt: skip
 
-    def _pods_of(self, deployment: Object, own: Object) -> tuple[list[Object], list[Object]]:
+    def _pods_of(self, deployment: Object, replica_set: Object) -> tuple[list[Object], list[Object]]:
         namespace, uid = deployment["metadata"]["namespace"], deployment["metadata"]["uid"]
         sets = {
-            one["metadata"]["uid"]
-            for one in self._store.list("replicasets.apps", namespace)
-            if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or ())
+            each["metadata"]["uid"]
+            for each in self._store.list("replicasets.apps", namespace)
+            if any(owner["uid"] == uid for owner in each["metadata"].get("ownerReferences") or ())
         }
         current, old = [], []
         for pod in self._store.list("pods", namespace):
             for owner in pod["metadata"].get("ownerReferences") or ():
-                if owner["uid"] == own["metadata"]["uid"]:
+                if owner["uid"] == replica_set["metadata"]["uid"]:
                     current.append(pod)
                 elif owner["uid"] in sets:
                     old.append(pod)
         return current, old
 
-    def _report(self, deployment: Object, own: Object) -> None:
+    def _update_status(self, deployment: Object, replica_set: Object) -> None:
         namespace, name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
-        latest, now = self._store.find("deployments.apps", namespace, name), self._current(own)
+        latest, now = self._store.find("deployments.apps", namespace, name), self._current(replica_set)
         if latest is None or now is None:
             return
-        current, old = self._pods_of(latest, own)
+        current, old = self._pods_of(latest, replica_set)
         alive = [pod for pod in current if "deletionTimestamp" not in pod["metadata"]]
         ready, wanted = sum(map(is_ready, alive)), int(latest["spec"]["replicas"])
         status = {"replicas": len(alive), "readyReplicas": ready, "availableReplicas": ready}
@@ -173,25 +175,25 @@ class Deployments:
         self._store.replace("deployments.apps", {**latest, "status": everything})
 
 
-def _owner(thing: Object, kind: str) -> dict[str, Any]:
-    metadata = thing["metadata"]
+def _owner(obj: Object, kind: str) -> dict[str, Any]:
+    metadata = obj["metadata"]
     return {"apiVersion": "apps/v1", "kind": kind, "name": metadata["name"], "uid": metadata["uid"],
             "controller": True, "blockOwnerDeletion": True}  # fmt: skip
 
 
-def _pod(own: Object) -> Object:
-    template = own["spec"]["template"]
-    name = f"{own['metadata']['name']}-{''.join(secrets.choice(_ALPHABET) for _ in range(5))}"
+def _pod(replica_set: Object) -> Object:
+    template = replica_set["spec"]["template"]
+    name = f"{replica_set['metadata']['name']}-{''.join(secrets.choice(_ALPHABET) for _ in range(5))}"
     metadata = {
         **template["metadata"],
-        "namespace": own["metadata"]["namespace"],
+        "namespace": replica_set["metadata"]["namespace"],
         "name": name,
-        "ownerReferences": [_owner(own, "ReplicaSet")],
+        "ownerReferences": [_owner(replica_set, "ReplicaSet")],
     }
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
 def is_ready(pod: Object) -> bool:
-    """Whether a pod is ready, by its conditions."""
+    """Whether a pod's Ready condition holds."""
     conditions = pod.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

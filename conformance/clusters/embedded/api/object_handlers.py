@@ -1,4 +1,4 @@
-"""Create, read, change and delete: the verbs on objects, from what was sent to what is stored."""
+"""The handlers of the verbs on objects: create, read, update, patch, delete."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 import yaml
 
 from conformance.clusters.embedded.api.admission import Admission
+from conformance.clusters.embedded.api.api_errors import ApiStatusError, not_implemented
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import RBAC
 from conformance.clusters.embedded.api.conversion import Conversion
-from conformance.clusters.embedded.api.errors import Refusal, not_here
 from conformance.clusters.embedded.api.lifecycle import Lifecycle
+from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
 from conformance.clusters.embedded.api.request_path import Filter, Target
-from conformance.clusters.embedded.api.store import Event, Object, Store
 from conformance.text import yamlio
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -28,8 +28,8 @@ _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
-class Objects:
-    """The verbs. ``dry`` ones answer as if. Raises Refusal."""
+class ObjectHandlers:
+    """One method per verb; ``dry`` returns the result without storing it. Raises ApiStatusError."""
 
     def __init__(
         self, store: Store, admission: Admission, conversion: Conversion, lifecycle: Lifecycle
@@ -38,65 +38,65 @@ class Objects:
         self._admission = admission
         self._conversion = conversion
         self._lifecycle = lifecycle
-        store.listen(self._on_event)
+        store.subscribe(self._on_event)
         self._applied: dict[tuple[str, str], Object] = {}
-        """What was applied last, by the uid of the object and the manager; as few as the objects are."""
+        """The last applied configuration, by the object's uid and its field manager."""
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: WatchEvent) -> None:
         if event.type == "DELETED":
             uid = event.object["metadata"]["uid"]
-            for place in [one for one in self._applied if one[0] == uid]:
+            for place in [each for each in self._applied if each[0] == uid]:
                 del self._applied[place]
 
     async def list(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
         """A list of objects."""
         chosen = Filter(query)
         version = str(self._store.version)
-        found = [one for one in self._store.list(resource.key, target.namespace) if chosen.admits(one)]
+        found = [each for each in self._store.list(resource.key, target.namespace) if chosen.matches(each)]
         return {
             "apiVersion": resource.api_version,
             "kind": f"{resource.kind}List",
             "metadata": {"resourceVersion": version},
-            "items": await self._conversion.to(resource, found),
+            "items": await self._conversion.convert(resource, found),
         }
 
     async def get(self, resource: Resource, target: Target) -> Object:
-        """One object."""
+        """An object."""
         return await self._as(resource, self._store.get(resource.key, target.namespace, target.name))
 
     async def create(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
-        """A new object."""
-        thing = _addressed(resource, target, body)
-        metadata = thing["metadata"]
+        """Create an object."""
+        obj = _addressed(resource, target, body)
+        metadata = obj["metadata"]
         if not metadata.get("name"):
             prefix = metadata.get("generateName")
             if not prefix:
                 problem = "metadata.name: Required value: name or generateName is required"
-                raise Refusal(422, f"{resource.kind} is invalid: {problem}")
+                raise ApiStatusError(422, f"{resource.kind} is invalid: {problem}")
             name = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(5))
-            thing = {**thing, "metadata": {**metadata, "name": name}}
-        _check_name(resource, thing["metadata"]["name"])
-        self._check_absent(resource, thing)
-        admitted = await self._admission.create(resource, thing)
-        (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
+            obj = {**obj, "metadata": {**metadata, "name": name}}
+        _check_name(resource, obj["metadata"]["name"])
+        self._check_absent(resource, obj)
+        admitted = await self._admission.create(resource, obj)
+        (stored,) = await self._conversion.convert(self._conversion.storage_version(resource), [admitted])
         return await self._as(resource, stored if dry else self._store.create(resource.key, stored))
 
-    def _check_absent(self, resource: Resource, thing: Object) -> None:
-        metadata = thing["metadata"]
+    def _check_absent(self, resource: Resource, obj: Object) -> None:
+        metadata = obj["metadata"]
         if self._store.find(resource.key, metadata.get("namespace", ""), metadata["name"]) is not None:
             name = f'{resource.key} "{metadata["name"]}"'
-            raise Refusal(409, f"{name} already exists", "AlreadyExists")
+            raise ApiStatusError(409, f"{name} already exists", "AlreadyExists")
 
     async def update(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
-        """An object in the place of another, or its status alone."""
+        """Replace an object, or only its status."""
         before = self._store.get(resource.key, target.namespace, target.name)
-        thing = _addressed(resource, target, body)
-        return await self._change(resource, target, before, thing, dry=dry)
+        obj = _addressed(resource, target, body)
+        return await self._change(resource, target, before, obj, dry=dry)
 
     async def patch(
         self, resource: Resource, target: Target, content_type: str, text: str, query: Mapping[str, str]
     ) -> tuple[Object, bool]:
-        """The changed object, and whether it is new (which only applying can make it)."""
+        """The patched object, and whether it is new (by server-side apply only)."""
         dry = query.get("dryRun") == "All"
         kind = content_type.partition(";")[0].strip()
         if kind in _APPLY:
@@ -110,11 +110,11 @@ class Objects:
             case "application/json-patch+json":
                 after = json_patch(current, body)
             case "application/strategic-merge-patch+json":
-                raise Refusal(
+                raise ApiStatusError(
                     415, "the embedded cluster takes merge patches, JSON patches and applied objects"
                 )
             case _:
-                raise Refusal(415, f"the body of the request was in an unknown format - {kind}")
+                raise ApiStatusError(415, f"the body of the request was in an unknown format - {kind}")
         after = _addressed(resource, target, after)
         return await self._change(resource, target, before, after, dry=dry), False
 
@@ -122,9 +122,11 @@ class Objects:
         self, resource: Resource, target: Target, text: str, manager: str, *, dry: bool
     ) -> tuple[Object, bool]:
         if not manager:
-            raise Refusal(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
+            raise ApiStatusError(
+                400, "PatchOptions is invalid: fieldManager: Required value: for apply patch"
+            )
         applied = _addressed(resource, target, _decoded(text))
-        self._admission.declared(resource, applied)
+        self._admission.check_declared(resource, applied)
         before = self._store.find(resource.key, target.namespace, target.name)
         if before is None:
             after = await self.create(resource, target, applied, dry=dry)
@@ -139,30 +141,30 @@ class Objects:
         return after, before is None
 
     async def _change(
-        self, resource: Resource, target: Target, before: Object, thing: Object, *, dry: bool
+        self, resource: Resource, target: Target, before: Object, obj: Object, *, dry: bool
     ) -> Object:
-        # The status is written through its subresource alone, where there is one.
+        # With a status subresource, only that writes the status.
         current = await self._as(resource, before)
         if target.subresource == "status":
-            thing = {**current, "status": thing.get("status", {})}
+            obj = {**current, "status": obj.get("status", {})}
         elif "status" in resource.subresources:
-            thing = {key: value for key, value in thing.items() if key != "status"}
-            thing |= {"status": current["status"]} if "status" in current else {}
-        admitted = thing
+            obj = {key: value for key, value in obj.items() if key != "status"}
+            obj |= {"status": current["status"]} if "status" in current else {}
+        admitted = obj
         if target.subresource != "status":
-            admitted = self._admission.update(resource, thing, current)
-        (stored,) = await self._conversion.to(self._conversion.stored(resource), [admitted])
+            admitted = self._admission.update(resource, obj, current)
+        (stored,) = await self._conversion.convert(self._conversion.storage_version(resource), [admitted])
         return await self._as(resource, stored if dry else self._store.replace(resource.key, stored))
 
     async def delete(self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]) -> Object:
-        """The end of an object, or its beginning: pods and namespaces take a while."""
-        thing = self._store.get(resource.key, target.namespace, target.name)
+        """Delete an object; the deletion of pods and namespaces continues in the background."""
+        obj = self._store.get(resource.key, target.namespace, target.name)
         options = _options(body, query)
-        _check_preconditions(resource, thing, options.get("preconditions") or {})
+        _check_preconditions(resource, obj, options.get("preconditions") or {})
         if options["dryRun"]:
             return _success(resource, target.name)
         grace = options["gracePeriodSeconds"]
-        left = self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
+        left = self._lifecycle.delete(resource.key, obj, None if grace is None else float(grace))
         if "deletionTimestamp" in left["metadata"]:
             return await self._as(resource, left)
         return _success(resource, target.name)
@@ -170,26 +172,26 @@ class Objects:
     async def delete_all(
         self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]
     ) -> Object:
-        """The end of all objects that are asked for."""
+        """Delete all selected objects."""
         chosen, options = Filter(query), _options(body, query)
         grace = options["gracePeriodSeconds"]
-        for thing in self._store.list(resource.key, target.namespace):
-            if chosen.admits(thing) and not options["dryRun"]:
-                self._lifecycle.delete(resource.key, thing, None if grace is None else float(grace))
+        for obj in self._store.list(resource.key, target.namespace):
+            if chosen.matches(obj) and not options["dryRun"]:
+                self._lifecycle.delete(resource.key, obj, None if grace is None else float(grace))
         return _success(resource, "")
 
-    async def _as(self, resource: Resource, thing: Object) -> Object:
-        (converted,) = await self._conversion.to(resource, [thing])
+    async def _as(self, resource: Resource, obj: Object) -> Object:
+        (converted,) = await self._conversion.convert(resource, [obj])
         return converted
 
 
 def _check_name(resource: Resource, name: Any) -> None:
-    """Raises Refusal (422) where it is none; names of roles are freer."""
+    """Raises ApiStatusError (422) for an invalid name; names of roles have fewer restrictions."""
     rules = _FREE if resource.group == RBAC else _NAME
     if not isinstance(name, str) or len(name) > _LONGEST_NAME or not rules.fullmatch(name):
         what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
         kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-        raise Refusal(
+        raise ApiStatusError(
             422, f'{kind} "{name}" is invalid: metadata.name: Invalid value: {json.dumps(name)}: {what}'
         )
 
@@ -202,44 +204,44 @@ def _decoded(text: str) -> Any:
     try:
         return yamlio.load(text)
     except yaml.YAMLError as error:
-        raise Refusal(400, f"the body is neither JSON nor YAML: {error}") from error
+        raise ApiStatusError(400, f"the body is neither JSON nor YAML: {error}") from error
 
 
 def _addressed(resource: Resource, target: Target, body: Any) -> Object:
-    """The body as an object of the place that it was sent to. Raises Refusal (400)."""
+    """The body as an object with the kind, namespace and name of the path. Raises ApiStatusError (400)."""
     if not isinstance(body, dict):
-        raise Refusal(400, "the body is not an object")
+        raise ApiStatusError(400, "the body is not an object")
     for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
         if body.get(name, wanted) != wanted:
-            raise Refusal(400, f"{name} is {body[name]!r}, but the path is one of {wanted}")
+            raise ApiStatusError(400, f"{name} is {body[name]!r}, but the path is of {wanted}")
     metadata = dict(body.get("metadata") or {})
     for name in ("managedFields", "deletionTimestamp", *(() if resource.namespaced else ("namespace",))):
         metadata.pop(name, None)
     for name, wanted in (("namespace", target.namespace), ("name", target.name)):
         if wanted and metadata.get(name, wanted) != wanted:
-            raise Refusal(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
+            raise ApiStatusError(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
         if wanted:
             metadata[name] = wanted
     if resource.namespaced and not metadata.get("namespace"):
-        raise Refusal(400, "an object of a namespace needs one")
+        raise ApiStatusError(400, "metadata.namespace is required for a namespaced object")
     return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 
 def _options(body: Any, query: Mapping[str, str]) -> dict[str, Any]:
-    """How to delete. Raises Refusal (501) for a way in which it is not done here."""
+    """The DeleteOptions. Raises ApiStatusError (501) for an unsupported propagation policy."""
     given = body if isinstance(body, Mapping) else {}
     names = ("propagationPolicy", "gracePeriodSeconds", "dryRun")
     options = {**given, **{name: query.get(name, given.get(name)) for name in names}}
     if options["propagationPolicy"] == "Orphan":
-        raise not_here("deleting without what belongs to it")
+        raise not_implemented("propagationPolicy Orphan")
     return options
 
 
-def _check_preconditions(resource: Resource, thing: Object, wanted: Mapping[str, Any]) -> None:
+def _check_preconditions(resource: Resource, obj: Object, wanted: Mapping[str, Any]) -> None:
     for name, value in wanted.items():
-        if thing["metadata"].get(name) != value:
-            what = f'{resource.key} "{thing["metadata"]["name"]}"'
-            raise Refusal(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
+        if obj["metadata"].get(name) != value:
+            what = f'{resource.key} "{obj["metadata"]["name"]}"'
+            raise ApiStatusError(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
 
 
 def _success(resource: Resource, name: str) -> Object:

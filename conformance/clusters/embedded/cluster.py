@@ -1,4 +1,4 @@
-"""The embedded cluster as a run uses it: started, with the mesh in it that is to be judged, and ended."""
+"""The embedded cluster as a run uses it: started, with the mesh under test in it, and ended."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from conformance.clusters.kubernetes import KubernetesCluster, Received
 
 NAME = "embedded"
 MESHES = ("reference", "reference-split", "none")
-"""Profiles that it can have the mesh of; others are of meshes that need a real cluster."""
+"""The profiles whose mesh can be installed in it; other meshes need a real cluster."""
 _ELSEWHERE = "--context names a cluster where it is installed"
 
 
 def problem(mesh: str) -> str:
-    """Why a mesh cannot be judged in the embedded cluster on this machine; empty when it can."""
+    """Why the embedded cluster cannot run a mesh on this machine; empty if it can."""
     if mesh not in MESHES:
         there = ", ".join(MESHES)
         return f"the embedded cluster has the meshes {there}, not {mesh!r}; {_ELSEWHERE}"
-    # Imported late, as what it needs is an extra that need not be installed.
+    # A late import: its dependencies are an optional extra.
     from conformance.clusters.embedded.node import preconditions
 
     return "; ".join(preconditions.problems())
 
 
-class Embedded(KubernetesCluster):
-    """The embedded cluster; `close` ends it with all that is in it."""
+class EmbeddedCluster(KubernetesCluster):
+    """The embedded cluster; `close` ends it with everything in it."""
 
     _end: Callable[[], None]
     _last_words: Callable[[], str]
@@ -51,7 +51,7 @@ class Embedded(KubernetesCluster):
             raise
 
     def processes(self) -> list[int]:
-        """The ids of all processes that it consists of."""
+        """The ids of all its processes."""
         parents = dict(_parents())
         found = [self._first]
         for known in found:
@@ -62,21 +62,21 @@ class Embedded(KubernetesCluster):
 def _parents() -> Iterator[tuple[int, int]]:
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name, in parentheses, may hold anything.
+            # The name, in parentheses, may contain any character.
             fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
         except OSError:
             continue
         yield int(stat.parent.name), int(fields[1])
 
 
-def start(mesh: str) -> Embedded:
-    """A new embedded cluster with a mesh. Raises ClusterError."""
+def start(mesh: str) -> EmbeddedCluster:
+    """Start an embedded cluster with a mesh. Raises ClusterError."""
     if reason := problem(mesh):
         raise ClusterError(reason)
     from conformance.clusters.embedded.node import images, sandbox
 
     with ThreadPoolExecutor(max_workers=1) as beside:
-        # What takes as long to import as the cluster takes to start; what containers of the mesh start with.
+        # While the cluster starts, for as long: the import of the installer, and compiling the mesh's code.
         beside.submit(importlib.import_module, "smi_reference_mesh.install.installer")
         beside.submit(images.prepare)
         try:
@@ -85,11 +85,11 @@ def start(mesh: str) -> Embedded:
             raise ClusterError(str(error)) from error
     from smi_reference_mesh.install import installer
 
-    cluster = Embedded.at(running.url, running.token, NAME)
+    cluster = EmbeddedCluster.at(running.url, running.token, NAME)
     cluster._end, cluster._last_words = running.stop, running.last_words
     cluster._first = running.process.pid
     try:
-        # Of the other groups the cluster has no definitions.
+        # The definitions of unclaimed groups are not installed.
         claimed = profiles.load(mesh).claims.by_group()
         groups = [GROUPS[group] for group, versions in claimed.items() if versions]
         installer.install(cluster.api_client(), own_traffic="mark", crds_only=mesh == "none", groups=groups)

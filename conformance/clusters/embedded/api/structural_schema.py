@@ -1,6 +1,6 @@
 """Structural schemas of CustomResourceDefinitions: pruning, defaulting, validation.
 
-As apiextensions.k8s.io/v1 has them; validation itself is that of the jsonschema library.
+As in apiextensions.k8s.io/v1; the jsonschema library validates.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-_KEPT_WORDS = (
+_SHARED_KEYWORDS = (
     "type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength",
     "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "required", "multipleOf",
     "uniqueItems",
 )  # fmt: skip
-_SERVERS_OWN = ("apiVersion", "kind", "metadata")
-_UNKNOWN = "x-kubernetes-preserve-unknown-fields"
-_EITHER = "x-kubernetes-int-or-string"
+_SERVER_FIELDS = ("apiVersion", "kind", "metadata")
+_PRESERVE_UNKNOWN = "x-kubernetes-preserve-unknown-fields"
+_INT_OR_STRING = "x-kubernetes-int-or-string"
 
-Admit = Callable[[dict[str, Any]], dict[str, Any]]
+Admitter = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Invalid(ValueError):
-    """An object that its schema does not allow; ``str`` lists what is wrong with it."""
+    """An object that violates its schema; ``str`` lists the problems."""
 
 
-def admission(schema: Mapping[str, Any]) -> Admit:
-    """What makes an object fit for storing by a schema: pruned, with defaults, valid. It raises Invalid."""
+def admitter(schema: Mapping[str, Any]) -> Admitter:
+    """A function that prunes, defaults and validates an object by a schema. It raises Invalid."""
     validator = Draft202012Validator(_plain(schema))
 
-    def admit(thing: dict[str, Any]) -> dict[str, Any]:
-        own = {name: thing[name] for name in _SERVERS_OWN if name in thing}
-        pruned = {**_defaulted(_pruned(thing, schema), schema), **own}
+    def admit(obj: dict[str, Any]) -> dict[str, Any]:
+        own = {name: obj[name] for name in _SERVER_FIELDS if name in obj}
+        pruned = {**_defaulted(_pruned(obj, schema), schema), **own}
         problems = sorted(validator.iter_errors(pruned), key=lambda error: list(map(str, error.path)))
         if problems:
-            raise Invalid(_joined([text for error in problems for text in _told(error)]))
+            raise Invalid(_joined([text for error in problems for text in _messages(error)]))
         return pruned
 
     return admit
@@ -57,7 +57,7 @@ def _pruned(value: Any, schema: Mapping[str, Any]) -> Any:
                 kept[key] = _pruned(inner, properties[key])
             elif isinstance(others, Mapping):
                 kept[key] = _pruned(inner, others)
-            elif others is True or schema.get(_UNKNOWN):
+            elif others is True or schema.get(_PRESERVE_UNKNOWN):
                 kept[key] = inner
         return kept
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
@@ -65,24 +65,24 @@ def _pruned(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
-def undeclared(thing: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """The path of a field that a schema does not know (``.spec.matches``); empty where it knows all."""
-    own = {name: value for name, value in thing.items() if name not in _SERVERS_OWN}
-    return _undeclared(own, schema, "")
+def undeclared_field(obj: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
+    """The path of the first undeclared field (``.spec.matches``); empty if all are declared."""
+    own = {name: value for name, value in obj.items() if name not in _SERVER_FIELDS}
+    return _undeclared_field(own, schema, "")
 
 
-def _undeclared(value: Any, schema: Mapping[str, Any], path: str) -> str:
+def _undeclared_field(value: Any, schema: Mapping[str, Any], path: str) -> str:
     if isinstance(value, dict):
         properties, others = schema.get("properties") or {}, schema.get("additionalProperties")
         for key, inner in value.items():
             known = properties.get(key, others if isinstance(others, Mapping) else None)
-            if known is None and not (others is True or schema.get(_UNKNOWN)):
+            if known is None and not (others is True or schema.get(_PRESERVE_UNKNOWN)):
                 return f"{path}.{key}"
-            if known is not None and (found := _undeclared(inner, known, f"{path}.{key}")):
+            if known is not None and (found := _undeclared_field(inner, known, f"{path}.{key}")):
                 return found
     if isinstance(value, list) and isinstance(schema.get("items"), Mapping):
         for number, inner in enumerate(value):
-            if found := _undeclared(inner, schema["items"], f"{path}[{number}]"):
+            if found := _undeclared_field(inner, schema["items"], f"{path}[{number}]"):
                 return found
     return ""
 
@@ -102,9 +102,9 @@ def _defaulted(value: Any, schema: Mapping[str, Any]) -> Any:
 
 
 def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """The schema in the words of JSON Schema itself."""
-    plain: dict[str, Any] = {word: schema[word] for word in _KEPT_WORDS if word in schema}
-    if schema.get(_EITHER):
+    """The structural schema as plain JSON Schema."""
+    plain: dict[str, Any] = {word: schema[word] for word in _SHARED_KEYWORDS if word in schema}
+    if schema.get(_INT_OR_STRING):
         plain["type"] = ["integer", "string"]
     if schema.get("nullable") and "type" in plain:
         types = plain["type"] if isinstance(plain["type"], list) else [plain["type"]]
@@ -123,7 +123,7 @@ def _plain(schema: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _told(error: ValidationError) -> Iterator[str]:
+def _messages(error: ValidationError) -> Iterator[str]:
     where = ""
     for part in error.absolute_path:
         where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 HEAD_LIMIT = 1 << 16
-KEPT = 1 << 16
-"""Bytes of a body that are kept; no answer of a probe is longer."""
+BODY_LIMIT = 1 << 16
+"""Bytes kept of a body; no answer of a probe is longer."""
 
 
 class Malformed(ValueError):
-    """What came in is not an HTTP/1.1 message."""
+    """The data violates the protocol, HTTP/1.1 or HTTP/2."""
 
 
 def split_head(head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """The start line, and the fields by lower-case name; repeated ones are joined by a comma.
+    """The start line, and the fields by lower-case name; repeated fields are joined by a comma.
 
-    Raises Malformed for a line that is no field.
+    Raises Malformed for a line that is not a field.
     """
     first, *lines = head.split(b"\r\n")
     fields: dict[bytes, bytes] = {}
@@ -28,8 +28,8 @@ def split_head(head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
     return first, fields
 
 
-class Sized:
-    """A body of known length. ``feed`` returns None until it is complete, then the bytes that follow it."""
+class SizedBody:
+    """A body of known length. ``feed`` returns None until it is complete, then the bytes behind it."""
 
     __slots__ = ("_left", "empty", "kept")
 
@@ -41,12 +41,12 @@ class Sized:
     def feed(self, data: bytes) -> bytes | None:
         own, rest = data[: self._left], data[self._left :]
         self._left -= len(own)
-        self.kept += own[: KEPT - len(self.kept)]
+        self.kept += own[: BODY_LIMIT - len(self.kept)]
         return None if self._left else rest
 
 
-class Chunked:
-    """A body in chunks, with its trailers. ``feed`` as for Sized; raises Malformed for what is no chunk."""
+class ChunkedBody:
+    """A chunked body with its trailers. ``feed`` as for SizedBody; raises Malformed for an invalid chunk."""
 
     __slots__ = ("_buffer", "_ended", "_left", "kept")
 
@@ -80,20 +80,20 @@ class Chunked:
             raise Malformed("a chunk without a size")
         length = int(size, 16)
         self._ended = length == 0
-        # The line end behind the chunk is taken with it.
+        # With the line end behind the chunk.
         self._left = length + 2 if length else 0
 
     def _take(self) -> bool:
         own = self._buffer[: self._left]
         self._buffer = self._buffer[self._left :]
         self._left -= len(own)
-        # Of the last two bytes none belongs to the body.
+        # The last two bytes are the line end, not body.
         body = own[: max(0, len(own) - max(0, 2 - self._left))]
-        self.kept += body[: KEPT - len(self.kept)]
+        self.kept += body[: BODY_LIMIT - len(self.kept)]
         return not self._left
 
 
-class UntilClose:
+class UntilCloseBody:
     """A body that ends with the connection."""
 
     __slots__ = ("kept",)
@@ -102,26 +102,26 @@ class UntilClose:
         self.kept = b""
 
     def feed(self, data: bytes) -> bytes | None:
-        self.kept += data[: KEPT - len(self.kept)]
+        self.kept += data[: BODY_LIMIT - len(self.kept)]
         return None
 
 
-def stated_body(fields: dict[bytes, bytes]) -> Sized | Chunked | None:
-    """The body that the fields announce, None for none. Raises Malformed for a length that is no number."""
+def announced_body(fields: dict[bytes, bytes]) -> SizedBody | ChunkedBody | None:
+    """The body that the fields announce, or None. Raises Malformed for an invalid length or coding."""
     coding = fields.get(b"transfer-encoding")
     if coding is not None:
         if coding.lower().rpartition(b",")[2].strip() != b"chunked":
             raise Malformed("an unknown transfer coding")
-        return Chunked()
+        return ChunkedBody()
     length = fields.get(b"content-length")
     if length is None:
         return None
     if not length.isdigit() or len(length) > 18:
         raise Malformed("a content-length that is no number")
-    return Sized(int(length))
+    return SizedBody(int(length))
 
 
 def closes(version: bytes, fields: dict[bytes, bytes]) -> bool:
-    """Does the sender of this head close the connection after the message?"""
+    """Whether the sender of this head closes the connection after the message."""
     connection = fields.get(b"connection", b"").lower()
     return b"keep-alive" not in connection if version == b"HTTP/1.0" else b"close" in connection

@@ -1,4 +1,4 @@
-"""How an API server is reached: what a kubeconfig says of it, and by which proxy, as kubectl has it."""
+"""Client configurations: from a kubeconfig or a ServiceAccount, with the same proxies as kubectl."""
 
 from __future__ import annotations
 
@@ -29,49 +29,51 @@ from requests.adapters import HTTPAdapter
 from conformance.clusters import ClusterError
 from conformance.text.suggest import did_you_mean
 
-USUAL = "~/.kube/config"
-"""Where a kubeconfig is unless KUBECONFIG or an option names another place."""
+DEFAULT_KUBECONFIG = "~/.kube/config"
+"""The kubeconfig unless KUBECONFIG or an option names another."""
 _CONNECTIONS = 16
 _BYPASSED = "http://bypassed.invalid:1"
-"""Stands where there is no proxy, beside `no_proxy`: the exec channel takes the environment's otherwise."""
+"""Placeholder for no proxy, with `no_proxy`: otherwise the exec channel would use the environment's proxy."""
 
 
-def configured(context: str | None, kubeconfig: str | None) -> tuple[kubernetes.client.Configuration, str]:
-    """What a kubeconfig says of a context, the current one by default, and the context's name.
+def from_kubeconfig(
+    context: str | None, kubeconfig: str | None
+) -> tuple[kubernetes.client.Configuration, str]:
+    """The configuration of a context, by default the current context, and the context's name.
 
-    ``proxy`` is the proxy that is to be used, if any: the kubeconfig's own (``proxy-url``), or else the
-    environment's. Raises ClusterError, in one line.
+    ``proxy`` is the kubeconfig's own (``proxy-url``), else the environment's, if any. Raises ClusterError,
+    with a message of one line.
     """
-    configuration = _without_proxy()
-    location = kubeconfig or os.environ.get("KUBECONFIG") or USUAL
+    configuration = _new_configuration()
+    location = kubeconfig or os.environ.get("KUBECONFIG") or DEFAULT_KUBECONFIG
     try:
-        with _heard() as complaints:
+        with _logged_errors() as logged_errors:
             name = context or _current_context(location) or ""
             kubernetes.config.load_kube_config(location, name or None, configuration)
-        token_file = _checked_user(location, name, complaints)
+        token_file = _checked_user(location, name, logged_errors)
     except (ConfigException, yaml.YAMLError) as error:
         raise ClusterError(_problem(context, location, error)) from error
     except OSError as error:
         raise ClusterError(f"cannot read the kubeconfig: {error}") from error
     if not configuration.verify_ssl:
-        # The user has decided that, and is told so once.
+        # The user's decision; `selection` warns once.
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     if token_file is not None:
-        _read_anew(configuration, token_file)
-    return _by_its_proxy(configuration), name
+        _reload_token(configuration, token_file)
+    return _with_proxy(configuration), name
 
 
 def in_a_pod(environment: Mapping[str, str]) -> bool:
-    """Whether this is a container of a pod that has a ServiceAccount's token."""
+    """Whether this process runs in a pod with a ServiceAccount token."""
     return bool(environment.get(SERVICE_HOST_ENV_NAME)) and Path(SERVICE_TOKEN_FILENAME).is_file()
 
 
-def of_this_pod() -> kubernetes.client.Configuration:
-    """The cluster that this process is a pod of, with the rights of the pod's ServiceAccount.
+def from_service_account() -> kubernetes.client.Configuration:
+    """The cluster that this process's pod belongs to, with the rights of the pod's ServiceAccount.
 
-    Raises ClusterError, in one line.
+    Raises ClusterError, with a message of one line.
     """
-    configuration = _without_proxy()
+    configuration = _new_configuration()
     try:
         InClusterConfigLoader(SERVICE_TOKEN_FILENAME, SERVICE_CERT_FILENAME).load_and_set(configuration)
     except (ConfigException, OSError) as error:
@@ -79,25 +81,25 @@ def of_this_pod() -> kubernetes.client.Configuration:
         raise ClusterError(
             f"--in-cluster is for a pod with a ServiceAccount's token: {error} (looked at: {where})"
         ) from error
-    return _by_its_proxy(configuration)
+    return _with_proxy(configuration)
 
 
-def _without_proxy() -> kubernetes.client.Configuration:
+def _new_configuration() -> kubernetes.client.Configuration:
     configuration = kubernetes.client.Configuration()
-    # The client takes it from the environment, whatever that says of hosts without one.
+    # The client reads the environment's proxy but ignores NO_PROXY.
     configuration.proxy = None
     return configuration
 
 
-def _by_its_proxy(configuration: kubernetes.client.Configuration) -> kubernetes.client.Configuration:
+def _with_proxy(configuration: kubernetes.client.Configuration) -> kubernetes.client.Configuration:
     configuration.proxy = configuration.proxy or environment_proxy(configuration.host)
-    return configuration if configuration.proxy else directly(configuration)
+    return configuration if configuration.proxy else without_proxy(configuration)
 
 
-def _read_anew(configuration: kubernetes.client.Configuration, path: Path) -> None:
-    """Take the token from its file whenever it is sent: whoever wrote it there writes others as they expire.
+def _reload_token(configuration: kubernetes.client.Configuration, path: Path) -> None:
+    """Read the token from its file before each request, for its writer replaces it as it expires.
 
-    It comes before one that stands in the kubeconfig itself. Source: client-go, tools/clientcmd/api/types.go,
+    It takes precedence over a token in the kubeconfig. Source: client-go, tools/clientcmd/api/types.go,
     AuthInfo.TokenFile.
     """
 
@@ -105,9 +107,9 @@ def _read_anew(configuration: kubernetes.client.Configuration, path: Path) -> No
         try:
             token = path.read_text(encoding="utf-8").strip()
         except OSError:
-            # Between two of them: the last is as good as any.
+            # The file is being replaced: keep the last token.
             return
-        # The key that it is kept under is another in each client.
+        # The key differs between versions of the client.
         for key in of.api_key:
             of.api_key[key] = f"Bearer {token}"
 
@@ -115,30 +117,30 @@ def _read_anew(configuration: kubernetes.client.Configuration, path: Path) -> No
     configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]
 
 
-def at(url: str, token: str) -> kubernetes.client.Configuration:
-    """An API server of this machine that knows a bearer token; no proxy is in between."""
+def for_url(url: str, token: str) -> kubernetes.client.Configuration:
+    """An API server on this machine, with a bearer token and without a proxy."""
     configuration = kubernetes.client.Configuration(host=url)
     configuration.api_key = {"authorization": f"Bearer {token}"}
-    return directly(configuration)
+    return without_proxy(configuration)
 
 
-def directly(configuration: kubernetes.client.Configuration) -> kubernetes.client.Configuration:
-    """Use no proxy, also where the environment names one."""
+def without_proxy(configuration: kubernetes.client.Configuration) -> kubernetes.client.Configuration:
+    """Use no proxy, even if the environment names one."""
     configuration.proxy = _BYPASSED
     configuration.no_proxy = urlsplit(configuration.host).hostname
     return configuration
 
 
 def proxies(configuration: kubernetes.client.Configuration) -> dict[str, str]:
-    """The proxies of requests, by scheme; none where the server is reached without."""
+    """The proxies of requests, by scheme; empty for direct connections."""
     proxy = configuration.proxy
     return {} if proxy == _BYPASSED else {"http": str(proxy), "https": str(proxy)}
 
 
 def environment_proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
+    """The environment's proxy for a URL (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY).
 
-    This machine itself is never reached by one. Source: golang.org/x/net/http/httpproxy, which kubectl uses.
+    Loopback never uses a proxy. Source: golang.org/x/net/http/httpproxy, which kubectl uses.
     """
     if is_loopback(urlsplit(url).hostname or "") or requests.utils.should_bypass_proxies(url, no_proxy=None):
         return None
@@ -147,7 +149,7 @@ def environment_proxy(url: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is one of this machine alone."""
+    """Whether a host name or address is loopback."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -155,7 +157,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Adapter(HTTPAdapter):
-    """Kept connections for all threads; ``server_name``: whom the server's certificate has to be for."""
+    """A connection pool for all threads; ``server_name``: the expected name in the server's certificate."""
 
     def __init__(self, server_name: str | None) -> None:
         named: dict[str, Any] = {"server_hostname": server_name, "assert_hostname": server_name}
@@ -169,8 +171,8 @@ class Adapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, **options, **self._verified)
 
 
-class _Complaints(logging.Handler):
-    """What was logged as an error."""
+class _ErrorCollector(logging.Handler):
+    """Collects logged errors."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -181,20 +183,20 @@ class _Complaints(logging.Handler):
 
 
 @contextmanager
-def _heard() -> Iterator[list[str]]:
-    # The client goes on without credentials where a plugin fails, and says so in the log alone.
-    heard = _Complaints()
-    logging.getLogger().addHandler(heard)
+def _logged_errors() -> Iterator[list[str]]:
+    # If a plugin fails, the client only logs that and continues without credentials.
+    handler = _ErrorCollector()
+    logging.getLogger().addHandler(handler)
     try:
-        yield heard.texts
+        yield handler.texts
     finally:
-        logging.getLogger().removeHandler(heard)
+        logging.getLogger().removeHandler(handler)
 
 
-def _checked_user(location: str, context: str, complaints: Sequence[str]) -> Path | None:
-    """The file that the token of a context's user is in, if it is in one.
+def _checked_user(location: str, context: str, logged_errors: Sequence[str]) -> Path | None:
+    """The token file of a context's user, if any.
 
-    Raises ConfigException where that user is not there, or its plugin gave no credentials.
+    Raises ConfigException if the user is missing, or its plugin returned no credentials.
     """
     merged = KubeConfigMerger(location).config
     named = merged["contexts"].get_with_name(context)["context"].safe_get("user")
@@ -203,33 +205,33 @@ def _checked_user(location: str, context: str, complaints: Sequence[str]) -> Pat
     user = merged["users"].get_with_name(named, safe=True)
     if user is None:
         raise ConfigException(f"there is no user {named!r}")
-    if complaints and "exec" in user["user"]:
+    if logged_errors and "exec" in user["user"]:
         command = user["user"]["exec"].safe_get("command")
-        raise ConfigException(f"{command} gives no credentials: {'; '.join(complaints)}")
+        raise ConfigException(f"{command} gives no credentials: {'; '.join(logged_errors)}")
     token_file = user["user"].safe_get("tokenFile")
     return Path(user.path).parent / token_file if token_file else None
 
 
 def _current_context(location: str) -> str | None:
-    """Of several files, the first that names one decides, as with kubectl; None where none does."""
+    """The current context; of several files, the first that names a context wins, as with kubectl."""
     contents = KubeConfigMerger(location).config_files.values()
-    return next((str(one["current-context"]) for one in contents if one.get("current-context")), None)
+    return next((str(each["current-context"]) for each in contents if each.get("current-context")), None)
 
 
 def _problem(context: str | None, location: str, error: Exception) -> str:
-    said = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     try:
-        there = [str(entry["name"]) for entry in KubeConfigMerger(location).config["contexts"].value]
+        names = [str(entry["name"]) for entry in KubeConfigMerger(location).config["contexts"].value]
         wanted = context or _current_context(location)
     except (ConfigException, OSError, TypeError, yaml.YAMLError):
-        there = []
-    if not there:
+        names = []
+    if not names:
         return (
             "no usable kubeconfig: set KUBECONFIG or --kubeconfig, or create a cluster with `make kind-up`"
-            f" ({said})"
+            f" ({message})"
         )
-    if wanted in there:
-        return f"context {wanted!r} of the kubeconfig cannot be used: {said}"
+    if wanted in names:
+        return f"context {wanted!r} of the kubeconfig cannot be used: {message}"
     if wanted is None:
-        return f"the kubeconfig has no current context: name one by --context; there are: {', '.join(there)}"
-    return f"no context {wanted!r} in the kubeconfig{did_you_mean(wanted, there)}"
+        return f"the kubeconfig has no current context: name one by --context; there are: {', '.join(names)}"
+    return f"no context {wanted!r} in the kubeconfig{did_you_mean(wanted, names)}"

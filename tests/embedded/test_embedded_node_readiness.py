@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.interface import NodeError
-from conformance.clusters.embedded.node.probing import readiness, succeeds
+from conformance.clusters.embedded.node.readiness_probes import readiness, succeeds
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 
 HERE = "127.0.0.1"
@@ -24,7 +24,7 @@ async def nothing(command: Sequence[str]) -> int:
 
 
 def asked(answer: bytes | None, probe: dict[str, Any], tls: ssl.SSLContext | None = None) -> tuple[bool, str]:
-    """Whether a probe of a server with this answer succeeds, and what the server was asked.
+    """Whether a probe of a server with this answer succeeds, and the server's request.
 
     The port of the server stands for "web" in the probe. Without an answer it keeps silent.
     """
@@ -82,7 +82,7 @@ def test_path_and_headers_are_those_of_the_probe() -> None:
     assert "X-Who: kubelet\r\n" in heard
 
 
-def test_https_does_not_ask_whose_certificate_it_is(tmp_path: Path) -> None:
+def test_https_does_not_verify_the_certificate(tmp_path: Path) -> None:
     now = datetime.now(UTC)
     serving = CertificateAuthority(CertificateAuthority.create(now)).serving(("elsewhere",), now)
     (tmp_path / "crt").write_text(serving.certificate)
@@ -93,7 +93,7 @@ def test_https_does_not_ask_whose_certificate_it_is(tmp_path: Path) -> None:
     assert asked(b"HTTP/1.1 200 OK\r\n\r\n", probe, tls)[0] is True
 
 
-def test_a_connection_is_all_that_tcp_asks_for() -> None:
+def test_a_connection_is_enough_for_tcp() -> None:
     assert asked(b"", {"tcpSocket": {"port": "web"}})[0] is True
     assert asked(b"", {"tcpSocket": {"port": 1}})[0] is False
 
@@ -103,7 +103,7 @@ def test_a_command_that_cannot_be_run_is_a_failure() -> None:
 
 
 def told(results: Iterable[int], **probe: int) -> list[bool]:
-    """What is told of a command that ends with these codes, the last of which is its last."""
+    """The reported readiness of a probe command with these exit codes, in order."""
     codes = list(results)
 
     async def ask() -> list[bool]:
@@ -121,7 +121,7 @@ def told(results: Iterable[int], **probe: int) -> list[bool]:
     return asyncio.run(ask())
 
 
-def test_a_container_is_ready_until_so_many_failures_in_a_row() -> None:
+def test_a_container_is_ready_until_enough_failures_in_a_row() -> None:
     assert told([1, 0, 1, 1, 0, 1, 1, 1, 0]) == [True, False, True]
 
 
@@ -129,5 +129,5 @@ def test_thresholds_are_those_of_the_probe() -> None:
     assert told([0, 1, 0, 0, 1], successThreshold=2, failureThreshold=1) == [True, False]
 
 
-def test_a_container_that_never_succeeds_is_never_told_of() -> None:
+def test_a_container_that_never_succeeds_is_never_reported() -> None:
     assert told([1, 1, 1, 1, 1]) == []

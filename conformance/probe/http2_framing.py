@@ -1,23 +1,23 @@
-"""What both ends of an HTTP/2 connection need (RFC 9113), and the framing of gRPC's messages."""
+"""Frames and bodies for both ends of an HTTP/2 connection (RFC 9113), and the framing of gRPC messages."""
 
 from __future__ import annotations
 
 from h2.connection import H2Connection
 
-from .framing import Malformed
+from .http1_framing import Malformed
 
 FRAME_LIMIT = 1 << 14
-"""Octets of a frame, of which we allow no peer more than the default (section 4.2)."""
-_HEAD = 9
+"""Maximum octets of a peer's frame: the default (section 4.2)."""
+_FRAME_HEADER = 9
 _SETTINGS, _GOAWAY = 4, 7
-_GRPC_HEAD = 5
+_GRPC_HEADER = 5
 
 
-class Frames:
-    """Cuts what comes in into whole frames, and takes out those that announce the end of the connection.
+class FrameReader:
+    """Cuts incoming data into whole frames and removes GOAWAY frames.
 
-    To `h2` a connection is over with its GOAWAY, whereas the peer still answers the streams that it has begun
-    (section 6.8), as a proxy does that is given another configuration.
+    `h2` ends a connection at its GOAWAY, whereas the peer still answers the streams begun before it
+    (section 6.8), as a reconfigured proxy does.
     """
 
     __slots__ = ("_begun", "_rest", "last_stream")
@@ -26,10 +26,10 @@ class Frames:
         self._rest = b""
         self._begun = False
         self.last_stream: int | None = None
-        """The last stream that the peer will answer, once it has said so."""
+        """The last stream that the peer will answer, from its GOAWAY."""
 
     def feed(self, data: bytes) -> bytes:
-        """The whole frames that there are. Raises Malformed for what is not HTTP/2."""
+        """The complete frames so far. Raises Malformed for data that is not HTTP/2."""
         data = self._rest + data if self._rest else data
         taken: list[bytes] = []
         start = end = 0
@@ -39,20 +39,22 @@ class Frames:
             if length > FRAME_LIMIT or (not self._begun and kind != _SETTINGS):
                 raise Malformed("not HTTP/2")
             self._begun = True
-            if len(data) - end < _HEAD + length:
+            if len(data) - end < _FRAME_HEADER + length:
                 break
             if kind == _GOAWAY and length >= 8:
-                self.last_stream = int.from_bytes(data[end + _HEAD : end + _HEAD + 4], "big") & 0x7FFFFFFF
+                self.last_stream = (
+                    int.from_bytes(data[end + _FRAME_HEADER : end + _FRAME_HEADER + 4], "big") & 0x7FFFFFFF
+                )
                 taken.append(data[start:end])
-                start = end + _HEAD + length
-            end += _HEAD + length
+                start = end + _FRAME_HEADER + length
+            end += _FRAME_HEADER + length
         taken.append(data[start:end])
         self._rest = data[end:]
         return b"".join(taken)
 
 
 class Outbox:
-    """Sends bodies, no faster than the peer's windows allow (section 5.2)."""
+    """Sends bodies within the peer's flow-control windows (section 5.2)."""
 
     __slots__ = ("_connection", "_left")
 
@@ -61,7 +63,7 @@ class Outbox:
         self._left: dict[int, tuple[bytes, list[tuple[bytes, bytes]]]] = {}
 
     def send(self, stream: int, body: bytes, trailers: list[tuple[bytes, bytes]]) -> None:
-        """Send a body and end the stream behind it, or behind its trailers."""
+        """Send a body, then its trailers if any, and end the stream."""
         connection = self._connection
         room = connection.local_flow_control_window(stream)
         while body and room > 0:
@@ -75,26 +77,26 @@ class Outbox:
             connection.send_headers(stream, trailers, end_stream=True)
 
     def resume(self) -> None:
-        """Go on with what waited for the peer."""
+        """Send what the peer's windows held back."""
         if self._left:
             waiting, self._left = self._left, {}
             for stream, (body, trailers) in waiting.items():
                 self.send(stream, body, trailers)
 
     def forget(self, stream: int) -> None:
-        """Send no more on a stream that has been reset."""
+        """Drop the unsent data of a reset stream."""
         self._left.pop(stream, None)
 
 
 def grpc_message(content: bytes) -> bytes:
-    """A message with its length before it, not compressed."""
+    """An uncompressed message, prefixed by its length."""
     return b"\0" + len(content).to_bytes(4, "big") + content
 
 
-def content_of(messages: bytes) -> bytes:
-    """The content of the first message. Raises Malformed where none is complete."""
-    length = int.from_bytes(messages[1:_GRPC_HEAD], "big")
-    content = messages[_GRPC_HEAD : _GRPC_HEAD + length]
-    if len(messages) < _GRPC_HEAD or len(content) < length:
+def grpc_content(messages: bytes) -> bytes:
+    """The content of the first message. Raises Malformed if it is incomplete."""
+    length = int.from_bytes(messages[1:_GRPC_HEADER], "big")
+    content = messages[_GRPC_HEADER : _GRPC_HEADER + length]
+    if len(messages) < _GRPC_HEADER or len(content) < length:
         raise Malformed("a message that is cut short")
     return content

@@ -1,39 +1,49 @@
-"""What is said on a connection: the bytes of a request, and the reading of its answer, for each protocol."""
+"""The bytes of a request and the parsing of its answer, for each protocol but HTTP/2."""
 
 from __future__ import annotations
 
 import json
 from typing import NamedTuple, Protocol
 
-from .framing import HEAD_LIMIT, Chunked, Malformed, Sized, UntilClose, closes, split_head, stated_body
+from .http1_framing import (
+    HEAD_LIMIT,
+    ChunkedBody,
+    Malformed,
+    SizedBody,
+    UntilCloseBody,
+    announced_body,
+    closes,
+    split_head,
+)
 from .plan import Batch
 
-SAMPLE = 200
-"""Bytes that are kept of what was said by none of our workloads."""
-_TELLING = (b"location", b"server")
-"""The fields of a foreign answer that tell where it comes from and where it leads to."""
+SAMPLE_BYTES = 200
+"""Bytes kept of a foreign answer."""
+_SAMPLE_FIELDS = (b"location", b"server")
+"""The header fields of a foreign answer that show its origin and its redirection."""
 _DEFAULT_PORT = 80
 _BODY_METHODS = frozenset({"POST", "PUT", "PATCH"})
 
 
 class Answer(NamedTuple):
-    """What came back. ``server`` is None when no probe answered; ``sample`` is then what was said instead.
+    """The answer to a request. ``server`` is None if no probe gave it; ``sample`` is then its beginning.
 
-    ``status`` is that of HTTP, or of a gRPC call that failed: "grpc-7".
+    ``status`` is that of HTTP, or of a failed gRPC call: "grpc-7". ``reusable``: the connection may carry
+    another request.
     """
 
     server: str | None
     port: int | None
     status: int | str | None
     failure: str | None
-    keep: bool
+    reusable: bool
     sample: bytes = b""
 
 
-class Dialogue(Protocol):
-    """A connection's talk: ``request``, then ``feed`` until it gives the answer; ``end`` if the peer goes.
+class RequestProtocol(Protocol):
+    """A protocol on a connection: ``request``, then ``feed`` until it returns the answer.
 
-    The bytes that ``feed`` may give instead are to be said then.
+    ``feed`` may return bytes to send instead. ``end`` is called when the peer ends the connection.
     """
 
     def request(self, index: int, *, last: bool) -> bytes: ...
@@ -44,20 +54,20 @@ class Dialogue(Protocol):
 
 
 def failed(failure: str, sample: bytes = b"") -> Answer:
-    return Answer(None, None, None, failure, keep=False, sample=sample)
+    return Answer(None, None, None, failure, reusable=False, sample=sample)
 
 
-def dialogue(batch: Batch) -> Dialogue:
-    """A fresh dialogue of the batch's protocol."""
+def request_protocol(batch: Batch) -> RequestProtocol:
+    """A protocol handler for a new connection of the batch."""
     if batch.protocol == "http":
-        return HttpDialogue(batch)
+        return Http1Protocol(batch)
     if batch.protocol == "greeting":
-        return GreetedDialogue(batch, b"\n")
-    return LineDialogue(batch, b"" if batch.protocol == "udp" else b"\n")
+        return ServerFirstProtocol(batch, b"\n")
+    return LineProtocol(batch, b"" if batch.protocol == "udp" else b"\n")
 
 
-class HttpDialogue:
-    """HTTP/1.1. The reader takes what any server may send: fields in any case, chunks, interim answers."""
+class Http1Protocol:
+    """HTTP/1.1. The parser takes what any server may send: fields in any case, chunks, interim answers."""
 
     def __init__(self, batch: Batch) -> None:
         self._prefix, self._suffix = _http_request(batch)
@@ -66,7 +76,7 @@ class HttpDialogue:
         self._nonce = ""
         self._buffer = b""
         self._head: tuple[bytes, dict[bytes, bytes], bool] | None = None
-        self._body: Sized | Chunked | UntilClose | None = None
+        self._body: SizedBody | ChunkedBody | UntilCloseBody | None = None
 
     def request(self, index: int, *, last: bool) -> bytes:
         self._nonce = nonce = f"{self._id}.{index}"
@@ -79,16 +89,16 @@ class HttpDialogue:
         try:
             rest = self._read(data)
         except Malformed:
-            return strange(self._buffer or data)
+            return protocol_violation(self._buffer or data)
         if rest is None:
             return None
         return self._judge(clean=not rest)
 
     def end(self) -> Answer | None:
-        return self._judge(clean=False) if isinstance(self._body, UntilClose) else None
+        return self._judge(clean=False) if isinstance(self._body, UntilCloseBody) else None
 
     def _read(self, data: bytes) -> bytes | None:
-        """Go on reading; the bytes behind the answer once it is complete. Raises Malformed."""
+        """Parse on; returns the bytes behind the answer once it is complete. Raises Malformed."""
         while self._head is None:
             self._buffer += data
             head, end, rest = self._buffer.partition(b"\r\n\r\n")
@@ -118,21 +128,21 @@ class HttpDialogue:
         if self._bodiless or code in (101, 204, 304):
             self._body = None
         else:
-            body = stated_body(fields) or UntilClose()
-            self._body = None if isinstance(body, Sized) and body.empty else body
+            body = announced_body(fields) or UntilCloseBody()
+            self._body = None if isinstance(body, SizedBody) and body.empty else body
 
     def _judge(self, *, clean: bool) -> Answer:
-        assert self._head is not None  # noqa: S101 - only complete answers are judged
+        assert self._head is not None  # noqa: S101 - called for complete answers only
         first, fields, closing = self._head
         status = int(first[9:12])
-        keep = clean and not closing and status != 101
+        reusable = clean and not closing and status != 101
         body = None if self._body is None else self._body.kept
-        answer = judged(status, fields, body, self._nonce, keep=keep)
-        return answer if answer.server is not None else quoting(answer, first, fields, body)
+        answer = parse_response(status, fields, body, self._nonce, reusable=reusable)
+        return answer if answer.server is not None else with_sample(answer, first, fields, body)
 
 
-class LineDialogue:
-    """The echo over TCP (lines) and UDP (datagrams): who answered, then what was sent."""
+class LineProtocol:
+    """The echo over TCP (lines) and UDP (datagrams): a line that names the server, then the request."""
 
     def __init__(self, batch: Batch, end: bytes) -> None:
         self._id = batch.id
@@ -152,82 +162,82 @@ class LineDialogue:
         self._buffer += data
         line, newline, echo = self._buffer.partition(b"\n")
         if _is_tls(self._buffer):
-            return strange(self._buffer)
-        said = _said(line) if newline else None
-        if (newline and said is None) or len(self._buffer) > HEAD_LIMIT + len(self._sent):
-            return strange(self._buffer)
-        if said is None:
+            return protocol_violation(self._buffer)
+        identity = _parse_identity(line) if newline else None
+        if (newline and identity is None) or len(self._buffer) > HEAD_LIMIT + len(self._sent):
+            return protocol_violation(self._buffer)
+        if identity is None:
             return None
-        server, port, nonce = said
+        server, port, nonce = identity
         if nonce != self._nonce or not self._sent.startswith(echo):
-            return Answer(server, port, None, "mismatch", keep=False)
-        return Answer(server, port, None, None, keep=True) if echo == self._sent else None
+            return Answer(server, port, None, "mismatch", reusable=False)
+        return Answer(server, port, None, None, reusable=True) if echo == self._sent else None
 
     def end(self) -> Answer | None:
         return None
 
 
-class GreetedDialogue(LineDialogue):
-    """The echo of a server that speaks first: nothing is sent before its greeting is there."""
+class ServerFirstProtocol(LineProtocol):
+    """The echo of a server that speaks first: the request follows its greeting."""
 
     def __init__(self, batch: Batch, end: bytes) -> None:
         super().__init__(batch, end)
-        self._unsaid = b""
+        self._pending = b""
         self._greeting = b""
 
     def request(self, index: int, *, last: bool) -> bytes:
         self._greeting = b""
-        self._unsaid = super().request(index, last=last)
+        self._pending = super().request(index, last=last)
         return b""
 
     def feed(self, data: bytes) -> Answer | bytes | None:
-        if not self._unsaid:
+        if not self._pending:
             return super().feed(data)
         self._greeting += data
         line, newline, rest = self._greeting.partition(b"\n")
-        if newline and not rest and _said(line) is not None:
-            line, self._unsaid = self._unsaid, b""
-            return line
-        return strange(self._greeting) if newline or len(line) > HEAD_LIMIT else None
+        if newline and not rest and _parse_identity(line) is not None:
+            request, self._pending = self._pending, b""
+            return request
+        return protocol_violation(self._greeting) if newline or len(line) > HEAD_LIMIT else None
 
 
-def host_of(batch: Batch) -> str:
-    """The host that the requests of a batch name."""
+def host_header(batch: Batch) -> str:
+    """The value of the Host header, or :authority, of a batch's requests."""
     host = f"[{batch.host}]" if ":" in batch.host else batch.host
     return host if batch.port == _DEFAULT_PORT else f"{host}:{batch.port}"
 
 
-def judged(
-    status: int | str, fields: dict[bytes, bytes], body: bytes | None, nonce: str, *, keep: bool
+def parse_response(
+    status: int | str, fields: dict[bytes, bytes], body: bytes | None, nonce: str, *, reusable: bool
 ) -> Answer:
-    """The answer that a message of HTTP is; where it has no body (None), its fields say who gave it."""
-    said = _said_in_fields(fields) if body is None else _said(body)
-    if said is None:
-        return Answer(None, None, status, None, keep)
-    server, port, echoed = said
+    """The answer in an HTTP message; where it has no body (None), its fields name the server."""
+    identity = _identity_from_fields(fields) if body is None else _parse_identity(body)
+    if identity is None:
+        return Answer(None, None, status, None, reusable)
+    server, port, echoed = identity
     if echoed != nonce:
-        return Answer(server, port, status, "mismatch", keep=False)
-    return Answer(server, port, status, None, keep)
+        return Answer(server, port, status, "mismatch", reusable=False)
+    return Answer(server, port, status, None, reusable)
 
 
-def quoting(answer: Answer, first: bytes, fields: dict[bytes, bytes], body: bytes | None) -> Answer:
-    """The answer of somebody else, with the beginning of what was said."""
-    told = [b"%b: %b" % (name, fields[name]) for name in _TELLING if name in fields]
-    said = b"\r\n".join([first, *told]) + b"\r\n\r\n" + (body or b"")
-    return answer._replace(sample=said[:SAMPLE].rstrip())
+def with_sample(answer: Answer, first: bytes, fields: dict[bytes, bytes], body: bytes | None) -> Answer:
+    """A foreign answer, with a sample of its status line, fields and body."""
+    shown = [b"%b: %b" % (name, fields[name]) for name in _SAMPLE_FIELDS if name in fields]
+    text = b"\r\n".join([first, *shown]) + b"\r\n\r\n" + (body or b"")
+    return answer._replace(sample=text[:SAMPLE_BYTES].rstrip())
 
 
-def strange(data: bytes) -> Answer:
-    """What came is not of the protocol."""
-    return failed("tls" if _is_tls(data) else "protocol", data[:SAMPLE])
+def protocol_violation(data: bytes) -> Answer:
+    """A failed answer: the data violates the protocol, or is TLS."""
+    return failed("tls" if _is_tls(data) else "protocol", data[:SAMPLE_BYTES])
 
 
 def _http_request(batch: Batch) -> tuple[bytes, bytes]:
-    """What stands before the nonce, and what after it (and after the field that may follow it)."""
+    """The bytes before the nonce, and those after it and the field that may follow it."""
     names = {name.lower() for name, _ in batch.headers}
     lines = [f"{batch.method} {batch.path} HTTP/1.1"]
     if "host" not in names:
-        lines.append(f"Host: {host_of(batch)}")
+        lines.append(f"Host: {host_header(batch)}")
     lines += [f"{name}: {value}" for name, value in batch.headers]
     body = batch.body
     if "transfer-encoding" in names:
@@ -238,8 +248,8 @@ def _http_request(batch: Batch) -> tuple[bytes, bytes]:
     return "\r\n".join(lines).encode("ascii"), b"\r\n\r\n" + body
 
 
-def _said(body: bytes) -> tuple[str, int | None, str] | None:
-    """Server, port and nonce, if these are the words of a probe."""
+def _parse_identity(body: bytes) -> tuple[str, int | None, str] | None:
+    """Server, port and nonce; None if no probe wrote this."""
     try:
         found = json.loads(body)
         server, port, nonce = found["server"], found["port"], found["nonce"]
@@ -248,7 +258,7 @@ def _said(body: bytes) -> tuple[str, int | None, str] | None:
     return (server, port, nonce) if isinstance(server, str) and isinstance(port, int) else None
 
 
-def _said_in_fields(fields: dict[bytes, bytes]) -> tuple[str, int | None, str] | None:
+def _identity_from_fields(fields: dict[bytes, bytes]) -> tuple[str, int | None, str] | None:
     server = fields.get(b"x-probe-server")
     if server is None:
         return None

@@ -1,4 +1,4 @@
-"""What pods find in /etc/hosts: the only names that there are. Pure."""
+"""The /etc/hosts of pods: their only host names. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _LOCAL = "127.0.0.1\tlocalhost\n"
 
 
 def hosts(names: Sequence[HostName], *, namespace: str, pod: str, address: str) -> str:
-    """The file for one pod: its own name, and what is known in its namespace; one line for each address."""
+    """The file for a pod: its own name, and the names of its namespace; one line per address."""
     known: dict[str, list[str]] = {}
     for each in names:
         if each.namespace in (None, namespace) and each.name not in known.setdefault(each.address, []):

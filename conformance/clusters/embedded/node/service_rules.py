@@ -1,4 +1,4 @@
-"""From services to the rules for packets by which their addresses lead to pods. Pure."""
+"""The packet filter rules that route services' addresses to pods. Pure."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ _REFUSAL = (rule(_RANGE, protocol("tcp"), then=RESET), rule(_RANGE, then=UNREACH
 def rules(services: Sequence[ServiceRule]) -> tuple[Chain, ...]:
     """The rules of all services.
 
-    Each port has a chain of its own, in which each backend is as likely as any other. A pod that reaches
-    itself gets to see the node as the caller: it would not take its own answer for one otherwise. Addresses
-    of services that lead nowhere are refused.
+    Each port has its own chain, in which all backends are equally likely. A pod that reaches itself sees the
+    node as the caller: otherwise it would not recognise its own answer. Addresses without backends are
+    refused.
     """
     unique = sorted({(each.address, each.protocol, each.port): each for each in services}.items())
     served = [each for _, each in unique if each.backends]
@@ -56,7 +56,7 @@ def rules(services: Sequence[ServiceRule]) -> tuple[Chain, ...]:
 
 
 def chain(service: ServiceRule) -> str:
-    """The name of a port's chain: what it is for, in at most 28 characters."""
+    """The name of a port's chain, in at most 28 characters."""
     digest = hashlib.sha256(f"{service.address} {service.protocol} {service.port}".encode()).hexdigest()
     return f"SVC-{digest[:16]}"
 
@@ -70,7 +70,7 @@ def _to_backends(service: ServiceRule) -> tuple[Rule, ...]:
     made = []
     for position, backend in enumerate(service.backends):
         left = len(service.backends) - position
-        # Of those that got this far one in `left` stays, so that all get the same share.
+        # One in `left` of the remaining connections, so that all backends get the same share.
         choice = [one_in(left)] if left > 1 else []
         made.append(rule(_protocol(service), *choice, then=lead_to(backend.ip, backend.port)))
     return tuple(made)
