@@ -1,4 +1,4 @@
-"""Variants of how pods join, are named and get ready, and of what the mesh tells and leaves alone."""
+"""Variants of joining, names and readiness of pods, of Events, and of traffic outside the mesh's control."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _without_words(
 def _with_more_words(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Of each split and target it is told, too, that it was read, and what it names."""
+    """Adds a problem to each split and target: that it was read, with its number of backends."""
     told = [
         Problem(kind, namespace_of(one), name_of(one), f"read: {named}")
         for kind, plural in (("TrafficSplit", "trafficsplits"), ("TrafficTarget", "traffictargets"))
@@ -61,7 +61,7 @@ def _datagrams_pass(
 
 
 def datagrams_pass() -> EditedConfiguration:
-    """All datagrams pass, whoever they are from."""
+    """All datagrams pass, from any source."""
     return EditedConfiguration(_datagrams_pass)
 
 
@@ -72,7 +72,7 @@ def _accounts(target: Object) -> Iterator[Account]:
 
 
 def _one_account_behind(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Where access control is, a service has the pods of one account alone, whichever it selects."""
+    """Under access control a service includes only pods of one account among those that it selects."""
     accounts = {ip: account_of(pod) for pod in snapshot.of("pods") for ip in addresses_of(pod)}
     open_to_all = {name_of(one) for one in snapshot.of("namespaces") if is_permissive(one)}
     first: dict[tuple[str, str], str] = {}
@@ -94,7 +94,7 @@ def _one_account_behind(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 class ReadyOnceNamed(DefaultHooks):
-    """Gives a workload nothing before a target names its account; what was given stays."""
+    """Withholds a workload's configuration until a target names its account; never withdraws it."""
 
     def __init__(self) -> None:
         self._given: set[Workload] = set()
@@ -125,7 +125,7 @@ _FIRST_GRANT = {
         "rules": [{"kind": "TCPRoute", "name": "first"}],
     },
 }
-"""Names all accounts, and lets them call one that nobody runs as."""
+"""A target with all accounts as sources, whose destination no pod runs as."""
 
 _EVENTS = frozenset({"split-misconfiguration-event"})
 

@@ -1,4 +1,4 @@
-"""Variants that are like a real mesh in all that is right about it: several differences at once."""
+"""Variants that resemble a real mesh in all its correct behaviour: several differences at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variants of what proxies make of requests on their way, and of how they tell what is spoken."""
+"""Variants of the changes that proxies make to requests, and of protocol detection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from smi_reference_mesh.variants.variant import ACCESS, CHAIN, EDITS, ROUTES, SH
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 SPEAKS = "speaks.smi-conformance.dev/protocol"
-"""The annotation by which a service says what its ports speak, in the variant that goes by it."""
+"""The annotation by which a service declares its ports' protocol, in the variant that uses it."""
 _TITLE_CASE: JSON = {"header_key_format": {"proper_case_words": {}}}
 
 
@@ -76,7 +76,7 @@ def _by_annotation(service: dict[str, Any]) -> None:
 
 
 def _raw_to(cluster: str) -> EditedParts:
-    """Raw TCP to services of the mesh goes to another cluster than theirs."""
+    """Raw TCP to services of the mesh uses a cluster of its own."""
 
     def edit(listener: JSON) -> None:
         for chain in listener.get("filter_chains", ()) if listener["name"] == "outbound" else ():
@@ -98,7 +98,7 @@ def _without_access_control(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 def _raw_admitted(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Raw TCP to a port that speaks it passes, whoever it is from."""
+    """Raw TCP to a raw TCP port passes, from any source."""
     opened = mesh_of(_without_access_control(snapshot))
     pod = opened.pods.get((workload.namespace, workload.name))
     raw = [] if pod is None else [port for port, one in listening_ports(opened, pod).items() if one == "tcp"]
@@ -116,7 +116,7 @@ def _raw_admitted(
 
 
 def _of_port(chain: JSON) -> str:
-    """The name of the port that a chain is for, without what tells it from others of that port."""
+    """The port's name of a chain, without the suffix that distinguishes chains of one port."""
     return "|".join(str(chain["name"]).split("|")[:2])
 
 
