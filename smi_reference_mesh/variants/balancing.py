@@ -124,7 +124,7 @@ _ALL = SHARES | EDITS | {"traffic_split/test_matches", "traffic_split/test_ingre
 VARIANTS = (
     Variant(
         "balances-by-rotation",
-        "Backends are gone through in turn, by weight, and one without endpoints is left out.",
+        "Weighted round robin over the backends, without those that have no endpoints.",
         _ALL | {"traffic_split/test_odd_splits"},
         rotation,
         expected_readings={
@@ -134,7 +134,7 @@ VARIANTS = (
     ),
     Variant(
         "balances-once-for-each-connection",
-        "Each connection of a client goes to one backend, drawn by weight.",
+        "Each connection of a client goes to one backend, chosen at random by weight.",
         _ALL,
         lambda: EditedParts(listener=_chosen_once, routes=_by_the_choice),
         expected_readings={"split-unit-of-division": "one kept connection: b; one connection of HTTP/2: b"},

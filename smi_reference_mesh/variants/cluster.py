@@ -132,14 +132,14 @@ _EVENTS = frozenset({"split-misconfiguration-event"})
 VARIANTS = (
     Variant(
         "called-by-another-name",
-        "Services are called by another name than Kubernetes' own, and no pod shows a sidecar to the suite.",
+        "Services have names other than Kubernetes' own, and no pod shows a sidecar to the suite.",
         EDITS | ACCESS | {"traffic_split/test_forms", "traffic_split/test_unmeshed_client"},
         profile={"hosts": {"service": "{service}.{namespace}.svc"}, "join": {"sidecar": False}},
         real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "no-open-namespaces",
-        "No namespace can be taken out of access control.",
+        "No namespace can be exempt from access control.",
         SHARES
         | EDITS
         | {"traffic_split/test_matches", "traffic_split/test_backends", "traffic_metrics/test_chain"},
@@ -148,7 +148,7 @@ VARIANTS = (
     ),
     Variant(
         "one-account-behind-a-service",
-        "No namespace can be taken out of access control, and a service has the pods of one account alone.",
+        "No namespace can be exempt from access control, and a service includes only pods of one account.",
         EDITS
         | ROLLOUT
         | {"traffic_split/test_backends", "traffic_split/test_ports", "traffic_split/test_zero"},
@@ -158,20 +158,20 @@ VARIANTS = (
     ),
     Variant(
         "ready-once-granted",
-        "A pod gets ready only once a target names its account.",
+        "A pod becomes ready only once a target names its account.",
         ACCESS,
         ReadyOnceNamed,
         profile={"join": {"objects": [_FIRST_GRANT]}},
     ),
     Variant(
         "no-ingress",
-        "There is no ingress in the mesh.",
+        "The mesh has no ingress.",
         EDITS | {"split-ingress-client"},
         profile={"ingress": None},
     ),
     Variant(
         "datagrams-left-alone",
-        "Datagrams are none of the mesh's business: all pass.",
+        "UDP is outside the mesh: all datagrams pass.",
         frozenset(
             {"traffic_specs/test_ports", "traffic_access/test_default_deny", "traffic_split/test_forms"}
         ),
@@ -181,7 +181,7 @@ VARIANTS = (
     ),
     Variant(
         "tells-nothing-at-objects",
-        "Nothing is told at an object that has no effect.",
+        "Objects without effect get no Events.",
         _EVENTS | EDITS,
         lambda: EditedConfiguration(_without_words),
         profile={"disclaims": {"split-misconfiguration-event": "this mesh writes no events"}},
@@ -189,7 +189,7 @@ VARIANTS = (
     ),
     Variant(
         "tells-more-at-objects",
-        "At each split and target more events are written than of what is wrong.",
+        "Every split and target gets Events, beyond those about problems.",
         _EVENTS | EDITS,
         lambda: EditedConfiguration(_with_more_words),
     ),

@@ -176,21 +176,21 @@ _DIRECTLY = frozenset(
 VARIANTS = (
     Variant(
         "denial-is-404",
-        "What is denied is answered with 404, as if it were not there.",
+        "Denied requests get a 404 response, as if the resource did not exist.",
         ACCESS | ROUTES,
         not_found,
     ),
     Variant(
         "denial-is-a-reset",
-        "A client has no route to what it is granted nothing at: its connection is closed. What it is "
-        "granted in part is answered with 403.",
+        "A client without any grant at a service has no route to it: its connection closes. Partly granted "
+        "requests get 403.",
         ACCESS | {"common/test_partial_authorisation"},
         reset,
         real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "denial-is-silence",
-        "What is denied is never answered.",
+        "Denied requests never get a response.",
         frozenset(
             {"traffic_access/test_default_deny", "traffic_access/test_routes", "traffic_specs/test_method"}
         ),
@@ -198,19 +198,19 @@ VARIANTS = (
     ),
     Variant(
         "enforced-at-the-client-too",
-        "A client's proxy refuses what the server's would refuse as well.",
+        "A client's proxy denies the same requests as the server's.",
         ACCESS | ROUTES | {"common/test_partial_authorisation"},
         lambda: EditedConfiguration(_at_both_ends),
     ),
     Variant(
         "pod-addresses-refused",
-        "Calls to a pod by its address are refused by the caller's proxy.",
+        "The caller's proxy refuses calls to pod addresses.",
         _DIRECTLY,
         lambda: EditedParts(listener=_refused_by_address),
     ),
     Variant(
         "pod-addresses-go-past",
-        "Calls to a pod by its address go past the caller's proxy, and so without an identity.",
+        "Calls to pod addresses bypass the caller's proxy, and so have no identity.",
         _DIRECTLY,
         lambda: EditedParts(cluster=_past_by_address),
     ),

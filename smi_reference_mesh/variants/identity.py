@@ -142,15 +142,14 @@ def _in_the_handshake(
 VARIANTS = (
     Variant(
         "identity-by-address",
-        "There are no certificates: whose a call is is told by the address that it comes from, and all "
-        "goes in plaintext.",
+        "No certificates: the source address is the caller's identity, and all traffic is plaintext.",
         ACCESS | ROUTES | {"traffic_split/test_unmeshed_client", "traffic_specs/test_ports"},
         by_address,
         real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "identity-in-the-handshake",
-        "Whoever is granted nothing at a port is refused in the TLS handshake, before it has sent a request.",
+        "A caller without any grant at a port is refused in the TLS handshake, before its first request.",
         ACCESS | {"common/test_partial_authorisation"},
         lambda: EditedConfiguration(_in_the_handshake),
     ),

@@ -90,28 +90,28 @@ _READ = CHAIN | {"traffic_split/test_canary_metrics.py"}
 VARIANTS = (
     Variant(
         "metrics-each-second",
-        "Figures are taken each second, over ten seconds.",
+        "Metrics are updated each second, over ten seconds.",
         _READ,
         lambda: TakenEvery(1.0, 10.0),
         profile={"metrics": {"delay_s": 4}},
     ),
     Variant(
         "metrics-every-five-seconds",
-        "Figures are taken every five seconds, over twenty.",
+        "Metrics are updated every five seconds, over twenty.",
         _READ,
         lambda: TakenEvery(5.0, 20.0),
         profile={"metrics": {"delay_s": 8}},
     ),
     Variant(
         "metrics-every-fifteen-seconds",
-        "Figures are taken every fifteen seconds, over thirty.",
+        "Metrics are updated every fifteen seconds, over thirty.",
         CHAIN,
         lambda: TakenEvery(15.0, 30.0),
         profile={"metrics": {"delay_s": 18}},
     ),
     Variant(
         "metrics-extrapolated",
-        "Figures of a window of ten seconds are those of its last eight, stretched.",
+        "Metrics over ten seconds are extrapolated from the last eight.",
         CHAIN,
         lambda: Extrapolated(10.0, 8.0),
         profile={"metrics": {"sampled": True, "delay_s": 4}},
@@ -119,13 +119,13 @@ VARIANTS = (
     ),
     Variant(
         "metrics-from-the-client",
-        "Only the proxy of a client counts, for both ends.",
+        "Only the client's proxy counts requests, for both ends.",
         _READ,
         from_the_client,
     ),
     Variant(
         "metrics-from-the-server",
-        "Only the proxy of a server counts, for both ends.",
+        "Only the server's proxy counts requests, for both ends.",
         CHAIN,
         lambda: FromOneEnd("in"),
     ),

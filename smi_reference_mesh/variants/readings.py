@@ -215,8 +215,8 @@ _FORMS = "traffic_split/test_forms"
 VARIANTS = (
     Variant(
         "readings-of-osm",
-        "What is open is read as Open Service Mesh does: what is dead is left out of a split, only headers "
-        "select its users, only HTTP is divided, backends may be of other namespaces.",
+        "Open Service Mesh's readings: splits leave out backends without endpoints, only headers select "
+        "their requests, only HTTP is divided, backends may be in other namespaces.",
         frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS, "traffic_split/test_matches"}),
         lambda: Together(*of_osm()),
         expected_readings={
@@ -230,8 +230,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-traefik",
-        "What is open is read as Traefik Mesh does: expressions need not cover a whole path or header, roots "
-        "have no namespace, a client that may not call all backends of a split gets none of them.",
+        "Traefik Mesh's readings: expressions may match part of a path or header, roots have no namespace, "
+        "a client that may not call all backends of a split gets none.",
         frozenset({_ODD_SPLITS, _ODD_GROUPS, "traffic_specs/test_path", "common/test_partial_authorisation"}),
         lambda: Together(*of_traefik()),
         expected_readings={
@@ -244,8 +244,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-linkerd",
-        "What is open is read as Linkerd does: a split whose weights are all zero is void, and a root is no "
-        "backend of its own.",
+        "Linkerd's readings: a split whose weights are all zero is void, and a root is no backend of its "
+        "own.",
         frozenset({_ODD_SPLITS}),
         lambda: Together(*of_linkerd()),
         expected_readings={
@@ -256,8 +256,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-splits",
-        "Other readings of splits: zeros are equal shares, what is listed twice counts once, several splits "
-        "of a root merge, a backend takes part on all of the root's ports or on none.",
+        "Other readings of splits: all zeros mean equal shares, a repeated backend counts once, several "
+        "splits of a root merge, a backend takes part on all of the root's ports or on none.",
         frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS}),
         lambda: Together(
             *as_under(
@@ -281,7 +281,7 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-names",
-        "Calls to a root's address go past its split, and a split with a dead backend is void.",
+        "Calls to a root's address bypass its split, and a split with a backend without endpoints is void.",
         frozenset({_ODD_SPLITS, _FORMS}),
         lambda: Together(
             *as_under("split-addresses-go-past"),
@@ -295,8 +295,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-routes",
-        "Other readings of routes: the query counts, case does not, slashes stay, a header that is not sent "
-        "is empty, an expression that does not compile voids its group, a split goes to what is granted.",
+        "Other readings of routes: the query counts, case does not, slashes stay, a missing header is "
+        "empty, an invalid expression voids its group, a split divides among granted backends.",
         frozenset(
             {_ODD_GROUPS, "traffic_specs/test_path", "traffic_specs/test_ports", "traffic_specs/test_headers"}
         ),

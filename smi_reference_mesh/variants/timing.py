@@ -125,13 +125,13 @@ _SOME = EDITS | {"traffic_access/test_revoke.py", "traffic_access/test_union.py"
 VARIANTS = (
     Variant(
         "changes-after-a-tenth",
-        "A change is with the proxies after a tenth of a second.",
+        "Changes reach the proxies after a tenth of a second.",
         _SOME | {"traffic_split/test_live_edits.py"},
         lambda: Late(0.1),
     ),
     Variant(
         "changes-after-three-seconds",
-        "A change is with the proxies after three seconds.",
+        "Changes reach the proxies after three seconds.",
         _SOME,
         lambda: Late(3.0),
         profile={"converge": {"within_s": 15}},
@@ -139,26 +139,26 @@ VARIANTS = (
     ),
     Variant(
         "changes-after-twelve-seconds",
-        "A change is with the proxies after twelve seconds.",
+        "Changes reach the proxies after twelve seconds.",
         frozenset({"traffic_split/test_delete.py", "traffic_access/test_sources.py"}),
         lambda: Late(12.0),
         profile={"converge": {"within_s": 30}},
     ),
     Variant(
         "changes-reach-each-proxy-at-another-time",
-        "A change is with some proxies at once, with others after half a second or after two.",
+        "Changes reach some proxies at once, others after half a second or after two.",
         _SOME | ROLLOUT,
         lambda: EachAtAnotherTime(0.5, 2.0),
     ),
     Variant(
         "everything-replaced-at-each-change",
-        "With each change all listeners and clusters are made anew, and the old ones' connections end.",
+        "Each change replaces all listeners and clusters, and ends the connections of the old ones.",
         _SOME | ROLLOUT,
         lambda: EditedConfiguration(_numbered),
     ),
     Variant(
         "endpoints-late-with-retries",
-        "Of endpoints that come and go proxies hear after a second; where a connection fails they try again.",
+        "Changes of endpoints reach proxies after a second; proxies retry failed connections.",
         ROLLOUT,
         lambda: Together(Late(1.0, ENDPOINTS), EditedParts(routes=_tries_again)),
     ),
