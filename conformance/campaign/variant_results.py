@@ -142,19 +142,20 @@ def exit_code(outcomes: Sequence[VariantOutcome]) -> int:
 PAGE = """\
 # Conforming variants
 
-Faults show that wrong meshes are caught; variants show that right ones pass. Each of these is the reference
-mesh in another way that is right as well, switched on while the scenarios were run that it could upset. A
-variant passes when every requirement that it claims holds, nothing is inconclusive, and nothing is found.
-Where it reads what the specification leaves open in a way of its own, that reading must have been seen. This
-page is what `make variants-page` found; `make test` fails while it is not about the variants that there are.
+Faults show that the suite catches wrong meshes; variants show that it passes right ones. Each variant is the
+reference mesh in a different, equally correct form, under which the scenarios that it could upset are run. A
+variant passes when every claimed requirement holds, no verdict is inconclusive, and the suite has no
+findings. Where a variant has another reading of an ambiguous requirement, the suite must observe that
+reading. `make variants-page` writes this page; `make test` fails while its variants are not those of the
+mesh.
 """
 _COLUMNS = (
     "variant",
     "how the mesh differs",
     "verdict",
     "hold",
-    "seen of ambiguous requirements",
-    "likewise",
+    "observed readings",
+    "real meshes",
 )
 
 

@@ -1,9 +1,8 @@
 """Faults: named ways to make the reference mesh break requirements, as real meshes have broken them.
 
-Each names the requirements that it is about, and those that it drags along. A fault spoils the world before
-the compiler sees it, a configuration after it, an object that is converted between versions, or an answer of
-the metrics API; some change an object of the cluster, or add some to it, instead or as well.
-The mesh itself has no branch for any of them.
+Each names the requirements that it breaks, and those that fail as a consequence. A fault edits the compiler's
+input, a configuration, an object converted between versions, or a response of the metrics API; some instead
+or also change an object of the cluster, or add objects. The mesh itself has no branch for any of them.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _MODULES = (
     versions,
 )
 FAULTS: Mapping[str, Fault] = {fault.id: fault for module in _MODULES for fault in module.FAULTS}
-"""All faults by id, in the order of the APIs that they are about."""
+"""All faults by id, grouped by API."""
 
 
 def known(fault: str) -> Fault:
@@ -66,9 +65,9 @@ def known(fault: str) -> Fault:
 
 
 def load(fault: str) -> MeshHooks:
-    """A fresh spoiler for a fault. Raises KeyError for an unknown one."""
+    """New hooks of a fault. Raises KeyError for an unknown one."""
     return known(fault).hooks()
 
 
-# The functions of a fault cannot be sent to another process, which has them anyway.
+# A fault's functions cannot be pickled, but the other process has them too.
 copyreg.pickle(Fault, lambda fault: (known, (fault.id,)))

@@ -27,7 +27,7 @@ from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 def _rules(
     edit: Callable[[JSON], None],
 ) -> Callable[[Configuration, ClusterSnapshot, Workload], Configuration]:
-    """A spoiler of all RBAC rules of a workload's inbound half."""
+    """An edit of all RBAC rules of a workload's inbound half."""
 
     def faulty(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
         def in_listener(listener: JSON) -> None:
@@ -50,7 +50,7 @@ def _open_without_policies(rules: JSON) -> None:
 
 
 def _first_matching_target_decides(rules: JSON) -> None:
-    """Each target is left what no target before it matches, whoever the sources of that are."""
+    """Each target keeps only requests that no earlier target matches, regardless of the earlier sources."""
     earlier: list[JSON] = []
     for policy in rules["policies"].values():
         own = policy["permissions"]
@@ -64,7 +64,7 @@ def _first_matching_target_decides(rules: JSON) -> None:
 def _addresses_believed(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """A source is also who comes from its pods' addresses, as the headers of a request tell them."""
+    """A source is also any caller from its pods' addresses, according to request headers."""
     addresses: dict[str, list[str]] = {}
     for pod in snapshot.of("pods"):
         addresses.setdefault(identity_of(pod), []).extend(addresses_of(pod))
@@ -72,7 +72,7 @@ def _addresses_believed(
     def believe(rules: JSON) -> None:
         for policy in rules["policies"].values():
             named = [one["principal_name"]["exact"] for one in every(policy, "principal_name")]
-            # Envoy's remote_ip is the address that x-forwarded-for ends with, where there is one.
+            # Envoy's remote_ip is the last address in x-forwarded-for, if that header exists.
             policy["principals"] += [
                 {"remote_ip": envoy.exactly(ip)} for name in named for ip in addresses.get(name, ())
             ]
@@ -133,7 +133,7 @@ def _newest_target_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _age(target: Object) -> tuple[str, int]:
-    # Creation times have whole seconds only; the version in the store tells the rest.
+    # Creation times have a resolution of seconds; resource versions break ties.
     return target["metadata"]["creationTimestamp"], int(target["metadata"]["resourceVersion"])
 
 
@@ -161,7 +161,7 @@ def _identity_by_labels(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 class _NeverWithdrawn(FaultySnapshot):
-    """Keeps every grant that was ever made, under a name of its own for each edit of a target."""
+    """Keeps every grant ever made, under a name of its own for each edit of a target."""
 
     def __init__(self) -> None:
         super().__init__(self._faulty)
@@ -177,7 +177,7 @@ class _NeverWithdrawn(FaultySnapshot):
 
 
 class _RulesKept(FaultySnapshot):
-    """Merges each edit of a target's rules into what it had: nothing that was there goes."""
+    """Merges each edit of a target's rules into the former rules, and removes nothing."""
 
     def __init__(self, merge: Callable[[list[JSON], list[JSON]], list[JSON]]) -> None:
         super().__init__(self._faulty)

@@ -1,4 +1,4 @@
-"""Faults of what stands behind a split's backends: endpoints, ports, other splits."""
+"""Faults of a split's backends: endpoints, ports, other splits."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Name = tuple[str, str]
 
 
 def copied_splits(snapshot: ClusterSnapshot) -> list[dict[str, Any]]:
-    """The splits of a world, in copies that may be changed."""
+    """Mutable copies of the splits of a snapshot."""
     return copy.deepcopy([dict(split) for split in snapshot.of("trafficsplits")])
 
 
@@ -39,7 +39,7 @@ def root_of(split: Object) -> Name:
 
 
 def addresses_by_service(snapshot: ClusterSnapshot) -> dict[Name, set[str]]:
-    """The addresses behind each service that has any."""
+    """The endpoint addresses of each service that has any."""
     found: dict[Name, set[str]] = {}
     for item in snapshot.of("endpointslices"):
         for endpoint in item.get("endpoints") or ():
@@ -64,7 +64,7 @@ def _only_what_the_root_selects(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _nested_roots_unreachable(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A backend that is the root of a split itself leads nowhere."""
+    """A backend that is the root of another split has no destination."""
     splits = copied_splits(snapshot)
     roots = {root_of(split) for split in splits}
     for split in splits:
@@ -91,7 +91,7 @@ def _is_wider(split: Object, addresses: Mapping[Name, set[str]]) -> bool:
 
 
 def _wider_root_keeps_its_share(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A root that selects all pods of its backends takes part as well, with as much as all of them."""
+    """A root that selects all pods of its backends gets as much traffic as all of them together."""
     addresses = addresses_by_service(snapshot)
     splits = copied_splits(snapshot)
     for split in splits:
@@ -103,7 +103,7 @@ def _wider_root_keeps_its_share(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _wider_root_balances_evenly(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Backends whose pods their root selects as well get the same share each."""
+    """Backends whose pods their root also selects get equal shares."""
     addresses = addresses_by_service(snapshot)
     splits = copied_splits(snapshot)
     for split in splits:
@@ -168,7 +168,7 @@ def _ports_by_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _any_port_suffices(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A backend that has one port of its root takes part on all of them, and leads nowhere on the others."""
+    """A backend with one of its root's ports takes part on all of them, but serves only that one."""
     services = _copied_services(snapshot)
     for split in snapshot.of("trafficsplits"):
         root = services.get(root_of(split))
@@ -197,7 +197,7 @@ def _first_port_of_backends(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _one_label_suffices(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Services of several labels stand before each pod that has one of them."""
+    """A service with several selector labels selects each pod that has one of them."""
     selectors = {
         (namespace_of(service), name_of(service)): selector
         for service in snapshot.of("services")
@@ -228,7 +228,7 @@ def _untold(configuration: Configuration, snapshot: ClusterSnapshot, workload: W
 def _told_at_the_group(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Tells at an object of the same name, but another kind."""
+    """Reports problems on an object of the same name, but of another kind."""
     moved = tuple(replace(problem, kind="HTTPRouteGroup") for problem in configuration.problems)
     return replace(configuration, problems=moved)
 
@@ -236,7 +236,7 @@ def _told_at_the_group(
 def _told_of_every_split(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Tells of every split which backends it has, and nothing of those that are left out."""
+    """Reports the backends of every split, and nothing about those left out."""
     told = tuple(
         Problem(
             "TrafficSplit",

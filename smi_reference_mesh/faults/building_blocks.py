@@ -1,4 +1,4 @@
-"""Building blocks of faults: spoilers made from one small function."""
+"""Building blocks of faults: hooks made from one small function."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
 class FaultySnapshot(DefaultHooks):
-    """Shows the compiler another world."""
+    """Gives the compiler an edited snapshot."""
 
     def __init__(self, edit: Callable[[ClusterSnapshot], ClusterSnapshot]) -> None:
-        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        # Equal snapshots must stay identical: values derived from them are cached by identity.
         self._edit_snapshot = lru_cache(maxsize=2)(edit)
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
@@ -26,7 +26,7 @@ class FaultySnapshot(DefaultHooks):
 
 
 class FaultyObjects(FaultySnapshot):
-    """Shows the compiler other objects of one kind; ``edit`` gets a copy and may change it in place."""
+    """Gives the compiler edited objects of one kind; `edit` may change its argument, a copy, in place."""
 
     def __init__(self, plural: str, edit: Callable[[dict[str, Any]], None]) -> None:
         super().__init__(self._edited)
@@ -38,7 +38,7 @@ class FaultyObjects(FaultySnapshot):
 
 
 class AsFirstSeen(FaultySnapshot):
-    """Shows the compiler each object of one kind as it was when it was first seen."""
+    """Gives the compiler each object of one kind in the first state observed."""
 
     def __init__(self, plural: str) -> None:
         super().__init__(self._first)
@@ -53,7 +53,7 @@ class AsFirstSeen(FaultySnapshot):
 
 
 class FaultyConfiguration(DefaultHooks):
-    """Hands a workload another configuration than the one compiled; the function gets copies of its parts."""
+    """Gives a workload an edited configuration; the function must not change its argument in place."""
 
     def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
         self._edit = edit
@@ -65,7 +65,7 @@ class FaultyConfiguration(DefaultHooks):
 
 
 class FaultyMetrics(DefaultHooks):
-    """Answers clients of the metrics API with something else; ``edit`` gets a copy and the query."""
+    """Edits the responses of the metrics API; `edit` gets a copy and the query."""
 
     def __init__(self, edit: Callable[[dict[str, Any], MetricsQuery], None]) -> None:
         self._edit = edit
@@ -77,14 +77,14 @@ class FaultyMetrics(DefaultHooks):
 
 
 class EdgesForPeople(DefaultHooks):
-    """Refuses edges to ServiceAccounts, whatever their role says."""
+    """Denies edges to ServiceAccounts, regardless of their role."""
 
     def allows(self, decision: bool, access: AccessReview) -> bool:
         return decision and not (access.query.edges and access.user.startswith("system:serviceaccount:"))
 
 
 def with_listeners(configuration: Configuration, edit: Callable[[JSON], None]) -> Configuration:
-    """The configuration with each listener edited, in a copy."""
+    """The configuration with an edited copy of each listener."""
     listeners = copy.deepcopy(configuration.listeners)
     for listener in listeners:
         edit(listener)
@@ -94,7 +94,7 @@ def with_listeners(configuration: Configuration, edit: Callable[[JSON], None]) -
 def with_routes(
     configuration: Configuration, prefix: str, edit: Callable[[str, JSON], None]
 ) -> Configuration:
-    """The configuration with the routes whose names start so edited, in copies."""
+    """The configuration with edited copies of the routes whose names have a prefix."""
     routes = dict(configuration.routes)
     for name in routes:
         if name.startswith(prefix):
@@ -122,7 +122,7 @@ def service_of(endpoint_slice: Object) -> tuple[str, str]:
 
 
 def edited(snapshot: ClusterSnapshot, plural: str, edit: Callable[[dict[str, Any]], None]) -> ClusterSnapshot:
-    """The world with each object of one kind edited, in a copy."""
+    """The snapshot with an edited copy of each object of one kind."""
     copies = copy.deepcopy([dict(item) for item in snapshot.of(plural)])
     for item in copies:
         edit(item)
@@ -130,5 +130,5 @@ def edited(snapshot: ClusterSnapshot, plural: str, edit: Callable[[dict[str, Any
 
 
 def with_slices(snapshot: ClusterSnapshot, edit: Callable[[dict[str, Any]], None]) -> ClusterSnapshot:
-    """The world with each EndpointSlice edited, in a copy."""
+    """The snapshot with an edited copy of each EndpointSlice."""
     return edited(snapshot, "endpointslices", edit)

@@ -1,4 +1,4 @@
-"""Faults of what is installed into the cluster: the definitions of SMI's kinds."""
+"""Faults of the installed objects: the definitions of SMI's kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CRUD = "common-crud-with-standard-tools"
 
 
 def _definition(name: str, edit: Callable[[Document], None]) -> Change:
-    """A change of one definition; ``edit`` gets a copy of its spec."""
+    """A change of one definition; `edit` gets a copy of its spec."""
 
     def changed(crd: Document) -> Document:
         copied = copy.deepcopy(crd)
@@ -26,7 +26,7 @@ def _definition(name: str, edit: Callable[[Document], None]) -> Change:
 
 
 def schemas(name: str, edit: Callable[[Document], None], *versions: str) -> Change:
-    """A change of the schemas of a definition, in these versions or all; ``edit`` gets the whole schema."""
+    """A change of a definition's schemas, in these versions or all; `edit` gets the whole schema."""
 
     def each(spec: Document) -> None:
         for version in spec["versions"]:
@@ -72,11 +72,11 @@ def _weight_as_any_number(schema: Document) -> None:
 
 
 ANY_NUMBER = schemas(_SPLITS, _weight_as_any_number, "v1alpha2", "v1alpha3", "v1alpha4")
-"""Weights may be fractions, or negative."""
+"""Weights may be fractional or negative."""
 
 
 def _match(schema: Document) -> Document:
-    # Before v1alpha3 the matches stand at top level.
+    # Before v1alpha3 the matches are at top level.
     body = schema["properties"].get("spec", schema)
     match: Document = body["properties"]["matches"]["items"]
     return match

@@ -1,4 +1,4 @@
-"""Faults of splits that are for some requests only."""
+"""Faults of splits with conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fault is."""
+"""The definition of a fault."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smi_reference_mesh.kube.objects import Object
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change to one object of the cluster: the path of the object, and what to make of it."""
+    """A change of one object of the cluster: the path of the object, and an edit."""
 
     path: str
     edit: Callable[[dict[str, Any]], dict[str, Any]]
@@ -20,17 +20,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: what goes wrong, which requirements that breaks, and which real defects it recreates.
+    """A fault: what goes wrong, the requirements that break, and the real defects that it recreates.
 
-    ``breaks`` are the requirements whose own statement is violated: where a reader would file the defect.
-    ``also_fails`` are those that fail as well only because their scenarios stand on what it breaks, which
-    their tests do not say (`presumes`). ``expected_readings`` names readings of ambiguous requirements that
-    must be seen under it, unlike without it, as "question: letter"; "question: unacceptable" where it brings
-    about what no reading excuses, "question: none" where no reading fits. ``versions`` are those in which it
-    shows, as ``--versions`` takes them. ``extra_objects`` are objects that the cluster has under it, and not
-    without it; ``removed_groups`` are groups (short names) of which it has no definitions under it, and which
-    the mesh is not said to implement then. ``late_changes``: changes come late under it, so that nothing is
-    given up as not coming any more.
+    `breaks` are the requirements whose own statement is violated: where a reader would file the defect.
+    `also_fails` are requirements that fail only because their scenarios depend on what it breaks, which their
+    tests do not declare (`presumes`).
+
+    `expected_readings` are the readings of ambiguous requirements that the suite must observe under the
+    fault, and not without it: "question: letter", "question: unacceptable" for behaviour that no reading
+    permits, "question: none" for behaviour that fits no reading. `versions` are those in which it shows, in
+    the form of `--versions`.
+
+    `extra_objects` exist in the cluster only under the fault; `removed_groups` are groups (short names) whose
+    definitions are absent under it, and which the mesh then does not claim. `late_changes`: changes are late
+    under it, so the suite must wait its full time for each.
     """
 
     id: str
@@ -48,7 +51,7 @@ class Fault:
 
     @property
     def fails(self) -> frozenset[str]:
-        """The requirements that fail under it: those that it breaks, and those that it drags along."""
+        """The requirements that fail under it, directly or as a consequence."""
         return self.breaks | self.also_fails
 
     @property

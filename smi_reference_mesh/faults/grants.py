@@ -1,4 +1,4 @@
-"""Faults of what targets make of routes: lost parts of matches, ports, routes that nobody refers to."""
+"""Faults of the routes in targets: lost parts of matches, ports, routes that no target refers to."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from smi_reference_mesh.smi.conversion import KEPT
 
 Match = dict[str, Any]
 _NOWHERE = 1
-"""A port on which no workload listens."""
+"""A port without a listening workload."""
 _RAW = 9000
-"""The port on which workloads take raw TCP."""
+"""The workloads' port for raw TCP."""
 _FIRST = 8080
 """The first port of each workload."""
 
@@ -37,12 +37,12 @@ def _without_headers_alone(group: dict[str, Any]) -> None:
 
 
 def _headers_apart(group: dict[str, Any]) -> None:
-    """Each match with a path becomes two: its route, and its headers for any route."""
+    """Splits each match with a path in two: its route, and its headers for any route."""
     matches: list[Match] = []
     for match in group["spec"].get("matches") or ():
         if match.get("headers") and match.get("pathRegex"):
             matches.append({key: value for key, value in match.items() if key != "headers"})
-            # Of the same name, so that a rule that names the match names both.
+            # With the same name, so that a rule that names the match names both.
             matches.append({"name": match["name"], "headers": match["headers"]})
         else:
             matches.append(match)
@@ -66,7 +66,7 @@ def _without_anything(group: dict[str, Any]) -> None:
 def _granted_by_name(
     snapshot: ClusterSnapshot, routes: Iterable[Object], kind: str, **limit: int
 ) -> ClusterSnapshot:
-    """Each of the routes is a grant to everybody of the account that has its name, of one port if told so."""
+    """Each route grants everybody access to the account of its name, on one port if given."""
     callers: dict[str, set[str]] = {}
     for pod in snapshot.of("pods"):
         callers.setdefault(namespace_of(pod), set()).add(account_of(pod))
@@ -135,7 +135,7 @@ def _all_ports(route: dict[str, Any]) -> None:
 
 
 def _udp_by_tcp_routes(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A grant of raw TCP is one of UDP on the same ports."""
+    """A grant of raw TCP also grants UDP on the same ports."""
     routes = [
         {**route, "kind": "UDPRoute", "metadata": {**route["metadata"], "name": f"tcp-{name_of(route)}"}}
         for route in snapshot.of("tcproutes")
@@ -179,7 +179,7 @@ def _udp_let_through(
 def _listed_ports_only(
     snapshot: ClusterSnapshot, plural: str = "tcproutes", kind: str = "TCPRoute"
 ) -> ClusterSnapshot:
-    """The ports of all routes of a target are collected into one list, where 'all' adds nothing."""
+    """Collects the ports of all routes of a target into one list, to which 'all' adds nothing."""
     listed = {(namespace_of(route), name_of(route)): _ports(route) for route in snapshot.of(plural)}
 
     def limit(target: dict[str, Any]) -> None:
@@ -193,7 +193,7 @@ def _listed_ports_only(
 
 
 def _granted_by_port(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """What a target grants by listed ports alone is granted at every account of its namespace."""
+    """A target with listed ports only grants its access at every account of its namespace."""
     accounts = {(namespace_of(pod), account_of(pod)) for pod in snapshot.of("pods")}
     listed = {(namespace_of(route), name_of(route)) for route in snapshot.of("tcproutes") if _ports(route)}
     made: list[Object] = []
@@ -209,14 +209,14 @@ def _granted_by_port(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _ports_ignored_beside_routes(target: dict[str, Any]) -> None:
-    """HTTP routes are open on every port, whatever a TCPRoute beside them says."""
+    """HTTP routes are open on every port, regardless of TCPRoutes beside them."""
     rules = target["spec"].get("rules") or []
     if any(rule["kind"] == "HTTPRouteGroup" for rule in rules):
         target["spec"]["rules"] = [rule for rule in rules if rule["kind"] != "TCPRoute"]
 
 
 def _first_port_beside_routes(target: dict[str, Any]) -> None:
-    """Beside HTTP routes a TCPRoute opens the first port of the destination, whichever it lists."""
+    """Beside HTTP routes a TCPRoute opens the destination's first port, regardless of its listed ones."""
     kinds = {rule["kind"] for rule in target["spec"].get("rules") or []}
     if kinds >= {"HTTPRouteGroup", "TCPRoute"}:
         _ports_ignored_beside_routes(target)
@@ -224,7 +224,7 @@ def _first_port_beside_routes(target: dict[str, Any]) -> None:
 
 
 def _tcp_to_everybody(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A TCPRoute opens raw TCP to all accounts: its sources are looked at for HTTP alone."""
+    """A TCPRoute opens raw TCP to all accounts: its sources apply to HTTP only."""
     accounts = sorted({(namespace_of(pod), account_of(pod)) for pod in snapshot.of("pods")})
     everybody = [{"kind": "ServiceAccount", "name": name, "namespace": space} for space, name in accounts]
 
@@ -236,13 +236,13 @@ def _tcp_to_everybody(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _kept(target: dict[str, Any]) -> dict[str, Any]:
-    """What a stored target keeps of versions that have more fields, such as its port."""
+    """The fields that a stored target keeps of versions with more fields, such as its port."""
     kept: dict[str, Any] = json.loads((target["metadata"].get("annotations") or {}).get(KEPT, "{}"))
     return kept
 
 
 def _limit(target: dict[str, Any], port: int | None) -> None:
-    """Give a stored target a port, as in versions that have one, or none."""
+    """Gives a stored target a port, as in versions that have one, or none."""
     rest = {key: value for key, value in _kept(target).items() if key != "port"}
     kept = rest if port is None else {**rest, "port": port}
     annotations = {**(target["metadata"].get("annotations") or {}), KEPT: json.dumps(kept, sort_keys=True)}
@@ -258,7 +258,7 @@ def _first_port_unless_told(target: dict[str, Any]) -> None:
 
 
 def _numbers_exposed(snapshot: ClusterSnapshot) -> dict[tuple[str, str], set[int]]:
-    """The numbers that services give as target ports, by the account of the pods that they select."""
+    """The numeric target ports of services, by the account of the pods that they select."""
     found: dict[tuple[str, str], set[int]] = {}
     for pod in snapshot.of("pods"):
         numbers = found.setdefault((namespace_of(pod), account_of(pod)), set())
@@ -274,7 +274,7 @@ def _numbers_exposed(snapshot: ClusterSnapshot) -> dict[tuple[str, str], set[int
 
 
 def _numeric_ports_only(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A target with a port that no service of its destination gives as a number is dropped."""
+    """Drops a target with a port that is no numeric target port of its destination's services."""
     exposed = _numbers_exposed(snapshot)
     routes = {(namespace_of(route), name_of(route)): _ports(route) for route in snapshot.of("tcproutes")}
     kept = []

@@ -17,7 +17,7 @@ from smi_reference_mesh.membership import is_ingress
 
 
 class _IngressSees(DefaultHooks):
-    """Compiles for the ingress from another world than for everybody else."""
+    """Compiles the ingress's configuration from another snapshot than all others."""
 
     def __init__(self, edit: Callable[[ClusterSnapshot], ClusterSnapshot]) -> None:
         self._edit = lru_cache(maxsize=2)(edit)

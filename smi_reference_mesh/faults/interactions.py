@@ -1,4 +1,4 @@
-"""Faults of several APIs together: splits that grant what only targets may grant, or go by their grants."""
+"""Faults in the interaction of APIs: splits that grant access like targets, or depend on grants."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def _destination(target: Object) -> Account:
 
 
 def _granted_with_the_root(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Whoever may call the root may call the backends of its split."""
+    """A caller of the root may call the backends of its split."""
     return _granted_with(snapshot, lambda roots, backends: roots)
 
 
 def _granted_with_one_another(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Whoever may call a backend of a split may call its other backends."""
+    """A caller of one backend of a split may call the other backends."""
     return _granted_with(snapshot, lambda roots, backends: backends)
 
 
 def _granted_with(
     snapshot: ClusterSnapshot, whose: Callable[[set[Account], set[Account]], set[Account]]
 ) -> ClusterSnapshot:
-    """What is granted at certain accounts of a split is granted at all of its backends."""
+    """Grants at certain accounts of a split apply to all of its backends."""
     targets = list(snapshot.of("traffictargets"))
     made: list[Object] = []
     for split, roots, backends in _behind(snapshot):
@@ -77,7 +77,7 @@ def _granted_with(
 
 
 def _granted_to_everybody(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """What is granted to somebody at a backend of a split is granted to every account of its namespace."""
+    """A grant at a backend of a split applies to every account of its namespace."""
     targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in snapshot.of("traffictargets")])
     for split, _, backends in _behind(snapshot):
         here = namespace_of(split)
@@ -94,9 +94,9 @@ Backends = list[dict[str, Any]]
 
 
 class _ByWhatTheCallerMay(DefaultHooks):
-    """Gives a client other backends of a split where it may not call all of them.
+    """Gives a client other backends of a split if it may not call all of them.
 
-    ``left`` makes them of all backends and of those that the client is granted.
+    `left` computes them from all backends and from those granted to the client.
     """
 
     def __init__(self, left: Callable[[Backends, Backends], Backends]) -> None:
@@ -137,7 +137,7 @@ def _those_granted(backends: Backends, may: Backends) -> Backends:
 
 
 def _granted_by_conditions(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """The groups that select requests of a split are rules of the targets of its backends as well."""
+    """The conditions of a split are also rules of the targets of its backends."""
     targets: list[dict[str, Any]] = copy.deepcopy([dict(target) for target in snapshot.of("traffictargets")])
     for split, _, backends in _behind(snapshot):
         groups = [
@@ -150,7 +150,7 @@ def _granted_by_conditions(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _granted_on_conditions(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """What a target grants at a backend is granted to those only whom a split on that backend selects."""
+    """A target's grant at a backend is limited to requests that a split on that backend selects."""
     groups = {(namespace_of(group), name_of(group)): group for group in snapshot.of("httproutegroups")}
     conditions: dict[Account, list[Any]] = {}
     for split, _, backends in _behind(snapshot):
@@ -171,7 +171,7 @@ def _granted_on_conditions(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _with_headers(group: Object, name: str, conditions: Iterable[Any]) -> Object:
-    """A group under another name, each of whose matches asks for the headers of a condition as well."""
+    """A group under another name, whose matches also require the headers of a condition."""
     copied: dict[str, Any] = copy.deepcopy(dict(group))
     copied["metadata"].update(name=name, uid=name)
     copied["spec"]["matches"] = [
@@ -185,7 +185,7 @@ def _with_headers(group: Object, name: str, conditions: Iterable[Any]) -> Object
 def _granted_paths(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Each path that a client is granted leads to the one backend of a split that it was first granted at."""
+    """Each path granted to a client leads to one backend of a split: the first that grants it."""
     accounts = {(namespace_of(pod), name_of(pod)): account_of(pod) for pod in snapshot.of("pods")}
     caller = (workload.namespace, accounts.get((workload.namespace, workload.name), ""))
     groups = {(namespace_of(group), name_of(group)): group for group in snapshot.of("httproutegroups")}
@@ -218,7 +218,7 @@ def _granted_paths(
 
 
 def _none_without_access(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """As when a control plane waits for all that it watches before it begins."""
+    """Like a control plane that waits for all watched kinds before it starts."""
     return snapshot if "traffictargets" in snapshot.objects else snapshot.replacing("trafficsplits", ())
 
 

@@ -73,7 +73,7 @@ def _at_both_ends(one: Document) -> None:
 
 
 class _HalfEverySecondTime(DefaultHooks):
-    """Answers every second get of an object with half the counts, as two servers do that share them."""
+    """Halves the counts in every second get of an object, like two servers that share them."""
 
     def __init__(self) -> None:
         self._gets: Counter[str] = Counter()
@@ -101,7 +101,7 @@ def _all_succeeded(one: Document) -> None:
 
 
 def _without_outliers(one: Document) -> None:
-    """What fails in a third of its requests or more is left out of the figures."""
+    """Omits objects with a failure rate of a third or more."""
     counts = {metric["name"]: metric for metric in one["metrics"] if metric["name"].endswith("_count")}
     failed, total = int(counts["failure_count"]["value"]), sum(int(each["value"]) for each in counts.values())
     if failed * 3 >= total:
@@ -134,7 +134,7 @@ def _median_for_all(one: Document) -> None:
 
 
 class _MeansForPercentiles(DefaultHooks):
-    """Answers the mean latency of what an object's pods received in place of each percentile."""
+    """Replaces each percentile by the mean latency of the requests that an object's pods received."""
 
     def __init__(self) -> None:
         self._counts = WindowedCounts()
@@ -153,7 +153,7 @@ class _MeansForPercentiles(DefaultHooks):
         return copied
 
     def _mean(self, resource: Document) -> float:
-        """Of the pods that are named after the object: good enough for deployments."""
+        """By pods named after the object, which suffices for Deployments."""
         received = total(
             tally
             for stream, tally in self._counts.totals().items()

@@ -1,4 +1,4 @@
-"""Faults of names: what is called the same in two namespaces is taken for one."""
+"""Faults of names: objects of the same name in two namespaces are confused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
 def _last_of_each_name(plural: str) -> Callable[[ClusterSnapshot], ClusterSnapshot]:
-    """Keeps one object of each name, that of the last namespace."""
+    """Keeps one object of each name: that of the last namespace."""
 
     def faulty(snapshot: ClusterSnapshot) -> ClusterSnapshot:
         by_name = {name_of(item): item for item in sorted(snapshot.of(plural), key=namespace_of)}
@@ -23,7 +23,7 @@ def _last_of_each_name(plural: str) -> Callable[[ClusterSnapshot], ClusterSnapsh
 
 
 class _DeletedByName(FaultySnapshot):
-    """Forgets a target when one of its name is deleted in another namespace."""
+    """Drops a target when one of its name is deleted in another namespace."""
 
     def __init__(self) -> None:
         super().__init__(self._left)
@@ -40,7 +40,7 @@ class _DeletedByName(FaultySnapshot):
 
 
 def _in_every_namespace(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Gives every split to the namespaces that have a service of its root's name, unless one is there."""
+    """Applies every split to each namespace where an undivided service has its root's name."""
     splits = list(snapshot.of("trafficsplits"))
     roots = {(namespace_of(split), split["spec"]["service"]) for split in splits}
     for service in snapshot.of("services"):
@@ -52,7 +52,7 @@ def _in_every_namespace(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _one_spec_for_a_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Splits of one name all say what that of the first namespace says."""
+    """Splits of one name all have the content of that in the first namespace."""
     specs = {
         name_of(item): item["spec"] for item in sorted(snapshot.of("trafficsplits"), key=namespace_of)[::-1]
     }
@@ -63,7 +63,7 @@ def _one_spec_for_a_name(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 def _roots_by_short_name(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Services that are called like the root of a split elsewhere are routed like that root."""
+    """Services with the name of a split's root in another namespace are routed like that root."""
     roots = {split["spec"]["service"]: namespace_of(split) for split in snapshot.of("trafficsplits")}
 
     def reroute(name: str, routes: JSON) -> None:

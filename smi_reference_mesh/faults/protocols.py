@@ -1,4 +1,4 @@
-"""Faults of the versions of HTTP: rules that bind one of them only, and gRPC not seen for what it is."""
+"""Faults of HTTP versions: rules that apply to one of them only, and undetected gRPC."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _http2_open(configuration: Configuration, snapshot: ClusterSnapshot, workloa
 
 
 def _capitals(snapshot: ClusterSnapshot) -> set[str]:
-    """The names of header filters that have capitals, in the lower case that Envoy has them in."""
+    """The names of header filters with capitals, in Envoy's lower case."""
     return {
         name.lower()
         for group in snapshot.of("httproutegroups")
@@ -86,7 +86,7 @@ def _http1_only(configuration: Configuration, snapshot: ClusterSnapshot, workloa
 
 
 def _version_told(configuration: Configuration) -> Configuration:
-    """The version of each request that leaves stands in a header, as routes go by nothing else.
+    """Copies the HTTP version of each outgoing request into a header, since routes cannot match it directly.
 
     Source: Envoy's API reference, HttpConnectionManager.early_header_mutation_extensions.
     """
@@ -130,7 +130,7 @@ def _grpc_in_equal_parts(
 
 
 def _in_equal_parts(configuration: Configuration, condition: JSON, word: str) -> Configuration:
-    """In front of each route stands one in equal parts, for the requests of a condition."""
+    """Precedes each route by one with equal shares, for requests that match a condition."""
 
     def level(name: str, routes: JSON) -> None:
         for host in routes["virtual_hosts"]:

@@ -1,4 +1,4 @@
-"""Faults that change what is seen where the specification is silent: another reading, or none at all."""
+"""Faults of behaviour that the specification leaves open: another reading, or none."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _all_ports_or_none(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 class _RootsLookedUpOnce(FaultySnapshot):
-    """Gives up on each split whose root was not there when it was first seen."""
+    """Ignores for ever each split whose root did not exist when the split was first observed."""
 
     def __init__(self) -> None:
         super().__init__(self._faulty)
@@ -115,9 +115,9 @@ def _lone_one_whatever_its_weight(split: dict[str, Any]) -> None:
 
 
 class _RoutesRefusedWhole(DefaultHooks):
-    """Leaves a workload the routes that it has while there is a split whose weights are all zero.
+    """Freezes a workload's routes while there is a split whose weights are all zero.
 
-    As when all routes travel together, and the proxy refuses a total weight of zero.
+    Like a proxy that refuses a total weight of zero, when all routes travel together.
     """
 
     def __init__(self) -> None:
@@ -137,7 +137,7 @@ class _RoutesRefusedWhole(DefaultHooks):
 
 
 def _one_by_count_of_edits(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Of the splits of a root without conditions the first or the last, changing with each edit of any."""
+    """Keeps a root's first or last split without conditions, alternating with each edit of any split."""
     splits = [split for split in snapshot.of("trafficsplits") if _backends(split)]
     edits = sum(split["metadata"].get("generation", 1) for split in splits)
     rivals: dict[tuple[str, str], list[Object]] = {}
@@ -153,7 +153,7 @@ def _one_by_count_of_edits(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 class _BackendsLookedUpOnce(FaultySnapshot):
-    """Leaves out for ever the backends that were not there when their split was first seen."""
+    """Ignores for ever the backends that did not exist when their split was first observed."""
 
     def __init__(self) -> None:
         super().__init__(self._faulty)
@@ -173,7 +173,7 @@ class _BackendsLookedUpOnce(FaultySnapshot):
 
 
 class _EndpointsKept(FaultySnapshot):
-    """Keeps a backend as it was when it still had endpoints: those, and the service that selected them."""
+    """Keeps a backend that loses its endpoints: its last endpoints, and the service that selected them."""
 
     def __init__(self) -> None:
         super().__init__(self._faulty)
@@ -203,7 +203,7 @@ def _called_like_its_root(split: dict[str, Any]) -> None:
 
 
 class _StalledByAnOddOne(FaultySnapshot):
-    """Keeps the splits as they were for as long as there is one without backends."""
+    """Freezes all splits while there is one without backends."""
 
     def __init__(self) -> None:
         super().__init__(self._faulty)
@@ -254,7 +254,7 @@ def _addresses_go_past(
 def _client_speaks_first(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Waits for a client's first bytes to tell what it speaks, before it connects to anybody."""
+    """Waits for a client's first bytes to detect its protocol, before connecting upstream."""
 
     def edit(listener: JSON) -> None:
         if listener["name"] == "outbound":

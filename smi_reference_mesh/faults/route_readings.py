@@ -1,4 +1,4 @@
-"""Faults that change what is seen of routes where the specification is silent."""
+"""Faults of routes in behaviour that the specification leaves open."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _paths_as_sent(
 def _hosts_without_port(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Conditions on the host are those of virtual hosts that are named without a port."""
+    """Conditions on the host apply only to hosts without a port."""
     bare = {"name": ":authority", "string_match": {"safe_regex": {"regex": "[^:]*"}}}
 
     def edit(part: JSON) -> None:

@@ -1,4 +1,4 @@
-"""Faults of HTTP routes, as TrafficTargets use them."""
+"""Faults of HTTP routes in TrafficTargets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _without_headers(match: Match) -> None:
 
 
 def _case_sensitive(match: Match) -> None:
-    # Envoy itself knows lower-case names only, so a name in other letters is made one that nobody sends.
+    # Envoy knows lower-case names only, so other names become one that no client sends.
     headers = match.get("headers", {})
     match["headers"] = {
         name if name == name.lower() else f"{name}-unsent": value for name, value in headers.items()

@@ -1,4 +1,4 @@
-"""Faults of objects that are not in their version's shape: what the definitions let in, and what is read."""
+"""Faults of objects that violate their version's schema: their admission and interpretation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smi_reference_mesh.faults.fault import Fault
 _MISPLACED = "matches where another version has them"
 _AT_TOP = "matches of the A/B example at top level"
 _NAMES = ("any", "meant")
-"""Of the matches that a group without any is given; a rule that names matches names one of them."""
+"""The matches given to a group without any; a rule that names matches names one of these."""
 _UNDER_SPEC = ("v1alpha3", "v1alpha4")
 """Versions of specs whose groups have their matches under spec."""
 

@@ -1,4 +1,4 @@
-"""Faults of changes: edits and deletions that do not arrive, or not at once, and late backends."""
+"""Faults of changes: edits and deletions that are lost or late, and late backends."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 _A_MOMENT_S = 0.3
 _A_WHILE_S = 1.0
-"""How long an edit is on its way; a while is longer than a busy machine takes to poll and draw a sample."""
+"""The delay of an edit; the longer one exceeds the time that a busy machine takes to poll and draw a sample.
+"""
 _QUIET_S = 1.5
-"""How long nobody calls; longer than a poll's pause and the time until a sidecar reports its requests."""
+"""A period without requests; exceeds a poll's pause and the delay of a sidecar's reports."""
 _TURNS = 3
-"""How often a split turns from one service to another until its former state comes back."""
+"""The number of switches between services after which a split's former state returns."""
 _HOLDS_S, _BACK_S = 0.15, 0.1
-"""How long the new state holds before the old one comes back, and how long that does, once taken by all."""
+"""The time that the new state holds before the old one returns, and that the old one lasts.
+
+Both start when all sidecars have acknowledged the state.
+"""
 
 
 class _NeverForgotten(FaultySnapshot):
-    """Keeps splits whose objects are gone."""
+    """Keeps splits after their deletion."""
 
     def __init__(self) -> None:
         super().__init__(self._all)
@@ -46,7 +50,7 @@ class _NeverForgotten(FaultySnapshot):
 
 
 class _FormerRootsKept(FaultySnapshot):
-    """Leaves a root divided that a split was moved away from, until the split itself goes."""
+    """Keeps a split's former root divided until the split's deletion."""
 
     def __init__(self) -> None:
         super().__init__(self._all)
@@ -56,7 +60,7 @@ class _FormerRootsKept(FaultySnapshot):
         there: dict[str, dict[str, Object]] = {}
         for split in snapshot.of("trafficsplits"):
             uid, root = split["metadata"]["uid"], split["spec"]["service"]
-            # Kept under a name of its own: of several objects of one name the compiler takes the last.
+            # Under a name of its own: of several objects of one name the compiler takes the last.
             kept = {**split, "metadata": {**split["metadata"], "name": f"{name_of(split)}-{root}"}}
             there[uid] = {**self._seen.get(uid, {}), root: kept}
         self._seen = there
@@ -66,7 +70,7 @@ class _FormerRootsKept(FaultySnapshot):
 
 
 class _TakenUpWhenQuiet(DefaultHooks):
-    """Takes changes of splits up only once no pod of their namespaces has called anybody for a while."""
+    """Applies changes of splits only after a while without requests from the pods of their namespaces."""
 
     def __init__(self) -> None:
         self._shown: tuple[Object, ...] | None = None
@@ -77,7 +81,7 @@ class _TakenUpWhenQuiet(DefaultHooks):
         self._wanted = tuple(snapshot.of("trafficsplits"))
         if self._shown is None:
             self._shown = self._wanted
-        # Worlds that are the same stay the same: what is derived from one is cached by identity.
+        # Equal snapshots must stay identical: values derived from them are cached by identity.
         if (
             self._snapshots is None
             or self._snapshots[0] is not snapshot
@@ -98,7 +102,7 @@ class _TakenUpWhenQuiet(DefaultHooks):
 
 
 class _GoesWithAnother(FaultySnapshot):
-    """Takes all splits of a root away when one of them is deleted."""
+    """Removes all splits of a root when one of them is deleted."""
 
     def __init__(self) -> None:
         super().__init__(self._rest)
@@ -117,7 +121,7 @@ class _GoesWithAnother(FaultySnapshot):
 
 
 class _FallsWithFormerBackends(FaultySnapshot):
-    """Drops a split when a service is deleted that it once named, though it does so no longer."""
+    """Drops a split when one of its former backends is deleted."""
 
     def __init__(self) -> None:
         super().__init__(self._whole)
@@ -161,7 +165,7 @@ def _everything_to_the_last(split: Object) -> list[Object]:
 def _zero_refused(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Routes over a backend of weight 0 add up to 0, which Envoy refuses: the earlier ones stay."""
+    """Routes over a backend of weight 0 sum up to 0, which Envoy refuses: the earlier routes stay."""
 
     def empty(name: str, routes: JSON) -> None:
         for holder in every(routes, "weighted_clusters"):
@@ -174,7 +178,7 @@ def _zero_refused(
 
 
 class _EditsOnTheirWay(DefaultHooks):
-    """For a moment after each edit of a split, shows something else in its place."""
+    """For a moment after each edit of a split, replaces the split."""
 
     def __init__(self, meanwhile: Callable[[Object], list[Object]], seconds: float) -> None:
         self._meanwhile = meanwhile
@@ -200,13 +204,13 @@ class _EditsOnTheirWay(DefaultHooks):
 
 
 class _OldComesBack(DefaultHooks):
-    """Once a split has turned from one service to another a few times, shows the former state once more."""
+    """After a few switches of a split between services, restores the former state once more."""
 
     def __init__(self) -> None:
         self._spec: dict[str, dict[str, Any]] = {}
         self._former: dict[str, dict[str, Any]] = {}
         self._turns: dict[str, int] = {}
-        # None until every sidecar has what it was shown last.
+        # None until every sidecar has acknowledged the last state.
         self._since: dict[str, float | None] = {}
         self._back: set[str] = set()
 
@@ -247,7 +251,7 @@ class _OldComesBack(DefaultHooks):
 
 
 def _all_to(spec: dict[str, Any]) -> str:
-    """The one service that a split names; empty where it names several, or none."""
+    """The only service of a split; empty for several or none."""
     backends = spec.get("backends") or []
     return str(backends[0]["service"]) if len(backends) == 1 else ""
 

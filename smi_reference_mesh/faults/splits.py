@@ -129,7 +129,7 @@ class _OwnNamespaceOnly(DefaultHooks):
 def _split_at_the_server(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Pods behind a root divide what reaches them without identity over the split's backends."""
+    """Pods behind a root divide requests without an identity over the split's backends."""
     behind = {
         (namespace_of(item), labels_of(item).get("kubernetes.io/service-name", ""))
         for item in snapshot.of("endpointslices")
@@ -156,7 +156,7 @@ def _split_at_the_server(
             port, _, kind = chain.get("name", "").rpartition("|")
             if listener["name"] != "inbound" or kind != "plaintext" or port not in configuration.routes:
                 continue
-            # The chain of the mesh's own callers has the same filters, and keeps them.
+            # The chain of the mesh's own callers shares these filters, and keeps them.
             chain["filters"] = copy.deepcopy(chain["filters"])
             (own,) = configuration.routes[port]["virtual_hosts"]
             for manager in every(chain, "rds"):
@@ -185,7 +185,7 @@ end
 def _rotations_begin_anew(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """The first request of each connection gets to the first backend, as if each rotated by itself."""
+    """Routes each connection's first request to the first backend, as if each had its own rotation."""
 
     def mark(listener: JSON) -> None:
         for manager in every(listener, "http_filters") if listener["name"] == "outbound" else ():
@@ -213,23 +213,23 @@ def _rotations_begin_anew(
 
 
 _BUSY = 150
-"""Requests in the last second that make a backend a busy one."""
+"""The requests in the last second that make a backend busy."""
 _LAST_S = 1.0
 
 
 class _BalancedGlobally(DefaultHooks):
-    """Steers clients away from a backend that others keep busy, so that the total meets the weights."""
+    """Steers clients away from a backend that others keep busy, so that the total matches the weights."""
 
     def __init__(self) -> None:
         self._busy: frozenset[tuple[str, str]] = frozenset()
         self._since = time.monotonic()
 
     def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
-        # What was sent before this fault was switched on belongs to an earlier scenario.
+        # Requests before the fault was switched on belong to an earlier scenario.
         seen_s = min(_LAST_S, time.monotonic() - self._since)
         direct: dict[tuple[str, str], int] = {}
         for stream, tally in counts.totals(last_s=seen_s).items():
-            # What a client sends to a service under its own name, which no split has a part in.
+            # Requests to a service under its own name, without any split.
             if stream.direction == "out" and stream.route == "root":
                 _, namespace, service, _ = stream.cluster.split("|")
                 direct[namespace, service] = direct.get((namespace, service), 0) + tally.successes

@@ -1,4 +1,4 @@
-"""Faults by which one odd object stops what it has nothing to do with."""
+"""Faults by which one invalid object stops the processing of unrelated ones."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 from smi_reference_mesh.smi.parsing import Unreadable, regex
 
 _LASTS_S = 12.0
-"""What a watch that could not read an object waits before it is opened anew: more than a change may take."""
+"""The delay before a watch reopens after an unreadable object; longer than a change may take."""
 
 
 class _SplitsStoppedBy(DefaultHooks):
-    """Looks at no split while one is odd, nor for some seconds after that."""
+    """Ignores all splits while one is invalid, and for some seconds after that."""
 
     def __init__(self, is_odd: Callable[[Object], bool], lasts_s: float) -> None:
         self._is_odd = is_odd
@@ -37,7 +37,7 @@ class _SplitsStoppedBy(DefaultHooks):
         return True
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
-        # The same world stays the same: what is derived from one is cached by identity.
+        # The same snapshot must stay identical: values derived from it are cached by identity.
         if self._shown is None or self._shown[0] is not snapshot:
             self._shown = (snapshot, self._faulty(snapshot))
         return self._shown[1]
@@ -59,9 +59,9 @@ def _weighs_in_fractions(split: Object) -> bool:
 
 
 class _AccountStopped(DefaultHooks):
-    """Leaves a workload what it has while anything is granted to its account by a path that does not compile.
+    """Freezes a workload's configuration while a grant to its account has an invalid path expression.
 
-    As when rules travel together, and the proxy refuses all of them for one.
+    Like a proxy that refuses all rules for one, when rules travel together.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class _AccountStopped(DefaultHooks):
 
 
 def _unreadable(snapshot: ClusterSnapshot) -> set[tuple[str, str]]:
-    """Accounts, by namespace and name, at which something is granted by a path that does not compile."""
+    """Accounts, by namespace and name, with a grant whose path expression does not compile."""
     broken = {
         (namespace_of(group), name_of(group))
         for group in snapshot.of("httproutegroups")

@@ -1,4 +1,4 @@
-"""Faults of single versions: what is lost or misread between them."""
+"""Faults of single versions: fields lost or misread in conversion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _version(item: Object) -> str:
 
 
 class _MatchesDropped(DefaultHooks):
-    """Loses the matches of a split on the way between versions."""
+    """Drops the matches of a split in conversion."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         if item["kind"] != "TrafficSplit":
@@ -43,7 +43,7 @@ class _DigitsTaken(DefaultHooks):
 
 
 class _Renamed(DefaultHooks):
-    """Converts splits by writing another apiVersion over them."""
+    """Converts splits by replacing their apiVersion only."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         if item["kind"] != "TrafficSplit":
@@ -52,7 +52,7 @@ class _Renamed(DefaultHooks):
 
 
 class _PortsDropped(DefaultHooks):
-    """Loses the port of a target on the way to a version that has none."""
+    """Drops the port of a target in conversion to a version without it."""
 
     def converted(self, item: dict[str, Any], source: Object) -> dict[str, Any]:
         if item["kind"] != "TrafficTarget":
@@ -67,7 +67,7 @@ def _digits(weight: object) -> int:
 
 
 class _GroupsForgotten(FaultySnapshot):
-    """Does not find route groups that were written in one version of specs when something refers to them."""
+    """Does not resolve references to route groups written in one version of specs."""
 
     def __init__(self, version: str) -> None:
         super().__init__(self._without)

@@ -143,7 +143,7 @@ class MetricsSnapshot:
     moment: datetime
 
     def single(self, reference: Reference) -> dict[str, Any]:
-        """The response to a get: the requests to the object; a list for splits. Raises NotFound."""
+        """The response to a get: the object's received requests; a list for splits. Raises NotFound."""
         thing = self.inventory.find(reference)
         if reference.plural == _SPLITS:
             return _list(reference.as_json(), self._backends(reference, thing))

@@ -1,8 +1,8 @@
-"""Variants: named ways in which the reference mesh is different and still right, as real meshes differ.
+"""Variants: the reference mesh in different, equally correct forms, as real meshes differ.
 
-Under each of them every claimed requirement passes and nothing is found. Like faults they take hold by the
-hooks of `smi_reference_mesh.hooks`, and the mesh itself has no branch for any of them; what the suite must
-know of a mesh to judge it rightly stands in its profile, so a variant may need another one.
+Under each variant every claimed requirement passes, without findings. Like faults, variants use the hooks of
+`smi_reference_mesh.hooks`, and the mesh itself has no branch for any of them. A variant may need another
+profile, since the profile tells the suite how to judge a mesh.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["VARIANTS", "Variant", "known", "load"]
 
 _MODULES = (identity, denial, balancing, timing, proxies, cluster, metrics, readings, meshes)
 VARIANTS: Mapping[str, Variant] = {one.id: one for module in _MODULES for one in module.VARIANTS}
-"""All variants by id, in the order of what they are about."""
+"""All variants by id, grouped by topic."""
 
 
 def known(variant: str) -> Variant:
@@ -37,9 +37,9 @@ def known(variant: str) -> Variant:
 
 
 def load(variant: str) -> MeshHooks:
-    """A fresh spoiler for a variant. Raises KeyError for an unknown one."""
+    """New hooks of a variant. Raises KeyError for an unknown one."""
     return known(variant).hooks()
 
 
-# The functions of a variant cannot be sent to another process, which has them anyway.
+# A variant's functions cannot be pickled, but the other process has them too.
 copyreg.pickle(Variant, lambda variant: (known, (variant.id,)))

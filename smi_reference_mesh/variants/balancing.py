@@ -1,4 +1,4 @@
-"""Variants of how traffic is divided: by rotation, or once for each connection."""
+"""Variants of load balancing: by rotation, or once for each connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHOICE = "x-smi-choice"
 
 
 def _rotating(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
-    """The endpoints of all backends of a split make one cluster, which is gone through in turn by weight."""
+    """Replaces the backends of a split by one cluster of all their endpoints, with weighted round robin."""
     known = {cluster["name"]: cluster for cluster in configuration.clusters}
     made: dict[str, JSON] = {}
     routes = dict(configuration.routes)
@@ -41,7 +41,7 @@ def _rotating(configuration: Configuration, snapshot: ClusterSnapshot, workload:
 
 
 def _together(shares: list[JSON], known: Mapping[str, JSON]) -> JSON:
-    """One cluster of the endpoints of several, each with its part of its cluster's weight."""
+    """A cluster of the endpoints of several, each with its part of its cluster's weight."""
     behind = {share["name"]: _endpoints(known.get(share["name"], {})) for share in shares}
     whole = math.lcm(*(len(each) for each in behind.values() if each))
     weights = {share["name"]: share["weight"] * whole for share in shares}
@@ -55,7 +55,7 @@ def _together(shares: list[JSON], known: Mapping[str, JSON]) -> JSON:
         for each in found
         if weights[name]
     ]
-    # Named by what it is, so that an edit makes another one.
+    # The name depends on the content, so that an edit makes another cluster.
     name = "rotation|" + "|".join(f"{share['name']}={share['weight']}" for share in shares)
     matches = [
         match
@@ -75,7 +75,7 @@ def _endpoints(cluster: JSON) -> list[JSON]:
 
 
 def _all_names(matches: list[JSON]) -> list[JSON]:
-    """One socket that accepts whom any of these accepts."""
+    """A transport socket that accepts all identities that any of these accepts."""
     if not matches:
         return []
     merged: JSON = copy.deepcopy(matches[0])
@@ -115,7 +115,7 @@ def _by_the_choice(routes: JSON) -> None:
 
 
 def rotation() -> EditedConfiguration:
-    """Backends are gone through in turn."""
+    """Weighted rotation through the backends."""
     return EditedConfiguration(_rotating)
 
 
@@ -124,7 +124,7 @@ _ALL = SHARES | EDITS | {"traffic_split/test_matches", "traffic_split/test_ingre
 VARIANTS = (
     Variant(
         "balances-by-rotation",
-        "Backends are gone through in turn, by weight, and one without endpoints is left out.",
+        "Weighted round robin over the backends, without those that have no endpoints.",
         _ALL | {"traffic_split/test_odd_splits"},
         rotation,
         expected_readings={
@@ -134,7 +134,7 @@ VARIANTS = (
     ),
     Variant(
         "balances-once-for-each-connection",
-        "Each connection of a client goes to one backend, drawn by weight.",
+        "Each connection of a client goes to one backend, chosen at random by weight.",
         _ALL,
         lambda: EditedParts(listener=_chosen_once, routes=_by_the_choice),
         expected_readings={"split-unit-of-division": "one kept connection: b; one connection of HTTP/2: b"},

@@ -1,4 +1,4 @@
-"""Building blocks of variants: spoilers made of small edits, and several of them together."""
+"""Building blocks of variants: hooks made of small edits, and combinations of several."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 Edit = Callable[[JSON], None]
 _KEPT = 4096
-"""Edited resources that are remembered: the outbound half is shared by all workloads of a world."""
+"""The number of edited resources to cache; all workloads of a snapshot share the outbound half."""
 
 
 class _Edited:
-    """An edit of resources, in copies; one that was edited before is the same again."""
+    """An edit of copies of resources; returns the identical result for an identical resource."""
 
     def __init__(self, edit: Edit) -> None:
         self._edit = edit
         self._known: OrderedDict[int, tuple[JSON, JSON]] = OrderedDict()
 
     def __call__(self, resource: JSON) -> JSON:
-        # Held on to, so that its identity is not given to another.
+        # References the resource, so that its id is not reused.
         before, after = self._known.get(id(resource), ({}, {}))
         if before is not resource:
             after = copy.deepcopy(resource)
@@ -44,7 +44,7 @@ def _nothing(_: JSON) -> None:
 
 
 class EditedParts(DefaultHooks):
-    """Edits each listener, cluster and route configuration by itself, whoever it is for."""
+    """Edits each listener, cluster and route configuration by itself, for all workloads alike."""
 
     def __init__(
         self, *, listener: Edit = _nothing, cluster: Edit = _nothing, routes: Edit = _nothing
@@ -63,7 +63,7 @@ class EditedParts(DefaultHooks):
 
 
 class EditedConfiguration(DefaultHooks):
-    """Edits a whole configuration, with regard to the world and the workload."""
+    """Edits a whole configuration, with regard to the snapshot and the workload."""
 
     def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
         self._edit = edit
@@ -75,9 +75,9 @@ class EditedConfiguration(DefaultHooks):
 
 
 class Together(DefaultHooks):
-    """Several variants at once, one after the other.
+    """Combines several variants, in sequence.
 
-    What one makes of a configuration it makes of the world that all of them show: some compile anew.
+    Each edits configurations with regard to the snapshot that all of them produce: some compile again.
     """
 
     def __init__(self, *parts: MeshHooks) -> None:
@@ -125,6 +125,6 @@ class Together(DefaultHooks):
         return item
 
     def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
-        # Each is to see every moment.
+        # Each must observe every moment.
         again = [part.observe(counts, settled=settled) for part in self._parts]
         return any(again)

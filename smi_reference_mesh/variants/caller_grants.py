@@ -1,4 +1,4 @@
-"""What a caller is granted, as seen from its own end: for variants in which clients' proxies know of it."""
+"""The access granted to a caller, for variants in which clients' proxies know it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smi_reference_mesh.membership import is_meshed
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What a caller may do at the endpoints of one cluster; ``free`` where no access control is."""
+    """A caller's access to the endpoints of one cluster; `free` without access control."""
 
     free: bool
     permissions: tuple[JSON, ...] = ()
@@ -81,13 +81,13 @@ def _mine(
 
 
 def doors_of(snapshot: ClusterSnapshot, workload: Workload) -> Mapping[str, Door]:
-    """What a workload may do at each cluster of a service port; nothing is known of one that is not there."""
+    """A workload's access at the cluster of each service port; unknown clusters are absent."""
     pod = mesh_of(snapshot).pods.get((workload.namespace, workload.name))
     return {} if pod is None else _doors(snapshot, identity_of(pod), addresses_of(pod))
 
 
 def clusters_of(value: object) -> Iterator[str]:
-    """The clusters that a part of a configuration leads to."""
+    """The clusters that a part of a configuration forwards to."""
     if isinstance(value, dict):
         if isinstance(value.get("cluster"), str):
             yield value["cluster"]

@@ -1,4 +1,4 @@
-"""Variants of how pods join, are named and get ready, and of what the mesh tells and leaves alone."""
+"""Variants of joining, names and readiness of pods, of Events, and of traffic outside the mesh's control."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _without_words(
 def _with_more_words(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Of each split and target it is told, too, that it was read, and what it names."""
+    """Adds a problem to each split and target: that it was read, with its number of backends."""
     told = [
         Problem(kind, namespace_of(one), name_of(one), f"read: {named}")
         for kind, plural in (("TrafficSplit", "trafficsplits"), ("TrafficTarget", "traffictargets"))
@@ -61,7 +61,7 @@ def _datagrams_pass(
 
 
 def datagrams_pass() -> EditedConfiguration:
-    """All datagrams pass, whoever they are from."""
+    """All datagrams pass, from any source."""
     return EditedConfiguration(_datagrams_pass)
 
 
@@ -72,7 +72,7 @@ def _accounts(target: Object) -> Iterator[Account]:
 
 
 def _one_account_behind(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Where access control is, a service has the pods of one account alone, whichever it selects."""
+    """Under access control a service includes only pods of one account among those that it selects."""
     accounts = {ip: account_of(pod) for pod in snapshot.of("pods") for ip in addresses_of(pod)}
     open_to_all = {name_of(one) for one in snapshot.of("namespaces") if is_permissive(one)}
     first: dict[tuple[str, str], str] = {}
@@ -94,7 +94,7 @@ def _one_account_behind(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 class ReadyOnceNamed(DefaultHooks):
-    """Gives a workload nothing before a target names its account; what was given stays."""
+    """Withholds a workload's configuration until a target names its account; never withdraws it."""
 
     def __init__(self) -> None:
         self._given: set[Workload] = set()
@@ -125,21 +125,21 @@ _FIRST_GRANT = {
         "rules": [{"kind": "TCPRoute", "name": "first"}],
     },
 }
-"""Names all accounts, and lets them call one that nobody runs as."""
+"""A target with all accounts as sources, whose destination no pod runs as."""
 
 _EVENTS = frozenset({"split-misconfiguration-event"})
 
 VARIANTS = (
     Variant(
         "called-by-another-name",
-        "Services are called by another name than Kubernetes' own, and no pod shows a sidecar to the suite.",
+        "Services have names other than Kubernetes' own, and no pod shows a sidecar to the suite.",
         EDITS | ACCESS | {"traffic_split/test_forms", "traffic_split/test_unmeshed_client"},
         profile={"hosts": {"service": "{service}.{namespace}.svc"}, "join": {"sidecar": False}},
         real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "no-open-namespaces",
-        "No namespace can be taken out of access control.",
+        "No namespace can be exempt from access control.",
         SHARES
         | EDITS
         | {"traffic_split/test_matches", "traffic_split/test_backends", "traffic_metrics/test_chain"},
@@ -148,7 +148,7 @@ VARIANTS = (
     ),
     Variant(
         "one-account-behind-a-service",
-        "No namespace can be taken out of access control, and a service has the pods of one account alone.",
+        "No namespace can be exempt from access control, and a service includes only pods of one account.",
         EDITS
         | ROLLOUT
         | {"traffic_split/test_backends", "traffic_split/test_ports", "traffic_split/test_zero"},
@@ -158,20 +158,20 @@ VARIANTS = (
     ),
     Variant(
         "ready-once-granted",
-        "A pod gets ready only once a target names its account.",
+        "A pod becomes ready only once a target names its account.",
         ACCESS,
         ReadyOnceNamed,
         profile={"join": {"objects": [_FIRST_GRANT]}},
     ),
     Variant(
         "no-ingress",
-        "There is no ingress in the mesh.",
+        "The mesh has no ingress.",
         EDITS | {"split-ingress-client"},
         profile={"ingress": None},
     ),
     Variant(
         "datagrams-left-alone",
-        "Datagrams are none of the mesh's business: all pass.",
+        "UDP is outside the mesh: all datagrams pass.",
         frozenset(
             {"traffic_specs/test_ports", "traffic_access/test_default_deny", "traffic_split/test_forms"}
         ),
@@ -181,7 +181,7 @@ VARIANTS = (
     ),
     Variant(
         "tells-nothing-at-objects",
-        "Nothing is told at an object that has no effect.",
+        "Objects without effect get no Events.",
         _EVENTS | EDITS,
         lambda: EditedConfiguration(_without_words),
         profile={"disclaims": {"split-misconfiguration-event": "this mesh writes no events"}},
@@ -189,7 +189,7 @@ VARIANTS = (
     ),
     Variant(
         "tells-more-at-objects",
-        "At each split and target more events are written than of what is wrong.",
+        "Every split and target gets Events, beyond those about problems.",
         _EVENTS | EDITS,
         lambda: EditedConfiguration(_with_more_words),
     ),

@@ -1,4 +1,4 @@
-"""Variants of how a call is denied, and at which end."""
+"""Variants of denial: its form, and the end that denies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ANYTHING: JSON = {"any": True}
 
 
 def managers(value: object, direction: str) -> list[JSON]:
-    """The HTTP connection managers within a part of a configuration, of calls that come in or go out."""
+    """The HTTP connection managers within a part of a configuration, inbound or outbound."""
     return [one for one in every(value, "http_filters") if one.get("stat_prefix") == direction]
 
 
@@ -41,7 +41,7 @@ def _status(status: int) -> EditedParts:
 
 
 def _reset(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
-    """To what a client is granted nothing at it has no route: its connection is closed at once."""
+    """A client has no route to services where it has no grant: its connection closes immediately."""
     doors = doors_of(snapshot, workload)
     listeners = copy.deepcopy(configuration.listeners)
     for listener in listeners:
@@ -56,7 +56,7 @@ def _reset(configuration: Configuration, snapshot: ClusterSnapshot, workload: Wo
 def _at_both_ends(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """A client's proxy refuses the requests that the server's would refuse, before they are sent."""
+    """A client's proxy denies the requests that the server's proxy would deny, before sending them."""
     doors = doors_of(snapshot, workload)
 
     def limited(holder: JSON, name: str) -> None:
@@ -101,7 +101,7 @@ end
 
 
 def _silent(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
-    """Whatever the rules deny is held for ever: it waits for something that never answers."""
+    """Denied requests hang for ever, waiting for a service that never responds."""
     listeners = [*copy.deepcopy(configuration.listeners)]
     lua = envoy.named(
         "envoy.filters.http.lua",
@@ -125,7 +125,7 @@ def _silent(configuration: Configuration, snapshot: ClusterSnapshot, workload: W
 
 
 def _silence() -> JSON:
-    """A listener that takes requests and does not answer."""
+    """A listener that accepts requests and never responds."""
     fault = envoy.named(
         "envoy.filters.http.fault",
         "envoy.extensions.filters.http.fault.v3.HTTPFault",
@@ -160,12 +160,12 @@ def _past_by_address(cluster: JSON) -> None:
 
 
 def reset() -> EditedConfiguration:
-    """A client has no route to what it is granted nothing at."""
+    """A client has no route to services where it has no grant."""
     return EditedConfiguration(_reset)
 
 
 def not_found() -> EditedParts:
-    """What is denied is answered with 404."""
+    """Denied requests get a 404 response."""
     return _status(404)
 
 
@@ -176,21 +176,21 @@ _DIRECTLY = frozenset(
 VARIANTS = (
     Variant(
         "denial-is-404",
-        "What is denied is answered with 404, as if it were not there.",
+        "Denied requests get a 404 response, as if the resource did not exist.",
         ACCESS | ROUTES,
         not_found,
     ),
     Variant(
         "denial-is-a-reset",
-        "A client has no route to what it is granted nothing at: its connection is closed. What it is "
-        "granted in part is answered with 403.",
+        "A client without any grant at a service has no route to it: its connection closes. Partly granted "
+        "requests get 403.",
         ACCESS | {"common/test_partial_authorisation"},
         reset,
         real_meshes=("Open Service Mesh",),
     ),
     Variant(
         "denial-is-silence",
-        "What is denied is never answered.",
+        "Denied requests never get a response.",
         frozenset(
             {"traffic_access/test_default_deny", "traffic_access/test_routes", "traffic_specs/test_method"}
         ),
@@ -198,19 +198,19 @@ VARIANTS = (
     ),
     Variant(
         "enforced-at-the-client-too",
-        "A client's proxy refuses what the server's would refuse as well.",
+        "A client's proxy denies the same requests as the server's.",
         ACCESS | ROUTES | {"common/test_partial_authorisation"},
         lambda: EditedConfiguration(_at_both_ends),
     ),
     Variant(
         "pod-addresses-refused",
-        "Calls to a pod by its address are refused by the caller's proxy.",
+        "The caller's proxy refuses calls to pod addresses.",
         _DIRECTLY,
         lambda: EditedParts(listener=_refused_by_address),
     ),
     Variant(
         "pod-addresses-go-past",
-        "Calls to a pod by its address go past the caller's proxy, and so without an identity.",
+        "Calls to pod addresses bypass the caller's proxy, and so have no identity.",
         _DIRECTLY,
         lambda: EditedParts(cluster=_past_by_address),
     ),

@@ -1,4 +1,4 @@
-"""Variants of who a caller is known to be: by its address and without certificates, or in the handshake."""
+"""Variants of caller identity: by address without certificates, or decided in the TLS handshake."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _addresses(snapshot: ClusterSnapshot) -> Mapping[str, tuple[str, ...]]:
 
 
 def _accepted(socket: JSON) -> Iterable[JSON]:
-    """The names that a server's TLS accepts."""
+    """The identities that a server's TLS accepts."""
     context = socket["typed_config"]["common_tls_context"]["combined_validation_context"]
     return (
         each["matcher"] for each in context["default_validation_context"]["match_typed_subject_alt_names"]
@@ -41,7 +41,7 @@ def _accepted(socket: JSON) -> Iterable[JSON]:
 
 
 def _sources(socket: JSON, known: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """The addresses of whom a server's TLS accepts."""
+    """The addresses of the pods whose identities a server's TLS accepts."""
     names = list(_accepted(socket))
     exact = {name["exact"] for name in names if "exact" in name}
     prefixes = tuple(name["prefix"] for name in names if "prefix" in name)
@@ -57,7 +57,7 @@ def _plain_chains(chains: list[JSON], known: Mapping[str, tuple[str, ...]]) -> I
             sources = _sources(chain["transport_socket"], known)
             limits = [each["address_prefix"] for each in match.get("source_prefix_ranges", ())]
             sources = [ip for ip in sources if not limits or ip in limits]
-            # What is open to all has a chain of its own; what is open to nobody has none.
+            # Ports open to all have a chain of their own; ports open to nobody have none.
             if f"{chain['name']}|plaintext" not in names and sources:
                 match["source_prefix_ranges"] = [envoy.exactly(ip) for ip in sources]
                 rest = {key: value for key, value in chain.items() if key != "transport_socket"}
@@ -67,7 +67,7 @@ def _plain_chains(chains: list[JSON], known: Mapping[str, tuple[str, ...]]) -> I
 
 
 def _principals(value: Any, known: Mapping[str, tuple[str, ...]]) -> Any:
-    """The same with each certificate's name replaced by the addresses of whose it is."""
+    """The same with the addresses of an identity's pods in place of its certificate's name."""
     if isinstance(value, dict):
         if "authenticated" in value:
             ips = known.get(value["authenticated"]["principal_name"]["exact"], ())
@@ -82,7 +82,7 @@ def _by_address(configuration: Configuration, snapshot: ClusterSnapshot, workloa
     listeners = list(configuration.listeners)
     for number, listener in enumerate(listeners):
         if listener["name"] == "inbound":
-            # To look for TLS would keep servers waiting that speak first.
+            # TLS detection would delay servers that speak first.
             kept = {
                 key: value
                 for key, value in listener.items()
@@ -104,12 +104,12 @@ def _plaintext(cluster: JSON) -> None:
 
 
 def by_address() -> Together:
-    """Nothing is encrypted between pods, and whose a call is is told by the address that it comes from."""
+    """Plaintext between pods, with the source address as identity."""
     return Together(EditedParts(cluster=_plaintext), EditedConfiguration(_by_address))
 
 
 def _named(routes: JSON) -> Iterator[str]:
-    """The identities that a route configuration grants anything."""
+    """The identities that a route configuration grants any access."""
     rules = routes["virtual_hosts"][0]["typed_per_filter_config"][envoy.HTTP_RBAC]["rbac"]["rules"]
     for policy in rules["policies"].values():
         for principal in policy["principals"]:
@@ -142,15 +142,14 @@ def _in_the_handshake(
 VARIANTS = (
     Variant(
         "identity-by-address",
-        "There are no certificates: whose a call is is told by the address that it comes from, and all "
-        "goes in plaintext.",
+        "No certificates: the source address is the caller's identity, and all traffic is plaintext.",
         ACCESS | ROUTES | {"traffic_split/test_unmeshed_client", "traffic_specs/test_ports"},
         by_address,
         real_meshes=("Traefik Mesh",),
     ),
     Variant(
         "identity-in-the-handshake",
-        "Whoever is granted nothing at a port is refused in the TLS handshake, before it has sent a request.",
+        "A caller without any grant at a port is refused in the TLS handshake, before its first request.",
         ACCESS | {"common/test_partial_authorisation"},
         lambda: EditedConfiguration(_in_the_handshake),
     ),

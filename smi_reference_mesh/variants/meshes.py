@@ -1,4 +1,4 @@
-"""Variants that are like a real mesh in all that is right about it: several differences at once."""
+"""Variants that resemble a real mesh in all its correct behaviour: several differences at once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _NO_EVENTS = {"split-misconfiguration-event": "this mesh writes no events"}
 VARIANTS = (
     Variant(
         "like-open-service-mesh",
-        "Sidecars, a reset where nothing is granted, changes after two seconds, no open namespaces, no "
-        "ingress, no metrics, datagrams left alone, its versions and its readings.",
+        "Sidecars, a reset without any grant, changes after two seconds, no open namespaces, no ingress, no "
+        "metrics, UDP outside the mesh, its versions and its readings.",
         ACCESS | EDITS | SHARES | {"traffic_split/test_odd_splits", "traffic_specs/test_path"},
         lambda: Together(*of_osm(), Late(2.0), datagrams_pass(), reset()),
         profile={
@@ -32,8 +32,8 @@ VARIANTS = (
     ),
     Variant(
         "like-traefik-mesh",
-        "Callers known by address, no certificates, other names, rotation, no open namespaces, no ingress, "
-        "no metrics, datagrams left alone, its versions and its readings.",
+        "Identity by address, no certificates, other names, rotation, no open namespaces, no ingress, no "
+        "metrics, UDP outside the mesh, its versions and its readings.",
         ACCESS | EDITS | SHARES | {"traffic_split/test_odd_splits", "traffic_specs/test_path"},
         lambda: Together(*of_traefik(), rotation(), by_address(), datagrams_pass(), Late(1.0)),
         profile={
@@ -48,7 +48,7 @@ VARIANTS = (
     ),
     Variant(
         "like-linkerd",
-        "Splits alone, HTTP/2 between proxies, its readings.",
+        "Splits only, HTTP/2 between proxies, its readings.",
         SHARES | EDITS | ROLLOUT,
         lambda: Together(*of_linkerd(), upgraded(), Late(0.5)),
         profile={

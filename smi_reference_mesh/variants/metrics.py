@@ -1,4 +1,4 @@
-"""Variants of the traffic metrics: how often they are taken, from which end, and how exactly."""
+"""Variants of traffic metrics: their interval, their vantage point, and their accuracy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Totals = Mapping[Stream, RequestCounts]
 
 
 class TakenEvery(DefaultHooks):
-    """Answers from figures that are taken every few seconds, over a window of their own."""
+    """Responds with counts taken every few seconds, over a window of their own."""
 
     def __init__(self, seconds: float, window_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -37,7 +37,7 @@ class TakenEvery(DefaultHooks):
 
 
 class Extrapolated(DefaultHooks):
-    """Answers what a window would hold at the pace of most of it, as Prometheus' increase() does."""
+    """Extrapolates counts from most of a window to the whole window, like Prometheus' increase()."""
 
     def __init__(self, window_s: float, known_s: float) -> None:
         self._window_s = window_s
@@ -58,7 +58,7 @@ def _stretched(tally: RequestCounts, factor: float) -> RequestCounts:
 
 
 class FromOneEnd(DefaultHooks):
-    """Answers both directions from what one end of each call counted."""
+    """Responds for both directions with the counts of one end of each call."""
 
     def __init__(self, direction: Direction) -> None:
         self._direction = direction
@@ -80,7 +80,7 @@ def _other_end(stream: Stream) -> Stream:
 
 
 def from_the_client() -> FromOneEnd:
-    """Only clients' proxies count."""
+    """Only clients' proxies count requests."""
     return FromOneEnd("out")
 
 
@@ -90,28 +90,28 @@ _READ = CHAIN | {"traffic_split/test_canary_metrics.py"}
 VARIANTS = (
     Variant(
         "metrics-each-second",
-        "Figures are taken each second, over ten seconds.",
+        "Metrics are updated each second, over ten seconds.",
         _READ,
         lambda: TakenEvery(1.0, 10.0),
         profile={"metrics": {"delay_s": 4}},
     ),
     Variant(
         "metrics-every-five-seconds",
-        "Figures are taken every five seconds, over twenty.",
+        "Metrics are updated every five seconds, over twenty.",
         _READ,
         lambda: TakenEvery(5.0, 20.0),
         profile={"metrics": {"delay_s": 8}},
     ),
     Variant(
         "metrics-every-fifteen-seconds",
-        "Figures are taken every fifteen seconds, over thirty.",
+        "Metrics are updated every fifteen seconds, over thirty.",
         CHAIN,
         lambda: TakenEvery(15.0, 30.0),
         profile={"metrics": {"delay_s": 18}},
     ),
     Variant(
         "metrics-extrapolated",
-        "Figures of a window of ten seconds are those of its last eight, stretched.",
+        "Metrics over ten seconds are extrapolated from the last eight.",
         CHAIN,
         lambda: Extrapolated(10.0, 8.0),
         profile={"metrics": {"sampled": True, "delay_s": 4}},
@@ -119,13 +119,13 @@ VARIANTS = (
     ),
     Variant(
         "metrics-from-the-client",
-        "Only the proxy of a client counts, for both ends.",
+        "Only the client's proxy counts requests, for both ends.",
         _READ,
         from_the_client,
     ),
     Variant(
         "metrics-from-the-server",
-        "Only the proxy of a server counts, for both ends.",
+        "Only the server's proxy counts requests, for both ends.",
         CHAIN,
         lambda: FromOneEnd("in"),
     ),

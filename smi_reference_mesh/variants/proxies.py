@@ -1,4 +1,4 @@
-"""Variants of what proxies make of requests on their way, and of how they tell what is spoken."""
+"""Variants of the changes that proxies make to requests, and of protocol detection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from smi_reference_mesh.variants.variant import ACCESS, CHAIN, EDITS, ROUTES, SH
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _TCP_PROXY = "envoy.filters.network.tcp_proxy"
 SPEAKS = "speaks.smi-conformance.dev/protocol"
-"""The annotation by which a service says what its ports speak, in the variant that goes by it."""
+"""The annotation by which a service declares its ports' protocol, in the variant that uses it."""
 _TITLE_CASE: JSON = {"header_key_format": {"proper_case_words": {}}}
 
 
@@ -76,7 +76,7 @@ def _by_annotation(service: dict[str, Any]) -> None:
 
 
 def _raw_to(cluster: str) -> EditedParts:
-    """Raw TCP to services of the mesh goes to another cluster than theirs."""
+    """Raw TCP to services of the mesh uses a cluster of its own."""
 
     def edit(listener: JSON) -> None:
         for chain in listener.get("filter_chains", ()) if listener["name"] == "outbound" else ():
@@ -98,7 +98,7 @@ def _without_access_control(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 def _raw_admitted(
     configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
 ) -> Configuration:
-    """Raw TCP to a port that speaks it passes, whoever it is from."""
+    """Raw TCP to a raw TCP port passes, from any source."""
     opened = mesh_of(_without_access_control(snapshot))
     pod = opened.pods.get((workload.namespace, workload.name))
     raw = [] if pod is None else [port for port, one in listening_ports(opened, pod).items() if one == "tcp"]
@@ -116,7 +116,7 @@ def _raw_admitted(
 
 
 def _of_port(chain: JSON) -> str:
-    """The name of the port that a chain is for, without what tells it from others of that port."""
+    """The port's name of a chain, without the suffix that distinguishes chains of one port."""
     return "|".join(str(chain["name"]).split("|")[:2])
 
 
@@ -127,45 +127,45 @@ _HTTP_ALONE = {"protocols": ["http", "h2c", "grpc"], "access": {"udp": False}}
 VARIANTS = (
     Variant(
         "picks-pods-at-random",
-        "Which pod of a service gets a request is drawn, not in turn.",
+        "A service's pods get requests at random instead of by rotation.",
         SHARES | EDITS,
         lambda: EditedParts(cluster=_at_random),
     ),
     Variant(
         "headers-added",
-        "Proxies add headers to requests and answers: server, via, a request's id, and others.",
+        "Proxies add headers to requests and responses: server, via, a request id, and others.",
         ROUTES | CHAIN | {"traffic_split/test_matches", "traffic_specs/test_grpc"},
         lambda: EditedParts(listener=_more_headers, routes=_headers_of_routes),
         real_meshes=("Istio",),
     ),
     Variant(
         "headers-in-title-case",
-        "Proxies write the names of headers in title case.",
+        "Proxies write header names in title case.",
         ROUTES | {"traffic_split/test_matches", "traffic_specs/test_headers"},
         lambda: EditedParts(listener=_title_case, cluster=_title_case_onwards),
     ),
     Variant(
         "http-2-between-proxies",
-        "Requests of HTTP/1.1 go over HTTP/2 between proxies.",
+        "HTTP/1.1 requests use HTTP/2 between proxies.",
         ROUTES | EDITS | {"traffic_split/test_matches", "traffic_split/test_forms"},
         upgraded,
         real_meshes=("Linkerd",),
     ),
     Variant(
         "protocol-by-port-name",
-        "What is spoken on a port is told by its name alone.",
+        "Only a port's name determines its protocol.",
         _SPOKEN | {"traffic_split/test_ports"},
         lambda: FaultyObjects("services", _by_name),
     ),
     Variant(
         "protocol-by-app-protocol",
-        "What is spoken on a port is told by its appProtocol alone; without one it is raw TCP.",
+        "Only a port's appProtocol determines its protocol; without one it is raw TCP.",
         _SPOKEN | {"traffic_split/test_ports"},
         lambda: FaultyObjects("services", _by_app_protocol),
     ),
     Variant(
         "protocol-by-annotation",
-        "What is spoken on the ports of a service is told by an annotation; without one it is raw TCP.",
+        "An annotation of the service determines its ports' protocol; without one it is raw TCP.",
         _SPOKEN | ACCESS | {"traffic_split/test_ports", "traffic_split/test_forms"},
         lambda: FaultyObjects("services", _by_annotation),
         profile={
@@ -179,14 +179,14 @@ VARIANTS = (
     ),
     Variant(
         "http-alone-is-carried",
-        "Of what goes over TCP only HTTP is carried: all else is refused.",
+        "Of TCP, the mesh carries only HTTP and refuses everything else.",
         _SPOKEN | ACCESS | {"traffic_specs/test_ports", "traffic_split/test_forms"},
         lambda: _raw_to(BLACKHOLE),
         profile=_HTTP_ALONE,
     ),
     Variant(
         "http-alone-is-governed",
-        "Of what goes over TCP only HTTP is the mesh's business: all else passes untouched.",
+        "Of TCP, the mesh governs only HTTP and passes everything else unchanged.",
         _SPOKEN | ACCESS | {"traffic_specs/test_ports", "traffic_split/test_forms"},
         lambda: Together(_raw_to(PASSTHROUGH), EditedConfiguration(_raw_admitted)),
         profile=_HTTP_ALONE,

@@ -1,4 +1,4 @@
-"""Variants that read what the specification leaves open in other ways, many of them at once."""
+"""Variants with other readings of what the specification leaves open, many of them at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smi_reference_mesh.variants.variant import Variant
 
 
 def as_under(*faults: str) -> list[MeshHooks]:
-    """What these faults do, each of which shows a reading that is as good as any."""
+    """The hooks of these faults, each of which produces an equally valid reading."""
     return [FAULTS[one].hooks() for one in faults]
 
 
@@ -29,7 +29,7 @@ def _backends(split: Object) -> list[dict[str, Any]]:
 
 
 def _without_the_dead(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A backend without endpoints is left out, unless it is of another namespace."""
+    """Leaves out backends without endpoints, except those of another namespace."""
     alive = addresses_by_service(snapshot)
     splits = copied_splits(snapshot)
     for split in splits:
@@ -43,7 +43,7 @@ def _without_the_dead(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _void_with_all_zero(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A split whose weights are all zero is void: the root answers."""
+    """A split whose weights are all zero is void: the root responds."""
     kept = [
         split
         for split in snapshot.of("trafficsplits")
@@ -53,7 +53,7 @@ def _void_with_all_zero(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _void_with_a_dead_one(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A split one of whose backends has weight and no endpoints is void: the root answers."""
+    """A split with a weighted backend without endpoints is void: the root responds."""
     alive = addresses_by_service(snapshot)
     kept = []
     for split in copied_splits(snapshot):
@@ -89,7 +89,7 @@ def _whatever_case(group: dict[str, Any]) -> None:
 
 
 def _headers_of_splits(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """Of the groups that splits refer to, only what they say of headers counts."""
+    """Of a split's groups only the header conditions count."""
     named = {
         (namespace_of(split), each.get("name"))
         for split in snapshot.of("trafficsplits")
@@ -122,7 +122,7 @@ def _headers_alone(matches: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]
 
 
 def _only_http_is_divided(listener: JSON) -> None:
-    """Raw TCP goes to the root, whatever its split says."""
+    """Raw TCP goes to the root, regardless of its split."""
     for chain in listener.get("filter_chains", ()) if listener["name"] == "outbound" else ():
         filters = chain["filters"]
         if chain["name"].startswith("outbound|") and filters[0]["name"].endswith("tcp_proxy"):
@@ -130,11 +130,11 @@ def _only_http_is_divided(listener: JSON) -> None:
 
 
 _ABROAD = "--of--"
-"""Between the name of a backend and its namespace, where that is not the split's: no service is named so."""
+"""Separates a backend's name from its namespace, if that is not the split's; occurs in no service name."""
 
 
 def _named_abroad(snapshot: ClusterSnapshot) -> ClusterSnapshot:
-    """A backend of another namespace gets a name that is read as one of the split's own."""
+    """Encodes a backend of another namespace as a name in the split's own namespace."""
     splits = copied_splits(snapshot)
     for split in splits:
         for each in _backends(split):
@@ -146,7 +146,7 @@ def _named_abroad(snapshot: ClusterSnapshot) -> ClusterSnapshot:
 
 
 def _of_other_namespaces(routes: JSON) -> None:
-    """What leads to a backend that was named so leads to the service of the other namespace."""
+    """Routes to such an encoded name lead to the service of the other namespace."""
     for holder in every(routes, "weighted_clusters"):
         for share in holder["weighted_clusters"]["clusters"]:
             share["name"] = _elsewhere(share["name"])
@@ -164,14 +164,14 @@ def _elsewhere(cluster: str) -> str:
 
 
 def _with_query(routes: JSON) -> None:
-    """Path expressions are held against path and query."""
+    """Path expressions match path and query."""
     for holder in every(routes, "url_path"):
         expression = holder.pop("url_path")["path"]
         holder["header"] = {"name": ":path", "string_match": expression}
 
 
 def _unsent_is_empty(routes: JSON) -> None:
-    """A header that is not sent is one without a value."""
+    """A missing header matches like an empty one."""
     for holder in every(routes, "string_match"):
         if "name" in holder and not holder["name"].startswith(":"):
             holder["treat_missing_header_as_empty"] = True
@@ -183,7 +183,7 @@ def _slashes_as_sent(listener: JSON) -> None:
 
 
 def of_osm() -> list[MeshHooks]:
-    """As Open Service Mesh was seen to read what is open."""
+    """The observed readings of Open Service Mesh."""
     return [
         FaultySnapshot(_without_the_dead),
         FaultySnapshot(_headers_of_splits),
@@ -193,7 +193,7 @@ def of_osm() -> list[MeshHooks]:
 
 
 def of_traefik() -> list[MeshHooks]:
-    """As Traefik Mesh was seen to read what is open, but for what nothing excuses."""
+    """The observed readings of Traefik Mesh, except those that no reading permits."""
     return as_under(
         "split-bare-roots-only",
         "path-expressions-go-on",
@@ -203,7 +203,7 @@ def of_traefik() -> list[MeshHooks]:
 
 
 def of_linkerd() -> list[MeshHooks]:
-    """As Linkerd with its SMI extension reads what is open."""
+    """The readings of Linkerd with its SMI extension."""
     return [FaultySnapshot(_void_with_all_zero), *as_under("split-own-root-ignored")]
 
 
@@ -215,8 +215,8 @@ _FORMS = "traffic_split/test_forms"
 VARIANTS = (
     Variant(
         "readings-of-osm",
-        "What is open is read as Open Service Mesh does: what is dead is left out of a split, only headers "
-        "select its users, only HTTP is divided, backends may be of other namespaces.",
+        "Open Service Mesh's readings: splits leave out backends without endpoints, only headers select "
+        "their requests, only HTTP is divided, backends may be in other namespaces.",
         frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS, "traffic_split/test_matches"}),
         lambda: Together(*of_osm()),
         expected_readings={
@@ -230,8 +230,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-traefik",
-        "What is open is read as Traefik Mesh does: expressions need not cover a whole path or header, roots "
-        "have no namespace, a client that may not call all backends of a split gets none of them.",
+        "Traefik Mesh's readings: expressions may match part of a path or header, roots have no namespace, "
+        "a client that may not call all backends of a split gets none.",
         frozenset({_ODD_SPLITS, _ODD_GROUPS, "traffic_specs/test_path", "common/test_partial_authorisation"}),
         lambda: Together(*of_traefik()),
         expected_readings={
@@ -244,8 +244,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-linkerd",
-        "What is open is read as Linkerd does: a split whose weights are all zero is void, and a root is no "
-        "backend of its own.",
+        "Linkerd's readings: a split whose weights are all zero is void, and a root is no backend of its "
+        "own.",
         frozenset({_ODD_SPLITS}),
         lambda: Together(*of_linkerd()),
         expected_readings={
@@ -256,8 +256,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-splits",
-        "Other readings of splits: zeros are equal shares, what is listed twice counts once, several splits "
-        "of a root merge, a backend takes part on all of the root's ports or on none.",
+        "Other readings of splits: all zeros mean equal shares, a repeated backend counts once, several "
+        "splits of a root merge, a backend takes part on all of the root's ports or on none.",
         frozenset({_ODD_SPLITS, _ODD_CONDITIONS, _FORMS}),
         lambda: Together(
             *as_under(
@@ -281,7 +281,7 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-names",
-        "Calls to a root's address go past its split, and a split with a dead backend is void.",
+        "Calls to a root's address bypass its split, and a split with a backend without endpoints is void.",
         frozenset({_ODD_SPLITS, _FORMS}),
         lambda: Together(
             *as_under("split-addresses-go-past"),
@@ -295,8 +295,8 @@ VARIANTS = (
     ),
     Variant(
         "readings-of-routes",
-        "Other readings of routes: the query counts, case does not, slashes stay, a header that is not sent "
-        "is empty, an expression that does not compile voids its group, a split goes to what is granted.",
+        "Other readings of routes: the query counts, case does not, slashes stay, a missing header is "
+        "empty, an invalid expression voids its group, a split divides among granted backends.",
         frozenset(
             {_ODD_GROUPS, "traffic_specs/test_path", "traffic_specs/test_ports", "traffic_specs/test_headers"}
         ),

@@ -1,4 +1,4 @@
-"""Variants of when a change takes effect: soon, late, at each proxy at another time, or with all anew."""
+"""Variants of convergence: soon, late, at a different time for each proxy, or with everything replaced."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from smi_reference_mesh.variants.building_blocks import EditedConfiguration, Edi
 from smi_reference_mesh.variants.variant import EDITS, ROLLOUT, Variant
 
 POLICIES = tuple(kind.plural for kind in KINDS if kind.group.endswith("smi-spec.io"))
-"""The kinds of object that say what the mesh is to do."""
+"""The kinds of objects that configure the mesh."""
 ENDPOINTS = ("endpointslices",)
 
 _Shown = dict[str, tuple[Object, ...]]
 
 
 class Late(DefaultHooks):
-    """Shows objects of some kinds as they were a while ago."""
+    """Delays changes of objects of some kinds."""
 
     def __init__(
         self, seconds: float, kinds: tuple[str, ...] = POLICIES, clock: Callable[[], float] = time.monotonic
@@ -35,7 +35,7 @@ class Late(DefaultHooks):
         self._clock = clock
         self._seen: list[tuple[float, _Shown]] = []
         self._made: tuple[ClusterSnapshot, _Shown, ClusterSnapshot] | None = None
-        # Worlds are shown in another thread than the one that observes.
+        # Snapshots are requested from another thread than the one that observes.
         self._lock = threading.Lock()
 
     def snapshot(self, snapshot: ClusterSnapshot) -> ClusterSnapshot:
@@ -43,7 +43,7 @@ class Late(DefaultHooks):
         present = {kind: snapshot.of(kind) for kind in self._kinds}
         with self._lock:
             if not self._seen or not _same(self._seen[-1][1], present):
-                # What was there in the beginning has been there for long.
+                # The initial objects are not delayed.
                 self._seen.append((now if self._seen else now - self._seconds, present))
             self._forget(now)
             return self._with(snapshot, self._seen[0][1])
@@ -62,7 +62,7 @@ class Late(DefaultHooks):
         if self._made is None or self._made[0] is not snapshot or self._made[1] is not shown:
             made = snapshot
             for kind, objects in shown.items():
-                # A kind that is not there is not the same as one of which there are none.
+                # An unserved kind differs from one without objects.
                 if snapshot.of(kind) is not objects and kind in snapshot.objects:
                     made = made.replacing(kind, objects)
             self._made = (snapshot, shown, made)
@@ -74,7 +74,7 @@ def _same(one: _Shown, other: _Shown) -> bool:
 
 
 class EachAtAnotherTime(DefaultHooks):
-    """Gives each workload what is late by another time: some at once, some after these seconds."""
+    """Delays changes differently for each workload: not at all for some, by these seconds for others."""
 
     def __init__(self, *seconds: float) -> None:
         self._late = [Late(each) for each in seconds]
@@ -91,7 +91,7 @@ class EachAtAnotherTime(DefaultHooks):
         if known is not snapshot:
             return configuration
         which = zlib.crc32(f"{workload.namespace}/{workload.name}".encode()) % (len(shown) + 1)
-        # The last are those that have it at once.
+        # The last group has no delay.
         return configuration if which == len(shown) else compile_(shown[which], workload)
 
     def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
@@ -100,7 +100,7 @@ class EachAtAnotherTime(DefaultHooks):
 
 
 def _numbered(configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload) -> Configuration:
-    """Listeners and clusters that nothing of a former configuration is left of."""
+    """Marks listeners and clusters with a checksum of the configuration, so that each change replaces all."""
     files = configuration.files()
     number = zlib.crc32("".join(files[path] for path in sorted(files)).encode())
     mark = {"filter_metadata": {"smi.generation": {"number": number}}}
@@ -125,13 +125,13 @@ _SOME = EDITS | {"traffic_access/test_revoke.py", "traffic_access/test_union.py"
 VARIANTS = (
     Variant(
         "changes-after-a-tenth",
-        "A change is with the proxies after a tenth of a second.",
+        "Changes reach the proxies after a tenth of a second.",
         _SOME | {"traffic_split/test_live_edits.py"},
         lambda: Late(0.1),
     ),
     Variant(
         "changes-after-three-seconds",
-        "A change is with the proxies after three seconds.",
+        "Changes reach the proxies after three seconds.",
         _SOME,
         lambda: Late(3.0),
         profile={"converge": {"within_s": 15}},
@@ -139,26 +139,26 @@ VARIANTS = (
     ),
     Variant(
         "changes-after-twelve-seconds",
-        "A change is with the proxies after twelve seconds.",
+        "Changes reach the proxies after twelve seconds.",
         frozenset({"traffic_split/test_delete.py", "traffic_access/test_sources.py"}),
         lambda: Late(12.0),
         profile={"converge": {"within_s": 30}},
     ),
     Variant(
         "changes-reach-each-proxy-at-another-time",
-        "A change is with some proxies at once, with others after half a second or after two.",
+        "Changes reach some proxies at once, others after half a second or after two.",
         _SOME | ROLLOUT,
         lambda: EachAtAnotherTime(0.5, 2.0),
     ),
     Variant(
         "everything-replaced-at-each-change",
-        "With each change all listeners and clusters are made anew, and the old ones' connections end.",
+        "Each change replaces all listeners and clusters, and ends the connections of the old ones.",
         _SOME | ROLLOUT,
         lambda: EditedConfiguration(_numbered),
     ),
     Variant(
         "endpoints-late-with-retries",
-        "Of endpoints that come and go proxies hear after a second; where a connection fails they try again.",
+        "Changes of endpoints reach proxies after a second; proxies retry failed connections.",
         ROLLOUT,
         lambda: Together(Late(1.0, ENDPOINTS), EditedParts(routes=_tries_again)),
     ),

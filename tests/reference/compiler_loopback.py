@@ -1,8 +1,8 @@
-"""Sidecars on loopback: compiled files, real Envoys, real mutual TLS; neither root nor interception.
+"""Sidecars on loopback: compiled files, real Envoys, real mutual TLS; without root and interception.
 
-Interception is stood in for: the outbound listener learns from a PROXY header where a connection was meant to
-go, and the inbound listener sits on the pod's own address (127.0.1.x), in front of the application on
-127.0.0.1. Everything else is what a pod gets.
+In place of interception, a PROXY header gives the outbound listener the original destination, and the inbound
+listener uses the pod's own address (127.0.1.x), in front of the application on 127.0.0.1. Everything else is
+as in a pod.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProt
 
 
 class CertificateAuthority:
-    """A certificate authority that lives as long as a test."""
+    """A certificate authority for the duration of a test."""
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
@@ -79,7 +79,7 @@ class CertificateAuthority:
 
 
 class Sidecar:
-    """One Envoy with the configuration of one workload; of the ingress, `outbound` is where it listens."""
+    """One Envoy with the configuration of one workload; for the ingress, `outbound` is its listener."""
 
     def __init__(
         self, workload: Workload, ip: str, ports: tuple[int, ...], root: Path, authority: CertificateAuthority
@@ -100,7 +100,7 @@ class Sidecar:
         self._process: subprocess.Popen[bytes] | None = None
 
     def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
-        """Deliver what the world means for this workload and wait until Envoy has taken all of it."""
+        """Applies a snapshot's configuration for this workload and waits until Envoy accepted all of it."""
         configuration = compile(hooks.snapshot(snapshot), self.workload, str(self._xds))
         configuration = hooks.configuration(configuration, snapshot, self.workload)
         files = dataclasses.replace(
@@ -182,7 +182,7 @@ class Sidecar:
         return dict(line.split(": ", 1) for line in lines)
 
     def connect(self, address: str, port: int) -> socket.socket:
-        """A connection that this pod makes to an address."""
+        """A connection from this pod to an address."""
         connection = socket.create_connection(("127.0.0.1", self.outbound), timeout=10)
         connection.sendall(f"PROXY TCP4 127.0.0.1 {address} 40000 {port}\r\n".encode())
         return connection
@@ -190,7 +190,7 @@ class Sidecar:
     def get(
         self, address: str, path: str = "/", *, port: int = 8080, method: str = "GET", **headers: str
     ) -> tuple[int, str, dict[str, str]]:
-        """A request that this pod makes: status, who answered, and the headers of request and answer."""
+        """A request from this pod: status, responder, and the headers of request and response."""
         client = http.client.HTTPConnection("service", timeout=10)
         client.sock = self.connect(address, port)
         try:
@@ -211,9 +211,9 @@ def _address(ip: str, port: int) -> JSON:
 
 @contextmanager
 def http_application(name: str, port: int) -> Iterator[list[str]]:
-    """An HTTP server that says who it is and what it saw; gives the request lines that reached it.
+    """An HTTP server that responds with its name and the request; yields the request lines that reached it.
 
-    It answers `/418` and the like with that status.
+    It responds to `/418` and the like with that status.
     """
     requests: list[str] = []
 
@@ -245,7 +245,7 @@ def http_application(name: str, port: int) -> Iterator[list[str]]:
 
 @contextmanager
 def tcp_application(name: str, port: int) -> Iterator[list[str]]:
-    """A TCP server that greets before it is spoken to, and echoes; gives the callers that reached it."""
+    """A TCP server that greets first and echoes; yields the callers that reached it."""
     connections: list[str] = []
 
     class Handler(socketserver.BaseRequestHandler):
@@ -262,7 +262,7 @@ def tcp_application(name: str, port: int) -> Iterator[list[str]]:
 
 @contextmanager
 def udp_application(name: str, port: int) -> Iterator[list[str]]:
-    """A UDP server that answers by its name and what it was sent; gives what reached it."""
+    """A UDP server that responds with its name and the datagram; yields the datagrams that reached it."""
     datagrams: list[str] = []
 
     class Handler(socketserver.BaseRequestHandler):
@@ -289,7 +289,7 @@ def _serving(server: socketserver.ThreadingTCPServer | socketserver.ThreadingUDP
 
 
 class Loopback:
-    """Several sidecars that follow one world."""
+    """Several sidecars that follow the same snapshots."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

@@ -1,4 +1,4 @@
-"""Small worlds to compile, written as Kubernetes objects."""
+"""Small snapshots to compile, written as Kubernetes objects."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def tcp(number: int, name: str = "tcp", target: int | str | None = None) -> JSON
 
 
 def slices(services: Sequence[JSON], pods: Sequence[JSON]) -> list[JSON]:
-    """What the endpoint controller of Kubernetes would make of services and ready pods."""
+    """The EndpointSlices that Kubernetes' endpoint controller would make of services and ready pods."""
     found = []
     for each in services:
         selector, space = each["spec"]["selector"], each["metadata"]["namespace"]

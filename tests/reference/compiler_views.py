@@ -1,4 +1,4 @@
-"""What a compiled configuration says, as tests want to read it."""
+"""Views of a compiled configuration for tests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def routes(configuration: Configuration, name: str) -> list[JSON]:
 def division(
     configuration: Configuration, service: str = "web", port: int = 8080
 ) -> dict[str, int] | str | None:
-    """Where the first route of a service port leads: weights by service, one service, or None for nowhere."""
+    """A service port's first destination: weights by service, one service, or None for nowhere."""
     first = routes(configuration, f"outbound|shop|{service}|{port}")[0]
     if "direct_response" in first:
         return None
@@ -66,7 +66,7 @@ def tcp_division(configuration: Configuration, name: str = "db") -> dict[str, in
 
 
 def rules(configuration: Configuration, port: int = 8080) -> JSON:
-    """The access rules of requests on a port, by the name of the target that they come from."""
+    """The access rules of requests on a port, by the name of their target."""
     (host,) = configuration.routes[f"inbound|{port}"]["virtual_hosts"]
     found = host["typed_per_filter_config"]["envoy.filters.http.rbac"]["rbac"]["rules"]
     assert found["action"] == "ALLOW"
@@ -80,7 +80,7 @@ def callers(configuration: Configuration, port: int = 8080) -> set[str]:
 
 
 def raw_callers(configuration: Configuration, name: str) -> set[str]:
-    """Who passes the handshake of a filter chain."""
+    """The identities that a filter chain's handshake accepts."""
     tls = chain(configuration, "inbound", name)["transport_socket"]["typed_config"]["common_tls_context"]
     names = tls["combined_validation_context"]["default_validation_context"]["match_typed_subject_alt_names"]
     return {next(iter(each["matcher"].values())).removeprefix(SPIFFE) for each in names}

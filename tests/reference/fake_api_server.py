@@ -1,4 +1,4 @@
-"""A Kubernetes API server in memory, as far as the control plane asks it."""
+"""A Kubernetes API server in memory, as far as the control plane uses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 
 class FakeApiServer:
-    """Objects by collection path, such as /api/v1/pods; every change is told to the watches."""
+    """Objects by collection path, such as /api/v1/pods; watches get every change."""
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Object]] = {}
@@ -46,7 +46,7 @@ class FakeApiServer:
         self._tell(collection, {"type": "DELETED", "object": thing})
 
     def expire(self, collection: str) -> None:
-        """Makes the watches of a collection end as they do when their version is too old."""
+        """Ends the watches of a collection like an expired resourceVersion."""
         self._tell(collection, {"type": "ERROR", "object": {"code": 410, "message": "too old"}})
 
     def hang_up(self, collection: str) -> None:
@@ -129,7 +129,7 @@ class FakeApiServer:
 
 
 async def eventually(check: Any, within_s: float = 5.0) -> Any:
-    """The first true answer of `check`. Raises TimeoutError."""
+    """The first true result of `check`. Raises TimeoutError."""
     async with asyncio.timeout(within_s):
         while not (answer := check()):
             await asyncio.sleep(0.005)

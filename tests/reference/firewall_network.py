@@ -1,4 +1,4 @@
-"""Run in a network of its own: writes rules by nf_tables or by iptables, and prints where connections go."""
+"""Run in a network of its own: writes rules by either backend, and prints the destinations of connections."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ ANSWERING = (8001, 8002, 8003)
 PATIENCE_S = 5.0
 TCP, UDP = protocol("tcp"), protocol("udp")
 Answer = tuple[int, str] | str
-"""The port that was reached and the caller's address that it saw; or how the attempt failed."""
+"""The reached port and the caller's address as observed there; or the failure."""
 
 
 class Servers:
-    """TCP and UDP, each on its ports: an answer is the port and the address that the caller has there."""
+    """TCP and UDP servers, each on its ports; a response has the port and the caller's address."""
 
     def __init__(self) -> None:
         self._ready = selectors.DefaultSelector()
@@ -59,7 +59,7 @@ class Servers:
                 self._ready.register(server, selectors.EVENT_READ, number)
 
     def serve_one(self) -> tuple[int, str]:
-        """Take one connection or datagram. Raises TimeoutError."""
+        """Accepts one connection or datagram. Raises TimeoutError."""
         for key, _ in self._ready.select(PATIENCE_S):
             server = key.fileobj
             assert isinstance(server, socket.socket)
@@ -75,7 +75,7 @@ class Servers:
 def call(
     servers: Servers, address: str, number: int, *, udp: bool = False, mark: int = 0, by: str = ""
 ) -> Answer:
-    """Call an address once."""
+    """Calls an address once."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM) as caller:
         caller.settimeout(PATIENCE_S)
         if mark:
@@ -86,7 +86,7 @@ def call(
             caller.connect((address, number))
             if udp:
                 caller.send(b"x")
-                # A refusal has come by now, as all of it is in this kernel.
+                # A refusal has arrived by now, since all of it happens in this kernel.
                 if code := caller.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                     return errno.errorcode[code]
         except OSError as error:
@@ -95,12 +95,12 @@ def call(
 
 
 def output(*rules: tuple[Sequence[Match], Verdict]) -> Chain:
-    """A chain for what is sent from here."""
+    """A chain for outgoing packets."""
     return ("OUT", "nat output", tuple(rule(*matches, then=then) for matches, then in rules))
 
 
 class Rules:
-    """One way of writing rules."""
+    """A backend for rules."""
 
     def __init__(self, means: str) -> None:
         self._table = nftables.Table("trial") if means == "nf_tables" else None
@@ -161,7 +161,7 @@ def main(means: str) -> dict[str, object]:
     found["one in four"] = Counter(str(call(servers, there, 8001)[0]) for _ in range(400))
     rules.put(output())
     ask("nothing again", call(servers, there, 8001))
-    # Last, as iptables replaces the tables alone that rules are given for.
+    # Last, since iptables replaces only the tables that have rules.
     rules.put(
         (
             "REFUSED",
@@ -178,7 +178,7 @@ def main(means: str) -> dict[str, object]:
 
 
 def refusal() -> dict[str, object]:
-    """What the kernel says of a chain that is not there, and that all is as it was then."""
+    """The kernel's error about a missing chain, and the rules after it, which are unchanged."""
     with IPRoute() as routes:
         routes.link("set", index=1, state="up")
     table, servers = nftables.Table("trial"), Servers()
@@ -189,7 +189,7 @@ def refusal() -> dict[str, object]:
     except nftables.NftablesError as error:
         said = str(error)
     kept = call(servers, "127.0.0.1", 8001)
-    # Whoever comes next, as an init container that is started again, replaces it.
+    # A successor, such as a restarted init container, replaces it.
     nftables.Table("trial").put([output(([TCP], redirect(8003)))])
     return {"said": said, "kept": kept, "replaced": call(servers, "127.0.0.1", 8001)}
 

@@ -1,4 +1,4 @@
-"""The ingress and its objects in the worlds that are compiled."""
+"""The ingress and its objects in compiled snapshots."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def ingress(
     port: int | str = 8080,
     **spec: Any,
 ) -> JSON:
-    """An Ingress object with one rule that leads everything of a host to a service."""
+    """An Ingress object with one rule that routes everything of a host to a service."""
     rule: JSON = {"http": {"paths": [path(service, port)]}, **({"host": host} if host else {})}
     return {
         "apiVersion": "networking.k8s.io/v1",

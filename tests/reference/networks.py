@@ -18,11 +18,11 @@ _PATIENCE_S = 30
 in_a_network = pytest.mark.skipif(bool(_LACKING), reason="; ".join(_LACKING))
 
 
-def told(program: Path, what: str) -> dict[str, Any]:
-    """The JSON that a Python program prints when it is asked for something."""
+def printed(program: Path, what: str) -> dict[str, Any]:
+    """The JSON that a Python program prints for an argument."""
     with subprocess.Popen(
         sandbox_command([sys.executable, "-W", "error", str(program), what]),
-        # It ends with its standard input.
+        # The program ends with its standard input.
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

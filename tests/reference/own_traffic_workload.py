@@ -1,4 +1,4 @@
-"""Run in a network of its own: opens connections as the sidecar does and prints how many were marked."""
+"""Run in a network of its own: opens connections like the sidecar and prints how many were marked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from smi_reference_mesh.sidecar.own_traffic import MARK
 
 ADMIN = 8000
 PLAIN, FROM_ELSEWHERE, CONTROL = 8001, 8002, 8003
-# What carries the mark is led to another port than what does not, so that servers can tell.
+# Marked connections are redirected to another port, so that servers can distinguish them.
 MARKED = 100
 
 
@@ -38,11 +38,11 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
+        """Logs nothing."""
 
 
 class Server(HTTPServer):
-    """Counts the connections that it takes."""
+    """Counts its accepted connections."""
 
     taken = 0
 
@@ -53,18 +53,18 @@ class Server(HTTPServer):
 
 
 class KeyPair:
-    """A server for connections with the mark, and one for those without."""
+    """A server for marked connections, and one for the others."""
 
     def __init__(self, number: int, tls: ssl.SSLContext | None = None) -> None:
         self.servers = [_serve(number + MARKED, tls), _serve(number, tls)]
 
     def counts(self) -> list[int]:
-        """How many connections came with the mark, and how many without."""
+        """The numbers of marked and of unmarked connections."""
         return [server.taken for server in self.servers]
 
 
 def lead_marked_aside(*numbers: int) -> Firewall:
-    """Let the kernel tell connections to these ports apart."""
+    """Makes the kernel separate marked connections to these ports."""
     tcp = protocol("tcp")
     aside = (rule(tcp, port(each), marked(MARK), then=redirect(each + MARKED)) for each in numbers)
     firewall = Firewall("trial")
@@ -111,7 +111,7 @@ def listener(port: int, name: str) -> dict[str, Any]:
 
 
 def through_envoy() -> dict[int, list[int]]:
-    """One request to each of two servers; one cluster has a source address, as the inbound one has."""
+    """One request to each of two servers; one cluster has a source address, like the inbound one."""
     source = {"source_address": {"address": "127.0.0.6", "port_value": 0}}
     document = bootstrap("node", admin_port=ADMIN, mark=MARK)
     del document["dynamic_resources"]
@@ -142,7 +142,7 @@ def through_envoy() -> dict[int, list[int]]:
 
 @retry(wait=wait_fixed(0.02), retry=retry_if_exception_type(ConnectionError))
 def await_listeners(process: subprocess.Popen[bytes]) -> None:
-    """Waits until Envoy is ready. Raises SystemExit when it ends instead."""
+    """Waits until Envoy is ready. Raises SystemExit if it ends instead."""
     if process.poll() is not None:
         raise SystemExit(f"Envoy ended with status {process.returncode}")
     connection = http.client.HTTPConnection("127.0.0.1", ADMIN)
@@ -154,7 +154,7 @@ def await_listeners(process: subprocess.Popen[bytes]) -> None:
         connection.close()
 
 
-def over_the_link() -> dict[int, list[int]]:
+def control_plane_client() -> dict[int, list[int]]:
     """One poll of the control plane."""
     authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
     serving = authority.serving(("localhost",), datetime.now(UTC))
@@ -179,7 +179,7 @@ def over_the_link() -> dict[int, list[int]]:
 def main() -> None:
     with IPRoute() as routes:
         routes.link("set", index=1, state="up")
-    print(json.dumps({"envoy": through_envoy, "link": over_the_link}[sys.argv[1]]()))
+    print(json.dumps({"envoy": through_envoy, "control-plane-client": control_plane_client}[sys.argv[1]]()))
 
 
 if __name__ == "__main__":

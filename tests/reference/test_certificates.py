@@ -30,9 +30,9 @@ def builder(pair: KeyPair, now: datetime.datetime) -> verification.PolicyBuilder
     return verification.PolicyBuilder().store(verification.ObjectStore([loaded(pair)])).time(now)
 
 
-def test_an_identity_is_verified_by_another_workload(pair: KeyPair, authority: CertificateAuthority) -> None:
+def test_another_workload_verifies_an_identity(pair: KeyPair, authority: CertificateAuthority) -> None:
     identity = authority.identity(spiffe_id("shop", "server"), NOW)
-    # The library's default policy wants a subject alternative name of a kind that it knows: URIs are not.
+    # The library's default policy requires a subject alternative name of a kind that it knows, unlike URIs.
     verified = loaded(identity)
     verified.verify_directly_issued_by(loaded(pair))
     names = verified.extensions.get_extension_for_class(x509.SubjectAlternativeName)
@@ -64,7 +64,7 @@ def test_a_serving_certificate_is_verified_for_its_names(
         builder(pair, late).build_server_verifier(x509.DNSName("smi-reference")).verify(serving, [])
 
 
-def test_another_authority_is_not_believed(authority: CertificateAuthority) -> None:
+def test_a_certificate_of_another_authority_is_rejected(authority: CertificateAuthority) -> None:
     serving = loaded(authority.serving(["smi-reference"], NOW))
     with pytest.raises(verification.VerificationError):
         builder(CertificateAuthority.create(NOW), NOW).build_server_verifier(
@@ -72,7 +72,7 @@ def test_another_authority_is_not_believed(authority: CertificateAuthority) -> N
         ).verify(serving, [])
 
 
-def test_an_authority_goes_on_after_a_restart(pair: KeyPair) -> None:
+def test_a_restarted_authority_issues_accepted_identities(pair: KeyPair) -> None:
     assert CertificateAuthority(pair).fingerprint == CertificateAuthority(pair).fingerprint
     CertificateAuthority(pair).identity(spiffe_id("a", "b"), NOW)
 

@@ -1,4 +1,4 @@
-"""Traffic targets, as rules of who may call."""
+"""TrafficTargets as access rules."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_targets_add_up() -> None:
     assert callers(compiled(EVERYTHING, first, second, who="v1")) == {"client", "stranger"}
 
 
-def test_an_account_of_the_same_name_elsewhere_is_somebody_else() -> None:
+def test_an_account_of_the_same_name_in_another_namespace_differs() -> None:
     elsewhere = target("v1", [account("client", "other")], [OPEN])
     assert callers(compiled(EVERYTHING, elsewhere, who="v1")) == {"spiffe://cluster.local/ns/other/sa/client"}
 
@@ -89,7 +89,7 @@ def test_a_rule_opens_the_matches_that_it_names() -> None:
         ([{"kind": "IdentityBinding", "name": "client", "group": "foreign.io"}], [OPEN]),
     ],
 )
-def test_what_is_empty_or_unresolved_opens_nothing(sources: list[Any], given: list[JSON]) -> None:
+def test_empty_or_unresolved_references_open_nothing(sources: list[Any], given: list[JSON]) -> None:
     grant = target("v1", sources, given)
     existing = EVERYTHING, group("empty"), tcp_route("any"), binding("client", serviceAccount="client")
     assert rules(compiled(*existing, grant, who="v1")) == {}
@@ -147,12 +147,12 @@ def test_a_port_of_the_destination_limits_all_rules() -> None:
     assert callers(compiled(EVERYTHING, old, who="v1")) == set()
 
 
-def test_access_is_a_matter_of_accounts_not_of_labels_or_services() -> None:
+def test_access_depends_on_accounts_not_on_labels_or_services() -> None:
     pods = [pod("v1", "10.0.0.11", account="other")]
     assert callers(compiled(EVERYTHING, target("v1", ["client"], [OPEN]), who="v1", pods=pods)) == set()
 
 
-def test_changing_who_may_request_what_changes_routes_alone() -> None:
+def test_a_change_of_grants_changes_routes_only() -> None:
     before = compiled(EVERYTHING, who="v1").files()
     after = compiled(EVERYTHING, target("v1", ["client"], [OPEN]), who="v1").files()
     assert [path for path in after if before[path] != after[path]] == ["rds/inbound_8080.json"]
@@ -186,7 +186,7 @@ class TestBindings:
         both = self.opened_to(serviceAccount="client", spiffeIdentities=[identity])
         assert both == {"client", "stranger"}
 
-    def test_schemes_that_exclude_each_other_are_nobody(self) -> None:
+    def test_schemes_that_exclude_each_other_match_nobody(self) -> None:
         selectors = [{"matchLabels": {"app": "stranger"}}]
         assert self.opened_to(serviceAccount="client", podLabelSelectors=selectors) == set()
 
@@ -206,14 +206,14 @@ class TestBindings:
         assert raw_callers(configuration, "inbound|9000") == {"spiffe://nobody"}
         assert raw_callers(configuration, "inbound|9000|10.0.0.1") == {"client"}
 
-    def test_labels_add_to_who_may_come_from_anywhere(self) -> None:
+    def test_labels_add_callers_to_those_of_any_address(self) -> None:
         labelled = binding("caller", podLabelSelectors=[{"matchLabels": {"app": "client"}}])
         grant = target("db", [self.SOURCE, "stranger"], [rule("TCPRoute", "all")])
         configuration = compiled(tcp_route("all"), labelled, grant, who="db")
         assert raw_callers(configuration, "inbound|9000") == {"stranger"}
         assert raw_callers(configuration, "inbound|9000|10.0.0.1") == {"client", "stranger"}
 
-    def test_a_binding_says_nothing_of_pods_in_other_namespaces(self) -> None:
+    def test_a_binding_excludes_pods_in_other_namespaces(self) -> None:
         pods = [
             pod("v1", "10.0.0.11"),
             pod("v1", "10.0.0.91", space="other", labels={"app": "v1"}),

@@ -1,4 +1,4 @@
-"""Lines of the access log are read back as they were meant, and everything else is passed over."""
+"""The parser reads the lines that Envoy's formats write, and ignores all others."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def test_absent_values_are_empty() -> None:
         b"smi\t\xff\n",
     ],
 )
-def test_whatever_else_stands_on_the_stream_is_passed_over(line: bytes) -> None:
+def test_other_lines_of_the_stream_are_ignored(line: bytes) -> None:
     assert parse_line(line) is None
 
 
-def test_formats_are_lines_with_as_many_fields_as_are_read() -> None:
+def test_formats_have_as_many_fields_as_the_parser_expects() -> None:
     for direction, text in ACCESS_LOG_FORMAT.items():
         assert text.endswith("\n")
         assert text.startswith(f"smi\t{direction}\t")
@@ -54,5 +54,5 @@ def test_lines_are_read_far_faster_than_they_are_written() -> None:
     started = time.process_time()
     for _ in range(20_000):
         parse_line(IN)
-    # Two thousand lines a second are asked for; a tenth of one core is spent on them at most.
+    # A sidecar must parse two thousand lines a second, with a tenth of a core at most.
     assert time.process_time() - started < 1.0

@@ -1,4 +1,4 @@
-"""The custom resource definitions: which documents each served version takes."""
+"""The custom resource definitions: the documents that each served version accepts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_names_are_those_of_the_reference_definitions() -> None:
 
 
 @pytest.mark.parametrize("plural", GOOD)
-def test_documents_of_the_specification_are_taken(plural: str) -> None:
+def test_documents_of_the_specification_are_accepted(plural: str) -> None:
     assert not refuses(plural, GOOD[plural])
 
 
@@ -168,7 +168,7 @@ OLD: dict[tuple[str, str], JSON] = {
 
 
 @pytest.mark.parametrize(("plural", "version"), OLD)
-def test_documents_of_older_versions_are_taken(plural: str, version: str) -> None:
+def test_documents_of_older_versions_are_accepted(plural: str, version: str) -> None:
     assert not refuses(plural, OLD[plural, version], version)
 
 

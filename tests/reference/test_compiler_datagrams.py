@@ -1,4 +1,4 @@
-"""UDP in compiled configurations: which ports have a listener, and whose datagrams it takes."""
+"""UDP in compiled configurations: ports with a listener, and the accepted senders."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def echo(*policies: dict[str, Any], **more: Any) -> Configuration:
 
 
 def opened(configuration: Configuration) -> dict[str, tuple[int, set[str] | None]]:
-    """By cluster, the port that leads to it and the addresses that it is open to; None for all."""
+    """By cluster, its redirected port and the permitted addresses; None for all."""
     found: dict[str, tuple[int, set[str] | None]] = {}
     for listener in configuration.listeners:
         if "udp_listener_config" in listener:
@@ -53,7 +53,7 @@ def test_nothing_listens_where_nobody_may_call() -> None:
     assert opened(echo(udp_route("route"), target("echo", ["nobody"], [UDP]))) == {}
 
 
-def test_each_port_that_is_declared_has_a_listener_of_its_own() -> None:
+def test_each_declared_port_has_its_own_listener() -> None:
     granted = echo(udp_route("route", 9001), target("echo", ["client"], [UDP]))
     assert opened(granted) == {"datagrams|9001": (15101, {CLIENT})}
     every = echo(udp_route("route"), target("echo", ["client", "stranger"], [UDP]))
@@ -80,7 +80,7 @@ def test_a_udp_route_opens_neither_tcp_nor_http() -> None:
     assert "sa/client" not in str(inbound)
 
 
-def test_a_binding_to_pods_is_a_caller_by_their_addresses() -> None:
+def test_a_binding_to_pods_permits_their_addresses() -> None:
     source = {"kind": "IdentityBinding", "name": "some", "namespace": "shop"}
     policies = (
         udp_route("route", 9000),
@@ -96,6 +96,6 @@ def test_without_access_control_all_ports_are_open_to_all() -> None:
     }
 
 
-def test_ports_are_those_of_udp_each_once_and_no_more_than_a_sidecar_takes() -> None:
+def test_ports_are_udp_unique_and_limited_in_number() -> None:
     assert udp_ports_of(pod("one", CLIENT, ports={"tcp": 1}, udp=(3, 2, 3))) == (3, 2)
     assert udp_ports_of(pod("many", CLIENT, udp=range(1, 100))) == tuple(range(1, UDP_PORTS + 1))

@@ -1,4 +1,4 @@
-"""Datagrams as a real Envoy forwards them: by the address that they come from, and changed while it runs."""
+"""Datagrams through a real Envoy: permitted by source address, also after changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from loopback_ports import free_port
 
 CLIENT, STRANGER, SERVER = "127.0.1.1", "127.0.1.2", "127.0.1.11"
 WAIT_S = 0.5
-"""What has not arrived by then is taken for denied; what is granted arrives in a thousandth of it."""
+"""A datagram counts as denied after this time; a granted one arrives in a thousandth of it."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Echo:
         )
 
     def answered(self, source: str, position: int = 0) -> bool:
-        """Whether a datagram is answered; one that is not must not have reached the application either."""
+        """Whether a datagram gets a response; one without must not have reached the application either."""
         said = f"{next(self.numbers)}"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.bind((source, 0))
@@ -99,7 +99,7 @@ def test_a_route_without_ports_opens_all_also_beside_one_that_lists_some(echo: E
     assert [echo.answered(CLIENT, 0), echo.answered(CLIENT, 1)] == [True, True]
 
 
-def test_a_session_that_is_under_way_ends_with_the_grant(echo: Echo) -> None:
+def test_an_active_session_ends_with_its_grant(echo: Echo) -> None:
     echo.apply(udp_route("every"), target("echo", ["client"], [rule("UDPRoute", "every")]))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind((CLIENT, 0))
@@ -114,6 +114,6 @@ def test_a_session_that_is_under_way_ends_with_the_grant(echo: Echo) -> None:
     assert "after" not in echo.reached[0]
 
 
-def test_without_access_control_everybody_gets_through(echo: Echo) -> None:
+def test_without_access_control_all_callers_pass(echo: Echo) -> None:
     echo.apply(permissive=True)
     assert [echo.answered(CLIENT), echo.answered(STRANGER, 1)] == [True, True]

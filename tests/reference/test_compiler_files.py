@@ -1,4 +1,4 @@
-"""The files that a configuration is delivered in."""
+"""The files of a configuration."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_files_come_before_those_that_refer_to_them() -> None:
     assert list(dict.fromkeys(order)) == ["cds.json", "rds", "lds.json"]
 
 
-def test_every_route_is_asked_for_by_a_listener() -> None:
+def test_a_listener_refers_to_every_route() -> None:
     for who in ("client", "v1", "db"):
         configuration = compiled(who=who)
         chains = [each for listener in configuration.listeners for each in listener["filter_chains"]]

@@ -1,4 +1,4 @@
-"""Both versions of HTTP, and gRPC's way with it, through two real sidecars and mutual TLS."""
+"""Both versions of HTTP, and gRPC, through two real sidecars and mutual TLS."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WEB, V1, V2 = "10.1.0.1", "10.1.0.11", "10.1.0.12"
 
 @dataclasses.dataclass(frozen=True)
 class Shop:
-    """The sidecars of a client, v1 and v2, and what reached the application v1."""
+    """The sidecars of a client, v1 and v2, and the requests that reached v1's application."""
 
     mesh: Loopback
     objects: dict[str, list[Any]]
@@ -46,7 +46,7 @@ class Shop:
         self.mesh.apply(snapshot(*policies, namespaces=[namespace(permissive=permissive)], **self.objects))
 
     def grant(self, *matches: dict[str, Any]) -> None:
-        """Let the client call v1 on some routes."""
+        """Grants the client some routes at v1."""
         self.apply(group("routes", *matches), target("v1", ["client"], [rule("HTTPRouteGroup", "routes")]))
 
     @contextmanager
@@ -55,7 +55,7 @@ class Shop:
             yield Client(connection)
 
 
-# Services may name the version or leave it open: both versions are understood on all of their ports.
+# Services may declare the version or not: all of their ports accept both.
 @pytest.fixture(scope="module", params=["http", "kubernetes.io/h2c", "grpc"])
 def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Shop]:
     v1_port, v2_port = free_port(), free_port()
@@ -83,7 +83,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
         yield Shop(mesh, objects, v1_saw)
 
 
-def test_the_version_that_the_client_speaks_is_spoken_to_the_application(shop: Shop) -> None:
+def test_the_application_gets_the_clients_http_version(shop: Shop) -> None:
     shop.apply(permissive=True)
     with shop.client() as client:
         assert client.get("/version").server == "v1"
@@ -118,7 +118,7 @@ def test_http_1_is_judged_by_the_same_rules(shop: Shop) -> None:
     assert [get(V1, path)[0] for path in ("/items/7", "/items/x")] == [200, 403]
 
 
-def test_a_withdrawn_grant_is_gone_for_a_connection_that_lives_on(shop: Shop) -> None:
+def test_a_withdrawn_grant_ends_on_an_open_connection(shop: Shop) -> None:
     shop.grant({"name": "a", "pathRegex": "/.*", "methods": ["*"]})
     with shop.client() as client:
         assert client.get().status == 200
@@ -138,7 +138,7 @@ def test_weights_divide_the_streams_of_one_connection(shop: Shop) -> None:
     assert 180 <= seen["v1"] <= 270
 
 
-def test_a_call_of_grpc_arrives_and_is_answered_with_its_trailers(shop: Shop) -> None:
+def test_a_grpc_call_arrives_and_its_trailers_return(shop: Shop) -> None:
     shop.grant({"name": "echo", "pathRegex": "/pkg[.]Service/Echo", "methods": ["POST"]})
     with shop.client() as client:
         echo = client.call("/pkg.Service/Echo")
@@ -147,5 +147,5 @@ def test_a_call_of_grpc_arrives_and_is_answered_with_its_trailers(shop: Shop) ->
     assert (echo.status, echo.trailers) == (200, {"grpc-status": "0"})
     assert shop.v1_saw[-1].path == "/pkg.Service/Echo"
     assert shop.v1_saw[-1].headers["te"] == "trailers"
-    # Envoy refuses a call of gRPC in gRPC's words, all of them in the header block.
+    # Envoy denies a gRPC call by gRPC status, in a single header block.
     assert (other.status, other.headers["grpc-status"], other.trailers) == (200, "7", {})

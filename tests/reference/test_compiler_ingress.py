@@ -1,4 +1,4 @@
-"""What the ingress is given: it leads where Ingress objects say, and divides as any client does."""
+"""The configuration of the ingress: routes by Ingress objects, divided like any client's."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def hosts(configuration: Configuration) -> dict[str, list[JSON]]:
     }
 
 
-def told(configuration: Configuration) -> list[str]:
+def problems(configuration: Configuration) -> list[str]:
     assert {each.kind for each in configuration.problems} <= {"Ingress"}
     return [f"{each.namespace}/{each.name}: {each.message}" for each in configuration.problems]
 
 
-def test_a_pod_is_an_ingress_by_its_mark_and_no_server_of_the_mesh() -> None:
+def test_a_pod_is_an_ingress_by_its_annotation() -> None:
     assert is_ingress(ingress_pod())
     assert not is_meshed(ingress_pod())
     assert not is_ingress(dict(snapshot().of("pods")[0]))
 
 
-def test_without_ingress_objects_there_is_a_listener_that_leads_nowhere() -> None:
+def test_without_ingress_objects_the_listener_has_no_routes() -> None:
     configuration = compiled()
     (listener,) = configuration.listeners
     assert listener["address"]["socket_address"] == {"address": "0.0.0.0", "port_value": 8080}
@@ -62,7 +62,7 @@ def test_a_host_leads_to_its_service_by_the_routes_of_every_client() -> None:
     assert hosts(configuration) == {"shop.test": routes}
 
 
-def test_it_is_given_what_its_hosts_lead_to_and_no_more() -> None:
+def test_the_ingress_gets_only_the_clusters_of_its_hosts() -> None:
     alone = compiled(ingress())
     assert [each["name"] for each in alone.clusters] == ["outbound|shop|web|8080"]
     divided = compiled(ingress(), policies=(split("web", {"v1": 1, "v2": 3, "absent": 1}),))
@@ -75,12 +75,12 @@ def test_a_rule_without_a_host_is_for_every_host_and_a_port_may_have_a_name() ->
     assert list(hosts(compiled(ingress(host=None, port="http")))) == ["*"]
 
 
-def test_of_two_rules_for_a_host_the_older_counts() -> None:
+def test_the_older_of_two_rules_for_a_host_wins() -> None:
     late = ingress("v2", name="a", created="2024-02-01T00:00:00Z")
     configuration = compiled(late, ingress("v1", name="b"))
     (route,) = hosts(configuration)["shop.test"]
     assert route["route"]["cluster"] == "outbound|shop|v1|8080"
-    assert told(configuration) == ["shop/a: an older rule has the host shop.test"]
+    assert problems(configuration) == ["shop/a: an older rule has the host shop.test"]
 
 
 def test_objects_of_other_classes_are_left_alone() -> None:
@@ -109,17 +109,17 @@ def test_objects_of_other_classes_are_left_alone() -> None:
         ),
     ],
 )
-def test_what_is_not_served_is_told_and_holds_nothing_up(made: JSON, problem: str) -> None:
+def test_unsupported_rules_become_problems_and_affect_nothing_else(made: JSON, problem: str) -> None:
     configuration = compiled(made, ingress(name="sound", host="sound.test"))
     assert list(hosts(configuration)) == ["sound.test"]
-    assert told(configuration) == [f"shop/shop: {problem}"]
+    assert problems(configuration) == [f"shop/shop: {problem}"]
 
 
-def test_a_service_that_is_said_to_speak_something_else_is_spoken_to_in_http() -> None:
+def test_ingress_rules_use_http_regardless_of_the_services_protocol() -> None:
     (route,) = hosts(compiled(ingress("db", port=9000)))["shop.test"]
     assert route["route"]["cluster"] == "outbound|shop|db|9000"
 
 
-def test_it_makes_no_difference_to_a_sidecar() -> None:
+def test_ingress_objects_do_not_change_sidecars() -> None:
     with_one = compile(entered(ingresses=[ingress()]), workload("client"))
     assert with_one.files() == compile(entered(ingresses=[]), workload("client")).files()

@@ -1,4 +1,4 @@
-"""The ingress as a real Envoy understands it: from a plain client through mutual TLS to the sidecars."""
+"""The ingress on a real Envoy: from a plain client through mutual TLS to the sidecars."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REQUESTS = 200
 
 @dataclass(frozen=True)
 class Shop:
-    """The sidecars of v1 and v2, which stand behind `web`, and an ingress in front of them."""
+    """The sidecars of v1 and v2 behind `web`, and an ingress in front of them."""
 
     mesh: Loopback
     objects: dict[str, list[JSON]]
@@ -48,7 +48,7 @@ class Shop:
         self.mesh.apply(snapshot(*policies, **objects))
 
     def get(self, host: str = "shop.test", path: str = "/") -> tuple[int, str]:
-        """A request from outside: its status and who answered."""
+        """A request from outside: its status and the responder."""
         connection = HTTPConnection("127.0.0.1", self.mesh[INGRESS_POD.name].outbound, timeout=10)
         try:
             connection.request("GET", path, headers={"Host": host})
@@ -94,7 +94,7 @@ def test_a_host_leads_to_all_pods_of_its_service_and_others_lead_nowhere(shop: S
     assert shop.get("other.test") == (404, "")
 
 
-def test_its_calls_are_divided_by_the_split_of_the_service(shop: Shop) -> None:
+def test_the_split_of_a_service_divides_ingress_traffic(shop: Shop) -> None:
     shop.apply(split("web", {"v1": 9, "v2": 1}))
     shares = shop.answers()
     # Of a fair coin 200 flips give 140 heads or more once in a hundred million.
@@ -112,7 +112,7 @@ def test_it_calls_under_an_identity_of_its_own_which_is_denied_until_a_target_na
     assert shop.get() == (200, "v1")
 
 
-def test_its_requests_are_logged_as_those_of_any_client(shop: Shop) -> None:
+def test_ingress_requests_are_logged_like_a_clients(shop: Shop) -> None:
     shop.apply(split("web", {"v2": 1}))
     assert shop.get(path="/418")[0] == 418
     record = record_of(418, shop.mesh[INGRESS_POD.name].log)

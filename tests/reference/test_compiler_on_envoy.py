@@ -1,4 +1,4 @@
-"""Compiled configurations as real Envoys understand them: requests go through two sidecars and mutual TLS."""
+"""Compiled configurations on real Envoys: requests pass two sidecars and mutual TLS."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ OPEN = rule("HTTPRouteGroup", "everything")
 
 @dataclasses.dataclass(frozen=True)
 class Shop:
-    """The sidecars of a client, a stranger, v1, v2 and db, and what reached the applications v1 and v2."""
+    """The sidecars of a client, a stranger, v1, v2 and db, and the requests that reached v1 and v2."""
 
     mesh: Loopback
     v1_port: int
@@ -119,7 +119,7 @@ def test_all_is_denied_and_reaches_no_application_until_a_target_allows_it(shop:
     assert shop.statuses("/", address=V2) == [403]
 
 
-def test_a_withdrawn_grant_is_gone_for_connections_that_live_on(shop: Shop) -> None:
+def test_a_withdrawn_grant_ends_on_open_connections(shop: Shop) -> None:
     shop.apply(EVERYTHING, target("v1", ["client"], [OPEN]))
     connection = HTTPConnection("service")
     connection.sock = shop.mesh["client"].connect(V1, 8080)
@@ -142,7 +142,7 @@ def test_a_path_expression_covers_the_whole_path_and_not_the_query(shop: Shop) -
     assert shop.statuses("/v3/items/7", "/v1/items/x", "/x/v1/items/7", "/v1/items/7/8") == [403] * 4
 
 
-def test_a_path_is_judged_as_the_application_sees_it(shop: Shop) -> None:
+def test_access_control_judges_the_path_that_the_application_receives(shop: Shop) -> None:
     shop.apply(*granted({"name": "m", "pathRegex": "/public.*", "methods": ["*"]}))
     assert shop.statuses("/public/./x", "//public/y", "/private/../public/z") == [200] * 3
     assert {"GET /public/x", "GET /public/y", "GET /public/z"} <= set(shop.v1_saw)
@@ -169,7 +169,7 @@ def test_headers_of_a_match_must_all_hold_whatever_the_case_of_their_names(shop:
     assert shop.statuses("/any", x_team="red", x_user="alice") == [403]
 
 
-def test_an_expression_that_does_not_compile_opens_nothing_and_holds_nothing_up(shop: Shop) -> None:
+def test_an_invalid_expression_opens_nothing_and_affects_nothing_else(shop: Shop) -> None:
     broken = [
         {"name": "a", "pathRegex": "("},
         {"name": "b", "pathRegex": "(?!x).*"},
@@ -196,7 +196,7 @@ def test_raw_tcp_needs_a_tcp_route_for_its_port(shop: Shop) -> None:
 
 
 def received(connection: socket.socket, size: int) -> bytes:
-    """What a server sends of its own accord; empty if it hangs up."""
+    """A server's greeting; empty if it disconnects."""
     try:
         return connection.recv(size)
     except ConnectionResetError:
@@ -240,7 +240,7 @@ def test_a_client_without_an_identity_of_the_mesh_is_refused(shop: Shop) -> None
     assert "GET /anonymous" not in shop.v1_saw
 
 
-def test_a_server_without_an_identity_of_the_service_is_not_spoken_to(shop: Shop) -> None:
+def test_a_server_without_an_identity_of_the_service_gets_no_requests(shop: Shop) -> None:
     services, pods = shop.objects["services"], shop.objects["pods"]
     v2, v1_pod = services[2], pods[2]
     astray = [each for each in shop.objects["endpointslices"] if each["metadata"]["name"] != "v2-v2"]
@@ -251,8 +251,8 @@ def test_a_server_without_an_identity_of_the_service_is_not_spoken_to(shop: Shop
     assert "GET /astray" not in shop.v1_saw
 
 
-def test_a_call_by_pod_address_is_made_under_the_identity_of_the_caller(shop: Shop) -> None:
-    # On a port that some service has as well: Envoy picks chains by port before it looks at addresses.
+def test_a_call_by_pod_address_has_the_callers_identity(shop: Shop) -> None:
+    # On a port that a service also has: Envoy matches chains by port before addresses.
     also = service("also", "10.1.0.41", http(shop.v1_port, target="http"), selector={"app": "v1"})
     services = [*shop.objects["services"], also]
     endpoints = slices(services, shop.objects["pods"])
@@ -312,7 +312,7 @@ def test_requests_arrive_without_headers_of_the_mesh(shop: Shop) -> None:
 
 def test_bindings_by_label_cover_only_the_labelled_pods(shop: Shop) -> None:
     def labelled(**labels: str) -> list[Any]:
-        # On loopback every caller comes from 127.0.0.1, so that is where the selected pod has to be.
+        # On loopback every caller has the address 127.0.0.1, so the selected pod needs that address.
         selected = pod("selected", "127.0.0.1", account="client", labels=labels)
         return [*shop.objects["pods"], selected]
 
@@ -342,7 +342,7 @@ def record_of(status: int, log: Path) -> Record:
     return record
 
 
-def test_an_odd_object_changes_nothing(shop: Shop) -> None:
+def test_an_invalid_object_changes_nothing(shop: Shop) -> None:
     shop.apply(
         EVERYTHING, target("v1", ["client"], [OPEN]), {**split("v1", {"v2": 1}), "spec": {"backends": 7}}
     )

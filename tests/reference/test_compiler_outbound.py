@@ -1,4 +1,4 @@
-"""What a workload can call, and how it knows whom it speaks to."""
+"""The destinations of a workload, and the identities that it requires of them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_only_meshed_endpoints_are_marked_for_mesh_tls() -> None:
     assert not marked("outbound|shop|plain|8080")
 
 
-def test_servers_have_to_hold_an_identity_of_the_service() -> None:
+def test_servers_must_present_an_identity_of_the_service() -> None:
     def trusted(name: str) -> set[str]:
         (cluster,) = (each for each in compiled().clusters if each["name"] == name)
         (mesh,) = cluster["transport_socket_matches"]
@@ -59,7 +59,7 @@ def test_servers_have_to_hold_an_identity_of_the_service() -> None:
     assert trusted("outbound|shop|plain|8080") == {"spiffe://nobody"}
 
 
-def test_a_service_without_selector_entitles_nobody_in_the_mesh() -> None:
+def test_a_service_without_selector_accepts_no_identity() -> None:
     by_hand = service("v1", "10.1.0.11", selector={})
     made = [endpoint_slice(by_hand, dict(snapshot().of("pods")[2]))]
     configuration = compiled(services=[by_hand], endpointslices=made)
@@ -85,7 +85,7 @@ def test_a_service_without_selector_entitles_nobody_in_the_mesh() -> None:
         ("http", "postgresql", "tcp"),
     ],
 )
-def test_what_is_spoken_on_a_port_is_told_by_app_protocol_then_by_name(
+def test_a_ports_protocol_comes_from_app_protocol_then_its_name(
     name: str, app_protocol: str | None, spoken: str
 ) -> None:
     port = {"name": name, "port": 8080, "appProtocol": app_protocol}

@@ -1,4 +1,4 @@
-"""Traffic splits, as routes and as weighted clusters."""
+"""TrafficSplits as routes and as weighted clusters."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_splits_are_not_hierarchical() -> None:
 
 
 @pytest.mark.parametrize("root", ["web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local"])
-def test_the_root_may_be_named_in_full(root: str) -> None:
+def test_the_root_may_be_fully_qualified(root: str) -> None:
     assert division(compiled(split(root, {"v2": 1}))) == {"v2": 1}
 
 

@@ -1,4 +1,4 @@
-"""Envoy itself accepts what is compiled."""
+"""Envoy accepts compiled configurations."""
 
 from __future__ import annotations
 
@@ -64,9 +64,7 @@ def test_envoy_accepts_the_configuration(name: str, secrets: dict[str, JSON], tm
         assert validate(compile(shared, workload(who)), secrets, tmp_path) == ""
 
 
-def test_validation_notices_a_configuration_that_envoy_refuses(
-    secrets: dict[str, JSON], tmp_path: Path
-) -> None:
+def test_validation_detects_a_refused_configuration(secrets: dict[str, JSON], tmp_path: Path) -> None:
     configuration = compile(snapshot(), workload("client"))
     (host,) = configuration.routes["outbound|shop|web|8080"]["virtual_hosts"]
     host["routes"][0]["match"] = {"safe_regex": {"regex": "("}}

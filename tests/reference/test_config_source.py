@@ -14,7 +14,7 @@ from smi_reference_mesh.sidecar.config_source import (
 )
 
 
-def test_files_as_sources_become_the_agent() -> None:
+def test_the_agent_replaces_file_sources() -> None:
     text = json.dumps({"resources": [{"sds": path_source("/a/b.json")}, {"rds": path_source("/c.json")}]})
     expected = {"api_config_source": agent_source(), "resource_api_version": "V3"}
     assert json.loads(from_agent(text)) == {"resources": [{"sds": expected}, {"rds": expected}]}
@@ -25,7 +25,7 @@ def test_text_that_looks_like_a_source_within_a_string_stays() -> None:
     assert from_agent(text) == text
 
 
-def test_the_bootstrap_asks_the_agent_for_everything() -> None:
+def test_the_bootstrap_uses_the_agent_for_everything() -> None:
     document = bootstrap_from_agent(bootstrap("node"), "/run/x.sock")
     assert "path_config_source" not in json.dumps(document)
     (agent,) = document["static_resources"]["clusters"]
@@ -43,7 +43,5 @@ def test_the_bootstrap_asks_the_agent_for_everything() -> None:
         ("/v3/discovery:runtime", ["x"], None),
     ],
 )
-def test_a_request_is_for_the_file_that_the_compiler_writes(
-    url: str, resources: list[str], path: str | None
-) -> None:
+def test_resource_keys_are_the_compilers_file_names(url: str, resources: list[str], path: str | None) -> None:
     assert resource_key(url, resources) == path

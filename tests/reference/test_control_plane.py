@@ -129,7 +129,7 @@ def test_requests_are_reported_between_the_pods_of_the_addresses() -> None:
     run(scenario)
 
 
-def test_a_report_that_is_none_is_refused() -> None:
+def test_an_invalid_report_is_refused() -> None:
     async def scenario(setting: Setting) -> None:
         assert await setting.post("/v1/metrics", {"intervals": [{"age_s": 1}]}) == 400
         assert await setting.post("/v1/status", []) == 400
@@ -155,7 +155,7 @@ def test_a_refused_configuration_is_published_at_the_pod() -> None:
     run(scenario)
 
 
-def test_what_a_split_does_not_get_is_told_at_the_split_once() -> None:
+def test_a_splits_problem_is_published_on_it_once() -> None:
     events = "/api/v1/namespaces/shop/events"
     split = {
         "apiVersion": "split.smi-spec.io/v1alpha4",
@@ -171,16 +171,16 @@ def test_what_a_split_does_not_get_is_told_at_the_split_once() -> None:
         setting.fake.put(PODS, pod("another", "10.0.0.3"))
         subscribers = (await setting.health())["workloads"]
         assert subscribers == 1
-        (told,) = [body for _, path, body in setting.fake.requests if path == events]
-        assert told["involvedObject"] == {
+        (event,) = [body for _, path, body in setting.fake.requests if path == events]
+        assert event["involvedObject"] == {
             "apiVersion": "split.smi-spec.io/v1alpha4",
             "kind": "TrafficSplit",
             "namespace": "shop",
             "name": "web",
             "uid": "u-1",
         }
-        assert (told["type"], told["reason"]) == ("Warning", "Misconfigured")
-        assert told["message"] == "service web does not exist in a meshed namespace"
+        assert (event["type"], event["reason"]) == ("Warning", "Misconfigured")
+        assert event["message"] == "service web does not exist in a meshed namespace"
 
     run(scenario)
 
@@ -204,7 +204,7 @@ def test_a_fault_is_announced_once_every_sidecar_has_its_configuration() -> None
     run(scenario)
 
 
-def test_a_fault_that_nobody_knows_is_told_and_changes_nothing() -> None:
+def test_an_unknown_fault_is_reported_and_changes_nothing() -> None:
     async def scenario(setting: Setting) -> None:
         await setting.poll()
         setting.fake.put(FAULTS, fault("no-such-fault"))
@@ -244,7 +244,7 @@ def test_objects_are_converted_for_the_api_server() -> None:
     run(scenario)
 
 
-def test_the_control_plane_is_healthy_once_it_knows_the_cluster() -> None:
+def test_the_control_plane_is_healthy_once_synced() -> None:
     async def scenario(setting: Setting) -> None:
         await setting.poll()
         health = await setting.health()

@@ -1,4 +1,4 @@
-"""SMI objects are converted between versions without losing anything on the way there and back."""
+"""Conversion of SMI objects between versions: a round trip loses nothing."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ DOCUMENTS = {
 @pytest.mark.parametrize("kind", GROUPS)
 @settings(max_examples=40)
 @given(st.data())
-def test_nothing_is_lost_there_and_back(kind: str, version: str, other: str, data: st.DataObject) -> None:
+def test_a_round_trip_loses_nothing(kind: str, version: str, other: str, data: st.DataObject) -> None:
     item = in_version(kind, version, data.draw(DOCUMENTS[kind](version)))
     there = convert(item, f"{GROUPS[kind]}/{other}")
     assert there["apiVersion"] == f"{GROUPS[kind]}/{other}"
@@ -132,7 +132,7 @@ def test_nothing_is_lost_there_and_back(kind: str, version: str, other: str, dat
 @pytest.mark.parametrize("kind", GROUPS)
 @settings(max_examples=20)
 @given(st.data())
-def test_nothing_is_lost_by_a_stop_on_the_way(
+def test_an_intermediate_version_loses_nothing(
     kind: str, versions: tuple[str, str, str], data: st.DataObject
 ) -> None:
     first, second, third = versions
@@ -147,7 +147,7 @@ def test_nothing_is_lost_by_a_stop_on_the_way(
 @pytest.mark.parametrize("kind", GROUPS)
 @settings(max_examples=30)
 @given(st.data())
-def test_what_comes_out_fits_the_schema_of_its_version_and_names_no_other_field(
+def test_results_fit_the_schema_of_their_version(
     kind: str, version: str, other: str, data: st.DataObject
 ) -> None:
     item = in_version(kind, version, data.draw(DOCUMENTS[kind](version)))
@@ -158,7 +158,7 @@ def test_what_comes_out_fits_the_schema_of_its_version_and_names_no_other_field(
 
 
 def _unknown(value: Any, wanted: JSON, path: str = "") -> list[str]:
-    """Fields that a structural schema would have the API server drop."""
+    """Fields that the API server would prune by a structural schema."""
     if isinstance(value, list):
         return [name for each in value for name in _unknown(each, wanted.get("items", {}), path)]
     if not isinstance(value, dict) or "additionalProperties" in wanted:
@@ -177,7 +177,7 @@ def _unknown(value: Any, wanted: JSON, path: str = "") -> list[str]:
 @pytest.mark.parametrize("version", FOUR)
 @settings(max_examples=60)
 @given(st.data())
-def test_the_compiler_makes_the_same_of_what_is_stored(version: str, data: st.DataObject) -> None:
+def test_the_compiler_treats_the_stored_object_the_same(version: str, data: st.DataObject) -> None:
     written = [
         in_version(kind, version, data.draw(DOCUMENTS[kind](version)))
         for kind in ("TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute")
@@ -197,13 +197,13 @@ def converted(item: JSON, version: str) -> JSON:
     return convert(item, f"{item['apiVersion'].partition('/')[0]}/{version}")
 
 
-def test_quantities_become_whole_numbers_of_the_same_proportion() -> None:
+def test_quantities_become_integers_of_the_same_proportion() -> None:
     backends = [{"service": "v1", "weight": 1}, {"service": "v2", "weight": "500m"}]
     old = in_version("TrafficSplit", "v1alpha1", {"spec": {"service": "web", "backends": backends}})
     assert [entry["weight"] for entry in converted(old, "v1alpha4")["spec"]["backends"]] == [2, 1]
 
 
-def test_weights_that_were_edited_since_are_not_put_back() -> None:
+def test_edited_weights_are_not_restored() -> None:
     backends = [{"service": "v1", "weight": 1}, {"service": "v2", "weight": "500m"}]
     old = in_version("TrafficSplit", "v1alpha1", {"spec": {"service": "web", "backends": backends}})
     new = converted(old, "v1alpha4")
@@ -245,7 +245,7 @@ def test_headers_follow_their_match_when_the_matches_are_reordered_in_the_oldest
     ]
 
 
-def test_annotations_of_others_stay() -> None:
+def test_other_annotations_stay() -> None:
     written = split("web", {"v1": 1}, matches=["a"])
     written["metadata"]["annotations"] = {"mine": "yes"}
     old = converted(written, "v1alpha2")
@@ -254,7 +254,7 @@ def test_annotations_of_others_stay() -> None:
 
 
 @pytest.mark.parametrize("kept", ["", "no JSON", "[]", "7", '{"matches": 7, "weights": 3}', '{"port": []}'])
-def test_an_odd_annotation_does_not_keep_an_object_from_being_read(kept: str) -> None:
+def test_an_invalid_annotation_does_not_make_an_object_unreadable(kept: str) -> None:
     for written in (
         split("web", {"v1": 1}),
         target("v1", ["client"], [rule("TCPRoute", "t")]),
@@ -284,7 +284,7 @@ def test_a_review_is_answered_in_the_order_of_its_objects() -> None:
     assert [item["spec"]["service"] for item in answer["response"]["convertedObjects"]] == ["a", "b"]
 
 
-def test_a_review_changes_nothing_that_it_was_given() -> None:
+def test_a_review_does_not_mutate_its_input() -> None:
     document = asked("split.smi-spec.io/v1alpha1", split("a", {"v1": 1}, matches=["m"]))
     before = copy.deepcopy(document)
     review(document)
@@ -300,7 +300,7 @@ def test_a_review_changes_nothing_that_it_was_given() -> None:
     ],
     ids=["another API", "unknown kind", "no body"],
 )
-def test_a_review_of_what_cannot_be_converted_fails_with_the_reason(item: JSON) -> None:
+def test_a_review_of_an_unconvertible_object_fails_with_the_reason(item: JSON) -> None:
     response = review(asked("specs.smi-spec.io/v1alpha2", item))["response"]
     assert response["result"]["status"] == "Failed"
     assert response["result"]["message"]
@@ -309,7 +309,7 @@ def test_a_review_of_what_cannot_be_converted_fails_with_the_reason(item: JSON) 
         convert(item, "specs.smi-spec.io/v1alpha2")
 
 
-def test_a_fault_may_change_what_was_converted() -> None:
+def test_a_fault_may_edit_converted_objects() -> None:
     def drop(item: JSON, source: Any) -> JSON:
         return {**item, "spec": {"was": source["apiVersion"]}}
 

@@ -1,4 +1,4 @@
-"""Faults and the ingress: those that are its own leave everybody else alone, and none is upset by it."""
+"""Faults and the ingress: faults of the ingress affect nothing else, and all faults support it."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def test_a_fault_of_the_ingress_affects_no_other_workload(fault: str) -> None:
     assert under(fault, weights, INGRESS_POD).files() != compile(entered(weights), INGRESS_POD).files()
 
 
-def test_turns_are_taken_by_backends_of_a_positive_weight_alone() -> None:
+def test_only_backends_of_positive_weight_take_turns() -> None:
     (host,) = under("ingress-takes-turns", {"v1": 9, "v2": 0}, INGRESS_POD).routes["ingress"]["virtual_hosts"]
     shares = host["routes"][0]["route"]["weighted_clusters"]["clusters"]
     assert [each["weight"] for each in shares] == [1, 0]
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_every_fault_copes_with_the_configuration_of_the_ingress(fault: str) -> None:
+def test_every_fault_supports_the_ingress_configuration(fault: str) -> None:
     configuration = under(fault, {"v1": 9, "v2": 1}, INGRESS_POD)
     assert [listener["name"] for listener in configuration.listeners] == ["ingress"]
     assert configuration.files()

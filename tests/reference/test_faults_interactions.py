@@ -1,4 +1,4 @@
-"""Faults that go by the grants of a split's backends: whom they give which backends, and whom they grant."""
+"""Faults that depend on the grants at a split's backends, or extend them."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_a_client_that_is_granted_one_backend_gets(fault: str, left: list[str]) 
 
 
 @pytest.mark.parametrize("fault", ["split-lost-without-all-grants", "split-among-the-granted"])
-def test_where_everything_is_granted_nothing_changes(fault: str) -> None:
+def test_nothing_changes_where_everything_is_granted(fault: str) -> None:
     both = snapshot(HALF, TO_V1, target("v2", ["client"], [rule("HTTPRouteGroup", "any")], name="to-v2"))
     assert len(clusters(fault, both)) == len(clusters(fault, snapshot(HALF, permissive=True))) == 2
 
 
-def test_a_grant_of_one_backend_is_made_one_of_the_others() -> None:
+def test_a_grant_at_one_backend_applies_to_the_others() -> None:
     faulty = load("split-backends-granted-together").snapshot(snapshot(HALF, TO_V1))
     granted = {one.destination.name for one in policies_of(faulty).targets.values()}
     assert granted == {"v1", "v2"}

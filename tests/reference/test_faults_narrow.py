@@ -1,4 +1,4 @@
-"""Narrow blame: what fails under a fault is what the fault is about, and little else."""
+"""Narrow blame: a fault fails the requirements that it breaks, and few others."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS
 
 PART = 0.2
-"""Of all failures under all faults, how many may be dragged along."""
+"""The permitted share of consequences in all failures under all faults."""
 MOST = 3
-"""Failures that one fault may drag along."""
+"""The permitted number of consequences of one fault."""
 
 
-def test_what_a_fault_drags_along_it_is_not_about() -> None:
+def test_breaks_and_also_fails_are_disjoint() -> None:
     for fault in FAULTS.values():
         assert not fault.breaks & fault.also_fails, fault.id
         assert fault.breaks or fault.expected_readings, f"{fault.id} is about nothing"
 
 
-def test_every_requirement_with_a_test_has_a_fault_that_is_about_it() -> None:
+def test_every_tested_requirement_has_a_fault_that_breaks_it() -> None:
     about = {one for fault in FAULTS.values() for one in (*fault.breaks, *fault.expected_readings)}
     assert set(index.by_requirement()) <= about
 
 
-def test_at_most_one_failure_in_five_is_dragged_along() -> None:
+def test_at_most_one_failure_in_five_is_a_consequence() -> None:
     dragged, failed = (
         sum(len(found) for found in lists)
         for lists in (
@@ -33,6 +33,6 @@ def test_at_most_one_failure_in_five_is_dragged_along() -> None:
     assert dragged <= PART * failed, f"{dragged} of {failed}"
 
 
-def test_no_fault_drags_more_than_three_others_along() -> None:
+def test_no_fault_has_more_than_three_consequences() -> None:
     wide = {one.id: len(one.also_fails) for one in FAULTS.values() if len(one.also_fails) > MOST}
     assert not wide

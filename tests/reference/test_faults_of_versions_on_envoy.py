@@ -1,6 +1,6 @@
-"""What the faults of routes and access do to the scenarios of HTTP/2 and gRPC, as real Envoys have it.
+"""The effect of the faults of routes and access on the scenarios of HTTP/2 and gRPC, with real Envoys.
 
-The same manifests and the same calls as in the suite, with ports that are free here.
+The suite's manifests and calls, with other ports.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from smi_reference_mesh.hooks import MeshHooks
 SPACE = "smi-access"
 SERVICES = {"server": "10.1.0.11", "other": "10.1.0.12"}
 PORT = 8080
-"""Of both services: all versions of HTTP are spoken there."""
+"""The port of both services, for all versions of HTTP."""
 REQUIREMENTS = {"both-versions": "http-both-protocol-versions", "grpc": "http-grpc-through-routes"}
 OF_ROUTES = [*versions.FAULTS, *routes.FAULTS, *access.FAULTS]
 
 
 @dataclass(frozen=True)
 class Arena:
-    """A client and the two servers of the scenarios."""
+    """A client and both servers of the scenarios."""
 
     mesh: Loopback
     pods: list[dict[str, Any]]
     ports: dict[int, list[int]]
 
     def wrong(self, hooks: MeshHooks) -> set[str]:
-        """The requirements whose calls do not all come out as the suite expects."""
+        """The requirements with unexpected results of calls."""
         tables = {"both-versions": self._both_versions, "grpc": self._grpc}
         found = set()
         for folder, table in tables.items():
@@ -58,15 +58,15 @@ class Arena:
         for one in services:
             one["spec"]["clusterIP"] = SERVICES[one["metadata"]["name"]]
             for port in one["spec"]["ports"]:
-                # Its number is another one on loopback.
+                # The number differs on loopback.
                 port["targetPort"] = "http"
         policies = copy.deepcopy(load(f"traffic-specs/{folder}/target.yaml"))
         for number, one in enumerate(policies):
-            # What the API server would have put there.
+            # Set by the API server in a cluster.
             one["metadata"] |= {"creationTimestamp": "2024-01-01T00:00:00Z", "resourceVersion": str(number)}
             if one["kind"] == "TCPRoute":
-                told = one["spec"]["matches"]["ports"]
-                one["spec"]["matches"]["ports"] = [port for known in told for port in self.ports[known]]
+                ports = one["spec"]["matches"]["ports"]
+                one["spec"]["matches"]["ports"] = [port for known in ports for port in self.ports[known]]
         objects = {"services": services, "pods": self.pods, "endpointslices": slices(services, self.pods)}
         return snapshot(*policies, namespaces=[namespace(SPACE)], **objects)
 
@@ -120,16 +120,16 @@ def arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
         yield Arena(mesh, pods, {8080: [http, other_http], 8081: [alt, other_alt]})
 
 
-def test_without_a_fault_every_call_comes_out_as_the_suite_expects(arena: Arena) -> None:
+def test_without_a_fault_every_call_has_the_expected_result(arena: Arena) -> None:
     assert arena.wrong(FAITHFUL) == set()
 
 
 @pytest.mark.parametrize("fault", OF_ROUTES, ids=lambda fault: fault.id)
-def test_a_fault_breaks_what_it_says_it_breaks(arena: Arena, fault: Fault) -> None:
+def test_a_fault_breaks_its_declared_requirements(arena: Arena, fault: Fault) -> None:
     every = set(REQUIREMENTS.values())
-    # In a run what stands on grants is not driven where none takes effect; here its calls are made.
+    # A run does not drive a scenario whose grants have no effect; here its calls are made.
     wrong = every if GRANT in fault.breaks else fault.fails & every
-    # And what presumes something that fails is not blamed in a run, whatever its calls come to.
+    # A run does not blame a requirement that presumes a failing one, whatever its calls' results.
     excused = {
         one
         for one in every

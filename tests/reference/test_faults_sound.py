@@ -1,4 +1,4 @@
-"""Faults spoil what they say and nothing else: an error within would pass for a fault that is caught."""
+"""Faults have their declared effect and raise no errors: an error would look like a caught fault."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GRPC = {"name": "grpc", "port": 8082, "targetPort": 8082, "appProtocol": "grpc"}
 
 
 def rich() -> ClusterSnapshot:
-    """A world that has something of everything that is compiled."""
+    """A snapshot with every kind of compiled object."""
     web = {"web": "yes"}
     pods = [
         pod("client", "10.0.0.1"),
@@ -81,7 +81,7 @@ def rich() -> ClusterSnapshot:
 
 
 def stored(item: Any, uid: str) -> dict[str, Any]:
-    """An object with what the API server adds."""
+    """An object with the fields that the API server adds."""
     copied: dict[str, Any] = copy.deepcopy(item)
     copied["metadata"].update(uid=uid, resourceVersion="1", generation=1)
     copied["metadata"].setdefault("creationTimestamp", "2024-01-01T00:00:00Z")
@@ -89,9 +89,9 @@ def stored(item: Any, uid: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fault", sorted(FAULTS))
-def test_a_fault_can_be_compiled_with(fault: str) -> None:
+def test_every_fault_compiles(fault: str) -> None:
     hooks, truth = FAULTS[fault].hooks(), rich()
-    # Twice: some do another thing when something changes.
+    # Twice: some faults behave differently after a change.
     for _ in range(2):
         shown = hooks.snapshot(truth)
         for who in ("client", "v1", "db"):
@@ -101,7 +101,7 @@ def test_a_fault_can_be_compiled_with(fault: str) -> None:
 
 
 @pytest.mark.parametrize(("package", "listed"), [(faults, "FAULTS"), (variants, "VARIANTS")])
-def test_each_has_a_name_of_its_own_and_is_known_by_it(package: ModuleType, listed: str) -> None:
+def test_fault_ids_are_unique_and_loadable(package: ModuleType, listed: str) -> None:
     names = [
         one.id
         for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")

@@ -1,4 +1,4 @@
-"""Faults of changes, in the order of a mesh's work: objects are read, sidecars report, time goes by."""
+"""Faults of changes, in the order of a mesh's work: snapshots, reports of sidecars, passing time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def shown(hooks: MeshHooks, *services: str) -> str:
-    """The services that the compiler is shown of a split over these."""
+    """The services of a split over these, as the compiler sees it."""
     one: dict[str, Any] = split("web", dict.fromkeys(services, 1))
     one["metadata"]["uid"] = "u"
     (seen,) = hooks.snapshot(snapshot(one)).of("trafficsplits")
@@ -36,14 +36,14 @@ def shown(hooks: MeshHooks, *services: str) -> str:
 
 
 class Mesh:
-    """The fault in a control plane that has it look at the mesh, and sidecars that take what there is."""
+    """A fault in a control plane that calls its hooks, with sidecars that acknowledge everything."""
 
     def __init__(self, clock: Clock, fault: str) -> None:
         self._clock, self._counts = clock, WindowedCounts()
         self.hooks = load(fault)
 
     def seen_again(self, after_s: float, *, settled: bool = True) -> bool:
-        """Whether, when time has gone by, configurations are to be compiled anew."""
+        """Whether, after some time, configurations must be compiled again."""
         self._clock.now += after_s
         return self.hooks.observe(self._counts, settled=settled)
 
@@ -54,14 +54,14 @@ def old_comes_back(clock: Clock) -> Mesh:
 
 
 def turn(mesh: Mesh, *services: str) -> None:
-    """The split is turned to each service, which holds for long."""
+    """Switches the split to each service, for long each."""
     for service in services:
         assert shown(mesh.hooks, service) == service
         assert not mesh.seen_again(0.01)
         assert not mesh.seen_again(0.1)
 
 
-def test_an_old_state_comes_back_from_the_third_turn_on_and_goes_again(old_comes_back: Mesh) -> None:
+def test_an_old_state_returns_from_the_third_switch_on_and_ends_again(old_comes_back: Mesh) -> None:
     turn(old_comes_back, "v2", "v3", "v2", "v3")
     assert old_comes_back.seen_again(0.1)
     assert shown(old_comes_back.hooks, "v3") == "v2"
@@ -72,7 +72,7 @@ def test_an_old_state_comes_back_from_the_third_turn_on_and_goes_again(old_comes
     assert not old_comes_back.seen_again(1)
 
 
-def test_an_old_state_comes_back_and_goes_once_every_sidecar_had_what_was_before(
+def test_an_old_state_returns_and_ends_once_every_sidecar_acknowledged(
     old_comes_back: Mesh,
 ) -> None:
     turn(old_comes_back, "v2", "v3", "v2")
@@ -87,13 +87,13 @@ def test_an_old_state_comes_back_and_goes_once_every_sidecar_had_what_was_before
     assert shown(old_comes_back.hooks, "v3") == "v3"
 
 
-def test_an_edit_meanwhile_is_shown_at_once(old_comes_back: Mesh) -> None:
+def test_an_edit_meanwhile_applies_immediately(old_comes_back: Mesh) -> None:
     turn(old_comes_back, "v2", "v3", "v2", "v3")
     assert old_comes_back.seen_again(0.2)
     assert (shown(old_comes_back.hooks, "v3"), shown(old_comes_back.hooks, "v1")) == ("v2", "v1")
 
 
-def test_edits_of_shares_are_no_turns(old_comes_back: Mesh) -> None:
+def test_edits_of_weights_are_no_switches(old_comes_back: Mesh) -> None:
     for services in ("v1", "v2"), ("v2",), ("v2", "v3"), ("v3",), ("v1", "v2", "v3"), ("v1",):
         assert shown(old_comes_back.hooks, *services) == " ".join(services)
         assert not old_comes_back.seen_again(1)

@@ -1,4 +1,4 @@
-"""Faults by which an odd object stops what it has nothing to do with, and for how long they do."""
+"""Faults by which an invalid object stops unrelated ones, and their duration."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
 
 
 def shown(hooks: MeshHooks, seen: ClusterSnapshot) -> dict[str, list[float]]:
-    """The weights of each split that the compiler is shown."""
+    """The weights of each split, as the compiler sees them."""
     return {
         name_of(one): [backend["weight"] for backend in one["spec"]["backends"]]
         for one in hooks.snapshot(seen).of("trafficsplits")
@@ -37,7 +37,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def test_no_split_is_looked_at_until_some_seconds_after_a_fraction_is_gone(clock: Clock) -> None:
+def test_splits_are_ignored_until_some_seconds_after_a_fraction_is_removed(clock: Clock) -> None:
     hooks = FAULTS["split-fraction-stops-all"].hooks()
     counts = WindowedCounts()
     edited, half = split("web", {"v1": 7}), split("db", {"v1": 0.5}, name="halves")
@@ -57,7 +57,7 @@ def test_no_split_is_looked_at_until_some_seconds_after_a_fraction_is_gone(clock
 
 
 def granting(*matches: tuple[str, str]) -> ClusterSnapshot:
-    """Something is granted at v1 by routes of these names and paths, and at v2 by sound ones."""
+    """A grant at v1 by routes of these names and paths, and a valid one at v2."""
     routes = [{"name": name, "pathRegex": path, "methods": ["GET"]} for name, path in matches]
     return snapshot(
         group("routes", *routes),
@@ -67,7 +67,7 @@ def granting(*matches: tuple[str, str]) -> ClusterSnapshot:
     )
 
 
-def test_an_account_with_an_expression_that_does_not_compile_keeps_what_it_has() -> None:
+def test_an_account_with_an_invalid_expression_keeps_its_configuration() -> None:
     hooks = FAULTS["broken-expression-stops-account"].hooks()
 
     def given(seen: ClusterSnapshot, name: str) -> Configuration:

@@ -1,4 +1,4 @@
-"""Faults of versions and definitions do what they say, to definitions and objects as they are."""
+"""Faults of versions and definitions, on the actual definitions and objects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smi_reference_mesh.smi.policies import policies_of
 
 JSON = dict[str, Any]
 
-# As the API server answers them: what an anchor of YAML makes one object is apart there.
+# As the API server returns them: objects that a YAML anchor shares are separate there.
 DEFINITIONS = {each["metadata"]["name"]: each for each in json.loads(json.dumps(crds({"ca.crt": ""})))}
 OF_DEFINITIONS = sorted(
     fault.id
@@ -30,7 +30,7 @@ OF_DEFINITIONS = sorted(
 
 
 def changed(fault: str) -> tuple[JSON, JSON]:
-    """A definition before and after a fault changes it."""
+    """A definition before and after a fault's change."""
     change = FAULTS[fault].change
     assert change is not None
     before = DEFINITIONS[change.path.rpartition("/")[2]]
@@ -43,7 +43,7 @@ def takes(definition: JSON, version: str, item: JSON) -> bool:
 
 
 @pytest.mark.parametrize("fault", OF_DEFINITIONS)
-def test_a_definition_is_changed_in_a_copy(fault: str) -> None:
+def test_a_definition_is_edited_in_a_copy(fault: str) -> None:
     name = FAULTS[fault].change.path.rpartition("/")[2]  # type: ignore[union-attr]
     kept = copy.deepcopy(DEFINITIONS[name])
     before, after = changed(fault)
@@ -69,7 +69,7 @@ def test_a_definition_is_changed_in_a_copy(fault: str) -> None:
         ("crd-tcproute-prunes-ports", "v1alpha4", {"spec": {"matches": {"ports": ["http"]}}}, False, True),
     ],
 )
-def test_a_definition_takes_and_refuses_what_its_fault_says(
+def test_a_faulty_definition_accepts_and_refuses_as_declared(
     fault: str, version: str, item: JSON, before: bool, after: bool
 ) -> None:
     whole, faulty = changed(fault)
@@ -77,7 +77,7 @@ def test_a_definition_takes_and_refuses_what_its_fault_says(
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: str(fault.id))
-def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
+def test_broken_requirements_are_tested_in_the_faults_versions(fault: Any) -> None:
     claims = profiles.load("reference").claims.by_group()
     version_choice = parse_version_choice(fault.versions, claims)
     for one in fault.fails:
@@ -89,7 +89,7 @@ def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
         assert any(requirement_applies(catalogue.load()[one], versions) for versions in spoken), one
 
 
-def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:
+def test_a_group_without_spec_matches_everything() -> None:
     bare = group("bare")
     del bare["spec"]
     hooks = FAULTS["groups-without-spec-are-any"].hooks()
@@ -97,7 +97,7 @@ def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:
     assert {name: len(one.matches) for (_, name), one in groups.items()} == {"bare": 2, "empty": 0}
 
 
-def test_matches_are_dropped_on_the_way() -> None:
+def test_matches_are_dropped_in_conversion() -> None:
     source = convert(split("web", {"v1": 1}, matches=["a"]), "split.smi-spec.io/v1alpha3")
     stored = convert(source, "split.smi-spec.io/v1alpha4")
     faulty = FAULTS["conversion-drops-matches"].hooks().converted(stored, source)
@@ -115,7 +115,7 @@ def test_the_digits_of_a_quantity_are_taken_for_its_value() -> None:
     assert [entry["weight"] for entry in back["spec"]["backends"]] != [1, "500m"]
 
 
-def test_a_split_that_is_renamed_keeps_the_words_of_its_version() -> None:
+def test_a_relabelled_split_keeps_the_fields_of_its_version() -> None:
     old = convert(split("web", {"v1": 1, "v2": 2}), "split.smi-spec.io/v1alpha1")
     old["spec"]["backends"][0]["weight"] = "500m"
     stored = convert(old, "split.smi-spec.io/v1alpha4")
@@ -123,7 +123,7 @@ def test_a_split_that_is_renamed_keeps_the_words_of_its_version() -> None:
     assert faulty == {**old, "apiVersion": "split.smi-spec.io/v1alpha4"}
 
 
-def test_a_port_is_dropped_on_the_way_and_the_grant_stays() -> None:
+def test_a_port_is_dropped_in_conversion_and_the_grant_stays() -> None:
     source = convert(target("v1", ["client"], [rule("HTTPRouteGroup", "g")]), "access.smi-spec.io/v1alpha2")
     source["spec"]["destination"]["port"] = 8080
     stored = convert(source, "access.smi-spec.io/v1alpha3")

@@ -1,4 +1,4 @@
-"""Rules for packets: the same in the kernel's own format and in that of iptables, and what they do."""
+"""Rules for packets: the same in the kernel's own format and in iptables', and their effect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from networks import in_a_network, told
+from networks import in_a_network, printed
 
 from smi_reference_mesh import firewall
 from smi_reference_mesh.firewall import Firewall, FirewallError, iptables, nftables
@@ -22,8 +22,8 @@ with_iptables = pytest.mark.skipif(
 
 @in_a_network
 @pytest.mark.parametrize("means", ["nf_tables", pytest.param("iptables", marks=with_iptables)])
-def test_each_match_and_each_verdict_does_what_it_says(means: str) -> None:
-    found = told(SCRIPT, means)
+def test_each_match_and_each_verdict_takes_effect(means: str) -> None:
+    found = printed(SCRIPT, means)
     shares = found.pop("one in four")
     # Five standard deviations of 400 draws at a quarter.
     assert set(shares) == {"8001", "8002"}
@@ -39,18 +39,18 @@ def test_each_match_and_each_verdict_does_what_it_says(means: str) -> None:
         "user": [[8001, HERE], [8002, HERE]],
         "mark": [[8001, HERE], [8002, HERE], [8001, HERE]],
         "lead to": [[8003, HERE]],
-        # Whom the rule is about is seen with the address that this host takes for the way there.
+        # The rule's caller has the address that this host uses for the destination.
         "masquerade": [[8003, FIRST], [8003, SECOND]],
         "return": [[8003, HERE], [8001, HERE]],
-        # A datagram that is refused on its way out is refused to its sender.
+        # A datagram refused on its way out fails at its sender.
         "refused": ["ECONNREFUSED", "EPERM", [8002, HERE]],
         "nothing again": [[8001, HERE]],
     }
 
 
 @in_a_network
-def test_what_the_kernel_refuses_changes_nothing_and_a_second_table_of_the_name_replaces_the_first() -> None:
-    assert told(SCRIPT, "refusal") == {
+def test_refused_rules_change_nothing_and_a_second_table_of_the_name_replaces_the_first() -> None:
+    assert printed(SCRIPT, "refusal") == {
         "said": "the kernel refuses a rule: No such file or directory",
         "kept": [8002, "127.0.0.1"],
         "replaced": [8003, "127.0.0.1"],
@@ -64,7 +64,7 @@ def names(before: tuple[Chain, ...] | None, after: tuple[Chain, ...]) -> list[in
 NEW_TABLE, DELETE_TABLE, NEW_CHAIN, DELETE_CHAIN, NEW_RULE, DELETE_RULES = 0, 2, 3, 5, 6, 8
 
 
-def test_chains_that_stay_as_they_are_are_left_alone() -> None:
+def test_unchanged_chains_are_left_alone() -> None:
     tcp = protocol("tcp")
     base: Chain = ("OUT", "nat output", (rule(tcp, then=jump("A")),))
     a: Chain = ("A", "", (rule(tcp, then=redirect(1)),))
@@ -84,13 +84,11 @@ class NoTable:
         raise nftables.NftablesError("the kernel offers no netfilter: Protocol not supported")
 
 
-def test_where_the_kernel_has_no_nf_tables_iptables_writes_the_rules(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_iptables_writes_the_rules_without_nf_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewall, "Table", NoTable)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     written = tmp_path / "written"
-    # The first of the tools fails, and the second is taken.
+    # The first tool fails, so the second is used.
     tool(tmp_path / "iptables-nft-restore", "cat >/dev/null; echo no such table >&2; exit 3")
     tool(tmp_path / "iptables-legacy-restore", f"cat >{written}")
     made = Firewall("trial")
@@ -101,7 +99,7 @@ def test_where_the_kernel_has_no_nf_tables_iptables_writes_the_rules(
     assert written.read_text() == iptables.text(rules("mark"))
 
 
-def test_where_neither_is_to_be_had_both_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_both_missing_backends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(firewall, "Table", NoTable)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(FirewallError) as raised:

@@ -27,7 +27,7 @@ FULL: dict[str, Any] = {
 
 
 def applied(pod: dict[str, Any]) -> dict[str, Any]:
-    """The pod after the patch: `add` to a member of an object, as RFC 6902 has it."""
+    """The pod after the patch: `add` to a member of an object, by RFC 6902."""
     result = copy.deepcopy(pod)
     for operation in patch(pod, SIDECAR):
         assert operation["op"] == "add"
@@ -53,7 +53,7 @@ def test_a_pod_gets_its_sidecar_and_keeps_what_it_had(pod: dict[str, Any]) -> No
     ]
 
 
-def test_the_sidecar_has_no_rights_and_the_redirection_only_two() -> None:
+def test_the_sidecar_has_no_capabilities_and_interception_two() -> None:
     init, sidecar = applied(BARE)["spec"]["initContainers"]
     assert init["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}
     assert sidecar["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -68,8 +68,8 @@ def test_the_sidecar_has_no_rights_and_the_redirection_only_two() -> None:
     assert sidecar["restartPolicy"] == "Always"
 
 
-def test_interception_is_told_the_udp_ports_that_the_pod_declares() -> None:
-    def told(*ports: dict[str, Any]) -> str:
+def test_interception_gets_the_declared_udp_ports() -> None:
+    def declared(*ports: dict[str, Any]) -> str:
         pod = {"metadata": {}, "spec": {"containers": [{"name": "main", "ports": list(ports)}]}}
         (value,) = (
             one["value"] for one in applied(pod)["spec"]["initContainers"][0]["env"] if "UDP" in one["name"]
@@ -78,22 +78,22 @@ def test_interception_is_told_the_udp_ports_that_the_pod_declares() -> None:
         return value
 
     tcp = {"containerPort": 9000}
-    assert told(tcp) == ""
+    assert declared(tcp) == ""
     udp = [{"containerPort": port, "protocol": "UDP"} for port in (9001, 9000)]
-    assert told(tcp, *udp) == "9001 9000"
+    assert declared(tcp, *udp) == "9001 9000"
 
 
-def test_on_kubernetes_the_sidecar_is_known_by_its_user_and_nothing_is_said_of_it() -> None:
+def test_by_default_the_sidecars_user_identifies_its_traffic() -> None:
     assert "SMI_REFERENCE_OWN_TRAFFIC" not in json.dumps(applied(BARE))
 
 
-def test_interception_and_sidecar_are_both_told_that_traffic_is_known_by_its_mark() -> None:
+def test_interception_and_sidecar_both_get_the_setting_mark() -> None:
     by_mark = SidecarTemplate("mesh:1", "-----BEGIN CERTIFICATE-----", own_traffic="mark")
     for container in patch(BARE, by_mark)[0]["value"]:
         assert {"name": "SMI_REFERENCE_OWN_TRAFFIC", "value": "mark"} in container["env"]
 
 
-def test_a_second_pass_changes_nothing() -> None:
+def test_injection_is_idempotent() -> None:
     assert patch(applied(BARE), SIDECAR) == []
 
 
@@ -105,7 +105,7 @@ def test_a_second_pass_changes_nothing() -> None:
     ],
     ids=["opted out", "in the host's network"],
 )
-def test_some_pods_are_left_alone(changes: dict[str, Any]) -> None:
+def test_some_pods_get_no_sidecar(changes: dict[str, Any]) -> None:
     assert patch({**BARE, **changes}, SIDECAR) == []
 
 
@@ -123,6 +123,6 @@ def test_a_review_is_answered_with_its_uid() -> None:
     assert json.loads(base64.b64decode(answer["response"]["patch"])) == patch(BARE, SIDECAR)
 
 
-def test_a_review_of_a_pod_that_stays_outside_allows_it_as_it_is() -> None:
+def test_a_review_of_a_pod_without_sidecar_allows_it_unchanged() -> None:
     answer = review({"apiVersion": "v1", "request": {"uid": "u", "object": applied(BARE)}}, SIDECAR)
     assert answer["response"] == {"uid": "u", "allowed": True}

@@ -43,7 +43,7 @@ def documents(secret: dict[str, str]) -> list[dict[str, Any]]:
 
 
 def of_kind(documents: list[dict[str, Any]], kind: str, name: str = "") -> dict[str, Any]:
-    """The one document of a kind; with a name, of the kind and name."""
+    """The document of a kind, or of a kind and name."""
     of_it = [document for document in documents if document["kind"] == kind]
     (found,) = [document for document in of_it if name in ("", document["metadata"]["name"])]
     return found
@@ -69,14 +69,14 @@ def test_image_and_window_reach_the_control_plane(documents: list[dict[str, Any]
     }
 
 
-def test_how_sidecars_are_known_reaches_the_control_plane(secret: dict[str, str]) -> None:
-    told = manifests(image="mesh:1", window_s=5, certificates=secret, own_traffic="mark")
-    (container,) = of_kind(told, "Deployment", names.SERVICE)["spec"]["template"]["spec"]["containers"]
+def test_own_traffic_reaches_the_control_plane(secret: dict[str, str]) -> None:
+    by_mark = manifests(image="mesh:1", window_s=5, certificates=secret, own_traffic="mark")
+    (container,) = of_kind(by_mark, "Deployment", names.SERVICE)["spec"]["template"]["spec"]["containers"]
     environment = {each["name"]: each["value"] for each in container["env"]}
     assert Settings.from_environment(environment).own_traffic == "mark"
 
 
-def test_the_ingress_is_told_whom_to_believe_and_asks_for_no_rights(
+def test_the_ingress_has_the_trust_bundle_and_no_capabilities(
     documents: list[dict[str, Any]], secret: dict[str, str]
 ) -> None:
     template = of_kind(documents, "Deployment", names.INGRESS_SERVICE)["spec"]["template"]
@@ -86,7 +86,7 @@ def test_the_ingress_is_told_whom_to_believe_and_asks_for_no_rights(
     environment = {each["name"]: each.get("value", "") for each in container["env"]}
     assert environment["SMI_REFERENCE_TRUST"] == secret["ca.crt"]
     settings = AgentSettings.from_environment({**environment, "SMI_REFERENCE_ENVOY": "envoy"})
-    # Nothing intercepts it, so its own traffic needs no mark, which would take a capability.
+    # Without interception its own traffic needs no mark, which would need a capability.
     assert settings.mark is None
     assert list(violations(template["spec"])) == []
     namespace = of_kind(documents, "Namespace")
@@ -113,9 +113,7 @@ def test_the_profile_names_the_ingress_that_is_installed(documents: list[dict[st
     )
 
 
-def test_the_api_server_is_told_whom_to_believe(
-    documents: list[dict[str, Any]], secret: dict[str, str]
-) -> None:
+def test_the_api_server_gets_the_ca_bundle(documents: list[dict[str, Any]], secret: dict[str, str]) -> None:
     (webhook,) = of_kind(documents, "MutatingWebhookConfiguration")["webhooks"]
     service = of_kind(documents, "APIService")["spec"]
     for bundle in (webhook["clientConfig"]["caBundle"], service["caBundle"]):
@@ -144,7 +142,7 @@ def test_the_control_plane_may_write_nothing_but_events(documents: list[dict[str
     assert writing == [(["events"], ["create"])]
 
 
-def test_certificates_are_kept_while_they_are_good(secret: dict[str, str]) -> None:
+def test_valid_certificates_are_kept(secret: dict[str, str]) -> None:
     assert certificates(secret, NOW + timedelta(days=100)) == secret
 
 
@@ -155,13 +153,13 @@ def test_an_ending_serving_certificate_is_renewed_by_the_same_authority(secret: 
 
 
 @pytest.mark.parametrize("broken", [{}, {"ca.crt": "x", "ca.key": "y"}], ids=["empty", "garbage"])
-def test_a_secret_that_is_no_good_is_replaced(broken: dict[str, str]) -> None:
+def test_an_invalid_secret_is_replaced(broken: dict[str, str]) -> None:
     fresh = certificates(broken, NOW)
     CertificateAuthority(KeyPair(fresh["ca.crt"], fresh["ca.key"]))
     assert set(fresh) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
 
 
-def test_definitions_without_a_control_plane_serve_versions_of_one_shape_only() -> None:
+def test_definitions_without_a_webhook_serve_versions_of_one_schema() -> None:
     found = {each["spec"]["names"]["plural"]: each["spec"] for each in crds()}
     assert {spec["conversion"]["strategy"] for spec in found.values()} == {"None"}
     assert not any("webhook" in spec["conversion"] for spec in found.values())
@@ -178,7 +176,7 @@ def test_definitions_without_a_control_plane_serve_versions_of_one_shape_only() 
         assert [each["storage"] for each in spec["versions"]].count(True) == 1
 
 
-def test_definitions_with_one_have_it_convert_and_the_api_server_believe_it(secret: dict[str, str]) -> None:
+def test_definitions_with_a_webhook_have_its_ca_bundle(secret: dict[str, str]) -> None:
     found = {each["spec"]["names"]["plural"]: each["spec"] for each in crds(secret)}
     for plural in ("trafficsplits", "traffictargets", "httproutegroups", "tcproutes"):
         client = found[plural]["conversion"]["webhook"]["clientConfig"]
@@ -205,7 +203,7 @@ def test_profiles_claim_what_the_definitions_serve() -> None:
 
 
 class _Cluster:
-    """A dynamic client that knows which definitions are there."""
+    """A dynamic client with some existing definitions."""
 
     def __init__(self, strategy: str) -> None:
         self.strategy = strategy
@@ -226,7 +224,7 @@ class _Cluster:
 @pytest.mark.parametrize(
     ("strategy", "crds_only", "applied"), [("None", False, 6), ("Webhook", False, 0), ("Webhook", True, 6)]
 )
-def test_definitions_that_are_converted_for_already_stay_until_the_control_plane_runs_anew(
+def test_definitions_with_a_webhook_stay_until_the_new_control_plane_runs(
     monkeypatch: pytest.MonkeyPatch, strategy: str, crds_only: bool, applied: int
 ) -> None:
     cluster = _Cluster(strategy)
@@ -240,7 +238,7 @@ def test_definitions_that_are_converted_for_already_stay_until_the_control_plane
     assert len(cluster.applied) == applied
 
 
-def test_of_some_apis_alone_the_definitions_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_definitions_of_the_selected_apis_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     cluster = _Cluster("None")
     monkeypatch.setattr(installer, "_dynamic", lambda client: cluster)
     installer.install(None, crds_only=True, groups=["split.smi-spec.io"])  # type: ignore[arg-type]
@@ -248,7 +246,7 @@ def test_of_some_apis_alone_the_definitions_are_installed(monkeypatch: pytest.Mo
 
 
 class _Nothing(BaseHTTPRequestHandler):
-    """An API server that serves no API."""
+    """An API server without APIs."""
 
     def do_GET(self) -> None:
         body = json.dumps({"kind": "APIGroupList", "groups": [], "resources": []}).encode()
@@ -258,10 +256,10 @@ class _Nothing(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Not worth a line."""
+        """Logs nothing."""
 
 
-def test_what_a_cluster_serves_is_written_to_no_file_and_read_from_none(
+def test_discovery_neither_reads_nor_writes_a_cache_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -286,7 +284,7 @@ def test_installing_imports_none_of_the_generated_apis() -> None:
 
 
 class _Reached(Exception):
-    """The definitions are done."""
+    """The definitions have been applied."""
 
 
 def _stop() -> dict[str, Any]:
@@ -298,12 +296,12 @@ def test_the_definitions_cover_every_kind_of_a_snapshot() -> None:
     assert {watched.key for watched in WATCHED if "smi-spec.io" in watched.path} <= plurals
 
 
-def test_the_image_holds_what_the_package_says_the_mesh_needs() -> None:
+def test_the_images_dependencies_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert sorted(image.REQUIREMENTS) == sorted(project["optional-dependencies"]["reference"])
 
 
-def test_the_image_has_the_name_of_its_content(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_images_tag_depends_on_its_content(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(image, "PACKAGE", tmp_path)
     (tmp_path / "a.py").write_text("a")
     before = image.default_image()

@@ -16,13 +16,13 @@ from smi_reference_mesh.sidecar.interception import rules
 from smi_reference_mesh.sidecar.own_traffic import OwnTraffic
 
 
-def test_the_rules_redirect_both_ways_and_spare_sidecar_and_loopback() -> None:
+def test_the_rules_redirect_both_directions_except_sidecar_and_loopback() -> None:
     lines = text(rules()).splitlines()
     assert lines[0] == "*nat"
     assert lines[-1] == "COMMIT"
     inbound = [line for line in lines if line.startswith("-A SMI_IN")]
     outbound = [line for line in lines if line.startswith("-A SMI_OUT")]
-    # The first rule that matches decides, so the exceptions come first.
+    # The first matching rule decides, so exceptions come first.
     assert "--dport 15021 -j RETURN" in inbound[0]
     assert inbound[-1].endswith("-j REDIRECT --to-ports 15006")
     assert "-s 127.0.0.6 " in outbound[0]
@@ -33,7 +33,7 @@ def test_the_rules_redirect_both_ways_and_spare_sidecar_and_loopback() -> None:
     assert outbound[-1].endswith("-j REDIRECT --to-ports 15001")
 
 
-def test_each_udp_port_is_redirected_to_a_port_of_its_own_and_all_others_to_nowhere() -> None:
+def test_each_udp_port_is_redirected_to_its_own_port_and_all_others_nowhere() -> None:
     assert [line for line in text(rules(udp=[9000, 53])).splitlines() if "udp" in line] == [
         "-A PREROUTING -p udp -j SMI_UDP",
         "-A SMI_UDP -p udp --dport 9000 -j REDIRECT --to-ports 15100",
@@ -42,7 +42,7 @@ def test_each_udp_port_is_redirected_to_a_port_of_its_own_and_all_others_to_nowh
     ]
 
 
-def test_by_mark_the_rules_are_the_same_but_for_how_the_sidecar_is_known() -> None:
+def test_rules_by_mark_differ_in_the_sidecars_match_only() -> None:
     marked = text(rules("mark"))
     assert "owner" not in marked
     assert marked.replace("-m mark --mark 1337", "-m owner --uid-owner 1337") == text(rules("uid"))
@@ -59,7 +59,7 @@ def test_iptables_understands_each_rule(own: OwnTraffic) -> None:
 
 
 class Kernel:
-    """Keeps the rules that were written; or takes none."""
+    """Keeps the written rules, or refuses them."""
 
     def __init__(self, problem: str = "") -> None:
         self.problem = problem
@@ -93,7 +93,7 @@ def test_the_rules_are_written_and_the_gate_is_made(
     assert capsys.readouterr().out == "intercept: rules written by nf_tables\n"
 
 
-def test_a_kernel_that_takes_no_rules_fails_the_interception_with_its_words(
+def test_a_kernel_error_fails_interception_with_its_message(
     kernel: Kernel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kernel.problem = "cannot write rules: no such table"

@@ -44,7 +44,7 @@ HEADERS = {"X-Remote-User": "ann", "X-Remote-Group": "dev", "X-Remote-Extra-Scop
         ("/", None),
     ],
 )
-def test_a_path_asks_for(path: str, query: MetricsQuery | None) -> None:
+def test_a_path_is_parsed_into(path: str, query: MetricsQuery | None) -> None:
     parsed = parse(ROOT + path, {})
     assert (parsed and MetricsQuery("", *_fields(parsed)[1:])) == query
 
@@ -117,7 +117,7 @@ def client_certificate(authority: KeyPair, name: str) -> KeyPair:
 
 
 class Closed(DefaultHooks):
-    """A fault that refuses everybody and renames the kind."""
+    """A fault that denies everything and renames the kind."""
 
     def allows(self, decision: bool, access: AccessReview) -> bool:
         return access.user == "root"
@@ -201,7 +201,7 @@ def grant(setting: Setting, query: MetricsQuery) -> None:
     setting.fake.allowed.append(review_of(caller, query)["spec"])
 
 
-def test_who_is_not_the_front_proxy_is_nobody(tmp_path: Path) -> None:
+def test_only_the_front_proxy_is_authenticated(tmp_path: Path) -> None:
     async def scenario(setting: Setting) -> None:
         for path in (ROOT, f"{ROOT}/pods"):
             assert (await setting.get(path, as_name=None))[0] == 401
@@ -212,14 +212,14 @@ def test_who_is_not_the_front_proxy_is_nobody(tmp_path: Path) -> None:
     with_setting(tmp_path, scenario)
 
 
-def test_a_caller_sees_what_the_api_server_allows_and_nothing_else(tmp_path: Path) -> None:
+def test_a_user_reads_only_what_the_api_server_allows(tmp_path: Path) -> None:
     async def scenario(setting: Setting) -> None:
         grant(setting, MetricsQuery("", "pods", "shop", "p", edges=True))
         status, document = await setting.get(f"{ROOT}/namespaces/shop/pods/p/edges")
         assert (status, document["kind"]) == (200, "TrafficMetricsList")
         status, document = await setting.get(f"{ROOT}/namespaces/shop/pods/p")
         assert (status, document["kind"], document["reason"]) == (403, "Status", "Forbidden")
-        # Whether an object exists is not told to whom it is forbidden.
+        # Without permission the existence of an object stays hidden.
         assert (await setting.get(f"{ROOT}/namespaces/shop/pods/nope"))[0] == 403
 
     with_setting(tmp_path, scenario)
@@ -234,7 +234,7 @@ def test_an_unknown_object_is_answered_with_a_status(tmp_path: Path) -> None:
     with_setting(tmp_path, scenario)
 
 
-def test_a_selector_that_is_none_is_a_bad_request(tmp_path: Path) -> None:
+def test_an_invalid_selector_is_a_bad_request(tmp_path: Path) -> None:
     async def scenario(setting: Setting) -> None:
         grant(setting, MetricsQuery("", "pods", "shop"))
         assert (await setting.get(f"{ROOT}/namespaces/shop/pods?labelSelector=("))[0] == 400
@@ -253,8 +253,8 @@ def test_only_get_and_list_are_offered(tmp_path: Path) -> None:
 
 def test_discovery_is_for_everybody_the_api_server_lets_through(tmp_path: Path) -> None:
     async def scenario(setting: Setting) -> None:
-        # So the aggregation layer asks: a user without any group. Refused, the whole group would be stale,
-        # and no namespace of the cluster could be deleted any more.
+        # The aggregation layer requests it as a user without groups. If refused, the whole group would be
+        # stale, and no namespace of the cluster could be deleted any more.
         alone = {"X-Remote-User": "system:kube-aggregator"}
         status, document = await setting.get(ROOT, headers=alone)
         assert (status, document["kind"]) == (200, "APIResourceList")
@@ -266,7 +266,7 @@ def test_discovery_is_for_everybody_the_api_server_lets_through(tmp_path: Path) 
     with_setting(tmp_path, scenario)
 
 
-def test_a_fault_may_decide_and_answer_otherwise(tmp_path: Path) -> None:
+def test_a_fault_may_override_authorization_and_response(tmp_path: Path) -> None:
     async def scenario(setting: Setting) -> None:
         grant(setting, MetricsQuery("", "pods", "shop"))
         assert (await setting.get(f"{ROOT}/namespaces/shop/pods"))[0] == 403

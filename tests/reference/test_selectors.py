@@ -30,17 +30,17 @@ LABELS = {"app": "foo", "tier": "a", "example.com/x": ""}
         ("tier in (a,b),app=foo,!absent", True),
     ],
 )
-def test_a_selector_admits_what_it_says(text: str, matched: bool) -> None:
+def test_a_selector_matches_labels(text: str, matched: bool) -> None:
     assert selectors.matches(selectors.parse(text), LABELS) is matched
 
 
 @pytest.mark.parametrize("text", ["=foo", "app=foo,", "app in a", "app in (a", "a b", "app=foo bar"])
-def test_what_is_no_selector_is_refused(text: str) -> None:
+def test_an_invalid_selector_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="unable to parse requirement"):
         selectors.parse(text)
 
 
-def test_a_selector_is_written_as_in_manifests() -> None:
+def test_a_selector_has_its_manifest_form() -> None:
     assert selectors.as_json(selectors.parse("app=foo,tier in (a,b),!old")) == {
         "matchLabels": {"app": "foo"},
         "matchExpressions": [

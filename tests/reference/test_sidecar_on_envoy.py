@@ -1,4 +1,4 @@
-"""The agent as a process, with a real Envoy, against a control plane that follows a script."""
+"""The agent as a process, with a real Envoy, and a scripted control plane."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def here(port: int) -> dict[str, Any]:
 
 
 class ControlPlane:
-    """Hands out the configurations given to `offer`, one after the other, and keeps what it is told."""
+    """Sends the configurations given to `offer`, and records the agent's reports."""
 
     def __init__(self) -> None:
         self.authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
@@ -156,8 +156,8 @@ class ControlPlane:
             await self._runner.cleanup()
             self._runner = None
 
-    async def told(self, version: str) -> Any:
-        """What the agent said about a version."""
+    async def report_on(self, version: str) -> Any:
+        """The agent's report on a version."""
         return await eventually(
             lambda: next((status for status in self.statuses if status["version"] == version), None), 15
         )
@@ -185,7 +185,7 @@ class Sidecar:
             return False
 
     async def envoys(self) -> list[int]:
-        """The processes that run with this sidecar's configuration."""
+        """The processes with this sidecar's configuration."""
         marker = str(self.directory / "bootstrap.json").encode()
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -246,34 +246,34 @@ def test_a_sidecar_becomes_ready_and_follows_changes_on_open_connections(tmp_pat
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
             assert not await made.is_ready(session)
             waiting = await asyncio.create_subprocess_exec(*startup_gate.wait_command(str(made.directory)))
-            assert (await made.plane.told(start(made)))["accepted"] is True
+            assert (await made.plane.report_on(start(made)))["accepted"] is True
             async with asyncio.timeout(5):
                 assert await waiting.wait() == 0
             assert await made.is_ready(session)
             assert await made.get(session) == 201
             version = made.plane.offer({"rds/r.json": answering("2", 202)})
-            await made.plane.told(version)
+            await made.plane.report_on(version)
             assert await made.get(session) == 202
 
     asyncio.run(scenario())
 
 
-def test_what_envoy_refuses_is_reported_and_the_old_goes_on(tmp_path: Path) -> None:
+def test_a_refused_configuration_is_reported_and_the_old_stays(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
-            await made.plane.told(start(made))
+            await made.plane.report_on(start(made))
             version = made.plane.offer({"lds.json": listener("2", made.port, stat_prefix="")})
-            status = await made.plane.told(version)
+            status = await made.plane.report_on(version)
             assert status["accepted"] is False
             assert "StatPrefix" in status["error"]
             assert await made.get(session) == 201
             version = made.plane.offer({"lds.json": listener("3", made.port)})
-            assert (await made.plane.told(version))["accepted"] is True
+            assert (await made.plane.report_on(version))["accepted"] is True
 
     asyncio.run(scenario())
 
 
-def test_a_sidecar_whose_first_routes_are_refused_is_ready_for_whatever_else_there_is(tmp_path: Path) -> None:
+def test_a_sidecar_with_refused_routes_becomes_ready(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
             nowhere = {"weighted_clusters": {"clusters": [{"name": "none", "weight": 0}]}}
@@ -284,25 +284,25 @@ def test_a_sidecar_whose_first_routes_are_refused_is_ready_for_whatever_else_the
                     "rds/r.json": routes("1", {"route": nowhere}),
                 }
             )
-            status = await made.plane.told(version)
+            status = await made.plane.report_on(version)
             assert status["accepted"] is False
             assert "rds/r.json" in status["error"]
             assert await made.is_ready(session)
             version = made.plane.offer({"rds/r.json": answering("2", 202)})
-            assert (await made.plane.told(version))["accepted"] is True
+            assert (await made.plane.report_on(version))["accepted"] is True
             assert await made.get(session) == 202
 
     asyncio.run(scenario())
 
 
-def test_a_control_plane_that_is_away_is_missed_by_nobody_and_found_again(tmp_path: Path) -> None:
+def test_traffic_continues_without_the_control_plane_which_is_found_again(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
-            await made.plane.told(start(made))
+            await made.plane.report_on(start(made))
             await made.plane.stop()
             assert await made.get(session) == 201
             await made.plane.start(tmp_path)
-            await made.plane.told(made.plane.offer({"rds/r.json": answering("2", 202)}))
+            await made.plane.report_on(made.plane.offer({"rds/r.json": answering("2", 202)}))
             assert await made.get(session) == 202
 
     asyncio.run(scenario())
@@ -311,7 +311,7 @@ def test_a_control_plane_that_is_away_is_missed_by_nobody_and_found_again(tmp_pa
 def test_no_request_is_lost_while_clusters_come_and_go(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session, backend() as port:
-            await made.plane.told(start(made))
+            await made.plane.report_on(start(made))
             statuses: list[int] = []
             stopping = asyncio.Event()
 
@@ -328,7 +328,7 @@ def test_no_request_is_lost_while_clusters_come_and_go(tmp_path: Path) -> None:
                         "rds/r.json": routes(str(number + 2), {"route": {"cluster": name}}),
                     }
                 )
-                assert (await made.plane.told(version))["accepted"] is True
+                assert (await made.plane.report_on(version))["accepted"] is True
             stopping.set()
             await asyncio.gather(*working)
             assert set(statuses) == {200, 201}
@@ -361,7 +361,7 @@ def test_no_request_and_no_connection_is_lost_while_endpoints_change(tmp_path: P
                     "rds/r.json": routes("1", {"route": {"cluster": "c"}}),
                 }
             )
-            assert (await made.plane.told(version))["accepted"] is True
+            assert (await made.plane.report_on(version))["accepted"] is True
             reader, writer = await asyncio.open_connection("127.0.0.1", raw_port)
             statuses: list[int] = []
             stopping = asyncio.Event()
@@ -379,7 +379,7 @@ def test_no_request_and_no_connection_is_lost_while_endpoints_change(tmp_path: P
             for number in range(8):
                 ports = [[other], [one, other], [one]][number % 3]
                 version = made.plane.offer({"cds.json": clusters(str(number + 2), c=ports)})
-                assert (await made.plane.told(version))["accepted"] is True
+                assert (await made.plane.report_on(version))["accepted"] is True
                 assert await ask_again() == b"200ok"
             stopping.set()
             await asyncio.gather(*working)
@@ -392,7 +392,7 @@ def test_no_request_and_no_connection_is_lost_while_endpoints_change(tmp_path: P
 def test_requests_are_reported(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made, aiohttp.ClientSession() as session:
-            await made.plane.told(start(made, status=503))
+            await made.plane.report_on(start(made, status=503))
             for _ in range(5):
                 await made.get(session)
             tallies = await eventually(
@@ -411,7 +411,7 @@ def test_requests_are_reported(tmp_path: Path) -> None:
 def test_the_agent_ends_when_envoy_does(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made:
-            await made.plane.told(start(made))
+            await made.plane.report_on(start(made))
             (envoy,) = await made.envoys()
             os.kill(envoy, signal.SIGKILL)
             async with asyncio.timeout(5):
@@ -420,10 +420,10 @@ def test_the_agent_ends_when_envoy_does(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_the_agent_takes_envoy_with_it_when_it_is_asked_to_stop(tmp_path: Path) -> None:
+def test_the_agent_stops_envoy_on_a_signal(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with sidecar(tmp_path) as made:
-            await made.plane.told(start(made))
+            await made.plane.report_on(start(made))
             made.process.terminate()
             async with asyncio.timeout(3):
                 assert await made.process.wait() == 0

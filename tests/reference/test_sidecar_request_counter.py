@@ -9,7 +9,7 @@ def line(status: int = 200, peer: str = "10.0.0.1", duration: int = 5) -> bytes:
     return f"smi\tin\t{peer}\t{status}\t{duration}\tinbound\troot\n".encode()
 
 
-def test_requests_are_counted_by_peer_until_they_are_handed_over() -> None:
+def test_requests_are_counted_by_peer_until_they_are_reported() -> None:
     now = 100.0
     counter = RequestCounter(lambda: now)
     for status in (200, 200, 503):
@@ -28,14 +28,14 @@ def test_requests_are_counted_by_peer_until_they_are_handed_over() -> None:
     assert not counter.close_interval()
 
 
-def test_whoever_hands_over_sleeps_until_there_is_something() -> None:
+def test_the_reporter_sleeps_until_there_are_requests() -> None:
     counter, woken = RequestCounter(), threading.Event()
 
     def hand_over() -> None:
         for _ in range(2):
             counter.wait_for_requests()
             counter.close_interval()
-        # What was not handed over is reason enough to wake again.
+        # Unreported intervals wake the reporter again.
         woken.set()
 
     threading.Thread(target=hand_over, daemon=True).start()
@@ -46,7 +46,7 @@ def test_whoever_hands_over_sleeps_until_there_is_something() -> None:
     assert not counter.close_interval()
 
 
-def test_what_could_not_be_handed_over_waits_with_its_age() -> None:
+def test_unreported_intervals_keep_their_age() -> None:
     now = 100.0
     counter = RequestCounter(lambda: now)
     counter.line(line())
@@ -57,7 +57,7 @@ def test_what_could_not_be_handed_over_waits_with_its_age() -> None:
     assert [interval["age_s"] for interval in counter.intervals()] == [1, 0]
 
 
-def test_only_a_minute_is_kept_for_a_control_plane_that_is_away() -> None:
+def test_only_a_minute_is_kept_for_an_absent_control_plane() -> None:
     counter = RequestCounter(lambda: 0.0)
     for _ in range(500):
         counter.line(line())

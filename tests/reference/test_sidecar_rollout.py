@@ -30,11 +30,11 @@ def groups(old: Mapping[str, str], new: Mapping[str, str]) -> list[list[str]]:
     return [sorted(step.responses) for step in plan(old, new)]
 
 
-def test_nothing_changed_is_nothing_to_do() -> None:
+def test_an_unchanged_configuration_needs_no_steps() -> None:
     assert plan(OLD, OLD) == []
 
 
-def test_at_first_everything_is_there_before_it_is_referred_to() -> None:
+def test_at_first_resources_precede_references_to_them() -> None:
     assert groups({}, OLD) == [
         ["sds/identity.json"],
         ["rds/r.json"],
@@ -43,7 +43,7 @@ def test_at_first_everything_is_there_before_it_is_referred_to() -> None:
     ]
 
 
-def test_a_cluster_is_made_before_it_is_used_and_removed_after() -> None:
+def test_a_cluster_is_added_before_its_use_and_removed_after() -> None:
     new = {
         **OLD,
         "cds.json": clusters("2", "a", "c"),
@@ -64,16 +64,16 @@ def test_a_cluster_is_made_before_it_is_used_and_removed_after() -> None:
     assert [step.confirm for step in steps] == [True, True, True, True]
 
 
-def test_a_route_alone_touches_nothing_else() -> None:
+def test_a_changed_route_is_the_only_step() -> None:
     assert groups(OLD, {**OLD, "rds/r.json": response("2", {"name": "r"})}) == [["rds/r.json"]]
 
 
-def test_clusters_that_only_go_are_removed_after_what_referred_to_them() -> None:
+def test_removed_clusters_follow_the_resources_that_referred_to_them() -> None:
     new = {**OLD, "cds.json": clusters("2", "a"), "lds.json": response("2", {"name": "l"})}
     assert groups(OLD, new) == [["lds.json"], ["cds.json"]]
 
 
-def test_clusters_that_only_come_are_made_once() -> None:
+def test_new_clusters_need_one_step() -> None:
     new = {**OLD, "cds.json": clusters("2", "a", "b", "c")}
     steps = plan(OLD, new)
     assert [sorted(step.responses) for step in steps] == [["cds.json"]]
@@ -81,7 +81,7 @@ def test_clusters_that_only_come_are_made_once() -> None:
 
 
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_cluster_that_is_made_anew_warms_beside_the_old_one(gone: bool) -> None:
+def test_a_replaced_cluster_warms_beside_the_old_one(gone: bool) -> None:
     others = () if gone else ({"name": "b"},)
     new = {**OLD, "cds.json": response("2", {"name": "a", "type": "STATIC"}, *others)}
     steps = [step for step in plan(OLD, new) if "cds.json" in step.responses]
@@ -95,12 +95,12 @@ def test_a_cluster_that_is_made_anew_warms_beside_the_old_one(gone: bool) -> Non
         (response("1"), None),
     ],
 )
-def test_a_file_is_referred_to_by_the_name_of_what_is_in_it(text: str, name: str | None) -> None:
+def test_the_name_in_a_response_is_that_of_its_resource(text: str, name: str | None) -> None:
     assert name_in(text) == name
 
 
 class Envoy:
-    """Takes what is offered, but for the versions that it refuses; opens its listeners when first asked."""
+    """Acknowledges everything except the refused versions; opens its listeners after the first statistics."""
 
     def __init__(self, refused: frozenset[tuple[str, str]] = frozenset()) -> None:
         self._refused = refused
@@ -135,7 +135,7 @@ def rollout(envoy: Envoy) -> Rollout:
     return Rollout(envoy, envoy.stats, lambda _: "no such filter")
 
 
-def test_a_change_leaves_what_it_does_not_name() -> None:
+def test_a_change_keeps_other_resources() -> None:
     envoy = Envoy()
     made = rollout(envoy)
     assert made.apply({**OLD, "rds/q.json": response("1", {"name": "q"})}) == ""
@@ -152,7 +152,7 @@ def test_a_whole_configuration_replaces_all_but_the_identity() -> None:
     assert set(envoy.offered) == {"cds.json", "lds.json", "sds/identity.json"}
 
 
-def test_what_envoy_refuses_is_told_with_its_reason_and_holds_up_nothing_else() -> None:
+def test_a_refusal_is_reported_with_its_reason_and_blocks_nothing_else() -> None:
     envoy = Envoy(frozenset({("rds/r.json", "2")}))
     made = rollout(envoy)
     made.apply(WITH_ROUTE)
@@ -167,14 +167,14 @@ def test_what_envoy_refuses_is_told_with_its_reason_and_holds_up_nothing_else() 
 WITH_ROUTE = {**OLD, "lds.json": response("1", {"name": "l", "rds": "r"})}
 
 
-def test_what_is_referred_to_is_waited_for_with_what_refers_to_it() -> None:
+def test_referenced_resources_are_awaited_with_their_references() -> None:
     envoy = Envoy()
     rollout(envoy).apply({**WITH_ROUTE, "rds/q.json": response("1", {"name": "q"})})
-    # Nothing refers to the routes q, so Envoy does not ask for them.
+    # No listener refers to the routes q, so Envoy does not subscribe to them.
     assert envoy.waited_for == [{"cds.json"}, {"lds.json", "rds/r.json"}]
 
 
-def test_what_nothing_refers_to_any_more_is_not_waited_for() -> None:
+def test_unreferenced_resources_are_not_awaited() -> None:
     envoy = Envoy()
     made = rollout(envoy)
     made.apply(
@@ -189,7 +189,7 @@ def test_what_nothing_refers_to_any_more_is_not_waited_for() -> None:
     assert envoy.waited_for[-1] == {"rds/r.json"}
 
 
-def test_what_a_refused_listener_refers_to_is_no_problem_of_its_own() -> None:
+def test_references_of_a_refused_listener_are_no_problem_of_their_own() -> None:
     envoy = Envoy(frozenset({("lds.json", "2")}))
     made = rollout(envoy)
     made.apply(WITH_ROUTE)
@@ -207,7 +207,7 @@ def test_listeners_open_although_their_routes_are_refused(refused: str, is_open:
     assert made.is_open is is_open
 
 
-def test_listeners_are_waited_for_until_they_are_open_once() -> None:
+def test_listeners_are_awaited_until_first_open() -> None:
     envoy = Envoy()
     made = rollout(envoy)
     made.apply(OLD)
@@ -216,7 +216,7 @@ def test_listeners_are_waited_for_until_they_are_open_once() -> None:
     assert envoy.asked == 2
 
 
-def test_a_cluster_made_anew_is_waited_for_until_it_is_warm() -> None:
+def test_a_replaced_cluster_is_awaited_until_warm() -> None:
     envoy = Envoy()
     made = rollout(envoy)
     made.apply(OLD)

@@ -13,7 +13,7 @@ from smi_reference_mesh.sidecar.xds_server import AckStatus, DiscoveryRequestRea
 
 
 class Subscription:
-    """A connection to the board, used as Envoy does."""
+    """A subscription to the server, like Envoy's."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -47,7 +47,7 @@ def socket(tmp_path: Path) -> Path:
     return tmp_path / "s"
 
 
-def test_what_is_on_offer_is_answered_at_once_and_then_only_what_is_new(socket: Path) -> None:
+def test_a_published_response_is_sent_at_once_and_then_only_new_versions(socket: Path) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"rds/a_b.json": text("1")})
 
@@ -65,7 +65,7 @@ def test_what_is_on_offer_is_answered_at_once_and_then_only_what_is_new(socket: 
     asyncio.run(scenario())
 
 
-def test_what_is_not_on_offer_yet_is_waited_for(socket: Path) -> None:
+def test_a_request_waits_for_an_unpublished_response(socket: Path) -> None:
     xds_server = XdsServer(socket)
 
     async def scenario() -> None:
@@ -80,7 +80,7 @@ def test_what_is_not_on_offer_yet_is_waited_for(socket: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_who_refuses_a_version_is_not_answered_in_a_busy_loop(socket: Path) -> None:
+def test_a_refused_version_is_not_repeated_in_a_busy_loop(socket: Path) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"lds.json": text("2")})
 
@@ -95,7 +95,7 @@ def test_who_refuses_a_version_is_not_answered_in_a_busy_loop(socket: Path) -> N
     asyncio.run(scenario())
 
 
-def test_a_subscriber_that_hangs_up_disturbs_nobody(socket: Path) -> None:
+def test_a_disconnected_subscription_does_not_affect_others(socket: Path) -> None:
     xds_server = XdsServer(socket)
 
     async def scenario() -> None:
@@ -130,7 +130,7 @@ def taken(xds_server: XdsServer, *roots: str, within_s: float = 5.0, **versions:
     )
 
 
-def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> None:
+def test_the_next_request_acknowledges_or_refuses_a_response(socket: Path) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"lds.json": text("1")})
 
@@ -142,7 +142,7 @@ def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> No
         assert await asyncio.to_thread(taken, xds_server, lds="1") == AckStatus((), ())
         xds_server.publish({"lds.json": text("2")})
         await waiting
-        # It has 1 still, so it refused 2.
+        # Still at version 1, so it refused 2.
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
         assert await asyncio.to_thread(taken, xds_server, lds="2") == AckStatus(("lds.json",), ())
         await waiting
@@ -161,7 +161,7 @@ def test_the_request_after_an_answer_tells_what_became_of_it(socket: Path) -> No
     asyncio.run(scenario())
 
 
-def test_a_second_subscription_that_begins_refuses_nothing(socket: Path) -> None:
+def test_the_first_request_of_a_second_subscription_refuses_nothing(socket: Path) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"rds/a.json": text("1")})
 
@@ -179,7 +179,7 @@ def test_a_second_subscription_that_begins_refuses_nothing(socket: Path) -> None
     asyncio.run(scenario())
 
 
-def test_what_a_refused_root_refers_to_is_not_waited_for(socket: Path) -> None:
+def test_references_of_a_refused_root_are_not_awaited(socket: Path) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"lds.json": text("2"), "rds/r.json": text("1")})
 
@@ -199,7 +199,7 @@ def test_what_a_refused_root_refers_to_is_not_waited_for(socket: Path) -> None:
 
 
 @pytest.mark.parametrize("left", [True, False])
-def test_what_comes_back_counts_as_taken_for_whoever_still_has_it(socket: Path, left: bool) -> None:
+def test_a_republished_version_counts_as_acknowledged_while_subscribed(socket: Path, left: bool) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"rds/a.json": text("1")})
 
@@ -225,14 +225,14 @@ def test_what_comes_back_counts_as_taken_for_whoever_still_has_it(socket: Path, 
     asyncio.run(scenario())
 
 
-def test_what_it_has_already_is_taken_although_another_version_was_refused_meanwhile(socket: Path) -> None:
+def test_the_present_version_counts_as_acknowledged_after_another_was_refused(socket: Path) -> None:
     xds_server = XdsServer(socket)
     xds_server.publish({"lds.json": text("2")})
 
     async def scenario() -> None:
         subscription = await subscribe(socket)
         await subscription.ask("/v3/discovery:listeners", "1")
-        # It refused 2; while the answer to that is held back, 1 is on offer again.
+        # It refused 2; while the repeated response is held back, 1 is published again.
         waiting = asyncio.create_task(subscription.ask("/v3/discovery:listeners", "1"))
         assert (await asyncio.to_thread(taken, xds_server, lds="2")).refused == ("lds.json",)
         xds_server.publish({"lds.json": text("1")})
@@ -245,7 +245,7 @@ def test_what_it_has_already_is_taken_although_another_version_was_refused_meanw
     asyncio.run(scenario())
 
 
-def test_envoy_is_there_once_it_asks(socket: Path) -> None:
+def test_await_envoy_returns_after_the_first_request(socket: Path) -> None:
     xds_server = XdsServer(socket)
     with pytest.raises(EnvoyGone, match="asked for no configuration"):
         xds_server.await_envoy(0.05)
@@ -261,7 +261,7 @@ def test_envoy_is_there_once_it_asks(socket: Path) -> None:
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
-def test_of_a_request_all_is_read_but_how_envoy_describes_itself(separators: tuple[str, str]) -> None:
+def test_a_request_is_parsed_without_its_node(separators: tuple[str, str]) -> None:
     bodies = DiscoveryRequestReader()
 
     def read(**body: Any) -> dict[str, Any]:
@@ -275,6 +275,6 @@ def test_of_a_request_all_is_read_but_how_envoy_describes_itself(separators: tup
 
 
 @pytest.mark.parametrize("body", ["", "[]", '{"node":', '{"node":{"id":"x"}'])
-def test_what_is_no_request_is_said_to_be_none(body: str) -> None:
+def test_an_invalid_request_raises_value_error(body: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - json's own words
         DiscoveryRequestReader().read(body)

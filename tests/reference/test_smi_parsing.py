@@ -1,4 +1,4 @@
-"""SMI objects of all versions are read into one model; odd ones become problems."""
+"""SMI objects of all versions are parsed into one model; invalid ones become problems."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_headers_are_a_map_or_a_list_of_maps(headers: object) -> None:
         {"name": "m", "headers": "a: b"},
     ],
 )
-def test_a_match_that_is_not_understood_never_matches_and_its_neighbours_do(match: JSON) -> None:
+def test_an_invalid_match_never_matches_and_others_do(match: JSON) -> None:
     good = {"name": "good", "pathRegex": "/good"}
     policies = read("v1alpha4", "HTTPRouteGroup", spec={"matches": [match, good]})
     assert [each.name for each in policies.groups[IT].matches] == ["good"]
@@ -149,7 +149,7 @@ _VALUES = st.recursive(
 
 
 def _odd(source: JSON) -> st.SearchStrategy[JSON]:
-    """The object with the value at one place, anywhere below its spec, replaced by anything."""
+    """The object with a random value at a random place below its spec."""
 
     def places(value: Any, path: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         entries = (
@@ -188,7 +188,7 @@ _GOOD = [
 
 @settings(max_examples=300)
 @given(st.sampled_from(_GOOD).flatmap(_odd))
-def test_no_object_whatever_stands_in_it_keeps_the_others_from_being_compiled(odd: JSON) -> None:
+def test_no_object_content_prevents_compilation_of_the_others(odd: JSON) -> None:
     other = split("db", {"db2": 1}, name="other")
     configuration = compile(snapshot(odd, other), workload("v1"))
     text = configuration.files()["lds.json"]

@@ -21,7 +21,7 @@ def opening(directory: Path) -> threading.Thread:
     return thread
 
 
-def test_whoever_waits_goes_on_when_the_gate_is_opened_and_not_before(tmp_path: Path) -> None:
+def test_a_reader_continues_when_the_gate_opens_and_not_before(tmp_path: Path) -> None:
     startup_gate.make(str(tmp_path))
     waits = waiting(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -31,7 +31,7 @@ def test_whoever_waits_goes_on_when_the_gate_is_opened_and_not_before(tmp_path: 
     opened.join(5)
 
 
-def test_it_may_be_opened_before_anybody_waits(tmp_path: Path) -> None:
+def test_the_gate_may_open_before_there_is_a_reader(tmp_path: Path) -> None:
     startup_gate.make(str(tmp_path))
     opened = opening(tmp_path)
     assert waiting(tmp_path).wait(5) == 0
@@ -39,7 +39,7 @@ def test_it_may_be_opened_before_anybody_waits(tmp_path: Path) -> None:
     assert not opened.is_alive()
 
 
-def test_a_gate_that_is_there_stays_and_is_closed_to_whoever_waits_next(tmp_path: Path) -> None:
+def test_an_existing_gate_stays_and_blocks_the_next_reader(tmp_path: Path) -> None:
     startup_gate.make(str(tmp_path))
     opened = opening(tmp_path)
     assert waiting(tmp_path).wait(5) == 0
@@ -48,7 +48,7 @@ def test_a_gate_that_is_there_stays_and_is_closed_to_whoever_waits_next(tmp_path
     again = waiting(tmp_path)
     with pytest.raises(subprocess.TimeoutExpired):
         again.wait(0.2)
-    # Not killed: it takes the one that reads with it.
+    # SIGTERM instead of SIGKILL, so that its child `cat` ends too.
     again.terminate()
     again.wait(5)
 
@@ -64,12 +64,12 @@ def test_any_user_may_wait_and_open(tmp_path: Path) -> None:
     assert stat.S_IMODE(mode) == 0o666
 
 
-def test_who_waits_where_no_gate_is_fails_and_who_opens_it_goes_on(tmp_path: Path) -> None:
+def test_without_a_gate_waiting_fails_and_opening_is_a_no_op(tmp_path: Path) -> None:
     assert waiting(tmp_path).wait(5) != 0
     startup_gate.release(str(tmp_path))
 
 
-def test_nobody_waits_for_ever() -> None:
+def test_waiting_has_a_time_limit() -> None:
     command, seconds, *_ = startup_gate.wait_command("/run")
     assert command == "timeout"
     assert float(seconds) <= 60

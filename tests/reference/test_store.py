@@ -59,7 +59,7 @@ def test_a_snapshot_stays_the_same_value_until_an_object_changes() -> None:
         async with following(fake) as (store, changes):
             snapshot = store.snapshot()
             changes.clear()
-            # Written, and yet the same: only book-keeping differs.
+            # Written without a relevant difference.
             fake.put(PODS.path, pod("a"))
             fake.put(SPLITS.path, pod("s"))
             await eventually(lambda: changes)
@@ -85,7 +85,7 @@ def test_a_watch_that_is_too_old_is_followed_by_a_new_list() -> None:
     asyncio.run(scenario())
 
 
-def test_a_watch_that_ends_goes_on_where_it_was() -> None:
+def test_a_watch_that_ends_resumes_at_its_version() -> None:
     async def scenario() -> None:
         fake = FakeApiServer()
         fake.put(PODS.path, pod("a"))
@@ -97,7 +97,7 @@ def test_a_watch_that_ends_goes_on_where_it_was() -> None:
     asyncio.run(scenario())
 
 
-def test_an_api_that_is_not_served_counts_as_empty_until_it_is() -> None:
+def test_an_unserved_api_counts_as_empty() -> None:
     async def scenario() -> None:
         fake = FakeApiServer()
         fake.absent.add(SPLITS.path)

@@ -72,7 +72,7 @@ def test_a_later_poll_brings_what_changed_and_no_new_identity() -> None:
     asyncio.run(scenario())
 
 
-def test_who_is_not_concerned_is_not_woken() -> None:
+def test_an_unchanged_configuration_does_not_end_a_poll() -> None:
     async def scenario() -> None:
         made = subscriptions()
         await made.update(snapshot("server", "client"), DefaultHooks())
@@ -85,7 +85,7 @@ def test_who_is_not_concerned_is_not_woken() -> None:
     asyncio.run(scenario())
 
 
-def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
+def test_a_pod_that_polls_before_the_watch_reports_it_is_served_then() -> None:
     async def scenario() -> None:
         made = subscriptions()
         await made.update(snapshot("client"), DefaultHooks())
@@ -98,7 +98,7 @@ def test_a_pod_that_polls_before_it_was_seen_is_served_when_it_is() -> None:
     asyncio.run(scenario())
 
 
-def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
+def test_a_restarted_control_plane_recognises_versions() -> None:
     async def scenario() -> None:
         pair = CertificateAuthority.create(datetime.now(UTC))
         first = Subscriptions(CertificateAuthority(pair), lambda: None)
@@ -108,10 +108,10 @@ def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
         await second.update(snapshot("server"), DefaultHooks())
         assert await second.poll(SERVER, update.version, update.identity, 0.01) is None
         assert second.is_settled()
-        # The same files have the same version, so the change to it is enough.
+        # The same responses have the same version, so the update is the difference to it.
         await second.update(snapshot("server", weight=2), DefaultHooks())
         assert (await polled(second, SERVER, update.version, update.identity)).base == update.version
-        # What led to another version is not known: everything is sent.
+        # The former version is unknown: everything is sent.
         assert (await polled(second, SERVER, "elsewhere", update.identity)).base == ""
 
     asyncio.run(scenario())
@@ -120,7 +120,7 @@ def test_a_restarted_control_plane_goes_on_where_it_was() -> None:
 @pytest.mark.parametrize(
     "identity", ["{fingerprint}:1", "other:9999999999"], ids=["due", "of another authority"]
 )
-def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str) -> None:
+def test_a_due_identity_is_renewed_without_another_change(identity: str) -> None:
     async def scenario() -> None:
         authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
         made = Subscriptions(authority, lambda: None)
@@ -134,7 +134,7 @@ def test_an_identity_that_is_due_is_renewed_without_another_change(identity: str
     asyncio.run(scenario())
 
 
-def test_settled_means_that_every_connected_workload_told() -> None:
+def test_settled_means_that_every_connected_workload_acknowledged() -> None:
     async def scenario() -> None:
         now = 0.0
         made = Subscriptions(
@@ -150,13 +150,13 @@ def test_settled_means_that_every_connected_workload_told() -> None:
         assert [problem["message"] for problem in made.problems()] == ["refused"]
         await made.update(snapshot("server", "client", weight=2), DefaultHooks())
         assert not made.is_settled()
-        now = 11.0  # Nobody was heard of for so long: nobody is connected.
+        now = 11.0  # No subscriber is connected after such a silence.
         assert made.is_settled()
 
     asyncio.run(scenario())
 
 
-def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None:
+def test_a_problem_is_reported_once_per_object() -> None:
     def mistaken(uid: str) -> ClusterSnapshot:
         metadata = {"namespace": "shop", "name": "mistaken", "uid": uid}
         split = {"metadata": metadata, "spec": {"service": "absent", "backends": []}}
@@ -169,7 +169,7 @@ def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None
             lambda: None,
             on_problem=problems.append,
         )
-        # The last takes the place of the one before it, which is never seen to be gone.
+        # The last replaces the one before it, whose deletion is never observed.
         for uid in ("first", "first", "second"):
             await made.update(mistaken(uid), DefaultHooks())
             await polled(made, SERVER)
@@ -182,7 +182,7 @@ def test_what_an_object_lacks_is_told_once_for_each_object_of_its_name() -> None
     asyncio.run(scenario())
 
 
-def test_a_workload_that_is_gone_is_forgotten() -> None:
+def test_a_deleted_workload_is_unsubscribed() -> None:
     async def scenario() -> None:
         made = subscriptions()
         await made.update(snapshot("server"), DefaultHooks())
@@ -199,7 +199,7 @@ class Spoilt(DefaultHooks):
         return replace(configuration, clusters=())
 
 
-def test_a_fault_changes_what_is_handed_out() -> None:
+def test_a_fault_changes_configurations() -> None:
     async def scenario() -> None:
         made = subscriptions()
         await made.update(snapshot("server"), DefaultHooks())

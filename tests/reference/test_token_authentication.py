@@ -8,7 +8,7 @@ from smi_reference_mesh.control_plane.token_authentication import TokenAuthentic
 from smi_reference_mesh.kube.objects import Workload
 
 
-def test_a_token_is_worth_the_pod_that_the_api_server_names() -> None:
+def test_a_token_authenticates_the_pod_in_its_review() -> None:
     async def scenario() -> None:
         fake = FakeApiServer()
         fake.pods_by_token["good"] = ("shop", "server-1")

@@ -118,7 +118,7 @@ def counts(document: Any) -> tuple[str, str]:
     return values["success_count"], values["failure_count"]
 
 
-def test_a_get_tells_all_that_was_received_whoever_sent_it() -> None:
+def test_a_get_covers_requests_from_all_clients() -> None:
     document = metrics_snapshot().single(Reference("pods", "shop", "server-1"))
     assert document == {
         "apiVersion": "metrics.smi-spec.io/v1alpha1",
@@ -153,11 +153,11 @@ def test_a_get_tells_all_that_was_received_whoever_sent_it() -> None:
         (Reference("deployments", "other", "mid"), ("0", "0")),
     ],
 )
-def test_what_contains_pods_adds_them_up(reference: Reference, expected: tuple[str, str]) -> None:
+def test_objects_sum_up_their_pods(reference: Reference, expected: tuple[str, str]) -> None:
     assert counts(metrics_snapshot().single(reference)) == expected
 
 
-def test_edges_tell_with_whom_traffic_was_exchanged_and_where_it_was_measured() -> None:
+def test_edges_have_peer_direction_and_side() -> None:
     document = metrics_snapshot().edges(Reference("deployments", "shop", "mid"))
     assert document["kind"] == "TrafficMetricsList"
     assert document["resource"]["name"] == "mid"
@@ -186,13 +186,13 @@ def test_a_list_has_the_objects_in_scope_and_no_name() -> None:
     assert [item["resource"]["namespace"] for item in everywhere["items"]] == ["other", "shop", "shop"]
 
 
-def test_a_selector_restricts_items_and_leaves_figures_alone() -> None:
+def test_a_selector_restricts_items_and_not_their_metrics() -> None:
     document = metrics_snapshot().listing("deployments", "shop", "app=mid")
     assert [counts(item) for item in document["items"]] == [("96", "4")]
     assert document["selector"] == {"matchLabels": {"app": "mid"}}
 
 
-def test_a_split_has_an_item_for_each_backend_with_what_was_sent_to_the_apex() -> None:
+def test_a_split_has_an_item_for_each_backend() -> None:
     document = metrics_snapshot().single(Reference("trafficsplits", "shop", "canary"))
     assert [(item["backend"], counts(item)) for item in document["items"]] == [
         ({"apex": "server", "name": "v1", "weight": 75}, ("7", "0")),
@@ -221,7 +221,7 @@ def test_discovery_offers_every_kind_with_its_edges() -> None:
     assert all(entry["verbs"] == ["get", "list"] for entry in resources.values())
 
 
-def test_ownership_in_a_circle_ends() -> None:
+def test_circular_ownership_terminates() -> None:
     circular = Inventory(
         {
             "pods": (pod("p", "a", ("Job", "a")),),

@@ -1,4 +1,4 @@
-"""Variants are what they say: each can be compiled with, and is not the mesh as it is."""
+"""Variants compile, and differ from the mesh."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ PLURALS = {
     "TCPRoute": "tcproutes",
 }
 SPOKEN = {"protocol-by-port-name", "protocol-by-app-protocol"}
-"""What is spoken in that world is told by names and appProtocols alike."""
+"""Variants whose protocols agree between names and appProtocols in that snapshot."""
 TIMED = {one for one in VARIANTS if one.startswith("changes-")} | {"endpoints-late-with-retries"}
-"""What differs in time shows nothing in a world that stays as it is."""
+"""Variants of timing, without effect on an unchanged snapshot."""
 ELSEWHERE = {one.id for one in VARIANTS.values() if one.hooks is DefaultHooks} | {
     one for one in VARIANTS if one.startswith("metrics-")
 }
-"""What differs in the profile alone, or in the metrics API."""
+"""Variants that differ only in the profile or in the metrics API."""
 
 
 def permissive() -> ClusterSnapshot:
@@ -65,13 +65,15 @@ def compiled(hooks: MeshHooks, truth: ClusterSnapshot, who: str) -> Configuratio
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_envoy_accepts_what_a_variant_makes(variant: str, secrets: dict[str, JSON], tmp_path: Path) -> None:
+def test_envoy_accepts_the_configurations_of_variants(
+    variant: str, secrets: dict[str, JSON], tmp_path: Path
+) -> None:
     for truth, who in ((rich(), "v1"), (rich(), "client"), (permissive(), "v1")):
         assert validate(compiled(load(variant), truth, who), secrets, tmp_path) == ""
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS.keys() - TIMED - SPOKEN - ELSEWHERE))
-def test_a_variant_is_not_the_mesh_as_it_is(variant: str) -> None:
+def test_a_variant_differs_from_the_mesh(variant: str) -> None:
     hooks, plain = load(variant), DefaultHooks()
     if any(hooks.withholds(rich(), workload(who)) for who in ("client", "v1", "db")):
         return
@@ -87,7 +89,7 @@ def test_a_variant_is_not_the_mesh_as_it_is(variant: str) -> None:
 @pytest.mark.parametrize(
     ("variant", "spoken"), [("protocol-by-port-name", "tcp"), ("protocol-by-app-protocol", "http")]
 )
-def test_what_is_spoken_is_told_by_one_thing_alone(variant: str, spoken: str) -> None:
+def test_a_single_property_determines_the_protocol(variant: str, spoken: str) -> None:
     odd = service("web", "10.1.0.1", {"name": "tcp-web", "port": 8080, "appProtocol": "http"})
     shown = load(variant).snapshot(snapshot(services=[odd]))
     (port,) = mesh_of(shown).services["shop", "web"].ports
@@ -95,7 +97,7 @@ def test_what_is_spoken_is_told_by_one_thing_alone(variant: str, spoken: str) ->
 
 
 @pytest.mark.parametrize(("annotated", "spoken"), [({SPEAKS: "http"}, "http"), ({}, "tcp")])
-def test_what_is_spoken_is_told_by_an_annotation(annotated: dict[str, str], spoken: str) -> None:
+def test_an_annotation_determines_the_protocol(annotated: dict[str, str], spoken: str) -> None:
     odd = service("web", "10.1.0.1", {"name": "http", "port": 8080, "appProtocol": "http"})
     odd["metadata"]["annotations"] = annotated
     shown = load("protocol-by-annotation").snapshot(snapshot(services=[odd]))
@@ -121,7 +123,7 @@ def test_raw_tcp_is_refused_or_passes_where_http_alone_is_carried(
     assert ("inbound|9000|plaintext" in inbound) == open_to_plaintext
 
 
-def test_a_service_has_the_pods_of_one_account_alone() -> None:
+def test_a_service_has_only_pods_of_one_account() -> None:
     shown = load("one-account-behind-a-service").snapshot(rich())
     behind = mesh_of(shown).services["shop", "web"].endpoints
     assert {each.ip for ready in behind.values() for each in ready} == {"10.0.0.11"}
@@ -130,20 +132,20 @@ def test_a_service_has_the_pods_of_one_account_alone() -> None:
     assert {each.ip for ready in behind.values() for each in ready} == {"10.0.0.11", "10.0.0.12"}
 
 
-def test_what_compiles_anew_does_so_with_all_that_goes_with_it() -> None:
+def test_variants_that_recompile_include_their_other_edits() -> None:
     together = Together(*of_traefik())
     both = split("web.shop", {"v1": 1, "v2": 1})
     paths = group("routes", {"name": "m", "pathRegex": "/api", "methods": ["GET"]})
     grant = target("v1", ["client"], [rule("HTTPRouteGroup", "routes")])
     truth = snapshot(both, split("web", {"v1": 1, "v2": 1}, name="whole"), paths, grant)
     text = json.dumps(dict(compiled(together, truth, "v1").routes))
-    # The client may not call v2, so it gets none of the split; expressions go on all the same.
+    # The client may not call v2, so it gets no backend; expressions still apply.
     assert '"/api.*"' in text
     routes = compiled(together, truth, "client").routes["outbound|shop|web|8080"]
     assert routes["virtual_hosts"][0]["routes"][0]["direct_response"] == {"status": 503}
 
 
-def test_what_is_late_is_shown_once_its_time_has_come() -> None:
+def test_a_late_change_shows_after_its_delay() -> None:
     now = [0.0]
     late = Late(3.0, clock=lambda: now[0])
     first = snapshot(split("web", {"v1": 1}))
@@ -159,7 +161,7 @@ def test_what_is_late_is_shown_once_its_time_has_come() -> None:
     assert not late.observe(WindowedCounts(), settled=True)
 
 
-def test_what_comes_and_goes_before_its_time_is_shown_in_its_turn() -> None:
+def test_a_late_change_shows_even_if_already_undone() -> None:
     now = [0.0]
     late = Late(2.0, clock=lambda: now[0])
     snapshots = [snapshot(split("web", {name: 1})) for name in ("v1", "v2", "v1")]
@@ -174,7 +176,7 @@ def test_what_comes_and_goes_before_its_time_is_shown_in_its_turn() -> None:
     assert shown == ["v1", "v2", "v2", "v1"]
 
 
-def test_proxies_hear_of_a_change_at_different_times() -> None:
+def test_proxies_get_a_change_at_different_times() -> None:
     hooks, before, after = load("changes-reach-each-proxy-at-another-time"), rich(), rich()
     whose = [workload(name) for name in ("client", "v1", "v2", "db")]
     after = before.replacing("trafficsplits", ())
@@ -187,7 +189,7 @@ def test_proxies_hear_of_a_change_at_different_times() -> None:
     assert set(told) == {True, False}
 
 
-def test_who_is_known_by_address_is_let_in_by_address_alone() -> None:
+def test_identity_by_address_grants_by_address_only() -> None:
     configuration = compiled(load("identity-by-address"), rich(), "v1")
     (inbound,) = (one for one in configuration.listeners if one["name"] == "inbound")
     text = json.dumps([inbound, list(configuration.clusters), dict(configuration.routes)])
@@ -205,12 +207,12 @@ def test_who_is_known_by_address_is_let_in_by_address_alone() -> None:
     assert all(each == [{"or_ids": {"ids": [client]}}] for each in told)
 
 
-def test_a_workload_that_no_target_names_is_given_nothing() -> None:
+def test_a_workload_without_a_target_gets_no_configuration() -> None:
     hooks, without = load("ready-once-granted"), rich().replacing("traffictargets", ())
     assert hooks.withholds(without, workload("client"))
     assert hooks.withholds(without, workload("v2"))
     assert not hooks.withholds(rich(), workload("client"))
-    # What was given is not taken away.
+    # A configuration once sent is not withdrawn.
     assert not hooks.withholds(without, workload("client"))
     assert hooks.withholds(rich(), workload("v2"))
     assert not hooks.withholds(without.replacing("namespaces", [namespace(permissive=True)]), workload("v2"))
@@ -232,13 +234,13 @@ def _seen(configuration: Configuration) -> tuple[object, ...]:
     return configuration.files(), configuration.problems
 
 
-def test_variants_and_faults_have_names_of_their_own() -> None:
+def test_ids_of_variants_and_faults_are_unique() -> None:
     assert not VARIANTS.keys() & FAULTS.keys()
     assert len(VARIANTS) >= 24
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_a_variant_leaves_what_it_was_given_as_it_was(variant: str) -> None:
+def test_a_variant_does_not_mutate_its_input(variant: str) -> None:
     truth = rich()
     before = {who: compile(truth, workload(who)).files() for who in ("client", "v1")}
     for who in before:
@@ -247,7 +249,7 @@ def test_a_variant_leaves_what_it_was_given_as_it_was(variant: str) -> None:
 
 
 @pytest.mark.parametrize("variant", sorted(VARIANTS))
-def test_a_variant_bears_what_the_specification_leaves_open(variant: str) -> None:
+def test_a_variant_supports_the_objects_of_open_questions(variant: str) -> None:
     hooks, truth = load(variant), with_odd_ones()
     for who in ("client", "v1"):
         hooks.withholds(truth, workload(who))
@@ -256,7 +258,7 @@ def test_a_variant_bears_what_the_specification_leaves_open(variant: str) -> Non
 
 @cache
 def with_odd_ones() -> ClusterSnapshot:
-    """A world with all that the scenarios of open questions apply, in the version that is stored."""
+    """A snapshot with all objects of the scenarios of open questions, in the stored version."""
     found = rich()
     for folder in ODD:
         for file in sorted((FIXTURES / folder).glob("[0-9]*.yaml")):
@@ -277,7 +279,7 @@ def test_a_backend_of_another_namespace_is_reached_as_open_service_mesh_reaches_
 
 
 def _clusters(routes: Any) -> set[str]:
-    """The names of all clusters that routes lead to."""
+    """The names of all clusters in routes."""
     if isinstance(routes, dict):
         shares = routes.get("weighted_clusters", {}).get("clusters", ())
         named = {routes["cluster"]} if isinstance(routes.get("cluster"), str) else set()

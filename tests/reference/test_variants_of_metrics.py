@@ -1,4 +1,4 @@
-"""Variants of the traffic metrics: when figures are taken, from which end, and how exactly."""
+"""Variants of traffic metrics: interval, vantage point, and accuracy."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def figures_of(clock: Clock, *streams: Stream, requests: int = 40) -> WindowedCo
     return counts
 
 
-def test_figures_that_are_taken_now_and_then_show_after_the_next_beat() -> None:
+def test_counts_show_after_the_next_update() -> None:
     clock = Clock()
     taken = TakenEvery(15.0, 30.0, clock)
     counts = WindowedCounts(10.0, clock)
@@ -54,7 +54,7 @@ def test_figures_that_are_taken_now_and_then_show_after_the_next_beat() -> None:
     assert taken.metrics_snapshot(metrics_snapshot(counts), counts).totals == {}
 
 
-def test_what_is_extrapolated_is_right_under_a_steady_load_alone() -> None:
+def test_extrapolated_counts_are_right_under_steady_load_only() -> None:
     clock = Clock()
     counts = WindowedCounts(10.0, clock)
     for _ in range(100):
@@ -68,7 +68,7 @@ def test_what_is_extrapolated_is_right_under_a_steady_load_alone() -> None:
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])
-def test_what_one_end_counts_is_told_of_both(direction: str) -> None:
+def test_one_ends_counts_are_reported_for_both(direction: str) -> None:
     counts = figures_of(Clock(), SENT, RECEIVED)
     only = FromOneEnd("in" if direction == "in" else "out")
     shown = only.metrics_snapshot(metrics_snapshot(counts), counts).totals

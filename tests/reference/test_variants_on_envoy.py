@@ -1,4 +1,4 @@
-"""Variants as real Envoys understand them: what is granted goes through, what is denied does not."""
+"""Variants on real Envoys: grants pass, everything else is denied."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GRANT = target("v1", ["client"], [rule("HTTPRouteGroup", "read")])
 
 
 class Shop:
-    """Sidecars of a client, a stranger, v1 and v2, and what reached v1."""
+    """Sidecars of a client, a stranger, v1 and v2, and the requests that reached v1."""
 
     def __init__(self, mesh: Loopback, objects: dict[str, list[Any]], v1_saw: list[str]) -> None:
         self.mesh, self._objects, self.v1_saw = mesh, objects, v1_saw
@@ -49,7 +49,7 @@ class Shop:
         return self.mesh[who].get(V1, path, **more)[0]
 
     def kept(self, requests: int) -> list[str]:
-        """Who answers on one connection."""
+        """The responders on one connection."""
         connection = HTTPConnection("service")
         connection.sock = self.mesh["client"].connect(WEB, 8080)
         found = []
@@ -100,9 +100,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         ("enforced-at-the-client-too", 403, 403),
     ],
 )
-def test_what_is_denied_is_told_in_another_way(
-    shop: Shop, variant: str, in_part: int, not_at_all: int
-) -> None:
+def test_denial_has_another_form(shop: Shop, variant: str, in_part: int, not_at_all: int) -> None:
     shop.apply(variant, READ, GRANT)
     assert shop.status("/read/one") == 200
     assert shop.status("/write") == in_part
@@ -112,20 +110,20 @@ def test_what_is_denied_is_told_in_another_way(
     assert shop.status("/write", "stranger") == 200
 
 
-def test_whoever_is_granted_nothing_is_refused_in_the_handshake(shop: Shop) -> None:
+def test_a_caller_without_grants_is_refused_in_the_handshake(shop: Shop) -> None:
     shop.apply("identity-in-the-handshake", READ, GRANT)
     assert (shop.status("/read/one"), shop.status("/write")) == (200, 403)
 
     @retry(stop=stop_after_delay(10), wait=wait_fixed(0.05), reraise=True)
     def refused() -> None:
-        # Connections of before live on until they are drained.
+        # Former connections continue until they are drained.
         assert shop.status("/read/two", "stranger") == 503
 
     refused()
     assert shop.v1_saw == ["GET /read/one"]
 
 
-def test_the_clients_end_refuses_before_anything_is_sent(shop: Shop) -> None:
+def test_the_clients_proxy_denies_before_sending(shop: Shop) -> None:
     shop.apply("enforced-at-the-client-too", READ, GRANT)
     counted = "http.in.downstream_rq_total"
     before = shop.mesh["v1"].statistics(counted)
@@ -133,7 +131,7 @@ def test_the_clients_end_refuses_before_anything_is_sent(shop: Shop) -> None:
     assert shop.mesh["v1"].statistics(counted) == before
 
 
-def test_to_what_nothing_is_granted_at_there_is_no_way(shop: Shop) -> None:
+def test_a_service_without_grants_has_no_route(shop: Shop) -> None:
     shop.apply("denial-is-a-reset", READ, GRANT)
     assert (shop.status("/read"), shop.status("/write")) == (200, 403)
     with pytest.raises((RemoteDisconnected, ConnectionResetError)):
@@ -141,7 +139,7 @@ def test_to_what_nothing_is_granted_at_there_is_no_way(shop: Shop) -> None:
     assert shop.v1_saw == ["GET /read"]
 
 
-def test_what_is_denied_is_never_answered(shop: Shop) -> None:
+def test_denied_requests_never_get_a_response(shop: Shop) -> None:
     shop.apply("denial-is-silence", READ, GRANT)
     assert shop.status("/read/one") == 200
     for who, path in (("client", "/write"), ("stranger", "/read")):
@@ -155,7 +153,7 @@ def test_what_is_denied_is_never_answered(shop: Shop) -> None:
     assert shop.v1_saw == ["GET /read/one"]
 
 
-def test_backends_are_gone_through_in_turn(shop: Shop) -> None:
+def test_backends_rotate(shop: Shop) -> None:
     shop.apply("balances-by-rotation", split("web", {"v1": 3, "v2": 1}), permissive=True)
     assert Counter(shop.kept(40)) == {"v1": 30, "v2": 10}
 
@@ -169,7 +167,7 @@ def test_a_connection_stays_with_one_backend(shop: Shop) -> None:
     assert "x-smi-choice" not in {name.lower() for name in seen}
 
 
-def test_what_goes_over_http_2_between_proxies_arrives_as_what_it_was(shop: Shop) -> None:
+def test_requests_upgraded_between_proxies_arrive_in_their_original_version(shop: Shop) -> None:
     shop.apply("http-2-between-proxies", READ, GRANT)
     # The application would not understand HTTP/2.
     status, who, seen = shop.mesh["client"].get(V1, "/read")

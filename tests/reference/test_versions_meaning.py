@@ -1,4 +1,4 @@
-"""A fixture means the same in each version that has words for it: it is understood to be the same."""
+"""A fixture means the same in each version that can express it: the compiler's result is the same."""
 
 from __future__ import annotations
 
@@ -57,10 +57,10 @@ def meaning(*policies: JSON) -> dict[str, dict[str, str]]:
 
 
 def granted(*policies: JSON) -> list[Any]:
-    """Who may send what to v1, on ports that some route lists, that one other server has, and that none has.
+    """The grants at v1, on ports that a route lists, that another server has, and that none has.
 
-    Configurations may differ where grants do not: a listed port has a filter chain of its own, also where all
-    ports are open anyway.
+    Configurations may differ for equal grants: a listed port has a filter chain of its own, even where all
+    ports are open.
     """
     made = mesh_of(snapshot(*policies))
     return [
@@ -158,6 +158,6 @@ def test_one_route_without_ports_leaves_the_target_without_one() -> None:
     ],
     ids=["subject", "binding", "fixture of an old version"],
 )  # fmt: skip
-def test_what_a_version_has_no_words_for_is_said(item: JSON, versions: dict[str, str], reason: str) -> None:
+def test_missing_fields_of_a_version_are_declared(item: JSON, versions: dict[str, str], reason: str) -> None:
     with pytest.raises(NotInVersion, match=reason):
         render(item, versions)

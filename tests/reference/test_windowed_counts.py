@@ -28,11 +28,11 @@ def one(status: int = 200, milliseconds: float = 5.0) -> RequestCounts:
 
 
 @given(st.floats(min_value=1, max_value=600_000))
-def test_a_bucket_stands_for_a_latency_to_within_two_percent(milliseconds: float) -> None:
+def test_a_bucket_represents_a_latency_to_within_two_percent(milliseconds: float) -> None:
     assert bucket_value(bucket(milliseconds)) == pytest.approx(milliseconds, rel=0.02)
 
 
-def test_less_than_a_millisecond_is_nothing() -> None:
+def test_less_than_a_millisecond_is_zero() -> None:
     assert bucket_value(bucket(0)) == 0
     assert bucket_value(bucket(1)) == pytest.approx(1, rel=0.02)
 
@@ -48,7 +48,7 @@ def test_percentiles_are_those_of_the_nearest_rank_and_in_order(latencies: list[
     assert found == sorted(found)
 
 
-def test_the_last_seconds_of_the_window_are_told_apart() -> None:
+def test_the_last_seconds_of_the_window_are_available_separately() -> None:
     clock = Clock()
     counts = WindowedCounts(10.0, clock)
     counts.record(STREAM, one(), age_s=5.0)
@@ -79,13 +79,13 @@ def test_server_errors_and_missing_answers_are_failures(status: int, failed: boo
     assert is_failure(status) is failed
 
 
-def test_a_tally_survives_its_report() -> None:
+def test_counts_survive_their_report() -> None:
     tally = total([one(200, 7), one(500, 900), one(0, 0)])
     again = RequestCounts.from_json(json.loads(json.dumps(tally.as_json())))
     assert (again.successes, again.failures, again.latencies) == (1, 2, tally.latencies)
 
 
-def test_the_window_forgets_what_is_older() -> None:
+def test_the_window_excludes_older_requests() -> None:
     clock = Clock()
     counts = WindowedCounts(window_s=10, clock=clock)
     counts.record(STREAM, one())
