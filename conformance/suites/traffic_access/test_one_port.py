@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import PORT_IN_TARGET, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/one-port",
@@ -23,8 +23,6 @@ SERVERS = ("access/third", "outside/outsider")
 SERVICES = {8080: "access/third", 8081: "access/third-alt"}
 LISTED = 8081
 """Not the first port of the server: a mesh that opens its first port, whatever is said, opens another."""
-PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
-"""Versions of access whose target has a port, and opens every port without it."""
 
 
 @drives_scenario
