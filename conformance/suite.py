@@ -17,6 +17,16 @@ from conformance.drive.arena import READY_WITHIN_S
 from conformance.drive.edit_propagation import observe_edits
 from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
+from conformance.drive.metrics_load import (
+    CHAIN,
+    CHAIN_CALLS,
+    ShownLoad,
+    chain_edges,
+    chain_totals,
+    drive_load,
+    wait_until_forgotten,
+    wait_until_unloaded,
+)
 from conformance.drive.open_questions.addresses import by_cluster_ip, by_host, host_without_port
 from conformance.drive.open_questions.looks import answered, finding, refused, same_or_changed, unanswered
 from conformance.drive.open_questions.register import DeclaredTrial, Prior, Request, TrialRegister
@@ -42,7 +52,7 @@ from conformance.drive.version_round_trip import (
     versions_with_target_port,
     write,
 )
-from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
+from conformance.judge.histograms import EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised
 from conformance.judge.statistics import MIN_REQUESTS, sample_size
@@ -89,6 +99,15 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "ORDINARY_HOST",
     "granted",
     "taken_up",
+    # a known load in TrafficMetrics
+    "CHAIN",
+    "CHAIN_CALLS",
+    "ShownLoad",
+    "chain_edges",
+    "chain_totals",
+    "drive_load",
+    "wait_until_forgotten",
+    "wait_until_unloaded",
     # what the API server is asked
     "ABSENT",
     "Account",
@@ -134,7 +153,6 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "Call",
     "Conversion",
     "EditTimeline",
-    "DELAYS_MS",
     "EXPECTED_MS",
     "Judgement",
     "MIN_REQUESTS",
