@@ -43,6 +43,13 @@ from conformance.drive.scenario import (
     Scenario,
     sampling,
 )
+from conformance.drive.split_steps import (
+    GONE_WITHIN_S,
+    StepsUnderLoad,
+    StepUnderLoad,
+    delete_split,
+    wait_until_gone,
+)
 from conformance.drive.traffic import CONCURRENCY, PATIENT_S, SendOptions
 from conformance.drive.version_round_trip import (
     PORT_IN_TARGET,
@@ -99,6 +106,12 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "ORDINARY_HOST",
     "granted",
     "taken_up",
+    # steps in the life of a split
+    "GONE_WITHIN_S",
+    "StepUnderLoad",
+    "StepsUnderLoad",
+    "delete_split",
+    "wait_until_gone",
     # a known load in TrafficMetrics
     "CHAIN",
     "CHAIN_CALLS",

@@ -8,6 +8,7 @@ import pytest
 
 from conformance.suite import (
     CONCURRENCY,
+    GONE_WITHIN_S,
     MIN_REQUESTS,
     Conclude,
     Effect,
@@ -17,6 +18,7 @@ from conformance.suite import (
     drives_scenario,
     judge,
     sample_size,
+    wait_until_gone,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -34,7 +36,6 @@ MOST_TO_V2 = {"v2": 75, "v3": 25}
 SOME_TO_OLD = {"v3": 60, "old": 40}
 ALL_OF_IT = 1000
 STEADY_PER_S = 300.0
-GONE_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def steps(scenario: Scenario) -> Steps:
     ) as steady:
         scenario.delete("old.yaml")
         servers.remove("main/old")
-        scenario.until(lambda: _gone(scenario), "the old version is gone", within_s=GONE_WITHIN_S)
+        wait_until_gone(scenario, "old", "the old version is gone")
         (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
         scenario.wait_for_volume(
             lambda: all(one.received("main/v3") > MIN_REQUESTS for one in steady),
@@ -85,11 +86,6 @@ def steps(scenario: Scenario) -> Steps:
         )
         during = [one.stop(ledgers=servers) for one in steady]
     return Steps(most_to_v2, all_to_v3, some_to_old, only_v3, during, after)
-
-
-def _gone(scenario: Scenario) -> bool:
-    pods = scenario.cluster.list("v1", "Pod", scenario.arena.namespace("main"), labels="app=old")
-    return not pods
 
 
 @pytest.mark.requirement("split-live-edits")

@@ -23,11 +23,7 @@ pytestmark = pytest.mark.scenario(
     "traffic-split/matches",
     arena=("main",),
     groups=("split", "specs"),
-    presumes=(
-        "split-single-backend",
-        "split-schema-v1alpha3-v1alpha4",
-        "http-omitted-path-and-methods",
-    ),
+    presumes=("split-single-backend", "split-schema-v1alpha3-v1alpha4", "http-omitted-path-and-methods"),
 )
 
 WEIGHTS = {"v2": 75, "v3": 25}
