@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
@@ -12,41 +12,42 @@ from conformance.catalogue import CatalogueError
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import Arena
 from conformance.drive.scenario import Scenario
-from conformance.drive.version_selection import VersionsError, in_words, parse_wish
+from conformance.drive.version_selection import VersionsError, format_versions, parse_version_choice
 from conformance.model.exit_codes import ExitCode
-from conformance.model.verdict import Inconclusive, Judgement, Verdict
+from conformance.model.verdict import Judgement
 from conformance.profiles import Profile, ProfileError
-from conformance.report.conclusions import render
 from conformance.run import not_started
 from conformance.run.collection import SCENARIO, named_versions
+from conformance.run.context import RunContext
 from conformance.run.options import TABLE, RunOptions, from_pytest
+from conformance.run.results import RunResults
 from conformance.run.runner import Runner
-from conformance.run.session import Session
 from conformance.traceability.index import scenario_mark
 
 _RUNNER = pytest.StashKey[Runner]()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Given:
+class RunRequest:
     """What a caller of pytest hands over, as one of its plugins.
 
-    ``command`` is what was typed, for the report, and ``options`` what is asked of the run, in place of
-    pytest's own options. ``planned``: nothing is done, and what would be is said. ``session`` is one that
-    several pytest runs share, whose arena then stays; ``staged``: the services of scenarios come and go with
-    them there, else the caller has made those of all.
+    ``command`` is the typed command, for the report; ``options`` replace pytest's own options. ``planned``:
+    print the plan and run nothing. ``context`` is shared by several pytest runs and keeps its arena, and
+    ``results`` receives what this one finds; ``staged``: services of scenarios come and go with them, else
+    the caller has created those of all.
     """
 
     command: tuple[str, ...] = ()
     options: RunOptions | None = None
-    session: Session | None = None
+    context: RunContext | None = None
+    results: RunResults = field(default_factory=RunResults)
     staged: bool = False
     planned: bool = False
 
 
-def _given(config: pytest.Config) -> Given:
+def _request(config: pytest.Config) -> RunRequest:
     plugins = config.pluginmanager.get_plugins()
-    return next((one for one in plugins if isinstance(one, Given)), Given())
+    return next((one for one in plugins if isinstance(one, RunRequest)), RunRequest())
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,8 +70,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "claimed version by default, whether no other may be driven beside it, the basic requirements that "
         "it stands on if these are not those of its groups, and others that its traffic needs",
     )
-    given = _given(config)
-    options = given.options
+    request = _request(config)
+    options = request.options
     try:
         if options is None and config.getoption("smi_mesh"):
             options = from_pytest(config.getoption)
@@ -82,29 +83,30 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             "-n: the scenarios of a run share a cluster and a mesh; those that can are driven side by side"
         )
-    session = given.session
+    context = request.context
     runner = Runner(
         config,
-        session or _session(config, given, options),
+        context or _context(config, request, options),
+        request.results,
         options,
-        owns_arena=session is None,
-        staged=session is None or given.staged,
-        planned=given.planned,
+        owns_arena=context is None,
+        staged=context is None or request.staged,
+        planned=request.planned,
     )
     config.stash[_RUNNER] = runner
     config.pluginmanager.register(runner, "smi-conformance-runner")
-    if session is None and not config.option.collectonly:
+    if context is None and not config.option.collectonly:
         runner.set_up_html()
 
 
-def _session(config: pytest.Config, given: Given, options: RunOptions) -> Session:
-    command = given.command or ("pytest", *map(str, config.invocation_params.args))
+def _context(config: pytest.Config, request: RunRequest, options: RunOptions) -> RunContext:
+    command = request.command or ("pytest", *map(str, config.invocation_params.args))
     try:
         known = catalogue.load()
         for requirement_id in options.requirements:
             known[requirement_id]
         profile = profiles.load(options.mesh)
-        wish = parse_wish(options.versions, profile.claims.by_group())
+        version_choice = parse_version_choice(options.versions, profile.claims.by_group())
     except (CatalogueError, ProfileError, VersionsError) as error:
         pytest.exit(str(error), ExitCode.INCONCLUSIVE)
     try:
@@ -113,13 +115,13 @@ def _session(config: pytest.Config, given: Given, options: RunOptions) -> Sessio
     except ClusterError as error:
         where_it_is = not_started.write(str(error), profile, command, options)
         pytest.exit(f"{error}; {where_it_is}", ExitCode.INCONCLUSIVE)
-    return Session(
+    return RunContext.open(
         profile,
         cluster,
         command=command,
         image=options.image,
         rules=options.rules,
-        wish=wish,
+        version_choice=version_choice,
         mesh_version=options.mesh_version,
     )
 
@@ -137,10 +139,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     runner = metafunc.config.stash.get(_RUNNER, None)
     if mark is None or runner is None or SCENARIO not in metafunc.fixturenames:
         return
-    spoken = named_versions(runner.session, scenario_mark(mark.args[0], mark.kwargs))
+    spoken = named_versions(runner.context, scenario_mark(mark.args[0], mark.kwargs))
     if spoken:
         metafunc.parametrize(
-            SCENARIO, spoken, indirect=True, ids=[in_words(one) for one in spoken], scope="module"
+            SCENARIO, spoken, indirect=True, ids=[format_versions(one) for one in spoken], scope="module"
         )
 
 
@@ -151,19 +153,19 @@ def _runner(request: pytest.FixtureRequest) -> Runner:
 @pytest.fixture(scope="session")
 def profile(request: pytest.FixtureRequest) -> Profile:
     """The profile of the mesh under test."""
-    return _runner(request).session.profile
+    return _runner(request).context.profile
 
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """The cluster that the run happens in."""
-    return _runner(request).session.cluster
+    return _runner(request).context.cluster
 
 
 @pytest.fixture(scope="session")
 def arena(request: pytest.FixtureRequest) -> Arena:
     """The run's namespaces with the sample workloads."""
-    return _runner(request).session.arena
+    return _runner(request).context.arena
 
 
 @pytest.fixture(scope="module")
@@ -175,15 +177,9 @@ def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
 
 @pytest.fixture
 def verdict(request: pytest.FixtureRequest) -> Callable[[Judgement], None]:
-    """Takes the judgement that the test comes to; a test that does not call it is inconclusive."""
+    """Takes the judgement of the test; a test that does not call it is inconclusive."""
 
     def take(judgement: Judgement) -> None:
-        taken = _runner(request).take(request.node, judgement)
-        if taken.verdict is Verdict.FAIL:
-            pytest.fail(render(taken), pytrace=False)
-        if taken.verdict is Verdict.INCONCLUSIVE:
-            raise Inconclusive(render(taken))
-        if taken.verdict is Verdict.NOT_CLAIMED:
-            pytest.skip(render(taken))
+        _runner(request).take(request.node, judgement)
 
     return take

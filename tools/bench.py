@@ -18,7 +18,7 @@ from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import SendOptions
 from conformance.model.evidence import Call
 from conformance.report import store
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from tools import arguments
 
 REQUESTS = 10_000
@@ -33,14 +33,14 @@ def main() -> int:
     options = parser.parse_args()
     started = time.monotonic()
     with closing(opening.open_cluster(opening.chosen(options.context), "reference")) as cluster:
-        session = Session(profiles.load("reference"), cluster, image=options.image)
+        context = RunContext.open(profiles.load("reference"), cluster, image=options.image)
         try:
-            session.arena.prepare(list(WORKLOADS))
-            session.arena.ready(list(WORKLOADS))
+            context.arena.prepare(list(WORKLOADS))
+            context.arena.ready(list(WORKLOADS))
             ready_s, memory = time.monotonic() - started, memory_mib(cluster)
-            rates, updates = probe_rates(session), update_times(session)
+            rates, updates = probe_rates(context), update_times(context)
         finally:
-            session.arena.remove()
+            context.arena.remove()
     timings = [run(options) for _ in range(options.runs)]
     print(f"\nfrom the start to an arena of {len(WORKLOADS)} parts that is ready: {ready_s:.1f} s")
     if memory is not None:
@@ -71,7 +71,7 @@ def memory_mib(cluster: Cluster) -> float | None:
     return total / 1024
 
 
-def probe_rates(session: Session) -> dict[str, float]:
+def probe_rates(context: RunContext) -> dict[str, float]:
     """Requests a second of one client to one server, by how it sends."""
     ways = {
         "32 kept connections": SendOptions(),
@@ -79,21 +79,21 @@ def probe_rates(session: Session) -> dict[str, float]:
         "a fresh connection each": SendOptions(new_connections=True),
     }
     rates = {}
-    host = session.profile.host("v1", session.arena.namespace("main"))
+    host = context.profile.host("v1", context.arena.namespace("main"))
     for name, way in ways.items():
         requests = REQUESTS if not way.new_connections and way.concurrency > 1 else REQUESTS // 5
         call = Call("main/client", host, 8080, requests=requests)
-        rates[name] = statistics.median(one_rate(session, call, way) for _ in range(ROUNDS))
+        rates[name] = statistics.median(one_rate(context, call, way) for _ in range(ROUNDS))
     return rates
 
 
-def update_times(session: Session) -> list[float]:
+def update_times(context: RunContext) -> list[float]:
     """Milliseconds from the call that applies an edit of a split to the first request that follows it.
 
     The split sends everything to one backend, then to the other. Requests go one after the other without
     pause; each takes a few milliseconds, which is how finely this measures.
     """
-    scenario = session.scenario("traffic-split/live-edits")
+    scenario = context.scenario("traffic-split/live-edits")
     scenario.create_services()
     call = scenario.call("main/client", "main/moving", requests=1)
     times = []
@@ -101,24 +101,24 @@ def update_times(session: Session) -> list[float]:
         step, backend = (("1-most-to-v1.yaml", "v1"), ("2-all-to-v2.yaml", "v2"))[edit % 2]
         (split,) = scenario.objects(step)
         split["spec"]["backends"] = [{"service": backend, "weight": 1}]
-        start = session.clock.now()
+        start = context.clock.now()
         scenario.apply_objects([split])
-        while session.driver.send([call], SendOptions(concurrency=1))[0].answered != {backend: 1}:
-            if session.clock.now() - start > session.profile.converge.within_s:
+        while context.driver.send([call], SendOptions(concurrency=1))[0].answered != {backend: 1}:
+            if context.clock.now() - start > context.profile.converge.within_s:
                 raise SystemExit(f"the edit that leaves {backend} alone does not show")
-        times.append((session.clock.now() - start) * 1000)
+        times.append((context.clock.now() - start) * 1000)
     scenario.delete_applied()
     # The first is no edit: it makes the split.
     return times[1:]
 
 
-def one_rate(session: Session, call: Call, way: SendOptions) -> float:
+def one_rate(context: RunContext, call: Call, way: SendOptions) -> float:
     """One round, including what it takes to carry the plan there and the observations back."""
-    start = session.clock.now()
-    (traffic,) = session.driver.send([call], way)
+    start = context.clock.now()
+    (traffic,) = context.driver.send([call], way)
     if traffic.answers != traffic.sent:
         raise SystemExit(f"requests failed: {traffic.failures}")
-    return traffic.sent / (session.clock.now() - start)
+    return traffic.sent / (context.clock.now() - start)
 
 
 def run(options: argparse.Namespace) -> dict[str, float]:

@@ -21,14 +21,14 @@ from conformance.clusters import Cluster, ClusterError, Object
 from conformance.clusters.kubernetes import refusal
 from conformance.drive import version_selection
 from conformance.drive.api_reads import METRICS, served_kinds
-from conformance.drive.rests import Rests
 from conformance.drive.scenario import never_known_idle
 from conformance.drive.wait import NotSeen
 from conformance.model.verdict import Verdict, merge
 from conformance.profiles import Converge, Profile
 from conformance.profiles.overlay import overlaid
+from conformance.run.context import RunContext
 from conformance.run.preflight import preflight
-from conformance.run.session import Session
+from conformance.run.results import RunResults
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
 from smi_reference_mesh import faults, variants
@@ -102,46 +102,46 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Case]) -> Iterator[
     Raises ClusterError when the cluster or the reference mesh fails.
     """
     parts_left = campaign.parts_left()
-    session: Session | None = None
+    context: RunContext | None = None
     made_for = ""
     try:
         for case in turn:
-            if session is None or made_for != campaign.arena_of(case):
-                if session is not None:
-                    session.arena.remove()
-                session, made_for = _session(cluster, campaign, case), campaign.arena_of(case)
-            session.profile = campaign.profile_of(case)
-            # Each sidecar that is there is told of each change, whether it is needed or not.
-            session.arena.keep(parts_left[case.id])
+            if context is None or made_for != campaign.arena_of(case):
+                if context is not None:
+                    context.arena.remove()
+                context, made_for = _opened(cluster, campaign, case), campaign.arena_of(case)
+            # Each sidecar receives each change, also those in parts that no case needs any more.
+            context.arena.keep(parts_left[case.id])
+            renewed = _renewed(context, campaign, case)
             if isinstance(case, Fault):
-                # A fault may be such that no pod gets ready; a variant is there from the beginning.
-                _prepare(session, case, campaign.also)
-            yield _judge(session, case, campaign.also)
+                # Under a fault pods may never get ready; a variant is there from the beginning.
+                _prepare(renewed, case, campaign.also)
+            yield _judge(renewed, case, campaign.also)
     finally:
         cluster.delete([SWITCH_OBJECT])
-        if session is not None:
-            session.arena.remove()
+        if context is not None:
+            context.arena.remove()
 
 
-def _session(cluster: Cluster, campaign: Campaign, case: Case) -> Session:
-    """A session for a case and those that share its arena. Raises ClusterError where there can be none."""
-    session = Session(campaign.profile_of(case), cluster, image=campaign.image)
+def _opened(cluster: Cluster, campaign: Campaign, case: Case) -> RunContext:
+    """A context for a case and those that share its arena. Raises ClusterError where there can be none."""
+    context = RunContext.open(campaign.profile_of(case), cluster, image=campaign.image)
     alike = [one for one in campaign.chosen if campaign.arena_of(one) == campaign.arena_of(case)]
-    problem = preflight(session, _spoken(session, replace(campaign, chosen=alike)))
+    problem = preflight(context, _spoken(context, replace(campaign, chosen=alike)))
     if problem is not None:
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
         raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
-    return session
+    return context
 
 
-def _prepare(session: Session, case: Case, also: str | None) -> None:
+def _prepare(context: RunContext, case: Case, also: str | None) -> None:
     """Make what of the arena a case needs, and wait for it."""
     parts = parts_of(case, also)
-    session.arena.prepare(parts)
+    context.arena.prepare(parts)
     if not _staged(case, also):
-        session.create_services(entry.scenario.folder for entry in concerned(case, also))
-    session.arena.ready(parts)
+        context.create_services(entry.scenario.folder for entry in concerned(case, also))
+    context.arena.ready(parts)
 
 
 def _staged(case: Case, also: str | None) -> bool:
@@ -190,17 +190,28 @@ def choose_variants(only: Sequence[str]) -> list[Variant]:
     return [one for one in variants.VARIANTS.values() if not only or one.id in only]
 
 
-def _wish(session: Session, case: Case) -> version_selection.Wish:
-    return version_selection.parse_wish(case.versions, session.profile.claims.by_group())
+def _renewed(context: RunContext, campaign: Campaign, case: Case) -> RunContext:
+    """The context of one case: its profile, its versions, and only the open questions that it changes."""
+    profile = campaign.profile_of(case)
+    version_choice = version_selection.parse_version_choice(case.versions, profile.claims.by_group())
+    if isinstance(case, Variant):
+        return context.renewed(profile, version_choice=version_choice)
+    return context.renewed(
+        profile,
+        version_choice=version_choice,
+        # All open questions would take most of a campaign's time.
+        questions=frozenset(shown.rpartition(": ")[0] for shown in case.shows.values()),
+        mesh_is_idle=never_known_idle if case.patient else _nothing_more(context.cluster),
+    )
 
 
-def _spoken(session: Session, campaign: Campaign) -> dict[str, set[str]]:
-    """The versions, by group, that the scenarios of a campaign speak."""
+def _spoken(context: RunContext, campaign: Campaign) -> dict[str, set[str]]:
+    """The versions of each group in which the scenarios of a campaign write objects."""
     spoken: dict[str, set[str]] = {}
     for case in campaign.chosen:
-        session.wish = _wish(session, case)
+        renewed = _renewed(context, campaign, case)
         for entry in concerned(case, campaign.also):
-            for one in session.version_sets(entry.scenario.groups, every=entry.scenario.every_version):
+            for one in renewed.version_sets(entry.scenario.groups, every=entry.scenario.every_version):
                 for group in entry.scenario.groups:
                     spoken.setdefault(group, set()).add(one[group])
     return spoken
@@ -227,39 +238,28 @@ def parts_of(case: Case, also: str | None = None) -> list[str]:
     return sorted({part for entry in concerned(case, also) for part in entry.scenario.arena})
 
 
-def _judge(session: Session, case: Case, also: str | None) -> Result:
-    start = session.clock.now()
-    session.conclusions.clear()
-    session.absent.clear()
-    session.findings.clear()
-    session.header_forms.forget()
-    session.rests = Rests(session.profile.converge.quiet_s)
-    session.questions = None
-    if isinstance(case, Fault):
-        session.mesh_is_idle = never_known_idle if case.patient else _nothing_more(session.cluster)
-        # Of all that is open only what the fault changes: the rest would take most of a campaign's time.
-        session.questions = frozenset(shown.rpartition(": ")[0] for shown in case.shows.values())
-    session.wish = _wish(session, case)
-    with switched_on(session, case):
+def _judge(context: RunContext, case: Case, also: str | None) -> Result:
+    start, results = context.clock.now(), RunResults()
+    with switched_on(context, case) as switched:
         if isinstance(case, Variant):
-            _prepare(session, case, also)
-        run_tests(session, concerned(case, also), staged=_staged(case, also))
+            _prepare(switched, case, also)
+        run_tests(switched, results, concerned(case, also), staged=_staged(case, also))
     verdicts = {
         one: merge(conclusion.verdict for conclusion in conclusions)
-        for one, conclusions in session.conclusions.items()
+        for one, conclusions in results.conclusions.items()
     }
     about = case.concerns if isinstance(case, Fault) else case.needs
     said = {
         one: tuple(each.summary for each in conclusions if one in about or each.verdict is not Verdict.PASS)
-        for one, conclusions in session.conclusions.items()
+        for one, conclusions in results.conclusions.items()
     }
     starved = frozenset(
-        one for one, conclusions in session.conclusions.items() if any(map(void, conclusions))
+        one for one, conclusions in results.conclusions.items() if any(map(void, conclusions))
     )
-    seconds, readings = session.clock.now() - start, _readings(session)
+    seconds, readings = context.clock.now() - start, _readings(results)
     if isinstance(case, Fault):
         return Outcome(case, verdicts, said, seconds, readings, starved)
-    findings = tuple(finding.text for finding in session.findings)
+    findings = tuple(finding.text for finding in results.findings)
     return Conformity(case, verdicts, said, seconds, readings, starved, findings)
 
 
@@ -267,7 +267,7 @@ def _nothing_more(cluster: Cluster) -> Callable[[float], bool]:
     return lambda waited_s: waited_s >= PATIENCE_S and _is_settled(cluster)
 
 
-def _readings(session: Session) -> dict[str, frozenset[str]]:
+def _readings(results: RunResults) -> dict[str, frozenset[str]]:
     """The readings that were seen, by requirement: "question: letter", "question: unacceptable"."""
     return {
         one: frozenset(
@@ -276,12 +276,14 @@ def _readings(session: Session) -> dict[str, frozenset[str]]:
             for reading in conclusion.readings
             for word in (reading.word, *(["unacceptable"] if reading.finding else []))
         )
-        for one, conclusions in session.conclusions.items()
+        for one, conclusions in results.conclusions.items()
     }
 
 
-def run_tests(session: Session, entries: Sequence[index.TestEntry], *, staged: bool) -> None:
-    """Run these tests on the session's arena; ``staged`` as in `plugin.Given`.
+def run_tests(
+    context: RunContext, results: RunResults, entries: Sequence[index.TestEntry], *, staged: bool
+) -> None:
+    """Run these tests on the context's arena; ``staged`` as in `plugin.RunRequest`.
 
     Raises ClusterError when pytest itself breaks down.
     """
@@ -289,8 +291,8 @@ def run_tests(session: Session, entries: Sequence[index.TestEntry], *, staged: b
     said = io.StringIO()
     with redirect_stdout(said):
         code = pytest.main(
-            [*files, "--smi-mesh", session.profile.name, "--assert=plain", "-q"],
-            plugins=[plugin.Given(session=session, staged=staged)],
+            [*files, "--smi-mesh", context.profile.name, "--assert=plain", "-q"],
+            plugins=[plugin.RunRequest(context=context, results=results, staged=staged)],
         )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise ClusterError(
@@ -299,41 +301,44 @@ def run_tests(session: Session, entries: Sequence[index.TestEntry], *, staged: b
 
 
 @contextmanager
-def switched_on(session: Session, case: Case) -> Iterator[None]:
-    """The case is in force within the block, and gone after it. Raises ClusterError if it does not take."""
+def switched_on(context: RunContext, case: Case) -> Iterator[RunContext]:
+    """The case is in force within the block, and gone after it; yields the context that fits it.
+
+    Raises ClusterError if the mesh does not take the case up.
+    """
     with ExitStack() as stack:
         if isinstance(case, Fault):
             if case.change:
-                stack.enter_context(_changed(session, case.change))
+                stack.enter_context(_changed(context, case.change))
             if case.adds:
-                stack.enter_context(_added(session, case.adds))
+                stack.enter_context(_added(context, case.adds))
             if case.without:
-                stack.enter_context(_lacking(session, case.without))
+                context = stack.enter_context(_lacking(context, case.without))
         if case.spoiler is Faithful:
-            yield
+            yield context
             return
-        _switch(session, case.id)
+        _switch(context, case.id)
         try:
-            yield
+            yield context
         finally:
-            _switch(session, "")
+            _switch(context, "")
 
 
-def _switch(session: Session, case: str) -> None:
-    session.cluster.apply([{**SWITCH_OBJECT, "data": {"fault": case}}])
+def _switch(context: RunContext, case: str) -> None:
+    context.cluster.apply([{**SWITCH_OBJECT, "data": {"fault": case}}])
 
     def active() -> bool:
-        read = session.cluster.request("GET", SWITCH)
+        read = context.cluster.request("GET", SWITCH)
         annotations = read.body["metadata"].get("annotations", {}) if read.status == 200 else {}
         return bool(annotations.get(ACTIVE) == case)
 
     because = f"{case or 'no fault'} in force; see the log of deployment smi-reference"
-    _until(session, active, because)
+    _until(context, active, because)
 
 
 @contextmanager
-def _changed(session: Session, change: Change) -> Iterator[None]:
-    cluster = session.cluster
+def _changed(context: RunContext, change: Change) -> Iterator[None]:
+    cluster = context.cluster
     before = cluster.request("GET", change.path)
     if before.status != 200:
         raise refusal(before)
@@ -344,22 +349,22 @@ def _changed(session: Session, change: Change) -> Iterator[None]:
         now = cluster.request("GET", change.path).body
         _put(cluster, change.path, {**now, "spec": before.body["spec"]})
         # What the API server serves follows its objects after a moment.
-        _until(session, lambda: cluster.request("GET", METRICS).status == 200, "metrics served")
+        _until(context, lambda: cluster.request("GET", METRICS).status == 200, "metrics served")
 
 
 @contextmanager
-def _added(session: Session, objects: Sequence[Object]) -> Iterator[None]:
+def _added(context: RunContext, objects: Sequence[Object]) -> Iterator[None]:
     try:
-        session.cluster.apply(objects)
+        context.cluster.apply(objects)
         yield
     finally:
-        session.cluster.delete(objects)
+        context.cluster.delete(objects)
 
 
 @contextmanager
-def _lacking(session: Session, groups: Sequence[str]) -> Iterator[None]:
+def _lacking(context: RunContext, groups: Sequence[str]) -> Iterator[RunContext]:
     """The cluster has no definitions of these groups within the block, and the profile claims none."""
-    cluster, profile = session.cluster, session.profile
+    cluster, profile = context.cluster, context.profile
     names = {GROUPS[group] for group in groups}
 
     def served() -> set[tuple[str, str, str]]:
@@ -380,19 +385,17 @@ def _lacking(session: Session, groups: Sequence[str]) -> Iterator[None]:
         cluster.delete(definitions)
         # One that is on its way out would take what is applied for a change of itself.
         _until(
-            session,
+            context,
             lambda: not served() and all(cluster.request("GET", path).status == 404 for path in paths),
             "definitions gone",
         )
         # The mesh hears of it by itself, and later.
-        _until(session, lambda: plurals <= _missed(cluster), "the mesh without them")
-        session.profile = profile.model_copy(update={"claims": claims})
-        yield
+        _until(context, lambda: plurals <= _missed(cluster), "the mesh without them")
+        yield replace(context, profile=profile.model_copy(update={"claims": claims}))
     finally:
-        session.profile = profile
         cluster.apply(definitions)
-        _until(session, lambda: before <= served(), f"{', '.join(sorted(names))} served")
-        _until(session, lambda: plurals.isdisjoint(_missed(cluster)), "the mesh with them")
+        _until(context, lambda: before <= served(), f"{', '.join(sorted(names))} served")
+        _until(context, lambda: plurals.isdisjoint(_missed(cluster)), "the mesh with them")
 
 
 def _missed(cluster: Cluster) -> set[str]:
@@ -416,9 +419,9 @@ def _as_written(item: Object) -> Object:
     return {**{key: value for key, value in item.items() if key != "status"}, "metadata": kept}
 
 
-def _until(session: Session, check: Callable[[], bool], because: str) -> None:
+def _until(context: RunContext, check: Callable[[], bool], because: str) -> None:
     try:
-        session.waiter.until(check, within=SWITCHED_WITHIN_S, because=because)
+        context.waiter.until(check, within=SWITCHED_WITHIN_S, because=because)
     except NotSeen as error:
         raise ClusterError(str(error)) from error
 

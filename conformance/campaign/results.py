@@ -8,7 +8,7 @@ from typing import Any
 
 from conformance import judge
 from conformance.judge.phrasing import percent
-from conformance.model.exit_codes import of_trials
+from conformance.model.exit_codes import of_campaign
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion
 from conformance.text.markdown import plain, table
@@ -141,7 +141,7 @@ def conclusion(outcomes: Sequence[Outcome]) -> str:
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:
     """HOLDS when there are some and all are caught."""
-    return of_trials(outcomes, [one for one in outcomes if not one.caught])
+    return of_campaign(outcomes, [one for one in outcomes if not one.caught])
 
 
 KILL_TABLE = """\

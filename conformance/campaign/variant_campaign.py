@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance.model.exit_codes import of_trials
+from conformance.model.exit_codes import of_campaign
 from conformance.model.verdict import Verdict
 from conformance.text.markdown import plain, table
 from smi_reference_mesh.variants import Variant
@@ -134,7 +134,7 @@ def conclusion(outcomes: Sequence[Conformity]) -> str:
 
 def exit_code(outcomes: Sequence[Conformity]) -> int:
     """HOLDS when there are some and all pass."""
-    return of_trials(outcomes, [one for one in outcomes if not one.passed])
+    return of_campaign(outcomes, [one for one in outcomes if not one.passed])
 
 
 PAGE = """\

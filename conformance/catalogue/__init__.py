@@ -18,7 +18,7 @@ Api = Literal["Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "Traffi
 Level = Literal["core", "extended", "ambiguous"]
 Protocol = Literal["http", "h2c", "grpc", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "h2c", "grpc", "tcp", "udp")
-"""What the ports of the sample Services are declared as; h2c is HTTP/2 in cleartext with prior knowledge."""
+"""Protocols declared by the ports of the sample Services; h2c is HTTP/2 in cleartext, prior knowledge."""
 APIS: tuple[Api, ...] = ("Common", "TrafficSplit", "TrafficSpecs", "TrafficAccess", "TrafficMetrics")
 LEVELS: tuple[Level, ...] = ("core", "extended", "ambiguous")
 
@@ -36,11 +36,11 @@ OWN_GROUP: Mapping[Api, str] = {
     "TrafficSpecs": "specs",
     "TrafficMetrics": "metrics",
 }
-"""The group whose claim decides whether a requirement of that API applies; Common has none."""
+"""The API group whose claim decides whether a requirement of that API applies; Common has none."""
 
 
 def kinds_of(group: str, version: str) -> tuple[str, ...]:
-    """The kinds that a version of a group (short name) brings, by the specification's own tables of kinds."""
+    """The kinds in a version of a group (short name), by the specification's own tables of kinds."""
     match group:
         case "split":
             return ("TrafficSplit",)
@@ -57,11 +57,11 @@ _RANGE = re.compile(r"(?P<group>split|access|specs|metrics) v1alpha(?P<first>\d)
 
 
 class CatalogueError(ValueError):
-    """The catalogue's files do not fit its model, or a requirement is asked for that is not there."""
+    """The catalogue's files do not fit its model, or a requested requirement does not exist."""
 
 
 class Requirement(BaseModel):
-    """One normative statement of SMI; the fields are explained in the catalogue's README."""
+    """One normative statement of SMI; the catalogue's README explains the fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,9 +73,9 @@ class Requirement(BaseModel):
     source: str = Field(min_length=5)
     observe: str = Field(min_length=20)
     kinds: tuple[str, ...] = ()
-    """Kinds that it is about, where a mesh may implement others of the same version without them."""
+    """Kinds that it concerns, if a mesh may implement the same version without them."""
     protocols: tuple[Protocol, ...] = ()
-    """Protocols that it is about, beside HTTP."""
+    """Protocols that it concerns, besides HTTP."""
     readings: dict[str, dict[str, str]] = {}
 
     @field_validator("versions")
@@ -97,7 +97,7 @@ class Requirement(BaseModel):
         return self
 
     def versions_of(self, group: str) -> tuple[str, ...]:
-        """Versions of a group (short name) that the statement holds for, oldest first."""
+        """Versions of a group (short name) for which the statement holds, oldest first."""
         for text in self.versions:
             match = _RANGE.fullmatch(text)
             if match is not None and match["group"] == group:
@@ -106,7 +106,7 @@ class Requirement(BaseModel):
         return ()
 
     def applies(self, claims: Mapping[str, tuple[str, ...]]) -> bool:
-        """Whether a mesh with these claims (group → versions) is asked for it."""
+        """Whether it applies to a mesh with these claims (group → versions)."""
         groups = (OWN_GROUP[self.api],) if self.api in OWN_GROUP else tuple(GROUPS)
         return any(set(self.versions_of(group)) & set(claims.get(group, ())) for group in groups)
 
@@ -141,7 +141,7 @@ class Catalogue(Mapping[str, Requirement]):
 
 
 def parse(text: str, name: str) -> tuple[Requirement, ...]:
-    """Requirements of one catalogue file. Raises CatalogueError that names the file and the entry."""
+    """The requirements of one catalogue file. Raises CatalogueError, which names file and entry."""
     entries = yamlio.load(text)
     if not isinstance(entries, list):
         raise CatalogueError(f"{name}: not a list of requirements")
@@ -159,7 +159,7 @@ def parse(text: str, name: str) -> tuple[Requirement, ...]:
 
 @cache
 def load() -> Catalogue:
-    """The whole catalogue. Raises CatalogueError when a file does not fit the model."""
+    """The whole catalogue. Raises CatalogueError if a file does not fit the model."""
     folder: Traversable = resources.files(__name__)
     files = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".yaml")), key=lambda e: e.name

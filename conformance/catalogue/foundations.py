@@ -1,12 +1,12 @@
-"""The requirements on which others stand: where one of these fails, nothing follows for what stands on it."""
+"""The requirements on which others stand: if one of these fails, those that stand on it are inconclusive."""
 
 from __future__ import annotations
 
 GRANT, SPLIT = "access-named-match-opens", "split-single-service-followed"
 BASIC = {"access": GRANT, "split": SPLIT}
-"""The basic requirements, by the group whose objects the others apply. They are judged first."""
-BESIDE = {"split": "split-root-endpoints-not-implicit"}
-"""What every test presumes whose scenario applies objects of a group and drives traffic: else nobody answers
-only as they say."""
+"""The basic requirements, by the group whose objects other scenarios apply. They are judged first."""
+PRESUMED = {"split": "split-root-endpoints-not-implicit"}
+"""Presumed by every test whose scenario applies objects of the group and drives traffic: otherwise answers
+may come from endpoints that the objects do not name."""
 UNDER_CALLS = "common-dynamic-reconfiguration"
-"""The requirement that fails where a change shows only when its service is not called."""
+"""The requirement that fails if a change shows only while its service is not called."""

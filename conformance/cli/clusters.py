@@ -20,8 +20,8 @@ from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
 from conformance.drive.wait import Waiter
 from conformance.model.exit_codes import ExitCode
+from conformance.run.context import RunContext
 from conformance.run.preflight import examine, preflight
-from conformance.run.session import Session
 
 if TYPE_CHECKING:
     from conformance.campaign.fault_campaign import Campaign, Case, Result
@@ -143,8 +143,8 @@ def _doctor(options: argparse.Namespace) -> int:
     print(opening.described(where(options)), flush=True)
     wrong = 0
     with _opened(options) as cluster:
-        session = Session(profile, cluster, image=options.image, rules=house_rules(options))
-        for check in examine(session):
+        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        for check in examine(context):
             wrong += not check.ok
             print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
             if check.remedy:
@@ -261,11 +261,11 @@ def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
     print(opening.described(where(options)), flush=True)
     with _opened(options) as cluster:
-        session = Session(profile, cluster, image=options.image, rules=house_rules(options))
-        problem = preflight(session, {group: [one] for group, one in session.api_versions().items()})
+        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        problem = preflight(context, {group: [one] for group, one in context.api_versions().items()})
         if problem is not None:
             raise ClusterError(str(problem))
-        shell.run(session)
+        shell.run(context)
     return 0
 
 

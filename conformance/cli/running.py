@@ -10,7 +10,7 @@ import pytest
 from conformance import catalogue, plugin, profiles
 from conformance.cli.options import EXIT_CODES, Commands, cluster_options, mesh_options, rule_options
 from conformance.clusters import ClusterError, opening
-from conformance.drive.version_selection import parse_wish
+from conformance.drive.version_selection import parse_version_choice
 from conformance.model.exit_codes import ExitCode
 from conformance.run import not_started
 from conformance.run.options import REPORTING, SELECTION, WAY, read
@@ -55,7 +55,7 @@ def _run(typed: argparse.Namespace) -> int:
     for requirement_id in asked.requirements:
         known[requirement_id]
     profile = profiles.load(asked.mesh)
-    parse_wish(asked.versions, profile.claims.by_group())
+    parse_version_choice(asked.versions, profile.claims.by_group())
     if asked.keep and asked.where.embedded:
         raise ClusterError("--keep: the embedded cluster ends with the run; try `smi-conformance shell`")
     command = ("smi-conformance", *typed.typed)
@@ -67,7 +67,7 @@ def _run(typed: argparse.Namespace) -> int:
         except ClusterError as error:
             print(not_started.write(str(error), profile, command, asked), flush=True)
             raise
-    given = plugin.Given(command=command, options=asked, planned=typed.dry_run)
+    given = plugin.RunRequest(command=command, options=asked, planned=typed.dry_run)
     code = int(pytest.main([*_arguments(typed), *typed.pytest_options], plugins=[given]))
     return code if code in {ExitCode.HOLDS, ExitCode.BROKEN} else ExitCode.INCONCLUSIVE
 

@@ -15,9 +15,9 @@ import yaml
 from conformance.clusters import ClusterError
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
 from conformance.drive.manifests import folder, has, load
-from conformance.drive.rendering import NotExpressible
+from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import Scenario
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
@@ -40,7 +40,7 @@ def _command(function: Callable[[Shell, list[str]], None]) -> Callable[[Shell, s
     def run(self: Shell, line: str) -> None:
         try:
             function(self, shlex.split(line))
-        except (Unusable, ClusterError, NotExpressible, OSError, ValueError, yaml.YAMLError) as error:
+        except (Unusable, ClusterError, NotInVersion, OSError, ValueError, yaml.YAMLError) as error:
             self.say(f"error: {error}")
 
     return run
@@ -51,11 +51,13 @@ class Shell(cmd.Cmd):
 
     prompt = "smi> "
 
-    def __init__(self, session: Session, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+    def __init__(
+        self, context: RunContext, stdin: TextIO | None = None, stdout: TextIO | None = None
+    ) -> None:
         super().__init__(stdin=stdin, stdout=stdout)
         self.use_rawinput = stdin is None
-        self._session = session
-        self._scenario: Scenario = session.scenario(NOWHERE)
+        self._context = context
+        self._scenario: Scenario = context.scenario(NOWHERE)
 
     def say(self, text: str) -> None:
         """Write a line."""
@@ -77,14 +79,14 @@ class Shell(cmd.Cmd):
     def completedefault(self, text: str, line: str, begin: int, _end: int) -> list[str]:
         """Addresses of workloads that begin so."""
         start = line[:begin].rpartition(" ")[2]
-        found = [pod for pod in _addresses(self._session) if pod.startswith(start + text)]
+        found = [pod for pod in _addresses(self._context) if pod.startswith(start + text)]
         return [address.removeprefix(start) for address in found]
 
     @_command
     def do_pods(self, words: list[str]) -> None:
         """pods: the workloads, with the namespaces, names, addresses and containers of their pods"""
         _expect(words, 0, "pods")
-        for line in _table(self._session):
+        for line in _table(self._context):
             self.say(line)
 
     @_command
@@ -99,7 +101,7 @@ class Shell(cmd.Cmd):
         """logs main/client[:CONTAINER]: the last lines of a container's log"""
         _expect(words, 1, "logs main/client[:CONTAINER]")
         pod, container = self._pod(words[0])
-        self.say(self._session.cluster.logs(pod.namespace, pod.name, container, tail=100))
+        self.say(self._context.cluster.logs(pod.namespace, pod.name, container, tail=100))
 
     @_command
     def do_config(self, words: list[str]) -> None:
@@ -142,7 +144,7 @@ class Shell(cmd.Cmd):
             part = service.partition("/")[0]
             raise Unusable(f"no part {part!r}{did_you_mean(part, WORKLOADS)}")
         call = replace(self._scenario.call(client, service, path=path), requests=int(number))
-        servers = self._session.arena.workloads(service.partition("/")[0])
+        servers = self._context.arena.workloads(service.partition("/")[0])
         (traffic,) = self._scenario.send(call, servers=servers)
         self.say(f"answered by: {_counts(traffic.answered)}; seen by servers: {_counts(traffic.received)}")
         if traffic.failures or set(traffic.statuses) - {"200"}:
@@ -158,17 +160,17 @@ class Shell(cmd.Cmd):
         return True
 
     def _address(self, address: str) -> str:
-        there = _addresses(self._session)
+        there = _addresses(self._context)
         if address not in there:
             raise Unusable(f"no workload {address!r}{did_you_mean(address, there)} (pods lists them)")
         return address
 
     def _pod(self, word: str) -> tuple[Pod, str]:
         address, _, container = word.partition(":")
-        return self._session.arena.pod(self._address(address)), container or CONTAINER
+        return self._context.arena.pod(self._address(address)), container or CONTAINER
 
     def _run(self, pod: Pod, container: str, command: Sequence[str], word: str = "") -> None:
-        done = self._session.cluster.run(pod.namespace, pod.name, container, command, EXEC_WITHIN_S)
+        done = self._context.cluster.run(pod.namespace, pod.name, container, command, EXEC_WITHIN_S)
         for line in done.output.splitlines():
             if word in line:
                 self.say(line)
@@ -178,7 +180,7 @@ class Shell(cmd.Cmd):
             self.say(f"exit status {done.status}")
 
     def _inspect(self, address: str, what: str, word: str = "") -> None:
-        profile = self._session.profile
+        profile = self._context.profile
         if profile.inspect is None:
             raise Unusable(f"the profile {profile.name} does not say how to look (its section inspect)")
         pod, _ = self._pod(address)
@@ -186,37 +188,37 @@ class Shell(cmd.Cmd):
 
     def _objects(self, name: str) -> list[dict[str, Any]]:
         if has(name):
-            return self._session.arena.render(load(name))
+            return self._context.arena.render(load(name))
         found = list(yamlio.load_all(Path(name).read_text(encoding="utf-8")))
         documents = [each for each in found if isinstance(each, dict)]
         items = [one for each in documents for one in each.get("items", [each])]
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
             raise Unusable(f"{name}: no Kubernetes objects in it")
         # In the version that it is written in, which need not be one that the suite speaks.
-        placed = self._session.arena.placement.place(items, WORKLOADS.values())
+        placed = self._context.arena.scope.place(items, WORKLOADS.values())
         for item in placed:
-            item["metadata"].setdefault("namespace", self._session.arena.namespace("main"))
+            item["metadata"].setdefault("namespace", self._context.arena.namespace("main"))
         return placed
 
 
-def run(session: Session, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+def run(context: RunContext, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
     """Make an arena with all parts, talk until the end of input, and remove it. Raises ClusterError."""
-    shell = Shell(session, stdin, stdout)
+    shell = Shell(context, stdin, stdout)
     parts = list(WORKLOADS)
     try:
-        shell.say(f"arena of run {session.run_id}: {', '.join(parts)}")
-        session.arena.prepare(parts)
-        session.create_services(sorted({entry.scenario.folder for entry in index.index()}))
-        session.arena.ready(parts)
-        for line in _table(session):
+        shell.say(f"arena of run {context.run_id}: {', '.join(parts)}")
+        context.arena.prepare(parts)
+        context.create_services(sorted({entry.scenario.folder for entry in index.index()}))
+        context.arena.ready(parts)
+        for line in _table(context):
             shell.say(line)
-        shell.cmdloop(_introduction(session))
+        shell.cmdloop(_introduction(context))
     finally:
         shell.say("removing the arena")
-        session.arena.remove()
+        context.arena.remove()
 
 
-def _introduction(session: Session) -> str:
+def _introduction(context: RunContext) -> str:
     return f"""
 At this prompt (help lists all, help COMMAND explains one; Ctrl-D removes the arena and leaves):
   {SEND}          requests through the mesh, and who answered
@@ -224,28 +226,28 @@ At this prompt (help lists all, help COMMAND explains one; Ctrl-D removes the ar
                                            a fixture of {folder()}, or any manifest
   config main/client | stats main/client   what its proxy has
   exec main/client COMMAND | logs main/client
-{_elsewhere(session)}"""
+{_elsewhere(context)}"""
 
 
-def _elsewhere(session: Session) -> str:
-    if not session.cluster.kubectl:
+def _elsewhere(context: RunContext) -> str:
+    if not context.cluster.kubectl:
         return ""
-    kubectl = f"kubectl {session.cluster.kubectl} -n {session.arena.namespace('main')}"
-    client = session.arena.pod("main/client").name
+    kubectl = f"kubectl {context.cluster.kubectl} -n {context.arena.namespace('main')}"
+    client = context.arena.pod("main/client").name
     return f"""Or from elsewhere, if kubectl is installed:
   {kubectl} get pods,trafficsplits
   {kubectl} exec {client} -c {CONTAINER} -- COMMAND
 """
 
 
-def _addresses(session: Session) -> list[str]:
-    return [address for part in WORKLOADS for address in session.arena.workloads(part)]
+def _addresses(context: RunContext) -> list[str]:
+    return [address for part in WORKLOADS for address in context.arena.workloads(part)]
 
 
-def _table(session: Session) -> Iterator[str]:
+def _table(context: RunContext) -> Iterator[str]:
     rows = []
-    for address in _addresses(session):
-        pod = session.arena.pod(address)
+    for address in _addresses(context):
+        pod = context.arena.pod(address)
         rows.append((address, pod.namespace, pod.name, pod.ip))
     yield from _aligned([("WORKLOAD", "NAMESPACE", "POD", "ADDRESS"), *rows])
 

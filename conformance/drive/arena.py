@@ -14,12 +14,12 @@ from conformance.drive import probe_bundle
 from conformance.drive.manifests import (
     RUN_LABEL,
     WORKLOAD_ANNOTATION,
-    Placement,
+    RunScope,
     fill_namespace,
     load,
 )
 from conformance.drive.podstates import containers, final, is_ready, problem, unscheduled
-from conformance.drive.rendering import Wire, render
+from conformance.drive.rendering import WireFormat, render
 from conformance.drive.tailoring import NotClaimed, lacking, marked, tailored
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.profiles import Membership, Profile
@@ -70,7 +70,7 @@ class Arena:
 
     cluster: Cluster
     profile: Profile
-    placement: Placement
+    scope: RunScope
     waiter: Waiter
     api_versions: Mapping[str, str]
     """SMI group (short name) → version that the arena's own objects are written in."""
@@ -86,7 +86,7 @@ class Arena:
 
     def namespace(self, part: str) -> str:
         """The namespace of a part (``main``) in this run."""
-        return self.placement.namespace(WORKLOADS[part])
+        return self.scope.namespace(WORKLOADS[part])
 
     def prepare(self, parts: Iterable[str]) -> None:
         """Create the parts that are not there yet, without waiting for their pods."""
@@ -100,15 +100,15 @@ class Arena:
 
     def _make(self, part: str) -> list[Object]:
         """Makes all of a part but its pods, and returns what these come from."""
-        objects = self.placement.place(load(f"workloads/{part}.yaml"), WORKLOADS.values())
+        objects = self.scope.place(load(f"workloads/{part}.yaml"), WORKLOADS.values())
         (namespace,) = [item for item in objects if item["kind"] == "Namespace"]
         membership = _membership(part)
         extra: list[Object] = []
         for one in _memberships(self.profile, membership):
             namespace = marked(namespace, one.namespace)
             extra += self._filled(one.objects, self.namespace(part))
-        objects = _tailored(self.profile, self.placement, objects)
-        if membership == "open" and self.profile.needs_permits:
+        objects = _tailored(self.profile, self.scope, objects)
+        if membership == "open" and self.profile.requires_targets:
             # What a mesh does not claim it cannot be permitted by; nor is it called by that.
             permits = load(f"permits/{part}.yaml")
             extra += self.render(
@@ -117,8 +117,8 @@ class Arena:
         pods: list[Object] = [item for item in objects if item["kind"] in _PODS]
         others = [item for item in objects if item["kind"] not in {"Namespace", *_PODS}]
         self.cluster.apply([namespace])
-        extra += self.placement.rules.objects(self.namespace(part))
-        self.cluster.apply(self.placement.place(extra, WORKLOADS.values()))
+        extra += self.scope.rules.objects(self.namespace(part))
+        self.cluster.apply(self.scope.place(extra, WORKLOADS.values()))
         self.cluster.apply([self._probe(part), *others])
         return pods
 
@@ -139,7 +139,7 @@ class Arena:
     def groups(self, parts: Iterable[str]) -> tuple[str, ...]:
         """SMI groups (short names) whose objects these parts themselves need."""
         opened = any(_membership(part) == "open" for part in parts)
-        return ("access", "specs") if opened and self.profile.needs_permits else ()
+        return ("access", "specs") if opened and self.profile.requires_targets else ()
 
     def _probe(self, part: str) -> Object:
         probe = {
@@ -148,14 +148,14 @@ class Arena:
             "metadata": {"name": CONTAINER, "namespace": self.namespace(part)},
             "binaryData": {"probe.pyz": base64.b64encode(probe_bundle.build()).decode("ascii")},
         }
-        return self.placement.place([probe], ())[0]
+        return self.scope.place([probe], ())[0]
 
-    def render(self, objects: Iterable[Object], wire: Wire | None = None) -> list[dict[str, Any]]:
+    def render(self, objects: Iterable[Object], wire: WireFormat | None = None) -> list[dict[str, Any]]:
         """Fixture objects as this run writes them: placed, and in the versions of a scenario or of the arena.
 
         Raises NotExpressible, and NotClaimed where one is of a kind that is not claimed, or refers to it.
         """
-        return written(self.profile, self.placement, objects, wire or Wire(self.api_versions))
+        return written(self.profile, self.scope, objects, wire or WireFormat(self.api_versions))
 
     def ready(self, parts: Iterable[str]) -> None:
         """Wait until the pods of these parts are ready, and make sure that those who should have joined did.
@@ -192,7 +192,7 @@ class Arena:
         return pods if wanted <= there and all(map(is_ready, pods)) else None
 
     def _all_pods(self, namespace: str) -> list[dict[str, Any]]:
-        pods = self.cluster.list("v1", "Pod", namespace, labels=f"{RUN_LABEL}={self.placement.run}")
+        pods = self.cluster.list("v1", "Pod", namespace, labels=f"{RUN_LABEL}={self.scope.run}")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def expected_workloads(self, namespace: str) -> set[str]:
@@ -312,7 +312,7 @@ class Arena:
 
     def remove(self) -> None:
         """Delete the run's namespaces, and so all that it made, and wait until they are gone."""
-        remove(self.cluster, self.waiter, f"{RUN_LABEL}={self.placement.run}")
+        remove(self.cluster, self.waiter, f"{RUN_LABEL}={self.scope.run}")
         self._pods.clear()
         self._prepared.clear()
 
@@ -339,18 +339,18 @@ def remove(cluster: Cluster, waiter: Waiter, labels: str) -> list[str]:
 
 
 def written(
-    profile: Profile, placement: Placement, objects: Iterable[Object], wire: Wire
+    profile: Profile, scope: RunScope, objects: Iterable[Object], wire: WireFormat
 ) -> list[dict[str, Any]]:
     """Fixture objects as a mesh gets them, as `Arena.render` says, which needs no cluster."""
-    placed = _tailored(profile, placement, placement.place(objects, WORKLOADS.values()))
+    placed = _tailored(profile, scope, scope.place(objects, WORKLOADS.values()))
     if reason := lacking(profile, wire.versions, placed):
         raise NotClaimed(reason)
     return [render(item, wire.versions, wire.listed, wire.headers) for item in placed]
 
 
-def _tailored(profile: Profile, placement: Placement, objects: Iterable[Object]) -> list[dict[str, Any]]:
+def _tailored(profile: Profile, scope: RunScope, objects: Iterable[Object]) -> list[dict[str, Any]]:
     """Placed objects as the profile asks for them, each in its namespace."""
-    parts = {placement.namespace(name): part for part, name in WORKLOADS.items()}
+    parts = {scope.namespace(name): part for part, name in WORKLOADS.items()}
     made: list[dict[str, Any]] = []
     for item in objects:
         part = parts.get(item["metadata"].get("namespace", ""))

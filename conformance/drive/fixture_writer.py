@@ -12,7 +12,7 @@ from conformance.clusters import Object
 from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import WORKLOADS, Arena
 from conformance.drive.manifests import files, load, services
-from conformance.drive.rendering import NotExpressible, Wire, ports
+from conformance.drive.rendering import NotInVersion, WireFormat, ports
 from conformance.drive.tailoring import NotClaimed, mixed, not_carried, protocols_of
 
 
@@ -37,7 +37,7 @@ class Writer:
         given = list(objects)
         # A step may refer to the routes of an earlier one.
         listed = ports(item for file in files(self.folder) for item in load(file))
-        wire = Wire(self._spoken, listed)
+        wire = WireFormat(self._spoken, listed)
         placed = self.arena.render(given, wire)
         filtered = next((item for item in placed if _filters_headers(item)), None)
         if filtered is None:
@@ -53,7 +53,7 @@ class Writer:
             group = str(item["apiVersion"]).partition("/")[0]
             if group in GROUPS.values() and group not in {GROUPS[short] for short in self._spoken}:
                 continue
-            with contextlib.suppress(NotExpressible):
+            with contextlib.suppress(NotInVersion):
                 found += self.write([item])
         return found
 

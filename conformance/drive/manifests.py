@@ -77,7 +77,7 @@ def has(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class RunScope:
     """Where a run puts fixtures: its label, its namespaces by the names that fixtures use, its image."""
 
     run: str

@@ -1,7 +1,7 @@
 """Renders fixtures, written in the newest stable API versions, in any other version of their group.
 
 Each version is its own wire format with the same meaning: what changes here is where a field stands and how
-it is written, never what it says. What a version has no words for is `NotExpressible`, with the reason.
+it is written, never what it says. What a version has no words for is `NotInVersion`, with the reason.
 
 Sources: apis/traffic-split, apis/traffic-specs and apis/traffic-access of the specification, each version's
 own file.
@@ -40,12 +40,12 @@ _PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
 """Versions of access whose destination carries a port; TCPRoutes got ports with specs v1alpha4."""
 
 
-class NotExpressible(ValueError):
+class NotInVersion(ValueError):
     """An object whose meaning the wanted version has no words for; the message says which field."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class WireFormat:
     """How a scenario writes SMI objects.
 
     ``versions`` maps groups (short names) to versions; ``listed`` are the ports of the TCPRoutes that targets
@@ -97,20 +97,20 @@ def render(
         return dict(item)
     wanted = versions.get(short, version)
     if wanted not in _RENDERED[short]:
-        raise NotExpressible(f"this suite does not write {group}/{wanted}")
+        raise NotInVersion(f"this suite does not write {group}/{wanted}")
     if version not in _WRITTEN[short]:
         if wanted != version:
-            raise NotExpressible(f"{item['kind']} {item['metadata']['name']} is about {short} {version} only")
+            raise NotInVersion(f"{item['kind']} {item['metadata']['name']} is about {short} {version} only")
         return dict(item)
     rendered = {**item, "apiVersion": f"{group}/{wanted}"}
-    return _KINDS[str(item["kind"])](rendered, wanted, Wire(versions, listed, headers))
+    return _KINDS[str(item["kind"])](rendered, wanted, WireFormat(versions, listed, headers))
 
 
-def _split(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _split(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     """Before v1alpha3 there are no matches; in v1alpha1 weights are Kubernetes quantities."""
     spec = item.get("spec") or {}
     if version in {"v1alpha1", "v1alpha2"} and spec.get("matches"):
-        raise NotExpressible(f"TrafficSplit {version} has no matches")
+        raise NotInVersion(f"TrafficSplit {version} has no matches")
     backends = spec.get("backends")
     if version != "v1alpha1" or not isinstance(backends, list):
         return dict(item)
@@ -125,13 +125,13 @@ def _with_quantity(backend: Any) -> Any:
     return {**backend, "weight": str(weight)}
 
 
-def _route_group(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _route_group(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     """Before v1alpha3 the matches stand at top level; v1alpha1 has no header filters."""
     spec = item.get("spec") or {}
     matches = spec.get("matches")
     if isinstance(matches, list):
         if version == "v1alpha1" and any(isinstance(one, Mapping) and one.get("headers") for one in matches):
-            raise NotExpressible("HTTPRouteGroup v1alpha1 has no header filters")
+            raise NotInVersion("HTTPRouteGroup v1alpha1 has no header filters")
         spec = {**spec, "matches": [_with_headers(match, wire.headers) for match in matches]}
     if version in {"v1alpha1", "v1alpha2"}:
         return {**_headed(item), **spec}
@@ -145,12 +145,12 @@ def _with_headers(match: Any, form: HeaderForm) -> Any:
     return {**match, "headers": [{name: value} for name, value in headers.items()]}
 
 
-def _tcp_route(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _tcp_route(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     """Ports begin with v1alpha4. Before it they stand in the target, where access has a port for them."""
     if version == "v1alpha4":
         return dict(item)
     if _lists_ports(item) and wire.versions.get("access") not in _PORT_IN_TARGET:
-        raise NotExpressible(f"TCPRoute {version} has no ports")
+        raise NotInVersion(f"TCPRoute {version} has no ports")
     return {**_headed(item), "spec": {}} if version == "v1alpha3" else _headed(item)
 
 
@@ -158,14 +158,14 @@ def _lists_ports(item: Object) -> bool:
     return bool(((item.get("spec") or {}).get("matches") or {}).get("ports"))
 
 
-def _udp_route(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _udp_route(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     """UDPRoute begins with v1alpha4."""
     if version != "v1alpha4":
-        raise NotExpressible(f"specs.smi-spec.io/{version} has no UDPRoute")
+        raise NotInVersion(f"specs.smi-spec.io/{version} has no UDPRoute")
     return dict(item)
 
 
-def _target(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _target(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     """IdentityBindings begin with v1alpha4, UDPRoute rules with v1alpha3.
 
     Up to v1alpha2 the destination has a port; v1alpha1 has the body at top level and calls the rules specs.
@@ -175,7 +175,7 @@ def _target(item: Object, version: str, wire: Wire) -> dict[str, Any]:
     spec = item.get("spec") or {}
     for subject in (spec.get("destination") or {}, *(spec.get("sources") or ())):
         if subject.get("kind") == "IdentityBinding" or subject.get("group"):
-            raise NotExpressible(f"TrafficTarget {version} refers to ServiceAccounts only")
+            raise NotInVersion(f"TrafficTarget {version} refers to ServiceAccounts only")
     if version == "v1alpha3":
         return dict(item)
     spec = _with_port(spec, version, wire.listed)
@@ -188,7 +188,7 @@ def _with_port(spec: Object, version: str, listed: Mapping[str, tuple[int, ...]]
     """A target's spec as access had it up to v1alpha2: the destination has the port of its TCPRoutes."""
     rules = spec.get("rules") or ()
     if any(rule.get("kind") == "UDPRoute" for rule in rules):
-        raise NotExpressible(f"TrafficTarget {version} has no UDPRoute rules")
+        raise NotInVersion(f"TrafficTarget {version} has no UDPRoute rules")
     names = [rule.get("name") for rule in rules if rule.get("kind") == "TCPRoute"]
     routes = [listed[name] for name in names if name in listed]
     numbers = {number for route in routes for number in route}
@@ -196,7 +196,7 @@ def _with_port(spec: Object, version: str, listed: Mapping[str, tuple[int, ...]]
         # One route without ports opens all of them, whatever the others list.
         numbers = set()
     if len(numbers) > 1:
-        raise NotExpressible(f"TrafficTarget {version} has one port")
+        raise NotInVersion(f"TrafficTarget {version} has one port")
     if not numbers:
         return dict(spec)
     # Beside HTTP routes a TCPRoute only says on which port they are open; alone it opens the port.
@@ -204,14 +204,14 @@ def _with_port(spec: Object, version: str, listed: Mapping[str, tuple[int, ...]]
     return {**spec, "destination": {**spec["destination"], "port": numbers.pop()}, "rules": http or rules}
 
 
-def _binding(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _binding(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     """IdentityBinding begins with v1alpha4."""
     if version != "v1alpha4":
-        raise NotExpressible(f"access.smi-spec.io/{version} has no IdentityBinding")
+        raise NotInVersion(f"access.smi-spec.io/{version} has no IdentityBinding")
     return dict(item)
 
 
-def _as_written(item: Object, version: str, wire: Wire) -> dict[str, Any]:
+def _as_written(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
     return dict(item)
 
 
@@ -220,7 +220,7 @@ def _headed(item: Object) -> dict[str, Any]:
     return {key: item[key] for key in ("apiVersion", "kind", "metadata")}
 
 
-_KINDS: Mapping[str, Callable[[Object, str, Wire], dict[str, Any]]] = {
+_KINDS: Mapping[str, Callable[[Object, str, WireFormat], dict[str, Any]]] = {
     "TrafficSplit": _split,
     "HTTPRouteGroup": _route_group,
     "TCPRoute": _tcp_route,

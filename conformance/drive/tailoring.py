@@ -7,15 +7,15 @@ from typing import Any
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Object
-from conformance.drive.rendering import NotExpressible
-from conformance.profiles import Marks, Membership, Profile
+from conformance.drive.rendering import NotInVersion
+from conformance.profiles import Membership, Metadata, Profile
 
 _SHORT = {group: short for short, group in GROUPS.items()}
 _DECLARED = {"kubernetes.io/h2c": "h2c", "http": "http", "grpc": "grpc", "tcp": "tcp"}
 """The appProtocols of fixtures, and what the catalogue calls that."""
 
 
-class NotClaimed(NotExpressible):
+class NotClaimed(NotInVersion):
     """What a profile does not claim, and a scenario cannot do without; the message says where it says so."""
 
 
@@ -104,7 +104,7 @@ def _service(profile: Profile, item: dict[str, Any]) -> dict[str, Any] | None:
     return made
 
 
-def marked(item: Mapping[str, Any], marks: Marks) -> dict[str, Any]:
+def marked(item: Mapping[str, Any], marks: Metadata) -> dict[str, Any]:
     """The object, or the template of one, with these labels and annotations as well."""
     metadata = dict(item.get("metadata") or {})
     for key, values in (("labels", marks.labels), ("annotations", marks.annotations)):

@@ -80,7 +80,7 @@ class Driver:
         Raises ExecFailed when a plan could not be carried out completely.
         """
         with self.phases.phase("traffic"):
-            names = {f"{self.arena.placement.run}-{next(self._batches)}": call for call in calls}
+            names = {f"{self.arena.scope.run}-{next(self._batches)}": call for call in calls}
             by_client: dict[str, dict[str, Call]] = defaultdict(dict)
             for name, call in names.items():
                 by_client[call.client][name] = call
@@ -174,7 +174,7 @@ class Driver:
 
         The rate is lower than ``rate_per_s`` where that would come to more than STEADY_REQUESTS.
         """
-        name = f"{self.arena.placement.run}-{next(self._batches)}"
+        name = f"{self.arena.scope.run}-{next(self._batches)}"
         rate = min(rate_per_s, STEADY_REQUESTS / duration_s)
         steady = {**_batch(name, call, options), "rate_per_s": rate, "duration_s": duration_s}
         plan = {"parallel": True, "batches": [steady, self._control(call.client)]}

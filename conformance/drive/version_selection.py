@@ -43,23 +43,23 @@ class VersionsError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class VersionChoice:
     """What ``--versions`` asks for. ``named`` maps groups to the versions of a list, for that kind alone."""
 
     kind: Literal["newest", "all", "list"] = "newest"
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def parse_wish(text: str, claims: Claims) -> Wish:
+def parse_version_choice(text: str, claims: Claims) -> VersionChoice:
     """``newest``, ``all``, or a list such as ``split=v1alpha2,specs=v1alpha3``.
 
     A group may stand in a list with several versions. Raises VersionsError for an unknown group or version,
     and for one that is not among ``claims``.
     """
     if text == "newest":
-        return Wish()
+        return VersionChoice()
     if text == "all":
-        return Wish("all")
+        return VersionChoice("all")
     named: dict[str, tuple[str, ...]] = {}
     for item in text.split(","):
         match = _ITEM.fullmatch(item.strip())
@@ -75,7 +75,7 @@ def parse_wish(text: str, claims: Claims) -> Wish:
             there = ", ".join(claims.get(group, ())) or "nothing"
             raise VersionsError(f"--versions {text}: {group} {version} is not claimed; claimed: {there}")
         named[group] = tuple(dict.fromkeys((*named.get(group, ()), version)))
-    return Wish("list", named)
+    return VersionChoice("list", named)
 
 
 def compatible(versions: VersionSet) -> bool:
@@ -88,35 +88,37 @@ def compatible(versions: VersionSet) -> bool:
     return True
 
 
-def sets(claims: Claims, groups: Sequence[str], wish: Wish = Wish()) -> list[dict[str, str]]:
+def assignments(
+    claims: Claims, groups: Sequence[str], choice: VersionChoice = VersionChoice()
+) -> list[dict[str, str]]:
     """The assignments to run a scenario of these groups in, the one with the newest versions first.
 
     A scenario without groups looks at whatever configuration API is claimed, each by itself. There is no
     assignment where a group is not claimed, or no claimed versions work together.
     """
     if not groups:
-        return _side_by_side(claims, wish)
-    combinations = [one for one in _combinations(claims, groups, wish) if compatible(one)]
+        return _side_by_side(claims, choice)
+    combinations = [one for one in _combinations(claims, groups, choice) if compatible(one)]
     if not combinations:
         return []
     wanted = {
         (group, version)
         for one in combinations
         for group, version in one.items()
-        if wish.kind == "all" or (wish.kind == "list" and group in wish.named)
+        if choice.kind == "all" or (choice.kind == "list" and group in choice.named)
     }
     return _fewest(combinations, wanted)
 
 
 def possible(claims: Claims, groups: Sequence[str]) -> list[dict[str, str]]:
     """Every assignment of claimed versions of these groups that the specification says work together."""
-    return [one for one in _combinations(claims, groups, Wish()) if compatible(one)]
+    return [one for one in _combinations(claims, groups, VersionChoice()) if compatible(one)]
 
 
-def _combinations(claims: Claims, groups: Sequence[str], wish: Wish) -> Iterator[dict[str, str]]:
+def _combinations(claims: Claims, groups: Sequence[str], choice: VersionChoice) -> Iterator[dict[str, str]]:
     """Every assignment of claimed versions, those with preferred versions first."""
     ordered = [group for group in GROUPS if group in groups]
-    choices = [preference(group, wish.named.get(group, claims.get(group, ()))) for group in ordered]
+    choices = [preference(group, choice.named.get(group, claims.get(group, ()))) for group in ordered]
     ranked = itertools.product(*(enumerate(versions) for versions in choices))
     for one in sorted(ranked, key=lambda each: [rank for rank, _ in each]):
         yield {group: version for group, (_, version) in zip(ordered, one, strict=True)}
@@ -134,13 +136,13 @@ def _fewest(combinations: Sequence[dict[str, str]], wanted: set[tuple[str, str]]
     raise ValueError("wanted versions that no combination has")
 
 
-def _side_by_side(claims: Claims, wish: Wish) -> list[dict[str, str]]:
+def _side_by_side(claims: Claims, choice: VersionChoice) -> list[dict[str, str]]:
     """As many assignments as the group with most versions has; groups with fewer repeat their last."""
     columns: dict[str, list[str]] = {}
     for group in CONFIGURATION:
-        versions = preference(group, wish.named.get(group, claims.get(group, ())))
+        versions = preference(group, choice.named.get(group, claims.get(group, ())))
         if versions:
-            columns[group] = versions if wish.kind == "all" or group in wish.named else versions[:1]
+            columns[group] = versions if choice.kind == "all" or group in choice.named else versions[:1]
     rows = max((len(versions) for versions in columns.values()), default=1)
     return [
         {group: versions[min(row, len(versions) - 1)] for group, versions in columns.items()}
@@ -148,7 +150,7 @@ def _side_by_side(claims: Claims, wish: Wish) -> list[dict[str, str]]:
     ]
 
 
-def holds_for(requirement: Requirement, versions: VersionSet) -> bool:
+def requirement_applies(requirement: Requirement, versions: VersionSet) -> bool:
     """Whether a requirement is about what is spoken in an assignment.
 
     Groups that the requirement says nothing of do not count, nor do those that are not spoken.
@@ -160,6 +162,6 @@ def holds_for(requirement: Requirement, versions: VersionSet) -> bool:
     return all(version in requirement.versions_of(group) for group, version in spoken.items())
 
 
-def in_words(versions: VersionSet) -> str:
+def format_versions(versions: VersionSet) -> str:
     """An assignment as test ids and reports write it: ``split v1alpha4, specs v1alpha4``."""
     return ", ".join(f"{group} {version}" for group, version in versions.items())

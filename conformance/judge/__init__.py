@@ -20,9 +20,8 @@ from conformance.judge.grants import access_enforced
 from conformance.judge.metrics import percentiles, request_counts
 from conformance.judge.metrics_api import apiservice, discovery, object_fields, rbac
 from conformance.judge.names import names_and_columns
-from conformance.judge.objects import groups_served, round_trips
+from conformance.judge.open_questions import reading
 from conformance.judge.ports import reaches_target_ports
-from conformance.judge.readings import reading
 from conformance.judge.registry import JUDGES, is_founded, rejudge
 from conformance.judge.rollout import within_either_step
 from conformance.judge.routing import (
@@ -32,6 +31,7 @@ from conformance.judge.routing import (
     preserved,
     root_routing_restored,
 )
+from conformance.judge.smi_objects import groups_served, round_trips
 from conformance.judge.starvation import discount_if_starved, starved
 from conformance.judge.statistics import leak_bound, sample_size
 from conformance.judge.topology import traffic_edges

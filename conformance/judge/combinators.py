@@ -1,4 +1,4 @@
-"""Judgements that need no evidence, and the one that joins others."""
+"""Judgements that need no evidence, and those derived from other judgements."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from conformance.model.verdict import Basis, Judgement, Share, Verdict, merge
 
 @judge(aside="never passes")
 def inconclusive(reason: str, hint: str = "") -> Judgement:
-    """What was seen allows no conclusion; ``reason`` says why."""
+    """The evidence allows no conclusion; ``reason`` says why."""
     return Judgement(Verdict.INCONCLUSIVE, reason, hint=hint)
 
 
 @judge(aside="never passes")
 def unavailable(what: str, hint: str = "") -> Judgement:
-    """Something that the requirement is about could not be observed at all."""
+    """The subject of the requirement could not be observed at all."""
     return Judgement(Verdict.INCONCLUSIVE, f"could not be observed: {what}", hint=hint)
 
 
 @judge(aside="never passes")
 def stands_on(basic: str, failure: str) -> Judgement:
-    """Nothing was looked at: the requirement stands on a basic one, which failed in the same run.
+    """The test did not run: its requirement stands on a basic requirement, which failed in the same run.
 
-    ``failure`` is what was said of that one.
+    ``failure`` is the summary of that failure.
     """
     return Judgement(
         Verdict.INCONCLUSIVE,
@@ -37,11 +37,11 @@ def stands_on(basic: str, failure: str) -> Judgement:
     )
 
 
-@judge(aside="takes a pass from the judgement that it is given")
+@judge(aside="takes its pass from another judgement")
 def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
-    """A failure beside that of a requirement whose violation may be all that brings it about.
+    """A failure that the violation of another requirement may explain is inconclusive; a pass stays a pass.
 
-    ``judgement`` is what was seen; ``failure`` is what was said of the other. A pass stays one.
+    ``judgement`` is the test's own; ``failure`` is the summary of the other requirement's failure.
     """
     if judgement.verdict is not Verdict.FAIL:
         return judgement
@@ -53,55 +53,55 @@ def presumes(judgement: Judgement, basic: str, failure: str) -> Judgement:
     )
 
 
-@judge(aside="never passes")
+@judge(own_control="compares one change under calls and at rest")
 def taken_up_under_calls(change: Convergence) -> Judgement:
     """A change shows while its service is called.
 
-    ``change`` is one that a basic or any other scenario waited for; it fails where the clients had to rest.
+    ``change`` is any change that a scenario waited for; it fails if it showed only after the clients rested.
     """
-    asked = "a change takes effect while the service that it is about is called"
+    expected = "a change takes effect while its service is called"
     if not change.rested_s or not change.converged:
-        return Judgement(Verdict.INCONCLUSIVE, "no change was seen that needed a rest", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, "no change needed a rest", expected=expected)
     return Judgement(
         Verdict.FAIL,
         f"{change.what}: not seen within {number(change.within_s)} s of steady calls, but after the clients "
         f"had rested for {number(change.rested_s)} s",
-        expected=asked,
-        hint="a proxy that looks for changes only where it is not called for a while; or a mesh that takes "
-        "longer than converge.within_s of its profile. All other requirements were judged after rests",
+        expected=expected,
+        hint="a proxy that looks for changes only while it is idle; or a mesh that takes longer than "
+        "converge.within_s of its profile. All other requirements were judged after rests",
     )
 
 
 @judge(aside="never passes")
 def not_claimed(reason: str) -> Judgement:
-    """The mesh does not claim what the requirement is about."""
+    """The mesh does not claim the subject of the requirement."""
     return Judgement(Verdict.NOT_CLAIMED, reason)
 
 
 @judge(aside="never passes")
 def not_applicable(reason: str) -> Judgement:
-    """The version that is spoken has no words for what the requirement is about."""
+    """The API version in use cannot express the subject of the requirement."""
     return Judgement(Verdict.NOT_CLAIMED, f"not applicable: {reason}")
 
 
-@judge(aside="takes a pass from the judgement that it is given")
+@judge(aside="takes its pass from another judgement")
 def conditional_on(control: Judgement, judgement: Judgement, lacking: str) -> Judgement:
-    """The judgement, where its control passed; ``lacking`` says in words what there is not without it.
+    """The judgement if its control passed, else inconclusive; ``lacking`` names what is then missing.
 
-    What the control is about is for requirements of its own to fail.
+    The control's own requirement reports the control's failure.
     """
     if control.passed:
         return judgement
     return Judgement(Verdict.INCONCLUSIVE, f"{lacking}: {control.summary}", hint=control.hint)
 
 
-@register(aside="as good as its parts")
+@register(aside="only as good as its parts")
 def all_of(**parts: Judgement) -> Judgement:
-    """Several judgements as one: the worst verdict, with the words of the parts that brought it about.
+    """Several judgements as one: the worst verdict, with the texts of the parts that decided it.
 
     Shares of all parts are kept. The basis holds the bases of the parts, under their names. Raises
-    ValueError when there is no part, one that no judge made (it could not be recomputed), or more than
-    SAMPLES random samples (the error rate of a requirement would not hold).
+    ValueError for no part, a part without a judge (it could not be recomputed), or more than SAMPLES random
+    samples (the error rate of a requirement would not hold).
     """
     drawn = [part for part in parts.values() if any(0 < share.expected < 1 for share in part.shares)]
     if sum(map(_sample, drawn)) > SAMPLES:
@@ -119,14 +119,14 @@ def all_of(**parts: Judgement) -> Judgement:
 
 
 def _sample(part: Judgement) -> Fraction:
-    """What of a sample's error rate a part may use up: all of it, unless several samples share it."""
+    """The portion of a sample's error rate that a part may use: all, unless several samples share it."""
     shared = part.basis.arguments.get("samples_sharing_alpha") if part.basis is not None else None
     return Fraction(1, shared if isinstance(shared, int) else 1)
 
 
 def _basis(name: str, part: Judgement) -> Basis:
     if part.basis is None:
-        raise ValueError(f"{name!r} was not concluded by a judge, so nobody could recompute it")
+        raise ValueError(f"{name!r} comes from no judge, so it could not be recomputed")
     return part.basis
 
 

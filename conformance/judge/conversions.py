@@ -1,4 +1,4 @@
-"""What became of an object's meaning between two versions of its kind."""
+"""Whether an object keeps its meaning between two versions of its kind."""
 
 from __future__ import annotations
 
@@ -6,49 +6,51 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from conformance.judge.objects import differences
 from conformance.judge.phrasing import listed
 from conformance.judge.quantity import parse_quantity
+from conformance.judge.smi_objects import differences
 from conformance.model.evidence import Conversion, Reads
 
 _HEAD = frozenset({"apiVersion", "kind", "metadata"})
-_QUANTITIES = "v1alpha1"
-"""The version of splits whose weights are Kubernetes quantities; later ones have whole numbers."""
+_QUANTITY_WEIGHTS = "v1alpha1"
+"""The TrafficSplit version whose weights are Kubernetes quantities; later versions have whole numbers."""
 
 
-def outcome(one: Conversion) -> Reads:
-    """How what was read compares with what was written, by meaning.
+def outcome(conversion: Conversion) -> Reads:
+    """How the object as read compares with the object as written, by meaning.
 
-    *either* where meaning and wire format are those that were written, so that nothing was to be converted;
-    *renamed* where it is written in the other version's name and still in its own version's way.
+    *either*: meaning and wire format are unchanged, as nothing had to be converted; *renamed*: the apiVersion
+    is the other version's, the body still its own version's.
     """
-    if not one.read_in:
+    if not conversion.read_in:
         return "alone"
-    if one.status != 200:
+    if conversion.status != 200:
         return "changed"
-    if not lost(one):
-        return "either" if _body(one.sent) == _body(one.meant) else "same"
-    return "changed" if list(differences(_body(one.sent), _body(one.read))) else "renamed"
+    if not lost(conversion):
+        return "either" if _body(conversion.sent) == _body(conversion.meant) else "same"
+    return "changed" if list(differences(_body(conversion.sent), _body(conversion.read))) else "renamed"
 
 
-def lost(one: Conversion) -> list[str]:
-    """What of the meaning is not there, or is another, where it was read."""
-    version = str(one.meant.get("apiVersion"))
-    meant, read = (_weighed(_body(item), version) for item in (one.meant, one.read))
+def lost(conversion: Conversion) -> list[str]:
+    """The parts of the meaning that are missing or different in the object as read."""
+    version = str(conversion.meant.get("apiVersion"))
+    meant, read = (
+        _with_relative_weights(_body(item), version) for item in (conversion.meant, conversion.read)
+    )
     return list(differences(meant, read))
 
 
-def told(one: Conversion) -> str:
-    """The outcome in words."""
-    match outcome(one):
+def describe(conversion: Conversion) -> str:
+    """The outcome as a sentence."""
+    match outcome(conversion):
         case "alone":
             return "there is no other version to compare with"
         case "renamed":
             return "read as it was written, under another apiVersion"
-        case "changed" if one.status != 200:
-            return f"not read (HTTP {one.status})"
+        case "changed" if conversion.status != 200:
+            return f"not read (HTTP {conversion.status})"
         case "changed":
-            return listed(lost(one))
+            return listed(lost(conversion))
         case _:
             return "read with the same meaning"
 
@@ -57,13 +59,13 @@ def _body(item: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in item.items() if key not in _HEAD}
 
 
-def _weighed(body: Mapping[str, Any], api_version: str) -> dict[str, Any]:
-    """The body with the weights of backends as parts of their sum, where they are such as the version has."""
+def _with_relative_weights(body: Mapping[str, Any], api_version: str) -> dict[str, Any]:
+    """The body with each backend's weight, if valid in its version, as a portion of their sum."""
     spec = body.get("spec")
     backends = spec.get("backends") if isinstance(spec, Mapping) else None
     if not isinstance(spec, Mapping) or not isinstance(backends, list | tuple):
         return dict(body)
-    quantities = api_version.endswith(f"/{_QUANTITIES}")
+    quantities = api_version.endswith(f"/{_QUANTITY_WEIGHTS}")
     weights = [_weight(entry, quantities=quantities) for entry in backends]
     total = sum(weight or 0 for weight in weights)
     shared = [

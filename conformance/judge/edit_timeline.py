@@ -1,4 +1,4 @@
-"""How edits arrive under steady traffic: when the old state was last seen, and whether it came back."""
+"""How edits propagate under steady traffic: when the old state last answered, and whether it came back."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from conformance.judge.phrasing import listed, number, pluralize, sentences
 from conformance.model.evidence import Edit, EditTimeline, Propagation
 
 HELD_S = 0.1
-"""Seconds of answers by the new state alone after which it holds. Proxies with several threads may take a
-configuration up one thread after another, within milliseconds: answers that alternate so are no flapping."""
+"""Seconds of answers by the new state alone after which it holds. A proxy's threads may apply a
+configuration one after another, within milliseconds: answers that alternate that fast are no flapping."""
 
 
 @dataclass(frozen=True, slots=True)
 class EditPropagation:
-    """What became of one edit, counted in answers to requests that were sent after it had been accepted.
+    """How one edit propagated, counted in answers to requests sent after the API server had accepted it.
 
-    ``old`` is how many there were up to the last by the old state before the new one held, None where it
-    never held; ``back`` how many were not by the new state afterwards.
+    ``old`` counts the answers up to the last by the old state before the new one held, None if it never held;
+    ``back`` counts the answers by another state afterwards.
     """
 
     old: int | None
@@ -25,8 +25,8 @@ class EditPropagation:
 
 
 def outcome(timeline: EditTimeline) -> Propagation:
-    """How the edits arrived, all of them together."""
-    found = arrivals(timeline)
+    """How the edits propagated, all of them together."""
+    found = propagations(timeline)
     if not found or any(one.old is None for one in found):
         return "never"
     if any(one.back for one in found):
@@ -36,12 +36,12 @@ def outcome(timeline: EditTimeline) -> Propagation:
     return "later" if any(one.old for one in found) else "at once"
 
 
-def arrivals(timeline: EditTimeline) -> list[EditPropagation]:
-    """What became of each edit."""
-    return [_arrival(timeline, one) for one in timeline.edits]
+def propagations(timeline: EditTimeline) -> list[EditPropagation]:
+    """How each edit propagated."""
+    return [_propagation(timeline, one) for one in timeline.edits]
 
 
-def _arrival(timeline: EditTimeline, edit: Edit) -> EditPropagation:
+def _propagation(timeline: EditTimeline, edit: Edit) -> EditPropagation:
     least = max(1, round(HELD_S * timeline.rate_per_s))
     position = old = 0
     held, back = False, 0
@@ -57,10 +57,10 @@ def _arrival(timeline: EditTimeline, edit: Edit) -> EditPropagation:
 
 
 def _within(timeline: EditTimeline, edit: Edit) -> list[tuple[str, int]]:
-    """The stretches of the answers between an edit and the next."""
+    """The runs of answers between an edit and the next."""
     found: list[tuple[str, int]] = []
     start = 0
-    # Servers may have seen requests whose answers were lost: so many answers fewer are known to be earlier.
+    # Servers count requests whose answers were lost, so that many fewer answers are known to be earlier.
     until = edit.until - timeline.unanswered
     for server, count in timeline.runs:
         first, last = max(start, edit.since), min(start + count, until)
@@ -70,9 +70,9 @@ def _within(timeline: EditTimeline, edit: Edit) -> list[tuple[str, int]]:
     return found
 
 
-def told(timeline: EditTimeline) -> str:
-    """The arrivals in words, with the time after which the old state was not seen any more."""
-    found = arrivals(timeline)
+def describe(timeline: EditTimeline) -> str:
+    """The propagation as a sentence, with the times until which the old state answered."""
+    found = propagations(timeline)
     if not found:
         return "no edit was made"
     delays = [_ms(one.old / timeline.rate_per_s) for one in found if one.old is not None]
@@ -83,7 +83,7 @@ def told(timeline: EditTimeline) -> str:
             f"the old state seen until {listed(delays)} after they were accepted" if delays else "",
             f"{pluralize(back, 'answer')} by the old state after the new one had held" if back else "",
             f"{pluralize(missing, 'edit')} never held" if missing else "",
-            "the last was not seen for long enough" if timeline.cut_short and not missing else "",
+            "the last edit was observed too briefly" if timeline.cut_short and not missing else "",
         )
     )
 

@@ -1,22 +1,22 @@
-"""Whether the metrics of each backend tell which of them fails."""
+"""Whether the metrics of each backend show which of them fails."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from conformance.judge import traffic_checks
-from conformance.judge.malformed import fail_on_malformed, verdict_of
+from conformance.judge.malformed import fail_on_malformed, judge_findings
 from conformance.judge.metrics import shown_total
-from conformance.judge.metrics_parser import Figures, one
+from conformance.judge.metrics_parser import TrafficMetrics, parse_metrics
 from conformance.judge.phrasing import number, percent, sentences
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
 LEAST_SHOWN = 100
-"""Requests that a backend must show for its rate to mean something."""
+"""Requests that a backend must show for its error rate to be meaningful."""
 TOLERANCE = 0.10
-"""How far a rate may be off, in points."""
+"""Accepted deviation of a rate, as a portion: ten points."""
 
 
 @judge
@@ -27,30 +27,30 @@ def error_rates(
     rates: Mapping[str, float],
     traffic: Sequence[Traffic],
 ) -> Judgement:
-    """By their counts each backend fails in the part of its requests that is due, and nobody else's show.
+    """Each backend's counts show the error rate of that backend, and no failures of others.
 
-    ``rates`` are these parts, by backend. ``traffic`` was sent at constant rates side by side, so that the
-    parts are the same in any window; who answered it says whether the backends had traffic, and failed as
-    told. A claim of effect: ``baseline`` must not show any. Where n requests are shown their rate is off by
-    less than 2/sqrt(n), four standard deviations of the most that chance can do to it, or ``TOLERANCE``.
+    ``rates`` are the expected error rates by backend. ``traffic`` was sent at constant rates side by side, so
+    the rates are the same in any window; its answers show whether the backends had traffic and failed as
+    configured. A claim of effect: ``baseline`` must show no requests. The rate of n requests may deviate by
+    the larger of ``TOLERANCE`` and 2/sqrt(n), four standard deviations of the widest binomial.
     """
     expected = "; ".join(
         f"{backend} fails in {percent(rate)} of its requests, within {number(100 * TOLERANCE)} points"
         for backend, rate in rates.items()
     )
-    if unknown := _unknown(rates, traffic):
+    if unknown := _deviation(rates, traffic):
         return Judgement(
             Verdict.INCONCLUSIVE,
-            f"what is to be shown is not known: {unknown}",
+            f"the expected error rates are unknown: {unknown}",
             expected=expected,
-            hint="where a split does not hold, the metrics have no part in it",
+            hint="if the split does not hold, the metrics cannot be judged",
         )
-    shown = {backend: one(reads[backend]) for backend in rates}
-    judged = verdict_of(
-        [_off(backend, shown[backend], rate) for backend, rate in rates.items()],
+    shown = {backend: parse_metrics(reads[backend]) for backend in rates}
+    judged = judge_findings(
+        [_wrong_rate(backend, shown[backend], rate) for backend, rate in rates.items()],
         expected,
-        sentences(tuple(_told(backend, figures) for backend, figures in shown.items())),
-        "the failures of one backend are told of another, or are lost",
+        sentences(tuple(_describe(backend, figures) for backend, figures in shown.items())),
+        "the failures of one backend are attributed to another, or lost",
     )
     if not judged.passed:
         return judged
@@ -61,8 +61,9 @@ def error_rates(
     return judged
 
 
-def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
-    """What became of the traffic otherwise than the rates have it; empty where nothing did."""
+def _deviation(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
+    """How the traffic deviated from the configured rates; empty if it did not."""
+
     answered = {backend: sum(one.answered.get(backend, 0) for one in traffic) for backend in rates}
     if idle := [backend for backend, count in answered.items() if count < LEAST_SHOWN]:
         return f"{' and '.join(idle)} answered less than {LEAST_SHOWN} requests"
@@ -81,7 +82,7 @@ def _unknown(rates: Mapping[str, float], traffic: Sequence[Traffic]) -> str:
     return ""
 
 
-def _off(backend: str, figures: Figures, rate: float) -> str:
+def _wrong_rate(backend: str, figures: TrafficMetrics, rate: float) -> str:
     if figures.total < LEAST_SHOWN:
         return f"{backend} shows {number(figures.total)} requests"
     found = figures.failures / figures.total
@@ -90,5 +91,5 @@ def _off(backend: str, figures: Figures, rate: float) -> str:
     return f"{backend} is shown to fail in {percent(found)} of its requests, not {percent(rate)}"
 
 
-def _told(backend: str, figures: Figures) -> str:
+def _describe(backend: str, figures: TrafficMetrics) -> str:
     return f"{backend} fails in {number(figures.failures)} of {number(figures.total)} requests"

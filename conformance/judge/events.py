@@ -1,4 +1,4 @@
-"""Whether a mesh tells at an object what of it has no effect."""
+"""Whether a mesh reports, at an object, the parts of it that have no effect."""
 
 from __future__ import annotations
 
@@ -27,58 +27,63 @@ def misconfiguration_reported(
     sound_sent: AdmissionAttempt,
     twins: Mapping[str, str],
 ) -> Judgement:
-    """An Event about the object names ``what`` of it has no effect, or the object is refused for it.
+    """An Event about the object names ``what``, its part without effect, or the object is refused for it.
 
-    ``sent`` is the object put to the API server for trial. ``baseline`` are the Events that were there before
-    it was created, which an earlier object of that name may have left.
+    ``sent`` is the object's dry run, ``after`` the Events once it exists. ``baseline`` are the Events from
+    before its creation, which an earlier object of that name may have left.
 
-    ``sound`` and ``sound_sent`` are the same of a sound object, alike but for its names, which ``twins`` maps
-    to their counterparts. It is the null control: what is told of it as well says nothing of ``what``.
+    ``sound`` and ``sound_sent`` are the Events and the dry run of a sound object, equal except for its names,
+    which ``twins`` maps to their counterparts. It is the null control: an Event that it causes as well proves
+    nothing about ``what``.
     """
-    asked = (
-        f"an Event about {kind} {name} names {what}, or admission refuses it and does; of a sound one "
-        "nothing like it is told"
+    expected = (
+        f"an Event about {kind} {name}, or the refusal by admission, names {what}; "
+        "no such Event about a sound object"
     )
     if not sent.accepted and what in sent.message and sound_sent.accepted:
-        return Judgement(Verdict.PASS, f"refused at admission: {short(sent.message, 200)}", expected=asked)
-    if reason := _unobserved((baseline, after, sound), sent, sound_sent):
-        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+        return Judgement(Verdict.PASS, f"refused at admission: {short(sent.message, 200)}", expected=expected)
+    if reason := _unobservable_because((baseline, after, sound), sent, sound_sent):
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected)
     earlier = [_identity(event) for event in _events(baseline)]
     new = [event for event in _events(after) if _identity(event) not in earlier]
     about = [event for event in new if _is_about(event, kind, name)]
     naming = [event for event in about if what in str(event.get("message", ""))]
     counterparts = {twin for twin, here in twins.items() if here == name}
-    beside = [event for event in _events(sound) if any(_is_about(event, kind, twin) for twin in counterparts)]
-    common = {_told(event, twins) for event in beside}
-    own = [event for event in naming if _told(event, twins) not in common]
-    if own:
-        return Judgement(Verdict.PASS, f"told: {short(own[0]['message'], 200)}", expected=asked)
+    sound_events = [
+        event for event in _events(sound) if any(_is_about(event, kind, twin) for twin in counterparts)
+    ]
+    common = {_content(event, twins) for event in sound_events}
+    specific = [event for event in naming if _content(event, twins) not in common]
+    if specific:
+        return Judgement(Verdict.PASS, f"reported: {short(specific[0]['message'], 200)}", expected=expected)
     others = f", {pluralize(len(about), 'event')} without it" if about else ""
     if naming:
-        others = f"; of a sound one the same is told as here: {short(naming[0]['message'], 200)}"
+        others = f"; the same is reported about a sound object: {short(naming[0]['message'], 200)}"
     return Judgement(
         Verdict.FAIL,
         f"no event about {kind} {name} names {what} within {within_s:g} s{others}",
-        expected=asked,
-        hint="an event at another object, or in a log only, is not seen by who wrote the split",
+        expected=expected,
+        hint="an event about another object, or a line in a log, does not reach the author of the object",
     )
 
 
-def _unobserved(reads: Iterable[ApiRead], sent: AdmissionAttempt, sound_sent: AdmissionAttempt) -> str:
-    """Why nothing can be said; empty when something can."""
+def _unobservable_because(
+    reads: Iterable[ApiRead], sent: AdmissionAttempt, sound_sent: AdmissionAttempt
+) -> str:
+    """Why no conclusion is possible; empty when one is."""
     for read in reads:
         if read.status != 200:
             return f"events could not be read: HTTP {read.status} at {read.path}"
     if not sound_sent.accepted:
-        return f"a sound one is refused as well: {short(sound_sent.message, 200)}"
-    return "" if sent.accepted else f"refused for something else: {short(sent.message, 200)}"
+        return f"the sound object is refused as well: {short(sound_sent.message, 200)}"
+    return "" if sent.accepted else f"refused for another reason: {short(sent.message, 200)}"
 
 
-def _told(event: Mapping[str, Any], twins: Mapping[str, str]) -> tuple[str, str, frozenset[str]]:
-    """What an event says, whichever of the twins it says it of.
+def _content(event: Mapping[str, Any], twins: Mapping[str, str]) -> tuple[str, str, frozenset[str]]:
+    """Type, reason and words of an event, with the names of twins replaced.
 
-    Without regard to order, which a mesh may not keep, and to words with digits in them, such as versions
-    and ports, which differ between any two objects.
+    Ignores the order of words, which a mesh may not keep, and words with digits, such as versions and ports,
+    which differ between any two objects.
     """
     words = [twins.get(word, word) for word in _WORD.findall(str(event.get("message", "")))]
     names = set(twins.values())
@@ -92,7 +97,7 @@ def _events(read: ApiRead) -> list[Mapping[str, Any]]:
 
 
 def _identity(event: Mapping[str, Any]) -> tuple[str, Any]:
-    # One that happens again may be counted up instead of written anew.
+    # A repeated event may be counted up instead of written anew.
     return str(event.get("metadata", {}).get("name")), event.get("count")
 
 

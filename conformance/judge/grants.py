@@ -1,4 +1,4 @@
-"""Whether calls are granted and denied as a table says."""
+"""Whether calls are granted and denied as an access table expects."""
 
 from __future__ import annotations
 
@@ -22,27 +22,29 @@ class _Finding(NamedTuple):
 def access_enforced(table: AccessTable) -> Judgement:
     """Every call of the table goes through or is denied as its cell expects.
 
-    Each cell is judged by itself, also by its own settling: one that never settles says nothing of others.
-    Granted (a claim of effect): not served before, and now every request is answered by the cell's server.
-    Denied: no ledger holds any of the requests, whatever the client saw. A denial counts only beside a
-    positive control: a granted cell of the same client and server that went through, or the cell's own
-    ``control``. What leaked is a failure even where the cell has not settled or a control broke.
-    Requests that never left their client are nobody's grant or denial: a twin has another name, which may
-    resolve.
+    Each cell is judged by itself and by its own convergence, independently of the others. Granted (a claim of
+    effect): not served before, and now every request is answered by the cell's server. Denied: no ledger
+    holds any of the requests, whatever the client saw. A denial counts only beside a positive control: a
+    granted cell of the same client and server that went through, or the cell's own ``control``. A leak is a
+    failure even if the cell has not converged or a control broke. Requests that never left their client are
+    neither grant nor denial, even if the control's other host name resolved.
     """
     results = table.results
     findings = [finding for result in results for finding in [_judge_cell(result, results)] if finding]
     failures = [finding for finding in findings if finding.verdict is Verdict.FAIL]
-    asked = _asked(results)
+    expected = _describe_expected(results)
     if not results:
         return Judgement(Verdict.INCONCLUSIVE, "the table has no cells: nothing was tried")
     if failures:
         return Judgement(
-            Verdict.FAIL, _told(results, failures), expected=asked, hint=_hint(results, failures)
+            Verdict.FAIL,
+            _describe_findings(results, failures),
+            expected=expected,
+            hint=_failure_hint(results, failures),
         )
     if findings:
-        return Judgement(Verdict.INCONCLUSIVE, _told(results, findings), expected=asked)
-    return Judgement(Verdict.PASS, f"all {_split(results)} as expected", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, _describe_findings(results, findings), expected=expected)
+    return Judgement(Verdict.PASS, f"all {_describe_counts(results)} as expected", expected=expected)
 
 
 def _judge_cell(result: AccessResult, results: Sequence[AccessResult]) -> _Finding | None:
@@ -55,15 +57,18 @@ def _granted(result: AccessResult) -> tuple[Verdict, str] | None:
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
     if traffic_checks.excused(
-        None, traffic, traffic_checks.unexpected_responders(traffic, {result.server}), _refused(traffic)
+        None,
+        traffic,
+        traffic_checks.unexpected_responders(traffic, {result.server}),
+        _wrong_statuses(traffic),
     ):
         return Verdict.INCONCLUSIVE, f"is granted, but {traffic_checks.unresolved(traffic)}"
     if _shortfall(result):
-        return Verdict.FAIL, _fell_short(result)
+        return Verdict.FAIL, _describe_shortfall(result)
     if how := traffic_checks.disagreement(traffic):
         return Verdict.INCONCLUSIVE, f"client and ledgers disagree: {how}"
     if not result.convergence.converged:
-        return Verdict.FAIL, f"is granted, but was not {_in_time(result)}, and was only later"
+        return Verdict.FAIL, f"is granted, but was not {_describe_timing(result)}, only later"
     if result.baseline is None or not result.baseline.sent:
         return Verdict.INCONCLUSIVE, "has no null control: it was not tried without the grant"
     if unresolved := traffic_checks.unresolved(result.baseline):
@@ -71,40 +76,40 @@ def _granted(result: AccessResult) -> tuple[Verdict, str] | None:
     if result.baseline.served or result.baseline.answers:
         through = max(result.baseline.served, result.baseline.answers)
         return Verdict.INCONCLUSIVE, (
-            f"cannot be told from no mesh: {through:,} of {pluralize(result.baseline.sent, 'request')} "
+            f"indistinguishable from no mesh: {through:,} of {pluralize(result.baseline.sent, 'request')} "
             "went through without the grant"
         )
     return None
 
 
 def _shortfall(result: AccessResult) -> str:
-    """What is missing of a grant; empty when every request was served."""
+    """How a granted call fell short; empty when every request was served."""
     traffic = result.traffic
     return sentences(
         (
             traffic_checks.unexpected_responders(traffic, {result.server}),
             traffic_checks.failed(traffic),
-            _refused(traffic),
+            _wrong_statuses(traffic),
         )
     )
 
 
-def _fell_short(result: AccessResult) -> str:
+def _describe_shortfall(result: AccessResult) -> str:
     if result.convergence.converged:
-        return f"is granted and was {_in_time(result)}, but then {_shortfall(result)}"
+        return f"is granted and was {_describe_timing(result)}, but then {_shortfall(result)}"
     if _unchanged(result):
         refusal = listed(_outcomes(result.traffic))
-        return f"is granted, but was not {_in_time(result)}: {refusal} before and after"
-    return f"is granted, but was not {_in_time(result)}: {_shortfall(result)}"
+        return f"is granted, but was not {_describe_timing(result)}: {refusal} before and after"
+    return f"is granted, but was not {_describe_timing(result)}: {_shortfall(result)}"
 
 
-def _in_time(result: AccessResult) -> str:
+def _describe_timing(result: AccessResult) -> str:
     took = result.convergence.within_s if result.convergence.took_s is None else result.convergence.took_s
     return f"{'served' if result.expect == 'granted' else 'refused'} within {number(took)} s"
 
 
 def _unchanged(result: AccessResult) -> bool:
-    """Whether a call gets nowhere, and got nowhere in the same way before it was granted."""
+    """Whether a call fails in the same way as before it was granted."""
     baseline, now = result.baseline, result.traffic
     if baseline is None or not baseline.sent or any(one.served or one.answers for one in (baseline, now)):
         return False
@@ -112,7 +117,7 @@ def _unchanged(result: AccessResult) -> bool:
 
 
 def _outcomes(traffic: Traffic) -> dict[str, int]:
-    """What a client saw of requests that no sample workload served as asked: how often, in words."""
+    """How often requests failed at the client, by outcome: every outcome but an answer with status OK."""
     statuses = {
         f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK and n
     }
@@ -121,8 +126,8 @@ def _outcomes(traffic: Traffic) -> dict[str, int]:
     return {**statuses, **failures, **({"answered by no sample workload": lost} if lost > 0 else {})}
 
 
-def _refused(traffic: Traffic) -> str:
-    # A workload that answers on the proxy's behalf with another status did not serve the request.
+def _wrong_statuses(traffic: Traffic) -> str:
+    # A workload that answers on the proxy's behalf with another status has not served the request.
     others = {f"status {code}": n for code, n in traffic.statuses.items() if str(code) != traffic_checks.OK}
     if not any(others.values()) or traffic.answers < traffic.sent:
         return ""
@@ -135,7 +140,7 @@ def _denied(result: AccessResult, results: Sequence[AccessResult]) -> tuple[Verd
     if count := sum(leaked.values()):
         return Verdict.FAIL, (
             f"is denied, but {count:,} of {pluralize(traffic.sent, 'request')} got through "
-            f"({format_counts(leaked)}{_told_otherwise(traffic)})"
+            f"({format_counts(leaked)}{_describe_client_view(traffic)})"
         )
     if not traffic.sent:
         return Verdict.INCONCLUSIVE, "nothing was sent"
@@ -143,23 +148,23 @@ def _denied(result: AccessResult, results: Sequence[AccessResult]) -> tuple[Verd
         return Verdict.INCONCLUSIVE, f"is denied, but {unresolved}"
     if result.server not in traffic.received:
         return Verdict.INCONCLUSIVE, f"is denied, but the ledger of {result.server} was not read"
-    if not _controlled(result, results):
+    if not _has_positive_control(result, results):
         return Verdict.INCONCLUSIVE, (
             f"denial ({format_counts(_outcomes(traffic))}) without positive control: no call of "
             f"{traffic.call.client} to {result.server}, nor to its twin, went through"
         )
     if not result.convergence.converged:
-        return Verdict.INCONCLUSIVE, f"is denied, but was not {_in_time(result)}, and was only later"
+        return Verdict.INCONCLUSIVE, f"is denied, but was not {_describe_timing(result)}, only later"
     return None
 
 
-def _told_otherwise(traffic: Traffic) -> str:
-    """What a client was told of requests that got through all the same."""
-    told = _outcomes(traffic)
-    return f"; its client saw {format_counts(told)}" if told and not traffic.answers else ""
+def _describe_client_view(traffic: Traffic) -> str:
+    """The client's view of requests that got through nevertheless."""
+    outcomes = _outcomes(traffic)
+    return f"; its client saw {format_counts(outcomes)}" if outcomes and not traffic.answers else ""
 
 
-def _controlled(result: AccessResult, results: Sequence[AccessResult]) -> bool:
+def _has_positive_control(result: AccessResult, results: Sequence[AccessResult]) -> bool:
     client = result.traffic.call.client
     beside = any(
         other.expect == "granted"
@@ -172,7 +177,7 @@ def _controlled(result: AccessResult, results: Sequence[AccessResult]) -> bool:
 
 
 def _is_control(twin: Traffic, client: str) -> bool:
-    # What a client answers to itself goes over loopback, whatever becomes of its calls to others.
+    # A client's calls to itself go over loopback, whatever happens to its calls to others.
     itself = client.rpartition("/")[2]
     return twin.call.client == client and itself not in twin.answered and _went_through(twin, twin.answered)
 
@@ -182,34 +187,34 @@ def _went_through(traffic: Traffic, servers: Collection[str]) -> bool:
         traffic_checks.failed(traffic)
         or traffic_checks.unexpected_responders(traffic, servers)
         or traffic_checks.disagreement(traffic)
-        or _refused(traffic)
+        or _wrong_statuses(traffic)
     )
 
 
-def _told(results: Sequence[AccessResult], findings: Sequence[_Finding]) -> str:
-    told = listed(f"'{finding.result.name}' {finding.text}" for finding in findings)
-    return f"{len(findings)} of {pluralize(len(results), 'call')} not as expected: {told}"
+def _describe_findings(results: Sequence[AccessResult], findings: Sequence[_Finding]) -> str:
+    outcomes = listed(f"'{finding.result.name}' {finding.text}" for finding in findings)
+    return f"{len(findings)} of {pluralize(len(results), 'call')} not as expected: {outcomes}"
 
 
-def _split(results: Sequence[AccessResult]) -> str:
+def _describe_counts(results: Sequence[AccessResult]) -> str:
     granted = sum(1 for result in results if result.expect == "granted")
     return f"{pluralize(len(results), 'call')} ({granted} granted, {len(results) - granted} denied)"
 
 
-def _asked(results: Sequence[AccessResult]) -> str:
+def _describe_expected(results: Sequence[AccessResult]) -> str:
     granted = [result.name for result in results if result.expect == "granted"]
     denied = [result.name for result in results if result.expect == "denied"]
     return f"granted: {listed(granted)}; denied: {listed(denied)}"
 
 
-def _hint(results: Sequence[AccessResult], failures: Sequence[_Finding]) -> str:
+def _failure_hint(results: Sequence[AccessResult], failures: Sequence[_Finding]) -> str:
     shut = [failure.result for failure in failures if failure.result.expect == "granted"]
     if not shut:
-        return "what got through is in the servers' ledgers: see by which path and port it came"
+        return "the servers' ledgers hold these requests: see the path and port by which they came"
     others = [result for result in results if result.expect == "granted" and result not in shut]
     if not others and all(_unchanged(result) for result in shut):
         return (
-            "no grant of these took effect: see in its log whether the mesh took the objects up, "
-            "then whether the call matches the route as the specification reads it"
+            "none of these grants took effect: see in the mesh's log whether it accepted the objects, "
+            "then whether the call matches the route as the specification defines it"
         )
-    return "see whether the cell's call matches the route as the specification reads it"
+    return "see whether the call matches the route as the specification defines it"

@@ -1,4 +1,4 @@
-"""Whether the metrics API is there: aggregated, discoverable, complete in form, guarded by RBAC."""
+"""Whether the metrics API is served: aggregated, discoverable, complete in form, guarded by RBAC."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from conformance.judge.malformed import fail_on_malformed, verdict_of
-from conformance.judge.metrics_parser import Figures, Malformed, answered, either
+from conformance.judge.malformed import fail_on_malformed, judge_findings
+from conformance.judge.metrics_parser import MalformedAnswer, TrafficMetrics, body_of_kind, parse_any
 from conformance.judge.phrasing import listed, pluralize, sentences, short
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
@@ -19,26 +19,26 @@ _NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
 CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
 REFUSED = frozenset({401, 403})
 MIN_REQUESTS = ("deployments", "namespaces", "pods")
-"""Kinds without which the API does not count as implemented: metrics-discovery-kinds in the catalogue."""
+"""Kinds that an implementation must offer: metrics-discovery-kinds in the catalogue."""
 _BUSY = frozenset({*MIN_REQUESTS, "nodes", "replicasets", "services"})
-"""Kinds of which there are objects with traffic wherever a deployment behind a service has some."""
+"""Kinds that have objects with traffic whenever a deployment behind a service has some."""
 
 
-@judge(api_only="looks at an object and an answer of the API server; that they are there is the claim")
+@judge(api_only="reads an object and an answer of the API server; their existence is the claim")
 @fail_on_malformed
 def apiservice(apiservice: ApiRead, group_version: ApiRead) -> Judgement:
-    """The API is reached through aggregation: an available APIService points at a service of the mesh."""
-    body = answered(apiservice, "APIService")
+    """The API is served through aggregation: an available APIService points to a service of the mesh."""
+    body = body_of_kind(apiservice, "APIService")
     spec = _mapping(body.get("spec"))
     service = _mapping(spec.get("service"))
     name = _mapping(body.get("metadata")).get("name")
     target = f"{short(service.get('name'))} in {short(service.get('namespace'))}"
     list_kind = _mapping(group_version.body).get("kind")
-    return verdict_of(
+    return judge_findings(
         [
-            _unlike("metadata.name", name, f"{VERSION}.{GROUP}"),
-            _unlike("spec.group", spec.get("group"), GROUP),
-            _unlike("spec.version", spec.get("version"), VERSION),
+            _differs("metadata.name", name, f"{VERSION}.{GROUP}"),
+            _differs("spec.group", spec.get("group"), GROUP),
+            _differs("spec.version", spec.get("version"), VERSION),
             ""
             if service.get("name") and service.get("namespace")
             else "spec.service names no service: the API is not aggregated",
@@ -57,7 +57,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _unlike(field: str, value: Any, due: str) -> str:
+def _differs(field: str, value: Any, due: str) -> str:
     return "" if value == due else f"{field} is {short(value)}, not {due!r}"
 
 
@@ -72,18 +72,18 @@ def _availability(conditions: Any) -> str:
     return f"the APIService is not Available: {short(reason)}, {short(message, 160)}"
 
 
-@judge(api_only="looks at what the API server lists; without the API there is no list")
+@judge(api_only="reads the API server's lists; without the API they do not exist")
 @fail_on_malformed
 def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
-    """Discovery lists TrafficMetrics resources with get and list, scoped as the kinds are.
+    """Discovery lists TrafficMetrics resources with get and list, scoped as their kinds.
 
-    ``offered`` are lists of the resources so advertised: each must answer. What a list is answered with of
-    which no object has traffic is left open, and may be an error of the server, but not that there is no such
-    resource. Sub-resources such as ``pods/edges`` may be listed or not.
+    ``offered`` are lists of the advertised resources: each must answer. The answer to a list whose objects
+    have no traffic is left open: a server error is accepted, 404 is not. Sub-resources such as ``pods/edges``
+    may be listed or not.
     """
-    resources = answered(read, "APIResourceList").get("resources")
+    resources = body_of_kind(read, "APIResourceList").get("resources")
     if not isinstance(resources, list) or not resources:
-        raise Malformed(f"{read.path} lists no resources: {short(resources)}")
+        raise MalformedAnswer(f"{read.path} lists no resources: {short(resources)}")
     findings = [_resource(entry, index) for index, entry in enumerate(resources)]
     findings += [_unanswered(each) for each in offered]
     kinds = advertised(read)
@@ -93,7 +93,7 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
         "each entry has kind TrafficMetrics, verbs get and list, and namespaced true except for "
         "cluster-scoped kinds, and answers"
     )
-    judged = verdict_of(findings, expected, f"{pluralize(len(kinds), 'kind')} offered: {listed(kinds)}")
+    judged = judge_findings(findings, expected, f"{pluralize(len(kinds), 'kind')} offered: {listed(kinds)}")
     untried = sorted({*kinds} - {_kind_listed(each) for each in offered})
     if judged.passed and untried:
         return Judgement(Verdict.INCONCLUSIVE, f"not tried: {listed(untried)}", expected=expected)
@@ -101,7 +101,7 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
 
 
 def advertised(read: ApiRead) -> list[str]:
-    """The kinds that a discovery document names, each once and in order; none where it cannot be read."""
+    """The kinds that a discovery document names, each once and sorted; none for an unreadable document."""
     entries = _mapping(read.body).get("resources")
     names = [_mapping(entry).get("name") for entry in (entries if isinstance(entries, list) else [])]
     return sorted({name for name in names if isinstance(name, str) and _KIND.fullmatch(name)})
@@ -142,41 +142,40 @@ def _resource(entry: Any, index: int) -> str:
     )
 
 
-@judge(api_only="looks at the form of answers; without the API there are none")
+@judge(api_only="reads the form of answers; without the API there are none")
 @fail_on_malformed
 def object_fields(reads: Sequence[ApiRead]) -> Judgement:
-    """Every TrafficMetrics, got or listed, carries the fields and the five metrics, in their forms."""
-    seen = [figures for read in reads for figures in either(read)]
+    """Every TrafficMetrics, from get or list, has all fields and the five metrics, in their forms."""
+    objects = [figures for read in reads for figures in parse_any(read)]
     expected = (
         "kind, resource, edge {direction, side, resource}, timestamp, window and the five metrics, as "
         "quantities; latencies with a unit of time, counts without"
     )
-    unnamed = [str(index) for index, figures in enumerate(seen) if not _names_an_object(figures)]
-    if not seen:
+    unnamed = [str(index) for index, figures in enumerate(objects) if not _names_an_object(figures)]
+    if not objects:
         return Judgement(Verdict.INCONCLUSIVE, "no TrafficMetrics was returned to look at", expected=expected)
-    return verdict_of(
+    return judge_findings(
         [f"resource names no object in {', '.join(unnamed)}" if unnamed else ""],
         expected,
-        f"{pluralize(len(seen), 'object')} of {pluralize(len(reads), 'answer')} are complete",
+        f"{pluralize(len(objects), 'object')} of {pluralize(len(reads), 'answer')} are complete",
     )
 
 
-def _names_an_object(figures: Figures) -> bool:
+def _names_an_object(figures: TrafficMetrics) -> bool:
     found = figures.resource
     return bool(found.kind and found.name and (found.namespace or found.kind in ("Namespace", "Node")))
 
 
-@judge(api_only="judges denials beside reads that are allowed, all made by the suite's own accounts")
+@judge(api_only="compares denied with allowed reads, all by the suite's own accounts")
 def rbac(
     reads: Mapping[str, ApiRead], expected: Mapping[str, int], idle: Sequence[str] | Set[str] = ()
 ) -> Judgement:
-    """Rights on the metrics API are those of Kubernetes RBAC: each case answers the status due to it.
+    """Permissions on the metrics API are those of Kubernetes RBAC: each case gets its expected status.
 
-    A refusal counts only while some case that is allowed answers 200. The cases in ``idle`` are allowed reads
-    of one object without traffic, whose answer is left open: they must not be refused, and all be answered
-    alike.
+    A refusal counts only while an allowed case answers 200. The cases in ``idle`` are allowed reads of one
+    object without traffic, whose answer is left open: they must not be refused, and all get the same answer.
     """
-    asked = ", ".join(f"{case}: {status}" for case, status in expected.items())
+    wanted = ", ".join(f"{case}: {status}" for case, status in expected.items())
     missing = [case for case in expected if case not in reads]
     open_to = {reads[case].status for case in idle if case in reads} - REFUSED
     alike = open_to if len(open_to) == 1 else set()
@@ -187,8 +186,8 @@ def rbac(
     ]
     allowed = [case for case, status in expected.items() if status == 200 and case not in (*missing, *idle)]
     if findings or not (missing or not allowed):
-        return verdict_of(
-            findings, asked, f"all {pluralize(len(expected), 'case')} answered as their rights say"
+        return judge_findings(
+            findings, wanted, f"all {pluralize(len(expected), 'case')} answered as their rights say"
         )
     reason = f"not tried: {', '.join(missing)}" if missing else "refusals without positive control"
-    return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+    return Judgement(Verdict.INCONCLUSIVE, reason, expected=wanted)

@@ -1,4 +1,4 @@
-"""TrafficMetrics as the API sends them, read strictly; whatever the shape, never an exception but Malformed.
+"""Strict parser of TrafficMetrics from the API: whatever the body, it raises nothing but MalformedAnswer.
 
 Source of names and fields: apis/traffic-metrics/v1alpha1/traffic-metrics.md of the SMI specification.
 """
@@ -31,7 +31,7 @@ UNITS_IN_MS: Mapping[str, Fraction] = {
     **dict.fromkeys(("us", "µs", "μs", "microsecond", "microseconds"), Fraction(1, 1000)),
     **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), Fraction(1, 10**6)),
 }
-"""Units of a latency. Examples say 'seconds', existing servers send 'ms'; any that is stated is accepted."""
+"""Units of a latency. The examples have 'seconds', existing servers send 'ms'; any of these is accepted."""
 
 _MOST_ITEMS = 100_000
 _LONGEST = 253
@@ -40,13 +40,13 @@ _LONGEST = 253
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-class Malformed(ValueError):
-    """A body that is not what the specification describes; ``str`` says where and how, in a sentence."""
+class MalformedAnswer(ValueError):
+    """A body that deviates from the specification; ``str`` says where and how, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
-    """A Kubernetes object as TrafficMetrics name it; what is not named is empty."""
+class ObjectReference:
+    """A Kubernetes object as TrafficMetrics reference it; absent fields are empty."""
 
     kind: str = ""
     name: str = ""
@@ -58,8 +58,8 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
-    """The backend of a TrafficSplit that a TrafficMetrics is about."""
+class SplitBackend:
+    """The backend of a TrafficSplit that a TrafficMetrics describes."""
 
     apex: str
     name: str
@@ -67,17 +67,17 @@ class Backend:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """One TrafficMetrics: latencies in milliseconds by metric name, counts as they are."""
+class TrafficMetrics:
+    """One TrafficMetrics: ``values`` by metric name, latencies in milliseconds, counts as sent."""
 
-    resource: Reference
+    resource: ObjectReference
     direction: str
     side: str
-    peer: Reference
-    sampled: datetime
+    peer: ObjectReference
+    timestamp: datetime
     window_s: float
     values: Mapping[str, Fraction]
-    backend: Backend | None = None
+    backend: SplitBackend | None = None
 
     @property
     def successes(self) -> float:
@@ -93,49 +93,51 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class FiguresList:
+class TrafficMetricsList:
     """A TrafficMetricsList."""
 
-    resource: Reference
-    items: tuple[Figures, ...]
+    resource: ObjectReference
+    items: tuple[TrafficMetrics, ...]
 
 
-def one(read: ApiRead) -> Figures:
-    """The single TrafficMetrics that a get returned. Raises Malformed."""
-    return _figures(answered(read, "TrafficMetrics"), f"the answer to {read.path}")
+def parse_metrics(read: ApiRead) -> TrafficMetrics:
+    """The single TrafficMetrics of a get. Raises MalformedAnswer."""
+    return _traffic_metrics(body_of_kind(read, "TrafficMetrics"), f"the answer to {read.path}")
 
 
-def many(read: ApiRead) -> FiguresList:
-    """The TrafficMetricsList that a list, or the edges of an object, returned. Raises Malformed."""
+def parse_list(read: ApiRead) -> TrafficMetricsList:
+    """The TrafficMetricsList of a list, or of an object's edges. Raises MalformedAnswer."""
     where = f"the answer to {read.path}"
-    body = answered(read, "TrafficMetricsList")
+    body = body_of_kind(read, "TrafficMetricsList")
     items = body.get("items")
     if not isinstance(items, list):
-        raise Malformed(f"{where}: items is {short(items)}, not a list")
+        raise MalformedAnswer(f"{where}: items is {short(items)}, not a list")
     if len(items) > _MOST_ITEMS:
-        raise Malformed(f"{where} has {len(items):,} items")
-    return FiguresList(
+        raise MalformedAnswer(f"{where} has {len(items):,} items")
+    return TrafficMetricsList(
         _reference(body.get("resource"), f"{where}: resource"),
-        tuple(_figures(item, f"{where}: items[{index}]") for index, item in enumerate(items)),
+        tuple(_traffic_metrics(item, f"{where}: items[{index}]") for index, item in enumerate(items)),
     )
 
 
-def either(read: ApiRead) -> tuple[Figures, ...]:
-    """The TrafficMetrics of a get or a list, whichever the answer is. Raises Malformed."""
+def parse_any(read: ApiRead) -> tuple[TrafficMetrics, ...]:
+    """The TrafficMetrics of a get or a list, whichever the answer is. Raises MalformedAnswer."""
     body = read.body
     if isinstance(body, dict) and body.get("kind") == "TrafficMetricsList":
-        return many(read).items
-    return (one(read),)
+        return parse_list(read).items
+    return (parse_metrics(read),)
 
 
-def answered(read: ApiRead, kind: str) -> dict[str, Any]:
-    """The body of an answer of status 200 whose kind is ``kind``. Raises Malformed."""
+def body_of_kind(read: ApiRead, kind: str) -> dict[str, Any]:
+    """The body of an answer of status 200 and of that kind. Raises MalformedAnswer."""
     if read.status != 200:
-        raise Malformed(f"{read.path} answered {read.status}{_message(read.body)}")
+        raise MalformedAnswer(f"{read.path} answered {read.status}{_message(read.body)}")
     if not isinstance(read.body, dict):
-        raise Malformed(f"{read.path} answered {short(read.body)}, not an object")
+        raise MalformedAnswer(f"{read.path} answered {short(read.body)}, not an object")
     if read.body.get("kind") != kind:
-        raise Malformed(f"{read.path} answered an object of kind {short(read.body.get('kind'))}, not {kind}")
+        raise MalformedAnswer(
+            f"{read.path} answered an object of kind {short(read.body.get('kind'))}, not {kind}"
+        )
     return read.body
 
 
@@ -144,20 +146,20 @@ def _message(body: Any) -> str:
     return f" ({short(message, 120)})" if message else ""
 
 
-def _figures(body: Any, where: str) -> Figures:
+def _traffic_metrics(body: Any, where: str) -> TrafficMetrics:
     found = _object(body, where)
     if found.get("kind") != "TrafficMetrics":
-        raise Malformed(f"{where} is of kind {short(found.get('kind'))}, not TrafficMetrics")
+        raise MalformedAnswer(f"{where} is of kind {short(found.get('kind'))}, not TrafficMetrics")
     edge = _object(found.get("edge"), f"{where}: edge")
     if "resource" not in edge:
-        raise Malformed(f"{where}: edge has no resource, which is empty for all traffic but there")
-    return Figures(
+        raise MalformedAnswer(f"{where}: edge has no resource; for all traffic it is present, but empty")
+    return TrafficMetrics(
         resource=_reference(found.get("resource"), f"{where}: resource"),
         direction=_choice(edge.get("direction"), ("to", "from"), f"{where}: edge.direction"),
         side=_choice(edge.get("side"), ("client", "server"), f"{where}: edge.side"),
-        # Go writes a pointer that is not set as null: the same as an empty reference.
+        # Go serialises an unset pointer as null: the same as an empty reference.
         peer=_reference(edge["resource"] or {}, f"{where}: edge.resource"),
-        sampled=_timestamp(found.get("timestamp"), f"{where}: timestamp"),
+        timestamp=_timestamp(found.get("timestamp"), f"{where}: timestamp"),
         window_s=_window(found.get("window"), f"{where}: window"),
         values=_values(found.get("metrics"), f"{where}: metrics"),
         backend=_backend(found["backend"], f"{where}: backend") if found.get("backend") else None,
@@ -166,37 +168,37 @@ def _figures(body: Any, where: str) -> Figures:
 
 def _object(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Malformed(f"{where} is {short(value)}, not an object")
+        raise MalformedAnswer(f"{where} is {short(value)}, not an object")
     return value
 
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise Malformed(f"{where} is {short(value)}, not a string")
+        raise MalformedAnswer(f"{where} is {short(value)}, not a string")
     if len(value) > _LONGEST or not value.isprintable():
-        raise Malformed(f"{where} is {short(value)}, not a name")
+        raise MalformedAnswer(f"{where} is {short(value)}, not a name")
     return value
 
 
 def _choice(value: Any, choices: tuple[str, ...], where: str) -> str:
     if value not in choices or not isinstance(value, str):
-        raise Malformed(f"{where} is {short(value)}, not {' or '.join(choices)}")
+        raise MalformedAnswer(f"{where} is {short(value)}, not {' or '.join(choices)}")
     return value
 
 
-def _reference(value: Any, where: str) -> Reference:
+def _reference(value: Any, where: str) -> ObjectReference:
     found = _object(value, where)
     fields = {key: _text(found.get(key) or "", f"{where}.{key}") for key in ("kind", "name", "namespace")}
-    return Reference(**fields)
+    return ObjectReference(**fields)
 
 
-def _backend(value: Any, where: str) -> Backend:
+def _backend(value: Any, where: str) -> SplitBackend:
     found = _object(value, where)
     try:
         weight = parse_quantity(found.get("weight"))
     except ValueError as error:
-        raise Malformed(f"{where}.weight is {short(found.get('weight'))}: {error}") from error
-    return Backend(
+        raise MalformedAnswer(f"{where}.weight is {short(found.get('weight'))}: {error}") from error
+    return SplitBackend(
         _text(found.get("apex"), f"{where}.apex"), _text(found.get("name"), f"{where}.name"), weight
     )
 
@@ -204,37 +206,37 @@ def _backend(value: Any, where: str) -> Backend:
 def _timestamp(value: Any, where: str) -> datetime:
     text = _text(value, where)
     if _RFC3339.fullmatch(text) is None:
-        raise Malformed(f"{where} is {short(text)}, not a time of RFC 3339")
+        raise MalformedAnswer(f"{where} is {short(text)}, not a time of RFC 3339")
     try:
         return datetime.fromisoformat(text.upper())
     except ValueError as error:
-        raise Malformed(f"{where} is {short(text)}, not a time of RFC 3339") from error
+        raise MalformedAnswer(f"{where} is {short(text)}, not a time of RFC 3339") from error
 
 
 def _window(value: Any, where: str) -> float:
     try:
         seconds = float(parse_duration(value))
     except (ValueError, OverflowError) as error:
-        raise Malformed(f"{where} is {short(value)}: {error}") from error
+        raise MalformedAnswer(f"{where} is {short(value)}: {error}") from error
     if seconds <= 0:
-        raise Malformed(f"{where} is {short(value)}, not a length of time")
+        raise MalformedAnswer(f"{where} is {short(value)}, not a length of time")
     return seconds
 
 
 def _values(value: Any, where: str) -> Mapping[str, Fraction]:
     if not isinstance(value, list):
-        raise Malformed(f"{where} is {short(value)}, not a list")
+        raise MalformedAnswer(f"{where} is {short(value)}, not a list")
     values: dict[str, Fraction] = {}
     for index, entry in enumerate(value):
         found = _object(entry, f"{where}[{index}]")
         name = _text(found.get("name"), f"{where}[{index}].name")
         if name in values:
-            raise Malformed(f"{where} has {short(name)} twice")
+            raise MalformedAnswer(f"{where} has {short(name)} twice")
         if name in COUNTS or name in PERCENTILES.values():
             values[name] = _value(name, found, where)
     missing = [name for name in (*PERCENTILES.values(), *COUNTS) if name not in values]
     if missing:
-        raise Malformed(f"{where} lacks {', '.join(missing)}")
+        raise MalformedAnswer(f"{where} lacks {', '.join(missing)}")
     return values
 
 
@@ -242,14 +244,16 @@ def _value(name: str, entry: Mapping[str, Any], where: str) -> Fraction:
     try:
         value = parse_quantity(entry.get("value"))
     except ValueError as error:
-        raise Malformed(f"{where}: {name} is {short(entry.get('value'))}: {error}") from error
+        raise MalformedAnswer(f"{where}: {name} is {short(entry.get('value'))}: {error}") from error
     if value < 0:
-        raise Malformed(f"{where}: {name} is {short(entry.get('value'))}, less than nothing")
+        raise MalformedAnswer(f"{where}: {name} is {short(entry.get('value'))}, less than nothing")
     unit = entry.get("unit") or ""
     if name in COUNTS:
         if unit:
-            raise Malformed(f"{where}: {name} is a count, but has the unit {short(unit)}")
+            raise MalformedAnswer(f"{where}: {name} is a count, but has the unit {short(unit)}")
         return value
     if not isinstance(unit, str) or unit.strip() not in UNITS_IN_MS:
-        raise Malformed(f"{where}: {name} has the unit {short(unit)}, not a unit of time such as 'seconds'")
+        raise MalformedAnswer(
+            f"{where}: {name} has the unit {short(unit)}, not a unit of time such as 'seconds'"
+        )
     return value * UNITS_IN_MS[unit.strip()]

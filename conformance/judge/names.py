@@ -1,4 +1,4 @@
-"""Whether kinds go by the names of the reference CRDs, and lists show the column that these define."""
+"""Whether kinds have the names of the reference CRDs, and lists the column that these define."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ NAMES: Mapping[str, tuple[str, str]] = {
 COLUMN = "Service"
 
 
-@judge(api_only="looks at what discovery and a list of splits show; without CRDs they show nothing")
+@judge(api_only="reads discovery and a list of splits; without CRDs they show nothing")
 def names_and_columns(resources: Sequence[ApiRead], table: ApiRead | None, root: str) -> Judgement:
     """Each kind in discovery has plural and short name of the reference CRDs; a split's root has a column.
 
-    ``table`` is the list of splits as a table, with a split whose root service is ``root`` in it; None where
-    no split can be made.
+    ``table`` is the list of splits as a table, including a split whose root service is ``root``; None if no
+    split can be created.
     """
-    asked = "plurals and short names of the reference CRDs, and a column Service with the root of a split"
+    expected = "plurals and short names of the reference CRDs, and a column Service with the root of a split"
     entries = [entry for read in resources for entry in _entries(read) if entry.get("kind") in NAMES]
-    findings = [finding for entry in entries for finding in _findings(entry)]
+    findings = [finding for entry in entries for finding in _differences(entry)]
     if table is not None and table.status == 200:
         findings += _column(table.body, root)
     if findings:
         return Judgement(
             Verdict.FAIL,
             sentences(dict.fromkeys(findings)),
-            expected=asked,
-            hint="names and additionalPrinterColumns of the CRDs; RBAC rules and tools rely on them",
+            expected=expected,
+            hint="see names and additionalPrinterColumns of the CRDs; RBAC rules and tools rely on them",
         )
     if not entries or (table is not None and table.status != 200):
         return Judgement(
-            Verdict.INCONCLUSIVE, "discovery or the list of splits gave no answer", expected=asked
+            Verdict.INCONCLUSIVE, "discovery or the list of splits gave no answer", expected=expected
         )
     kinds = {str(entry["kind"]) for entry in entries}
     return Judgement(
-        Verdict.PASS, f"{pluralize(len(kinds), 'kind')}: {listed(sorted(kinds))}", expected=asked
+        Verdict.PASS, f"{pluralize(len(kinds), 'kind')}: {listed(sorted(kinds))}", expected=expected
     )
 
 
@@ -59,7 +59,7 @@ def _entries(read: ApiRead) -> Iterator[Mapping[str, Any]]:
             yield entry
 
 
-def _findings(entry: Mapping[str, Any]) -> Iterator[str]:
+def _differences(entry: Mapping[str, Any]) -> Iterator[str]:
     kind = str(entry["kind"])
     plural, abbreviation = NAMES[kind]
     if entry.get("name") != plural:

@@ -1,11 +1,11 @@
-"""The words in which judges report figures; one place, so that all summaries read alike."""
+"""How judges write figures; in one place, so that all summaries read alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 MOST_NAMED = 8
-"""How many names a sentence lists before it says how many more there are."""
+"""How many names a sentence lists before it only counts the rest."""
 
 
 def number(value: float) -> str:
@@ -16,7 +16,7 @@ def number(value: float) -> str:
 
 
 def percent(part: float) -> str:
-    """A part in [0, 1] as a percentage: 70.2 %, 0.62 %, 99.98 %. Only all is 100 %, only nothing is 0 %."""
+    """A portion in [0, 1] as a percentage: 70.2 %, 0.62 %, 99.98 %. Only 1 is 100 %, and only 0 is 0 %."""
     value = 100 * part
     from_edge = min(value, 100 - value)
     decimals = 1 if from_edge >= 10 or from_edge <= 0 else 2 if from_edge >= 0.1 else 4
@@ -46,12 +46,12 @@ def listed(names: Iterable[str]) -> str:
 
 
 def sentences(parts: Iterable[str]) -> str:
-    """Several findings as one line of text."""
+    """The non-empty parts as one line of text."""
     return "; ".join(part for part in parts if part)
 
 
 def short(value: object, most: int = 60) -> str:
-    """Something that a server sent, quoted so that it cannot be taken for our words, and cut.
+    """A value from a server, quoted so that it cannot pass for our own words, and cut to ``most`` characters.
 
     Lists and objects are described, not written out: they may be of any size and depth.
     """

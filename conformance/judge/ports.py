@@ -1,4 +1,4 @@
-"""Whether requests land on the port that the chosen backend maps to."""
+"""Whether requests reach the target port of the chosen backend."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from conformance.judge.statistics import MIN_REQUESTS
 from conformance.model.evidence import Effect
 from conformance.model.verdict import Judgement, Verdict
 
-_TARGET = "the targetPort of the chosen backend decides, not that of the root or of another backend"
+_TARGET = "the targetPort of the chosen backend decides, not that of the root or another backend"
 
 
 @judge
 def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
-    """Each server of ``ports`` is reached, at its own port and no other; nothing else answers, nothing fails.
+    """Each server of ``ports`` is reached, only at its own port; nothing else answers, nothing fails.
 
-    A claim of effect: before the change one of these servers and ports was left out.
+    A claim of effect: before the change at least one of these servers and ports was not reached.
     """
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     wanted = [f"{server}:{port}" for server, port in ports.items()]
-    asked = f"every request is answered by one of {listed(wanted)}, each of which is reached"
+    expected = f"every request is answered by one of {listed(wanted)}, each of which is reached"
     elsewhere = {place: count for place, count in sample.ports.items() if place not in wanted and count}
     missing = [place for place in wanted if not sample.ports.get(place)]
     astray = (
@@ -36,7 +36,7 @@ def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
             *astray,
             f"never answered: {listed(missing)}" if missing else "",
             traffic_checks.failed(sample),
-            expected=asked,
+            expected=expected,
             hint=traffic_checks.hint(baseline, sample, convergence, _TARGET),
         )
         or traffic_checks.contradictory(sample)
@@ -50,6 +50,6 @@ def reaches_target_ports(effect: Effect, ports: Mapping[str, int]) -> Judgement:
         or Judgement(
             Verdict.PASS,
             f"{pluralize(sample.sent, 'request')} landed on {format_counts(sample.ports)}",
-            expected=asked,
+            expected=expected,
         )
     )

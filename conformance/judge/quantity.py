@@ -28,7 +28,7 @@ _SUFFIXES = {
     "Ei": Fraction(2**60),
 }
 _LIMIT = 2**63
-"""No quantity is as large as this: it would not fit the 64 bits that Kubernetes allows it."""
+"""Every quantity is smaller: Kubernetes allows it 64 bits."""
 
 _QUANTITY = re.compile(
     r"(?P<number>[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40}))"
@@ -48,9 +48,9 @@ _PART = re.compile(r"(?P<number>[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?P<
 
 
 def parse_quantity(value: object) -> Fraction:
-    """The number that a quantity stands for: a string such as '10m', '1.5Ki' or '12e-3', or an integer.
+    """The value of a quantity: a string such as '10m', '1.5Ki' or '12e-3', or an integer.
 
-    A JSON number with a fraction is refused: it is no quantity in canonical form. Raises ValueError.
+    A JSON number with a fraction is refused, as it is no canonical quantity. Raises ValueError.
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return _bounded(Fraction(value))
@@ -69,7 +69,7 @@ def parse_quantity(value: object) -> Fraction:
 
 def _bounded(number: Fraction) -> Fraction:
     if abs(number) >= _LIMIT:
-        raise ValueError("larger than a Kubernetes quantity can be")
+        raise ValueError("too large for a Kubernetes quantity")
     return number
 
 

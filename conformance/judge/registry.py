@@ -1,4 +1,4 @@
-"""Every judge by its name, and what a judgement needs to be made again."""
+"""Every judge by its name, and the recomputation of judgements."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ P = ParamSpec("P")
 Judge = Callable[P, Judgement]
 
 CONTROLS = frozenset({"baseline", "during", "effect", "table"})
-"""Parameters of judges that are null controls, or hold them; without a default, so no call leaves one out."""
+"""Parameters of judges that are or contain null controls; without a default, so every call supplies them."""
 
 _judges: dict[str, Callable[..., Judgement]] = {}
 _api_only: set[str] = set()
@@ -25,18 +25,16 @@ JUDGES: Mapping[str, Callable[..., Judgement]] = MappingProxyType(_judges)
 """The judges by name; filled when ``conformance.judge`` is imported."""
 
 
-def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
-    """Enter a function that states its basis by itself, as `judge` does."""
+def register(*, api_only: str = "", own_control: str = "", aside: str = "") -> Callable[[Judge[P]], Judge[P]]:
+    """Register a function that sets the basis of its judgements itself; otherwise as `judge`."""
 
     def enter(function: Judge[P]) -> Judge[P]:
         name = function.__name__
         if name in _judges:
-            raise ValueError(f"there is a judge called {name!r} already")
-        if not (api_only or aside or _controlled(function)):
+            raise ValueError(f"a judge called {name!r} exists already")
+        if not (api_only or own_control or aside or _controlled(function)):
             wanted = ", ".join(sorted(CONTROLS))
-            raise TypeError(
-                f"judge {name} demands no null control ({wanted}), nor says why it can do without"
-            )
+            raise TypeError(f"judge {name} has no null control ({wanted}) and no reason why it needs none")
         _judges[name] = function
         if api_only:
             _api_only.add(name)
@@ -50,15 +48,18 @@ def register(*, api_only: str = "", aside: str = "") -> Callable[[Judge[P]], Jud
 @overload
 def judge(function: Judge[P]) -> Judge[P]: ...
 @overload
-def judge(*, api_only: str = ..., aside: str = ...) -> Callable[[Judge[P]], Judge[P]]: ...
 def judge(
-    function: Judge[P] | None = None, *, api_only: str = "", aside: str = ""
+    *, api_only: str = ..., own_control: str = ..., aside: str = ...
+) -> Callable[[Judge[P]], Judge[P]]: ...
+def judge(
+    function: Judge[P] | None = None, *, api_only: str = "", own_control: str = "", aside: str = ""
 ) -> Judge[P] | Callable[[Judge[P]], Judge[P]]:
-    """Register a judge; whatever it concludes carries its name and the arguments as they were given.
+    """Register a judge; each of its judgements carries the judge's name and arguments.
 
-    It demands a null control (CONTROLS), or says why it can do without: ``api_only`` of one that reads the
-    Kubernetes API only, whose claim cannot hold by chance; ``aside`` of one that carries no test by itself.
-    Raises TypeError where it does neither, and ValueError when its name is taken.
+    It requires a null control (CONTROLS), or says why it needs none: ``api_only`` for a judge that only reads
+    the Kubernetes API, whose claim cannot hold by chance; ``own_control`` for a judge whose evidence is a
+    comparison that contains the control; ``aside`` for a judge that cannot carry a test by itself. Raises
+    TypeError without any of these, and ValueError when its name is taken.
     """
 
     def decorate(function: Judge[P]) -> Judge[P]:
@@ -69,7 +70,7 @@ def judge(
             arguments = dict(signature.bind(*args, **kwargs).arguments)
             return replace(function(*args, **kwargs), basis=Basis(function.__name__, arguments))
 
-        return register(api_only=api_only, aside=aside)(judged)
+        return register(api_only=api_only, own_control=own_control, aside=aside)(judged)
 
     return decorate if function is None else decorate(function)
 
@@ -82,30 +83,30 @@ def _controlled(function: Callable[..., object]) -> bool:
 
 
 def reads_api_only(judge: str) -> bool:
-    """Whether a judge of that name reads the Kubernetes API only."""
+    """Whether the judge of that name only reads the Kubernetes API."""
     return judge in _api_only
 
 
 def is_founded(judgement: Judgement) -> bool:
-    """Whether a judge with a null control, or one that needs none, has a part in a judgement."""
-    return any(name not in _aside for name in _behind(judgement.basis))
+    """Whether a judge with a null control, or one that needs none, contributed to a judgement."""
+    return any(name not in _aside for name in _judges_of(judgement.basis))
 
 
-def _behind(value: object) -> Iterator[str]:
-    """The judges behind a basis, or a value in one."""
+def _judges_of(value: object) -> Iterator[str]:
+    """The names of the judges in a basis, or in an argument of a basis."""
     match value:
         case Basis():
             yield value.judge
             for inner in value.arguments.values():
-                yield from _behind(inner)
+                yield from _judges_of(inner)
         case Judgement():
-            yield from _behind(value.basis)
+            yield from _judges_of(value.basis)
 
 
 def rejudge(basis: Basis) -> Judgement:
     """Judge again from a basis, the judgements among its arguments first.
 
-    Raises KeyError for a judge that does not exist (any more), TypeError for arguments that do not fit it.
+    Raises KeyError for an unknown judge, TypeError for arguments that do not fit it.
     """
     return JUDGES[basis.judge](**{name: _again(value) for name, value in basis.arguments.items()})
 

@@ -1,4 +1,4 @@
-"""Whether a change of weights arrives without a moment in which neither the old nor the new ones hold."""
+"""Whether a change of weights passes without a moment in which neither the old nor the new ones hold."""
 
 from __future__ import annotations
 
@@ -21,37 +21,38 @@ def within_either_step(
     later: Mapping[str, int],
     convergence: Convergence,
 ) -> Judgement:
-    """Steady traffic over a change from ``earlier`` to ``later`` weights goes nowhere else, and none fails.
+    """Steady traffic over a change from ``earlier`` to ``later`` weights reaches only their backends.
 
-    Each backend's count lies within what its two weights, and any mixture of them, make likely: a mesh that
-    swings beyond either is seen. Which moment the change came at is not known, so a count between the two is
-    accepted wherever it lies; the sample drawn under the later weights is ``effect``'s affair. Each end is
-    the end of the region that ``statistics.regions`` gives for that weight alone, so a mesh whose every draw
-    is by one of the two weights is outside with no more than its α. The same holds of each stretch of the
-    traffic, which together may err as often as the whole: a swing of a moment shows there, however long the
-    rest is. Several batches at once, on kept connections and on new ones, share what one may err. A rotation
-    is within as well, in whichever order it serves the backends of a turn. A claim of preservation: nothing
-    is concluded unless ``effect``, a judgement of the same change, is a pass, nor from traffic that was over
-    before it was stopped, which is when that effect had been measured.
+    No request fails.
+
+    The switch-over time is unknown, so any count of a backend between its two expected shares is accepted;
+    ``effect`` judges the sample under the later weights. Each end of the accepted range is the end of
+    ``statistics.regions`` for that weight alone, so a mesh that makes every draw by one of the two weights is
+    outside with at most their α. Each window of the traffic is judged likewise, all windows together with the
+    same error rate as the whole: a short swing shows in a window, however long the rest is. Simultaneous
+    batches, on kept connections and on new ones, share one error rate. A rotation is inside as well, whatever
+    the order of backends in a turn. A claim of preservation: inconclusive unless ``effect``, a judgement of
+    the same change, is a pass, and if the traffic expired before it was stopped, that is, before the effect
+    was measured.
     """
-    asked = (
+    expected = (
         "every request of the change goes to a backend of either step, within their shares, and none fails"
     )
     if not effect.passed:
-        reason = f"cannot be told from no mesh: no effect was seen in force ({effect.summary})"
-        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+        reason = f"indistinguishable from no mesh: no effect was in force ({effect.summary})"
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected)
     batches = [during] if isinstance(during, Traffic) else list(during)
     if not batches:
-        return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, "no steady traffic was sent", expected=expected)
     excuses = [
         traffic_checks.excused(None, one, traffic_checks.unexpected_responders(one, _listed(earlier, later)))
         for one in batches
     ]
     judged = [one for one, excuse in zip(batches, excuses, strict=True) if not excuse]
     wrong = traffic_checks.fail_with(
-        *(found for one in judged for found in _disturbed(one, earlier, later, len(batches))),
-        expected=asked,
-        hint=_hint(judged),
+        *(found for one in judged for found in _violations(one, earlier, later, len(batches))),
+        expected=expected,
+        hint=_failure_hint(judged),
     )
     invalid_baseline = (
         excuse or traffic_checks.expired(one) or traffic_checks.contradictory(one) or _too_few(one)
@@ -60,23 +61,23 @@ def within_either_step(
     return (
         wrong
         or next(filter(None, invalid_baseline), None)
-        or Judgement(Verdict.PASS, _told(batches, convergence), expected=asked)
+        or Judgement(Verdict.PASS, _describe(batches, convergence), expected=expected)
     )
 
 
-def _disturbed(
+def _violations(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
     yield traffic_checks.unexpected_responders(during, _listed(earlier, later))
     yield traffic_checks.failed(during)
-    if not _by_connection(during):
-        yield from _beyond(during, earlier, later, batches)
+    if not _drawn_by_connection(during):
+        yield from _outside_shares(during, earlier, later, batches)
 
 
-def _hint(batches: Sequence[Traffic]) -> str:
+def _failure_hint(batches: Sequence[Traffic]) -> str:
     if any(traffic_checks.failed(one) for one in batches):
-        return "see whether the old configuration goes before the new one is there"
-    return "see which backend got more or less than either step gives it, and when"
+        return "see whether the old configuration is removed before the new one is in force"
+    return "see which backend got more or less than either step allows, and when"
 
 
 def _too_few(during: Traffic) -> Judgement | None:
@@ -84,18 +85,18 @@ def _too_few(during: Traffic) -> Judgement | None:
 
 
 def _listed(earlier: Mapping[str, int], later: Mapping[str, int]) -> set[str]:
-    """The backends that may get something in one of the two steps."""
+    """The backends with a positive weight in either step."""
     return {name for weights in (earlier, later) for name, weight in weights.items() if weight}
 
 
-def _by_connection(during: Traffic) -> bool:
-    # One draw for each connection is no draw for each request: their number says nothing of the shares.
+def _drawn_by_connection(during: Traffic) -> bool:
+    # With one draw for each connection, the number of requests does not bound the error of the shares.
     return bool(
         not during.new_connections and during.connections and during.uniform_connections == during.connections
     )
 
 
-def _beyond(
+def _outside_shares(
     during: Traffic, earlier: Mapping[str, int], later: Mapping[str, int], batches: int
 ) -> Iterator[str]:
     yield from _outside(during.answered, during.sent, earlier, later, 2 * batches)
@@ -123,7 +124,7 @@ def _outside(
             yield f"{name} got {got:,} of {total} where {low:,} to {high:,} lie between the two steps"
 
 
-def _told(batches: Sequence[Traffic], convergence: Convergence) -> str:
+def _describe(batches: Sequence[Traffic], convergence: Convergence) -> str:
     took = "" if convergence.took_s is None else f"arrived after {number(convergence.took_s)} s; "
     total = pluralize(sum(one.sent for one in batches), "request")
     answered = sum((Counter(one.answered) for one in batches), Counter[str]())

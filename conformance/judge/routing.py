@@ -1,10 +1,10 @@
-"""Where traffic goes when it is not a matter of shares."""
+"""Which workloads traffic reaches, apart from shares."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence, Set
 
-from conformance.judge import strangers, traffic_checks
+from conformance.judge import foreign_answers, traffic_checks
 from conformance.judge.phrasing import format_counts, listed, percent, pluralize, sentences
 from conformance.judge.registry import judge
 from conformance.judge.statistics import MIN_REQUESTS, draws_to_see_all, leak_bound
@@ -17,12 +17,12 @@ _ASTRAY = "see which workload's ledger holds the others"
 
 @judge
 def nothing_reaches(effect: Effect, backend: str) -> Judgement:
-    """A backend gets none of the traffic, and all of it is answered by others.
+    """A backend gets none of the traffic, and others answer all of it.
 
     A claim of effect: before the change the backend was reached.
     """
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
-    asked = f"no request reaches {backend}, and every request is answered"
+    expected = f"no request reaches {backend}, and every request is answered"
     leaked = traffic_checks.leaked_to(sample, backend)
     return (
         traffic_checks.excused(baseline, sample, leaked)
@@ -30,7 +30,7 @@ def nothing_reaches(effect: Effect, backend: str) -> Judgement:
             leaked,
             traffic_checks.not_converged(convergence),
             traffic_checks.failed(sample),
-            expected=asked,
+            expected=expected,
             hint=traffic_checks.hint(
                 baseline, sample, convergence, f"see what {backend} got: its ledger holds it"
             ),
@@ -43,7 +43,7 @@ def nothing_reaches(effect: Effect, backend: str) -> Judgement:
             Verdict.PASS,
             f"none of {pluralize(sample.sent, 'request')} reached {backend} "
             f"(a leak above {percent(leak_bound(sample.sent))} is excluded)",
-            expected=asked,
+            expected=expected,
         )
     )
 
@@ -59,13 +59,13 @@ def _never_reached(baseline: Traffic, backend: str) -> Judgement | None:
 
 @judge
 def everything_reaches(effect: Effect, server: str, port: int | None = None) -> Judgement:
-    """One server, at one port if ``port`` is given, answers every request, and no other is reached.
+    """One server, at ``port`` if given, answers every request, and no other is reached.
 
     A claim of effect: before the change others answered.
     """
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     where = server if port is None else f"{server}:{port}"
-    asked = f"every request is answered by {where}, and nothing else is reached"
+    expected = f"every request is answered by {where}, and nothing else is reached"
     astray = traffic_checks.unexpected_responders(sample, {server}), _wrong_ports(sample, server, port)
     return (
         traffic_checks.excused(baseline, sample, *astray)
@@ -73,18 +73,18 @@ def everything_reaches(effect: Effect, server: str, port: int | None = None) -> 
             traffic_checks.not_converged(convergence),
             *astray,
             traffic_checks.failed(sample),
-            expected=asked,
+            expected=expected,
             hint=traffic_checks.hint(baseline, sample, convergence, _ASTRAY),
         )
         or traffic_checks.contradictory(sample)
         or traffic_checks.invalid_baseline(baseline, sample)
         or traffic_checks.too_few(sample, MIN_REQUESTS, _LEAK)
-        or _there_already(baseline, server, port)
+        or _already_in_force(baseline, server, port)
         or Judgement(
             Verdict.PASS,
             f"{where} answered all of {pluralize(sample.sent, 'request')} "
             f"(a leak above {percent(leak_bound(sample.sent))} is excluded)",
-            expected=asked,
+            expected=expected,
         )
     )
 
@@ -100,7 +100,7 @@ def _wrong_ports(sample: Traffic, server: str, port: int | None) -> str:
     return f"answered at another port than {port}: {format_counts(others)}"
 
 
-def _there_already(baseline: Traffic, server: str, port: int | None) -> Judgement | None:
+def _already_in_force(baseline: Traffic, server: str, port: int | None) -> Judgement | None:
     if traffic_checks.unexpected_responders(baseline, {server}) or _wrong_ports(baseline, server, port):
         return None
     where = server if port is None else f"{server}:{port}"
@@ -109,20 +109,20 @@ def _there_already(baseline: Traffic, server: str, port: int | None) -> Judgemen
 
 @judge
 def root_routing_restored(effect: Effect, servers: Sequence[str] | Set[str]) -> Judgement:
-    """After a withdrawal every one of ``servers`` is reached again, nothing else is, and nothing fails.
+    """After a deletion each of ``servers`` is reached again, nothing else is, and nothing fails.
 
-    A claim of effect: before the withdrawal they were not all reached. A server is missed by a random mesh
-    with a probability of at most ALPHA when enough draws were made; with fewer nothing is concluded.
+    A claim of effect: before the deletion they were not all reached. With enough draws a random mesh misses a
+    server with a probability of at most ALPHA; with fewer, a missed server is inconclusive.
     """
     during, after, convergence = effect.baseline, effect.sample, effect.convergence
-    asked = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
+    expected = f"each of {listed(sorted(servers))} is reached again, nothing else, and no request fails"
     missing = sorted(name for name in servers if not traffic_checks.arrived(after, name))
     gone = (
         f"not reached again: {listed(missing)} (answers: {format_counts(after.answered)})" if missing else ""
     )
     few = _few_draws(after, len(servers)) if missing else None
     astray = traffic_checks.unexpected_responders(after, servers)
-    outlived = "look for routes that outlived the object they were made for"
+    outlived = "look for routes that outlived their object"
     return (
         traffic_checks.excused(during, after, astray)
         or traffic_checks.fail_with(
@@ -130,7 +130,7 @@ def root_routing_restored(effect: Effect, servers: Sequence[str] | Set[str]) -> 
             "" if few else gone,
             astray,
             traffic_checks.failed(after),
-            expected=asked,
+            expected=expected,
             hint=traffic_checks.hint(during, after, convergence, outlived if gone else _ASTRAY),
         )
         or few
@@ -140,7 +140,7 @@ def root_routing_restored(effect: Effect, servers: Sequence[str] | Set[str]) -> 
         or Judgement(
             Verdict.PASS,
             f"all of {listed(sorted(servers))} are reached again ({format_counts(after.answered)})",
-            expected=asked,
+            expected=expected,
         )
     )
 
@@ -166,71 +166,73 @@ def _all_reached(during: Traffic, servers: Collection[str]) -> Judgement | None:
 
 @judge
 def preserved(effect: Judgement, during: Traffic | Sequence[Traffic], server: str) -> Judgement:
-    """Traffic addressed to ``server`` is answered by it alone and does not fail, while an effect is in force.
+    """Only ``server`` answers the traffic addressed to it, and none fails, while an effect is in force.
 
-    A claim of preservation: it holds without a mesh as well, so nothing is concluded, not even from a
-    violation, unless ``effect``, a judgement of the same scenario, is a pass.
+    A claim of preservation: it holds without a mesh as well, so even a violation is inconclusive unless
+    ``effect``, a judgement of the same scenario, is a pass.
     """
     batches = [during] if isinstance(during, Traffic) else list(during)
-    asked = f"{server} alone answers what is addressed to it, while the effect is in force"
-    found = [_answered_alone(batch, server, asked) for batch in batches]
+    expected = f"{server} alone answers what is addressed to it, while the effect is in force"
+    found = [_answered_alone(batch, server, expected) for batch in batches]
     worst = next((each for each in found if each and each.verdict is Verdict.FAIL), None)
     if not effect.passed:
         return Judgement(
             Verdict.INCONCLUSIVE,
             sentences(
                 (
-                    f"cannot be told from no mesh: no effect was seen in force ({effect.summary})",
+                    f"indistinguishable from no mesh: no effect was in force ({effect.summary})",
                     f"besides, {worst.summary}" if worst else "",
                 )
             ),
-            expected=asked,
+            expected=expected,
         )
     if not batches:
-        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent to {server}", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent to {server}", expected=expected)
     sent = sum(batch.sent for batch in batches)
     return (
         worst
         or next((each for each in found if each), None)
         or Judgement(
-            Verdict.PASS, f"{server} answered all of {pluralize(sent, 'request')} sent to it", expected=asked
+            Verdict.PASS,
+            f"{server} answered all of {pluralize(sent, 'request')} sent to it",
+            expected=expected,
         )
     )
 
 
-def _answered_alone(batch: Traffic, server: str, asked: str) -> Judgement | None:
+def _answered_alone(batch: Traffic, server: str, expected: str) -> Judgement | None:
     if not batch.sent:
-        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {batch.call}", expected=expected)
     astray = traffic_checks.unexpected_responders(batch, {server})
     return (
         traffic_checks.excused(None, batch, astray)
         or traffic_checks.fail_with(
             *(f"{batch.call}: {what}" for what in (astray, traffic_checks.failed(batch)) if what),
-            expected=asked,
+            expected=expected,
             hint="only traffic addressed to the root service is divided"
             if astray
-            else strangers.look_at(batch),
+            else foreign_answers.where_to_look(batch),
         )
         or traffic_checks.expired(batch)
         or traffic_checks.contradictory(batch)
     )
 
 
-@judge(aside="what goes on as before says nothing unless an effect is judged beside it")
+@judge(aside="undisturbed traffic proves nothing unless an effect is judged beside it")
 def no_request_failed(sample: Traffic) -> Judgement:
-    """Steady traffic goes on: every request is answered by some sample workload."""
-    asked = "no request fails"
+    """Steady traffic continues: some sample workload answers every request."""
+    expected = "no request fails"
     if not sample.sent:
-        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}", expected=expected)
     return (
         traffic_checks.excused(None, sample)
         or traffic_checks.fail_with(
             traffic_checks.failed(sample),
-            expected=asked,
-            hint="see at which moment of the change requests failed",
+            expected=expected,
+            hint="see at which stage of the change requests failed",
         )
         or traffic_checks.expired(sample)
-        # Steady traffic may come without ledgers: who answered is enough to know that nothing failed.
+        # Steady traffic may come without ledgers: the answers alone show that nothing failed.
         or (traffic_checks.contradictory(sample) if sample.received else None)
-        or Judgement(Verdict.PASS, f"none of {pluralize(sample.sent, 'request')} failed", expected=asked)
+        or Judgement(Verdict.PASS, f"none of {pluralize(sample.sent, 'request')} failed", expected=expected)
     )

@@ -1,4 +1,4 @@
-"""What a verdict is worth that was come to on a starved machine."""
+"""Failures and readings from a starved machine do not count."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
 
 STARVED_US = 500_000
-"""A request of a probe to itself takes some 0.2 ms; half a second means that the machine is starved."""
+"""A probe's request to itself takes some 0.2 ms; half a second means that the machine is starved."""
 
 
-@judge(aside="takes a pass from the judgement that it is given")
+@judge(aside="takes its pass from another judgement")
 def discount_if_starved(judgement: Judgement, environment: Environment) -> Judgement:
-    """The judgement, unless the machine was starved: then a failure cannot be blamed on the mesh.
+    """The judgement, unless the machine was starved: then a failure cannot be attributed to the mesh.
 
-    Nor is a reading what the mesh makes of anything: requests that time out are some reading as well.
+    Nor can a reading: requests that time out match some reading as well.
     """
-    told = judgement.verdict is Verdict.FAIL or judgement.readings
-    if not told or not starved(environment):
+    discountable = judgement.verdict is Verdict.FAIL or judgement.readings
+    if not discountable or not starved(environment):
         return judgement
     return replace(
         judgement,
@@ -32,5 +32,5 @@ def discount_if_starved(judgement: Judgement, environment: Environment) -> Judge
 
 
 def starved(environment: Environment) -> bool:
-    """Whether requests that no mesh has a part in were slow or failed."""
+    """Whether requests that bypass the mesh were slow or failed."""
     return environment.control_p99_us > STARVED_US or environment.control_failures > 0

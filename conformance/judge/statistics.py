@@ -1,13 +1,13 @@
-"""How many requests a claim about shares needs, and which counts it accepts.
+"""Sample sizes and acceptance regions for claims about shares.
 
 A conforming mesh may draw at random, rotate, or draw once for each connection. Random draws are the
-hardest case: each backend's count is binomial. A count is accepted when it lies in the exact two-sided
-region of that distribution, so a conforming mesh is rejected with a probability of at most ALPHA for a
-requirement; rotating meshes scatter less and are accepted the more easily. There is one sample and one
-look at it: a rule such as "best of ten" would turn a tolerance of 5 points into one of 8.
+hardest case: each backend's count is binomial. A count is accepted inside the exact two-sided region of
+that distribution, so a conforming mesh is rejected with a probability of at most ALPHA for a requirement;
+rotating meshes scatter less and are accepted more easily. One sample is drawn and judged once: a rule such
+as "best of ten" would turn a tolerance of 5 points into one of 8.
 
-Sums are taken over the probabilities themselves, from ``lgamma``; nothing is approximated by a normal
-distribution. Source for the exact region: C. J. Clopper, E. S. Pearson, "The use of confidence or
+Sums are exact, over binomial probabilities from ``lgamma``, without a normal approximation.
+Source for the exact region: C. J. Clopper, E. S. Pearson, "The use of confidence or
 fiducial limits illustrated in the case of the binomial", Biometrika 26 (1934); for sharing the error
 among backends: O. J. Dunn, "Multiple comparisons among means", JASA 56 (1961), after Bonferroni.
 """
@@ -21,39 +21,39 @@ from functools import lru_cache
 from itertools import accumulate
 
 ALPHA = 1e-4
-"""Probability with which a conforming mesh that draws at random may be rejected, for each requirement.
+"""Highest probability of rejecting a conforming mesh that draws at random, for each requirement.
 
 Thirty requirements of this kind then reject a perfect mesh in 1 - (1 - 1e-4)**30 = 0.3 % of runs.
 """
 
 SAMPLES = 4
-"""Samples that one requirement may be judged by (several ratios, several clients) within ALPHA.
+"""Samples (several ratios, several clients) by which one requirement may be judged within ALPHA.
 
-Each sample gets ALPHA / SAMPLES, so that nobody has to count them; it costs 9 % more requests than
-ALPHA for a single sample would: ((4.22 + 3.09) / (3.89 + 3.09))**2 = 1.10 in normal quantiles.
+Each sample gets ALPHA / SAMPLES, whatever their number; this costs some 10 % more requests than ALPHA for a
+single sample: ((4.22 + 3.09) / (3.89 + 3.09))**2 = 1.10 in normal quantiles.
 """
 
 POWER = 0.999
-"""Probability with which an error of SHIFT is rejected at least."""
+"""Lowest probability of rejecting an error of DETECTABLE_ERROR."""
 
 DETECTABLE_ERROR = 0.05
-"""The error that a sample of ``sample_size`` must show, as a part of all requests: five points.
+"""The error that a sample of ``sample_size`` must show, as a portion of all requests: five points.
 
-A share p below five points cannot lose as much, and twice a share of half a point is an error that five
-points would never show. For those the tolerance is relative: getting nothing, or getting twice the share; for
-one below half a point getting a whole point, which is what rounding to percents makes of it.
+A share below five points cannot lose as much, and doubling a share of half a point stays below five points.
+For these shares the error is relative: no requests, or twice the share; for a share below half a point, no
+requests or a whole point, the result of rounding to percents.
 """
 
 ONE_POINT = 0.01
-"""What a share below half a point is told from.
+"""The alternative of a share below half a point.
 
-To tell 1 in 1,000 from twice itself would take 81,800 requests, from a whole point 12,400.
+To distinguish 1 in 1,000 from twice itself would take 81,800 requests, from a whole point 12,400.
 """
 
 MIN_REQUESTS = 135
-"""Requests of which none may go astray where a share of 0 or of all is claimed.
+"""Requests of which none may go astray under a claimed share of 0 or of all.
 
-The smallest n at which a leak of SHIFT shows with POWER: (1 - 0.05)**135 = 0.00098 <= 1 - 0.999.
+The smallest n at which a leak of DETECTABLE_ERROR shows with POWER: (1 - 0.05)**135 = 0.00098 <= 1 - 0.999.
 """
 
 _STEP = 100
@@ -72,24 +72,24 @@ class Region:
         return self.low <= count <= self.high
 
 
-def regions(n: int, weights: Mapping[str, int], parts: int = 1) -> dict[str, Region]:
+def regions(n: int, weights: Mapping[str, int], samples_sharing_alpha: int = 1) -> dict[str, Region]:
     """The accepted counts of each backend when ``n`` requests are divided by ``weights``.
 
-    ``parts`` is how many samples share what one may err. Raises ValueError for weights that are negative or
-    have no sum, or a negative n.
+    ``samples_sharing_alpha`` is the number of samples that share the error rate of one. Raises ValueError for
+    negative weights, weights without a positive sum, or a negative n.
     """
     if n < 0:
         raise ValueError(f"{n} draws cannot be made")
-    alpha = _alpha_of_one(len(weights), parts)
-    return {server: acceptance(n, share, alpha) for server, share in expected_shares(weights).items()}
+    alpha = _alpha_per_comparison(len(weights), samples_sharing_alpha)
+    return {server: acceptance_region(n, share, alpha) for server, share in expected_shares(weights).items()}
 
 
 def rotation(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
-    """The counts of each backend in any ``n`` requests of a rotation, which serves each by its weight.
+    """The possible counts of each backend in any ``n`` consecutive requests of a rotation by weight.
 
-    That of a rotation which serves the backends one after the other: none scatters more. Over less than a
-    turn, which is as many requests as all weights together, it scatters more than random draws do. Raises
-    ValueError for unusable weights or a negative n.
+    Assumes a rotation that serves each backend's whole weight at once: no other scatters more. Over less than
+    a turn (the sum of all weights in requests) it scatters more than random draws. Raises ValueError for
+    unusable weights or a negative n.
     """
     if n < 0:
         raise ValueError(f"{n} draws cannot be made")
@@ -103,21 +103,21 @@ def rotation(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
 
 
 def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
-    """The part of the traffic that each backend is due; raises ValueError for unusable weights."""
+    """The portion of the traffic due to each backend; raises ValueError for unusable weights."""
     total = sum(weights.values())
     if total <= 0 or min(weights.values()) < 0:
         raise ValueError(f"no shares follow from the weights {dict(weights)}")
     return {server: weight / total for server, weight in weights.items()}
 
 
-def _alpha_of_one(backends: int, parts: int) -> float:
-    # Two counts add up to n, so both regions exclude the same outcomes: one comparison, not two.
+def _alpha_per_comparison(backends: int, samples_sharing_alpha: int) -> float:
+    # The counts of two backends add up to n, so their regions exclude the same outcomes: one comparison.
     comparisons = backends if backends > 2 else 1
-    return ALPHA / SAMPLES / comparisons / parts
+    return ALPHA / SAMPLES / comparisons / samples_sharing_alpha
 
 
 @lru_cache(maxsize=4096)
-def acceptance(n: int, share: float, alpha: float) -> Region:
+def acceptance_region(n: int, share: float, alpha: float) -> Region:
     """The two-sided region of a binomial count: either tail outside it has at most ``alpha`` / 2."""
     if share <= 0 or n == 0:
         return Region(n, 0, 0)
@@ -126,12 +126,12 @@ def acceptance(n: int, share: float, alpha: float) -> Region:
     first, probabilities = _distribution(n, share)
     below = sum(1 for mass in accumulate(probabilities) if mass <= alpha / 2)
     above = sum(1 for mass in accumulate(reversed(probabilities)) if mass <= alpha / 2)
-    # A window that does not begin at 0 leaves out counts that have no mass worth mentioning: rejected.
+    # Counts outside the computed window have negligible probability: rejected.
     return Region(n, first + below, first + len(probabilities) - 1 - above)
 
 
-def rejected(region: Region, share: float) -> float:
-    """Probability that a mesh which really gives ``share`` is rejected by ``region``."""
+def rejection_probability(region: Region, share: float) -> float:
+    """Probability that ``region`` rejects a mesh whose true share is ``share``."""
     if share <= 0:
         return 0.0 if region.accepts(0) else 1.0
     if share >= 1:
@@ -142,7 +142,7 @@ def rejected(region: Region, share: float) -> float:
 
 
 def alternatives(share: float) -> tuple[float, ...]:
-    """The wrong shares nearest to ``share`` that must be rejected with POWER; see SHIFT."""
+    """The wrong shares nearest to ``share`` that must be rejected with POWER; see DETECTABLE_ERROR."""
     nearest = (
         max(share - DETECTABLE_ERROR, 0.0),
         min(share + DETECTABLE_ERROR, max(2 * share, ONE_POINT), 1.0),
@@ -150,41 +150,41 @@ def alternatives(share: float) -> tuple[float, ...]:
     return tuple(wrong for wrong in nearest if wrong != share)
 
 
-def sample_size(weights: Mapping[str, int], parts: int = 1) -> int:
+def sample_size(weights: Mapping[str, int], samples_sharing_alpha: int = 1) -> int:
     """Requests (a multiple of 100) at which every alternative of every backend is rejected with POWER.
 
-    A shift between two backends, whichever they are, moves both counts, and each is judged on its own:
-    what one of them shows is enough. Raises ValueError for unusable weights.
+    A shift between any two backends moves both counts, and each is judged on its own: it suffices that one of
+    them shows it. Raises ValueError for unusable weights.
     """
     shares = tuple(sorted(set(expected_shares(weights).values())))
-    return _sample_size(shares, _alpha_of_one(len(weights), parts))
+    return _sample_size(shares, _alpha_per_comparison(len(weights), samples_sharing_alpha))
 
 
 @lru_cache(maxsize=256)
 def _sample_size(shares: tuple[float, ...], alpha: float) -> int:
     low, high = 0, _STEP
-    while not _tells_apart(high, shares, alpha):
+    while not _distinguishes(high, shares, alpha):
         low, high = high, 2 * high
         if high > _MOST:
             raise ValueError(f"a share of {shares[0]:.2g} would take more than {_MOST:,} requests")
     while high - low > _STEP:
         middle = (low + high) // (2 * _STEP) * _STEP
-        low, high = (low, middle) if _tells_apart(middle, shares, alpha) else (middle, high)
+        low, high = (low, middle) if _distinguishes(middle, shares, alpha) else (middle, high)
     return high
 
 
-def _tells_apart(n: int, shares: tuple[float, ...], alpha: float) -> bool:
+def _distinguishes(n: int, shares: tuple[float, ...], alpha: float) -> bool:
     return all(
-        rejected(acceptance(n, share, alpha), wrong) >= POWER
+        rejection_probability(acceptance_region(n, share, alpha), wrong) >= POWER
         for share in shares
         for wrong in alternatives(share)
     )
 
 
 def leak_bound(n: int, confidence: float = POWER) -> float:
-    """The largest part that may have leaked although none of ``n`` requests did, at this confidence.
+    """The largest leak, as a portion, compatible with no leaked request among ``n``, at this confidence.
 
-    The upper Clopper-Pearson bound for a count of 0: 1 - (1 - confidence)**(1/n); everything for n = 0.
+    The upper Clopper-Pearson bound for a count of 0: 1 - (1 - confidence)**(1/n); 1.0 for n = 0.
     """
     if n <= 0:
         return 1.0
@@ -192,7 +192,7 @@ def leak_bound(n: int, confidence: float = POWER) -> float:
 
 
 def draws_to_see_all(servers: int) -> int:
-    """Draws after which a mesh that picks evenly has missed one of ``servers`` with at most ALPHA.
+    """Draws after which an even random mesh has missed any of ``servers`` with probability ALPHA at most.
 
     By the union bound: servers * (1 - 1 / servers)**n <= ALPHA.
     """
@@ -203,7 +203,7 @@ def draws_to_see_all(servers: int) -> int:
 
 @lru_cache(maxsize=64)
 def _distribution(n: int, share: float) -> tuple[int, tuple[float, ...]]:
-    """The first count and the probabilities from there on, without tails below e**-72.
+    """The first count and the probabilities from it on, without tails below e**-72.
 
     By Bernstein's inequality a count is further than t = 12 s + 60 from its mean with a probability of at
     most exp(-t**2 / (2 * (s**2 + t / 3))) < e**-72, where s is the standard deviation.

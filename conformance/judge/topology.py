@@ -1,4 +1,4 @@
-"""Whether the edges that the metrics API shows are the calls that were made."""
+"""Whether the edges that the metrics API shows match the calls that were made."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from conformance.judge.malformed import fail_on_malformed, verdict_of
-from conformance.judge.metrics_parser import Figures, FiguresList, Reference, many
+from conformance.judge.malformed import fail_on_malformed, judge_findings
+from conformance.judge.metrics_parser import ObjectReference, TrafficMetrics, TrafficMetricsList, parse_list
 from conformance.judge.phrasing import listed, pluralize
 from conformance.judge.registry import judge
 from conformance.model.evidence import ApiRead
@@ -28,14 +28,14 @@ class _Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Arena:
-    """The workloads that take part: their namespace, their names, and these by the names of their pods."""
+    """The workloads involved: their namespace, their names, and workload names by pod name."""
 
     namespace: str
     names: Set[str]
     pods: Mapping[str, str]
 
-    def workload(self, peer: Reference) -> str:
-        """The workload that a peer stands for; empty where it stands for none."""
+    def workload(self, peer: ObjectReference) -> str:
+        """The workload that a peer denotes; empty if none."""
         name = self.pods.get(peer.name, "") if peer.kind == "Pod" else peer.name
         known = peer.kind in _PEERS and peer.namespace == self.namespace and name in self.names
         return name if known else ""
@@ -52,14 +52,14 @@ def traffic_edges(
     aliases: Mapping[str, str] | None = None,
     addressed: ApiRead | None = None,
 ) -> Judgement:
-    """Each object's edges are the calls it made ('to') and got ('from'), and no others of the arena.
+    """Each object's edges are the calls it made ('to') and received ('from'), and no others of the arena.
 
     ``reads`` maps the name of a deployment in ``namespace`` to the list of its edges, ``calls`` are pairs of
-    caller and callee by those names; ``bystanders`` got and made no calls. ``aliases`` maps the names of pods
-    to them. The kind of a peer is left open: it may be such a deployment, the service of that name, or a pod,
-    in this namespace. A peer that is none of these is somebody else's traffic and left alone, and so is one
-    that is general: that names a kind or a namespace only. ``addressed`` is an attempt to get a
-    single edge, which must not exist. A claim of effect: ``baseline`` must not show any of the same edges.
+    caller and callee by those names; ``bystanders`` made and received no calls. ``aliases`` maps pod names to
+    deployment names. The kind of a peer is left open: the deployment, the service of that name, or a pod, in
+    this namespace. Any other peer is foreign traffic and ignored, as is a general peer, which names only a
+    kind or a namespace. ``addressed`` is an attempt to get a single edge, which must not exist. A claim of
+    effect: ``baseline`` must not show any of the same edges.
     """
     pods = dict(aliases or {})
     arena = _Arena(
@@ -68,15 +68,15 @@ def traffic_edges(
         pods,
     )
     due = _due(reads, calls)
-    answers = {name: many(read) for name, read in reads.items()}
+    answers = {name: parse_list(read) for name, read in reads.items()}
     shown = _shown(answers, arena)
     missing = _list_of("edges are missing", due - shown)
     expected = f"exactly the edges {listed(sorted(map(str, due)))}"
-    judged = verdict_of(
+    judged = judge_findings(
         [
             *(finding for name, answer in answers.items() for finding in _misnamed(name, answer, namespace)),
             missing and missing + _namesakes(answers, arena),
-            _list_of("edges are shown that nobody used", shown - due),
+            _list_of("edges are shown without a call", shown - due),
             _single_edge(addressed),
         ],
         expected,
@@ -84,8 +84,8 @@ def traffic_edges(
         hint="direction 'to' means that the resource sends to edge.resource, 'from' that it receives",
     )
     if not due:
-        return Judgement(Verdict.INCONCLUSIVE, "no call was made that an edge could show", expected=expected)
-    found = _there_already(baseline, due, arena) if judged.passed else None
+        return Judgement(Verdict.INCONCLUSIVE, "no call was made, so no edge can show", expected=expected)
+    found = _already_in_force(baseline, due, arena) if judged.passed else None
     return found or judged
 
 
@@ -95,7 +95,7 @@ def _due(reads: Mapping[str, ApiRead], calls: Iterable[tuple[str, str]]) -> set[
     return made | got
 
 
-def _shown(answers: Mapping[str, FiguresList], arena: _Arena) -> set[_Edge]:
+def _shown(answers: Mapping[str, TrafficMetricsList], arena: _Arena) -> set[_Edge]:
     return {
         _Edge(name, figures.direction, peer)
         for name, answer in answers.items()
@@ -104,16 +104,16 @@ def _shown(answers: Mapping[str, FiguresList], arena: _Arena) -> set[_Edge]:
     }
 
 
-def _namesakes(answers: Mapping[str, FiguresList], arena: _Arena) -> str:
-    """Peers that are called as a workload, but are of another kind or namespace."""
+def _namesakes(answers: Mapping[str, TrafficMetricsList], arena: _Arena) -> str:
+    """Peers with the name of a workload, but of another kind or namespace."""
     peers = {figures.peer for answer in answers.values() for figures in answer.items}
     others = [str(peer) for peer in peers if not arena.workload(peer) and peer.name in arena.names]
     return f" (of another kind or namespace: {listed(sorted(others))})" if others else ""
 
 
-def _misnamed(name: str, answer: FiguresList, namespace: str) -> list[str]:
+def _misnamed(name: str, answer: TrafficMetricsList, namespace: str) -> list[str]:
     findings = []
-    due = Reference(_KIND, name, namespace)
+    due = ObjectReference(_KIND, name, namespace)
     if answer.resource != due:
         findings.append(f"the list of {name}'s edges has resource {answer.resource}, not {due}")
     for index, figures in enumerate(answer.items):
@@ -121,12 +121,12 @@ def _misnamed(name: str, answer: FiguresList, namespace: str) -> list[str]:
             findings.append(
                 f"items[{index}] of {name} has resource {figures.resource}{_swapped(figures, name)}"
             )
-        if figures.peer == Reference():
+        if figures.peer == ObjectReference():
             findings.append(f"items[{index}] of {name} names no peer in edge.resource")
     return findings
 
 
-def _swapped(figures: Figures, name: str) -> str:
+def _swapped(figures: TrafficMetrics, name: str) -> str:
     return ", swapped with edge.resource" if figures.peer.name == name else ""
 
 
@@ -140,17 +140,17 @@ def _single_edge(addressed: ApiRead | None) -> str:
     return f"{addressed.path} answered {addressed.status}: single edges cannot be addressed"
 
 
-def _there_already(baseline: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
+def _already_in_force(baseline: Mapping[str, ApiRead], due: set[_Edge], arena: _Arena) -> Judgement | None:
     if not baseline:
         reason = "the edges were not read before the calls: there is no null control"
         return Judgement(Verdict.INCONCLUSIVE, reason)
-    # What an object without traffic gives is left open: nothing, 404, or an error of the server.
-    answers = {name: many(read) for name, read in baseline.items() if read.status == 200}
+    # The answer for an object without traffic is left open: an empty list, 404, or a server error.
+    answers = {name: parse_list(read) for name, read in baseline.items() if read.status == 200}
     early = due & _shown(answers, arena)
     if not early:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"cannot be told from configuration: shown before any call: {listed(sorted(map(str, early)))}",
-        hint="edges come from traffic seen; earlier traffic must have left the window",
+        f"indistinguishable from configuration: shown before any call: {listed(sorted(map(str, early)))}",
+        hint="edges must come from observed traffic; earlier traffic must have left the window",
     )

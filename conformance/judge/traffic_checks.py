@@ -1,4 +1,4 @@
-"""Reading one batch of traffic: what went wrong, in words, and whether its two views agree."""
+"""Checks of one batch of traffic: its failures as sentences, and whether its two views agree."""
 
 from __future__ import annotations
 
@@ -6,62 +6,64 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from conformance.judge import strangers
+from conformance.judge import foreign_answers
 from conformance.judge.phrasing import format_counts, number, pluralize, sentences
 from conformance.model.evidence import Convergence, Traffic
 from conformance.model.verdict import Judgement, Verdict
 
-OK = strangers.OK
+OK = foreign_answers.OK
 """The status of an answered HTTP request, as ``Traffic.statuses`` spells it."""
 
 
 def not_converged(convergence: Convergence) -> str:
-    """What was waited for in vain; empty when the change settled."""
+    """The change that did not show in time; empty if it converged."""
     if convergence.converged:
         return ""
-    return f"not settled within {number(convergence.within_s)} s: {convergence.what}"
+    return f"not converged within {number(convergence.within_s)} s: {convergence.what}"
 
 
 def failed(traffic: Traffic) -> str:
-    """Requests that no sample workload answered; empty when there is none."""
+    """Requests that no sample workload answered; empty if there are none."""
     lost = traffic.sent - traffic.answers
     if lost <= 0:
         return ""
     foreign = lost - sum(traffic.failures.values())
-    other = strangers.others(traffic)
+    other = foreign_answers.other_statuses(traffic)
     causes = dict(traffic.failures)
     if foreign > 0:
         causes["answered by no sample workload"] = foreign
     statuses = format_counts(other) if foreign > 0 and other else ""
-    why = sentences((format_counts(causes), statuses, strangers.quoted(traffic)))
+    why = sentences((format_counts(causes), statuses, foreign_answers.quote_foreign(traffic)))
     return f"{lost:,} of {pluralize(traffic.sent, 'request')} failed ({why})"
 
 
 def unresolved(traffic: Traffic) -> str:
-    """Requests for which their client found no address; empty when there is none.
+    """Requests whose host name did not resolve; empty if there are none.
 
-    No proxy and no server had a part in them, so they show neither that something is closed nor that it was.
+    They reached no proxy and no server, so they prove neither access nor denial.
     """
     if not (count := traffic.failures.get("dns", 0)):
         return ""
-    said = sentences((strangers.resolver(traffic), "environment or profile: hosts.service, cluster_domain"))
-    why = f"the name {traffic.call.host} did not resolve ({said})"
+    details = sentences(
+        (foreign_answers.resolver_message(traffic), "environment or profile: hosts.service, cluster_domain")
+    )
+    why = f"the name {traffic.call.host} did not resolve ({details})"
     return f"{count:,} of {pluralize(traffic.sent, 'request')} never left the client: {why}"
 
 
 def unexpected_responders(traffic: Traffic, allowed: Collection[str]) -> str:
-    """Workloads outside ``allowed`` that answered or were reached; empty when there is none."""
+    """Workloads outside ``allowed`` that answered or were reached; empty if there are none."""
     return _strays(traffic, {name for name in _workloads(traffic) if name not in allowed})
 
 
 def leaked_to(traffic: Traffic, backend: str) -> str:
-    """The requests that a workload got which must get none; empty when there is none."""
+    """The requests that reached a workload which must get none; empty if there are none."""
     return _strays(traffic, {backend})
 
 
-def merged(traffic: Traffic, behind: Mapping[str, Collection[str]]) -> Traffic:
-    """The traffic with several workloads counted as the one backend that they stand behind."""
-    backend = {workload: name for name, workloads in behind.items() for workload in workloads}
+def merged(traffic: Traffic, workloads_by_backend: Mapping[str, Collection[str]]) -> Traffic:
+    """The traffic with the workloads of each backend counted as that backend."""
+    backend = {workload: name for name, workloads in workloads_by_backend.items() for workload in workloads}
     if not backend:
         return traffic
 
@@ -84,7 +86,7 @@ def merged(traffic: Traffic, behind: Mapping[str, Collection[str]]) -> Traffic:
 
 
 def arrived(traffic: Traffic, server: str) -> int:
-    """Requests that got to a workload, by the client's view or its ledger, whichever shows more."""
+    """Requests that reached a workload, by the client's view or by its ledger, whichever shows more."""
     return max(traffic.answered.get(server, 0), traffic.received.get(server, 0))
 
 
@@ -93,7 +95,7 @@ def _strays(traffic: Traffic, names: Collection[str]) -> str:
     if not counts:
         return ""
     total = f"{sum(counts.values()):,} of {pluralize(traffic.sent, 'request')}"
-    return f"{total} went where none may go ({format_counts(counts)})"
+    return f"{total} reached workloads that must get none ({format_counts(counts)})"
 
 
 def _workloads(traffic: Traffic) -> set[str]:
@@ -101,9 +103,9 @@ def _workloads(traffic: Traffic) -> set[str]:
 
 
 def disagreement(traffic: Traffic) -> str:
-    """How the clients' view and the servers' ledgers contradict each other; empty when they do not.
+    """How the clients' view and the servers' ledgers contradict each other; empty if they agree.
 
-    A ledger may hold more than the client saw answered, by as many requests as failed on their way back.
+    A ledger may exceed the answers that the client saw by the number of requests without an answer.
     """
     lost = traffic.sent - traffic.answers - sum(traffic.failures.values())
     if lost < 0:
@@ -123,7 +125,7 @@ def disagreement(traffic: Traffic) -> str:
 
 
 def contradictory(traffic: Traffic) -> Judgement | None:
-    """Inconclusive when the two views disagree."""
+    """Inconclusive if the two views disagree."""
     if not (how := disagreement(traffic)):
         return None
     return Judgement(
@@ -134,47 +136,47 @@ def contradictory(traffic: Traffic) -> Judgement | None:
 
 
 def expired(traffic: Traffic) -> Judgement | None:
-    """Inconclusive when steady traffic was over before what it was to be there for."""
+    """Inconclusive if steady traffic ended before it was stopped."""
     if not traffic.expired:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"the background traffic expired after {pluralize(traffic.sent, 'request')}: nothing later was seen",
-        hint="the change, or the driving of it, took longer than the profile's converge.within_s allows for",
+        f"the background traffic expired after {pluralize(traffic.sent, 'request')}: no later traffic",
+        hint="the change, or driving it, took longer than the profile's converge.within_s allows for",
     )
 
 
 def excused(baseline: Traffic | None, sample: Traffic, *violations: str) -> Judgement | None:
-    """Inconclusive where requests failed and the change is no cause of it that can be seen.
+    """Inconclusive if requests failed and the evidence does not attribute that to the change.
 
-    Either their client found no address for the name, or nobody was answered before the change either: then
-    the client is kept out, or the service does not work, whatever the change does. ``violations`` are what
-    was seen of the sample besides; where there is one it stands, whatever else there was.
+    Either the host name did not resolve, or no request was answered before the change either: then the client
+    has no access, or the service does not work, independently of the change. Any of ``violations``, further
+    findings in the sample, prevents the excuse.
     """
     lost = sample.sent - sample.answers
     if lost <= 0 or any(violations):
         return None
-    nameless = sample.failures.get("dns", 0)
-    if nameless >= lost:
-        return Judgement(Verdict.INCONCLUSIVE, unresolved(sample), hint=strangers.look_at(sample))
+    unresolved_count = sample.failures.get("dns", 0)
+    if unresolved_count >= lost:
+        return Judgement(Verdict.INCONCLUSIVE, unresolved(sample), hint=foreign_answers.where_to_look(sample))
     if baseline is None or not baseline.sent or baseline.answers or baseline.served:
         return None
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"nobody was answered before the change either: {unresolved(baseline) or failed(baseline)}; "
-        f"under it {failed(sample)}; what it does cannot be judged",
-        hint=strangers.look_at(baseline),
+        f"no request was answered before the change either: {unresolved(baseline) or failed(baseline)}; "
+        f"under it {failed(sample)}; its effect cannot be judged",
+        hint=foreign_answers.where_to_look(baseline),
     )
 
 
 def hint(baseline: Traffic | None, sample: Traffic, convergence: Convergence, astray: str) -> str:
-    """Where to look first, by what was seen; ``astray`` where nothing failed and the change is in force."""
+    """Where to look first, by the evidence; ``astray`` if nothing failed and the change is in force."""
     if failed(sample):
-        return strangers.look_at(sample)
+        return foreign_answers.where_to_look(sample)
     if convergence.converged:
         return astray
     if baseline is not None and _answering(baseline) == _answering(sample):
-        return "the mesh did not take the change up, or takes longer than its profile allows"
+        return "the mesh did not apply the change, or takes longer than its profile allows"
     return "the mesh takes longer than its profile allows (converge.within_s)"
 
 
@@ -183,7 +185,7 @@ def _answering(traffic: Traffic) -> set[str]:
 
 
 def invalid_baseline(baseline: Traffic, sample: Traffic) -> Judgement | None:
-    """Inconclusive when nothing was sent, or the null control shows nothing to compare with."""
+    """Inconclusive if nothing was sent, or the baseline (null control) shows nothing to compare with."""
     if not sample.sent:
         return Judgement(Verdict.INCONCLUSIVE, f"nothing was sent: {sample.call}")
     if not baseline.sent:
@@ -193,22 +195,22 @@ def invalid_baseline(baseline: Traffic, sample: Traffic) -> Judgement | None:
             Verdict.INCONCLUSIVE,
             f"before the change {unresolved(baseline) or failed(baseline)}: the baseline shows no traffic "
             "to compare with",
-            hint=strangers.look_at(baseline),
+            hint=foreign_answers.where_to_look(baseline),
         )
     return None
 
 
 def no_difference(what: str, counts: Mapping[str, int]) -> Judgement:
-    """The null control met the claim as well."""
+    """Inconclusive: the baseline (null control) met the claim as well."""
     return Judgement(
         Verdict.INCONCLUSIVE,
-        f"cannot be told from no mesh: {what} before the change as well ({format_counts(counts)})",
-        hint="the fixture must ask for something that plain Services do not give",
+        f"indistinguishable from no mesh: {what} before the change as well ({format_counts(counts)})",
+        hint="the fixture must request something that plain Services do not provide",
     )
 
 
 def too_few(traffic: Traffic, least: int, why: str) -> Judgement | None:
-    """Inconclusive when the sample could not have shown the error that it must show."""
+    """Inconclusive if the sample is too small to show the error that it must show."""
     if traffic.sent >= least:
         return None
     return Judgement(
@@ -218,7 +220,7 @@ def too_few(traffic: Traffic, least: int, why: str) -> Judgement | None:
 
 
 def fail_with(*findings: str, expected: str, hint: str = "") -> Judgement | None:
-    """Fail with all findings that are not empty; None when all are."""
+    """Fail with all findings that are not empty; None if all are."""
     if not any(findings):
         return None
     return Judgement(Verdict.FAIL, sentences(findings), expected=expected, hint=hint)

@@ -1,4 +1,4 @@
-"""Whether traffic is divided by weight."""
+"""Whether traffic is divided over backends by weight."""
 
 from __future__ import annotations
 
@@ -30,36 +30,37 @@ def weights_followed(
     ports: Mapping[str, int] | None = None,
     samples_sharing_alpha: int = 1,
 ) -> Judgement:
-    """Requests are divided over the listed backends, and nothing else, in proportion to their weights.
+    """Requests are divided over the listed backends, and no others, in proportion to their weights.
 
-    ``workloads_by_backend`` names the workloads behind a backend that has several, ``ports`` the one port at
-    which a backend's workloads are to be reached, ``samples_sharing_alpha`` is how many samples share what
-    one may err. A claim of effect: the same division was not there before the change. Counts are accepted as
-    ``statistics`` derives; a sample smaller than ``sample_size(weights)`` never passes. Where the mesh draws
-    once for each connection and the sample reused connections, the number of draws is not the number of
-    requests and nothing is concluded from the counts. Raises ValueError for weights without a positive sum.
+    ``workloads_by_backend`` names the workloads of a backend that has several, ``ports`` the only port at
+    which a backend's workloads may be reached, ``samples_sharing_alpha`` the number of samples that share the
+    error rate of one. A claim of effect: the same division was not there before the change. Counts are
+    accepted within ``statistics.regions``; a sample smaller than ``sample_size(weights)`` never passes. If
+    the mesh draws once for each connection and the sample reused connections, the number of draws is not the
+    number of requests, and the counts are inconclusive. Raises ValueError for weights without a positive sum.
     """
     merged = Effect(
         traffic_checks.merged(effect.baseline, workloads_by_backend or {}),
         traffic_checks.merged(effect.sample, workloads_by_backend or {}),
         effect.convergence,
     )
-    return _divided(merged, weights, ports or {}, _told_apart, samples_sharing_alpha)
+    return _judge_division(merged, weights, ports or {}, _compare_with_baseline, samples_sharing_alpha)
 
 
 @judge
 def root_served_by_backends(effect: Effect, weights: Mapping[str, int]) -> Judgement:
-    """A root that leads nowhere by itself is served in proportion to the weights.
+    """A root without endpoints of its own is served in proportion to the weights.
 
-    A claim of effect: before the change requests were sent and none was answered. Otherwise as ``shares``.
+    A claim of effect: before the change requests were sent and none was answered. Otherwise as
+    `weights_followed`.
     """
-    return _divided(effect, weights, {}, _dead_before)
+    return _judge_division(effect, weights, {}, _require_unreachable_before)
 
 
 _Control = Callable[[Traffic, Traffic, Mapping[str, int]], Judgement | None]
 
 
-def _divided(
+def _judge_division(
     effect: Effect,
     weights: Mapping[str, int],
     ports: Mapping[str, int],
@@ -69,29 +70,29 @@ def _divided(
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
     due = expected_shares(weights)
     accepted = regions(sample.sent, weights, parts)
-    asked = _asked(due, accepted)
+    expected = _describe_expected(due, accepted)
     figures = _figures(sample, due, accepted)
     astray = traffic_checks.unexpected_responders(sample, weights), _wrong_ports(sample, ports)
     found = (
-        # A root that is dead before leaves no other sign of a mesh that does nothing than that it stays so.
-        traffic_checks.excused(None if control is _dead_before else baseline, sample, *astray)
+        # The root is unreachable before the change, so missing answers after it are the only sign of failure.
+        traffic_checks.excused(None if control is _require_unreachable_before else baseline, sample, *astray)
         or traffic_checks.fail_with(
             traffic_checks.not_converged(convergence),
             *astray,
             traffic_checks.failed(sample),
-            expected=asked,
+            expected=expected,
             hint=traffic_checks.hint(baseline, sample, convergence, _ASTRAY),
         )
         or traffic_checks.contradictory(sample)
         or _too_few_draws(sample, due)
-        or _outside(sample, due, accepted, asked)
+        or _outside(sample, due, accepted, expected)
         or control(baseline, sample, weights)
         or traffic_checks.too_few(
             sample, max(sample_size(weights, parts), MIN_REQUESTS), "an error of 5 points"
         )
-        or Judgement(Verdict.PASS, _kept(sample, due, accepted), expected=asked)
+        or Judgement(Verdict.PASS, _describe_shares(sample, due, accepted), expected=expected)
     )
-    return Judgement(found.verdict, found.summary, found.expected or asked, found.hint, figures)
+    return Judgement(found.verdict, found.summary, found.expected or expected, found.hint, figures)
 
 
 def _figures(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> tuple[Share, ...]:
@@ -108,7 +109,7 @@ def _answered(sample: Traffic, name: str) -> int:
     return sample.answered.get(name, 0)
 
 
-def _asked(due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
+def _describe_expected(due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
     parts = ", ".join(f"{name} {percent(due[name])} ({_bounds(region)})" for name, region in accepted.items())
     return f"{parts}; a mesh that draws at random by weight is outside with probability {ALPHA:g} at most"
 
@@ -120,7 +121,7 @@ def _bounds(region: Region) -> str:
 
 
 def _outside(
-    sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region], asked: str
+    sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region], expected: str
 ) -> Judgement | None:
     off = [
         f"{name} got {_answered(sample, name):,} of {pluralize(sample.sent, 'request')} "
@@ -131,16 +132,16 @@ def _outside(
     ]
     return traffic_checks.fail_with(
         *off,
-        expected=asked,
-        hint="compare the shares with the numbers of pods, with equal shares, and with the weights of before",
+        expected=expected,
+        hint="compare the shares with the numbers of pods, with equal shares, and with the previous weights",
     )
 
 
 def _too_few_draws(sample: Traffic, due: Mapping[str, float]) -> Judgement | None:
-    """Inconclusive when each connection stuck to one backend and connections were reused.
+    """Inconclusive if each connection stayed with one backend and connections were reused.
 
-    Requests on one connection are then a single draw, and how many connections each backend got is not
-    known. All connections of one accord is another matter: that much is judged by the largest share.
+    Requests on one connection are then a single draw, and the number of connections of each backend is
+    unknown. If all connections reached the same backend, its share decides whether that may be chance.
     """
     if sample.new_connections or not sample.connections or sample.uniform_connections < sample.connections:
         return None
@@ -167,11 +168,15 @@ def _wrong_ports(sample: Traffic, ports: Mapping[str, int]) -> str:
     return f"answered at other ports: {format_counts(elsewhere)}" if elsewhere else ""
 
 
-def _told_apart(baseline: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
-    return traffic_checks.invalid_baseline(baseline, sample) or _there_already(baseline, weights)
+def _compare_with_baseline(
+    baseline: Traffic, sample: Traffic, weights: Mapping[str, int]
+) -> Judgement | None:
+    return traffic_checks.invalid_baseline(baseline, sample) or _already_in_force(baseline, weights)
 
 
-def _dead_before(baseline: Traffic, sample: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+def _require_unreachable_before(
+    baseline: Traffic, sample: Traffic, weights: Mapping[str, int]
+) -> Judgement | None:
     if not baseline.sent:
         return Judgement(Verdict.INCONCLUSIVE, "nothing was sent before the change: there is no null control")
     if baseline.answers or baseline.served:
@@ -181,7 +186,7 @@ def _dead_before(baseline: Traffic, sample: Traffic, weights: Mapping[str, int])
     return None
 
 
-def _there_already(baseline: Traffic, weights: Mapping[str, int]) -> Judgement | None:
+def _already_in_force(baseline: Traffic, weights: Mapping[str, int]) -> Judgement | None:
     if traffic_checks.unexpected_responders(baseline, weights):
         return None
     accepted = regions(baseline.answers, weights)
@@ -190,7 +195,7 @@ def _there_already(baseline: Traffic, weights: Mapping[str, int]) -> Judgement |
     return traffic_checks.no_difference("these shares were there", baseline.answered)
 
 
-def _kept(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
+def _describe_shares(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
     got = listed(
         f"{name} {percent(_answered(sample, name) / sample.sent)} of {percent(due[name])}"
         for name in accepted

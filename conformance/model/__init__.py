@@ -1,1 +1,1 @@
-"""The values that evidence, judges and reports share; they import nothing else of the suite."""
+"""The values that driving, judges and reports share; they import nothing else of the suite."""

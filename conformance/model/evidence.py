@@ -1,4 +1,4 @@
-"""What was seen: the frozen values that driving makes and judging reads."""
+"""Evidence: the frozen values that driving produces and judging reads."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a client was told to send: one kind of request, as often as ``requests`` says.
+    """The order for a client: ``requests`` identical requests.
 
     ``protocol`` is http (HTTP/1.1), http2 (in cleartext with prior knowledge), grpc, tcp, udp, or greeting
-    (tcp, where the server speaks first). Calls of gRPC are always made by POST.
+    (tcp, server speaks first). gRPC calls always use POST.
     """
 
     client: str
@@ -37,21 +37,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What became of one batch of requests.
+    """The outcome of one batch of requests.
 
-    ``answered`` counts the clients' view: answers by the workload that gave them; ``ports`` the same by
-    "workload:port". ``statuses`` counts HTTP status codes, and "grpc-7" and the like for calls of gRPC that
-    failed with that code; ``failures`` counts what failed without a usable answer (closed, refused, reset,
-    timeout, dns, unreachable, protocol, mismatch). ``received`` is the servers' view, read from their
-    ledgers: how many distinct requests of the batch each workload saw. ``foreign`` has a few samples of what
-    came instead of a workload's answer, with the number of requests that came to exactly that: the beginning
-    of an answer by somebody else ("HTTP/1.1 403 Forbidden …"), the first bytes of what is not of the
-    protocol, the words of the resolver or the kernel ("resolver: …"). Strangers said it: here it is
-    bounded and printable.
-    ``connections`` is how many connections carried two answers or more, ``uniform_connections`` on how many
-    of those one single server gave all of them. Latencies are in microseconds. ``windows`` is there of
-    steady traffic: ``answered`` of each so many requests in a row, in the order in which they were made.
-    ``expired`` of steady traffic says that it was over before it was stopped.
+    The clients' view: ``answered`` counts answers by workload, ``ports`` by "workload:port"; ``statuses``
+    counts HTTP status codes, and gRPC calls that failed as "grpc-7" and the like; ``failures`` counts
+    requests without a usable answer (closed, refused, reset, timeout, tls, dns, unreachable, protocol,
+    mismatch). The servers' view: ``received`` counts distinct requests of the batch by workload, from the
+    ledgers. ``foreign`` has a few samples of what came instead of a workload's answer, each with its number
+    of requests: the beginning of an answer from elsewhere ("HTTP/1.1 403 Forbidden …"), the first bytes of
+    another protocol, the error message of the resolver or the kernel ("resolver: …"). These are untrusted;
+    here they are bounded and printable.
+    ``connections`` counts connections that carried two answers or more, ``uniform_connections`` those of them
+    with all answers from a single server. Latencies are in microseconds. ``windows``, for steady traffic:
+    ``answered`` of each window of consecutive requests, in order. ``expired``, for steady traffic: it ended
+    before it was stopped.
     """
 
     call: Call
@@ -72,21 +71,21 @@ class Traffic:
 
     @property
     def served(self) -> int:
-        """Requests that some server's ledger holds."""
+        """Requests in the servers' ledgers."""
         return sum(self.received.values())
 
     @property
     def answers(self) -> int:
-        """Requests that were answered by a sample workload."""
+        """Requests that a sample workload answered."""
         return sum(self.answered.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """How long a change took to show: ``took_s`` is None when it did not within ``within_s`` seconds.
+    """The time until a change showed: ``took_s`` is None if it did not within ``within_s`` seconds.
 
-    ``rested_s``: seconds of it in which the clients sent nothing, as the change had not shown while they did;
-    none where it showed under calls.
+    ``rested_s``: seconds of it in which the clients sent nothing, as the change had not shown under calls; 0
+    if it showed under calls.
     """
 
     what: str
@@ -101,9 +100,9 @@ class Convergence:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a change did: the same traffic ``baseline`` and under it, and how long it took to show.
+    """The effect of a change: the same traffic before (``baseline``) and under it (``sample``).
 
-    ``baseline`` is the baseline, or null control: without it nothing shows that the change had an effect.
+    ``baseline`` is the null (negative) control, without which nothing proves that the change had an effect.
     """
 
     baseline: Traffic
@@ -113,12 +112,12 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class AccessResult:
-    """One entry of an access table: who calls whom, and whether that call is to go through.
+    """One cell of an access table: client, server, and whether the call is expected to go through.
 
-    ``baseline`` is the same call without the grants; ``server`` the workload that is called. ``convergence``
-    is since when this call alone is granted or denied as expected, whatever becomes of others. ``control`` is
-    what the same client could do at the same moment where nothing is enforced, such as the same call to a
-    twin server outside the mesh; it is needed for a denial where the table grants that client nothing there.
+    ``baseline`` is the same call without the grants; ``server`` the called workload. ``convergence`` is the
+    time until this call was granted or denied as expected, independently of other cells. ``control`` is
+    simultaneous traffic of the same client where nothing is enforced, such as the same call to a twin server
+    outside the mesh; a denial needs it if the table grants that client no call to the server.
     """
 
     name: str
@@ -132,21 +131,21 @@ class AccessResult:
 
 @dataclass(frozen=True, slots=True)
 class AccessTable:
-    """The cells that were asked of one access policy; each has its own null control."""
+    """The cells of one access policy; each has its own baseline."""
 
     results: Sequence[AccessResult]
 
     def select(self, *names: str) -> AccessTable:
-        """A table of the cells of these names. Raises KeyError for a name that is not there."""
+        """A table of the cells with these names. Raises KeyError for an unknown name."""
         by_name = {cell.name: cell for cell in self.results}
         return AccessTable(tuple(by_name[name] for name in names))
 
 
 @dataclass(frozen=True, slots=True)
 class ApiRead:
-    """One read of the Kubernetes API and what it answered; ``reader`` says with whose rights.
+    """One read of the Kubernetes API and its answer; ``reader`` is the account used.
 
-    ``unavailable_s`` are the seconds for which it had been asked before and had answered 503.
+    ``unavailable_s``: seconds of earlier attempts that answered 503.
     """
 
     reader: str
@@ -159,7 +158,7 @@ class ApiRead:
 
 @dataclass(frozen=True, slots=True)
 class RoundTrip:
-    """An SMI object as sent, as read back, and which verbs the API server carried out on it."""
+    """An SMI object as sent and as read back, and whether each verb worked on it."""
 
     api_version: str
     kind: str
@@ -170,10 +169,10 @@ class RoundTrip:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionAttempt:
-    """A document put to the API server for an answer only, and what it answered.
+    """A document sent to the API server as a dry run, and the answer.
 
-    ``expect`` says what the requirement asks of the API server; *either* is only told. ``returned`` is the
-    object as it would be stored, empty where it was not accepted.
+    ``expect`` is the expectation of the requirement; *either* is only reported. ``returned`` is the object as
+    it would be stored, empty if it was not accepted.
     """
 
     name: str
@@ -189,22 +188,22 @@ class AdmissionAttempt:
 
     @property
     def refused(self) -> bool:
-        """Whether the document was refused for what it says.
+        """Whether the document was refused for its content.
 
-        400 and 422 are the API server's own judgement (Kubernetes API conventions, HTTP status codes), 403 is
-        what an admission webhook may choose. That a client may not create such objects at all is 403 too;
-        documents that are accepted rule it out.
+        400 and 422 come from the API server itself (Kubernetes API conventions, HTTP status codes), 403 is
+        open to admission webhooks. A client without the permission to create such objects gets 403 too;
+        accepted documents rule that out.
         """
         return self.status in {400, 403, 422}
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An edit under steady traffic: the workload that answers by the old state, and by the new one.
+    """An edit under steady traffic: the workloads that answer in the ``old`` and in the ``new`` state.
 
-    ``since`` is how many answers there were at most when the API server had accepted the edit, so that the
-    requests of all later ones were sent after it; ``until`` how many requests servers had seen when the next
-    edit was asked for.
+    ``since`` is an upper bound of the answers given when the API server had accepted the edit, so the
+    requests of all later answers were sent after it; ``until`` is the number of requests that servers had
+    received when the next edit was sent.
     """
 
     old: str
@@ -215,11 +214,11 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class EditTimeline:
-    """Steady traffic over several edits: who gave the answers, in the order in which they were asked for.
+    """Steady traffic over several edits: the answering workloads, in the order of their requests.
 
-    ``windows`` counts answers in a row by one workload; ``unanswered`` requests are not among them.
-    ``rate_per_s`` is how many requests were sent in a second, one after another. ``cut_short``: the last edit
-    was not seen for as long as it should, so no more were made.
+    ``runs`` are consecutive answers by one workload, with their number; ``unanswered`` requests are not among
+    them. ``rate_per_s`` is the rate of requests, sent one after another. ``cut_short``: the last edit was
+    observed for less time than required, so no further edit was made.
     """
 
     call: Call
@@ -231,15 +230,15 @@ class EditTimeline:
 
 
 Reads = Literal["", "same", "either", "renamed", "changed", "alone"]
-"""How an object reads in another version: with the same meaning, also where nothing had to be converted
-(*either*), as it was written, with another meaning, or not at all for want of another version (*alone*)."""
+"""How an object reads in another version: with the same meaning (*either* if nothing had to be converted),
+as written (*renamed*), with another meaning (*changed*), or not, as no other version is served (*alone*)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """An object as it was ``sent`` in one version of its kind and ``read`` in another, with that HTTP status.
+    """An object ``sent`` in one version of its kind and ``read`` in another, with that HTTP status.
 
-    ``meant`` is the same meaning as the version has it in which it was read. ``read_in`` is empty where no
+    ``meant`` is the object with the same meaning in the version that was read. ``read_in`` is empty if no
     other version is served; then nothing was written.
     """
 
@@ -253,22 +252,21 @@ class Conversion:
 
 
 Propagation = Literal["", "at once", "later", "flapping", "never"]
-"""How edits arrive under steady traffic: before any request that was sent after the API server had accepted
-them, after some, with the old state back after the new one had held, or not all of them."""
+"""How edits propagate under steady traffic: before any request sent after the API server accepted them, after
+some of these, with the old state back after the new one had held, or not all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How one reading of an open question looks in traffic.
+    """The expected behaviour under one reading of an open question.
 
-    Exactly the workloads of ``answered_by`` answer; where there are none, every request fails. Beside them
-    requests fail if ``failing``. ``refused``: the API server does not take the object, so there is no
-    traffic. An empty ``letter`` is a behaviour that is none of the catalogue's readings; several letters are
-    readings that look alike here, of which the first is meant unless another trial tells them apart.
-    ``finding`` says what is not acceptable about it. Where that is part of the look, ``majority`` is who
-    answers more than half of what is answered, and ``field_stored`` whether the field in question is there in
-    the object as it was stored. ``reads`` is how an object reads in another version, ``propagation`` how
-    edits do; these are looks by themselves.
+    Exactly the workloads of ``answered_by`` answer; if there are none, every request fails. If ``failing``,
+    some requests fail besides. ``refused``: the API server refuses the object, so there is no traffic. An
+    empty ``letter`` is a behaviour outside the catalogue's readings; several letters are readings that
+    behave alike here, of which the first counts unless another trial distinguishes them. ``finding`` says
+    what is not acceptable about it. If set, ``majority`` is the workload with more than half of the answers,
+    and ``field_stored`` whether the stored object has the field in question. ``reads`` is how an object reads
+    in another version, ``propagation`` how edits propagate; each of these is a whole behaviour by itself.
     """
 
     letter: str
@@ -284,17 +282,16 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """One trial of a question that the specification leaves open, and what came of it.
+    """One trial of a question that the specification leaves open, and its outcome.
 
-    ``question`` is the question in the catalogue's words, ``name`` what was tried. ``baseline`` and
-    ``sample`` are the same call without and under the object in question; ``refusal`` is there where the API
-    server did not take it, and there is no sample then. Where the question is about a field that the object's
-    version does not define, ``field`` is its path and ``stored`` what the API server made of the object;
-    where it is about versions, ``conversion`` is what was written and read; where it is about time,
-    ``timeline`` is the traffic. ``object_name`` is the name of the object, and ``unrelated_edit`` how long an
-    unrelated edit took to show that was made while it was there. ``recovery`` is there where the next one did
-    not show in time once the object was deleted: how long that took. ``unasked`` says why nothing was tried,
-    or could be told.
+    ``question`` is the question in the catalogue's words, ``name`` the name of the trial, ``looks`` the
+    behaviours that it may show. ``baseline`` and ``sample`` are the same call without and under the object in
+    question; ``refusal`` is the API server's refusal of the object, instead of a sample. For a field that the
+    object's version does not define, ``field`` is its path and ``stored`` the object as stored; for a
+    question about versions, ``conversion`` is the object as written and read; for one about time,
+    ``timeline`` is the traffic. ``object_name`` is the name of the object, ``unrelated_edit`` the convergence
+    of an unrelated edit while the object existed. ``recovery`` is that of the next edit after the object's
+    deletion, if it did not show in time. ``unasked`` says why there was no trial, or no conclusive one.
     """
 
     name: str
@@ -315,7 +312,7 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """How the control request of the arena fared beside the traffic: a starved node shows here first."""
+    """Latency and failures of the probes' requests to themselves: the first sign of a starved node."""
 
     control_p99_us: int = 0
     control_failures: int = 0

@@ -1,4 +1,4 @@
-"""What the exit codes of commands and of pytest runs mean, once for all of them."""
+"""The meaning of exit codes, for all commands and pytest runs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from conformance.model.verdict import Verdict
 
 
 class ExitCode(IntEnum):
-    """Those of pytest above 1 (usage, nothing collected, interrupted) all come out as INCONCLUSIVE."""
+    """pytest's own codes above 1 (usage, nothing collected, interrupted) all become INCONCLUSIVE."""
 
     HOLDS = 0
-    """All that was asked for holds."""
+    """Everything requested holds."""
     BROKEN = 1
-    """A core requirement failed, a fault was missed, a variant was not passed."""
+    """A core requirement failed, a fault was missed, or a variant did not pass."""
     INCONCLUSIVE = 2
     """Nothing can be concluded, or the input cannot be used."""
 
@@ -31,16 +31,16 @@ OF_VERDICTS: Mapping[Verdict, ExitCode] = MappingProxyType(
 """The exit code of a run, by the verdict of its headline."""
 
 
-class Trial(Protocol):
-    """A fault or a variant that was tried."""
+class CampaignOutcome(Protocol):
+    """The outcome of one fault or variant of a campaign."""
 
     @property
     def undecided(self) -> bool:
-        """Whether it takes a machine with more room to tell what the suite makes of it."""
+        """Whether a starved machine prevented a conclusion."""
 
 
-def of_trials(tried: Collection[Trial], wrong: Collection[Trial]) -> ExitCode:
-    """That of a campaign: something was tried, and nothing of it came out ``wrong``."""
+def of_campaign(tried: Collection[CampaignOutcome], wrong: Collection[CampaignOutcome]) -> ExitCode:
+    """The exit code of a campaign: HOLDS if something was tried and no outcome is ``wrong``."""
     if tried and not wrong:
         return ExitCode.HOLDS
     return ExitCode.INCONCLUSIVE if wrong and all(one.undecided for one in wrong) else ExitCode.BROKEN

@@ -1,7 +1,7 @@
-"""What a run may conclude about a requirement, and how conclusions combine.
+"""The possible conclusions about a requirement, and how they combine.
 
-The order is pass < not claimed < inconclusive < fail: a proven violation stays one whatever else
-happened, and what could not be observed is never a pass.
+The order is pass < not claimed < inconclusive < fail: a proven violation stays one whatever else happened,
+and an unobserved requirement never passes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORDER = tuple(Verdict)
 def merge(verdicts: Iterable[Verdict]) -> Verdict:
     """The worst of several verdicts.
 
-    Raises ValueError when there is none: no observation is not a pass.
+    Raises ValueError for none: no observation is not a pass.
     """
     found = list(verdicts)
     if not found:
@@ -37,7 +37,7 @@ def merge(verdicts: Iterable[Verdict]) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One backend's part of a sample next to the region in which it was accepted; all in [0, 1]."""
+    """One backend's share of a sample and its acceptance region, from low to high; all in [0, 1]."""
 
     server: str
     observed: float
@@ -48,7 +48,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """Which judge decided, and on what: enough to call it again."""
+    """The judge of a judgement and its arguments: enough to call it again."""
 
     judge: str
     arguments: dict[str, Any]
@@ -56,11 +56,11 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a mesh was seen to make of one question that the specification leaves open.
+    """How a mesh interprets one question that the specification leaves open.
 
-    ``question`` and ``letter`` are those of the catalogue; an empty letter says that none of its readings was
-    seen, or, where ``observed`` is false, that nothing was: the evidence does not tell readings apart.
-    ``seen`` is the evidence in words, ``finding`` what the catalogue calls unacceptable in it.
+    ``question`` and ``letter`` are those of the catalogue. An empty letter means that the evidence fits none
+    of its readings, or, if ``observed`` is false, that it does not distinguish them. ``seen`` describes the
+    evidence, ``finding`` what no reading excuses in it.
     """
 
     question: str
@@ -77,11 +77,11 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with its reason in words and, where it is about shares, in figures.
+    """A verdict with its reason in words and, for claims about shares, in figures.
 
-    ``summary`` is one sentence on what was seen; ``expected`` says what the requirement asks for;
-    ``hint`` names a likely cause or remedy and is empty for a pass. ``readings`` are what an ambiguous
-    requirement comes to; its verdict then only says whether they could be observed.
+    ``summary`` describes the evidence in a sentence, ``expected`` the demand of the requirement; ``hint``
+    names a likely cause or remedy and is empty for a pass. ``readings`` are the result for an ambiguous
+    requirement; its verdict then only says whether they could be observed.
     """
 
     verdict: Verdict
@@ -98,11 +98,11 @@ class Judgement:
 
 
 class Inconclusive(Exception):
-    """The test could not tell; the message says why."""
+    """The test allows no conclusion; the message says why."""
 
 
 class Concluded(Exception):
-    """The scenario is not driven, as the judgement of all that it is about is known."""
+    """The scenario is not driven, as the judgement of all its requirements is already known."""
 
     def __init__(self, judgement: Judgement) -> None:
         super().__init__(judgement.summary)

@@ -1,4 +1,4 @@
-"""Profiles: what the suite must know of a mesh, one YAML file each; nothing else names a mesh."""
+"""Profiles: the suite's knowledge of each mesh, one YAML file each; nothing else names a mesh."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from conformance.profiles.model import (
     Ingress,
     Inspect,
     Join,
-    Marks,
     Membership,
+    Metadata,
     Profile,
 )
 from conformance.text import yamlio
@@ -38,8 +38,8 @@ __all__ = [
     "Ingress",
     "Inspect",
     "Join",
-    "Marks",
     "Membership",
+    "Metadata",
     "Profile",
     "ProfileError",
     "load",
@@ -48,24 +48,24 @@ __all__ = [
 ]
 
 OWN_NAMESPACE = "$namespace"
-"""In the objects of a profile: the namespace that they are made in."""
-_IN_NO_NAMESPACE = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
-"""Kinds that are known for it; of others only a cluster can tell."""
+"""Placeholder in the objects of a profile for the namespace in which they are created."""
+_CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
+"""Well-known cluster-scoped kinds; for others, only a cluster's discovery tells."""
 
 
 class ProfileError(ValueError):
-    """A profile that cannot be used; the message is one line with the remedy."""
+    """An unusable profile; the message is one line with the remedy."""
 
 
-_NO_KEYS = (WHOLE, BY_KIND, "[key]")
-"""What pydantic adds to the place of an error."""
+_PYDANTIC_PLACES = (WHOLE, BY_KIND, "[key]")
+"""Parts that pydantic adds to the location of an error."""
 
 
 def _explain(error: ValidationError) -> str:
     errors = error.errors()
-    # What is misspelt is missing as well, and the misspelling is what is to be mended.
+    # A misspelt key is also missing under its right name; the misspelling is the one to report.
     first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    place = [part for part in first["loc"] if part not in _NO_KEYS]
+    place = [part for part in first["loc"] if part not in _PYDANTIC_PLACES]
     where = ".".join(str(part) for part in place)
     if first["type"] == "extra_forbidden":
         known = _keys(Profile, place[:-1])
@@ -85,9 +85,9 @@ def _keys(model: type[BaseModel], path: Sequence[int | str]) -> list[str]:
 
 
 def _misplaced(profile: Profile) -> str | None:
-    """What is wrong with an object that is to be made in the namespaces of a run; None where nothing is.
+    """The problem of the first wrong object for the run's namespaces; None if all are fine.
 
-    A run deletes its namespaces alone: what lies elsewhere may have been there before, and be somebody's.
+    A run deletes only its namespaces: an object elsewhere would be left behind, or may have existed before.
     """
     opened = profile.access.open or Membership()
     for key, one in (("join", profile.join), ("outside", profile.outside), ("access.open", opened)):
@@ -102,16 +102,16 @@ def _problem(item: dict[str, Any]) -> str | None:
     named = isinstance(metadata, dict) and metadata.get("name")
     if not isinstance(metadata, dict) or not isinstance(kind, str) or not (named and item.get("apiVersion")):
         return "no object with apiVersion, kind and metadata.name"
-    if kind in _IN_NO_NAMESPACE:
-        return f"a {kind} lies in no namespace, and would be left behind; install it with the mesh"
+    if kind in _CLUSTER_SCOPED:
+        return f"a {kind} is cluster-scoped and would be left behind; install it with the mesh"
     namespace = metadata.get("namespace", OWN_NAMESPACE)
     if namespace != OWN_NAMESPACE:
-        return f"what lies in {namespace!r} would be left behind; install it with the mesh"
+        return f"an object in {namespace!r} would be left behind; install it with the mesh"
     return None
 
 
 def _problems(profile: Profile) -> Iterator[str]:
-    """What the model alone cannot tell, the first of which is told."""
+    """Problems that the model alone cannot detect; only the first is reported."""
     yield from filter(None, [_misplaced(profile)])
     yield from profile.claims.problems()
     known = catalogue.load()
@@ -119,18 +119,18 @@ def _problems(profile: Profile) -> Iterator[str]:
         if requirement_id not in known:
             yield f"disclaims: unknown requirement {requirement_id!r}{did_you_mean(requirement_id, known)}"
     if profile.access.udp and "udp" not in profile.carried:
-        yield "access.udp: what is governed is carried as well; add udp to protocols"
+        yield "access.udp: governed datagrams are also carried; add udp to protocols"
     try:
         host = profile.host("shop", "smi")
     except (AttributeError, KeyError, IndexError, ValueError):
-        yield "hosts.service: only {service}, {namespace} and {domain} may stand in braces"
+        yield "hosts.service: only {service}, {namespace} and {domain} may be in braces"
         return
     if "shop" not in host:
-        yield "hosts.service: {service} does not stand in it"
+        yield "hosts.service: {service} is missing"
 
 
 def parse(text: str, name: str) -> Profile:
-    """A profile from YAML. Raises ProfileError with one line that names the key and the remedy."""
+    """A profile from YAML. Raises ProfileError, one line that names the key and the remedy."""
     try:
         document = yamlio.load(text)
     except yaml.YAMLError as error:
@@ -147,15 +147,15 @@ def parse(text: str, name: str) -> Profile:
 
 
 def names() -> list[str]:
-    """Profiles that come with the suite."""
+    """The names of the profiles that come with the suite."""
     files = resources.files(__name__).iterdir()
     return sorted(entry.name.removesuffix(".yaml") for entry in files if entry.name.endswith(".yaml"))
 
 
 def load(mesh: str) -> Profile:
-    """A profile that comes with the suite, by name, or any other by the path of its file.
+    """A profile that comes with the suite, by name, or another by the path of its file.
 
-    Raises ProfileError when there is none or it does not fit the model.
+    Raises ProfileError if it does not exist or does not fit the model.
     """
     if mesh in names():
         return parse((resources.files(__name__) / f"{mesh}.yaml").read_text(encoding="utf-8"), mesh)

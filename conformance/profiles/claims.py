@@ -1,4 +1,4 @@
-"""What a mesh says it implements: API versions, or single kinds of them."""
+"""Claims: the API versions, or single kinds of them, that a mesh implements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.text.suggest import did_you_mean
 
 Version = Literal["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]
 WHOLE, BY_KIND = "versions", "by kind"
-"""The two ways to write a claim, as they stand in places of validation errors."""
+"""The two forms of a claim, as validation errors name them."""
 _Kinds = Annotated[tuple[str, ...], Field(min_length=1)]
 
 
@@ -32,7 +32,7 @@ _Metrics = Annotated[
 
 
 class Claims(BaseModel):
-    """API versions that the mesh says it implements, by group: all of a version's kinds, or those listed."""
+    """The claimed API versions by group: all kinds of a version, or those listed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,14 +46,14 @@ class Claims(BaseModel):
         return {group: tuple(getattr(self, group)) for group in catalogue.GROUPS}
 
     def kinds(self, group: str, version: str) -> tuple[str, ...]:
-        """The claimed kinds of a version of a group; none where it is not claimed."""
+        """The claimed kinds of a version of a group; none if the version is not claimed."""
         claimed = getattr(self, group)
         if version not in claimed:
             return ()
         return tuple(claimed[version]) if isinstance(claimed, Mapping) else catalogue.kinds_of(group, version)
 
     def lacking(self, group: str, version: str, kind: str) -> str:
-        """Why a claimed version is not asked for one of its kinds; empty where it is, or is not claimed."""
+        """Why a kind of a claimed version is not claimed; empty if it is, or if the version is not."""
         if not self.kinds(group, version) or kind in self.kinds(group, version):
             return ""
         return f"the profile claims {group} {version} without {kind}"
@@ -72,7 +72,7 @@ class Claims(BaseModel):
         return " and ".join(one for one in catalogue.kinds_of(group, version) if one not in claimed)
 
     def problems(self) -> Iterator[str]:
-        """Kinds that no version of that number has, each with what it has."""
+        """Claimed kinds that do not exist in their version, each with those that do."""
         for group, versions in self.by_group().items():
             for version in versions:
                 there = catalogue.kinds_of(group, version)

@@ -12,32 +12,32 @@ from conformance.profiles.claims import Claims
 
 NAME = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 ORDINARY_HOST = "{service}.{namespace}.svc.{domain}"
-"""The name that Kubernetes gives a service."""
+"""The Kubernetes DNS name of a service."""
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Marks(_Strict):
-    """Labels and annotations to put on an object."""
+class Metadata(_Strict):
+    """Labels and annotations for an object."""
 
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
 
 
 class Membership(_Strict):
-    """What makes pods of a namespace part of the mesh, or keeps them out of it.
+    """Labels, annotations and objects that make pods of a namespace join the mesh, or keep them out.
 
-    ``objects`` are made in the namespace before its pods, for example a permission without which pods
-    do not get ready; ``$namespace`` in any of their strings stands for the namespace's name. They go with the
-    namespace, so none lies elsewhere.
+    ``objects`` are created in the namespace before its pods, for example a permission without which pods do
+    not become ready; ``$namespace`` in any of their strings stands for the namespace's name. They are deleted
+    with the namespace, so all of them are in it.
     """
 
-    namespace: Marks = Marks()
-    pod: Marks = Marks()
-    deployment: Marks = Marks()
-    account: Marks = Marks()
+    namespace: Metadata = Metadata()
+    pod: Metadata = Metadata()
+    deployment: Metadata = Metadata()
+    account: Metadata = Metadata()
     objects: tuple[dict[str, Any], ...] = ()
 
 
@@ -48,13 +48,12 @@ class Join(Membership):
 
 
 class Access(_Strict):
-    """What holds where no TrafficTarget names a workload, and how a namespace is taken out of access control.
+    """The default for workloads without a TrafficTarget, and how to exempt a namespace from access control.
 
-    ``open`` absent means that no namespace can be: then scenarios that are not about access apply
-    TrafficTargets for their own calls, and what needs a namespace without access control is not asked of the
-    mesh.
+    ``open`` absent: no namespace can be exempted. Scenarios about other APIs then apply TrafficTargets for
+    their own calls, and requirements that need an open namespace are not claimed.
 
-    ``udp``: datagrams are governed as well, by UDPRoutes; where they are not, nothing is asked about them.
+    ``udp``: UDPRoutes govern datagrams; otherwise requirements about governed datagrams are not claimed.
     """
 
     default: Literal["deny", "allow"] = "deny"
@@ -63,16 +62,16 @@ class Access(_Strict):
 
 
 class Hosts(_Strict):
-    """The name that a client calls to reach a service through the mesh."""
+    """The host name by which a client calls a service through the mesh."""
 
     service: str = ORDINARY_HOST
 
 
 class Converge(_Strict):
-    """Seconds a change may take to show, and how long a denial must hold to count.
+    """Seconds within which a change must show, and for which a denial must hold to count.
 
-    ``quiet_s``: what does not show in time is looked at once more after clients sent nothing for so long, as
-    some meshes take a change up only when a service is not called.
+    ``quiet_s``: a change that does not show in time is checked again after clients sent nothing for that
+    long, as some meshes apply a change only while a service is not called.
     """
 
     within_s: float = Field(default=30.0, gt=0, le=600)
@@ -81,10 +80,10 @@ class Converge(_Strict):
 
 
 class Metrics(_Strict):
-    """Seconds after which traffic shows in TrafficMetrics, and how its figures come about.
+    """Seconds until traffic shows in TrafficMetrics, and how its figures are computed.
 
-    ``sampled``: they are computed from samples taken now and then, as Prometheus' ``increase()`` is, so they
-    are right under a steady load only; else they count each request.
+    ``sampled``: from periodic samples, as by Prometheus' ``increase()``, so they are right only under a
+    steady load; otherwise they count each request.
     """
 
     delay_s: float = Field(default=30.0, gt=0, le=600)
@@ -92,7 +91,7 @@ class Metrics(_Strict):
 
 
 class Inspect(_Strict):
-    """For people: commands that show what the proxy of a joined pod has, and the container they run in."""
+    """For `smi-conformance shell`: commands that show a proxy's state, and the container that runs them."""
 
     container: str
     configuration: tuple[str, ...] = Field(min_length=1)
@@ -106,8 +105,8 @@ class Account(_Strict):
     name: str = Field(pattern=NAME)
 
 
-class Entrance(_Strict):
-    """The Service by which an ingress controller is reached, and its port for plain HTTP."""
+class IngressService(_Strict):
+    """The Service of an ingress controller, and its port for plain HTTP."""
 
     namespace: str = Field(pattern=NAME)
     name: str = Field(pattern=NAME)
@@ -115,55 +114,55 @@ class Entrance(_Strict):
 
 
 class Ingress(_Strict):
-    """An ingress controller that takes part in the mesh: a client of services that splits hold for.
+    """An ingress controller in the mesh: a client that must follow splits.
 
-    ``class_name`` and ``annotations`` are what an Ingress object (networking.k8s.io/v1) has to carry for the
-    controller to take it up and to go through the mesh. ``account`` is what it runs as: it is granted calls
-    where nothing goes through without a grant.
+    ``class_name`` and ``annotations`` are those that an Ingress (networking.k8s.io/v1) needs so that the
+    controller serves it and calls through the mesh. ``account`` is the controller's ServiceAccount, which is
+    granted its calls if nothing goes through without a grant.
     """
 
     class_name: str = Field(pattern=NAME)
-    service: Entrance
+    service: IngressService
     annotations: dict[str, str] = {}
     account: Account | None = None
 
 
 class Services(_Strict):
-    """Marks for each Service of the run by what its ports speak; one with several protocols gets all."""
+    """Labels and annotations of the run's Services by the protocols of their ports; several add up."""
 
-    http: Marks = Marks()
-    h2c: Marks = Marks()
-    grpc: Marks = Marks()
-    tcp: Marks = Marks()
-    udp: Marks = Marks()
+    http: Metadata = Metadata()
+    h2c: Metadata = Metadata()
+    grpc: Metadata = Metadata()
+    tcp: Metadata = Metadata()
+    udp: Metadata = Metadata()
 
-    def of(self, protocols: Iterable[str]) -> list[Marks]:
-        """The marks of a Service with ports of these protocols."""
+    def of(self, protocols: Iterable[str]) -> list[Metadata]:
+        """The labels and annotations of a Service with ports of these protocols."""
         return [getattr(self, one) for one in PROTOCOLS if one in protocols]
 
 
 class ControlPlane(_Strict):
-    """Where the mesh's own pods are, by label selectors: their logs join the diagnostics of failures."""
+    """The mesh's own pods, by label selectors: their logs join the diagnostics of failures."""
 
     namespace: str = Field(pattern=NAME)
     selectors: tuple[str, ...] = Field(min_length=1)
 
 
 class Profile(_Strict):
-    """One mesh as the suite sees it."""
+    """One mesh as the suite knows it."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$")
     description: str = ""
     version: str = ""
-    """Of the mesh, for the report."""
+    """The mesh's version, for the report."""
     claims: Claims
     disclaims: dict[str, str] = {}
-    """Requirements the mesh does not claim to meet, each with its reason."""
+    """Reasons by the ids of requirements that the mesh does not claim to meet."""
     join: Join = Join()
     outside: Membership = Membership()
     services: Services = Services()
     protocols: tuple[Protocol, ...] | None = Field(default=None, min_length=1)
-    """What ports the mesh carries; absent: all but UDP, and UDP where it is governed."""
+    """Protocols that the mesh carries; absent: all but UDP, and UDP if access control governs it."""
     mixed_ports: bool = True
     """Whether one Service may have ports of several protocols."""
     access: Access = Access()
@@ -176,11 +175,11 @@ class Profile(_Strict):
     ingress: Ingress | None = None
 
     def host(self, service: str, namespace: str) -> str:
-        """The name that a client calls to reach a service through the mesh."""
+        """The host name by which a client calls a service through the mesh."""
         return self.hosts.service.format(service=service, namespace=namespace, domain=self.cluster_domain)
 
     def ordinary_host(self, service: str, namespace: str) -> str:
-        """The name that Kubernetes itself gives a service: for calls that have an end outside the mesh."""
+        """The Kubernetes name of a service: for calls with one end outside the mesh."""
         return ORDINARY_HOST.format(service=service, namespace=namespace, domain=self.cluster_domain)
 
     @property
@@ -191,6 +190,6 @@ class Profile(_Strict):
         return frozenset(one for one in PROTOCOLS if one != "udp" or self.access.udp)
 
     @property
-    def needs_permits(self) -> bool:
-        """Whether nothing goes through without TrafficTargets, and no namespace can be taken out of that."""
+    def requires_targets(self) -> bool:
+        """Whether nothing goes through without TrafficTargets, and no namespace can be exempted."""
         return bool(self.claims.access) and self.access.default == "deny" and self.access.open is None

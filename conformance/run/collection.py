@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from conformance.catalogue import Requirement
-from conformance.drive.version_selection import VersionSet, in_words
-from conformance.run.scheduler import Turn
-from conformance.run.session import Session
+from conformance.drive.version_selection import VersionSet, format_versions
+from conformance.run.context import RunContext
+from conformance.run.scheduler import ScheduledScenario
 from conformance.suite import drive_of
 from conformance.traceability.index import ScenarioMark, depths, entry_of, scenario_mark
 
@@ -42,49 +42,49 @@ def scenario_folder(node: pytest.Item) -> str:
     return str(marker.args[0]) if marker else ""
 
 
-def named_versions(session: Session, mark: ScenarioMark) -> list[dict[str, str]]:
+def named_versions(context: RunContext, mark: ScenarioMark) -> list[dict[str, str]]:
     """The sets of versions to go through, which show in the ids of tests; none for the default one."""
-    if session.wish.kind == "newest" and not mark.every_version:
+    if context.version_choice.kind == "newest" and not mark.every_version:
         return []
-    return session.version_sets(mark.groups, every=mark.every_version)
+    return context.version_sets(mark.groups, every=mark.every_version)
 
 
 def key_of(node: pytest.Item | pytest.Collector, versions: VersionSet | None) -> str:
     """What tells a module's scenario in a set of versions from all others of a run."""
     module = node if isinstance(node, pytest.Module) else node.getparent(pytest.Module)
-    return f"{(module or node).nodeid}[{in_words(versions or {})}]"
+    return f"{(module or node).nodeid}[{format_versions(versions or {})}]"
 
 
-def turn_of(item: pytest.Item) -> tuple[str, Turn]:
+def scheduled_of(item: pytest.Item) -> tuple[str, ScheduledScenario]:
     """The scenario that an item is a test of, by its key."""
     callspec = getattr(item, "callspec", None)
     versions = callspec.params.get(SCENARIO) if callspec is not None else None
     module = item.getparent(pytest.Module)
     drive = drive_of(module.obj.__name__) if module is not None else None
-    return key_of(item, versions), Turn(scenario_of(item), versions, drive)
+    return key_of(item, versions), ScheduledScenario(scenario_of(item), versions, drive)
 
 
-def turn_in_run(item: pytest.Item) -> tuple[bool, int]:
+def order_in_run(item: pytest.Item) -> tuple[bool, int]:
     """What a run's items are ordered by: what may stop a mesh comes last, what others presume first."""
     entry = entry_of(item.nodeid)
     return (entry.scenario.alone, depths()[entry.file]) if entry else (False, 0)
 
 
-def spoken_by(session: Session, item: pytest.Item) -> VersionSet | None:
+def versions_of(context: RunContext, item: pytest.Item) -> VersionSet | None:
     """The versions that an item's scenario speaks; None where those asked for work together with none."""
     callspec = getattr(item, "callspec", None)
     if callspec is not None and SCENARIO in callspec.params:
         spoken: VersionSet = callspec.params[SCENARIO]
         return spoken
-    return next(iter(session.version_sets(scenario_of(item).groups)), None)
+    return next(iter(context.version_sets(scenario_of(item).groups)), None)
 
 
-def why_unspoken(session: Session, item: pytest.Item, requirement: Requirement) -> str | None:
+def version_mismatch_reason(context: RunContext, item: pytest.Item, requirement: Requirement) -> str | None:
     """Why a requirement is not asked in the versions that an item's scenario speaks; None when it is.
 
     What the mesh does not claim at all is none of these: that is told as such.
     """
     mark = scenario_of(item)
-    if session.unclaimed(requirement, mark.groups, mark):
+    if context.not_claimed_reason(requirement, mark.groups, mark):
         return None
-    return session.unspoken(requirement, spoken_by(session, item))
+    return context.version_mismatch_reason(requirement, versions_of(context, item))

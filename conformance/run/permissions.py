@@ -17,7 +17,7 @@ _TRIED = ("get", "list", *_MADE, "update", "watch")
 
 
 @dataclass(frozen=True, slots=True)
-class Right:
+class Permission:
     """A verb on a resource, cluster-wide: the namespaces of a run are its own."""
 
     verb: str
@@ -63,7 +63,7 @@ _BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
 }
 
 
-def needed(groups: Iterable[str], *, ingress: bool, rules: HouseRules = NO_RULES) -> Iterator[Right]:
+def needed(groups: Iterable[str], *, ingress: bool, rules: HouseRules = NO_RULES) -> Iterator[Permission]:
     """The rights of a run that works with these SMI groups (short names).
 
     ``ingress``: the mesh has one, which splits are tried through. ``rules`` of the cluster may need more.
@@ -77,7 +77,7 @@ def needed(groups: Iterable[str], *, ingress: bool, rules: HouseRules = NO_RULES
     for table in tables:
         for (group, resource), verbs in table.items():
             for verb in verbs:
-                yield Right(verb, group, resource)
+                yield Permission(verb, group, resource)
 
 
 def missing(
@@ -87,7 +87,7 @@ def missing(
     ingress: bool,
     without: Iterable[str] = (),
     rules: HouseRules = NO_RULES,
-) -> list[Right]:
+) -> list[Permission]:
     """Which of the needed rights the API server says one does not have. Raises ClusterError.
 
     ``without`` are resources of kinds that the mesh does not claim.
@@ -97,7 +97,7 @@ def missing(
     return [right for right in asked if not _allowed(cluster, right)]
 
 
-def _allowed(cluster: Cluster, right: Right) -> bool:
+def _allowed(cluster: Cluster, right: Permission) -> bool:
     resource, _, subresource = right.resource.partition("/")
     attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
     answer = cluster.request(

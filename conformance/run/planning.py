@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.drive import manifests
-from conformance.drive.version_selection import VersionSet, in_words
+from conformance.drive.version_selection import VersionSet, format_versions
 from conformance.profiles import Profile
 from conformance.report.drawing import seconds
 
@@ -34,7 +34,7 @@ def lines(profile: Profile, planned: Sequence[Planned]) -> Iterator[str]:
     )
     for one in planned:
         yield ""
-        yield f"scenario {one.folder} in {in_words(one.versions) or 'no version of SMI'}"
+        yield f"scenario {one.folder} in {format_versions(one.versions) or 'no version of SMI'}"
         yield f"  namespaces: {', '.join(f'smi-{part}-RUN' for part in one.parts)}"
         yield f"  objects:    {_counted(_kinds(one.folder)) or 'none of its own'}"
         yield f"  judges:     {', '.join(dict.fromkeys(one.requirements))}"

@@ -8,7 +8,7 @@ from conformance.catalogue import GROUPS, kinds_of
 from conformance.clusters import Cluster, ClusterError
 from conformance.drive.version_selection import CONFIGURATION
 from conformance.run import permissions, smoke
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from conformance.run.smoke import Check
 
 UNTESTED = {"IdentityBinding"}
@@ -28,14 +28,14 @@ def reachable(cluster: Cluster) -> Check:
     return Check(True, "cluster", f"{cluster.name} runs Kubernetes {answer.body['gitVersion']}")
 
 
-def served(session: Session, spoken: Iterable[tuple[str, str]]) -> Iterator[Check]:
+def served(context: RunContext, spoken: Iterable[tuple[str, str]]) -> Iterator[Check]:
     """Does the cluster serve what the run would apply, in the versions that the run would write?"""
     for group, version in spoken:
         if group not in CONFIGURATION:
             continue
         api_version = f"{GROUPS[group]}/{version}"
-        wanted = [one for one in session.profile.claims.kinds(group, version) if one not in UNTESTED]
-        answer = session.cluster.request("GET", f"/apis/{api_version}")
+        wanted = [one for one in context.profile.claims.kinds(group, version) if one not in UNTESTED]
+        answer = context.cluster.request("GET", f"/apis/{api_version}")
         there = {entry["kind"] for entry in answer.body["resources"]} if answer.status == 200 else set()
         absent = [kind for kind in wanted if kind not in there]
         if absent:
@@ -43,24 +43,24 @@ def served(session: Session, spoken: Iterable[tuple[str, str]]) -> Iterator[Chec
                 False,
                 "APIs",
                 f"{api_version} is not served with {', '.join(absent)}",
-                _crds(session, group, version, wanted, there),
+                _crds(context, group, version, wanted, there),
             )
         else:
             yield Check(True, "APIs", f"{api_version} serves {', '.join(sorted(wanted))}")
 
 
-def _crds(session: Session, group: str, version: str, wanted: Iterable[str], there: set[str]) -> str:
+def _crds(context: RunContext, group: str, version: str, wanted: Iterable[str], there: set[str]) -> str:
     """What to do about kinds that are not served; where the mesh has some of them it may be meant so."""
-    remedy = f"install the CRDs of {session.profile.name}, or correct claims.{group} in its profile"
+    remedy = f"install the CRDs of {context.profile.name}, or correct claims.{group} in its profile"
     left = [kind for kind in wanted if kind in there]
     return f"{remedy}: {group}: {{{version}: [{', '.join(left)}]}} claims what is there" if left else remedy
 
 
-def permitted(session: Session, groups: Iterable[str]) -> Check:
+def permitted(context: RunContext, groups: Iterable[str]) -> Check:
     """Does one have the rights that a run needs?"""
-    with_ingress = session.profile.ingress is not None
+    with_ingress = context.profile.ingress is not None
     lacking = permissions.missing(
-        session.cluster, groups, ingress=with_ingress, without=_unused(session), rules=session.rules
+        context.cluster, groups, ingress=with_ingress, without=_unused(context), rules=context.rules
     )
     if lacking:
         shown = ", ".join(map(str, lacking[:5])) + (
@@ -72,9 +72,9 @@ def permitted(session: Session, groups: Iterable[str]) -> Check:
     return Check(True, "rights", "everything that a run creates is permitted")
 
 
-def _unused(session: Session) -> set[str]:
+def _unused(context: RunContext) -> set[str]:
     """Resources of kinds that no claimed version is claimed with."""
-    claims = session.profile.claims
+    claims = context.profile.claims
     every = [(group, one) for group, versions in claims.by_group().items() for one in versions]
     used = {kind for group, version in every for kind in claims.kinds(group, version)}
     return {
@@ -85,12 +85,12 @@ def _unused(session: Session) -> set[str]:
     }
 
 
-def metrics(session: Session) -> Check:
+def metrics(context: RunContext) -> Check:
     """Is the metrics API there, if it is claimed?"""
-    if not session.profile.claims.metrics:
+    if not context.profile.claims.metrics:
         return Check(True, "metrics", "not claimed")
-    path = f"/apis/{GROUPS['metrics']}/{tuple(session.profile.claims.metrics)[-1]}"
-    answer = session.cluster.request("GET", path)
+    path = f"/apis/{GROUPS['metrics']}/{tuple(context.profile.claims.metrics)[-1]}"
+    answer = context.cluster.request("GET", path)
     if answer.status != 200:
         return Check(
             False,
@@ -101,15 +101,15 @@ def metrics(session: Session) -> Check:
     return Check(True, "metrics", f"{path} answers")
 
 
-def ingress(session: Session) -> Check:
+def ingress(context: RunContext) -> Check:
     """Is the ingress there, if the profile names one?"""
-    named = session.profile.ingress
+    named = context.profile.ingress
     if named is None:
         return Check(True, "ingress", "the profile names none")
     service = named.service
-    path = session.cluster.path("v1", "Service", service.namespace, service.name)
-    answer = session.cluster.request("GET", path)
-    remedy = f"install it, or correct ingress.service in the profile of {session.profile.name}"
+    path = context.cluster.path("v1", "Service", service.namespace, service.name)
+    answer = context.cluster.request("GET", path)
+    remedy = f"install it, or correct ingress.service in the profile of {context.profile.name}"
     where = f"service {service.name} in {service.namespace}"
     if answer.status != 200:
         return Check(False, "ingress", f"{where}: HTTP {answer.status}", remedy)
@@ -120,57 +120,57 @@ def ingress(session: Session) -> Check:
     return Check(True, "ingress", f"{where} is there, for the class {named.class_name}")
 
 
-def preflight(session: Session, spoken: Mapping[str, Iterable[str]]) -> Check | None:
+def preflight(context: RunContext, spoken: Mapping[str, Iterable[str]]) -> Check | None:
     """The first thing that makes a run impossible, before anything is created; None when nothing does.
 
     ``spoken`` are the versions that the run writes, by group (short name).
     """
-    first = reachable(session.cluster)
+    first = reachable(context.cluster)
     if not first.ok:
         return first
-    allowed = permitted(session, spoken)
+    allowed = permitted(context, spoken)
     if not allowed.ok:
         return allowed
     each = [(group, version) for group, versions in spoken.items() for version in sorted(versions)]
-    return next((check for check in served(session, each) if not check.ok), None)
+    return next((check for check in served(context, each) if not check.ok), None)
 
 
-def examine(session: Session) -> Iterator[Check]:
+def examine(context: RunContext) -> Iterator[Check]:
     """All checks, the last ones with pods that are removed again.
 
     Do they join, do calls go through, does a target open a server, does a split divide?
     """
-    groups = [group for group, claimed in session.profile.claims.by_group().items() if claimed]
-    first = reachable(session.cluster)
+    groups = [group for group, claimed in context.profile.claims.by_group().items() if claimed]
+    first = reachable(context.cluster)
     yield first
     if not first.ok:
         return
-    allowed = permitted(session, groups)
+    allowed = permitted(context, groups)
     yield allowed
-    claims = session.profile.claims.by_group()
-    there = list(served(session, [(group, one) for group, versions in claims.items() for one in versions]))
+    claims = context.profile.claims.by_group()
+    there = list(served(context, [(group, one) for group, versions in claims.items() for one in versions]))
     yield from there
-    yield metrics(session)
-    yield ingress(session)
+    yield metrics(context)
+    yield ingress(context)
     if allowed.ok and all(check.ok for check in there):
-        yield from _alive(session)
+        yield from _alive(context)
 
 
-def _alive(session: Session) -> Iterator[Check]:
+def _alive(context: RunContext) -> Iterator[Check]:
     try:
-        parts = smoke.parts(session)
+        parts = smoke.parts(context)
         try:
-            session.arena.prepare(parts)
-            session.arena.ready(parts)
+            context.arena.prepare(parts)
+            context.arena.ready(parts)
         except ClusterError as error:
-            yield smoke.trouble(error, session)
+            yield smoke.trouble(error, context)
             return
-        joined = "with a sidecar" if session.profile.join.sidecar else "no sidecar is expected"
+        joined = "with a sidecar" if context.profile.join.sidecar else "no sidecar is expected"
         yield Check(True, "joined", f"the sample pods are ready, {joined}")
         try:
-            yield from smoke.checks(session)
+            yield from smoke.checks(context)
         except ClusterError as error:
             remedy = "trouble of the cluster or the suite, not of the mesh; see `kubectl get events`"
             yield Check(False, "traffic", str(error), remedy)
     finally:
-        session.arena.remove()
+        context.arena.remove()

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from conformance import judge
 from conformance.clusters import ClusterError
 from conformance.drive.polling import PollResult
-from conformance.drive.rendering import NotExpressible
+from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import AccessCheck, ExpectedResponders, Scenario
 from conformance.model.evidence import Call, Traffic
 from conformance.model.verdict import Verdict
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 CALLS = {
     "http": ("over-http", 8080, "http", "v1"),
@@ -42,30 +42,30 @@ class Check:
         return "; ".join(part for part in (self.seen, self.remedy) if part)
 
 
-def parts(session: Session) -> list[str]:
+def parts(context: RunContext) -> list[str]:
     """The parts of the arena that the checks need."""
-    claims = session.profile.claims
+    claims = context.profile.claims
     return [*PARTS, *(["access"] if claims.access and claims.specs else [])]
 
 
-def checks(session: Session) -> Iterator[Check]:
+def checks(context: RunContext) -> Iterator[Check]:
     """All checks, on an arena whose parts are ready; what one applies is withdrawn before the next."""
-    yield outwards(session)
-    carried = list(calls(session))
+    yield outwards(context)
+    carried = list(calls(context))
     yield from carried
     if not all(check.ok for check in carried[:1]):
         return
-    claims = session.profile.claims
+    claims = context.profile.claims
     if claims.access and claims.specs:
-        yield grant(session)
+        yield grant(context)
     if claims.split:
-        yield split(session)
+        yield split(context)
 
 
-def outwards(session: Session) -> Check:
+def outwards(context: RunContext) -> Check:
     """Does a call from a joined pod to one outside go through, by its ordinary name?"""
-    call = session.scenario("doctor").call("main/client", "outside/outsider", requests=REQUESTS)
-    (traffic,) = session.driver.send([call])
+    call = context.scenario("doctor").call("main/client", "outside/outsider", requests=REQUESTS)
+    (traffic,) = context.driver.send([call])
     if traffic.answers == traffic.sent:
         seen = f"{traffic.answers} of {traffic.sent} calls from a joined pod were answered"
         return Check(True, "reachable", seen)
@@ -75,11 +75,11 @@ def outwards(session: Session) -> Check:
     return Check(False, "reachable", _unanswered(traffic), remedy)
 
 
-def calls(session: Session) -> Iterator[Check]:
+def calls(context: RunContext) -> Iterator[Check]:
     """Do calls between two joined pods go through, by ``hosts.service``, over each protocol carried?"""
-    profile = session.profile
+    profile = context.profile
     spoken = [one for one in CALLS if one in profile.carried]
-    with _scenario(session, "doctor", {}) as scenario:
+    with _scenario(context, "doctor", {}) as scenario:
         scenario.create_services()
         sent = [_call(scenario, one) for one in spoken]
         servers = [CALLS[one][3] for one in spoken]
@@ -88,7 +88,7 @@ def calls(session: Session) -> Iterator[Check]:
             lambda position, seen: _by(servers[position], seen),
             [f"calls of {one} go through" for one in spoken],
         )
-        found = session.driver.send(sent)
+        found = context.driver.send(sent)
         scenario.delete_services()
     answered = {one for one, traffic in zip(spoken, found, strict=True) if traffic.answers == traffic.sent}
     for one, traffic in zip(spoken, found, strict=True):
@@ -97,7 +97,7 @@ def calls(session: Session) -> Iterator[Check]:
             yield Check(True, "calls", seen)
         else:
             seen = f"{one}: {_unanswered(traffic)}"
-            yield Check(False, "calls", seen, _remedy(session, one, traffic, alone=bool(answered)))
+            yield Check(False, "calls", seen, _remedy(context, one, traffic, alone=bool(answered)))
 
 
 def _call(scenario: Scenario, protocol: str) -> Call:
@@ -119,9 +119,9 @@ def _unanswered(traffic: Traffic) -> str:
     return "; ".join(parts)
 
 
-def _remedy(session: Session, protocol: str, traffic: Traffic, *, alone: bool) -> str:
+def _remedy(context: RunContext, protocol: str, traffic: Traffic, *, alone: bool) -> str:
     """What in the profile may make calls fail; ``alone``: those of other protocols go through."""
-    profile = session.profile
+    profile = context.profile
     if traffic.failures.get("dns"):
         return f"the name does not resolve: correct hosts.service ({profile.hosts.service}) in the profile"
     if alone:
@@ -142,25 +142,25 @@ def _remedy(session: Session, protocol: str, traffic: Traffic, *, alone: bool) -
     return "the TrafficTargets of fixtures/permits grant these calls: see what the mesh's log says of them"
 
 
-def grant(session: Session) -> Check:
+def grant(context: RunContext) -> Check:
     """Is a server closed without a target, and does one open it?"""
-    sets = session.version_sets(("access", "specs"))
+    sets = context.version_sets(("access", "specs"))
     if not sets:
         seen = "no claimed versions of access and specs are said to work together"
         return Check(False, "grant", seen, "claim some that do (docs/profiles.md, Versions)")
-    with _scenario(session, "basic/grant", sets[0]) as scenario:
+    with _scenario(context, "basic/grant", sets[0]) as scenario:
         call = scenario.call("access/alpha", "access/server", path="/plain")
         ask = AccessCheck("a call that a target allows", "granted", call, "server")
         try:
             objects = scenario.objects("1-target.yaml")
-        except NotExpressible as error:
+        except NotInVersion as error:
             return Check(True, "grant", f"not tried: {error}")
         baseline = scenario.baseline([ask], ["access/server"])
         if baseline[0].answers:
-            return _opened(session, baseline[0])
+            return _opened(context, baseline[0])
         scenario.apply_objects(objects)
         table = scenario.table([ask], baseline, ["access/server"])
-        if session.profile.access.default == "allow":
+        if context.profile.access.default == "allow":
             seen = "the profile says that all is open without a TrafficTarget, and a server is closed"
             return Check(False, "grant", seen, "correct access: {default: deny} in the profile")
         judgement = judge.access_enforced(table)
@@ -172,9 +172,9 @@ def grant(session: Session) -> Check:
     return Check(False, "grant", judgement.summary, remedy)
 
 
-def _opened(session: Session, baseline: Traffic) -> Check:
+def _opened(context: RunContext, baseline: Traffic) -> Check:
     seen = f"open without a TrafficTarget: {baseline.answers} of {baseline.sent} calls were answered"
-    if session.profile.access.default == "allow":
+    if context.profile.access.default == "allow":
         return Check(True, "grant", f"{seen}, as the profile says; what one opens cannot be told")
     remedy = (
         "see that access control of the mesh is on, that these pods are in the mesh (join), and that their "
@@ -184,9 +184,9 @@ def _opened(session: Session, baseline: Traffic) -> Check:
     return Check(False, "grant", seen, remedy)
 
 
-def split(session: Session) -> Check:
+def split(context: RunContext) -> Check:
     """Is a root divided by a split?"""
-    with _scenario(session, "basic/split", session.version_sets(("split",))[0]) as scenario:
+    with _scenario(context, "basic/split", context.version_sets(("split",))[0]) as scenario:
         scenario.create_services()
         wanted = ExpectedResponders(
             scenario.call("main/client", "main/plain", requests=200), frozenset({"v2"})
@@ -205,15 +205,15 @@ def split(session: Session) -> Check:
 
 
 @contextmanager
-def _scenario(session: Session, folder: str, versions: dict[str, str]) -> Iterator[Scenario]:
-    scenario = session.scenario(folder, versions or None)
+def _scenario(context: RunContext, folder: str, versions: dict[str, str]) -> Iterator[Scenario]:
+    scenario = context.scenario(folder, versions or None)
     try:
         yield scenario
     finally:
         scenario.delete_applied()
 
 
-def trouble(error: ClusterError, session: Session) -> Check:
+def trouble(error: ClusterError, context: RunContext) -> Check:
     """What is to be done where the sample pods do not get there."""
     text = str(error)
     remedy = "see the profile's join section and the mesh's own installation check"

@@ -1,1 +1,1 @@
-"""Text handling that knows nothing of the suite: suggestions, Markdown, YAML, safe output, files."""
+"""Text handling independent of the suite: suggestions, Markdown, YAML, safe output, files."""

@@ -1,4 +1,4 @@
-"""Files that others may read while they are written."""
+"""Atomic replacement of files."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def replace(path: Path, content: str) -> None:
-    """Put the content at the path in one step: readers see the old file or the new one. Raises OSError."""
+    """Write the content to the path atomically: readers see the old file or the new one. Raises OSError."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(content)
-        # mkstemp makes files for their owner alone; a report is there to be handed on.
+        # mkstemp creates files readable by their owner alone; a report is meant to be shared.
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -15,5 +15,5 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """Text that Markdown leaves as it is, on one line."""
+    """The text on one line, with Markdown's special characters escaped."""
     return _SPECIAL.sub(lambda match: f"\\{match[0]}", " ".join(text.split()))

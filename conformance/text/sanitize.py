@@ -1,8 +1,8 @@
-"""What a mesh answered, for a terminal or the log of a CI system."""
+"""Untrusted text, such as a mesh's answers, for a terminal or a CI log."""
 
 from __future__ import annotations
 
 
 def printable(words: str) -> str:
-    """One line without control characters: they may steer a terminal, and a line of a log be a command."""
+    """The text on one line without control characters, which could drive a terminal or inject CI commands."""
     return " ".join("".join(c if c.isprintable() else " " for c in words).split())

@@ -1,4 +1,4 @@
-"""What may have been meant by a name that is not known: for messages about typing errors."""
+"""Suggestions for unknown names, for messages about typing errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _FEW = 12
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest that is known, or all if there are few."""
+    """The end of a message about an unknown name: the nearest known name, or all if they are few."""
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1)
     if near:

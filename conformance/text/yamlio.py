@@ -1,4 +1,4 @@
-"""YAML as the suite reads it: by libyaml where PyYAML has it, to the same objects in a tenth of the time."""
+"""YAML loading, by libyaml if PyYAML has it: the same objects in a tenth of the time."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def load(text: str) -> Any:
-    """The document of a text, None of an empty one. Raises yaml.YAMLError."""
+    """The document in a text, None for an empty text. Raises yaml.YAMLError."""
     return yaml.load(text, Loader=_LOADER)  # noqa: S506 - a safe one, either way
 
 
 def load_all(text: str) -> Iterator[Any]:
-    """The documents of a text, one after the other. Raises yaml.YAMLError."""
+    """The documents in a text, lazily. Raises yaml.YAMLError."""
     documents: Iterator[Any] = yaml.load_all(text, Loader=_LOADER)
     return documents

@@ -1,1 +1,1 @@
-"""What belongs together: requirement, scenario, test and fault."""
+"""The links between requirement, scenario, test and fault."""

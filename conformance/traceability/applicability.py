@@ -1,4 +1,4 @@
-"""Whether a mesh is asked about a requirement, and if not, why: what is claimed, and what tests need."""
+"""Whether a requirement applies to a mesh, and if not, why: by the profile's claims and the tests' needs."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ from conformance.traceability.index import ScenarioMark
 def why_not(
     profile: Profile, requirement: Requirement, groups: Sequence[str], mark: ScenarioMark | None = None
 ) -> str | None:
-    """Why a requirement is not asked of a mesh, or None when it is.
+    """Why a requirement does not apply to a mesh, or None if it does.
 
-    ``groups`` are those that its test works with, ``mark`` the test's scenario.
+    ``groups`` are the API groups of its test, ``mark`` the test's scenario.
     """
     return next(_reasons(profile, requirement, groups, mark), None)
+
+
+def is_only_disclaimed(profile: Profile, requirement: Requirement, mark: ScenarioMark) -> bool:
+    """Whether only the profile's disclaimer keeps a requirement from applying to a mesh."""
+    if requirement.id not in profile.disclaims:
+        return False
+    without = profile.model_copy(update={"disclaims": {}})
+    return why_not(without, requirement, mark.groups, mark) is None
 
 
 def _reasons(
@@ -40,7 +48,7 @@ def _reasons(
     possible = version_selection.possible(claims, groups)
     if not possible:
         yield f"no claimed versions of {' and '.join(groups)} are said to work together"
-    fitting = [one for one in possible if version_selection.holds_for(requirement, one)]
+    fitting = [one for one in possible if version_selection.requirement_applies(requirement, one)]
     if not fitting:
         about = ", ".join(requirement.versions)
         yield f"it is about {about}, and the profile claims {_in_words(claims, groups)}"
@@ -60,7 +68,7 @@ def _in_words(claims: Mapping[str, tuple[str, ...]], groups: Sequence[str]) -> s
 def _without(
     profile: Profile, requirement: Requirement, versions: Mapping[str, str], mark: ScenarioMark | None
 ) -> str:
-    """Which kind is not claimed in these versions that a requirement is about, or its test applies."""
+    """A kind that the requirement concerns or its test applies, but that is not claimed in these versions."""
     for group, version in versions.items():
         for kind in sorted({*requirement.kinds} & {*kinds_of(group, version)}):
             if reason := profile.claims.lacking(group, version, kind):
@@ -69,7 +77,7 @@ def _without(
 
 
 def _applied(requirement: Requirement, mark: ScenarioMark) -> Iterator[Object]:
-    """The objects that the tests of a requirement in a scenario cannot do without."""
+    """The objects that the tests of a requirement in a scenario require."""
     for entry in index.by_requirement().get(requirement.id, ()):
         if entry.scenario.folder == mark.folder:
             for name in entry.files:
@@ -78,7 +86,7 @@ def _applied(requirement: Requirement, mark: ScenarioMark) -> Iterator[Object]:
 
 
 def _protocols(requirement: Requirement, mark: ScenarioMark | None) -> set[str | None]:
-    """What a requirement is about, and what all ports speak that its scenario adds."""
+    """The protocols that a requirement concerns, and that of its scenario's ports if they share one."""
     name = f"{mark.folder}/{SERVICES}" if mark else ""
     added = services(name).values() if name and has(name) else ()
     spoken = {one for service in added for one in protocols_of(service)}

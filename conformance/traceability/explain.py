@@ -1,4 +1,4 @@
-"""What there is to know of a requirement: from the catalogue, the suites, the fixtures and the faults."""
+"""Everything about one requirement: from the catalogue, the suites, the fixtures and the faults."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from conformance.catalogue import Requirement
 from conformance.clusters import Object
 from conformance.drive import version_selection
 from conformance.drive.arena import written
-from conformance.drive.manifests import Placement, files, folder, load
-from conformance.drive.rendering import NotExpressible, Wire, pick, ports
+from conformance.drive.manifests import RunScope, files, folder, load
+from conformance.drive.rendering import NotInVersion, WireFormat, pick, ports
 from conformance.profiles import Profile
 from conformance.traceability import fault_index, index, matrix
 from conformance.traceability.index import ScenarioMark, TestEntry, sentence
@@ -25,9 +25,9 @@ RUN = "RUN"
 
 
 def explain(requirement_id: str, profile: Profile | None = None) -> str:
-    """Everything about one requirement as text; with a profile, its objects are shown as that mesh gets them.
+    """Everything about one requirement as text; with a profile, its objects are rendered for that mesh.
 
-    Raises CatalogueError for an unknown one.
+    Raises CatalogueError for an unknown requirement.
     """
     one = catalogue.load()[requirement_id]
     row = next(row for row in matrix.rows(profile) if row.requirement.id == requirement_id)
@@ -52,8 +52,8 @@ def explain(requirement_id: str, profile: Profile | None = None) -> str:
 
 
 def _readings(one: Requirement) -> str:
-    """The readings among which a run tells the one that a mesh follows; empty where nothing is left open."""
-    lines = ["Readings, of which the report marks the one that is seen"] if one.readings else []
+    """The possible readings of a requirement; empty if it leaves nothing open."""
+    lines = ["Readings; the report marks the observed one"] if one.readings else []
     for question, options in one.readings.items():
         lines += [f"  {question}", *(f"    ({letter}) {text}" for letter, text in options.items())]
     return "\n".join(lines)
@@ -79,7 +79,7 @@ def _test(test: TestEntry) -> str:
 
 
 def _driven(source: str) -> str:
-    """The function of a suite's module that drives its scenario; empty where none does."""
+    """The source of the function that drives a module's scenario; empty if there is none."""
     for one in ast.parse(source).body:
         if isinstance(one, ast.FunctionDef) and "drives_scenario" in map(ast.unparse, one.decorator_list):
             return ast.get_source_segment(source, one) or ""
@@ -101,36 +101,36 @@ def _objects(name: str) -> str:
 
 
 def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
-    """The objects of a scenario's files as a mesh gets them; ``RUN`` stands for the id of the run."""
+    """The objects of a scenario's files, rendered for a mesh; ``RUN`` stands for the id of the run."""
     claims = profile.claims.by_group()
-    together = next(iter(version_selection.sets(claims, mark.groups)), {})
+    together = next(iter(version_selection.assignments(claims, mark.groups)), {})
     versions = {**{group: pick(group, those) or "" for group, those in claims.items()}, **together}
     listed = ports(item for name in files(mark.folder) for item in load(name))
-    wire = Wire({group: version for group, version in versions.items() if version}, listed)
-    placement = Placement(RUN, domain=profile.cluster_domain)
+    wire = WireFormat({group: version for group, version in versions.items() if version}, listed)
+    scope = RunScope(RUN, domain=profile.cluster_domain)
     texts = []
     for name in files(mark.folder):
         texts.append(f"--- fixtures/{name}")
         for item in load(name):
-            texts.append(_as_written(profile, placement, item, wire))
-    spoken = version_selection.in_words(together) or "no version"
-    title = f"Objects applied, as {profile.name} gets them in {spoken}"
+            texts.append(_as_written(profile, scope, item, wire))
+    spoken = version_selection.format_versions(together) or "no version"
+    title = f"Objects applied, rendered for {profile.name} in {spoken}"
     return f"{title}\n" + textwrap.indent("\n".join(texts), "  ") if texts else _objects(mark.folder)
 
 
-def _as_written(profile: Profile, placement: Placement, item: Object, wire: Wire) -> str:
+def _as_written(profile: Profile, scope: RunScope, item: Object, wire: WireFormat) -> str:
     what = f"{item['kind']} {item['metadata']['name']}"
     try:
-        made = written(profile, placement, [item], wire)
-    except NotExpressible as error:
+        made = written(profile, scope, [item], wire)
+    except NotInVersion as error:
         return f"# {what} is left out: {error}"
     if not made:
-        return f"# {what} is left out: the mesh does not carry what its ports speak (protocols, mixed_ports)"
+        return f"# {what} is left out: the mesh does not carry its ports' protocols (protocols, mixed_ports)"
     return yaml.safe_dump_all(made, sort_keys=False, explicit_start=False).strip() + "\n---"
 
 
 def _faults(ids: Sequence[str]) -> str:
     known = fault_index.faults()
-    lines = ["Faults that it is shown to catch (smi-conformance faults --fault ID)"]
+    lines = ["Faults that its tests catch (smi-conformance faults --fault ID)"]
     lines += [f"  {one}: {known[one].summary}" for one in ids]
     return "\n".join(lines)

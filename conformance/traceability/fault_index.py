@@ -1,6 +1,6 @@
-"""Which faults of the reference mesh concern which requirement, as a file beside this module lists them.
+"""The faults of the reference mesh and the requirements that they concern, from a file beside this module.
 
-The faults themselves need the reference mesh, which is an extra that need not be installed.
+The faults themselves need the reference mesh, which is an optional extra.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("faults.json")
 
 
 class ListedFault(NamedTuple):
-    """A fault in a sentence, and the requirements that fail under it or whose reading it changes."""
+    """A fault in a sentence, and the requirements that fail under it or change their reading."""
 
     summary: str
     concerns: tuple[str, ...]
@@ -24,13 +24,13 @@ class ListedFault(NamedTuple):
 
 @cache
 def faults() -> Mapping[str, ListedFault]:
-    """All faults by id, in the order of the APIs that they are about."""
+    """All faults by id, in the order of their APIs."""
     listed = json.loads(FILE.read_text(encoding="utf-8"))
     return {name: ListedFault(one["summary"], tuple(one["concerns"])) for name, one in listed.items()}
 
 
 def faults_by_requirement() -> dict[str, list[str]]:
-    """The ids of faults by the requirements that they concern."""
+    """The ids of faults by requirement."""
     found: dict[str, list[str]] = {}
     for name, fault in faults().items():
         for one in fault.concerns:

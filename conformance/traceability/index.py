@@ -1,4 +1,4 @@
-"""Which tests there are of which requirement, read from the suites' source without running anything."""
+"""The tests of each requirement, read from the suites' source without running anything."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from conformance.catalogue.foundations import BASIC, BESIDE
+from conformance.catalogue.foundations import BASIC, PRESUMED
 from conformance.text import yamlio
 
 SUITES = Path(__file__).resolve().parents[1] / "suites"
 OUTSIDE = "outside"
-"""The part of the arena that is not in the mesh: what needs no other drives no traffic through the mesh."""
+"""The arena's part outside the mesh: a scenario with this part alone drives no traffic through the mesh."""
 BASIC_SUITES = "basic/"
 """The folder of the tests of basic requirements."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioMark:
-    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, SMI groups written.
+    """The ``scenario`` marker of a module: its fixtures' folder, the arena's parts, its SMI groups.
 
-    ``every_version``: its requirement is about how versions work together, so it is run in all that are
-    claimed unless others are asked for. ``alone``: what it applies may stop a mesh altogether, so nothing is
-    driven beside it. ``stands_on``: the basic requirements without which nothing follows from what is seen of
-    it; those of its groups unless they are named. ``presumes``: other requirements that its traffic needs,
-    beside the one that a test is about; they are judged before it.
+    ``every_version``: it concerns the interplay of versions, so it runs in all claimed versions unless
+    ``--versions`` names others. ``alone``: its objects may stop a mesh altogether, so nothing is driven
+    beside it. ``stands_on``: the basic requirements without which its evidence is inconclusive; by default
+    those of its groups. ``presumes``: further requirements that its traffic needs besides a test's own; they
+    are judged before it.
     """
 
     folder: str
@@ -42,11 +42,12 @@ class ScenarioMark:
 
 @dataclass(frozen=True, slots=True)
 class TestEntry:
-    """One test function: where it stands, what it judges and works with, and which judges it calls.
+    """One test function: its file, requirement, scenario, and the judges it calls.
 
-    Itself or by functions of its module. ``files`` are those of its scenario's folder that it, or a fixture
-    of its module, applies as a whole: without what is asked for as far as it can be expressed. ``presumes``
-    are the requirements whose failure may be all that makes this test fail: its own and its scenario's.
+    ``judges`` include those called by functions of its module. ``files`` are the manifests of its scenario's
+    folder that it, or a fixture of its module, applies as a whole, that is, without those rendered only as
+    far as a version can express them. ``presumes`` are the requirements whose failure may explain a failure
+    of this test: its own and its scenario's.
     """
 
     __test__ = False
@@ -73,7 +74,7 @@ def index() -> tuple[TestEntry, ...]:
 
 
 def by_requirement() -> dict[str, list[TestEntry]]:
-    """Tests by the requirement that they judge."""
+    """Tests by requirement."""
     found: dict[str, list[TestEntry]] = {}
     for entry in index():
         found.setdefault(entry.requirement, []).append(entry)
@@ -82,16 +83,16 @@ def by_requirement() -> dict[str, list[TestEntry]]:
 
 @cache
 def entry_of(nodeid: str) -> TestEntry | None:
-    """The test of the suites that an item of pytest is, whatever its parameters."""
+    """The test of the suites for a pytest node id, whatever its parameters."""
     path, _, function = nodeid.partition("[")[0].partition("::")
     return next((one for one in index() if path.endswith(one.file) and one.function == function), None)
 
 
 @cache
 def depths() -> Mapping[str, int]:
-    """By file: how many others have to be judged one after the other before it, for what its tests presume.
+    """By file: the length of the longest chain of files to be judged before it, by what its tests presume.
 
-    Raises graphlib.CycleError, a ValueError, where files presume one another.
+    Raises graphlib.CycleError, a ValueError, if files presume one another.
     """
     sorter = TopologicalSorter(presumed_files())
     sorter.prepare()
@@ -105,7 +106,7 @@ def depths() -> Mapping[str, int]:
 
 
 def presumed_files() -> Mapping[str, set[str]]:
-    """By file: the others that hold a test of a requirement that one of its tests presumes."""
+    """By file: the other files with a test of a requirement that one of its tests presumes."""
     tests = by_requirement()
     found: dict[str, set[str]] = {}
     for entry in index():
@@ -116,11 +117,11 @@ def presumed_files() -> Mapping[str, set[str]]:
 
 @cache
 def untested() -> Mapping[str, str]:
-    """Why a requirement has no test, by its id. Raises ValueError for one that stands under two reasons."""
+    """By id: why a requirement has no test. Raises ValueError for a requirement with two reasons."""
     reasons = yamlio.load((SUITES / "untested.yaml").read_text(encoding="utf-8"))
     listed = [(one, reason) for reason, ids in reasons.items() for one in ids]
     if len(dict(listed)) < len(listed):
-        raise ValueError("untested.yaml: a requirement stands under two reasons")
+        raise ValueError("untested.yaml: a requirement has two reasons")
     return dict(listed)
 
 
@@ -157,7 +158,7 @@ def read(source: str, file: str) -> list[TestEntry]:
 
 
 def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
-    """The marker with these arguments. Raises KeyError where one is missing."""
+    """The marker with these arguments. Raises KeyError for a missing argument."""
     arena, groups = tuple(named["arena"]), tuple(named["groups"])
     return ScenarioMark(
         folder,
@@ -166,14 +167,14 @@ def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
         every_version=bool(named.get("every_version", False)),
         alone=bool(named.get("alone", False)),
         stands_on=tuple(named.get("stands_on", _driven_by(BASIC, folder, arena, groups))),
-        presumes=(*named.get("presumes", ()), *_driven_by(BESIDE, folder, arena, groups)),
+        presumes=(*named.get("presumes", ()), *_driven_by(PRESUMED, folder, arena, groups)),
     )
 
 
 def _driven_by(
     by_group: Mapping[str, str], folder: str, arena: tuple[str, ...], groups: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """The requirements of the groups whose objects a scenario applies and drives traffic by."""
+    """The values of the groups whose objects a scenario applies, if it drives traffic through the mesh."""
     driven = not folder.startswith(BASIC_SUITES) and any(part != OUTSIDE for part in arena)
     return tuple(one for group, one in by_group.items() if driven and group in groups)
 
@@ -206,18 +207,18 @@ def _scenario(node: ast.stmt) -> ScenarioMark | None:
     return scenario_mark(ast.literal_eval(call.args[0]), named)
 
 
-_IN_PART = {"objects_for_version", "load"}
-"""Calls that do not apply all of the file that they name."""
+_PARTIAL_CALLS = {"objects_for_version", "load"}
+"""Functions that do not apply the whole file that they name."""
 
 
 def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> set[str]:
-    """The fixture files that a function names, itself or by functions that it calls or takes as fixtures."""
+    """The fixture files named by a function, or by functions that it calls or takes as fixtures."""
     others = {name: one for name, one in functions.items() if name != function.name}
     found: set[str] = set()
     waiting: list[ast.AST] = [function]
     while waiting:
         node = waiting.pop()
-        in_part = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _IN_PART
+        in_part = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _PARTIAL_CALLS
         if in_part or isinstance(node, ast.JoinedStr):
             continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".yaml"):
@@ -230,9 +231,9 @@ def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) 
 
 
 def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> list[str]:
-    """The judges that a function names, itself and by fixtures and other functions of its module.
+    """The judges named by a function, directly or through fixtures and other functions of its module.
 
-    ``seen.reading(…)`` is the judge of that name, on trials that a fixture has run.
+    ``seen.reading(…)`` is the judge of that name, applied to trials of a fixture.
     """
     found: list[str] = []
     others = {name: one for name, one in functions.items() if name != function.name}
@@ -248,6 +249,6 @@ def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef])
 
 
 def sentence(function: str) -> str:
-    """The sentence about the mesh that a test function's name is."""
+    """The sentence about the mesh in a test function's name."""
     words = function.partition("[")[0].removeprefix("test_").replace("_", " ")
     return words[:1].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""The requirements with their tests and faults, a row each."""
+"""The requirements with their tests and faults, one row each."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Row:
     tests: tuple[TestEntry, ...]
     faults: tuple[str, ...]
     untested: str = ""
-    """Why it has no test; empty where it has one."""
+    """Why it has no test; empty if it has one."""
     not_claimed: str = ""
-    """Why a mesh is not asked about it; empty where it is, or where no mesh is named."""
+    """Why it does not apply to the mesh; empty if it does, or without a profile."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -36,7 +36,7 @@ class Row:
 
 
 def rows(profile: Profile | None = None) -> list[Row]:
-    """All requirements, in the catalogue's order; with a profile, what is not asked of its mesh is marked."""
+    """All requirements, in the catalogue's order; with a profile, those that do not apply are marked."""
     tests, faults = index.by_requirement(), fault_index.faults_by_requirement()
     return [
         Row(
@@ -51,14 +51,14 @@ def rows(profile: Profile | None = None) -> list[Row]:
 
 
 def _not_claimed(profile: Profile, one: Requirement, tests: Sequence[TestEntry]) -> str:
-    """Why none of a requirement's tests is asked of a mesh; empty where one is."""
+    """Why none of a requirement's tests applies to a mesh; empty if one does."""
     marks = {test.scenario for test in tests}
     reasons = [applicability.why_not(profile, one, mark.groups, mark) for mark in marks]
     return min(filter(None, reasons), default="") if all(reasons) else ""
 
 
 def table(found: Sequence[Row], *, reasons: bool = False) -> str:
-    """The rows as text, by API; ``reasons``: with why what has no test has none."""
+    """The rows as text, by API; ``reasons``: with the reasons of untested requirements."""
     lines: list[str] = []
     for api in catalogue.APIS:
         mine = [row for row in found if row.requirement.api == api]

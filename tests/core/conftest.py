@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from conformance import plugin
-from conformance.cli import clusters, main
+from conformance.cli import main
 from conformance.clusters import opening
 from conformance.drive.arena import Arena
 from conformance.profiles import Profile, parse
 from conformance.report import store
 from conformance.report.document import Report, RequirementRecord
+from conformance.run.context import RunContext
 from conformance.run.options import TABLE
-from conformance.run.session import Session
 from conformance.traceability import index
 
 from .fake_cluster import FakeCluster
@@ -115,9 +114,8 @@ def made_bench(folder: Path) -> Iterator[Bench]:
         patch.setattr(opening, "described", lambda *_: "cluster: fake (as all tests do)")
         fake = opening.Where("kubeconfig", "as all tests do", "fake")
         patch.setattr(opening, "chosen", lambda *_, **__: fake)
-        session = partial(Session, clock=bench.clock, run_id="r1", seed=7)
-        patch.setattr(plugin, "Session", session)
-        patch.setattr(clusters, "Session", session)
+        context = partial(RunContext.open, clock=bench.clock, run_id="r1", seed=7)
+        patch.setattr(RunContext, "open", context)
         yield bench
 
 
@@ -143,10 +141,10 @@ def profile() -> Profile:
 
 
 @pytest.fixture
-def session(cluster: FakeCluster, clock: VirtualClock, profile: Profile) -> Session:
-    return Session(profile, cluster, clock=clock, run_id="r1", seed=7)
+def context(cluster: FakeCluster, clock: VirtualClock, profile: Profile) -> RunContext:
+    return RunContext.open(profile, cluster, clock=clock, run_id="r1", seed=7)
 
 
 @pytest.fixture
-def arena(session: Session) -> Arena:
-    return session.arena
+def arena(context: RunContext) -> Arena:
+    return context.arena

@@ -12,7 +12,8 @@ from conformance.drive import tailoring
 from conformance.drive.manifests import files
 from conformance.drive.tailoring import NotClaimed, kinds_in
 from conformance.profiles import Profile, ProfileError, parse
-from conformance.run.session import Session
+from conformance.run.context import RunContext
+from conformance.run.results import RunResults
 from conformance.traceability import applicability, explain, index, matrix
 from conformance.traceability.index import ScenarioMark, TestEntry
 
@@ -28,8 +29,8 @@ def mesh(*lines: str) -> Profile:
     return parse("\n".join(["name: mine", "join: {sidecar: false}", "access: {open: {}}", *lines]), "mine")
 
 
-def session_of(profile: Profile, **options: Any) -> Session:
-    return Session(profile, FakeCluster(**options), clock=VirtualClock(), run_id="r1")
+def context_of(profile: Profile, **options: Any) -> RunContext:
+    return RunContext.open(profile, FakeCluster(**options), clock=VirtualClock(), run_id="r1")
 
 
 def reasons(profile: Profile) -> dict[str, str]:
@@ -70,18 +71,18 @@ class TestClaimsByKind:
         assert found == {"udp-schema-v1alpha4", "access-udproute-ports"}
 
     def test_have_no_object_of_another_kind_written(self) -> None:
-        session = session_of(mesh(WITHOUT_UDP))
+        context = context_of(mesh(WITHOUT_UDP))
         for folder in dict.fromkeys(entry.scenario.folder for entry in index.index()):
-            scenario = session.scenario(folder)
+            scenario = context.scenario(folder)
             for name in files(folder):
                 written = scenario.objects_for_version(name.removeprefix(f"{folder}/"))
                 kinds = {kind for item in written for _, kind in kinds_in(item)}
                 assert "UDPRoute" not in kinds, name
         with pytest.raises(NotClaimed, match="the profile claims specs v1alpha4 without UDPRoute"):
-            session.scenario("traffic-specs/schemas").objects("udp.yaml")
+            context.scenario("traffic-specs/schemas").objects("udp.yaml")
 
     def test_leave_out_what_refers_to_such_a_kind_too(self) -> None:
-        written = session_of(mesh(WITHOUT_UDP)).scenario("common/objects").objects_for_version("objects.yaml")
+        written = context_of(mesh(WITHOUT_UDP)).scenario("common/objects").objects_for_version("objects.yaml")
         targets = [item["metadata"]["name"] for item in written if item["kind"] == "TrafficTarget"]
         assert targets == ["plain"]
 
@@ -138,7 +139,7 @@ class TestProtocols:
 
     def test_that_are_governed_are_carried(self) -> None:
         with pytest.raises(
-            ProfileError, match=r"access\.udp: what is governed is carried as well; add udp to"
+            ProfileError, match=r"access\.udp: governed datagrams are also carried; add udp to"
         ):
             parse("name: mine\nclaims: {split: [v1alpha4]}\naccess: {udp: true}\nprotocols: [http]", "mine")
 
@@ -152,12 +153,12 @@ class TestProtocols:
         assert "access-default-deny" not in found
 
     def test_that_are_not_carried_have_no_port_in_any_service_of_the_mesh(self) -> None:
-        session = session_of(mesh(ALL, "protocols: [http]"))
-        session.arena.prepare(["main", "access", "outside"])
-        assert isinstance(session.cluster, FakeCluster)
+        context = context_of(mesh(ALL, "protocols: [http]"))
+        context.arena.prepare(["main", "access", "outside"])
+        assert isinstance(context.cluster, FakeCluster)
         ports = {
             (where.removesuffix("-r1"), port.get("appProtocol", "udp"))
-            for (kind, where, _), item in session.cluster.objects.items()
+            for (kind, where, _), item in context.cluster.objects.items()
             if kind == "Service"
             for port in item["spec"]["ports"]
         }
@@ -165,7 +166,7 @@ class TestProtocols:
         assert {spoken for where, spoken in ports if where == "smi-outside"} > {"http"}
 
     def test_that_are_not_carried_are_not_called(self) -> None:
-        scenario = session_of(mesh(ALL, "protocols: [http]")).scenario("doctor")
+        scenario = context_of(mesh(ALL, "protocols: [http]")).scenario("doctor")
         with pytest.raises(NotClaimed, match=r"does not say that the mesh carries grpc \(protocols\)"):
             scenario.call("main/client", "main/over-grpc", port=8081, protocol="grpc")
 
@@ -193,17 +194,17 @@ class TestProtocols:
 class TestMarks:
     def test_are_put_on_services_by_what_their_ports_speak(self) -> None:
         marks = "services: {http: {labels: {m/p: http}}, grpc: {annotations: {m/scheme: h2c}}}"
-        session = session_of(mesh(ALL, marks))
+        context = context_of(mesh(ALL, marks))
         services = {
-            one["metadata"]["name"]: one for one in session.scenario("doctor").objects("services.yaml")
+            one["metadata"]["name"]: one for one in context.scenario("doctor").objects("services.yaml")
         }
         rpc = services["over-grpc"]["metadata"]
         assert rpc["annotations"] == {"m/scheme": "h2c"}
         assert "m/p" not in rpc["labels"]
-        session.arena.prepare(["main", "outside"])
-        assert isinstance(session.cluster, FakeCluster)
-        assert session.cluster.objects["Service", "smi-main-r1", "v1"]["metadata"]["labels"]["m/p"] == "http"
-        outside = session.cluster.objects["Service", "smi-outside-r1", "outsider"]
+        context.arena.prepare(["main", "outside"])
+        assert isinstance(context.cluster, FakeCluster)
+        assert context.cluster.objects["Service", "smi-main-r1", "v1"]["metadata"]["labels"]["m/p"] == "http"
+        outside = context.cluster.objects["Service", "smi-outside-r1", "outsider"]
         assert "m/p" not in outside["metadata"]["labels"]
 
     def test_are_put_on_workloads_that_a_scenario_adds_as_well(self) -> None:
@@ -212,13 +213,13 @@ class TestMarks:
             "account: {annotations: {m/in: account}}}"
         )
         text = "\n".join(["name: mine", marks, "access: {open: {}}", ALL])
-        session = session_of(parse(text, "mine"))
-        made = {one["kind"]: one for one in session.scenario("traffic-split/canary").objects("2-fresh.yaml")}
+        context = context_of(parse(text, "mine"))
+        made = {one["kind"]: one for one in context.scenario("traffic-split/canary").objects("2-fresh.yaml")}
         assert made["Deployment"]["metadata"]["labels"]["m/in"] == "deployment"
         assert made["Deployment"]["spec"]["template"]["metadata"]["labels"]["m/in"] == "pod"
-        session.arena.prepare(["main"])
-        assert isinstance(session.cluster, FakeCluster)
-        accounts = [one for (kind, _, _), one in session.cluster.objects.items() if kind == "ServiceAccount"]
+        context.arena.prepare(["main"])
+        assert isinstance(context.cluster, FakeCluster)
+        accounts = [one for (kind, _, _), one in context.cluster.objects.items() if kind == "ServiceAccount"]
         assert all(one["metadata"]["annotations"] == {"m/in": "account"} for one in accounts)
 
 
@@ -231,20 +232,20 @@ class TestTheClustersDomain:
         assert profile.host("a", "b") == "a.b.m.corp.example"
 
     def test_stands_in_names_that_fixtures_write_in_full(self) -> None:
-        session = session_of(mesh(ALL, "cluster_domain: corp.example"))
-        odd = session.scenario("traffic-split/forms").objects("2-odd.yaml")
+        context = context_of(mesh(ALL, "cluster_domain: corp.example"))
+        odd = context.scenario("traffic-split/forms").objects("2-odd.yaml")
         assert "qualified.smi-main-r1.svc.corp.example" in {item["spec"]["service"] for item in odd}
 
 
 def test_what_is_claimed_of_a_version_stands_in_the_report() -> None:
-    claims = session_of(mesh(WITHOUT_UDP)).report({}).mesh.claims
+    claims = RunResults().report(context_of(mesh(WITHOUT_UDP)), {}).mesh.claims
     assert claims["specs"] == ("v1alpha4 without UDPRoute",)
     assert claims["split"] == ("v1alpha4",)
 
 
 def test_the_version_of_a_mesh_stands_in_the_report() -> None:
-    session = session_of(mesh(ALL, "version: 1.2.3-rc1"))
-    assert session.report({}).mesh.versions == {"mesh": "1.2.3-rc1"}
+    context = context_of(mesh(ALL, "version: 1.2.3-rc1"))
+    assert RunResults().report(context, {}).mesh.versions == {"mesh": "1.2.3-rc1"}
 
 
 def test_a_mesh_without_a_scenario_is_asked_by_its_claims_alone() -> None:
@@ -257,7 +258,7 @@ def test_a_mesh_without_a_scenario_is_asked_by_its_claims_alone() -> None:
 class TestExplain:
     def test_shows_objects_as_a_mesh_gets_them(self) -> None:
         text = explain.explain("split-zero-weight-gets-nothing", profiles.load("osm"))
-        assert "as osm gets them in split v1alpha2" in text
+        assert "rendered for osm in split v1alpha2" in text
         assert "apiVersion: split.smi-spec.io/v1alpha2" in text
         assert "namespace: smi-main-RUN" in text
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.drive.arena import REFUSED_S, UNSCHEDULED_S, Arena, NotReady
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .fake_cluster import FakeCluster
 
@@ -38,77 +38,79 @@ def unschedulable(message: str = NO_NODE) -> dict[str, Any]:
     ],
 )
 def test_a_pod_that_will_never_be_ready_is_given_up_at_once(
-    session: Session, arena: Arena, cluster: FakeCluster, reason: str
+    context: RunContext, arena: Arena, cluster: FakeCluster, reason: str
 ) -> None:
     arena.prepare(["peer"])
     cluster.objects[PEER]["status"] = waiting(reason)
-    begun = session.clock.now()
+    begun = context.clock.now()
     with pytest.raises(
         NotReady, match=f"pods of smi-peer-r1 do not get ready; pod peer: probe: {reason}"
     ) as caught:
         arena.ready(["peer"])
-    assert session.clock.now() - begun < 1
+    assert context.clock.now() - begun < 1
     assert ("--image names another" in str(caught.value)) == ("Image" in reason)
 
 
 def test_a_pod_whose_container_is_being_made_is_waited_for(
-    session: Session, arena: Arena, cluster: FakeCluster
+    context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.prepare(["peer"])
     cluster.objects[PEER]["status"] = waiting("ContainerCreating")
-    begun = session.clock.now()
+    begun = context.clock.now()
     with pytest.raises(NotReady, match="not seen within 180 s"):
         arena.ready(["peer"])
-    assert session.clock.now() - begun >= 180
+    assert context.clock.now() - begun >= 180
 
 
 def test_a_pod_that_no_node_takes_is_given_up_after_a_while(
-    session: Session, arena: Arena, cluster: FakeCluster
+    context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.prepare(["peer"])
     cluster.objects[PEER]["status"] = unschedulable()
-    begun = session.clock.now()
+    begun = context.clock.now()
     with pytest.raises(NotReady, match="1 Insufficient cpu"):
         arena.ready(["peer"])
-    assert UNSCHEDULED_S <= session.clock.now() - begun < UNSCHEDULED_S + 2
+    assert UNSCHEDULED_S <= context.clock.now() - begun < UNSCHEDULED_S + 2
     with pytest.raises(NotReady, match="1 Insufficient cpu"):
         arena.ready(["peer"])
-    assert session.clock.now() - begun < UNSCHEDULED_S + 2
+    assert context.clock.now() - begun < UNSCHEDULED_S + 2
 
 
 def test_what_no_node_takes_is_not_waited_for_again_in_the_next_namespace(
-    session: Session, arena: Arena, cluster: FakeCluster
+    context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.prepare(["peer", "main"])
     for (kind, namespace, _), item in cluster.objects.items():
         if kind == "Pod" and namespace in {"smi-peer-r1", "smi-main-r1"}:
             item["status"] = unschedulable("1 node(s) had untolerated taint(s)")
-    begun = session.clock.now()
+    begun = context.clock.now()
     for part in ("peer", "main"):
         with pytest.raises(NotReady, match="--toleration names a taint that the workloads tolerate"):
             arena.ready([part])
-    assert UNSCHEDULED_S <= session.clock.now() - begun < UNSCHEDULED_S + 4
+    assert UNSCHEDULED_S <= context.clock.now() - begun < UNSCHEDULED_S + 4
 
 
 def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(
-    session: Session, arena: Arena, cluster: FakeCluster
+    context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.prepare(["peer"])
     ready, cluster.objects[PEER]["status"] = cluster.objects[PEER]["status"], unschedulable()
-    begun = session.clock.now()
+    begun = context.clock.now()
 
     def make_room(because: str, elapsed: float, within: float) -> None:
         if elapsed > 5:
             cluster.objects[PEER]["status"] = ready
 
-    session.waiter.on_wait = make_room
+    context.waiter.on_wait = make_room
     arena.ready(["peer"])
-    assert 5 <= session.clock.now() - begun < 7
+    assert 5 <= context.clock.now() - begun < 7
 
 
-def test_who_watches_is_told_what_keeps_a_pod(session: Session, arena: Arena, cluster: FakeCluster) -> None:
+def test_who_watches_is_told_what_keeps_a_pod(
+    context: RunContext, arena: Arena, cluster: FakeCluster
+) -> None:
     told: list[str] = []
-    session.waiter.on_wait = lambda because, elapsed, within: told.append(because)
+    context.waiter.on_wait = lambda because, elapsed, within: told.append(because)
     arena.prepare(["peer"])
     cluster.objects[PEER]["status"] = unschedulable()
     with pytest.raises(NotReady):
@@ -117,26 +119,26 @@ def test_who_watches_is_told_what_keeps_a_pod(session: Session, arena: Arena, cl
 
 
 def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
-    session: Session, arena: Arena, cluster: FakeCluster
+    context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.prepare(["peer"])
     del cluster.objects[PEER]
-    begun = session.clock.now()
+    begun = context.clock.now()
     refused = {"reason": "FailedCreate", "message": "pods are forbidden: violates PodSecurity"}
     marks = {"namespace": "smi-peer-r1", "name": "e"}
     cluster.apply([{"apiVersion": "v1", "kind": "Event", "metadata": marks, **refused}])
     with pytest.raises(NotReady, match="pods are forbidden: violates PodSecurity"):
         arena.ready(["peer"])
     # Within seconds, but not at once: what a quota counts may be about to go.
-    assert REFUSED_S <= session.clock.now() - begun < REFUSED_S + 2
+    assert REFUSED_S <= context.clock.now() - begun < REFUSED_S + 2
 
 
 def test_a_workload_that_a_scenario_adds_is_given_up_at_once_too(
-    session: Session, arena: Arena, cluster: FakeCluster
+    context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.ready(["peer"])
     cluster.objects[PEER]["status"] = waiting("ImagePullBackOff")
-    begun = session.clock.now()
+    begun = context.clock.now()
     with pytest.raises(NotReady, match="peer/peer does not get ready; pod peer: probe: ImagePullBackOff"):
         arena.adopt("peer/peer")
-    assert session.clock.now() - begun < 1
+    assert context.clock.now() - begun < 1

@@ -13,7 +13,7 @@ from conformance.drive.scenario import Scenario
 from conformance.drive.version_round_trip import conversions, versions_there, write
 from conformance.judge.conversions import outcome
 from conformance.profiles import Profile, parse
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .conftest import PROFILE
 from .fake_cluster import FakeCluster
@@ -36,9 +36,9 @@ def several(cluster: FakeCluster) -> FakeCluster:
 
 
 def scenario(profile: Profile, cluster: FakeCluster, clock: VirtualClock, spoken: str) -> Scenario:
-    session = Session(profile, cluster, clock=clock, run_id="r1", seed=7)
-    session.arena.ready(["main"])
-    return session.scenario("common/versions", {"split": spoken, "access": "v1alpha3", "specs": "v1alpha4"})
+    context = RunContext.open(profile, cluster, clock=clock, run_id="r1", seed=7)
+    context.arena.ready(["main"])
+    return context.scenario("common/versions", {"split": spoken, "access": "v1alpha3", "specs": "v1alpha4"})
 
 
 def as_it_is(item: dict[str, Any]) -> dict[str, Any]:

@@ -22,19 +22,19 @@ from conformance.drive.api_reads import (
 from conformance.drive.arena import Arena, NotReady, remove
 from conformance.drive.polling import classify_poll
 from conformance.drive.scenario import (
-    ENOUGH_WITHIN_S,
     POLL_REUSED,
     AccessCheck,
     ExpectedResponders,
     Scenario,
     sampling,
 )
+from conformance.drive.scenario.background import VOLUME_WITHIN_S
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import Call, Convergence, Traffic
 from conformance.profiles import Claims
+from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
-from conformance.run.session import Session
 
 from .fake_cluster import INJECT, FakeCluster
 from .fake_mesh import MORE, STEADY
@@ -49,15 +49,15 @@ def containers(state: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def driver(session: Session) -> Driver:
-    session.arena.ready(["main"])
-    return session.driver
+def driver(context: RunContext) -> Driver:
+    context.arena.ready(["main"])
+    return context.driver
 
 
 @pytest.fixture
-def scenario(session: Session) -> Scenario:
-    session.arena.ready(["main"])
-    made = session.scenario("traffic-split/delete")
+def scenario(context: RunContext) -> Scenario:
+    context.arena.ready(["main"])
+    made = context.scenario("traffic-split/delete")
     made.create_services()
     return made
 
@@ -146,19 +146,19 @@ class TestTheArena:
             arena.ready(["outside"])
 
     def test_looks_once_more_at_pods_that_were_late_and_waits_no_longer(
-        self, arena: Arena, cluster: FakeCluster, session: Session
+        self, arena: Arena, cluster: FakeCluster, context: RunContext
     ) -> None:
-        begun = session.clock.now()
+        begun = context.clock.now()
         arena.prepare(["peer"])
         pod = cluster.objects["Pod", "smi-peer-r1", "peer"]
         ready, pod["status"] = pod["status"], {"phase": "Pending"}
         for _ in range(2):
             with pytest.raises(NotReady, match="not seen within 180 s"):
                 arena.ready(["peer"])
-            assert 180 <= session.clock.now() - begun < 182
+            assert 180 <= context.clock.now() - begun < 182
         pod["status"] = ready
         arena.ready(["peer"])
-        assert session.clock.now() - begun < 182
+        assert context.clock.now() - begun < 182
 
     def test_keeps_the_parts_that_are_still_needed_and_deletes_the_others(
         self, arena: Arena, cluster: FakeCluster
@@ -178,41 +178,41 @@ class TestTheArena:
             arena.ready(["peer"])
 
     def test_takes_pods_with_a_second_container_for_joined(
-        self, session: Session, cluster: FakeCluster
+        self, context: RunContext, cluster: FakeCluster
     ) -> None:
-        join = session.profile.join.model_copy(update={"sidecar": True})
-        session.arena.profile = session.profile.model_copy(update={"join": join})
+        join = context.profile.join.model_copy(update={"sidecar": True})
+        context.arena.profile = context.profile.model_copy(update={"join": join})
         with pytest.raises(NotReady, match=r"no sidecar\): peer, p1-1, p2-1; is the mesh installed"):
-            session.arena.ready(["peer"])
+            context.arena.ready(["peer"])
         for name in ("peer", "p1-1", "p2-1"):
             cluster.objects["Pod", "smi-peer-r1", name]["spec"]["containers"].append({"name": INJECT})
-        session.arena.ready(["peer"])
+        context.arena.ready(["peer"])
 
-    def test_takes_a_native_sidecar_for_one(self, session: Session, cluster: FakeCluster) -> None:
-        join = session.profile.join.model_copy(update={"sidecar": True})
-        session.arena.profile = session.profile.model_copy(update={"join": join})
-        session.arena.prepare(["peer"])
+    def test_takes_a_native_sidecar_for_one(self, context: RunContext, cluster: FakeCluster) -> None:
+        join = context.profile.join.model_copy(update={"sidecar": True})
+        context.arena.profile = context.profile.model_copy(update={"join": join})
+        context.arena.prepare(["peer"])
         for name in ("peer", "p1-1", "p2-1"):
             spec = cluster.objects["Pod", "smi-peer-r1", name]["spec"]
             spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
-        session.arena.ready(["peer"])
+        context.arena.ready(["peer"])
 
     def test_is_told_of_with_the_logs_of_all_that_goes_on_running(
-        self, session: Session, cluster: FakeCluster
+        self, context: RunContext, cluster: FakeCluster
     ) -> None:
-        session.arena.prepare(["peer"])
+        context.arena.prepare(["peer"])
         spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
         spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
         gathered = [one.name for one in gather(cluster, "r1", ["smi-peer-r1"], "here")]
         of_peer = [one for one in gathered if "/peer," in one]
         assert of_peer == [f"here: log of smi-peer-r1/peer, {name}" for name in ("probe", "proxy")]
 
-    def test_adopts_a_workload_that_a_scenario_adds(self, session: Session) -> None:
-        session.arena.ready(["main"])
-        scenario = session.scenario("traffic-split/live-edits")
+    def test_adopts_a_workload_that_a_scenario_adds(self, context: RunContext) -> None:
+        context.arena.ready(["main"])
+        scenario = context.scenario("traffic-split/live-edits")
         scenario.apply("old.yaml")
-        assert session.arena.adopt("main/old").name == "old-1"
-        assert session.arena.pod("main/old").workload == "old"
+        assert context.arena.adopt("main/old").name == "old-1"
+        assert context.arena.pod("main/old").workload == "old"
 
     def test_is_removed_by_its_label_and_nothing_else_is(self, arena: Arena, cluster: FakeCluster) -> None:
         arena.prepare(["main", "peer"])
@@ -673,7 +673,7 @@ class TestAScenario:
         scenario.mesh_is_idle = lambda _: True
         for wait, within_s in (
             (scenario.until, scenario.profile.converge.within_s),
-            (scenario.wait_for_volume, ENOUGH_WITHIN_S),
+            (scenario.wait_for_volume, VOLUME_WITHIN_S),
         ):
             begun = scenario.waiter.clock.now()
             assert not wait(lambda: False, "pods that go, or traffic that adds up").converged
@@ -714,9 +714,9 @@ class TestAScenario:
         scenario.delete_applied()
         assert len(gone) == 2
 
-    def test_takes_a_second_object_of_a_name_for_an_edit(self, session: Session) -> None:
-        scenario = session.scenario("traffic-split/live-edits")
-        session.arena.prepare(["main"])
+    def test_takes_a_second_object_of_a_name_for_an_edit(self, context: RunContext) -> None:
+        scenario = context.scenario("traffic-split/live-edits")
+        context.arena.prepare(["main"])
         scenario.apply("1-most-to-v2.yaml", "2-all-to-v3.yaml")
         assert len(scenario.applied) == 1
 
@@ -740,9 +740,9 @@ class TestAScenario:
         assert kept.connections > 0
         assert kept.answers == fresh.answers == STEADY
 
-    def test_drives_an_ask_and_its_twin_at_the_same_moment(self, session: Session) -> None:
-        session.arena.ready(["access", "outside"])
-        scenario = session.scenario("traffic-access/default-deny")
+    def test_drives_an_ask_and_its_twin_at_the_same_moment(self, context: RunContext) -> None:
+        context.arena.ready(["access", "outside"])
+        scenario = context.scenario("traffic-access/default-deny")
         call = scenario.call("access/alpha", "access/server")
         twin = scenario.call("access/alpha", "outside/outsider")
         asks = [
@@ -758,9 +758,9 @@ class TestAScenario:
         assert closed.baseline is not None
         assert closed.baseline.sent == 3
 
-    def test_lets_each_ask_settle_by_itself(self, session: Session) -> None:
-        session.arena.ready(["access"])
-        scenario = session.scenario("traffic-access/routes")
+    def test_lets_each_ask_settle_by_itself(self, context: RunContext) -> None:
+        context.arena.ready(["access"])
+        scenario = context.scenario("traffic-access/routes")
         call = scenario.call("access/alpha", "access/server")
         asks = [
             AccessCheck("denied", "denied", call, "server"),
@@ -848,7 +848,7 @@ class TestReading:
         ]
 
     def test_a_watch_must_show_the_change_that_was_made(
-        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         honest = cluster.request
 
@@ -859,12 +859,12 @@ class TestReading:
             return answer
 
         monkeypatch.setattr(cluster, "request", request)
-        (split,) = session.scenario("traffic-split/delete").objects("split.yaml")
-        assert not round_trip(cluster, session.waiter, split, within_s=1).verbs["watch"]
+        (split,) = context.scenario("traffic-split/delete").objects("split.yaml")
+        assert not round_trip(cluster, context.waiter, split, within_s=1).verbs["watch"]
 
     @pytest.mark.parametrize("broken", [None, "POST", "PATCH", "PUT", "DELETE", "watch"])
     def test_a_round_trip_tries_every_verb(
-        self, session: Session, cluster: FakeCluster, broken: str | None
+        self, context: RunContext, cluster: FakeCluster, broken: str | None
     ) -> None:
         honest = cluster.request
 
@@ -876,9 +876,9 @@ class TestReading:
             return answer
 
         cluster.request = request  # type: ignore[method-assign]
-        session.arena.prepare(["outside"])
-        (split,) = session.scenario("traffic-split/delete").objects("split.yaml")
-        trip = round_trip(cluster, session.waiter, split, within_s=1)
+        context.arena.prepare(["outside"])
+        (split,) = context.scenario("traffic-split/delete").objects("split.yaml")
+        trip = round_trip(cluster, context.waiter, split, within_s=1)
         verbs = {"POST": "create", "PATCH": "patch", "PUT": "replace", "DELETE": "delete", "watch": "watch"}
         failed = {verb for verb, done in trip.verbs.items() if not done}
         if broken is None:

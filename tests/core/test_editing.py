@@ -12,7 +12,7 @@ from conformance.drive.edit_propagation import RATE_PER_S, SEEN, observe_edits
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.model.evidence import Call, Edit
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .virtual import VirtualClock
 
@@ -53,9 +53,9 @@ def counts(v2: int, v3: int) -> dict[str, int]:
 
 
 @pytest.fixture
-def scenario(session: Session) -> Scenario:
-    session.arena.ready(["main"])
-    made = session.scenario("common/convergence")
+def scenario(context: RunContext) -> Scenario:
+    context.arena.ready(["main"])
+    made = context.scenario("common/convergence")
     made.create_services()
     return made
 
@@ -122,7 +122,7 @@ def test_it_lasts_until_the_last_of_the_edits_may_be_seen(scenario: Scenario) ->
 
 
 def test_answers_are_put_into_the_order_of_their_requests(
-    session: Session, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, scenario: Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows = [
         [2, 1, "v3", 8080, 200, 1, None],
@@ -130,7 +130,7 @@ def test_answers_are_put_into_the_order_of_their_requests(
         [3, 1, None, None, None, 1, "reset"],
     ]
     rows += [[1, 1, "v2", 8080, 200, 1, None], [4, 1, "v3", 8080, None, 1, "timeout"]]
-    steady = session.driver.start(
+    steady = context.driver.start(
         scenario.call("main/client", "main/turning"), rate_per_s=500.0, duration_s=1.0
     )
     totals = {steady.name: {"observations": 5, "complete": True}, "control": {"observations": 0}}

@@ -14,19 +14,19 @@ from conformance.drive.arena import MEMBERSHIP_LABEL, WORKLOADS
 from conformance.drive.manifests import (
     STOCK_IMAGE,
     WORKLOAD_ANNOTATION,
-    Placement,
+    RunScope,
     fill_namespace,
     folder,
     load,
 )
 from conformance.drive.recovery import FOLDERS
-from conformance.drive.rendering import NotExpressible, render
+from conformance.drive.rendering import NotInVersion, render
 from conformance.drive.scenario import SERVICES
 from conformance.traceability import index
 
 ROOT = Path(str(folder()))
 FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.yaml"))
-PLACEMENT = Placement("r1", image="registry.example/python:3.13")
+PLACEMENT = RunScope("r1", image="registry.example/python:3.13")
 
 
 def placed(file: str) -> list[dict[str, Any]]:
@@ -251,11 +251,11 @@ class TestVersions:
         self, kind: str, wanted: dict[str, str], message: str
     ) -> None:
         item = next(one for one in load("common/objects/objects.yaml") if one["kind"] == kind)
-        with pytest.raises(NotExpressible, match=message):
+        with pytest.raises(NotInVersion, match=message):
             render(item, wanted)
 
     def test_that_have_one_port_do_not_take_two(self) -> None:
         target = load("traffic-access/routes/target.yaml")[-1]
-        with pytest.raises(NotExpressible, match="TrafficTarget v1alpha2 has one port"):
+        with pytest.raises(NotInVersion, match="TrafficTarget v1alpha2 has one port"):
             render(target, {"access": "v1alpha2"}, {"web": (8080, 9000)})
         assert render(target, {"access": "v1alpha2"})["spec"] == target["spec"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
 from conformance.profiles import Account, Ingress, parse
 from conformance.run import preflight
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .conftest import PROFILE, Bench
 from .fake_cluster import FakeCluster
@@ -71,32 +72,36 @@ def test_permits_are_for_the_account_of_the_ingress_alone() -> None:
     assert called == {"server"}
 
 
-class TestTheDoctor:
-    def checked(self, session: Session) -> preflight.Check:
-        session.profile = session.profile.model_copy(update={"ingress": named()})
-        return preflight.ingress(session)
+def with_ingress(context: RunContext) -> RunContext:
+    return replace(context, profile=context.profile.model_copy(update={"ingress": named()}))
 
-    def test_says_where_it_is(self, session: Session, cluster: FakeCluster) -> None:
+
+class TestTheDoctor:
+    def checked(self, context: RunContext) -> preflight.Check:
+        context = with_ingress(context)
+        return preflight.ingress(context)
+
+    def test_says_where_it_is(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.apply([gate()])
-        check = self.checked(session)
+        check = self.checked(context)
         assert (check.ok, check.seen) == (True, "service gate in fake-mesh is there, for the class fake")
 
-    def test_says_that_it_is_not_there(self, session: Session) -> None:
-        check = self.checked(session)
+    def test_says_that_it_is_not_there(self, context: RunContext) -> None:
+        check = self.checked(context)
         assert (check.ok, check.seen) == (False, "service gate in fake-mesh: HTTP 404")
         assert "ingress.service" in check.remedy
 
-    def test_says_which_ports_it_has_instead(self, session: Session, cluster: FakeCluster) -> None:
+    def test_says_which_ports_it_has_instead(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.apply([gate(port=8443)])
-        check = self.checked(session)
+        check = self.checked(context)
         assert (check.ok, check.seen) == (False, "service gate in fake-mesh has no port 80; it has 8443")
 
-    def test_asks_for_the_rights_to_try_it(self, session: Session, cluster: FakeCluster) -> None:
+    def test_asks_for_the_rights_to_try_it(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.apply([gate()])
         cluster.forbidden = frozenset({("create", "ingresses")})
-        assert preflight.permitted(session, ["split"]).ok
-        session.profile = session.profile.model_copy(update={"ingress": named()})
-        lacking = preflight.permitted(session, ["split"])
+        assert preflight.permitted(context, ["split"]).ok
+        context = with_ingress(context)
+        lacking = preflight.permitted(context, ["split"])
         assert lacking.seen == "not permitted: create ingresses.networking.k8s.io"
 
 

@@ -17,7 +17,7 @@ from conformance.drive.open_questions.trials import Malform, Trial
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.model.evidence import AdmissionAttempt, Call, Traffic
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .fake_cluster import FakeCluster
 
@@ -26,9 +26,9 @@ MATCHES = [{"name": "firefox-users", "headers": {"user-agent": ".*Firefox.*"}}]
 
 
 @pytest.fixture
-def scenario(session: Session) -> Scenario:
-    session.arena.ready(["main"])
-    return session.scenario("traffic-split/odd-conditions-of-users")
+def scenario(context: RunContext) -> Scenario:
+    context.arena.ready(["main"])
+    return context.scenario("traffic-split/odd-conditions-of-users")
 
 
 def created(scenario: Scenario, malform: Malform) -> dict[str, AdmissionAttempt]:

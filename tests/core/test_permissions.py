@@ -13,9 +13,10 @@ from conformance.drive.arena import Arena
 from conformance.drive.house_rules import HouseRules
 from conformance.profiles import ControlPlane
 from conformance.run import permissions
+from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
-from conformance.run.permissions import Right
-from conformance.run.session import Session
+from conformance.run.permissions import Permission
+from conformance.run.results import cluster_info
 
 from .fake_cluster import FakeCluster
 
@@ -27,7 +28,7 @@ class TestRights:
         roles = list(yaml.safe_load_all(CLUSTER_ROLE.read_text(encoding="utf-8")))
         documented = [
             [
-                Right(verb, group, resource)
+                Permission(verb, group, resource)
                 for rule in role["rules"]
                 for group in rule["apiGroups"]
                 for resource in rule["resources"]
@@ -136,7 +137,7 @@ class TestDiagnostics:
 
 
 class TestTheClusterInReports:
-    def test_is_described_by_version_and_nodes(self, session: Session, cluster: FakeCluster) -> None:
+    def test_is_described_by_version_and_nodes(self, context: RunContext, cluster: FakeCluster) -> None:
         info = {
             "architecture": "amd64",
             "osImage": "Debian",
@@ -145,15 +146,15 @@ class TestTheClusterInReports:
         }
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "status": {"nodeInfo": info}}
         cluster.apply([node])
-        found = session.cluster_info()
+        found = cluster_info(context)
         assert (found.context, found.kubernetes) == ("fake", "v1.31.0")
         assert [one.name for one in found.nodes] == ["n1"]
 
     def test_is_left_out_where_it_cannot_be_read(
-        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object) -> Answer:
             raise ClusterError("gone")
 
         monkeypatch.setattr(cluster, "request", refuse)
-        assert session.cluster_info().kubernetes == "unknown"
+        assert cluster_info(context).kubernetes == "unknown"

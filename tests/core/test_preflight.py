@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from conformance.clusters import Answer, ClusterError
 from conformance.profiles import Claims
 from conformance.run import preflight
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .fake_cluster import FakeCluster
 
@@ -19,24 +20,25 @@ def _denying(cluster: FakeCluster) -> None:
     cluster.mesh.access = "deny"
 
 
-def changed(session: Session, **fields: Any) -> None:
-    """Gives the session another profile."""
-    session.profile = session.profile.model_copy(update=fields)
-    session.arena.profile = session.profile
+def changed(context: RunContext, **fields: Any) -> RunContext:
+    """The context with another profile, on the same arena."""
+    profile = context.profile.model_copy(update=fields)
+    context.arena.profile = profile
+    return replace(context, profile=profile)
 
 
-def claimed(session: Session, **groups: Any) -> None:
-    claims = session.profile.claims.model_dump() | groups
-    changed(session, claims=Claims.model_validate(claims))
+def claimed(context: RunContext, **groups: Any) -> RunContext:
+    claims = context.profile.claims.model_dump() | groups
+    return changed(context, claims=Claims.model_validate(claims))
 
 
-def wrong(session: Session) -> list[preflight.Check]:
-    return [check for check in preflight.examine(session) if not check.ok]
+def wrong(context: RunContext) -> list[preflight.Check]:
+    return [check for check in preflight.examine(context) if not check.ok]
 
 
 class TestTheDoctor:
-    def test_finds_nothing_wrong_where_all_is_well(self, session: Session, cluster: FakeCluster) -> None:
-        checks = list(preflight.examine(session))
+    def test_finds_nothing_wrong_where_all_is_well(self, context: RunContext, cluster: FakeCluster) -> None:
+        checks = list(preflight.examine(context))
         assert all(check.ok for check in checks)
         assert [check.what for check in checks] == [
             "cluster", "rights", "APIs", "APIs", "APIs", "metrics", "ingress", "joined", "reachable",
@@ -45,72 +47,71 @@ class TestTheDoctor:
         assert cluster.objects == {}
 
     def test_looks_no_further_where_nobody_answers(
-        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object) -> Answer:
             raise ClusterError("cannot be reached")
 
         monkeypatch.setattr(cluster, "request", refuse)
-        (check,) = preflight.examine(session)
+        (check,) = preflight.examine(context)
         assert str(check) == "cannot be reached"
 
     def test_says_who_may_not_ask(
-        self, session: Session, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cluster, "request", lambda *_: Answer(401, {}))
-        (check,) = preflight.examine(session)
+        (check,) = preflight.examine(context)
         assert str(check) == "the API server answers HTTP 401; check your credentials"
 
-    def test_creates_nothing_without_the_rights(self, session: Session, cluster: FakeCluster) -> None:
+    def test_creates_nothing_without_the_rights(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.forbidden = frozenset({("create", "namespaces")})
-        wrong = [check for check in preflight.examine(session) if not check.ok]
+        wrong = [check for check in preflight.examine(context) if not check.ok]
         assert [check.what for check in wrong] == ["rights"]
         assert cluster.created == []
 
-    def test_names_kinds_that_are_not_served(self, session: Session, cluster: FakeCluster) -> None:
+    def test_names_kinds_that_are_not_served(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.serves["specs.smi-spec.io/v1alpha4"] = ("HTTPRouteGroup",)
-        (wrong,) = [check for check in preflight.examine(session) if not check.ok]
+        (wrong,) = [check for check in preflight.examine(context) if not check.ok]
         assert wrong.seen == "specs.smi-spec.io/v1alpha4 is not served with TCPRoute, UDPRoute"
         assert wrong.remedy.endswith(
             "claims.specs in its profile: specs: {v1alpha4: [HTTPRouteGroup]} claims what is there"
         )
         assert cluster.created == []
 
-    def test_looks_at_every_claimed_version(self, session: Session, cluster: FakeCluster) -> None:
-        claimed(session, split=("v1alpha2", "v1alpha4"))
-        (wrong,) = [check for check in preflight.examine(session) if not check.ok]
+    def test_looks_at_every_claimed_version(self, context: RunContext, cluster: FakeCluster) -> None:
+        context = claimed(context, split=("v1alpha2", "v1alpha4"))
+        (wrong,) = [check for check in preflight.examine(context) if not check.ok]
         assert wrong.seen == "split.smi-spec.io/v1alpha2 is not served with TrafficSplit"
 
-    def test_asks_for_no_kind_that_is_not_claimed(self, session: Session, cluster: FakeCluster) -> None:
-        claimed(session, specs={"v1alpha4": ("HTTPRouteGroup", "TCPRoute")})
+    def test_asks_for_no_kind_that_is_not_claimed(self, context: RunContext, cluster: FakeCluster) -> None:
+        context = claimed(context, specs={"v1alpha4": ("HTTPRouteGroup", "TCPRoute")})
         cluster.serves["specs.smi-spec.io/v1alpha4"] = ("HTTPRouteGroup", "TCPRoute")
         cluster.forbidden = frozenset({("create", "udproutes")})
-        assert all(check.ok for check in preflight.examine(session))
+        assert all(check.ok for check in preflight.examine(context))
 
-    def test_names_a_metrics_api_that_does_not_answer(self, session: Session) -> None:
-        claims = session.profile.claims.model_copy(update={"metrics": ("v1alpha1",)})
-        session.profile = session.profile.model_copy(update={"claims": claims})
-        check = preflight.metrics(session)
+    def test_names_a_metrics_api_that_does_not_answer(self, context: RunContext) -> None:
+        claims = context.profile.claims.model_copy(update={"metrics": ("v1alpha1",)})
+        context = changed(context, claims=claims)
+        check = preflight.metrics(context)
         assert check.seen == "/apis/metrics.smi-spec.io/v1alpha1 answers HTTP 404"
 
     def test_names_pods_that_do_not_join_and_removes_them(
-        self, session: Session, cluster: FakeCluster
+        self, context: RunContext, cluster: FakeCluster
     ) -> None:
-        join = session.profile.join.model_copy(update={"sidecar": True})
-        session.profile = session.profile.model_copy(update={"join": join})
-        session.arena.profile = session.profile
-        (wrong,) = [check for check in preflight.examine(session) if not check.ok]
+        join = context.profile.join.model_copy(update={"sidecar": True})
+        context = changed(context, join=join)
+        (wrong,) = [check for check in preflight.examine(context) if not check.ok]
         assert (wrong.what, "no sidecar" in wrong.seen) == ("joined", True)
         assert cluster.objects == {}
 
-    def test_names_calls_that_are_not_answered(self, session: Session, cluster: FakeCluster) -> None:
+    def test_names_calls_that_are_not_answered(self, context: RunContext, cluster: FakeCluster) -> None:
         def without_endpoints(item: object) -> None:
             assert isinstance(item, dict)
             if item["kind"] == "Service":
                 item["spec"]["selector"] = {"app": "nobody"}
 
         cluster.on_apply = without_endpoints
-        wrong, *_ = [check for check in preflight.examine(session) if not check.ok]
+        wrong, *_ = [check for check in preflight.examine(context) if not check.ok]
         assert wrong.seen.startswith(
             "0 of 20 calls to outsider.smi-outside-r1.svc.cluster.local were answered"
         )
@@ -118,55 +119,59 @@ class TestTheDoctor:
 
 
 class TestTheDoctorsTraffic:
-    def test_finds_a_name_that_does_not_resolve(self, session: Session, cluster: FakeCluster) -> None:
-        hosts = session.profile.hosts.model_copy(update={"service": "{service}.{namespace}.mesh.invalid"})
-        changed(session, hosts=hosts)
-        found = wrong(session)
+    def test_finds_a_name_that_does_not_resolve(self, context: RunContext, cluster: FakeCluster) -> None:
+        hosts = context.profile.hosts.model_copy(update={"service": "{service}.{namespace}.mesh.invalid"})
+        context = changed(context, hosts=hosts)
+        found = wrong(context)
         assert {check.what for check in found} == {"calls"}
         assert "failures: {'dns': 20}" in found[0].seen
         assert found[0].remedy.startswith("the name does not resolve: correct hosts.service")
         assert cluster.objects == {}
 
-    def test_finds_a_mesh_that_denies_where_the_profile_says_that_it_allows(self, session: Session) -> None:
-        changed(session, access=session.profile.access.model_copy(update={"default": "allow"}))
-        (found,) = wrong(session)
+    def test_finds_a_mesh_that_denies_where_the_profile_says_that_it_allows(
+        self, context: RunContext
+    ) -> None:
+        context = changed(context, access=context.profile.access.model_copy(update={"default": "allow"}))
+        (found,) = wrong(context)
         assert found.what == "grant"
         assert found.remedy == "correct access: {default: deny} in the profile"
 
     def test_finds_a_mesh_that_allows_where_the_profile_says_that_it_denies(
-        self, session: Session, cluster: FakeCluster
+        self, context: RunContext, cluster: FakeCluster
     ) -> None:
         cluster.mesh.access = "allow"
-        (found,) = wrong(session)
+        (found,) = wrong(context)
         assert found.seen.startswith("open without a TrafficTarget: ")
         assert "say access: {default: allow}" in found.remedy
 
     def test_finds_nothing_wrong_with_a_mesh_that_allows_as_it_says(
-        self, session: Session, cluster: FakeCluster
+        self, context: RunContext, cluster: FakeCluster
     ) -> None:
         cluster.mesh.access = "allow"
-        changed(session, access=session.profile.access.model_copy(update={"default": "allow"}))
-        assert wrong(session) == []
+        context = changed(context, access=context.profile.access.model_copy(update={"default": "allow"}))
+        assert wrong(context) == []
 
-    def test_finds_splits_that_are_not_followed(self, session: Session, cluster: FakeCluster) -> None:
+    def test_finds_splits_that_are_not_followed(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.mesh.splits = False
-        (found,) = wrong(session)
+        (found,) = wrong(context)
         assert found.what == "split"
         assert "the mesh's log" in found.remedy
 
-    def test_tells_the_protocol_whose_calls_get_nowhere(self, session: Session, cluster: FakeCluster) -> None:
+    def test_tells_the_protocol_whose_calls_get_nowhere(
+        self, context: RunContext, cluster: FakeCluster
+    ) -> None:
         def without(item: Any) -> None:
             if item["kind"] == "Service" and item["metadata"]["name"] == "over-grpc":
                 item["spec"]["selector"] = {"app": "nobody"}
 
         cluster.on_apply = without
-        (found,) = wrong(session)
+        (found,) = wrong(context)
         assert found.seen.startswith("grpc: 0 of 20 calls to over-grpc.smi-main-r1.svc.cluster.local")
         assert found.remedy.startswith("say in services.grpc by which labels or annotations")
 
-    def test_calls_by_no_protocol_that_is_not_carried(self, session: Session) -> None:
-        changed(session, protocols=("http", "tcp"))
-        checks = [check.seen for check in preflight.examine(session) if check.what == "calls"]
+    def test_calls_by_no_protocol_that_is_not_carried(self, context: RunContext) -> None:
+        context = changed(context, protocols=("http", "tcp"))
+        checks = [check.seen for check in preflight.examine(context) if check.what == "calls"]
         assert [seen.split()[5] for seen in checks] == ["http", "tcp"]
 
 
@@ -183,14 +188,14 @@ class TestTheDoctorsTraffic:
     ],
 )
 def test_what_keeps_pods_from_coming_has_its_remedy(
-    session: Session, cluster: FakeCluster, message: str, remedy: str
+    context: RunContext, cluster: FakeCluster, message: str, remedy: str
 ) -> None:
     def refuse(item: Any) -> None:
         if item["kind"] == "Pod":
             raise ClusterError(message)
 
     cluster.on_apply = refuse
-    (found,) = wrong(session)
+    (found,) = wrong(context)
     assert (found.what, found.seen) == ("joined", message)
     assert found.remedy.startswith(remedy)
     assert cluster.objects == {}

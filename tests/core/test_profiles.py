@@ -8,7 +8,7 @@ from conformance import catalogue, profiles
 from conformance.clusters import ClusterError
 from conformance.drive.manifests import folder as fixtures
 from conformance.profiles import ProfileError, parse
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from . import fake_cluster
 from .fake_cluster import SERVES, FakeCluster
@@ -70,7 +70,7 @@ class TestAMisspeltProfile:
             ),
             ("hosts: {service: '{service}.{x}'}", "hosts.service: only {service}, {namespace} and {domain}"),
             ("hosts: {service: '{service.x}'}", "hosts.service: only {service}, {namespace} and {domain}"),
-            ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} does not stand in it"),
+            ("hosts: {service: 'x.{namespace}'}", "hosts.service: {service} is missing"),
             ("ingress: {class_name: x}", "ingress.service: Field required"),
             ("ingress: {clas_name: x}", "unknown key 'ingress.clas_name'; did you mean class_name?"),
             (
@@ -115,131 +115,133 @@ class TestAMisspeltProfile:
             profiles.load(f"{tmp_path}/")
 
 
-def session_of(name: str) -> Session:
-    """A session with a mesh as it is, on a cluster that serves what that mesh serves."""
+def context_of(name: str) -> RunContext:
+    """A context with a mesh as it is, on a cluster that serves what that mesh serves."""
     profile = profiles.load(str(FOLDER / f"{name}.yaml"))
     cluster = FakeCluster(serves={api: SERVES[api] for api in ("v1", "apps/v1")})
     versions = {"split": "TrafficSplit", "access": "TrafficTarget", "specs": "HTTPRouteGroup"}
     for group, kind in versions.items():
         (version,) = profile.claims.by_group()[group]
         cluster.serves[f"{group}.smi-spec.io/{version}"] = (kind, "TCPRoute")
-    return Session(profile, cluster, clock=VirtualClock(), run_id="r1")
+    return RunContext.open(profile, cluster, clock=VirtualClock(), run_id="r1")
 
 
 class TestAMeshOfSidecars:
     """Open Service Mesh: a profile, and nothing else, says what sets it apart."""
 
     @pytest.fixture
-    def session(self) -> Session:
-        return session_of("osm")
+    def context(self) -> RunContext:
+        return context_of("osm")
 
-    def test_marks_the_namespaces_of_joined_pods_and_leaves_others_alone(self, session: Session) -> None:
-        session.arena.prepare(["access", "outside"])
-        assert isinstance(session.cluster, FakeCluster)
-        joined = session.cluster.objects["Namespace", "", "smi-access-r1"]["metadata"]
+    def test_marks_the_namespaces_of_joined_pods_and_leaves_others_alone(self, context: RunContext) -> None:
+        context.arena.prepare(["access", "outside"])
+        assert isinstance(context.cluster, FakeCluster)
+        joined = context.cluster.objects["Namespace", "", "smi-access-r1"]["metadata"]
         assert joined["labels"]["openservicemesh.io/monitored-by"] == "osm"
         assert joined["labels"]["pod-security.kubernetes.io/enforce"] == "privileged"
         assert joined["annotations"] == {"openservicemesh.io/sidecar-injection": "enabled"}
-        outside = session.cluster.objects["Namespace", "", "smi-outside-r1"]["metadata"]
+        outside = context.cluster.objects["Namespace", "", "smi-outside-r1"]["metadata"]
         assert "openservicemesh.io/monitored-by" not in outside["labels"]
-        pod = session.cluster.objects["Pod", "smi-outside-r1", "outsider"]
+        pod = context.cluster.objects["Pod", "smi-outside-r1", "outsider"]
         assert pod["metadata"]["labels"]["openservicemesh.io/ignore"] == "true"
 
-    def test_has_its_calls_permitted_where_no_namespace_can_be_opened(self, session: Session) -> None:
-        session.arena.prepare(["main"])
-        assert isinstance(session.cluster, FakeCluster)
-        target = session.cluster.objects["TrafficTarget", "smi-main-r1", "to-server"]
+    def test_has_its_calls_permitted_where_no_namespace_can_be_opened(self, context: RunContext) -> None:
+        context.arena.prepare(["main"])
+        assert isinstance(context.cluster, FakeCluster)
+        target = context.cluster.objects["TrafficTarget", "smi-main-r1", "to-server"]
         assert target["spec"]["destination"]["namespace"] == "smi-main-r1"
         assert {one["namespace"] for one in target["spec"]["sources"]} == {"smi-main-r1", "smi-peer-r1"}
-        assert session.arena.groups(["main"]) == ("access", "specs")
-        assert session.arena.groups(["access", "outside"]) == ()
+        assert context.arena.groups(["main"]) == ("access", "specs")
+        assert context.arena.groups(["access", "outside"]) == ()
 
-    def test_is_spoken_to_in_its_versions(self, session: Session) -> None:
-        assert session.api_versions() == {"split": "v1alpha2", "access": "v1alpha3", "specs": "v1alpha4"}
-        (split,) = session.scenario("traffic-split/delete").objects("split.yaml")
+    def test_is_spoken_to_in_its_versions(self, context: RunContext) -> None:
+        assert context.api_versions() == {"split": "v1alpha2", "access": "v1alpha3", "specs": "v1alpha4"}
+        (split,) = context.scenario("traffic-split/delete").objects("split.yaml")
         assert split["apiVersion"] == "split.smi-spec.io/v1alpha2"
 
-    def test_is_called_by_ordinary_names(self, session: Session) -> None:
-        call = session.scenario("traffic-split/delete").call("main/client", "main/going")
+    def test_is_called_by_ordinary_names(self, context: RunContext) -> None:
+        call = context.scenario("traffic-split/delete").call("main/client", "main/going")
         assert call.host == "going.smi-main-r1.svc.cluster.local"
 
-    def test_is_not_asked_about_a_client_without_identity(self, session: Session) -> None:
-        assert session.profile.needs_permits
+    def test_is_not_asked_about_a_client_without_identity(self, context: RunContext) -> None:
+        assert context.profile.requires_targets
 
 
 class TestAMeshOfNodeProxies:
     """Traefik Mesh: no sidecars, and a name of its own to call through it."""
 
     @pytest.fixture
-    def session(self) -> Session:
-        return session_of("traefik-mesh")
+    def context(self) -> RunContext:
+        return context_of("traefik-mesh")
 
-    def test_has_pods_ready_without_a_second_container(self, session: Session) -> None:
-        session.arena.ready(["access"])
-        assert session.arena.pod("access/alpha").workload == "alpha"
+    def test_has_pods_ready_without_a_second_container(self, context: RunContext) -> None:
+        context.arena.ready(["access"])
+        assert context.arena.pod("access/alpha").workload == "alpha"
 
-    def test_is_called_by_its_own_name(self, session: Session) -> None:
-        call = session.scenario("traffic-split/delete").call("main/client", "main/going")
+    def test_is_called_by_its_own_name(self, context: RunContext) -> None:
+        call = context.scenario("traffic-split/delete").call("main/client", "main/going")
         assert call.host == "going.smi-main-r1.traefik.mesh"
 
     @pytest.mark.parametrize(
         ("client", "server"), [("main/client", "outside/outsider"), ("outside/outsider", "main/v1")]
     )
-    def test_is_gone_past_where_one_end_is_outside(self, session: Session, client: str, server: str) -> None:
-        call = session.scenario("traffic-split/delete").call(client, server)
+    def test_is_gone_past_where_one_end_is_outside(
+        self, context: RunContext, client: str, server: str
+    ) -> None:
+        call = context.scenario("traffic-split/delete").call(client, server)
         assert call.host.endswith("-r1.svc.cluster.local")
 
-    def test_is_spoken_to_in_its_versions(self, session: Session) -> None:
-        assert session.api_versions() == {"split": "v1alpha3", "access": "v1alpha2", "specs": "v1alpha3"}
-        rendered = session.scenario("permits").objects("main.yaml")
+    def test_is_spoken_to_in_its_versions(self, context: RunContext) -> None:
+        assert context.api_versions() == {"split": "v1alpha3", "access": "v1alpha2", "specs": "v1alpha3"}
+        rendered = context.scenario("permits").objects("main.yaml")
         assert {one["apiVersion"] for one in rendered} == {
             "specs.smi-spec.io/v1alpha3",
             "access.smi-spec.io/v1alpha2",
         }
 
-    def test_has_the_ports_of_routes_in_its_targets(self, session: Session) -> None:
-        *routes, target = session.scenario("traffic-access/routes").objects("target.yaml")
+    def test_has_the_ports_of_routes_in_its_targets(self, context: RunContext) -> None:
+        *routes, target = context.scenario("traffic-access/routes").objects("target.yaml")
         assert target["spec"]["destination"]["port"] == 8080
         assert {rule["kind"] for rule in target["spec"]["rules"]} == {"HTTPRouteGroup"}
         assert {one["kind"]: one["spec"] for one in routes}["TCPRoute"] == {}
-        raw = session.scenario("traffic-access/default-deny").objects("target.yaml")[-1]
+        raw = context.scenario("traffic-access/default-deny").objects("target.yaml")[-1]
         assert raw["spec"]["destination"]["port"] == 9000
         assert [rule["kind"] for rule in raw["spec"]["rules"]] == ["TCPRoute"]
 
-    def test_has_them_in_later_steps_as_well(self, session: Session) -> None:
-        narrowed = session.scenario("traffic-access/revoke").objects("2-narrowed.yaml")
+    def test_has_them_in_later_steps_as_well(self, context: RunContext) -> None:
+        narrowed = context.scenario("traffic-access/revoke").objects("2-narrowed.yaml")
         assert [target["spec"]["destination"]["port"] for target in narrowed] == [8080, 8080, 8080]
 
-    def test_is_asked_for_objects_of_the_kinds_that_it_can_express(self, session: Session) -> None:
-        found = session.scenario("common/objects").objects_for_version("objects.yaml")
+    def test_is_asked_for_objects_of_the_kinds_that_it_can_express(self, context: RunContext) -> None:
+        found = context.scenario("common/objects").objects_for_version("objects.yaml")
         assert [one["kind"] for one in found] == [
             *("TrafficSplit", "HTTPRouteGroup", "TCPRoute"),
             *("TrafficSplit", "TrafficTarget", "HTTPRouteGroup", "TCPRoute"),
         ]
 
-    def test_is_not_asked_what_it_disclaims(self, session: Session) -> None:
+    def test_is_not_asked_what_it_disclaims(self, context: RunContext) -> None:
         entry = catalogue.load()["access-enforced-at-server"]
-        assert session.unclaimed(entry, ["access", "specs"]) == (
+        assert context.not_claimed_reason(entry, ["access", "specs"]) == (
             "the profile disclaims it: the ordinary name of a service goes past the proxies"
         )
 
-    def test_is_not_asked_for_what_its_versions_lack(self, session: Session) -> None:
+    def test_is_not_asked_for_what_its_versions_lack(self, context: RunContext) -> None:
         known = catalogue.load()
-        assert session.unclaimed(known["udp-schema-v1alpha4"], ["specs"]) == (
+        assert context.not_claimed_reason(known["udp-schema-v1alpha4"], ["specs"]) == (
             "the profile claims none of specs v1alpha4"
         )
-        assert session.unclaimed(known["metrics-counts"], ["metrics"]) is not None
-        reason = session.unclaimed(known["common-api-groups-discoverable"], ["metrics"])
+        assert context.not_claimed_reason(known["metrics-counts"], ["metrics"]) is not None
+        reason = context.not_claimed_reason(known["common-api-groups-discoverable"], ["metrics"])
         assert reason == "its test works with metrics.smi-spec.io, which is not claimed"
 
 
 @pytest.mark.parametrize("name", ["osm", "traefik-mesh"])
 @pytest.mark.parametrize("file", [one for one in ALL if not one.startswith(ABOUT_OTHER_THINGS)])
 def test_fixtures_say_the_same_in_the_versions_of_either_mesh(name: str, file: str) -> None:
-    session = session_of(name)
+    context = context_of(name)
     folder, _, step = file.rpartition("/")
-    claimed = session.api_versions()
-    for item in session.scenario(folder).objects_for_version(step):
+    claimed = context.api_versions()
+    for item in context.scenario(folder).objects_for_version(step):
         group, _, version = item["apiVersion"].partition("/")
         if group.endswith(".smi-spec.io"):
             assert version == claimed[group.partition(".")[0]]
@@ -251,8 +253,8 @@ def test_objects_of_a_profile_are_made_before_the_pods_in_their_namespace(clock:
         "    - {apiVersion: v1, kind: ConfigMap, metadata: {name: joins}, data: {where: '$namespace!'}}\n"
     )
     cluster = FakeCluster()
-    session = Session(parse(text, "mine"), cluster, clock=clock, run_id="r1")
-    session.arena.prepare(["access"])
+    context = RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1")
+    context.arena.prepare(["access"])
     made = cluster.objects["ConfigMap", "smi-access-r1", "joins"]
     assert made["data"] == {"where": "smi-access-r1!"}
     assert made["metadata"]["labels"] == {"smi-conformance.dev/run": "r1"}
@@ -266,9 +268,9 @@ RBAC = "apiVersion: rbac.authorization.k8s.io/v1, kind:"
 @pytest.mark.parametrize(
     ("item", "problem"),
     [
-        (f"{RBAC} ClusterRoleBinding, metadata: {{name: a}}", "a ClusterRoleBinding lies in no namespace"),
-        ("apiVersion: v1, kind: Namespace, metadata: {name: mesh}", "a Namespace lies in no namespace"),
-        (f"{RBAC} Role, metadata: {{name: a, namespace: mesh}}", "what lies in 'mesh' would be left behind"),
+        (f"{RBAC} ClusterRoleBinding, metadata: {{name: a}}", "a ClusterRoleBinding is cluster-scoped"),
+        ("apiVersion: v1, kind: Namespace, metadata: {name: mesh}", "a Namespace is cluster-scoped"),
+        (f"{RBAC} Role, metadata: {{name: a, namespace: mesh}}", "an object in 'mesh' would be left behind"),
         ("apiVersion: v1, kind: List, items: []", "no object with apiVersion, kind and metadata.name"),
         ("apiVersion: v1, kind: [], metadata: {name: a}", "no object with apiVersion, kind and metadata"),
     ],
@@ -291,22 +293,22 @@ def test_objects_of_a_profile_that_lie_in_no_namespace_are_not_made(
     text = SMALL + "join: {objects: [{apiVersion: m.example/v1, kind: Zone, metadata: {name: z}}]}\n"
     monkeypatch.setattr(fake_cluster, "CLUSTER_SCOPED", {*fake_cluster.CLUSTER_SCOPED, "Zone"})
     cluster = FakeCluster(serves={**SERVES, "m.example/v1": ("Zone",)})
-    session = Session(parse(text, "mine"), cluster, clock=clock, run_id="r1")
+    context = RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1")
     with pytest.raises(ClusterError, match="profile mine: Zone z lies in no namespace"):
-        session.arena.prepare(["access"])
+        context.arena.prepare(["access"])
     assert cluster.objects == {}
 
 
 def test_pods_are_marked_in_the_templates_that_make_them(clock: VirtualClock) -> None:
     text = SMALL + "join: {sidecar: false, pod: {annotations: {mesh/join: 'yes'}}}\n"
     cluster = FakeCluster()
-    Session(parse(text, "mine"), cluster, clock=clock, run_id="r1").arena.prepare(["main"])
+    RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1").arena.prepare(["main"])
     pods = [one for (kind, _, _), one in cluster.objects.items() if kind == "Pod"]
     assert len(pods) == 6
     assert all(pod["metadata"]["annotations"]["mesh/join"] == "yes" for pod in pods)
 
 
 def test_a_mesh_without_access_control_needs_no_permits() -> None:
-    assert not parse(SMALL, "mine").needs_permits
-    assert not parse(SMALL.replace("split", "access") + "access: {default: allow}", "mine").needs_permits
-    assert parse("name: mine\nclaims: {access: [v1alpha3]}", "mine").needs_permits
+    assert not parse(SMALL, "mine").requires_targets
+    assert not parse(SMALL.replace("split", "access") + "access: {default: allow}", "mine").requires_targets
+    assert parse("name: mine\nclaims: {access: [v1alpha3]}", "mine").requires_targets

@@ -132,7 +132,7 @@ def test_a_mesh_that_ignores_splits_fails(bench: Bench, capsys: pytest.CaptureFi
     bench.cluster.mesh.splits = False
     assert bench.suite(ZERO_SUITE) == 1
     assert bench.outcome(ZERO) == "fail"
-    assert "went where none may go" in bench.record(ZERO).tests[0].summary
+    assert "reached workloads that must get none" in bench.record(ZERO).tests[0].summary
     said = capsys.readouterr().out
     assert "✗ FAIL: 1 of 2 core requirements failed" in said
     assert "expected: no request reaches v2" in said
@@ -181,14 +181,15 @@ def test_a_test_without_a_verdict_is_inconclusive(bench: Bench, capsys: pytest.C
     assert "1 inconclusive" in capsys.readouterr().out
 
 
-def test_what_was_inconclusive_is_not_made_good_by_a_later_verdict(bench: Bench) -> None:
+def test_a_second_verdict_of_a_test_is_an_error_of_the_suite(bench: Bench) -> None:
     source = """    def test_says_two_things(scenario, verdict):
         verdict(judge.inconclusive("nobody was kept busy"))
         verdict(judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]))
     """
     assert bench.own_suite(OWN + source) == 2
     (test,) = bench.record(ZERO).tests
-    assert (test.verdict.value, test.summary) == ("inconclusive", "nobody was kept busy")
+    assert test.verdict.value == "inconclusive"
+    assert test.summary == "RuntimeError: a test judges its requirement once: an error of the suite"
 
 
 @pytest.mark.parametrize(
@@ -248,8 +249,8 @@ def test_what_a_version_cannot_express_is_not_claimed(
     bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = """    def test_v1alpha1(scenario):
-        from conformance.drive.rendering import NotExpressible
-        raise NotExpressible("TCPRoute v1alpha3 has no ports")
+        from conformance.drive.rendering import NotInVersion
+        raise NotInVersion("TCPRoute v1alpha3 has no ports")
     """
     assert bench.own_suite(OWN + source) == 2
     record = bench.record(ZERO)
@@ -285,13 +286,37 @@ def test_what_is_not_claimed_is_not_tried(bench: Bench) -> None:
     assert not any("smi-access" in one for one in bench.cluster.created)
 
 
-def test_what_a_profile_disclaims_is_not_claimed_with_its_reason(bench: Bench) -> None:
-    disclaimer = f"disclaims: {{{DIRECT}: names of backends are not served}}\n"
-    bench.profile.write_text(bench.profile.read_text() + disclaimer, encoding="utf-8")
-    assert bench.suite(ZERO_SUITE) == 0
-    record = bench.record(DIRECT)
-    assert record.note == "the profile disclaims it: names of backends are not served"
-    assert record.outcome == "not claimed"
+class TestADisclaimedRequirement:
+    @pytest.fixture
+    def disclaiming(self, bench: Bench) -> Bench:
+        disclaimer = f"disclaims: {{{DIRECT}: names of backends are not served}}\n"
+        bench.profile.write_text(bench.profile.read_text() + disclaimer, encoding="utf-8")
+        return bench
+
+    def test_is_not_claimed_with_its_reason(self, disclaiming: Bench) -> None:
+        assert disclaiming.suite(ZERO_SUITE) == 0
+        record = disclaiming.record(DIRECT)
+        assert record.note == "the profile disclaims it: names of backends are not served"
+        assert (record.outcome, record.tests) == ("not claimed", ())
+
+    def test_that_holds_is_a_finding(self, disclaiming: Bench) -> None:
+        disclaiming.suite(ZERO_SUITE)
+        (found,) = disclaiming.report.findings
+        assert found.text.startswith(f"{DIRECT} holds, and the profile disclaims it (")
+        assert (found.severity, found.remedy) == (
+            "warning",
+            "claim it: remove it from disclaims in the profile",
+        )
+
+    def test_that_does_not_hold_is_none(self, disclaiming: Bench) -> None:
+        disclaiming.cluster.mesh.splits = False
+        disclaiming.suite(ZERO_SUITE)
+        assert disclaiming.report.findings == ()
+
+    def test_is_not_driven_for_its_own_sake(self, disclaiming: Bench) -> None:
+        disclaiming.suite("traffic_split", "--requirement", DIRECT)
+        assert disclaiming.outcome(DIRECT) == "not claimed"
+        assert "nothing was judged" in disclaiming.report.findings[0].text
 
 
 class TestAnInterruptedRun:

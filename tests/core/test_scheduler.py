@@ -12,8 +12,14 @@ import pytest
 
 from conformance.drive.scenario import Scenario
 from conformance.drive.wait import OnWait
-from conformance.run.scheduler import Ahead, Closed, Lanes, Turn, bring
-from conformance.run.session import Session
+from conformance.run.context import RunContext
+from conformance.run.scheduler import (
+    PrefetchedScenario,
+    ScenarioScheduler,
+    ScheduledScenario,
+    SchedulerClosed,
+    drive_and_store,
+)
 from conformance.traceability.index import ScenarioMark
 
 from .fake_cluster import FakeCluster
@@ -22,31 +28,31 @@ SOON_S = 10.0
 """How long a test waits for what another thread is to do at once."""
 
 
-def turn(name: str, *arena: str, alone: bool = False, drive: Any = "evidence") -> Turn:
+def turn(name: str, *arena: str, alone: bool = False, drive: Any = "evidence") -> ScheduledScenario:
     mark = ScenarioMark(f"own/{name}", arena, (), alone=alone)
-    return Turn(mark, drive=None if drive is None else lambda scenario: drive)
+    return ScheduledScenario(mark, drive=None if drive is None else lambda scenario: drive)
 
 
 class Second:
     """The second lane's work, held up until the test lets it go on."""
 
-    def __init__(self, session: Session, *, slow: bool = False) -> None:
-        self._session = session
+    def __init__(self, context: RunContext, *, slow: bool = False) -> None:
+        self._context = context
         self._slow = slow
         self.begun: list[str] = []
         self._begin = threading.Semaphore(0)
         self._go_on = threading.Semaphore(0)
 
-    def __call__(self, one: Turn, on_wait: OnWait) -> Ahead | None:
+    def __call__(self, one: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
         self.begun.append(one.mark.folder)
         self._begin.release()
         while not self._go_on.acquire(timeout=0.01):
             on_wait("held up by the test", 0, 0)
         if self._slow:
             return None
-        scenario = self._session.scenario(one.mark.folder)
-        bring(scenario, one)
-        return Ahead(scenario, 2.5)
+        scenario = self._context.scenario(one.mark.folder)
+        drive_and_store(scenario, one)
+        return PrefetchedScenario(scenario, 2.5)
 
     def wait(self) -> None:
         assert self._begin.acquire(timeout=SOON_S), "the second lane begins nothing"
@@ -56,8 +62,10 @@ class Second:
 
 
 @contextmanager
-def opened(turns: list[Turn], second: Callable[[Turn, OnWait], Ahead | None]) -> Iterator[Lanes]:
-    lanes = Lanes(turns, second)
+def opened(
+    turns: list[ScheduledScenario], second: Callable[[ScheduledScenario, OnWait], PrefetchedScenario | None]
+) -> Iterator[ScenarioScheduler]:
+    lanes = ScenarioScheduler(turns, second)
     lanes.start()
     try:
         yield lanes
@@ -65,9 +73,9 @@ def opened(turns: list[Turn], second: Callable[[Turn, OnWait], Ahead | None]) ->
         lanes.close()
 
 
-def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(session: Session) -> None:
+def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(context: RunContext) -> None:
     first, middle, last = turn("first", "access"), turn("middle", "main"), turn("last", "main")
-    second = Second(session)
+    second = Second(context)
     with opened([first, middle, last], second) as lanes:
         assert lanes.claim(first) is None
         second.wait()
@@ -93,9 +101,11 @@ def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(session:
     ],
     ids=lambda one: one.mark.folder,
 )
-def test_what_would_be_in_the_way_is_left_to_the_first_lane(session: Session, other: Turn) -> None:
+def test_what_would_be_in_the_way_is_left_to_the_first_lane(
+    context: RunContext, other: ScheduledScenario
+) -> None:
     first, last = turn("first", "peer", "outside"), turn("last", "access", "outside")
-    second = Second(session)
+    second = Second(context)
     with opened([first, other, last], second) as lanes:
         assert lanes.claim(first) is None
         second.wait()
@@ -107,10 +117,10 @@ def test_what_would_be_in_the_way_is_left_to_the_first_lane(session: Session, ot
     assert second.begun == ["own/last"]
 
 
-def test_nothing_is_driven_beside_what_is_to_be_alone(session: Session) -> None:
+def test_nothing_is_driven_beside_what_is_to_be_alone(context: RunContext) -> None:
     first, last = turn("first", "main", alone=True), turn("last", "access")
-    second = Second(session)
-    lanes = Lanes([first, last], second)
+    second = Second(context)
+    lanes = ScenarioScheduler([first, last], second)
     assert lanes.claim(first) is None
     lanes.start()
     assert lanes.following("second") == []
@@ -121,9 +131,9 @@ def test_nothing_is_driven_beside_what_is_to_be_alone(session: Session) -> None:
     assert second.begun == ["own/last"]
 
 
-def test_the_first_lane_waits_for_what_is_in_its_way(session: Session) -> None:
+def test_the_first_lane_waits_for_what_is_in_its_way(context: RunContext) -> None:
     first, last = turn("first", "main"), turn("last", "main")
-    second = Second(session)
+    second = Second(context)
     with opened([first, last], second) as lanes, ThreadPoolExecutor() as pool:
         second.wait()
         claimed = pool.submit(lanes.claim, first)
@@ -135,9 +145,9 @@ def test_the_first_lane_waits_for_what_is_in_its_way(session: Session) -> None:
         assert claimed.result(SOON_S) is None
 
 
-def test_on_a_machine_that_is_too_slow_the_first_lane_drives_all_that_is_left(session: Session) -> None:
+def test_on_a_machine_that_is_too_slow_the_first_lane_drives_all_that_is_left(context: RunContext) -> None:
     first, middle, last = turn("first", "access"), turn("middle", "main"), turn("last", "main")
-    second = Second(session, slow=True)
+    second = Second(context, slow=True)
     with opened([first, middle, last], second) as lanes:
         assert lanes.claim(first) is None
         second.wait()
@@ -149,10 +159,10 @@ def test_on_a_machine_that_is_too_slow_the_first_lane_drives_all_that_is_left(se
     assert second.begun == ["own/last"]
 
 
-def test_after_a_starved_scenario_the_first_lane_goes_on_alone(session: Session) -> None:
+def test_after_a_starved_scenario_the_first_lane_goes_on_alone(context: RunContext) -> None:
     first, last = turn("first", "main"), turn("last", "main")
-    second = Second(session)
-    lanes = Lanes([first, last], second)
+    second = Second(context)
+    lanes = ScenarioScheduler([first, last], second)
     assert lanes.claim(first) is None
     lanes.start()
     lanes.release(halt=True)
@@ -161,40 +171,42 @@ def test_after_a_starved_scenario_the_first_lane_goes_on_alone(session: Session)
     assert second.begun == []
 
 
-def test_what_is_driven_ahead_is_given_up_at_the_end(session: Session) -> None:
+def test_what_is_driven_ahead_is_given_up_at_the_end(context: RunContext) -> None:
     ended: list[str] = []
 
-    def endless(one: Turn, on_wait: OnWait) -> Ahead | None:
+    def endless(one: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
         def wait() -> None:
             while True:
                 on_wait("what never comes", 0, 0)
 
         begun.set()
-        with pytest.raises(Closed):
+        with pytest.raises(SchedulerClosed):
             wait()
         ended.append(one.mark.folder)
         return None
 
     begun = threading.Event()
-    lanes = Lanes([turn("first", "main")], endless)
+    lanes = ScenarioScheduler([turn("first", "main")], endless)
     lanes.start()
     assert begun.wait(SOON_S)
     lanes.close()
     assert ended == ["own/first"]
 
 
-def test_what_a_drive_raises_is_kept_for_its_tests(session: Session) -> None:
+def test_what_a_drive_raises_is_kept_for_its_tests(context: RunContext) -> None:
     def skips(scenario: Scenario) -> None:
         pytest.skip("nothing to drive")
 
-    scenario = session.scenario("own/skipping")
-    bring(scenario, Turn(ScenarioMark("own/skipping", ("main",), ()), drive=skips))
+    scenario = context.scenario("own/skipping")
+    drive_and_store(scenario, ScheduledScenario(ScenarioMark("own/skipping", ("main",), ()), drive=skips))
     assert scenario.prefetched is not None
     with pytest.raises(pytest.skip.Exception, match="nothing to drive"):
         scenario.prefetched.result()
 
 
-def test_services_stay_as_long_as_their_scenario_is_to_come(session: Session, cluster: FakeCluster) -> None:
+def test_services_stay_as_long_as_their_scenario_is_to_come(
+    context: RunContext, cluster: FakeCluster
+) -> None:
     def there() -> set[str]:
         return {name for kind, _, name in cluster.objects if kind == "Service"} & {
             "moving",
@@ -207,19 +219,19 @@ def test_services_stay_as_long_as_their_scenario_is_to_come(session: Session, cl
         "common/convergence",
         "traffic-split/live-edits",
     )
-    session.create_services([turning, split])
+    context.create_services([turning, split])
     assert there() == {"turning", "shop"}
-    session.create_services([edits], kept=[split, "traffic-split/delete"])
+    context.create_services([edits], kept=[split, "traffic-split/delete"])
     assert there() == {"moving", "shop"}
-    session.create_services([split], kept=[split])
+    context.create_services([split], kept=[split])
     assert there() == {"shop"}
-    session.create_services([])
+    context.create_services([])
     assert there() == set()
 
 
-def test_what_is_under_way_and_to_come_is_unfinished(session: Session) -> None:
+def test_what_is_under_way_and_to_come_is_unfinished(context: RunContext) -> None:
     first, last = turn("a", "main"), turn("b", "peer")
-    second = Second(session)
+    second = Second(context)
     with opened([first, last], second) as lanes:
         second.wait()
         assert lanes.claim(first) is None

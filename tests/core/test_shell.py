@@ -3,54 +3,55 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conformance.cli import main, shell
 from conformance.profiles import Inspect
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .conftest import Bench
 from .fake_cluster import FakeCluster
 
 
-def talk(session: Session, *lines: str) -> str:
+def talk(context: RunContext, *lines: str) -> str:
     """What a prompt says to these lines, without what it says before and after them."""
     out = io.StringIO()
-    shell.run(session, stdin=io.StringIO("".join(f"{line}\n" for line in lines)), stdout=out)
+    shell.run(context, stdin=io.StringIO("".join(f"{line}\n" for line in lines)), stdout=out)
     said = out.getvalue()
     return said[said.index("smi> ") :].removesuffix("removing the arena\n")
 
 
-def test_leaving_removes_the_arena(session: Session, cluster: FakeCluster) -> None:
-    assert "smi> " in talk(session, "quit", "pods")
+def test_leaving_removes_the_arena(context: RunContext, cluster: FakeCluster) -> None:
+    assert "smi> " in talk(context, "quit", "pods")
     assert not [key for key in cluster.objects if key[0] in {"Namespace", "Pod"}]
-    talk(session)
+    talk(context)
     assert not [key for key in cluster.objects if key[0] in {"Namespace", "Pod"}]
 
 
-def test_the_introduction_names_the_workloads_and_how_to_reach_them(session: Session) -> None:
+def test_the_introduction_names_the_workloads_and_how_to_reach_them(context: RunContext) -> None:
     out = io.StringIO()
-    shell.run(session, stdin=io.StringIO(""), stdout=out)
+    shell.run(context, stdin=io.StringIO(""), stdout=out)
     assert "main/client" in out.getvalue()
     assert "kubectl --context fake -n smi-main-r1" in out.getvalue()
 
 
-def test_the_first_lines_that_it_suggests_work(session: Session) -> None:
+def test_the_first_lines_that_it_suggests_work(context: RunContext) -> None:
     out = io.StringIO()
-    shell.run(session, stdin=io.StringIO(""), stdout=out)
+    shell.run(context, stdin=io.StringIO(""), stdout=out)
     lines = [line.strip() for line in out.getvalue().splitlines()]
     send = next(line for line in lines if line.startswith("send ")).partition("  ")[0]
     apply = next(line for line in lines if line.startswith("apply "))
-    said = talk(session, send, apply, send)
+    said = talk(context, send, apply, send)
     assert "error" not in said
     assert "answered by: v1 100;" in said
     assert "TrafficSplit smi-main-r1/resting" in said
 
 
 def test_a_manifest_from_elsewhere_is_applied_in_the_version_that_it_is_written_in(
-    session: Session, cluster: FakeCluster, tmp_path: Path
+    context: RunContext, cluster: FakeCluster, tmp_path: Path
 ) -> None:
     cluster.serves["split.smi-spec.io/v1alpha2"] = ("TrafficSplit",)
     manifest = tmp_path / "bookstore.yaml"
@@ -63,44 +64,44 @@ def test_a_manifest_from_elsewhere_is_applied_in_the_version_that_it_is_written_
         """,
         encoding="utf-8",
     )
-    said = talk(session, f"apply {manifest}", f"delete {manifest}")
+    said = talk(context, f"apply {manifest}", f"delete {manifest}")
     assert "TrafficSplit smi-main-r1/bookstore-split" in said
     assert "error" not in said
     assert "TrafficSplit/smi-main-r1/bookstore-split" in cluster.created
 
 
-def test_traffic_is_sent_and_who_answered_is_told(session: Session) -> None:
-    said = talk(session, "send main/client main/v1 20")
+def test_traffic_is_sent_and_who_answered_is_told(context: RunContext) -> None:
+    said = talk(context, "send main/client main/v1 20")
     assert "answered by: v1 20; seen by servers: v1 20" in said
 
 
-def test_a_fixture_is_applied_in_the_arena_and_deleted_again(session: Session) -> None:
+def test_a_fixture_is_applied_in_the_arena_and_deleted_again(context: RunContext) -> None:
     name = "traffic-split/zero-weight/split.yaml"
     send = "send main/client main/resting 20"
-    said = talk(session, send, f"apply {name}", send, f"delete {name}", send)
+    said = talk(context, send, f"apply {name}", send, f"delete {name}", send)
     assert "TrafficSplit smi-main-r1/resting" in said
     assert said.count("answered by: v1 20;") == 1
     assert said.count("v2 ") > 1
 
 
 def test_a_manifest_of_ones_own_is_placed_in_the_arena(
-    session: Session, cluster: FakeCluster, tmp_path: Path
+    context: RunContext, cluster: FakeCluster, tmp_path: Path
 ) -> None:
     manifest = tmp_path / "own.yaml"
     manifest.write_text(
         "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: smi-main, name: own}, data: {a: b}}",
         encoding="utf-8",
     )
-    assert "ConfigMap smi-main-r1/own" in talk(session, f"apply '{manifest}'")
+    assert "ConfigMap smi-main-r1/own" in talk(context, f"apply '{manifest}'")
     manifest.write_text("just words", encoding="utf-8")
-    assert "no Kubernetes objects in it" in talk(session, f"apply '{manifest}'")
+    assert "no Kubernetes objects in it" in talk(context, f"apply '{manifest}'")
 
 
-def test_commands_logs_and_what_a_proxy_has_are_shown(session: Session) -> None:
+def test_commands_logs_and_what_a_proxy_has_are_shown(context: RunContext) -> None:
     inspect = Inspect(container="proxy", configuration=("dump", "all"), statistics=("stats",))
-    session.profile = session.profile.model_copy(update={"inspect": inspect})
+    context = replace(context, profile=context.profile.model_copy(update={"inspect": inspect}))
     said = talk(
-        session,
+        context,
         "exec main/client ls -l",
         "exec main/client:proxy false",
         "logs main/client",
@@ -127,8 +128,10 @@ def test_commands_logs_and_what_a_proxy_has_are_shown(session: Session) -> None:
         ("odd", "unknown command 'odd'"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_the_prompt_goes_on(session: Session, line: str, answer: str) -> None:
-    said = talk(session, line, "send main/client main/v1 20")
+def test_what_cannot_be_done_is_said_and_the_prompt_goes_on(
+    context: RunContext, line: str, answer: str
+) -> None:
+    said = talk(context, line, "send main/client main/v1 20")
     assert answer in said
     assert "answered by: v1 20" in said
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -14,10 +14,11 @@ from conformance.catalogue.foundations import GRANT, SPLIT, UNDER_CALLS
 from conformance.drive.recovery import RecoveryCheck
 from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
 from conformance.drive.scenario import ExpectedResponders, Scenario
-from conformance.model.verdict import Basis, Judgement, Verdict
+from conformance.model.evidence import Environment
+from conformance.model.verdict import Judgement, Verdict
 from conformance.report.causes import causes
-from conformance.report.conclusions import conclude
-from conformance.run.session import Session
+from conformance.run.context import RunContext
+from conformance.run.results import JudgedTest, RunResults
 from conformance.traceability import index
 from conformance.traceability.index import scenario_mark
 
@@ -28,9 +29,9 @@ from .virtual import VirtualClock
 
 
 @pytest.fixture
-def scenario(session: Session) -> Scenario:
-    session.arena.ready(["main"])
-    made = session.scenario("traffic-split/delete")
+def scenario(context: RunContext) -> Scenario:
+    context.arena.ready(["main"])
+    made = context.scenario("traffic-split/delete")
     made.apply("services.yaml")
     made.applied.clear()
     made._changed = False
@@ -123,15 +124,15 @@ def splits_alone(bench: Bench) -> Bench:
 
 
 class TestWhatStandsOnABasicRequirement:
-    def test_is_that_of_the_groups_whose_objects_it_applies(self, session: Session) -> None:
+    def test_is_that_of_the_groups_whose_objects_it_applies(self, context: RunContext) -> None:
         both = scenario_mark(
             "common/x", {"arena": ("main", "access"), "groups": ("split", "access", "specs")}
         )
-        assert session.stands_on(both) == (GRANT, SPLIT)
-        assert session.stands_on(scenario_mark("x", {"arena": ("outside",), "groups": ("split",)})) == ()
+        assert context.stands_on(both) == (GRANT, SPLIT)
+        assert context.stands_on(scenario_mark("x", {"arena": ("outside",), "groups": ("split",)})) == ()
         own = {"arena": ("main",), "groups": ("split",), "stands_on": ()}
-        assert session.stands_on(scenario_mark("x", own)) == ()
-        assert session.stands_on(scenario_mark("basic/split", own)) == ()
+        assert context.stands_on(scenario_mark("x", own)) == ()
+        assert context.stands_on(scenario_mark("basic/split", own)) == ()
 
     def test_is_not_judged_where_that_failed(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
         bench.cluster.mesh.splits = False
@@ -195,27 +196,28 @@ class TestWhatATestPresumes:
         outcomes = {one.id: one.outcome for one in bench.report.requirements}
         assert (outcomes[LEAK], outcomes[EDITS]) == ("pass", "fail")
 
-    def test_says_nothing_of_other_versions_in_which_it_was_judged(self, session: Session) -> None:
-        failed = Judgement(Verdict.FAIL, "it is not so", basis=Basis("no_request_failed", {}))
-        holds = Judgement(Verdict.PASS, "it is so", basis=Basis("no_request_failed", {}))
-        told = judge.presumes(failed, "a-b", "it is not so")
-        for one, judgement, version in (
-            ("a-b", failed, "v1alpha2"),
-            ("a-b", holds, "v1alpha4"),
-            ("c-d", told, "v1alpha2"),
-        ):
-            session.conclude(one, conclude("x.py::test", one, judgement, 1.0, versions={"split": version}))
-        alike, other = {"split": "v1alpha2", "specs": "v1alpha4"}, {"split": "v1alpha4"}
+    def test_says_nothing_of_other_versions_in_which_it_was_judged(self) -> None:
+        kind = [("split", "v1alpha4", "TrafficSplit")]
+        failed, holds = judge.groups_served(kind, []), judge.groups_served(kind, kind)
+        results = RunResults()
+
+        def recorded(judgement: Judgement, version: str, *presumes: str, of: str = "x-y") -> Judgement:
+            test = JudgedTest(of, "x.py::test", of, {"split": version, "specs": "v1alpha4"}, presumes)
+            return results.record(test, judgement, Environment())
+
+        recorded(failed, "v1alpha2", of="a-b")
+        recorded(holds, "v1alpha4", of="a-b")
+        recorded(failed, "v1alpha2", "a-b", of="c-d")
         # What failed beside another is not the cause; that other one is.
-        for one, spoken in (("a-b", alike), ("c-d", alike), ("c-d", other)):
-            found = session.founded(failed, presuming(one), spoken)
+        for one, version in (("a-b", "v1alpha2"), ("c-d", "v1alpha2"), ("c-d", "v1alpha4")):
+            found = recorded(failed, version, one)
             assert found.verdict is Verdict.INCONCLUSIVE
-            assert found.summary == "stands on a-b, which failed; seen here: it is not so"
-        for one, spoken in (("a-b", other), ("e-f", alike)):
-            assert session.founded(failed, presuming(one), spoken) is failed
-        assert session.founded(holds, presuming("a-b"), alike) is holds
+            assert found.summary.startswith("stands on a-b, which failed; seen here: ")
+        for one, version in (("a-b", "v1alpha4"), ("e-f", "v1alpha2")):
+            assert recorded(failed, version, one).verdict is Verdict.FAIL
+        assert recorded(holds, "v1alpha2", "a-b").verdict is Verdict.PASS
         # Nothing is the cause of its own failure.
-        assert session.founded(failed, replace(presuming("c-d"), requirement="a-b"), alike) is failed
+        assert recorded(failed, "v1alpha2", "c-d", of="a-b").verdict is Verdict.FAIL
 
 
 def presuming(one: str) -> index.TestEntry:
@@ -312,22 +314,22 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
 
 
 class TestACanary:
-    def test_is_seen_and_gone_again(self, session: Session, cluster: FakeCluster) -> None:
+    def test_is_seen_and_gone_again(self, context: RunContext, cluster: FakeCluster) -> None:
         canary = RecoveryCheck("split")
         for _ in range(3):
-            assert canary.look(session.scenario("recovery/split"), 3.0).converged
+            assert canary.look(context.scenario("recovery/split"), 3.0).converged
             assert not canary.waits
             assert not [key for key in cluster.objects if key[0] == "TrafficSplit"]
 
     def test_stays_out_until_it_is_seen(
-        self, session: Session, cluster: FakeCluster, clock: VirtualClock
+        self, context: RunContext, cluster: FakeCluster, clock: VirtualClock
     ) -> None:
         canary = RecoveryCheck("split")
         cluster.mesh.splits = False
-        assert not canary.look(session.scenario("recovery/split"), 3.0).converged
+        assert not canary.look(context.scenario("recovery/split"), 3.0).converged
         assert canary.waits == "a"
         cluster.mesh.splits = True
-        assert canary.look(session.scenario("recovery/split"), 0.0).converged
+        assert canary.look(context.scenario("recovery/split"), 0.0).converged
         assert not canary.waits
 
 

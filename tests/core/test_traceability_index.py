@@ -57,7 +57,7 @@ def test_a_test_presumes_what_its_scenario_does_and_what_it_names_but_not_itself
 
 
 def test_whoever_drives_splits_presumes_that_nobody_else_answers() -> None:
-    beside = foundations.BESIDE["split"]
+    beside = foundations.PRESUMED["split"]
     for arena, presumed in ((("main",), ("a", beside)), (("outside",), ("a",))):
         given = {"arena": arena, "groups": ("split",), "presumes": ("a",)}
         assert index.scenario_mark("x/y", given).presumes == presumed

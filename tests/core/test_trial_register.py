@@ -16,7 +16,7 @@ from conformance.drive.open_questions.register import Prior, Request, TrialRegis
 from conformance.drive.scenario import Scenario
 from conformance.model.evidence import Behaviour, Call, Traffic
 from conformance.profiles.model import Hosts
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 from .fake_cluster import FakeCluster
 
@@ -24,9 +24,9 @@ READINGS = (answered("a", "v2"), refused("b"))
 
 
 @pytest.fixture
-def scenario(session: Session) -> Scenario:
-    session.arena.ready(["main"])
-    return session.scenario("traffic-split/odd-splits")
+def scenario(context: RunContext) -> Scenario:
+    context.arena.ready(["main"])
+    return context.scenario("traffic-split/odd-splits")
 
 
 @pytest.fixture

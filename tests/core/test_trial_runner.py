@@ -20,10 +20,10 @@ from conformance.drive.open_questions import trial_runner
 from conformance.drive.open_questions.heartbeat import GrantStates, Heartbeat
 from conformance.drive.open_questions.trial_runner import NO_EFFECT, TrialResults
 from conformance.drive.open_questions.trials import Trial, TrialPlan
-from conformance.drive.scenario import Effect, Scenario
-from conformance.model.evidence import Call, Convergence, TrialResult
+from conformance.drive.scenario import Scenario
+from conformance.model.evidence import Call, Convergence, Effect, TrialResult
 from conformance.model.verdict import Judgement, Reading
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from conformance.suite import drive_of
 from conformance.suites.traffic_split import (
     test_odd_splits,
@@ -69,7 +69,9 @@ def left() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
-def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: list[tuple[str, str]]) -> Drive:
+def drive(
+    context: RunContext, cluster: FakeCluster, clock: VirtualClock, left: list[tuple[str, str]]
+) -> Drive:
     """Drives a scenario of odd splits on a mesh that accepts any object, and that one of them may stop."""
 
     def on(
@@ -87,10 +89,10 @@ def drive(session: Session, cluster: FakeCluster, clock: VirtualClock, left: lis
 
         cluster.mesh = StoppedMesh(clock=clock, odd=odd, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        session.arena.ready(["main", "metrics"])
+        context.arena.ready(["main", "metrics"])
         driven = drive_of(module.__name__)
         assert driven is not None
-        scenario = session.scenario(module.pytestmark.args[0])
+        scenario = context.scenario(module.pytestmark.args[0])
         seen = cast(TrialResults[Effect], driven(scenario))
         left.extend((one["kind"], one["metadata"]["name"]) for one in scenario.applied)
         scenario.delete_applied()
@@ -254,7 +256,7 @@ SUITES = {
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_each_object_in_question_is_named_by_a_trial(
-    session: Session, monkeypatch: pytest.MonkeyPatch, suite: str
+    context: RunContext, monkeypatch: pytest.MonkeyPatch, suite: str
 ) -> None:
     declared: list[TrialPlan] = []
     run_trials = trial_runner.run_trials
@@ -264,12 +266,12 @@ def test_each_object_in_question_is_named_by_a_trial(
         return run_trials(scenario, plan, heartbeat)
 
     monkeypatch.setattr(trial_runner, "run_trials", noted)
-    session.arena.ready(SUITES[suite])
+    context.arena.ready(SUITES[suite])
     module = importlib.import_module(f"conformance.suites.{suite}")
     driven = drive_of(module.__name__)
     assert driven is not None
     folder = module.pytestmark.args[0]
-    driven(session.scenario(folder))
+    driven(context.scenario(folder))
     (plan,) = declared
     files = [*plan.files, *plan.late_files, *plan.earlier_files]
     files += [file for file, _ in plan.malformed_files]
@@ -278,9 +280,9 @@ def test_each_object_in_question_is_named_by_a_trial(
     assert {one["metadata"]["name"] for one in objects} <= named
 
 
-def test_a_heartbeat_of_grants_shows_with_the_last_of_its_checks(session: Session) -> None:
-    session.arena.ready(["access", "peer"])
-    scenario = session.scenario("traffic-specs/odd-groups")
+def test_a_heartbeat_of_grants_shows_with_the_last_of_its_checks(context: RunContext) -> None:
+    context.arena.ready(["access", "peer"])
+    scenario = context.scenario("traffic-specs/odd-groups")
     found = {"now": Convergence("now", 3, 0.5), "then": Convergence("then", 3, None)}
     faked = SimpleNamespace(
         wait_for_access=lambda _, discover: found, objects=scenario.objects, call=scenario.call
@@ -294,9 +296,9 @@ def test_a_heartbeat_of_grants_shows_with_the_last_of_its_checks(session: Sessio
     assert [[one["metadata"]["name"] for one in state] for state in heartbeat.states] == [["steady"]] * 2
 
 
-def test_the_states_of_grants_open_one_path_each(session: Session) -> None:
-    session.arena.ready(["access"])
-    scenario = session.scenario("traffic-specs/odd-groups")
+def test_the_states_of_grants_open_one_path_each(context: RunContext) -> None:
+    context.arena.ready(["access"])
+    scenario = context.scenario("traffic-specs/odd-groups")
     states = GrantStates("access/alpha", "access/server", {"/a/1": "1-steady.yaml", "/a/2": "3-steady.yaml"})
     expected = [[(one.name, one.expect) for one in state] for state in states.checks(scenario)]
     assert expected == [[("1", "granted"), ("2", "denied")], [("2", "granted"), ("1", "denied")]]

@@ -15,7 +15,7 @@ from conformance.drive.open_questions.trial_runner import TrialResults
 from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
 from conformance.probe.plan import Batch
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from conformance.suite import drive_of
 from conformance.suites.traffic_specs import (
     test_odd_groups,
@@ -119,16 +119,16 @@ Drive = Callable[[bool], dict[str, Reading]]
 
 
 @pytest.fixture
-def drive(session: Session, cluster: FakeCluster) -> Drive:
+def drive(context: RunContext, cluster: FakeCluster) -> Drive:
     def on(stops: bool) -> dict[str, Reading]:
         cluster.mesh = GuardedMesh(stops=stops, ledgers=cluster.mesh.ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        session.arena.ready(["access", "peer"])
+        context.arena.ready(["access", "peer"])
         readings: dict[str, Reading] = {}
         for module in MODULES:
             driven = drive_of(module.__name__)
             assert driven is not None
-            scenario = session.scenario(module.pytestmark.args[0])
+            scenario = context.scenario(module.pytestmark.args[0])
             seen = cast(TrialResults[AccessTable], driven(scenario))
             scenario.delete_applied()
             readings |= {one.question: one for one in seen.reading(*module.trials.declared).readings}

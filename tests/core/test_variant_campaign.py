@@ -118,7 +118,7 @@ def test_the_whole_suite_is_run_where_it_is_asked_for() -> None:
 def test_the_profile_of_each_variant_can_be_used() -> None:
     asked = Campaign(list(VARIANTS.values()), profiles.load("reference"), "image")
     made = {variant.id: asked.profile_of(variant) for variant in asked.chosen}
-    assert made["no-open-namespaces"].needs_permits
+    assert made["no-open-namespaces"].requires_targets
     assert made["no-ingress"].ingress is None
     assert made["like-linkerd"].claims.access == ()
     patient = asked.profile.converge.model_copy(update={"within_s": 30.0})

@@ -1,4 +1,4 @@
-"""Which versions a scenario is run in: those that work together, each claimed one, in few sets."""
+"""Which versions a scenario is run in: those that work together, each claimed one, in few assignments."""
 
 from __future__ import annotations
 
@@ -11,29 +11,31 @@ from hypothesis import strategies as st
 from conformance import catalogue
 from conformance.drive.version_selection import (
     CONFIGURATION,
+    VersionChoice,
     VersionsError,
-    Wish,
+    assignments,
     compatible,
-    holds_for,
-    in_words,
-    parse_wish,
-    sets,
+    format_versions,
+    parse_version_choice,
+    requirement_applies,
 )
 
 FOUR = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 CLAIMS = {"split": FOUR, "access": FOUR, "specs": FOUR, "metrics": ("v1alpha1",)}
-ALL = Wish("all")
+ALL = VersionChoice("all")
 
 
-def words(groups: tuple[str, ...], wish: Wish, claims: dict[str, tuple[str, ...]] = CLAIMS) -> list[str]:
-    return [in_words(one) for one in sets(claims, groups, wish)]
+def words(
+    groups: tuple[str, ...], choice: VersionChoice, claims: dict[str, tuple[str, ...]] = CLAIMS
+) -> list[str]:
+    return [format_versions(one) for one in assignments(claims, groups, choice)]
 
 
 class TestAWish:
     def test_is_a_word_or_a_list(self) -> None:
-        assert parse_wish("newest", CLAIMS) == Wish()
-        assert parse_wish("all", CLAIMS) == ALL
-        assert parse_wish("split=v1alpha2, specs=v1alpha3,split=v1alpha1", CLAIMS) == Wish(
+        assert parse_version_choice("newest", CLAIMS) == VersionChoice()
+        assert parse_version_choice("all", CLAIMS) == ALL
+        assert parse_version_choice("split=v1alpha2, specs=v1alpha3,split=v1alpha1", CLAIMS) == VersionChoice(
             "list", {"split": ("v1alpha2", "v1alpha1"), "specs": ("v1alpha3",)}
         )
 
@@ -50,20 +52,20 @@ class TestAWish:
     )
     def test_that_cannot_be_fulfilled_is_one_line_with_what_there_is(self, text: str, message: str) -> None:
         with pytest.raises(VersionsError) as caught:
-            parse_wish(text, {**CLAIMS, "access": ()})
+            parse_version_choice(text, {**CLAIMS, "access": ()})
         assert message in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
 class TestSets:
     def test_are_one_of_the_newest_stable_versions_by_default(self) -> None:
-        assert words(("split",), Wish()) == ["split v1alpha4"]
-        assert words(("access", "specs"), Wish()) == ["access v1alpha3, specs v1alpha4"]
-        assert words(("metrics",), Wish()) == ["metrics v1alpha1"]
+        assert words(("split",), VersionChoice()) == ["split v1alpha4"]
+        assert words(("access", "specs"), VersionChoice()) == ["access v1alpha3, specs v1alpha4"]
+        assert words(("metrics",), VersionChoice()) == ["metrics v1alpha1"]
 
     def test_have_the_versions_that_work_together_where_the_newest_do_not(self) -> None:
         claims = {**CLAIMS, "access": ("v1alpha2",), "specs": ("v1alpha3", "v1alpha4")}
-        assert words(("access", "specs"), Wish(), claims) == ["access v1alpha2, specs v1alpha3"]
+        assert words(("access", "specs"), VersionChoice(), claims) == ["access v1alpha2, specs v1alpha3"]
 
     def test_are_none_where_nothing_works_together_or_a_group_is_not_claimed(self) -> None:
         assert (
@@ -84,18 +86,18 @@ class TestSets:
         assert words(("split",), ALL) == [f"split {version}" for version in reversed(FOUR)]
 
     def test_of_a_list_have_what_it_names_and_the_newest_that_work_with_it(self) -> None:
-        wish = parse_wish("specs=v1alpha3", CLAIMS)
-        assert words(("split", "specs"), wish) == ["split v1alpha3, specs v1alpha3"]
-        assert words(("access", "specs"), wish) == ["access v1alpha2, specs v1alpha3"]
-        assert words(("split",), wish) == ["split v1alpha4"]
+        version_choice = parse_version_choice("specs=v1alpha3", CLAIMS)
+        assert words(("split", "specs"), version_choice) == ["split v1alpha3, specs v1alpha3"]
+        assert words(("access", "specs"), version_choice) == ["access v1alpha2, specs v1alpha3"]
+        assert words(("split",), version_choice) == ["split v1alpha4"]
 
     def test_of_a_list_are_none_where_nothing_claimed_works_with_what_it_names(self) -> None:
         claims = {**CLAIMS, "access": ("v1alpha3",)}
-        assert words(("access", "specs"), parse_wish("specs=v1alpha3", claims), claims) == []
+        assert words(("access", "specs"), parse_version_choice("specs=v1alpha3", claims), claims) == []
 
     def test_of_a_scenario_without_groups_have_each_version_of_whatever_is_claimed(self) -> None:
         claims = {**CLAIMS, "access": (), "specs": ("v1alpha3", "v1alpha4")}
-        assert words((), Wish(), claims) == ["split v1alpha4, specs v1alpha4"]
+        assert words((), VersionChoice(), claims) == ["split v1alpha4, specs v1alpha4"]
         assert words((), ALL, claims) == [
             "split v1alpha4, specs v1alpha4",
             "split v1alpha3, specs v1alpha3",
@@ -113,7 +115,7 @@ class TestSets:
     ) -> None:
         claims = {group: tuple(sorted(versions)) for group, versions in claimed.items()}
         ordered = [group for group in CONFIGURATION if group in groups]
-        found = sets(claims, ordered, ALL)
+        found = assignments(claims, ordered, ALL)
         everything = [
             dict(zip(ordered, one, strict=True)) for one in product(*(claims[group] for group in ordered))
         ]
@@ -143,4 +145,4 @@ class TestARequirement:
     def test_holds_for_sets_of_its_versions(
         self, requirement: str, versions: dict[str, str], holds: bool
     ) -> None:
-        assert holds_for(catalogue.load()[requirement], versions) is holds
+        assert requirement_applies(catalogue.load()[requirement], versions) is holds

@@ -14,7 +14,7 @@ from conformance.drive.api_trials import ABSENT, HeaderForms, HeadersRefused, at
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import merged
 from conformance.report.verify import recompute
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 from tools import none
 
 from .conftest import Bench
@@ -25,7 +25,7 @@ HEADERS_SUITE, HEADERS = "traffic_specs/test_headers.py", "http-header-filter"
 OWN = """
     import pytest
     from conformance import judge
-    from conformance.drive.rendering import NotExpressible
+    from conformance.drive.rendering import NotInVersion
     pytestmark = pytest.mark.scenario("traffic-split/zero-weight", arena=("main",), groups=("split",))
 """
 
@@ -140,14 +140,19 @@ class TestARun:
 
     @pytest.mark.parametrize("command", ["run", "pytest"])
     @pytest.mark.parametrize(
-        ("wish", "message"),
+        ("choice", "message"),
         [("split=v1alpha2", "split v1alpha2 is not claimed; claimed: v1alpha4"), ("newer", "'newer' is not")],
     )
     def test_in_versions_that_are_not_claimed_ends_before_anything_is_made(
-        self, bench: Bench, capsys: pytest.CaptureFixture[str], command: str, wish: str, message: str
+        self,
+        bench: Bench,
+        capsys: pytest.CaptureFixture[str],
+        command: str,
+        choice: str,
+        message: str,
     ) -> None:
         run = bench.run if command == "run" else bench.pytest
-        assert run("--versions", wish) == 2
+        assert run("--versions", choice) == 2
         said = capsys.readouterr()
         assert message in said.err + said.out
         assert bench.cluster.created == []
@@ -199,7 +204,7 @@ class TestARun:
     @pytest.mark.requirement("split-zero-weight-gets-nothing")
     def test_matches(scenario, verdict):
         if scenario.versions["split"] == "v1alpha2":
-            raise NotExpressible("TrafficSplit v1alpha2 has no matches")
+            raise NotInVersion("TrafficSplit v1alpha2 has no matches")
         verdict(judge.groups_served([("g", "v1", "K")], [("g", "v1", "K")]))
     """
         )
@@ -298,7 +303,7 @@ class TestATrial:
             changed(self.ITEM, ("spec.nothing", ABSENT))
 
 
-def test_a_requirement_that_no_version_can_express_is_not_claimed(session: Session) -> None:
+def test_a_requirement_that_no_version_can_express_is_not_claimed(context: RunContext) -> None:
     from conformance.report.conclusions import conclude
 
     one: Judgement = judge.not_applicable("TrafficSplit v1alpha2 has no matches")

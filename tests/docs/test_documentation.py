@@ -169,7 +169,7 @@ def fields(model: type[BaseModel], path: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         inner = [field.annotation, *getattr(field.annotation, "__args__", ())]
         groups = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
-        if groups and groups[0] is not profiles.Marks:
+        if groups and groups[0] is not profiles.Metadata:
             yield from fields(groups[0], f"{path}{name}.")
         else:
             yield f"{path}{name}"

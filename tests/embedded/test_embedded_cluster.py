@@ -15,7 +15,7 @@ from conformance.clusters import ClusterError, Completed
 from conformance.clusters.embedded import start
 from conformance.clusters.kubernetes import KubernetesCluster
 from conformance.profiles import load
-from conformance.run.session import Session
+from conformance.run.context import RunContext
 
 pytestmark = pytest.mark.usefixtures("can_start")
 
@@ -53,9 +53,9 @@ def started(mesh: str) -> Iterator[KubernetesCluster]:
 
 def test_a_cluster_without_a_mesh_runs_the_workloads_of_the_suite_alone() -> None:
     with started("none") as cluster:
-        session = Session(load("none"), cluster, run_id="embedded")
-        session.arena.prepare(["peer"])
-        peer = session.arena.pod("peer/peer")
+        context = RunContext.open(load("none"), cluster, run_id="embedded")
+        context.arena.prepare(["peer"])
+        peer = context.arena.pod("peer/peer")
         (pod,) = [
             one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
         ]
@@ -63,16 +63,16 @@ def test_a_cluster_without_a_mesh_runs_the_workloads_of_the_suite_alone() -> Non
         assert "initContainers" not in pod["spec"]
         kinds = cluster.request("GET", "/apis/split.smi-spec.io/v1alpha4").body["resources"]
         assert "TrafficSplit" in {one["kind"] for one in kinds}
-        session.arena.remove()
+        context.arena.remove()
         assert not cluster.list("v1", "Pod", peer.namespace)
 
 
 def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join() -> None:
     with started("reference") as cluster:
-        session = Session(load("reference"), cluster, run_id="embedded")
-        session.arena.prepare(["peer"])
+        context = RunContext.open(load("reference"), cluster, run_id="embedded")
+        context.arena.prepare(["peer"])
         # Getting ready includes that the sidecar has its configuration, and that it is there at all.
-        peer = session.arena.pod("peer/peer")
+        peer = context.arena.pod("peer/peer")
         (pod,) = [
             one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
         ]
@@ -81,7 +81,7 @@ def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join(
         assert said == Completed(0, f"{peer.name}\n", "")
         assert cluster.request("GET", "/apis/metrics.smi-spec.io/v1alpha1").status == 200
         assert cluster.logs(peer.namespace, peer.name, "smi-sidecar")
-        session.arena.remove()
+        context.arena.remove()
         assert not cluster.list("v1", "Pod", peer.namespace)
 
 

@@ -1,4 +1,4 @@
-"""Evidence as driving would make it, in a line each."""
+"""Evidence as driving would produce it, in one line each."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 from conformance.model.evidence import AccessResult, ApiRead, Call, Convergence, Traffic
 
-SETTLED = Convergence("v2 is reached from every client", within_s=60, took_s=1.25)
-UNSETTLED = Convergence("v2 is reached from every client", within_s=60, took_s=None)
+CONVERGED = Convergence("v2 is reached from every client", within_s=60, took_s=1.25)
+NOT_CONVERGED = Convergence("v2 is reached from every client", within_s=60, took_s=None)
 
 
 def traffic(answered: Mapping[str, int], **changes: Any) -> Traffic:
-    """A batch in which these workloads answered, and in which both views agree unless told otherwise."""
+    """A batch with answers of these workloads; both views agree unless ``received`` differs."""
     failures = changes.get("failures", {})
     sent = changes.get("sent", sum(answered.values()) + sum(failures.values()))
     client = changes.pop("client", "client-a")
@@ -31,16 +31,16 @@ def traffic(answered: Mapping[str, int], **changes: Any) -> Traffic:
 
 
 def silence(sent: int = 10, **changes: Any) -> Traffic:
-    """A batch that got nowhere."""
+    """A batch without an answer."""
     return traffic({}, sent=sent, failures={"reset": sent}, **changes)
 
 
 def cell(name: str, expect: Any, seen: Traffic, **changes: Any) -> AccessResult:
-    """A cell of an access table about the workload ``server``, denied by default beforehand."""
+    """A cell of an access table for the workload ``server``, denied in the baseline by default."""
     defaults: dict[str, Any] = {
         "baseline": silence(client=seen.call.client),
         "server": "server",
-        "convergence": SETTLED,
+        "convergence": CONVERGED,
     }
     # The ledger of the cell's server was read, whatever it held.
     seen = replace(seen, received={"server": 0, **seen.received})
@@ -134,4 +134,4 @@ HOSTILE: tuple[Any, ...] = (
     metrics(p99="-1"),
     metrics(unit="fortnights"),
 )
-"""Bodies that no judge may stumble over."""
+"""Bodies on which no judge may raise."""

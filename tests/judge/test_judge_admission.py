@@ -1,4 +1,4 @@
-"""What the API server takes and refuses, from documents that were put to it for trial."""
+"""Accepted and refused documents, by dry-run requests to the API server."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TestRefusals:
         found = judge.refusals([AdmissionAttempt("whole", "accepted", {}, 422)], [violation(422)])
         assert found.verdict is Verdict.INCONCLUSIVE
         assert "documents without a violation are refused as well: whole" in found.summary
-        # As where nobody gave the right to create any.
+        # As without the permission to create any.
         forbidden = judge.refusals([AdmissionAttempt("whole", "accepted", {}, 403)], [violation(403)])
         assert forbidden.verdict is Verdict.INCONCLUSIVE
 
@@ -67,7 +67,7 @@ class TestRefusals:
     ) -> None:
         assert judge.refusals(repaired, violations).verdict is Verdict.INCONCLUSIVE
 
-    def test_that_are_left_open_are_told(self) -> None:
+    def test_that_are_left_open_are_reported(self) -> None:
         found = judge.refusals([WHOLE], [violation(422), violation(201, "either", "port 0")])
         assert found.passed
         assert found.summary == "all 1 violation are refused; object with port 0 is accepted"
@@ -85,7 +85,7 @@ class TestHeaderForms:
             ("", "header filters can be written in neither form")
         ]
 
-    def test_that_are_accepted_and_dropped_are_told_apart(self) -> None:
+    def test_that_are_accepted_and_dropped_are_distinguished(self) -> None:
         dropped = {"spec": {"matches": [{"name": "m"}]}}
         assert (
             judge.header_form([form("map", MAP, 201, dropped)]).summary == "as a map: accepted, and dropped"

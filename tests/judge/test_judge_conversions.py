@@ -1,4 +1,4 @@
-"""What became of an object between two versions, and the readings that this shows."""
+"""The meaning of an object in two versions, and the readings that it shows."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from judge_evidence import SETTLED, traffic
+from judge_evidence import CONVERGED, traffic
 
 from conformance import judge
-from conformance.judge.conversions import outcome, told
+from conformance.judge.conversions import describe, outcome
 from conformance.model.evidence import Behaviour, Conversion, Effect, TrialResult
 from conformance.model.verdict import Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
-IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
+IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), CONVERGED), "v2")
 LOOKS = (
     Behaviour("a", reads="same"),
     Behaviour("ac", reads="either"),
@@ -98,8 +98,8 @@ def test_what_a_server_adds_changes_nothing() -> None:
         (Conversion("HTTPRouteGroup", "v1alpha4"), "there is no other version to compare with"),
     ],
 )
-def test_the_outcome_is_told_in_words(one: Conversion, words: str) -> None:
-    assert told(one) == words
+def test_the_outcome_is_described(one: Conversion, words: str) -> None:
+    assert describe(one) == words
 
 
 def read(*conversions: Conversion) -> Reading:

@@ -1,4 +1,4 @@
-"""Error rates of backends: pass, fail, inconclusive, hostile bodies, and what is said."""
+"""Error rates of backends: pass, fail, inconclusive, hostile bodies, and their messages."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def judged(
     return judge.error_rates(baseline or NONE, reads, RATES, sent or (PLAIN, FAILING))
 
 
-def test_the_backend_that_fails_is_told_apart() -> None:
+def test_the_failing_backend_is_identified() -> None:
     found = judged(shown((500, 0), (240, 260)))
     assert found.verdict is Verdict.PASS
     assert found.summary == "old fails in 0 of 500 requests; new fails in 260 of 500 requests"
@@ -53,7 +53,7 @@ def test_the_backend_that_fails_is_told_apart() -> None:
     ],
     ids=["lost", "spread over both", "swapped", "too many", "left out", "too few"],
 )
-def test_what_is_told_wrongly_fails(old: tuple[int, int], new: tuple[int, int], said: str) -> None:
+def test_wrong_counts_fail(old: tuple[int, int], new: tuple[int, int], said: str) -> None:
     found = judged(shown(old, new))
     assert found.verdict is Verdict.FAIL
     assert said in found.summary

@@ -1,4 +1,4 @@
-"""An Event at the object, or a refusal, names what of it has no effect."""
+"""An Event about the object, or its refusal, names the part without effect."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ def test_a_refusal_that_names_it_passes_and_another_says_nothing() -> None:
     ],
     ids=["alike", "in another order", "of another moment"],
 )
-def test_what_is_told_of_a_sound_split_as_well_fails(told: str, of_sound: str) -> None:
+def test_an_event_that_a_sound_split_gets_as_well_fails(told: str, of_sound: str) -> None:
     found = judged(event(told), sound=(event(of_sound, "sound"),))
     assert found.verdict is Verdict.FAIL
-    assert f"of a sound one the same is told as here: '{told}'" in found.summary
+    assert f"the same is reported about a sound object: '{told}'" in found.summary
     assert judged(event(told), sound=(event(of_sound, "a third one"),)).passed
 
 
@@ -100,7 +100,7 @@ def test_a_refusal_that_meets_a_sound_split_as_well_is_inconclusive() -> None:
         sound_sent=AdmissionAttempt("as it is", "accepted", {}, 422, "cannot take v2, backend-c"),
     )
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.summary.startswith("a sound one is refused as well: 'cannot take")
+    assert found.summary.startswith("the sound object is refused as well: 'cannot take")
 
 
 @pytest.mark.parametrize("unread", range(3))

@@ -1,11 +1,11 @@
-"""The access table: pass, fail, inconclusive, and what is said."""
+"""The access table: pass, fail, inconclusive, and their messages."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
+from judge_evidence import CONVERGED, NOT_CONVERGED, cell, silence, traffic
 
 from conformance import judge
 from conformance.model.evidence import AccessResult, AccessTable, Convergence, Traffic
@@ -48,13 +48,13 @@ def test_a_denied_request_in_a_ledger_fails_whatever_the_client_saw() -> None:
     ],
     ids=["no control", "broken control", "another server"],
 )
-def test_a_leak_fails_even_unsettled_and_without_controls(results: tuple[AccessResult, ...]) -> None:
-    found = judge.access_enforced(AccessTable([replace(one, convergence=UNSETTLED) for one in results]))
+def test_a_leak_fails_even_unconverged_and_without_controls(results: tuple[AccessResult, ...]) -> None:
+    found = judge.access_enforced(AccessTable([replace(one, convergence=NOT_CONVERGED) for one in results]))
     assert found.verdict is Verdict.FAIL
     assert "got through" in found.summary
 
 
-def test_what_leaked_is_told_beside_what_its_client_was_told() -> None:
+def test_a_leak_is_reported_with_its_clients_view() -> None:
     leaky = traffic({}, sent=10, statuses={"403": 10}, received={"server": 10})
     told = judge.access_enforced(AccessTable([GRANTED, cell("GET /other", "denied", leaky)])).summary
     assert told.endswith("10 of 10 requests got through (server 10; its client saw status 403 10)")
@@ -65,22 +65,20 @@ class TestTheHint:
     shut = replace(GRANTED, traffic=silence())
 
     def test_points_to_the_ledgers_where_all_that_is_wrong_leaked(self) -> None:
-        assert "in the servers' ledgers" in judge.access_enforced(AccessTable([GRANTED, self.leak])).hint
+        assert "the servers' ledgers hold" in judge.access_enforced(AccessTable([GRANTED, self.leak])).hint
 
     def test_points_to_the_route_where_another_grant_took_effect(self) -> None:
         hint = judge.access_enforced(AccessTable([replace(self.shut, name="shut"), GRANTED, self.leak])).hint
-        assert hint == "see whether the cell's call matches the route as the specification reads it"
+        assert hint == "see whether the call matches the route as the specification defines it"
 
     def test_points_to_the_objects_where_no_grant_changed_anything(self) -> None:
         assert judge.access_enforced(AccessTable([self.shut, DENIED])).hint.startswith(
-            "no grant of these took effect"
+            "none of these grants took effect"
         )
 
     def test_points_to_the_route_where_a_grant_changed_something(self) -> None:
         changed = replace(self.shut, traffic=traffic({}, sent=10, statuses={"403": 10}))
-        assert judge.access_enforced(AccessTable([changed])).hint.startswith(
-            "see whether the cell's call matches"
-        )
+        assert judge.access_enforced(AccessTable([changed])).hint.startswith("see whether the call matches")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +86,7 @@ class TestTheHint:
     [
         (silence(), "10 of 10 requests failed (reset 10)"),
         (traffic({"server": 9}, sent=10, failures={"reset": 1}), "1 of 10 requests failed (reset 1)"),
-        (traffic({"twin": 10}), "10 of 10 requests went where none may go (twin 10)"),
+        (traffic({"twin": 10}), "10 of 10 requests reached workloads that must get none (twin 10)"),
         (
             traffic({"server": 10}, statuses={"500": 10}),
             "was answered otherwise than with 200: status 500 10",
@@ -103,42 +101,41 @@ def test_a_grant_that_does_not_open_fails(seen: object, said: str) -> None:
 
 
 def test_a_grant_that_came_too_late_fails() -> None:
-    found = judge.access_enforced(AccessTable([replace(GRANTED, convergence=UNSETTLED), DENIED]))
+    found = judge.access_enforced(AccessTable([replace(GRANTED, convergence=NOT_CONVERGED), DENIED]))
     assert found.verdict is Verdict.FAIL
     assert found.summary == (
-        "1 of 2 calls not as expected: "
-        "'GET /allowed' is granted, but was not served within 60 s, and was only later"
+        "1 of 2 calls not as expected: 'GET /allowed' is granted, but was not served within 60 s, only later"
     )
 
 
 @pytest.mark.parametrize(
     ("baseline", "now", "convergence", "said"),
     [
-        (FORBIDDEN, FORBIDDEN, UNSETTLED, "but was not served within 60 s: status 403 before and after"),
-        (silence(), silence(), UNSETTLED, "but was not served within 60 s: reset before and after"),
+        (FORBIDDEN, FORBIDDEN, NOT_CONVERGED, "but was not served within 60 s: status 403 before and after"),
+        (silence(), silence(), NOT_CONVERGED, "but was not served within 60 s: reset before and after"),
         (
             silence(),
             FORBIDDEN,
-            UNSETTLED,
+            NOT_CONVERGED,
             "but was not served within 60 s: 10 of 10 requests failed (answered by no sample workload 10; "
             "status 403 10)",
         ),
         (
             silence(),
             silence(),
-            SETTLED,
+            CONVERGED,
             "and was served within 1.25 s, but then 10 of 10 requests failed (reset 10)",
         ),
         (
             None,
             silence(),
-            UNSETTLED,
+            NOT_CONVERGED,
             "but was not served within 60 s: 10 of 10 requests failed (reset 10)",
         ),
     ],
     ids=["403 as before", "reset as before", "another refusal", "open for a while", "no null control"],
 )
-def test_a_grant_that_gets_nowhere_is_told_beside_what_was_before(
+def test_a_failing_grant_is_reported_with_the_outcome_before_it(
     baseline: Traffic | None, now: Traffic, convergence: Convergence, said: str
 ) -> None:
     found = judge.access_enforced(
@@ -148,9 +145,9 @@ def test_a_grant_that_gets_nowhere_is_told_beside_what_was_before(
     assert found.summary.endswith(f"'alpha' is granted{'' if said[0] == 'a' else ','} {said}")
 
 
-class TestACellThatNeverSettles:
-    shut = cell("shut", "granted", silence(), convergence=UNSETTLED)
-    late = cell("late", "denied", silence(), convergence=UNSETTLED)
+class TestACellThatNeverConverges:
+    shut = cell("shut", "granted", silence(), convergence=NOT_CONVERGED)
+    late = cell("late", "denied", silence(), convergence=NOT_CONVERGED)
 
     def test_says_nothing_of_granted_ones(self) -> None:
         served = [replace(GRANTED, name=f"served {number}") for number in range(6)]
@@ -165,20 +162,21 @@ class TestACellThatNeverSettles:
         found = judge.access_enforced(AccessTable([GRANTED, DENIED, self.late]))
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "1 of 3 calls not as expected: 'late' is denied, but was not refused within 60 s, "
-            "and was only later"
+            "1 of 3 calls not as expected: 'late' is denied, but was not refused within 60 s, only later"
         )
 
     def test_is_not_excused_by_those_that_do(self) -> None:
         assert (
-            judge.access_enforced(AccessTable([GRANTED, replace(GRANTED, convergence=UNSETTLED)])).verdict
+            judge.access_enforced(AccessTable([GRANTED, replace(GRANTED, convergence=NOT_CONVERGED)])).verdict
             is Verdict.FAIL
         )
 
 
 def test_a_grant_whose_name_does_not_resolve_is_inconclusive() -> None:
     nameless = traffic({"server": 8}, sent=10, failures={"dns": 2})
-    found = judge.access_enforced(AccessTable([cell("alpha", "granted", nameless, convergence=UNSETTLED)]))
+    found = judge.access_enforced(
+        AccessTable([cell("alpha", "granted", nameless, convergence=NOT_CONVERGED)])
+    )
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.endswith(
         "'alpha' is granted, but 2 of 10 requests never left the client: "
@@ -203,7 +201,7 @@ def test_a_grant_that_was_open_before_is_inconclusive() -> None:
     found = judge.access_enforced(AccessTable([replace(GRANTED, baseline=OPEN)]))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "1 of 1 call not as expected: 'GET /allowed' cannot be told from no mesh: "
+        "1 of 1 call not as expected: 'GET /allowed' indistinguishable from no mesh: "
         "10 of 10 requests went through without the grant"
     )
 
@@ -314,9 +312,9 @@ def test_a_grant_whose_name_did_not_resolve_before_is_inconclusive() -> None:
     )
 
 
-def test_a_denial_before_anything_settled_is_inconclusive() -> None:
+def test_a_denial_before_convergence_is_inconclusive() -> None:
     found = judge.access_enforced(
-        AccessTable([replace(DENIED, control=traffic({"twin": 10}), convergence=UNSETTLED)])
+        AccessTable([replace(DENIED, control=traffic({"twin": 10}), convergence=NOT_CONVERGED)])
     )
     assert found.verdict is Verdict.INCONCLUSIVE
 

@@ -1,4 +1,4 @@
-"""The metrics API: pass, fail, inconclusive, hostile bodies, and what is said."""
+"""The metrics API: pass, fail, inconclusive, hostile bodies, and their messages."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 def counts(
     baseline: ApiRead, shown: ApiRead, later: ApiRead | None, succeeded: int, failed: int, seconds: float
 ) -> Judgement:
-    """What is said of counts where all requests were answered as they should be."""
+    """The judgement of counts if all requests were answered as expected."""
     load = traffic({"mid": succeeded}), traffic({"mid": failed}, statuses={"500": failed})
     return judge.request_counts(baseline, shown, later, *load, seconds)
 
@@ -83,7 +83,7 @@ class TestApiService:
             ),
         ],
     )
-    def test_what_is_wrong_is_said(self, path: str, value: Any, said: str) -> None:
+    def test_the_error_is_reported(self, path: str, value: Any, said: str) -> None:
         found = judge.apiservice(read(changed(SERVICE, path, value)), self.served)
         assert (found.verdict, found.summary) == (Verdict.FAIL, said)
 
@@ -130,7 +130,7 @@ class TestDiscovery:
             ({"name": ""}, "resources[0] has the name ''"),
         ],
     )
-    def test_what_is_wrong_with_an_entry_is_said(self, entry: dict[str, Any], said: str) -> None:
+    def test_the_error_of_an_entry_is_reported(self, entry: dict[str, Any], said: str) -> None:
         resources = [{**RESOURCES["resources"][1], **entry}, *RESOURCES["resources"]]  # type: ignore[dict-item]
         found = judge.discovery(read({**RESOURCES, "resources": resources}))
         assert (found.verdict, found.summary) == (Verdict.FAIL, said)
@@ -213,7 +213,7 @@ class TestObjectFields:
             (changed(metrics(), "resource", {"kind": "Pod"}), "resource names no object in 0"),
         ],
     )
-    def test_what_is_wrong_is_said(self, body: dict[str, Any], said: str) -> None:
+    def test_the_error_is_reported(self, body: dict[str, Any], said: str) -> None:
         found = judge.object_fields([read(body)])
         assert found.verdict is Verdict.FAIL
         assert said in found.summary
@@ -273,7 +273,7 @@ class TestCounts:
                 metrics(successes="100", failures="0"),
                 "success_count is 100 where 80 were sent in the window; "
                 "failure_count is 0 where 20 were sent in the window",
-                "failed requests look to be counted as successes",
+                "failed requests seem to be counted as successes",
             ),
         ],
         ids=["rates", "totals", "all successes"],
@@ -319,10 +319,10 @@ class TestCounts:
         shown = read(metrics(successes=str(successes), failures=str(failures)))
         assert counts(NOTHING, shown, GONE, 300, 100, seconds=2).verdict is verdict
 
-    def test_requests_that_are_counted_twice_are_told_so(self) -> None:
+    def test_requests_counted_twice_get_a_hint(self) -> None:
         found = counts(NOTHING, read(metrics(successes="600", failures="200")), GONE, 300, 100, 2)
         assert found.hint == (
-            "the requests look to be counted twice: at both their ends, or on their way in and out"
+            "the requests seem to be counted twice: at both ends, or on their way in and out"
         )
 
     def test_of_a_load_that_is_longer_than_the_window_its_part_is_due(self) -> None:
@@ -360,7 +360,7 @@ class TestCounts:
         found = self.judged(metrics(), baseline=read(metrics()))
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "cannot be told from earlier traffic: 100 requests were shown before any was sent"
+            "indistinguishable from earlier traffic: 100 requests were shown before any was sent"
         )
 
     def test_a_load_that_does_not_outlast_the_window_is_inconclusive_when_nothing_was_read_after_it(
@@ -368,7 +368,7 @@ class TestCounts:
     ) -> None:
         found = counts(NOTHING, read(metrics()), None, succeeded=80, failed=20, seconds=10)
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert found.summary.startswith("cannot be told from totals")
+        assert found.summary.startswith("indistinguishable from totals")
         assert counts(NOTHING, read(metrics()), GONE, succeeded=80, failed=20, seconds=10).passed
 
     def test_a_window_too_short_to_hold_requests_is_inconclusive(self) -> None:
@@ -423,13 +423,13 @@ class TestCounts:
         ],
         ids=["lost on the way", "answered by the mesh", "of another status", "ledger"],
     )
-    def test_requests_that_fared_otherwise_than_asked_are_inconclusive(
+    def test_requests_with_another_outcome_than_expected_are_inconclusive(
         self, succeeded: Traffic, failed: Traffic, said: str
     ) -> None:
         for shown in (metrics(successes="300", failures="100"), metrics(successes="240", failures="0")):
             found = judge.request_counts(NOTHING, read(shown), GONE, succeeded, failed, seconds=2)
             assert found.verdict is Verdict.INCONCLUSIVE
-            assert found.summary == f"what is to be counted is not known: {said}"
+            assert found.summary == f"the due counts are unknown: {said}"
 
     def test_a_list_in_place_of_an_object_fails(self) -> None:
         found = self.judged(metrics_list(metrics()))
@@ -497,7 +497,7 @@ def increase(at: float, window_s: float, every_s: float, counted: Callable[[floa
 
 
 class TestCountsThatAreExtrapolated:
-    """What a mesh says that asks Prometheus for ``increase(...[30s])`` of counters scraped each 10 s."""
+    """The answer of a mesh that asks Prometheus for ``increase(...[30s])`` of counters scraped each 10 s."""
 
     def shown(self, at: float, counted: Callable[[float], float], times: float = 1) -> ApiRead:
         total = times * increase(at, 30, 10, counted)
@@ -534,7 +534,7 @@ BUCKETS: dict[str, tuple[int, ...]] = {
 
 
 def histogram_quantile(part: float, latencies: Sequence[float], edges: Sequence[int]) -> float:
-    """What Prometheus makes of latencies that it knows by their buckets: linear within a bucket."""
+    """Prometheus' quantile of latencies in buckets: linear within a bucket."""
     rank, below = part * len(latencies), 0
     for low, high in pairwise((0, *edges)):
         inside = sum(1 for one in latencies if low < one <= high)
@@ -545,7 +545,7 @@ def histogram_quantile(part: float, latencies: Sequence[float], edges: Sequence[
 
 
 class TestPercentilesOfTheChain:
-    """The figures of other meshes for what the scenario drives, within its own bounds."""
+    """The figures of other meshes for the scenario's load, within its own bounds."""
 
     @staticmethod
     def latencies(overhead_ms: float) -> list[float]:
@@ -624,7 +624,7 @@ class TestEdges:
         found = self.judged({**self.reads(), "server": inverted})
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "edges are missing: server from mid; edges are shown that nobody used: server to mid"
+            "edges are missing: server from mid; edges are shown without a call: server to mid"
         )
 
     def test_an_edge_to_a_bystander_fails(self) -> None:
@@ -634,9 +634,9 @@ class TestEdges:
             metrics("server", direction="to", peer="idle"),
         )
         found = self.judged({**self.reads(), "server": more})
-        assert found.summary == "edges are shown that nobody used: server to idle"
+        assert found.summary == "edges are shown without a call: server to idle"
 
-    def test_somebody_elses_traffic_is_left_alone(self) -> None:
+    def test_foreign_traffic_is_ignored(self) -> None:
         more = self.edges(
             "server",
             metrics("server", direction="from", peer="mid"),
@@ -718,7 +718,7 @@ class TestEdges:
     def test_one_edge_that_was_there_before_any_call_is_inconclusive(self) -> None:
         found = self.judged(self.reads(), baseline={"client": self.reads()["client"], "mid": NOTHING})
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert found.summary == ("cannot be told from configuration: shown before any call: client to mid")
+        assert found.summary == ("indistinguishable from configuration: shown before any call: client to mid")
 
     @pytest.mark.parametrize("idle", [NOTHING, ERROR], ids=["404", "500"])
     def test_idle_objects_may_look_as_they_like(self, idle: ApiRead) -> None:

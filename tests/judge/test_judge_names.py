@@ -1,4 +1,4 @@
-"""Kinds go by the names of the reference CRDs, and lists of splits show the root."""
+"""Kinds have the names of the reference CRDs, and lists of splits show the root."""
 
 from __future__ import annotations
 

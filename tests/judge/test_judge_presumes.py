@@ -1,4 +1,4 @@
-"""A failure beside that of what a test presumes is no failure of its own; a pass is one."""
+"""A failure beside the failure of a presumed requirement is inconclusive; a pass stays a pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantities and durations are exact, and nothing else is taken for one."""
+"""Quantities and durations are exact, and nothing else passes for one."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from judge_evidence import SETTLED, silence, traffic
+from judge_evidence import CONVERGED, silence, traffic
 
 from conformance.judge import within_either_step
 from conformance.model.evidence import Traffic
@@ -17,11 +17,11 @@ OLD, QUARTER = {"v1": 100, "fresh": 0}, {"v1": 75, "fresh": 25}
 
 
 def judged(during: Traffic, effect: Judgement = SEEN) -> Judgement:
-    return within_either_step(effect, during, OLD, QUARTER, SETTLED)
+    return within_either_step(effect, during, OLD, QUARTER, CONVERGED)
 
 
 @pytest.mark.parametrize("fresh", [0, 60, 250], ids=["not yet", "half way", "at once"])
-def test_a_share_between_the_two_steps_passes_and_the_time_is_told(fresh: int) -> None:
+def test_a_share_between_the_two_steps_passes_with_the_time(fresh: int) -> None:
     found = judged(traffic({"v1": 1000 - fresh, "fresh": fresh}))
     assert found.passed
     assert found.summary.startswith("arrived after 1.25 s; none of 1,000 requests failed")
@@ -29,15 +29,15 @@ def test_a_share_between_the_two_steps_passes_and_the_time_is_told(fresh: int) -
 
 def test_kept_and_new_connections_are_judged_together_and_one_of_them_suffices_to_fail() -> None:
     kept, new = traffic({"v1": 900, "fresh": 100}), traffic({"v1": 800, "fresh": 200})
-    found = within_either_step(SEEN, [kept, new], OLD, QUARTER, SETTLED)
+    found = within_either_step(SEEN, [kept, new], OLD, QUARTER, CONVERGED)
     assert found.passed
     assert "none of 2,000 requests failed meanwhile (v1 1,700, fresh 300)" in found.summary
     swung = traffic({"v1": 500, "fresh": 500})
     for pair in ([swung, new], [kept, swung]):
-        assert within_either_step(SEEN, pair, OLD, QUARTER, SETTLED).verdict is Verdict.FAIL
+        assert within_either_step(SEEN, pair, OLD, QUARTER, CONVERGED).verdict is Verdict.FAIL
     ended = replace(kept, expired=True)
-    assert within_either_step(SEEN, [new, ended], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
-    assert within_either_step(SEEN, [], OLD, QUARTER, SETTLED).verdict is Verdict.INCONCLUSIVE
+    assert within_either_step(SEEN, [new, ended], OLD, QUARTER, CONVERGED).verdict is Verdict.INCONCLUSIVE
+    assert within_either_step(SEEN, [], OLD, QUARTER, CONVERGED).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_share_beyond_both_steps_fails() -> None:
@@ -47,7 +47,7 @@ def test_a_share_beyond_both_steps_fails() -> None:
 
 
 def shares(*fresh: int) -> Traffic:
-    """Steady traffic, of each sixty requests of which so many went to the new version."""
+    """Steady traffic with this many of each sixty requests answered by the new version."""
     stretches = tuple({"v1": 60 - count, "fresh": count} for count in fresh)
     whole = {name: sum(one[name] for one in stretches) for name in ("v1", "fresh")}
     return replace(traffic(whole), windows=stretches)
@@ -75,7 +75,7 @@ def test_a_rotation_that_serves_one_backend_after_the_other_passes() -> None:
     assert {"v1": 60, "fresh": 0} in stretches
     whole = traffic({name: served.count(name) for name in ("v1", "fresh")})
     found = within_either_step(
-        SEEN, replace(whole, windows=stretches), QUARTER, {"v1": 0, "fresh": 100}, SETTLED
+        SEEN, replace(whole, windows=stretches), QUARTER, {"v1": 0, "fresh": 100}, CONVERGED
     )
     assert found.passed
 
@@ -95,7 +95,8 @@ def test_a_single_request_lost_or_gone_astray_fails(during: Traffic) -> None:
 
 def test_a_backend_of_weight_zero_in_both_steps_may_get_nothing() -> None:
     assert (
-        within_either_step(SEEN, traffic({"v1": 999, "fresh": 1}), OLD, OLD, SETTLED).verdict is Verdict.FAIL
+        within_either_step(SEEN, traffic({"v1": 999, "fresh": 1}), OLD, OLD, CONVERGED).verdict
+        is Verdict.FAIL
     )
 
 

@@ -1,4 +1,4 @@
-"""Everything, nothing, restored, preserved, unharmed: pass, fail, inconclusive, and what is said."""
+"""Routing judges: pass, fail, inconclusive, and their messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
-from judge_evidence import SETTLED, UNSETTLED, silence, traffic
+from judge_evidence import CONVERGED, NOT_CONVERGED, silence, traffic
 
 from conformance import judge
 from conformance.model.evidence import Effect, Traffic
@@ -19,102 +19,102 @@ ONLY_V2 = traffic({"v2": 300})
 
 class TestNothingReaches:
     def test_a_silent_backend_passes_with_the_bound_on_its_leak(self) -> None:
-        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 1000}), SETTLED), "v2")
+        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 1000}), CONVERGED), "v2")
         assert found.verdict is Verdict.PASS
         assert found.summary == "none of 1,000 requests reached v2 (a leak above 0.69 % is excluded)"
 
     def test_a_request_in_its_ledger_fails_although_no_client_saw_an_answer(self) -> None:
         sample = traffic({"v1": 999}, sent=1000, failures={"reset": 1}, received={"v1": 999, "v2": 1})
-        found = judge.nothing_reaches(Effect(ALL_THREE, sample, UNSETTLED), "v2")
+        found = judge.nothing_reaches(Effect(ALL_THREE, sample, NOT_CONVERGED), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "1 of 1,000 requests went where none may go (v2 1); "
-            "not settled within 60 s: v2 is reached from every client; "
+            "1 of 1,000 requests reached workloads that must get none (v2 1); "
+            "not converged within 60 s: v2 is reached from every client; "
             "1 of 1,000 requests failed (reset 1)"
         )
 
     def test_failed_requests_fail(self) -> None:
-        assert judge.nothing_reaches(Effect(ALL_THREE, silence(200), SETTLED), "v2").verdict is Verdict.FAIL
+        assert judge.nothing_reaches(Effect(ALL_THREE, silence(200), CONVERGED), "v2").verdict is Verdict.FAIL
 
     def test_a_backend_that_was_never_reached_is_inconclusive(self) -> None:
-        found = judge.nothing_reaches(Effect(ONLY_V1, ONLY_V1, SETTLED), "v2")
+        found = judge.nothing_reaches(Effect(ONLY_V1, ONLY_V1, CONVERGED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "cannot be told from no mesh: nothing reached v2 before the change as well (v1 300)"
+            "indistinguishable from no mesh: nothing reached v2 before the change as well (v1 300)"
         )
 
     def test_a_backend_whose_ledger_was_not_read_is_inconclusive(self) -> None:
         baseline = traffic({"v1": 100, "v2": 100}, received={"v1": 100})
-        found = judge.nothing_reaches(Effect(baseline, traffic({"v1": 300}), SETTLED), "v2")
+        found = judge.nothing_reaches(Effect(baseline, traffic({"v1": 300}), CONVERGED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
             "v2 answered before the change, but its ledger was not read or lost requests"
         )
 
     def test_too_few_requests_are_inconclusive(self) -> None:
-        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 134}), SETTLED), "v2")
+        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 134}), CONVERGED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == "134 requests cannot show a leak of 5 points: that takes 135"
 
     def test_a_lost_ledger_is_inconclusive(self) -> None:
-        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 300}, received={}), SETTLED), "v2")
+        found = judge.nothing_reaches(Effect(ALL_THREE, traffic({"v1": 300}, received={}), CONVERGED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
 
 
 class TestEverythingReaches:
     def test_one_server_that_answers_all_passes(self) -> None:
-        found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, SETTLED), "v2")
+        found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, CONVERGED), "v2")
         assert found.verdict is Verdict.PASS
         assert found.summary == "v2 answered all of 300 requests (a leak above 2.28 % is excluded)"
 
     def test_the_port_is_part_of_the_claim(self) -> None:
-        assert judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, SETTLED), "v2", port=8080).passed
-        found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, SETTLED), "v2", port=9090)
+        assert judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, CONVERGED), "v2", port=8080).passed
+        found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, CONVERGED), "v2", port=9090)
         assert found.verdict is Verdict.FAIL
         assert found.summary == "answered at another port than 9090: v2:8080 300"
         one_off = traffic({"v2": 300}, ports={"v2:8080": 299, "v2:8081": 1})
-        found = judge.everything_reaches(Effect(ALL_THREE, one_off, SETTLED), "v2", port=8080)
+        found = judge.everything_reaches(Effect(ALL_THREE, one_off, CONVERGED), "v2", port=8080)
         assert found.summary == "answered at another port than 8080: v2:8081 1"
         one_less = traffic({"v2": 300}, ports={"v2:8080": 299})
-        assert not judge.everything_reaches(Effect(ALL_THREE, one_less, SETTLED), "v2", port=8080).passed
+        assert not judge.everything_reaches(Effect(ALL_THREE, one_less, CONVERGED), "v2", port=8080).passed
         one_more = traffic({"v2": 300}, ports={"v2:8080": 300, "v2:8081": 1})
-        assert not judge.everything_reaches(Effect(ALL_THREE, one_more, SETTLED), "v2", port=8080).passed
+        assert not judge.everything_reaches(Effect(ALL_THREE, one_more, CONVERGED), "v2", port=8080).passed
 
     def test_the_same_server_at_another_port_before_is_a_null_control(self) -> None:
         moved = traffic({"v2": 300}, ports={"v2:8081": 300})
-        assert judge.everything_reaches(Effect(ONLY_V2, moved, SETTLED), "v2", port=8081).passed
-        assert not judge.everything_reaches(Effect(moved, moved, SETTLED), "v2", port=8081).passed
+        assert judge.everything_reaches(Effect(ONLY_V2, moved, CONVERGED), "v2", port=8081).passed
+        assert not judge.everything_reaches(Effect(moved, moved, CONVERGED), "v2", port=8081).passed
 
     def test_answers_without_a_port_do_not_pass_a_claim_about_one(self) -> None:
         unknown = traffic({"v2": 300}, ports={})
         assert (
-            judge.everything_reaches(Effect(ALL_THREE, unknown, SETTLED), "v2", port=8080).verdict
+            judge.everything_reaches(Effect(ALL_THREE, unknown, CONVERGED), "v2", port=8080).verdict
             is Verdict.FAIL
         )
 
     def test_another_server_fails(self) -> None:
-        found = judge.everything_reaches(Effect(ALL_THREE, traffic({"v2": 299, "v1": 1}), SETTLED), "v2")
+        found = judge.everything_reaches(Effect(ALL_THREE, traffic({"v2": 299, "v1": 1}), CONVERGED), "v2")
         assert found.verdict is Verdict.FAIL
-        assert found.summary == "1 of 300 requests went where none may go (v1 1)"
+        assert found.summary == "1 of 300 requests reached workloads that must get none (v1 1)"
 
-    def test_what_does_not_settle_fails(self) -> None:
-        found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, UNSETTLED), "v2")
+    def test_a_change_that_does_not_converge_fails(self) -> None:
+        found = judge.everything_reaches(Effect(ALL_THREE, ONLY_V2, NOT_CONVERGED), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.hint == "the mesh takes longer than its profile allows (converge.within_s)"
-        found = judge.everything_reaches(Effect(ALL_THREE, ALL_THREE, UNSETTLED), "v2")
-        assert found.hint == "the mesh did not take the change up, or takes longer than its profile allows"
+        found = judge.everything_reaches(Effect(ALL_THREE, ALL_THREE, NOT_CONVERGED), "v2")
+        assert found.hint == "the mesh did not apply the change, or takes longer than its profile allows"
 
     def test_what_held_before_is_inconclusive(self) -> None:
-        found = judge.everything_reaches(Effect(ONLY_V2, ONLY_V2, SETTLED), "v2")
+        found = judge.everything_reaches(Effect(ONLY_V2, ONLY_V2, CONVERGED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "cannot be told from no mesh: everything reached v2 before the change as well (v2 300)"
+            "indistinguishable from no mesh: everything reached v2 before the change as well (v2 300)"
         )
-        found = judge.everything_reaches(Effect(ONLY_V2, ONLY_V2, SETTLED), "v2", port=8080)
+        found = judge.everything_reaches(Effect(ONLY_V2, ONLY_V2, CONVERGED), "v2", port=8080)
         assert "everything reached v2:8080 before" in found.summary
 
     def test_a_null_control_that_was_not_answered_is_inconclusive(self) -> None:
-        found = judge.everything_reaches(Effect(silence(20), ONLY_V2, SETTLED), "v2")
+        found = judge.everything_reaches(Effect(silence(20), ONLY_V2, CONVERGED), "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
             "before the change 20 of 20 requests failed (reset 20): "
@@ -128,58 +128,60 @@ class TestLandsOn:
     sample = traffic({"v1": 100, "v2": 200}, ports={"v1:8080": 100, "v2:8081": 200})
 
     def test_backends_at_their_own_ports_pass(self) -> None:
-        found = judge.reaches_target_ports(Effect(self.baseline, self.sample, SETTLED), self.ports)
+        found = judge.reaches_target_ports(Effect(self.baseline, self.sample, CONVERGED), self.ports)
         assert found.verdict is Verdict.PASS
         assert found.summary == "300 requests landed on v2:8081 200, v1:8080 100"
 
     def test_the_port_of_another_backend_fails(self) -> None:
-        found = judge.reaches_target_ports(Effect(self.sample, self.baseline, SETTLED), self.ports)
+        found = judge.reaches_target_ports(Effect(self.sample, self.baseline, CONVERGED), self.ports)
         assert found.verdict is Verdict.FAIL
         assert found.summary == "answered at other places: v2:8080 150; never answered: v2:8081"
 
     def test_ports_that_were_reached_before_are_inconclusive(self) -> None:
-        found = judge.reaches_target_ports(Effect(self.sample, self.sample, SETTLED), self.ports)
+        found = judge.reaches_target_ports(Effect(self.sample, self.sample, CONVERGED), self.ports)
         assert found.verdict is Verdict.INCONCLUSIVE
 
-    def test_what_does_not_settle_fails(self) -> None:
+    def test_a_change_that_does_not_converge_fails(self) -> None:
         assert (
-            judge.reaches_target_ports(Effect(self.baseline, self.sample, UNSETTLED), self.ports).verdict
+            judge.reaches_target_ports(Effect(self.baseline, self.sample, NOT_CONVERGED), self.ports).verdict
             is Verdict.FAIL
         )
 
     def test_nothing_sent_does_not_pass(self) -> None:
-        assert not judge.reaches_target_ports(Effect(self.baseline, traffic({}), SETTLED), self.ports).passed
+        assert not judge.reaches_target_ports(
+            Effect(self.baseline, traffic({}), CONVERGED), self.ports
+        ).passed
 
 
 class TestRestored:
     servers = ("v1", "v2", "v3")
 
     def test_servers_that_are_all_reached_again_pass(self) -> None:
-        found = judge.root_routing_restored(Effect(ONLY_V2, ALL_THREE, SETTLED), self.servers)
+        found = judge.root_routing_restored(Effect(ONLY_V2, ALL_THREE, CONVERGED), self.servers)
         assert found.verdict is Verdict.PASS
         assert found.summary == "all of v1, v2, v3 are reached again (v1 100, v2 100, v3 100)"
 
     def test_a_server_that_stays_away_fails(self) -> None:
         found = judge.root_routing_restored(
-            Effect(ONLY_V2, traffic({"v1": 50, "v2": 50}), SETTLED), self.servers
+            Effect(ONLY_V2, traffic({"v1": 50, "v2": 50}), CONVERGED), self.servers
         )
         assert found.verdict is Verdict.FAIL
         assert found.summary == "not reached again: v3 (answers: v1 50, v2 50)"
 
     def test_a_server_missed_by_too_few_draws_is_inconclusive(self) -> None:
         found = judge.root_routing_restored(
-            Effect(ONLY_V2, traffic({"v1": 5, "v2": 5}), SETTLED), self.servers
+            Effect(ONLY_V2, traffic({"v1": 5, "v2": 5}), CONVERGED), self.servers
         )
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == "10 requests may miss one of 3 servers by chance: that takes 26"
         enough = judge.root_routing_restored(
-            Effect(ONLY_V2, traffic({"v1": 13, "v2": 13}), SETTLED), self.servers
+            Effect(ONLY_V2, traffic({"v1": 13, "v2": 13}), CONVERGED), self.servers
         )
         assert enough.verdict is Verdict.FAIL
 
     def test_connections_are_the_draws_where_they_stay_with_a_server(self) -> None:
         stuck = traffic({"v1": 50, "v2": 50}, new_connections=False, connections=4, uniform_connections=4)
-        found = judge.root_routing_restored(Effect(ONLY_V2, stuck, SETTLED), self.servers)
+        found = judge.root_routing_restored(Effect(ONLY_V2, stuck, CONVERGED), self.servers)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary.startswith("4 connections may miss one")
 
@@ -190,35 +192,36 @@ class TestRestored:
     )
     def test_a_violation_fails(self, after: Traffic) -> None:
         assert (
-            judge.root_routing_restored(Effect(ONLY_V2, after, SETTLED), self.servers).verdict is Verdict.FAIL
+            judge.root_routing_restored(Effect(ONLY_V2, after, CONVERGED), self.servers).verdict
+            is Verdict.FAIL
         )
 
-    def test_what_does_not_settle_fails(self) -> None:
+    def test_a_change_that_does_not_converge_fails(self) -> None:
         assert (
-            judge.root_routing_restored(Effect(ONLY_V2, ALL_THREE, UNSETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(ONLY_V2, ALL_THREE, NOT_CONVERGED), self.servers).verdict
             is Verdict.FAIL
         )
 
     def test_servers_that_were_all_reached_meanwhile_are_inconclusive(self) -> None:
         assert (
-            judge.root_routing_restored(Effect(ALL_THREE, ALL_THREE, SETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(ALL_THREE, ALL_THREE, CONVERGED), self.servers).verdict
             is Verdict.INCONCLUSIVE
         )
 
     def test_nothing_sent_is_inconclusive(self) -> None:
         assert (
-            judge.root_routing_restored(Effect(ONLY_V2, traffic({}), SETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(ONLY_V2, traffic({}), CONVERGED), self.servers).verdict
             is Verdict.INCONCLUSIVE
         )
         assert (
-            judge.root_routing_restored(Effect(traffic({}), ALL_THREE, SETTLED), self.servers).verdict
+            judge.root_routing_restored(Effect(traffic({}), ALL_THREE, CONVERGED), self.servers).verdict
             is Verdict.INCONCLUSIVE
         )
 
 
 class TestPreserved:
-    effect = judge.everything_reaches(Effect(ALL_THREE, ONLY_V1, SETTLED), "v1")
-    no_effect = judge.everything_reaches(Effect(ONLY_V1, ONLY_V1, SETTLED), "v1")
+    effect = judge.everything_reaches(Effect(ALL_THREE, ONLY_V1, CONVERGED), "v1")
+    no_effect = judge.everything_reaches(Effect(ONLY_V1, ONLY_V1, CONVERGED), "v1")
 
     def test_direct_calls_that_stay_direct_pass(self) -> None:
         found = judge.preserved(self.effect, ONLY_V2, "v2")
@@ -233,14 +236,14 @@ class TestPreserved:
         found = judge.preserved(self.effect, traffic({"v2": 299, "v1": 1}), "v2")
         assert found.verdict is Verdict.FAIL
         assert found.summary == (
-            "client-a → root:8080 GET /: 1 of 300 requests went where none may go (v1 1)"
+            "client-a → root:8080 GET /: 1 of 300 requests reached workloads that must get none (v1 1)"
         )
 
     @pytest.mark.parametrize("during", [ONLY_V2, ONLY_V1], ids=["kept", "violated"])
     def test_nothing_is_concluded_without_an_effect_in_force(self, during: Traffic) -> None:
         found = judge.preserved(self.no_effect, during, "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
-        assert found.summary.startswith("cannot be told from no mesh: no effect was seen in force")
+        assert found.summary.startswith("indistinguishable from no mesh: no effect was in force")
 
     @pytest.mark.parametrize("during", [[], [traffic({})], traffic({})], ids=["none", "empty", "nothing"])
     def test_nothing_sent_is_inconclusive(self, during: Traffic | list[Traffic]) -> None:
@@ -251,11 +254,12 @@ class TestPreserved:
         assert judge.preserved(self.effect, [doubtful, ONLY_V1], "v2").verdict is Verdict.FAIL
         assert judge.preserved(self.effect, [ONLY_V2, doubtful], "v2").verdict is Verdict.INCONCLUSIVE
 
-    def test_a_violation_without_an_effect_is_told_but_not_blamed(self) -> None:
+    def test_a_violation_without_an_effect_is_reported_as_inconclusive(self) -> None:
         found = judge.preserved(self.no_effect, ONLY_V1, "v2")
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary.endswith(
-            "besides, client-a → root:8080 GET /: 300 of 300 requests went where none may go (v1 300)"
+            "besides, client-a → root:8080 GET /: 300 of 300 requests "
+            "reached workloads that must get none (v1 300)"
         )
 
     def test_views_that_disagree_are_inconclusive(self) -> None:
@@ -269,7 +273,7 @@ class TestPreserved:
 
 
 class TestUnharmed:
-    def test_answers_of_nobody_and_failures_are_told_apart(self) -> None:
+    def test_foreign_answers_and_failures_are_distinguished(self) -> None:
         found = judge.no_request_failed(
             traffic({"v1": 90}, sent=100, failures={"reset": 7}, statuses={"200": 90, "503": 3, "404": 0})
         )
@@ -305,11 +309,11 @@ class TestUnharmed:
 @pytest.mark.parametrize(
     "judged",
     [
-        lambda baseline, sample: judge.nothing_reaches(Effect(baseline, sample, SETTLED), "v2"),
-        lambda baseline, sample: judge.everything_reaches(Effect(baseline, sample, SETTLED), "v2"),
-        lambda baseline, sample: judge.root_routing_restored(Effect(baseline, sample, SETTLED), ["v1"]),
+        lambda baseline, sample: judge.nothing_reaches(Effect(baseline, sample, CONVERGED), "v2"),
+        lambda baseline, sample: judge.everything_reaches(Effect(baseline, sample, CONVERGED), "v2"),
+        lambda baseline, sample: judge.root_routing_restored(Effect(baseline, sample, CONVERGED), ["v1"]),
         lambda baseline, sample: judge.weights_followed(
-            Effect(baseline, sample, SETTLED), {"v1": 1, "v2": 1}
+            Effect(baseline, sample, CONVERGED), {"v1": 1, "v2": 1}
         ),
     ],
     ids=["nothing", "everything", "restored", "shares"],

@@ -7,7 +7,7 @@ import math
 import random
 
 import pytest
-from judge_evidence import SETTLED, traffic
+from judge_evidence import CONVERGED, traffic
 from scipy import stats
 
 from conformance import judge
@@ -18,7 +18,7 @@ from conformance.judge.statistics import (
     MIN_REQUESTS,
     POWER,
     SAMPLES,
-    acceptance,
+    acceptance_region,
     regions,
 )
 from conformance.model.evidence import Effect
@@ -48,7 +48,7 @@ def draw(rng: random.Random, weights: dict[str, int], n: int) -> dict[str, int]:
 
 
 def verdict(counts: dict[str, int], weights: dict[str, int]) -> Verdict:
-    return judge.weights_followed(Effect(baseline, traffic(counts), SETTLED), weights).verdict
+    return judge.weights_followed(Effect(baseline, traffic(counts), CONVERGED), weights).verdict
 
 
 @pytest.mark.parametrize("weights", [{"v1": 75, "v2": 25}, {"v1": 3, "v2": 1, "v3": 0}, {"v1": 0, "v2": 7}])
@@ -66,7 +66,7 @@ def test_the_counts_of_a_rotation_are_those_of_its_pieces(n: int, weights: dict[
 @pytest.mark.parametrize("n", [1, 7, 135, 1000, 12345])
 def test_a_region_is_the_smallest_of_exact_equal_tails(n: int, share: float) -> None:
     alpha = 1e-4
-    region = acceptance(n, share, alpha)
+    region = acceptance_region(n, share, alpha)
     assert stats.binom.cdf(region.low - 1, n, share) <= alpha / 2 < stats.binom.cdf(region.low, n, share)
     assert stats.binom.sf(region.high, n, share) <= alpha / 2 < stats.binom.sf(region.high - 1, n, share)
 
@@ -75,9 +75,9 @@ def test_a_region_is_the_smallest_of_exact_equal_tails(n: int, share: float) -> 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.97])
 @pytest.mark.parametrize("n", [1, 3, 40, 4700])
 def test_the_probability_of_a_rejection_is_that_of_scipy(n: int, share: float, wrong: float) -> None:
-    region = acceptance(n, share, 1e-2)
+    region = acceptance_region(n, share, 1e-2)
     outside = stats.binom.cdf(region.low - 1, n, wrong) + stats.binom.sf(region.high, n, wrong)
-    assert statistics.rejected(region, wrong) == pytest.approx(outside, rel=1e-6, abs=1e-15)
+    assert statistics.rejection_probability(region, wrong) == pytest.approx(outside, rel=1e-6, abs=1e-15)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=ids)
@@ -137,7 +137,7 @@ def test_samples_that_share_an_error_rate_may_err_less_each(weights: dict[str, i
         assert region.high >= whole[name].high
     shares = tuple(weight / sum(weights.values()) for weight in weights.values())
     alpha = ALPHA / SAMPLES / 4 / (len(weights) if len(weights) > 2 else 1)
-    assert statistics._tells_apart(n, shares, alpha)
+    assert statistics._distinguishes(n, shares, alpha)
 
 
 def test_one_in_a_thousand_is_proved_present_and_no_whole_percent() -> None:
@@ -148,7 +148,7 @@ def test_one_in_a_thousand_is_proved_present_and_no_whole_percent() -> None:
     assert region.low == 1
     assert stats.binom.cdf(0, n, 0.001) <= ALPHA / SAMPLES / 3 / 2
     assert stats.binom.sf(region.high, n, 0.01) > 1 - 1e-12
-    # What twice the share is caught with is not promised, but most of it is.
+    # Catching twice the share is not guaranteed, but mostly happens.
     assert stats.binom.sf(region.high, n, 0.003) > 0.8
 
 
@@ -158,7 +158,7 @@ def test_a_sample_is_of_whole_hundreds_and_no_larger_than_needed(weights: dict[s
     alpha = ALPHA / SAMPLES / (len(weights) if len(weights) > 2 else 1)
     shares = tuple(weight / sum(weights.values()) for weight in weights.values())
     assert n % 100 == 0
-    assert not statistics._tells_apart(n - 100, shares, alpha)
+    assert not statistics._distinguishes(n - 100, shares, alpha)
 
 
 @pytest.mark.parametrize("weights", WEIGHTS, ids=ids)
@@ -168,7 +168,7 @@ def test_a_few_more_requests_do_not_lose_power(weights: dict[str, int]) -> None:
     for more in (1, 17, 50, 83, 150):
         for name, region in regions(n + more, weights).items():
             for wrong in statistics.alternatives(shares[name]):
-                assert statistics.rejected(region, wrong) >= 0.9985
+                assert statistics.rejection_probability(region, wrong) >= 0.9985
 
 
 def test_sizes_are_those_that_the_documentation_names() -> None:
@@ -238,10 +238,10 @@ def test_a_mesh_that_draws_at_random_is_accepted() -> None:
 
 def test_simulated_rejections_of_a_conforming_mesh_are_as_rare_as_computed() -> None:
     rng = random.Random(1)
-    region = acceptance(400, 0.3, 0.02)
+    region = acceptance_region(400, 0.3, 0.02)
     runs = 4000
     rejections = sum(1 for _ in range(runs) if not region.accepts(binomial_count(rng, 400, 0.3)))
-    assert rejections / runs == pytest.approx(statistics.rejected(region, 0.3), abs=0.006)
+    assert rejections / runs == pytest.approx(statistics.rejection_probability(region, 0.3), abs=0.006)
 
 
 def binomial_count(rng: random.Random, n: int, share: float) -> int:
@@ -261,7 +261,7 @@ def test_a_mesh_that_draws_for_each_connection_is_accepted_on_fresh_connections(
     weights = {"v1": 70, "v2": 30}
     counts = draw(rng, weights, judge.sample_size(weights))
     assert judge.weights_followed(
-        Effect(baseline, traffic(counts, new_connections=True), SETTLED), weights
+        Effect(baseline, traffic(counts, new_connections=True), CONVERGED), weights
     ).passed
 
 

@@ -11,7 +11,7 @@ import pytest
 from compiler_worlds import group, rule, split, target, tcp_route, world
 
 from conformance import catalogue, profiles
-from conformance.drive.version_selection import holds_for, parse_wish, sets
+from conformance.drive.version_selection import assignments, parse_version_choice, requirement_applies
 from conformance.traceability import index
 from smi_reference_mesh.faults import FAULTS
 from smi_reference_mesh.objects import crds
@@ -79,14 +79,14 @@ def test_a_definition_takes_and_refuses_what_its_fault_says(
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda fault: str(fault.id))
 def test_what_a_fault_breaks_is_asked_in_its_versions(fault: Any) -> None:
     claims = profiles.load("reference").claims.by_group()
-    wish = parse_wish(fault.versions, claims)
+    version_choice = parse_version_choice(fault.versions, claims)
     for one in fault.fails:
         spoken = [
             versions
             for entry in index.by_requirement()[one]
-            for versions in sets(claims, entry.scenario.groups, wish)
+            for versions in assignments(claims, entry.scenario.groups, version_choice)
         ]
-        assert any(holds_for(catalogue.load()[one], versions) for versions in spoken), one
+        assert any(requirement_applies(catalogue.load()[one], versions) for versions in spoken), one
 
 
 def test_a_group_without_spec_is_made_one_that_covers_everything() -> None:

@@ -9,8 +9,8 @@ from compiler_worlds import account, group, rule, split, target, tcp_route, work
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conformance.drive.rendering import HeaderForm, NotExpressible, ports, render
-from conformance.drive.version_selection import Wish, sets
+from conformance.drive.rendering import HeaderForm, NotInVersion, ports, render
+from conformance.drive.version_selection import VersionChoice, assignments
 from smi_reference_mesh.compiler import compile
 from smi_reference_mesh.compiler.access import grants
 from smi_reference_mesh.compiler.mesh import mesh_of
@@ -19,8 +19,8 @@ JSON = dict[str, Any]
 
 FOUR = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 CLAIMS = {"split": FOUR, "access": FOUR, "specs": FOUR}
-SPLIT_SETS = sets(CLAIMS, ("split", "specs"), Wish("all"))
-ACCESS_SETS = sets(CLAIMS, ("access", "specs"), Wish("all"))
+SPLIT_SETS = assignments(CLAIMS, ("split", "specs"), VersionChoice("all"))
+ACCESS_SETS = assignments(CLAIMS, ("access", "specs"), VersionChoice("all"))
 FORMS: tuple[HeaderForm, ...] = ("map", "list")
 
 _matches = st.fixed_dictionaries(
@@ -73,7 +73,7 @@ def granted(*policies: JSON) -> list[Any]:
 def rendered(policies: list[JSON], versions: dict[str, str], form: HeaderForm) -> list[JSON] | None:
     try:
         return [render(item, versions, ports(policies), form) for item in policies]
-    except NotExpressible:
+    except NotInVersion:
         return None
 
 
@@ -159,5 +159,5 @@ def test_one_route_without_ports_leaves_the_target_without_one() -> None:
     ids=["subject", "binding", "fixture of an old version"],
 )  # fmt: skip
 def test_what_a_version_has_no_words_for_is_said(item: JSON, versions: dict[str, str], reason: str) -> None:
-    with pytest.raises(NotExpressible, match=reason):
+    with pytest.raises(NotInVersion, match=reason):
         render(item, versions)

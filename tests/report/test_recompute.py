@@ -9,8 +9,8 @@ import pytest
 from conformance import catalogue
 from conformance.judge.combinators import all_of, conditional_on, inconclusive, presumes
 from conformance.judge.grants import access_enforced
-from conformance.judge.objects import groups_served
 from conformance.judge.routing import no_request_failed, nothing_reaches, preserved
+from conformance.judge.smi_objects import groups_served
 from conformance.judge.weights import weights_followed
 from conformance.model.evidence import AccessTable, ApiRead, Convergence, Effect
 from conformance.model.verdict import Judgement, Verdict

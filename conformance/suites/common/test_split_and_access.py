@@ -45,7 +45,9 @@ def identities(scenario: Scenario) -> Identities:
     front = scenario.call(CLIENT, "access/front", requests=sample_size(WEIGHTS))
     wanted = ExpectedResponders(front, frozenset(WEIGHTS), unreachable_before=True)
     through = "another account through the split"
-    stranger = [scenario.ask(through, "access/gamma", "access/front", granted=False, server="server")]
+    stranger = [
+        scenario.access_check(through, "access/gamma", "access/front", granted=False, server="server")
+    ]
     earlier = scenario.baseline(stranger, SERVERS)
     (backends,) = scenario.apply_and_sample([wanted], "1-backends.yaml", servers=SERVERS)
     denied = scenario.table(stranger, earlier, SERVERS)
@@ -53,7 +55,7 @@ def identities(scenario: Scenario) -> Identities:
         AccessCheck(
             "the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-root"), "third"
         ),
-        scenario.ask(
+        scenario.access_check(
             "the backend through the split", CLIENT, "access/closed", granted=False, server="server"
         ),
     ]

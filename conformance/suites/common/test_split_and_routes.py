@@ -69,7 +69,7 @@ class Steps:
 def asks(scenario: Scenario, rows: dict[str, Row]) -> list[AccessCheck]:
     """The calls of a table; what nobody is to answer would be answered by other."""
     return [
-        scenario.ask(
+        scenario.access_check(
             name,
             CLIENT,
             f"access/{service}",

@@ -33,7 +33,7 @@ class Steps:
 def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
     """Every call, some of them granted; the twin shows that the others could be made at all."""
     return [
-        scenario.ask(name, f"access/{client}", "access/server", granted=name in granted, path=path)
+        scenario.access_check(name, f"access/{client}", "access/server", granted=name in granted, path=path)
         for name, (client, path) in CALLS.items()
     ]
 

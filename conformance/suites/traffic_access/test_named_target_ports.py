@@ -17,8 +17,12 @@ SERVERS = ("access/beta", "outside/outsider")
 def named(scenario: Scenario) -> AccessTable:
     scenario.create_services()
     asks = [
-        scenario.ask("the listed account", "access/alpha", "access/by-name", granted=True, server="beta"),
-        scenario.ask("another account", "access/gamma", "access/by-name", granted=False, server="beta"),
+        scenario.access_check(
+            "the listed account", "access/alpha", "access/by-name", granted=True, server="beta"
+        ),
+        scenario.access_check(
+            "another account", "access/gamma", "access/by-name", granted=False, server="beta"
+        ),
     ]
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 

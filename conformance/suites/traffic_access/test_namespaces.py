@@ -17,7 +17,7 @@ EXPECTED = {"peer/peer": "granted", "access/alpha": "denied", "main/client": "de
 @drives_scenario
 def namespaces(scenario: Scenario) -> AccessTable:
     asks = [
-        scenario.ask(client, client, "access/server", granted=expect == "granted")
+        scenario.access_check(client, client, "access/server", granted=expect == "granted")
         for client, expect in EXPECTED.items()
     ]
     return scenario.access(asks, "target.yaml", servers=SERVERS)

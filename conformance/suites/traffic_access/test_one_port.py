@@ -29,7 +29,7 @@ LISTED = 8081
 def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
     scenario.create_services()
     limited = [
-        scenario.ask(
+        scenario.access_check(
             f"{path} on {port}",
             CLIENT,
             service,

@@ -23,7 +23,7 @@ FIRST = {("alpha", WIDER_FIRST), ("beta", NARROWER_FIRST), ("alpha", THE_SAME)}
 def overlap(scenario: Scenario) -> AccessTable:
     def ask(client: str, server: str, method: str) -> AccessCheck:
         granted = server == THE_SAME or (client, method) != ("beta", "DELETE")
-        return scenario.ask(
+        return scenario.access_check(
             f"{client} {method} {server}",
             f"access/{client}",
             f"access/{server}",

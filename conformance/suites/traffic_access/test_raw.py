@@ -20,7 +20,7 @@ RAW = 9000
 @drives_scenario
 def raw(scenario: Scenario) -> AccessTable:
     asks = [
-        scenario.ask(
+        scenario.access_check(
             name,
             f"access/{name}",
             "access/server-tcp",

@@ -29,7 +29,9 @@ NARROWED = ("alpha", "gamma", "the first rule", "the first match name")
 def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
     """Every call, some of them granted; the twin shows that the others could be made at all."""
     return [
-        scenario.ask(name, f"access/{client}", f"access/{server}", granted=name in granted, path=path)
+        scenario.access_check(
+            name, f"access/{client}", f"access/{server}", granted=name in granted, path=path
+        )
         for name, (client, server, path) in CALLS.items()
     ]
 

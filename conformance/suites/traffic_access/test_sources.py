@@ -25,11 +25,13 @@ def claims_of(address: str) -> dict[str, str]:
 @drives_scenario
 def sources(scenario: Scenario) -> AccessTable:
     asks = [
-        scenario.ask(name, f"access/{name}", "access/server", granted=expect == "granted")
+        scenario.access_check(name, f"access/{name}", "access/server", granted=expect == "granted")
         for name, expect in EXPECTED.items()
     ]
     headers = claims_of(scenario.arena.pod("access/alpha").ip)
-    asks.append(scenario.ask(CLAIMING, "access/beta", "access/server", granted=False, headers=headers))
+    asks.append(
+        scenario.access_check(CLAIMING, "access/beta", "access/server", granted=False, headers=headers)
+    )
     return scenario.access(asks, "target.yaml", servers=SERVERS)
 
 

@@ -20,7 +20,7 @@ def inert(scenario: Scenario) -> AccessTable:
     def ask(client: str, server: str, protocol: str) -> AccessCheck:
         granted = (client, server, protocol) == ("access/alpha", "other", "http")
         name, (service, port) = f"{client} to {server} by {protocol}", SERVICES[protocol]
-        return scenario.ask(
+        return scenario.access_check(
             name,
             client,
             f"access/{service.format(server=server)}",

@@ -33,7 +33,7 @@ trials = TrialRegister(
 @drives_scenario
 def seen(scenario: Scenario) -> SplitTrials:
     scenario.create_services()
-    if scenario.profile.needs_permits:
+    if scenario.profile.requires_targets:
         scenario.apply_objects(scenario.objects_for_version("permits-tcp.yaml"))
     return trials.run_beside_split(
         scenario,

@@ -82,7 +82,7 @@ def entered(scenario: Scenario) -> Entered:
 
 def _permits(scenario: Scenario, ingress: Ingress) -> list[dict[str, object]]:
     """What lets the ingress call the sample workloads, where nothing goes through without."""
-    if not scenario.profile.needs_permits:
+    if not scenario.profile.requires_targets:
         return []
     account = ingress.account
     if account is None:

@@ -36,7 +36,7 @@ class Clients:
 
 @drives_scenario
 def clients(scenario: Scenario) -> Clients:
-    if scenario.profile.needs_permits:
+    if scenario.profile.requires_targets:
         pytest.skip("access control refuses a client without identity, and the profile opens no namespace")
     scenario.create_services()
     servers = ["main/v1", "main/v2"]

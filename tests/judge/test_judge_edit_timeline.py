@@ -1,4 +1,4 @@
-"""When edits arrive under steady traffic, and whether the old state comes back."""
+"""The propagation of edits under steady traffic, and whether the old state comes back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from judge_evidence import SETTLED, traffic
+from judge_evidence import CONVERGED, traffic
 
 from conformance import judge
-from conformance.judge.edit_timeline import EditPropagation, arrivals, outcome, told
+from conformance.judge.edit_timeline import EditPropagation, describe, outcome, propagations
 from conformance.model.evidence import Behaviour, Call, Edit, EditTimeline, Effect, TrialResult
 
 CALL = Call("client", "root", 8080, 1)
@@ -67,20 +67,22 @@ def test_edits_that_were_not_all_made_are_neither_at_once_nor_later() -> None:
     for first in (100, 150):
         cut_short = replace(timeline(("v2", first), ("v3", 300)), cut_short=True)
         assert outcome(cut_short) == "never"
-        assert told(cut_short).endswith("after they were accepted; the last was not seen for long enough")
+        assert describe(cut_short).endswith(
+            "after they were accepted; the last edit was observed too briefly"
+        )
     never = replace(timeline(("v2", 400)), cut_short=True)
-    assert (outcome(never), told(never)) == ("never", "1 edit; 1 edit never held")
+    assert (outcome(never), describe(never)) == ("never", "1 edit; 1 edit never held")
     back = replace(timeline(("v2", 100), ("v3", 60), ("v2", 240)), cut_short=True)
     assert outcome(back) == "flapping"
 
 
 def test_arrivals_are_counted_in_requests_after_the_answer_of_the_api_server() -> None:
     one = timeline(("v2", 105), ("v3", 2), ("v2", 3), ("v3", 60), ("v2", 7), ("v3", 300))
-    assert arrivals(one) == [EditPropagation(10, 7)]
+    assert propagations(one) == [EditPropagation(10, 7)]
 
 
 def test_answers_that_may_belong_to_the_next_edit_are_left_out() -> None:
-    # Ten requests were seen and never answered, so the last ten answers before the edit may be later ones.
+    # Ten received requests had no answer, so the last ten answers before the edit may be later ones.
     following = (("v2", 100), ("v3", 291), ("v2", 200))
     assert outcome(timeline(*following)) == "flapping"
     assert outcome(timeline(*following, unanswered=10)) == "at once"
@@ -105,8 +107,8 @@ def test_answers_that_may_belong_to_the_next_edit_are_left_out() -> None:
         (timeline(edits=()), "no edit was made"),
     ],
 )
-def test_the_delays_are_told(one: EditTimeline, words: str) -> None:
-    assert told(one) == words
+def test_the_delays_are_reported(one: EditTimeline, words: str) -> None:
+    assert describe(one) == words
 
 
 @pytest.mark.parametrize(
@@ -118,14 +120,14 @@ def test_the_delays_are_told(one: EditTimeline, words: str) -> None:
         (timeline(("v2", 400)), "", ""),
     ],
 )
-def test_a_reading_is_told_by_how_edits_arrive(one: EditTimeline, letter: str, finding: str) -> None:
+def test_the_propagation_of_edits_decides_the_reading(one: EditTimeline, letter: str, finding: str) -> None:
     looks = (
         Behaviour("a", propagation="later"),
         Behaviour("b", propagation="at once"),
         Behaviour("a", propagation="flapping", finding="it flaps"),
     )
     all_of_them = traffic({"v1": 100, "v2": 100})
-    effect = judge.everything_reaches(Effect(all_of_them, traffic({"v2": 300}), SETTLED), "v2")
+    effect = judge.everything_reaches(Effect(all_of_them, traffic({"v2": 300}), CONVERGED), "v2")
     question = TrialResult("steady traffic", "when", looks, timeline=one)
     (found,) = judge.reading(effect, [question], effect).readings
     assert (found.letter, found.finding) == (letter, finding)

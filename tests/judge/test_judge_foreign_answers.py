@@ -1,14 +1,14 @@
-"""Names that do not resolve, clients that are kept out, answers by strangers: nobody is blamed for them."""
+"""Unresolved names, clients without access, foreign answers: no failure of the mesh."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 import pytest
-from judge_evidence import SETTLED, UNSETTLED, cell, silence, traffic
+from judge_evidence import CONVERGED, NOT_CONVERGED, cell, silence, traffic
 
 from conformance import judge
-from conformance.judge import strangers, traffic_checks
+from conformance.judge import foreign_answers, traffic_checks
 from conformance.judge.statistics import sample_size
 from conformance.model.evidence import AccessTable, Behaviour, Call, Effect, Traffic, TrialResult
 from conformance.model.verdict import Judgement, Verdict
@@ -30,29 +30,31 @@ def denied(sent: int, status: int = 403, said: str = DENIAL) -> Traffic:
 
 Claim = Callable[[Traffic, Traffic], Judgement]
 EFFECTS: Mapping[str, Claim] = {
-    "shares": lambda baseline, sample: judge.weights_followed(Effect(baseline, sample, UNSETTLED), WEIGHTS),
+    "shares": lambda baseline, sample: judge.weights_followed(
+        Effect(baseline, sample, NOT_CONVERGED), WEIGHTS
+    ),
     "nothing reaches": lambda baseline, sample: judge.nothing_reaches(
-        Effect(baseline, sample, UNSETTLED), "v2"
+        Effect(baseline, sample, NOT_CONVERGED), "v2"
     ),
     "everything reaches": lambda baseline, sample: judge.everything_reaches(
-        Effect(baseline, sample, UNSETTLED), "v1"
+        Effect(baseline, sample, NOT_CONVERGED), "v1"
     ),
     "restored": lambda baseline, sample: judge.root_routing_restored(
-        Effect(baseline, sample, UNSETTLED), ["v1", "v2"]
+        Effect(baseline, sample, NOT_CONVERGED), ["v1", "v2"]
     ),
     "lands on": lambda baseline, sample: judge.reaches_target_ports(
-        Effect(baseline, sample, UNSETTLED), {"v1": 8080, "v2": 8081}
+        Effect(baseline, sample, NOT_CONVERGED), {"v1": 8080, "v2": 8081}
     ),
 }
 OTHERS: Mapping[str, Claim] = {
     "opened": lambda _, sample: judge.root_served_by_backends(
-        Effect(silence(60), sample, UNSETTLED), WEIGHTS
+        Effect(silence(60), sample, NOT_CONVERGED), WEIGHTS
     ),
     "preserved": lambda _, sample: judge.preserved(PASSED, sample, "v1"),
-    "stepped": lambda _, sample: judge.within_either_step(PASSED, sample, WEIGHTS, WEIGHTS, SETTLED),
+    "stepped": lambda _, sample: judge.within_either_step(PASSED, sample, WEIGHTS, WEIGHTS, CONVERGED),
     "unharmed": lambda _, sample: judge.no_request_failed(sample),
     "access": lambda _, sample: judge.access_enforced(
-        AccessTable([cell("alpha", "granted", sample, convergence=UNSETTLED)])
+        AccessTable([cell("alpha", "granted", sample, convergence=NOT_CONVERGED)])
     ),
 }
 effects = pytest.mark.parametrize("claim", EFFECTS.values(), ids=EFFECTS.keys())
@@ -78,35 +80,35 @@ def test_a_name_that_did_not_resolve_before_leaves_no_null_control(claim: Claim)
 
 def test_an_open_root_whose_name_did_not_resolve_before_was_not_dead() -> None:
     sample = traffic({"v1": 3290, "v2": 1410})
-    found = judge.root_served_by_backends(Effect(nameless(60), sample, SETTLED), WEIGHTS)
+    found = judge.root_served_by_backends(Effect(nameless(60), sample, CONVERGED), WEIGHTS)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith(
         "there is no null control: before the change 60 of 60 requests never left"
     )
 
 
-def test_a_part_that_did_not_resolve_is_told_apart_from_what_failed() -> None:
+def test_unresolved_requests_are_distinguished_from_failed_ones() -> None:
     some = traffic({"v1": 450}, failures={"dns": 50})
-    assert judge.everything_reaches(Effect(ALL_THREE, some, SETTLED), "v1").summary.startswith(
+    assert judge.everything_reaches(Effect(ALL_THREE, some, CONVERGED), "v1").summary.startswith(
         "50 of 500 requests never left the client"
     )
     worse = traffic({"v1": 440}, failures={"dns": 50, "reset": 10})
-    found = judge.everything_reaches(Effect(ALL_THREE, worse, SETTLED), "v1")
+    found = judge.everything_reaches(Effect(ALL_THREE, worse, CONVERGED), "v1")
     assert found.verdict is Verdict.FAIL
     assert found.summary == "60 of 500 requests failed (dns 50, reset 10)"
 
 
 @effects
 @pytest.mark.parametrize("sample", [denied(500), silence(500)], ids=["alike", "otherwise"])
-def test_a_client_that_nobody_answered_before_either_blames_no_split(claim: Claim, sample: Traffic) -> None:
+def test_a_client_without_answers_before_the_change_is_inconclusive(claim: Claim, sample: Traffic) -> None:
     found = claim(denied(60, 404, "HTTP/1.1 404 Not Found"), sample)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary.startswith(
-        "nobody was answered before the change either: 60 of 60 requests failed "
+        "no request was answered before the change either: 60 of 60 requests failed "
         "(answered by no sample workload 60; status 404 60; what came instead: 'HTTP/1.1 404 Not Found')"
     )
-    assert found.summary.endswith("what it does cannot be judged")
-    assert found.hint == "who answered in the workloads' place, and what it knows of this host and path"
+    assert found.summary.endswith("its effect cannot be judged")
+    assert found.hint == "find what answered in the workloads' place, and its routes for this host and path"
 
 
 @effects
@@ -115,7 +117,7 @@ def test_a_client_that_was_answered_before_is_cut_off_by_the_change(claim: Claim
     assert claim(ALL_THREE, sample).verdict is Verdict.FAIL
 
 
-def test_what_went_astray_is_a_violation_although_nobody_was_answered_before() -> None:
+def test_stray_requests_fail_even_without_answers_before_the_change() -> None:
     astray = traffic({"v3": 10}, failures={"reset": 490})
     for name in ("shares", "everything reaches", "restored", "lands on"):
         assert EFFECTS[name](denied(60), astray).verdict is Verdict.FAIL, name
@@ -125,13 +127,15 @@ def test_what_went_astray_is_a_violation_although_nobody_was_answered_before() -
 
 def test_a_mesh_that_opens_nothing_fails() -> None:
     assert (
-        judge.root_served_by_backends(Effect(denied(60), denied(4700), UNSETTLED), WEIGHTS).verdict
+        judge.root_served_by_backends(Effect(denied(60), denied(4700), NOT_CONVERGED), WEIGHTS).verdict
         is Verdict.FAIL
     )
 
 
 def test_a_grant_that_stays_without_effect_fails_and_quotes_the_denial() -> None:
-    found = judge.access_enforced(AccessTable([cell("alpha", "granted", denied(10), convergence=UNSETTLED)]))
+    found = judge.access_enforced(
+        AccessTable([cell("alpha", "granted", denied(10), convergence=NOT_CONVERGED)])
+    )
     assert found.verdict is Verdict.FAIL
     assert f"what came instead: '{DENIAL}'" in found.summary
 
@@ -165,25 +169,25 @@ def test_a_service_that_is_not_there_has_no_name_and_may_be_what_a_trial_is_abou
         ("http", "kernel: No route to host", "'kernel: No route to host'"),
     ],
 )
-def test_what_strangers_say_is_quoted_with_what_it_is(protocol: str, said: str, told: str) -> None:
+def test_foreign_answers_are_quoted_with_their_kind(protocol: str, said: str, told: str) -> None:
     call = Call("client-a", "root", 8080, 10, protocol)
     lost = traffic({}, sent=10, failures={"protocol": 10}, call=call, foreign={said: 10})
     assert traffic_checks.failed(lost) == f"10 of 10 requests failed (protocol 10; what came instead: {told})"
 
 
-def test_what_strangers_say_is_cut() -> None:
-    assert len(strangers.quoted(denied(1, said="x" * 10_000))) < 200
+def test_foreign_answers_are_cut() -> None:
+    assert len(foreign_answers.quote_foreign(denied(1, said="x" * 10_000))) < 200
 
 
 @pytest.mark.parametrize(
     ("lost", "where"),
     [
-        (denied(10), "who refuses these calls"),
-        (denied(10, 302), "who redirects"),
-        (denied(10, 503), "which of their ledgers miss these requests"),
-        (silence(10), "who ended these connections"),
-        (traffic({"v1": 5}, failures={"timeout": 5}), "nothing came back in time"),
-        (traffic({}, sent=10, failures={"protocol": 10}), "which protocol"),
+        (denied(10), "the component that refuses these calls"),
+        (denied(10, 302), "the component that redirects"),
+        (denied(10, 503), "whose ledger lacks these requests"),
+        (silence(10), "the component that reset these connections"),
+        (traffic({"v1": 5}, failures={"timeout": 5}), "no answer came in time"),
+        (traffic({}, sent=10, failures={"protocol": 10}), "check the protocol"),
     ],
 )
 def test_the_hint_follows_what_was_seen(lost: Traffic, where: str) -> None:
@@ -193,8 +197,8 @@ def test_the_hint_follows_what_was_seen(lost: Traffic, where: str) -> None:
         assert "weight" not in found.hint
 
 
-def test_a_workload_that_answers_with_an_error_is_no_stranger() -> None:
-    assert strangers.look_at(traffic({"v1": 10}, statuses={"500": 10})) == ""
+def test_an_error_of_a_workload_is_no_foreign_answer() -> None:
+    assert foreign_answers.where_to_look(traffic({"v1": 10}, statuses={"500": 10})) == ""
 
 
 def test_the_sample_sizes_here_are_large_enough_to_judge_by() -> None:

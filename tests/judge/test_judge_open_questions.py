@@ -1,11 +1,11 @@
-"""Which reading of an open question evidence shows, and that nothing of it fails a mesh."""
+"""The reading of an open question in the evidence; no reading fails a mesh."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from judge_evidence import SETTLED, UNSETTLED, silence, traffic
+from judge_evidence import CONVERGED, NOT_CONVERGED, silence, traffic
 
 from conformance import judge
 from conformance.model.evidence import AdmissionAttempt, Behaviour, Effect, Traffic, TrialResult
@@ -23,8 +23,8 @@ ODD_SPLITS = {
     for trial in module.trials.declared
 }
 ALL = traffic({"v1": 100, "v2": 100})
-IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
-NO_EFFECT = judge.everything_reaches(Effect(ALL, ALL, UNSETTLED), "v2")
+IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), CONVERGED), "v2")
+NO_EFFECT = judge.everything_reaches(Effect(ALL, ALL, NOT_CONVERGED), "v2")
 REFUSAL = AdmissionAttempt("zeros", "either", {}, 422, "no")
 LOOKS = (
     Behaviour("a"),
@@ -66,7 +66,7 @@ def only(found: Judgement) -> Reading:
     ],
     ids=["nobody", "the root", "both", "some fail", "some of the root's fail", "one alone", "a stranger"],
 )
-def test_a_reading_is_told_by_who_answers_and_whether_requests_fail(sample: Traffic, letter: str) -> None:
+def test_responders_and_failures_decide_the_reading(sample: Traffic, letter: str) -> None:
     found = read(asked(sample))
     assert found.passed
     assert only(found).letter == letter
@@ -82,7 +82,7 @@ def test_a_document_that_is_refused_is_a_reading() -> None:
     assert (found.letter, found.seen) == ("d", "zeros: refused (HTTP 422)")
 
 
-def test_evidence_is_told_in_words() -> None:
+def test_evidence_is_described() -> None:
     sample = traffic({"v1": 120})
     assert only(read(asked(sample))).seen == "zeros: answered by v1 120 (as without the object)"
     assert only(read(asked(silence()))).seen == "zeros: 10 of 10 requests failed (reset 10)"
@@ -99,7 +99,7 @@ def test_trials_of_one_question_that_differ_show_no_reading() -> None:
     assert "again: answered by v1 120" in found.seen
 
 
-def test_readings_that_look_alike_in_one_trial_are_told_apart_by_another() -> None:
+def test_another_trial_distinguishes_readings_that_behave_alike_in_one() -> None:
     looks = (Behaviour("ab", ("v1",)), Behaviour("c", ("v2",)))
     alike = replace(asked(traffic({"v1": 60}), "alike"), looks=looks)
     assert only(read(alike)).letter == "a"
@@ -113,7 +113,7 @@ def test_readings_that_look_alike_in_one_trial_are_told_apart_by_another() -> No
     [({"v2": 90, "v3": 10}, "a"), ({"v2": 10, "v3": 90}, "b"), ({"v2": 50, "v3": 50}, "")],
     ids=["v2", "v3", "neither"],
 )
-def test_a_reading_may_be_told_by_who_answers_most(answered: dict[str, int], letter: str) -> None:
+def test_the_majority_of_answers_may_decide_the_reading(answered: dict[str, int], letter: str) -> None:
     both = ("v2", "v3")
     looks = (Behaviour("a", both, majority="v2"), Behaviour("b", both, majority="v3"))
     assert only(read(replace(asked(traffic(answered)), looks=looks))).letter == letter
@@ -148,7 +148,7 @@ class TestAFieldThatItsVersionDoesNotDefine:
     def test_is_looked_for_in_what_was_stored(self, returned: dict[str, object] | None, letter: str) -> None:
         assert only(read(self.asked(returned))).letter == letter
 
-    def test_is_told_in_words(self) -> None:
+    def test_is_described(self) -> None:
         kept = only(read(self.asked({"matches": []}, "matches"))).seen
         assert kept.startswith("zeros: stored with matches; 10 of 10 requests failed")
         dropped = only(read(self.asked({}, "matches"))).seen
@@ -158,13 +158,13 @@ class TestAFieldThatItsVersionDoesNotDefine:
         assert only(read(replace(asked(silence()), looks=self.looks))).letter == ""
 
 
-def test_what_no_reading_excuses_is_said_and_does_not_fail() -> None:
+def test_behaviour_that_no_reading_excuses_is_a_finding_and_no_failure() -> None:
     found = read(asked(traffic({"v3": 120})))
     assert found.verdict is Verdict.PASS
     assert only(found).finding == found.hint == "v3 is reached"
 
 
-STOPPED = "what is unrelated no longer takes effect (not settled"
+STOPPED = "an unrelated object no longer takes effect (not converged"
 AS_BEFORE = traffic({"v1": 120})
 
 
@@ -175,8 +175,8 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         found = read(asked(AS_BEFORE), unrelated_edit=NO_EFFECT)
         assert found.verdict is Verdict.INCONCLUSIVE
         assert found.summary == (
-            "not observed: all zero: zeros: answered by v1 120 (as without the object), which says nothing, "
-            "as the mesh was not seen to take up a later edit either"
+            "not observed: all zero: zeros: answered by v1 120 (as without the object), "
+            "which is inconclusive, as a later edit did not show either"
         )
         assert (only(found).letter, only(found).observed) == ("", False)
         assert only(found).finding.startswith(STOPPED)
@@ -185,13 +185,13 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         ("sample", "letter"),
         [(silence(), "a"), (traffic({"v2": 60, "v3": 60}), "c"), (traffic({"v4": 9}), "")],
     )
-    def test_what_only_the_object_explains_is_told(self, sample: Traffic, letter: str) -> None:
+    def test_behaviour_that_only_the_object_explains_is_observed(self, sample: Traffic, letter: str) -> None:
         found = read(asked(sample), unrelated_edit=NO_EFFECT)
         assert found.passed
         assert (only(found).letter, only(found).observed) == (letter, True)
         assert only(found).finding.startswith(STOPPED)
 
-    def test_a_refusal_is_told_and_so_is_what_no_reading_excuses(self) -> None:
+    def test_a_refusal_is_observed_beside_the_finding(self) -> None:
         assert only(read(asked(None, refusal=REFUSAL), unrelated_edit=NO_EFFECT)).letter == "d"
         assert only(read(asked(traffic({"v3": 9})), unrelated_edit=NO_EFFECT)).finding.startswith(
             "v3 is reached; "
@@ -205,18 +205,18 @@ class TestWhereAnUnrelatedEditIsNotSeen:
         assert only(read(asked(AS_BEFORE), unrelated_edit=unclear)) == Reading(
             "all zero",
             "",
-            "zeros: answered by v1 120 (as without the object), which says nothing, "
-            "as the mesh was not seen to take up a later edit either",
+            "zeros: answered by v1 120 (as without the object), "
+            "which is inconclusive, as a later edit did not show either",
             observed=False,
         )
 
-    def test_the_finding_is_told_once_of_several_questions(self) -> None:
+    def test_several_questions_share_one_finding(self) -> None:
         others = [replace(asked(AS_BEFORE), question=f"question {number}") for number in range(20)]
         found = read(*others, unrelated_edit=NO_EFFECT)
         assert [bool(one.finding) for one in found.readings] == [True] + [False] * 19
         assert found.hint.count("no longer takes effect") == 1
 
-    def test_a_question_that_was_observed_is_told_beside_one_that_was_not(self) -> None:
+    def test_observed_and_unobserved_questions_are_both_reported(self) -> None:
         found = read(replace(asked(silence()), question="first"), asked(AS_BEFORE), unrelated_edit=NO_EFFECT)
         assert found.passed
         assert [one.word for one in found.readings] == ["a", "not observed"]
@@ -232,15 +232,15 @@ class TestWhereAnUnrelatedEditIsNotSeen:
 
 class TestAnUnrelatedEditOfItsOwn:
     def test_decides_for_its_question_alone(self) -> None:
-        frozen = replace(asked(AS_BEFORE), question="frozen", unrelated_edit=UNSETTLED)
-        taken = replace(asked(AS_BEFORE), question="taken", unrelated_edit=SETTLED)
+        frozen = replace(asked(AS_BEFORE), question="frozen", unrelated_edit=NOT_CONVERGED)
+        taken = replace(asked(AS_BEFORE), question="taken", unrelated_edit=CONVERGED)
         found = read(frozen, taken)
         assert [one.word for one in found.readings] == ["not observed", "b"]
         stopped = "the mesh took no change while this object was there"
         assert [one.finding for one in found.readings] == [stopped, ""]
 
     def test_counts_where_the_shared_one_fails(self) -> None:
-        found = only(read(replace(asked(AS_BEFORE), unrelated_edit=SETTLED), unrelated_edit=NO_EFFECT))
+        found = only(read(replace(asked(AS_BEFORE), unrelated_edit=CONVERGED), unrelated_edit=NO_EFFECT))
         assert (found.letter, found.finding) == ("b", "")
 
 
@@ -256,14 +256,14 @@ def test_what_never_left_its_client_tells_no_reading() -> None:
 def test_nothing_is_observed_where_no_effect_is_in_force() -> None:
     found = read(asked(traffic({"v1": 120})), effect=NO_EFFECT)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.summary.startswith("not observed: cannot be told from no mesh")
+    assert found.summary.startswith("not observed: indistinguishable from no mesh")
     assert found.readings == ()
 
 
 def test_nothing_that_was_not_tried_is_observed() -> None:
     assert read().summary == "not observed: nothing was tried"
     assert only(read(asked(None))) == Reading(
-        "all zero", "", "zeros: nothing was sent, so that nothing is known", observed=False
+        "all zero", "", "zeros: nothing was sent, so nothing is known", observed=False
     )
 
 
@@ -302,7 +302,7 @@ def test_the_trials_of_odd_splits_can_come_out_either_way(
     ],
     ids=["both", "the first", "the second", "merged", "neither"],
 )
-def test_two_splits_for_different_users_are_told_apart(
+def test_two_splits_for_different_users_are_distinguished(
     first: dict[str, int], second: dict[str, int], letter: str
 ) -> None:
     asked_of = [

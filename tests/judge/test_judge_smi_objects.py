@@ -1,4 +1,4 @@
-"""Objects of the Kubernetes API: pass, fail, inconclusive, and what is said."""
+"""Objects of the Kubernetes API: pass, fail, inconclusive, and their messages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance import judge
-from conformance.judge.objects import VERBS
+from conformance.judge.smi_objects import VERBS
 from conformance.model.evidence import RoundTrip
 from conformance.model.verdict import Verdict
 

@@ -1,3 +1,5 @@
+"""A judgement counts only if its control passed; otherwise it is inconclusive."""
+
 from __future__ import annotations
 
 import pytest

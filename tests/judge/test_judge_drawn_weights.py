@@ -1,4 +1,4 @@
-"""Whatever weights are drawn, what was seen before them is told from what they ask for."""
+"""All drawn weights are distinguishable from the traffic before them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.judge.statistics import MIN_REQUESTS, sample_size
 from conformance.model.evidence import Convergence, Effect
 from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
 
-UNTOLD = "cannot be told from no mesh"
+INDISTINGUISHABLE = "indistinguishable from no mesh"
 
 
 def judged(weights: dict[str, int], first: str) -> str:
@@ -29,9 +29,9 @@ def judged(weights: dict[str, int], first: str) -> str:
 @example({"v2": 5, "v3": 0, "v4": 0, "fifth": 0, "sixth": 5})
 @example({"v2": 0, "v3": 0, "v4": 0, "fifth": 0, "sixth": 1})
 @example({"v2": 1})
-def test_all_that_are_drawn_can_be_told(weights: dict[str, int]) -> None:
-    assert UNTOLD not in judged(weights, holder(weights))
+def test_all_drawn_weights_are_distinguishable_from_the_baseline(weights: dict[str, int]) -> None:
+    assert INDISTINGUISHABLE not in judged(weights, holder(weights))
 
 
-def test_hardly_anything_for_others_could_not_be_told() -> None:
-    assert UNTOLD in judged({"v4": 1, "sixth": 5}, "sixth")
+def test_a_tiny_share_for_others_would_be_indistinguishable() -> None:
+    assert INDISTINGUISHABLE in judged({"v4": 1, "sixth": 5}, "sixth")

@@ -1,11 +1,11 @@
-"""Shares: pass, fail, inconclusive, and what is said."""
+"""Shares: pass, fail, inconclusive, and their messages."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from judge_evidence import SETTLED, UNSETTLED, silence, traffic
+from judge_evidence import CONVERGED, NOT_CONVERGED, silence, traffic
 
 from conformance import judge
 from conformance.judge.traffic_checks import disagreement
@@ -18,10 +18,10 @@ GOOD = {"v1": 3290, "v2": 1410}
 
 
 def judged(sample: Traffic, baseline: Traffic = BEFORE, weights: dict[str, int] = WEIGHTS) -> Judgement:
-    return judge.weights_followed(Effect(baseline, sample, SETTLED), weights)
+    return judge.weights_followed(Effect(baseline, sample, CONVERGED), weights)
 
 
-def test_shares_inside_their_regions_pass_and_are_told_in_figures() -> None:
+def test_shares_inside_their_regions_pass_with_figures() -> None:
     found = judged(traffic(GOOD))
     assert found.verdict is Verdict.PASS
     assert found.summary == "4,700 requests: v1 70 % of 70 %, v2 30 % of 30 %"
@@ -51,10 +51,10 @@ def test_the_edges_of_a_region_are_inside() -> None:
     assert judged(traffic({"v1": 3422, "v2": 1278})).verdict is Verdict.FAIL
 
 
-def test_a_workload_that_is_not_listed_fails_whoever_saw_it() -> None:
+def test_an_unlisted_workload_fails_in_either_view() -> None:
     answered = judged(traffic({**GOOD, "v3": 1}))
     assert answered.verdict is Verdict.FAIL
-    assert answered.summary == "1 of 4,701 requests went where none may go (v3 1)"
+    assert answered.summary == "1 of 4,701 requests reached workloads that must get none (v3 1)"
     mirrored = judged(traffic(GOOD, received={**GOOD, "v3": 12}))
     assert mirrored.verdict is Verdict.FAIL
     assert "v3 12" in mirrored.summary
@@ -72,10 +72,10 @@ def test_an_answer_of_the_proxy_itself_is_a_failed_request() -> None:
     assert found.summary == ("10 of 4,710 requests failed (answered by no sample workload 10; status 503 10)")
 
 
-def test_what_does_not_settle_fails_with_what_was_waited_for() -> None:
-    found = judge.weights_followed(Effect(BEFORE, traffic(GOOD), UNSETTLED), WEIGHTS)
+def test_a_change_that_does_not_converge_fails_with_its_description() -> None:
+    found = judge.weights_followed(Effect(BEFORE, traffic(GOOD), NOT_CONVERGED), WEIGHTS)
     assert found.verdict is Verdict.FAIL
-    assert found.summary == "not settled within 60 s: v2 is reached from every client"
+    assert found.summary == "not converged within 60 s: v2 is reached from every client"
     assert "takes longer than its profile allows" in found.hint
 
 
@@ -97,7 +97,7 @@ def test_shares_that_were_there_before_are_inconclusive() -> None:
     found = judged(traffic(GOOD), baseline=traffic({"v1": 698, "v2": 302}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "cannot be told from no mesh: these shares were there before the change as well (v1 698, v2 302)"
+        "indistinguishable from no mesh: these shares were there before the change as well (v1 698, v2 302)"
     )
 
 
@@ -211,16 +211,16 @@ MANY = {"three": ("v2", "v3", "v4")}
 def test_the_workloads_behind_a_backend_count_as_one() -> None:
     baseline = traffic({"v1": 25, "v2": 25, "v3": 25, "v4": 25})
     halves = traffic({"v1": 2700, "v2": 900, "v3": 950, "v4": 850})
-    found = judge.weights_followed(Effect(baseline, halves, SETTLED), {"v1": 50, "three": 50}, MANY)
+    found = judge.weights_followed(Effect(baseline, halves, CONVERGED), {"v1": 50, "three": 50}, MANY)
     assert found.passed
     assert found.summary == "5,400 requests: v1 50 % of 50 %, three 50 % of 50 %"
     flattened = traffic({"v1": 1350, "v2": 1350, "v3": 1350, "v4": 1350})
     assert (
-        judge.weights_followed(Effect(baseline, flattened, SETTLED), {"v1": 50, "three": 50}, MANY).verdict
+        judge.weights_followed(Effect(baseline, flattened, CONVERGED), {"v1": 50, "three": 50}, MANY).verdict
         is Verdict.FAIL
     )
     assert (
-        judge.weights_followed(Effect(baseline, halves, SETTLED), {"v1": 50, "three": 50}).verdict
+        judge.weights_followed(Effect(baseline, halves, CONVERGED), {"v1": 50, "three": 50}).verdict
         is Verdict.FAIL
     )
 
@@ -228,21 +228,21 @@ def test_the_workloads_behind_a_backend_count_as_one() -> None:
 def test_an_answer_at_another_port_of_the_right_backend_fails() -> None:
     ports = {"v1": 8081, "v2": 8081}
     at_8081 = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1410})
-    assert judge.weights_followed(Effect(BEFORE, at_8081, SETTLED), WEIGHTS, None, ports).passed
+    assert judge.weights_followed(Effect(BEFORE, at_8081, CONVERGED), WEIGHTS, None, ports).passed
     mixed = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1400, "v2:8080": 10})
-    found = judge.weights_followed(Effect(BEFORE, mixed, SETTLED), WEIGHTS, None, ports)
+    found = judge.weights_followed(Effect(BEFORE, mixed, CONVERGED), WEIGHTS, None, ports)
     assert found.verdict is Verdict.FAIL
     assert found.summary == "answered at other ports: v2:8080 10"
 
 
 def test_a_root_that_leads_nowhere_is_opened_by_its_split() -> None:
-    assert judge.root_served_by_backends(Effect(silence(), traffic(GOOD), SETTLED), WEIGHTS).passed
+    assert judge.root_served_by_backends(Effect(silence(), traffic(GOOD), CONVERGED), WEIGHTS).passed
     assert (
-        judge.root_served_by_backends(Effect(silence(), silence(4700), UNSETTLED), WEIGHTS).verdict
+        judge.root_served_by_backends(Effect(silence(), silence(4700), NOT_CONVERGED), WEIGHTS).verdict
         is Verdict.FAIL
     )
     assert (
-        judge.root_served_by_backends(Effect(silence(), traffic({"v1": 4700}), SETTLED), WEIGHTS).verdict
+        judge.root_served_by_backends(Effect(silence(), traffic({"v1": 4700}), CONVERGED), WEIGHTS).verdict
         is Verdict.FAIL
     )
 
@@ -250,6 +250,6 @@ def test_a_root_that_leads_nowhere_is_opened_by_its_split() -> None:
 def test_a_root_that_was_served_before_or_not_tried_is_not_opened() -> None:
     for baseline in (BEFORE, traffic({}, sent=60, failures={"reset": 60}, received={"v1": 1}), traffic({})):
         assert (
-            judge.root_served_by_backends(Effect(baseline, traffic(GOOD), SETTLED), WEIGHTS).verdict
+            judge.root_served_by_backends(Effect(baseline, traffic(GOOD), CONVERGED), WEIGHTS).verdict
             is Verdict.INCONCLUSIVE
         )

@@ -1,4 +1,4 @@
-"""Figures read alike in all summaries, and nothing from outside can pass for the suite's own words."""
+"""Figures look alike in all summaries, and no outside text can pass for the suite's own words."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_one_thing_is_singular() -> None:
     )
 
 
-def test_counts_are_told_from_the_largest_and_without_noughts() -> None:
+def test_counts_are_listed_largest_first_without_zeros() -> None:
     assert phrasing.format_counts({"b": 2, "a": 2, "c": 1000, "d": 0}) == "c 1,000, a 2, b 2"
     assert phrasing.format_counts({"d": 0}) == "none"
 

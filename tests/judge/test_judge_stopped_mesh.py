@@ -1,19 +1,19 @@
-"""What is said of an object that stops a mesh, and what is not told of what was seen meanwhile."""
+"""The finding about an object that stops a mesh, and readings that it makes unobservable."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
-from judge_evidence import SETTLED, UNSETTLED, traffic
+from judge_evidence import CONVERGED, NOT_CONVERGED, traffic
 
 from conformance import judge
-from conformance.judge import stops
+from conformance.judge import stopped_mesh
 from conformance.model.evidence import Behaviour, Convergence, Effect, TrialResult
 from conformance.model.verdict import Judgement, Reading
 
 ALL = traffic({"v1": 100, "v2": 100})
-IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), SETTLED), "v2")
+IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), CONVERGED), "v2")
 LOOKS = (Behaviour("a"), Behaviour("b", ("v1",)), Behaviour("c", ("v2",)))
 HALF = TrialResult(
     "halves",
@@ -21,10 +21,10 @@ HALF = TrialResult(
     LOOKS,
     traffic({"v1": 60}),
     traffic({"v1": 120}),
-    unrelated_edit=SETTLED,
+    unrelated_edit=CONVERGED,
     object_name="halves",
 )
-STOPPED = replace(HALF, unrelated_edit=UNSETTLED)
+STOPPED = replace(HALF, unrelated_edit=NOT_CONVERGED)
 LATE = Convergence("changes take effect again", 60, 17.2)
 NEVER = Convergence("changes take effect again", 60, None)
 
@@ -47,7 +47,7 @@ NEVER = Convergence("changes take effect again", 60, None)
     ],
 )
 def test_the_object_is_named_and_how_long_it_lasted(one: TrialResult, said: str) -> None:
-    assert stops.finding(one) == said
+    assert stopped_mesh.finding(one) == said
     assert only(read(one)).finding == said
 
 
@@ -69,7 +69,7 @@ def test_what_changed_all_the_same_is_one() -> None:
     assert only(read(replace(STOPPED, sample=traffic({"v2": 120})))).letter == "c"
 
 
-def test_what_was_not_asked_is_not_observed() -> None:
+def test_a_question_without_a_trial_is_not_observed() -> None:
     unasked = replace(HALF, sample=None, unrelated_edit=None, unasked="the mesh was stopped")
     found = read(unasked)
     assert not found.passed

@@ -1,4 +1,4 @@
-"""Whether SMI objects are served and kept by the Kubernetes API."""
+"""Whether the Kubernetes API serves and stores SMI objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.model.evidence import RoundTrip
 from conformance.model.verdict import Judgement, Verdict
 
 VERBS = ("create", "get", "list", "watch", "patch", "replace", "delete")
-"""What generic clients do with an object of the Kubernetes API."""
+"""The verbs that generic Kubernetes clients use."""
 
 Kind = tuple[str, str, str]
 """Group, version and kind."""
@@ -20,42 +20,42 @@ Kind = tuple[str, str, str]
 _ABSENT = object()
 
 
-@judge(api_only="compares the profile with what the API server lists; without CRDs it lists nothing")
+@judge(api_only="compares the profile with the API server's lists, which are empty without CRDs")
 def groups_served(claimed: Sequence[Kind] | Set[Kind], served: Sequence[Kind] | Set[Kind]) -> Judgement:
     """Every kind that the profile claims is in the cluster's discovery."""
     wanted, there = {tuple(each) for each in claimed}, {tuple(each) for each in served}
     missing = sorted(wanted - there)
     if not wanted:
         return Judgement(Verdict.NOT_CLAIMED, "the profile claims no API")
-    asked = f"discovery lists {listed(_spelled(sorted(wanted)))}"
+    expected = f"discovery lists {listed(_format_kinds(sorted(wanted)))}"
     if missing:
         return Judgement(
             Verdict.FAIL,
-            f"claimed but not served: {listed(_spelled(missing))}",
-            expected=asked,
+            f"claimed but not served: {listed(_format_kinds(missing))}",
+            expected=expected,
             hint=_other_versions(missing, there),
         )
-    return Judgement(Verdict.PASS, f"all {pluralize(len(wanted), 'kind')} are served", expected=asked)
+    return Judgement(Verdict.PASS, f"all {pluralize(len(wanted), 'kind')} are served", expected=expected)
 
 
-def _spelled(kinds: Sequence[tuple[str, ...]]) -> list[str]:
+def _format_kinds(kinds: Sequence[tuple[str, ...]]) -> list[str]:
     return [f"{group}/{version} {kind}" for group, version, kind in kinds]
 
 
 def _other_versions(missing: Sequence[tuple[str, ...]], there: Collection[tuple[str, ...]]) -> str:
     kinds = {(group, kind) for group, _, kind in missing}
     others = sorted(each for each in there if (each[0], each[2]) in kinds)
-    return f"served instead: {listed(_spelled(others))}" if others else "the CRDs are not installed"
+    return f"served instead: {listed(_format_kinds(others))}" if others else "the CRDs are not installed"
 
 
-@judge(api_only="sends its own objects there and back; without CRDs none comes back")
+@judge(api_only="writes its own objects and reads them back, which fails without CRDs")
 def round_trips(trips: Sequence[RoundTrip]) -> Judgement:
-    """Each object sent comes back with every field, and the API server carries out every verb on it.
+    """Each object sent comes back with every field, and every verb works on it.
 
-    Fields are compared by meaning: what the server adds is its own affair, null is the same as absent, and
-    of the metadata only name, labels and annotations were asked for.
+    Fields are compared by meaning: fields added by the server are ignored, null equals absent, and of the
+    metadata only name, labels and annotations are compared.
     """
-    asked = f"every field sent comes back; {', '.join(VERBS)} all work"
+    expected = f"every field sent comes back; {', '.join(VERBS)} all work"
     findings = [finding for trip in trips for finding in _findings(trip)]
     untried = [
         f"{_title(trip)}: {', '.join(missing)}"
@@ -66,16 +66,16 @@ def round_trips(trips: Sequence[RoundTrip]) -> Judgement:
         return Judgement(
             Verdict.FAIL,
             sentences(findings),
-            expected=asked,
+            expected=expected,
             hint="a structural schema that does not name a field makes the API server drop it",
         )
     if not trips or untried:
         reason = f"not tried: {listed(untried)}" if trips else "no object was sent"
-        return Judgement(Verdict.INCONCLUSIVE, reason, expected=asked)
+        return Judgement(Verdict.INCONCLUSIVE, reason, expected=expected)
     return Judgement(
         Verdict.PASS,
         f"{pluralize(len(trips), 'object')} came back whole: {listed(_title(trip) for trip in trips)}",
-        expected=asked,
+        expected=expected,
     )
 
 
@@ -86,7 +86,7 @@ def _title(trip: RoundTrip) -> str:
 def _findings(trip: RoundTrip) -> list[str]:
     refused = [verb for verb in VERBS if trip.verbs.get(verb) is False]
     quantities = trip.api_version.endswith("/v1alpha1")
-    lost = list(differences(_asked_for(trip.sent), trip.read, quantities=quantities))
+    lost = list(differences(_sent_fields(trip.sent), trip.read, quantities=quantities))
     return [
         f"{_title(trip)}: {what}"
         for what in (f"did not {listed(refused)}" if refused else "", listed(lost) if lost else "")
@@ -94,7 +94,7 @@ def _findings(trip: RoundTrip) -> list[str]:
     ]
 
 
-def _asked_for(sent: Mapping[str, Any]) -> dict[str, Any]:
+def _sent_fields(sent: Mapping[str, Any]) -> dict[str, Any]:
     metadata = sent.get("metadata")
     if not isinstance(metadata, Mapping):
         return dict(sent)
@@ -103,10 +103,10 @@ def _asked_for(sent: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(sent: Any, read: Any, path: str = "", *, quantities: bool = False) -> Iterator[str]:
-    """What of ``sent`` is not in ``read`` or is another there, with its path; more may be there.
+    """The fields of ``sent`` that are missing or different in ``read``, with their paths; ignores additions.
 
-    ``quantities``: weights are such as Kubernetes has them, so '1', 1 and '1000m' are one weight, as in
-    TrafficSplit v1alpha1. In later versions they are whole numbers.
+    ``quantities``: weights are Kubernetes quantities, so '1', 1 and '1000m' are equal, as in TrafficSplit
+    v1alpha1. In later versions they are whole numbers.
     """
     match sent:
         case None:

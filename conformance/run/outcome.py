@@ -1,0 +1,62 @@
+"""From pytest's view of a test to its judgement, and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from conformance import judge
+from conformance.drive.api_trials import HeadersRefused
+from conformance.drive.rendering import NotInVersion
+from conformance.drive.tailoring import NotClaimed
+from conformance.model.verdict import Concluded, Inconclusive, Judgement, Verdict
+from conformance.report.conclusions import render
+from conformance.text.sanitize import printable
+
+
+def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgement | None:
+    """The judgement of a finished phase of a test; None while there is none yet.
+
+    ``given`` is the judgement that the test handed to the ``verdict`` fixture. Any error that is not about
+    the mesh makes the test inconclusive.
+    """
+    if call.excinfo is None:
+        if call.when == "setup":
+            return None
+        missing = Judgement(Verdict.INCONCLUSIVE, "the test ended without a judgement: an error of the suite")
+        return given or missing
+    error = call.excinfo.value
+    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        return None
+    if isinstance(error, Concluded):
+        return error.judgement
+    if isinstance(error, NotClaimed):
+        return judge.not_claimed(str(error))
+    if isinstance(error, NotInVersion):
+        return judge.not_applicable(str(error))
+    if isinstance(error, HeadersRefused):
+        return judge.headers_refused(error.attempts)
+    if isinstance(error, Inconclusive):
+        return Judgement(Verdict.INCONCLUSIVE, str(error))
+    if isinstance(error, pytest.skip.Exception):
+        return Judgement(Verdict.NOT_CLAIMED, str(error))
+    # The one boundary: every other error is trouble of the suite or the environment, never the mesh's.
+    return Judgement(
+        Verdict.INCONCLUSIVE,
+        f"{type(error).__name__}: {error}",
+        hint="trouble of the environment or the suite, not of the mesh; see the diagnostics, run again",
+    )
+
+
+def show(report: pytest.TestReport, item: pytest.Item, judgement: Judgement) -> None:
+    """Make pytest's report of a test say what its judgement says."""
+    text = render(judgement)
+    match judgement.verdict:
+        case Verdict.PASS:
+            report.outcome, report.longrepr = "passed", None
+        case Verdict.FAIL:
+            report.outcome, report.longrepr = "failed", text
+        case Verdict.INCONCLUSIVE:
+            report.outcome, report.longrepr = "failed", printable(judgement.summary)
+        case Verdict.NOT_CLAIMED:
+            path, line, _ = item.location
+            report.outcome, report.longrepr = "skipped", (path, line or 0, printable(judgement.summary))

@@ -1,0 +1,176 @@
+"""Which collected tests a run judges, in which order, and why it skips the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import pytest
+
+from conformance import catalogue
+from conformance.catalogue import Requirement
+from conformance.drive.version_selection import VersionChoice
+from conformance.run.collection import (
+    function_of,
+    order_in_run,
+    requirement_of,
+    scenario_folder,
+    scenario_of,
+    scheduled_of,
+    version_mismatch_reason,
+    versions_of,
+)
+from conformance.run.context import RunContext
+from conformance.run.options import RunOptions
+from conformance.run.results import RunResults
+from conformance.traceability import applicability, index
+
+
+class Selection:
+    """The tests of one run: ``pending`` maps the node ids that are still to be judged to requirements.
+
+    ``disclaimed`` maps the node ids of tests that run without counting to the reason in the profile: their
+    scenarios are driven anyway, and a requirement that holds although it is disclaimed is a finding.
+    """
+
+    def __init__(
+        self, context: RunContext, results: RunResults, options: RunOptions, *, filtered: bool
+    ) -> None:
+        """``filtered``: the user selects tests by pytest's own means, such as ``-k``."""
+        self._context, self._results, self._options = context, results, options
+        self._filtered = filtered
+        self.pending: dict[str, str] = {}
+        self.disclaimed: dict[str, str] = {}
+        self._not_claimed: set[str] = set()
+        self._version_mismatch: dict[str, str] = {}
+
+    def in_versions(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+        """The items whose requirements apply to the versions of their scenarios, and tests of others."""
+        known = catalogue.load()
+        return [
+            item
+            for item in items
+            if (requirement := requirement_of(item)) is None or not self._mismatches(item, known[requirement])
+        ]
+
+    def _mismatches(self, item: pytest.Item, requirement: Requirement) -> bool:
+        reason = version_mismatch_reason(self._context, item, requirement)
+        if reason:
+            self._version_mismatch[requirement.id] = reason
+        return bool(reason)
+
+    def wanted(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+        """The items that the options of the run select."""
+        levels, wanted, known = self._options.levels, self._options.requirements, catalogue.load()
+        return [
+            item
+            for item in items
+            if (one := requirement_of(item)) is None
+            or not ((levels and known[one].level not in levels) or (wanted and one not in wanted))
+        ]
+
+    def ordered(self, candidates: Sequence[pytest.Item], chosen: list[pytest.Item]) -> list[pytest.Item]:
+        """The chosen items in the order of the run, after the tests of the requirements they stand on.
+
+        Those are added from ``candidates`` where the user did not choose them.
+        """
+        basics = [item for item in candidates if self._is_basic_for(item, chosen)]
+        others = [item for item in chosen if item not in basics]
+        return [*basics, *sorted(others, key=order_in_run)]
+
+    def _is_basic_for(self, basic: pytest.Item, chosen: list[pytest.Item]) -> bool:
+        """Whether a test is of a basic requirement, and is chosen or a chosen one stands on it."""
+        if not scenario_folder(basic).startswith(index.BASIC_SUITES):
+            return False
+        requirement = requirement_of(basic)
+        return basic in chosen or any(
+            requirement in self._context.stands_on(scenario_of(item))
+            for item in chosen
+            if requirement_of(item)
+        )
+
+    def settle(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
+        """Decide what becomes of each item: judged (they are returned), run without counting, or skipped."""
+        known = catalogue.load()
+        judged: list[pytest.Item] = []
+        disclaimed: list[tuple[pytest.Item, str]] = []
+        for item in items:
+            requirement = requirement_of(item)
+            if requirement is None:
+                continue
+            mark = scenario_of(item)
+            reason = self._context.not_claimed_reason(known[requirement], mark.groups, mark)
+            if not reason:
+                self.pending[item.nodeid] = requirement
+                judged.append(item)
+                continue
+            self._results.skipped_requirements[requirement] = ("not claimed", reason)
+            self._not_claimed.add(function_of(item.nodeid))
+            if applicability.is_only_disclaimed(self._context.profile, known[requirement], mark):
+                disclaimed.append((item, reason))
+            else:
+                item.add_marker(pytest.mark.skip(reason=reason))
+        driven = {scheduled_of(item)[0] for item in judged}
+        for item, reason in disclaimed:
+            if scheduled_of(item)[0] in driven:
+                self.disclaimed[item.nodeid] = reason
+            else:
+                item.add_marker(pytest.mark.skip(reason=reason))
+        self._skip_unselected()
+        return judged
+
+    def _skip_unselected(self) -> None:
+        chosen, skipped = set(self.pending.values()), self._results.skipped_requirements
+        for requirement in index.by_requirement():
+            if requirement in chosen or requirement in skipped:
+                continue
+            reason = self._version_mismatch.get(requirement)
+            if reason is None or self._user_selects(requirement):
+                skipped[requirement] = ("not selected", reason or "its tests were not selected")
+            else:
+                skipped[requirement] = ("in other versions", reason)
+
+    def _user_selects(self, requirement: str) -> bool:
+        """Whether the user's options, not the mesh's versions, exclude a requirement of other versions."""
+        options, level = self._options, catalogue.load()[requirement].level
+        return bool(
+            self._context.version_choice != VersionChoice()
+            or self._filtered
+            or (options.levels and level not in options.levels)
+            or (options.requirements and requirement not in options.requirements)
+        )
+
+    def versions(self, judged: Iterable[pytest.Item]) -> dict[str, set[str]]:
+        """The versions of each group in which the scenarios of these items write objects."""
+        found: dict[str, set[str]] = {}
+        for item in judged:
+            mine: Mapping[str, str] = versions_of(self._context, item) or {}
+            for group in scenario_of(item).groups:
+                if group in mine:
+                    found.setdefault(group, set()).add(mine[group])
+        return found
+
+    def left_out(self, requirement: str) -> list[str]:
+        """The tests of a requirement that did not run at all."""
+        ran = self._ran(requirement)
+        entries = index.by_requirement()[requirement]
+        return [entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)]
+
+    def _ran(self, requirement: str) -> set[str]:
+        """The tests of a requirement that ran, and those of what is not claimed, which are not missing."""
+        found = self._results.conclusions.get(requirement, ())
+        return {function_of(test.nodeid) for test in found} | self._not_claimed
+
+    def close(self) -> None:
+        """Enter the tests that the run did not reach into its results."""
+        unreached: dict[str, list[str]] = {}
+        for nodeid, requirement in self.pending.items():
+            unreached.setdefault(requirement, []).append(nodeid)
+        self.pending.clear()
+        for requirement in unreached:
+            note = "" if requirement in self._results.conclusions else "the run ended before its tests"
+            self._results.skipped_requirements[requirement] = ("not reached", note)
+        for requirement in index.by_requirement():
+            # A test that ran in one set of versions is missing in each set that was not reached.
+            ran = self._ran(requirement)
+            partly = [nodeid for nodeid in unreached.get(requirement, ()) if function_of(nodeid) in ran]
+            self._results.skipped_tests[requirement] = [*self.left_out(requirement), *partly]
