@@ -35,6 +35,8 @@ from conformance.drive.open_questions.trials import Malform, Trial
 from conformance.drive.polling import PollResult, classify_poll
 from conformance.drive.property_trials import PropertyResult, check_property
 from conformance.drive.scenario import (
+    DENIED,
+    GRANTED,
     POLL_REQUESTS,
     POLL_REUSED,
     UNMESHED_SERVERS,
@@ -90,6 +92,8 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "ExpectedResponders",
     "Effect",
     "AccessCheck",
+    "GRANTED",
+    "DENIED",
     "AccessTable",
     "SendOptions",
     "PollResult",
