@@ -97,7 +97,7 @@ def test_the_edges_of_an_object_name_it_and_its_peers(chain: Chain, verdict: Con
 
 
 @pytest.mark.requirement("metrics-edge-direction", presumes=("metrics-apiservice",))
-def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Conclude) -> None:
+def test_the_direction_of_an_edge_tells_caller_from_called(chain: Chain, verdict: Conclude) -> None:
     verdict(
         judge.traffic_edges(
             chain.edges_before,
@@ -111,7 +111,7 @@ def test_to_and_from_tell_who_called_whom(chain: Chain, verdict: Conclude) -> No
 
 
 @pytest.mark.requirement("metrics-counts", presumes=("metrics-apiservice",))
-def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Conclude) -> None:
+def test_counts_are_those_of_the_requests_in_the_window(chain: Chain, verdict: Conclude) -> None:
     shown, load = chain.shown, chain.shown.load
     verdict(
         judge.request_counts(
@@ -127,5 +127,5 @@ def test_counts_are_the_requests_of_the_window(chain: Chain, verdict: Conclude) 
 
 
 @pytest.mark.requirement("metrics-latency-percentiles", presumes=("metrics-apiservice",))
-def test_percentiles_lie_where_the_delays_put_them(chain: Chain, verdict: Conclude) -> None:
+def test_percentiles_match_the_delays(chain: Chain, verdict: Conclude) -> None:
     verdict(judge.percentiles(chain.shown.reads["server"], EXPECTED_MS, chain.baseline["server"]))

@@ -6,7 +6,7 @@ workflow uses where a mesh has metrics.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -38,7 +38,7 @@ STEADY_PER_S = 100.0
 
 @dataclass(frozen=True)
 class Rollout:
-    """All steps in their order; ``by_name`` is what the new version got under its own name, at weight 0."""
+    """All steps in their order; ``by_name`` is the traffic to the new version's own name, at weight 0."""
 
     reserved: Effect
     created: StepUnderLoad
@@ -96,10 +96,9 @@ def rollout(scenario: Scenario) -> Rollout:
 
 
 @pytest.mark.requirement("split-backend-precreated-zero")
-def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_weight_zero(
-    rollout: Rollout, verdict: Conclude
-) -> None:
+def test_a_backend_created_later_changes_nothing_at_weight_zero(rollout: Rollout, verdict: Conclude) -> None:
     effect, created = rollout.reserved, rollout.created
+    once_created = replace(created.effect, baseline=effect.baseline)
     reserved = judge.everything_reaches(effect, "v1")
     verdict(
         judge.all_of(
@@ -107,9 +106,7 @@ def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_wei
             while_it_is_created=judge.within_either_step(
                 reserved, created.during, OLD, OLD, effect.convergence
             ),
-            once_it_is_there=judge.everything_reaches(
-                Effect(effect.baseline, created.effect.sample, created.effect.convergence), "v1"
-            ),
+            once_it_is_there=judge.everything_reaches(once_created, "v1"),
             by_its_own_name=judge.preserved(reserved, rollout.by_name, "fresh"),
         )
     )
@@ -125,12 +122,13 @@ def test_a_backend_that_is_created_later_disturbs_nobody_and_gets_nothing_at_wei
         "split-delete-restores-root",
     ),
 )
-def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
+def test_each_step_of_a_rollout_takes_effect_without_lost_or_misrouted_requests(
     rollout: Rollout, verdict: Conclude
 ) -> None:
     quarter, whole, retired = rollout.quarter, rollout.whole, rollout.retired
     divided = judge.weights_followed(quarter.effect, QUARTER)
     everything = judge.everything_reaches(whole.effect, "fresh")
+    alone = replace(retired.effect, baseline=whole.effect.baseline)
     kept, new = rollout.steady
     verdict(
         judge.all_of(
@@ -144,9 +142,7 @@ def test_the_steps_of_a_rollout_arrive_without_a_request_lost_or_gone_astray(
                 everything, whole.during, QUARTER, NEW, whole.effect.convergence
             ),
             retirement=judge.preserved(everything, [*retired.during, retired.effect.sample], "fresh"),
-            only_the_new_version=judge.everything_reaches(
-                Effect(whole.effect.baseline, retired.effect.sample, retired.effect.convergence), "fresh"
-            ),
+            only_the_new_version=judge.everything_reaches(alone, "fresh"),
             deletion=judge.root_routing_restored(rollout.deleted, sorted(EVERYBODY)),
             meanwhile_on_kept_connections=judge.no_request_failed(kept),
             meanwhile_on_new_connections=judge.no_request_failed(new),

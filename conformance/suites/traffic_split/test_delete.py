@@ -1,4 +1,4 @@
-"""A deleted split leaves the root to ordinary routing."""
+"""Deletion of a split restores ordinary routing of its root."""
 
 from __future__ import annotations
 

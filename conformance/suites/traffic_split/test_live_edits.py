@@ -1,4 +1,4 @@
-"""A split is edited step by step under steady traffic, and the version left behind is retired."""
+"""Edits of a split take effect step by step, and the old version retires under steady traffic."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STEADY_PER_S = 300.0
 
 @dataclass(frozen=True)
 class Steps:
-    """The effects of the edits, and the traffic during and after the old version's retirement."""
+    """The effects of the edits, and the traffic during and after the retirement of the old version."""
 
     most_to_v2: Effect
     all_to_v3: Effect
@@ -71,7 +71,7 @@ def steps(scenario: Scenario) -> Steps:
     servers.append("main/old")
     some_to_old = step("3-some-to-old.yaml", SOME_TO_OLD, seen=frozenset({"old"}))
     only_v3 = step("4-only-v3.yaml", {"v3": 1}, requests=ALL_OF_IT)
-    # The old version is out of the list: its workload and service go while the root is called steadily.
+    # The old version is no backend any more: its workload and Service go under steady traffic to the root.
     call = scenario.call("main/client", "main/moving", requests=CONCURRENCY)
     with scenario.background_traffic(
         call, rate_per_s=STEADY_PER_S, duration_s=scenario.background_duration_s(1, GONE_WITHIN_S)
@@ -89,7 +89,7 @@ def steps(scenario: Scenario) -> Steps:
 
 
 @pytest.mark.requirement("split-live-edits")
-def test_each_edit_moves_traffic_and_the_old_version_retires_unnoticed(
+def test_each_edit_moves_traffic_and_the_retirement_of_a_version_affects_no_request(
     steps: Steps, verdict: Conclude
 ) -> None:
     only_v3 = judge.everything_reaches(steps.only_v3, "v3")
