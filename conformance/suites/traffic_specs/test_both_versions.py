@@ -22,8 +22,8 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server",)
 Request = tuple[str, str, dict[str, str]]
-GRANTED: tuple[Request, ...] = (("GET", "/items/7", {}), ("POST", "/user", {"x-user": "alice"}))
-DENIED: tuple[Request, ...] = (
+GRANTED_REQUESTS: tuple[Request, ...] = (("GET", "/items/7", {}), ("POST", "/user", {"x-user": "alice"}))
+DENIED_REQUESTS: tuple[Request, ...] = (
     ("GET", "/items/x", {}),
     ("POST", "/items/7", {}),
     ("POST", "/user", {"x-user": "carol"}),
@@ -51,8 +51,8 @@ def checks(scenario: Scenario, protocol: str) -> list[AccessCheck]:
             headers=headers,
         )
 
-    granted = [check(request, granted=True) for request in GRANTED]
-    return granted + [check(request, granted=False) for request in DENIED]
+    granted = [check(request, granted=True) for request in GRANTED_REQUESTS]
+    return granted + [check(request, granted=False) for request in DENIED_REQUESTS]
 
 
 @drives_scenario
