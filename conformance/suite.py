@@ -17,11 +17,26 @@ from conformance.drive.arena import READY_WITHIN_S
 from conformance.drive.edit_propagation import observe_edits
 from conformance.drive.ingress import granted, taken_up
 from conformance.drive.manifests import load
-from conformance.drive.open_questions.asking import REQUESTS, TrialResults, observe, observe_access
-from conformance.drive.open_questions.trials import Malform, Trial, TrialPlan
+from conformance.drive.metrics_load import (
+    CHAIN,
+    CHAIN_CALLS,
+    ShownLoad,
+    chain_edges,
+    chain_totals,
+    drive_load,
+    wait_until_forgotten,
+    wait_until_unloaded,
+)
+from conformance.drive.open_questions.addresses import by_cluster_ip, by_host, host_without_port
+from conformance.drive.open_questions.looks import answered, finding, refused, same_or_changed, unanswered
+from conformance.drive.open_questions.register import DeclaredTrial, Prior, Request, TrialRegister
+from conformance.drive.open_questions.trial_runner import REQUESTS, AccessTrials, SplitTrials
+from conformance.drive.open_questions.trials import Malform, Trial
 from conformance.drive.polling import PollResult, classify_poll
 from conformance.drive.property_trials import PropertyResult, check_property
 from conformance.drive.scenario import (
+    DENIED,
+    GRANTED,
     POLL_REQUESTS,
     POLL_REUSED,
     UNMESHED_SERVERS,
@@ -30,9 +45,23 @@ from conformance.drive.scenario import (
     Scenario,
     sampling,
 )
+from conformance.drive.split_steps import (
+    GONE_WITHIN_S,
+    StepsUnderLoad,
+    StepUnderLoad,
+    delete_split,
+    wait_until_gone,
+)
 from conformance.drive.traffic import CONCURRENCY, PATIENT_S, SendOptions
-from conformance.drive.version_round_trip import conversions, versions_there, write
-from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
+from conformance.drive.version_round_trip import (
+    PORT_IN_TARGET,
+    conversions,
+    in_quantities,
+    versions_there,
+    versions_with_target_port,
+    write,
+)
+from conformance.judge.histograms import EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised
 from conformance.judge.statistics import MIN_REQUESTS, sample_size
@@ -63,6 +92,8 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "ExpectedResponders",
     "Effect",
     "AccessCheck",
+    "GRANTED",
+    "DENIED",
     "AccessTable",
     "SendOptions",
     "PollResult",
@@ -79,6 +110,21 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "ORDINARY_HOST",
     "granted",
     "taken_up",
+    # steps in the life of a split
+    "GONE_WITHIN_S",
+    "StepUnderLoad",
+    "StepsUnderLoad",
+    "delete_split",
+    "wait_until_gone",
+    # a known load in TrafficMetrics
+    "CHAIN",
+    "CHAIN_CALLS",
+    "ShownLoad",
+    "chain_edges",
+    "chain_totals",
+    "drive_load",
+    "wait_until_forgotten",
+    "wait_until_unloaded",
     # what the API server is asked
     "ABSENT",
     "Account",
@@ -91,19 +137,32 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "claimed_kinds",
     "conversions",
     "served_kinds",
+    "PORT_IN_TARGET",
+    "in_quantities",
     "versions_there",
+    "versions_with_target_port",
     "write",
     # what the specification leaves open, edits, properties
     "PropertyResult",
-    "TrialResults",
-    "TrialPlan",
+    "TrialRegister",
+    "DeclaredTrial",
+    "Request",
+    "Prior",
+    "answered",
+    "unanswered",
+    "refused",
+    "finding",
+    "same_or_changed",
+    "by_host",
+    "by_cluster_ip",
+    "host_without_port",
+    "Trial",
+    "SplitTrials",
+    "AccessTrials",
     "REQUESTS",
     "Malform",
-    "Trial",
     "observe_edits",
     "check_property",
-    "observe",
-    "observe_access",
     # evidence, and what judges of it are based on
     "ApiRead",
     "AdmissionAttempt",
@@ -111,7 +170,6 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "Call",
     "Conversion",
     "EditTimeline",
-    "DELAYS_MS",
     "EXPECTED_MS",
     "Judgement",
     "MIN_REQUESTS",

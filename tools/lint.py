@@ -26,6 +26,8 @@ from tools import plain_forms
 MESHES = re.compile(r"\b(osm|open ?service ?mesh|traefik|linkerd|istio|consul)\b", re.IGNORECASE)
 _BY_MODULE = "pytest.fixture(scope='module')"
 _ALTERS = re.compile(r"pytest\.mark\.(parametrize|skip|skipif|xfail|usefixtures|filterwarnings)\b")
+LONGEST_SUITE = 150
+"""Lines of a suite's module."""
 NAMES_MESHES = ("conformance/profiles/",)
 
 
@@ -86,10 +88,15 @@ def tests(source: Source) -> Iterator[str]:
             yield f"{one}: has a test, but its readings do not stand in the catalogue"
     for file, text in source.suites.items():
         yield from (f"{file}:{line}: {problem}" for line, problem in _unseen(ast.parse(text, file)))
+        if (lines := len(text.splitlines())) > LONGEST_SUITE:
+            yield (
+                f"{file}: {lines} lines, more than {LONGEST_SUITE}: split it by topic, or drive more in "
+                "conformance/drive"
+            )
 
 
 def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
-    """What would let a requirement pass on some of its tests only, and what does not fit two lanes."""
+    """Tests that would not be counted, and fixtures that could not run beside other scenarios."""
     for node in module.body:
         if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef) and node.name.lower().startswith("test"):
             yield node.lineno, f"{node.name}: tests are plain functions; others are not counted"
@@ -99,7 +106,7 @@ def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
             if ast.unparse(decorator) == _BY_MODULE:
                 yield (
                     decorator.lineno,
-                    "what drives a module's scenario is marked @drives_scenario, to go beside others",
+                    "a fixture that drives a scenario is marked @drives_scenario, to run beside others",
                 )
 
 

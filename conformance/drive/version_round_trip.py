@@ -13,7 +13,9 @@ from conformance.drive.scenario import Scenario
 from conformance.model.evidence import Conversion
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
-"""Says the same in other words of the version that an object is written in."""
+"""Changes an object into another with the same meaning in the same version."""
+PORT_IN_TARGET: Mapping[str, str] = {"v1alpha1": "v1alpha2", "v1alpha2": "v1alpha3"}
+"""Versions of access whose targets have a port, and open every port without it; the specs version of each."""
 _SHORT = {group: short for short, group in GROUPS.items()}
 
 
@@ -27,18 +29,39 @@ def versions_there(scenario: Scenario) -> dict[str, list[str]]:
     return found
 
 
+def versions_with_target_port(scenario: Scenario) -> dict[str, str] | None:
+    """The latest versions of access and specs whose targets have a port, if other versions exist too."""
+    there = versions_there(scenario)
+    targets, groups = there.get("TrafficTarget", []), there.get("HTTPRouteGroup", [])
+    for access, specs in sorted(PORT_IN_TARGET.items(), reverse=True):
+        if access in targets and specs in groups and len(targets) > 1:
+            return {"access": access, "specs": specs}
+    return None
+
+
+def in_quantities(item: dict[str, Any]) -> dict[str, Any]:
+    """A split of v1alpha1 with its weights 2 and 1 as quantities, 1 and 500m; any other object as it is."""
+    if item["kind"] != "TrafficSplit" or not item["apiVersion"].endswith("/v1alpha1"):
+        return item
+    weights = {"2": 1, "1": "500m"} if len(item["spec"]["backends"]) > 1 else {}
+    backends = [
+        {**one, "weight": weights.get(one["weight"], one["weight"])} for one in item["spec"]["backends"]
+    ]
+    return {**item, "spec": {**item["spec"], "backends": backends}}
+
+
 def write(scenario: Scenario, items: Iterable[Object], versions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Those of the objects as a fixture has them for which other versions than the scenario's have words."""
+    """The objects of a fixture that these versions define, written in them rather than in the scenario's."""
     spoken = {**scenario.versions, **versions}
     return replace(scenario.writer, versions=spoken).objects_for_version(items)
 
 
 def conversions(scenario: Scenario, items: Iterable[Object], edit: Edit) -> list[Conversion]:
-    """Each object written in the older and read in the newer of the version spoken and any other.
+    """Each object written in the older and read in the newer of the scenario's version and any other.
 
-    Objects of a group that is not spoken are left out. Where no other version of its kind is claimed and
-    served there is one conversion that says so. Raises ClusterError where the API server does not take an
-    object.
+    Objects of a group outside the scenario's versions are left out. A kind of which no other version is
+    claimed and served has one conversion that names its only version. Raises ClusterError where the API
+    server refuses an object.
     """
     there = versions_there(scenario)
     return [one for item in items for one in _of(scenario, item, there.get(str(item["kind"]), []), edit)]

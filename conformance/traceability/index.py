@@ -231,15 +231,19 @@ def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) 
 
 
 def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> list[str]:
-    """The judges called by a function, directly or through other functions of its module."""
+    """The judges named by a function, directly or through fixtures and other functions of its module.
+
+    ``seen.reading(…)`` is the judge of that name, applied to trials of a fixture.
+    """
     found: list[str] = []
     others = {name: one for name, one in functions.items() if name != function.name}
+    for argument in function.args.args:
+        if argument.arg in others:
+            found += _judges(others[argument.arg], others)
     for node in ast.walk(function):
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) == "judge":
-            found.append(node.func.attr)
-        elif isinstance(node.func, ast.Name) and node.func.id in others:
+        if isinstance(node, ast.Attribute) and (ast.unparse(node.value) == "judge" or node.attr == "reading"):
+            found.append(node.attr)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in others:
             found += _judges(others[node.func.id], others)
     return found
 

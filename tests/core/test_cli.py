@@ -207,8 +207,8 @@ class TestCommands:
         assert main.main([*asked, "--", "--collect-only", "-q"]) == 0
         said = capsys.readouterr().out
         assert re.findall(r"::(test_\w+)", said) == [
-            "test_all_requests_of_the_root_go_to_the_service_that_its_split_names",
-            "test_a_backend_of_weight_zero_receives_nothing",
+            "test_all_requests_to_the_root_reach_the_only_backend",
+            "test_a_backend_of_weight_zero_gets_no_requests",
         ]
         assert bench.cluster.created == []
 

@@ -124,6 +124,10 @@ class TestTests:
         (line,) = found(lint.tests, suites=suite(text))
         assert message in line
 
+    def test_in_a_module_that_is_too_long_are_found(self) -> None:
+        (line,) = found(lint.tests, suites=suite(GOOD + "\n" * lint.LONGEST_SUITE))
+        assert "lines, more than 150: split it by topic" in line
+
     def test_without_a_scenario_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="no pytestmark"):
             found(lint.tests, suites={"a.py": GOOD})

@@ -83,7 +83,7 @@ def test_files_that_presume_one_another_are_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_item_is_found_whatever_its_parameters_are() -> None:
-    file, function = "basic/test_grant.py", "test_an_edit_of_a_route_group_is_followed"
+    file, function = "basic/test_grant.py", "test_an_edit_of_a_route_group_takes_effect"
     entry = index.entry_of(f"conformance/suites/{file}::{function}[split v1alpha4]")
     assert entry is not None
     assert entry.nodeid == f"{file}::{function}"

@@ -8,7 +8,7 @@ from judge_evidence import traffic
 from conformance import judge
 from conformance.judge.statistics import MIN_REQUESTS, sample_size
 from conformance.model.evidence import Convergence, Effect
-from conformance.suites.traffic_split.test_drawn_weights import TRIALS, holder, vectors
+from conformance.suites.traffic_split.test_drawn_weights import TRIALS, former_backend, vectors
 
 INDISTINGUISHABLE = "indistinguishable from no mesh"
 
@@ -30,7 +30,7 @@ def judged(weights: dict[str, int], first: str) -> str:
 @example({"v2": 0, "v3": 0, "v4": 0, "fifth": 0, "sixth": 1})
 @example({"v2": 1})
 def test_all_drawn_weights_are_distinguishable_from_the_baseline(weights: dict[str, int]) -> None:
-    assert INDISTINGUISHABLE not in judged(weights, holder(weights))
+    assert INDISTINGUISHABLE not in judged(weights, former_backend(weights))
 
 
 def test_a_tiny_share_for_others_would_be_indistinguishable() -> None:

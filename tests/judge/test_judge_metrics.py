@@ -10,12 +10,12 @@ import pytest
 from judge_evidence import HOSTILE, metrics, metrics_list, read, reference, traffic
 
 from conformance import judge
+from conformance.drive import metrics_load
 from conformance.judge.histograms import DELAYS_MS, EXPECTED_MS
 from conformance.judge.metrics import TOLERANCE
 from conformance.judge.metrics_api import advertised
 from conformance.model.evidence import ApiRead, Traffic
 from conformance.model.verdict import Judgement, Verdict
-from conformance.suites.traffic_metrics import test_chain
 
 NOTHING = read({"kind": "Status", "message": "no traffic"}, 404)
 ERROR = read({"kind": "Status", "message": "no series"}, 500)
@@ -549,7 +549,7 @@ class TestPercentilesOfTheChain:
 
     @staticmethod
     def latencies(overhead_ms: float) -> list[float]:
-        counts = (test_chain.AT_ONCE, test_chain.DELAYED, test_chain.SLOW)
+        counts = (metrics_load.AT_ONCE, metrics_load.DELAYED, metrics_load.SLOW)
         sent = zip(counts, (0, *DELAYS_MS), strict=True)
         return [delay + overhead_ms for count, delay in sent for _ in range(count)]
 

@@ -10,9 +10,18 @@ from judge_evidence import CONVERGED, NOT_CONVERGED, silence, traffic
 from conformance import judge
 from conformance.model.evidence import AdmissionAttempt, Behaviour, Effect, Traffic, TrialResult
 from conformance.model.verdict import Judgement, Reading, Verdict
-from conformance.suites.traffic_split import test_odd_conditions as odd_conditions
-from conformance.suites.traffic_split.test_odd_splits import TRIALS
+from conformance.suites.traffic_split import (
+    test_odd_conditions_of_users,
+    test_odd_splits,
+    test_odd_splits_weights,
+    test_odd_splits_without_endpoints,
+)
 
+ODD_SPLITS = {
+    trial.name: trial
+    for module in (test_odd_splits, test_odd_splits_weights, test_odd_splits_without_endpoints)
+    for trial in module.trials.declared
+}
 ALL = traffic({"v1": 100, "v2": 100})
 IN_FORCE = judge.everything_reaches(Effect(ALL, traffic({"v2": 300}), CONVERGED), "v2")
 NO_EFFECT = judge.everything_reaches(Effect(ALL, ALL, NOT_CONVERGED), "v2")
@@ -277,8 +286,8 @@ def test_nothing_that_was_not_tried_is_observed() -> None:
 def test_the_trials_of_odd_splits_can_come_out_either_way(
     trial: str, sample: Traffic, letter: str, unacceptable: bool
 ) -> None:
-    of, looks = TRIALS[trial]
-    seen = only(read(TrialResult(trial, of, looks, silence(), sample)))
+    declared = ODD_SPLITS[trial]
+    seen = only(read(TrialResult(trial, declared.question, declared.looks, silence(), sample)))
     assert (seen.letter, bool(seen.finding)) == (letter, unacceptable)
 
 
@@ -297,8 +306,10 @@ def test_two_splits_for_different_users_are_distinguished(
     first: dict[str, int], second: dict[str, int], letter: str
 ) -> None:
     asked_of = [
-        TrialResult(name, of, looks, silence(), traffic(answered))
-        for name, answered in (("users of the first", first), ("users of the second", second))
-        for _, of, _, looks in [odd_conditions.TRIALS[name]]
+        TrialResult(trial.name, trial.question, trial.looks, silence(), traffic(answered))
+        for trial, answered in (
+            (test_odd_conditions_of_users.FIRST_USERS, first),
+            (test_odd_conditions_of_users.SECOND_USERS, second),
+        )
     ]
     assert only(read(*asked_of)).letter == letter

@@ -71,8 +71,8 @@ class Arena:
         return snapshot(*policies, namespaces=[namespace(SPACE)], **objects)
 
     def _both_versions(self) -> bool:
-        asks = [(request, True) for request in both_versions.GRANTED]
-        asks += [(request, False) for request in both_versions.DENIED]
+        asks = [(request, True) for request in both_versions.GRANTED_REQUESTS]
+        asks += [(request, False) for request in both_versions.DENIED_REQUESTS]
         return all(
             self._goes_through(protocol, request) is granted
             for protocol in both_versions.PROTOCOLS
@@ -90,7 +90,7 @@ class Arena:
             return Client(connection).get(path, method, **given).status == 200
 
     def _grpc(self) -> bool:
-        return all(self._is_answered(path) is (expect == "granted") for path, expect in grpc.CALLS.items())
+        return all(self._is_answered(path) is granted for path, granted in grpc.CALLS.items())
 
     def _is_answered(self, path: str) -> bool:
         with self.mesh["alpha"].connect(SERVICES["other"], PORT) as connection:

@@ -31,7 +31,7 @@ from smi_reference_mesh.variants.timing import Late
 
 JSON = dict[str, Any]
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-ODD = ("traffic-split/odd-splits", "traffic-split/odd-conditions", "traffic-specs/odd-groups")
+ODD = sorted(path.relative_to(FIXTURES) for path in FIXTURES.glob("traffic-*/odd-*"))
 PLURALS = {
     "TrafficSplit": "trafficsplits",
     "TrafficTarget": "traffictargets",

@@ -1,1 +1,1 @@
-"""What the specification leaves open: odd objects beside a sound one, and what becomes of traffic."""
+"""Open questions of the specification: trials of objects in question, beside a valid one."""

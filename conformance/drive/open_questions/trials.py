@@ -1,4 +1,4 @@
-"""What is declared of open questions: trials, and the objects that they are about."""
+"""Trials of open questions, and the objects that they are about."""
 
 from __future__ import annotations
 
@@ -12,96 +12,108 @@ from conformance.drive.traffic import SendOptions
 from conformance.model.evidence import Behaviour, Call
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One trial of an open question: a call, what each reading makes of it, and who answers it otherwise.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialTerms:
+    """All of a trial but its call: the question, how each reading looks, and the objects in question.
 
-    ``baseline_responders`` are those who answer without the object in question, nobody where there are none;
-    None where it is open who would. ``object_name`` is the name of that object: where the API server refuses
-    it, nothing is sent. ``beside`` are the names of the objects that belong to it. ``apart``: the object may
-    stop a mesh, so it is asked about by itself. ``must_appear`` are those who answer sooner or later,
-    ``must_disappear`` those who cease to. ``options`` is how the sample is sent, over the profile's stable
-    window unless it is given. ``field`` is the path of the field in question, where that is one which the
-    object's version does not define. ``sample_before_late_files``: the sample is drawn before the late files
-    are applied; ``edited``: after one more edit of the sound object. ``prior`` is what is to be seen in force
-    before the object is there, such as what it is an edit of.
+    ``baseline_responders`` answer the call without the object in question, none if empty; None where that is
+    open too. ``object_name`` names the object: if the API server refuses it, no sample is sent.
+    ``other_objects`` are the names of objects that belong to it. ``isolated``: the object may stop a mesh, so
+    its trials run apart from the others. The workloads of ``must_appear`` answer before the sample is drawn,
+    those of ``must_disappear`` no longer do. ``options`` are those of the sample, which is spread over the
+    profile's stable window unless given. ``field`` is the path of a field that the object's version does not
+    define. ``sample_before_late_files``: the sample is drawn before the late files are applied;
+    ``after_another_edit``: it is drawn after one more edit of the heartbeat.
     """
 
     name: str
     question: str
-    call: Call
     looks: tuple[Behaviour, ...]
     baseline_responders: tuple[str, ...] | None
     object_name: str = ""
+    other_objects: tuple[str, ...] = ()
+    isolated: bool = False
     must_appear: tuple[str, ...] = ()
     must_disappear: tuple[str, ...] = ()
     options: SendOptions | None = None
     field: str = ""
     sample_before_late_files: bool = False
-    beside: tuple[str, ...] = ()
-    apart: bool = False
-    edited: bool = False
-    prior: ExpectedResponders | None = None
+    after_another_edit: bool = False
 
     @property
-    def names(self) -> frozenset[str]:
-        """The names of the objects that it takes."""
-        return frozenset({self.object_name, *self.beside} - {""})
+    def object_names(self) -> frozenset[str]:
+        """The names of all its objects."""
+        return frozenset({self.object_name, *self.other_objects} - {""})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial(TrialTerms):
+    """A trial with its call. ``prior`` must be in force before the object in question is applied."""
+
+    call: Call
+    prior: ExpectedResponders | None = None
 
 
 Malform = Callable[[dict[str, Any]], dict[str, Any]]
-"""Makes of an object in its version's shape one that is not."""
+"""Brings an object out of its version's shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """Trials, the files of the objects in question, and the workloads whose ledgers are read.
+    """Trials, the files of their objects, and the workloads whose ledgers are read (``servers``).
 
-    The files of ``late`` are applied when what the mesh makes of the others is there, those of ``earlier``
-    before them: what objects in question are edits of. ``malformed`` are files of objects that are brought
-    out of their version's shape, and created with field validation relaxed; ``written`` are objects in
-    question that are written already. An object goes with the trials that name it; those of trials that are
-    not made are not applied.
+    ``earlier_files`` hold the state that objects of ``files`` edit; ``late_files`` are applied once the mesh
+    has taken up the others. Objects of ``malformed_files`` are brought out of their version's shape and
+    created with relaxed field validation. ``objects`` are in question as well, and belong to no file. An
+    object is applied only with a trial that names it.
     """
 
     trials: Sequence[Trial]
-    files: Sequence[str]
     servers: Sequence[str]
-    late: Sequence[str] = ()
-    earlier: Sequence[str] = ()
-    malformed: Sequence[tuple[str, Malform]] = ()
-    written: Sequence[Object] = ()
+    files: Sequence[str] = ()
+    late_files: Sequence[str] = ()
+    earlier_files: Sequence[str] = ()
+    malformed_files: Sequence[tuple[str, Malform]] = ()
+    objects: Sequence[Object] = ()
 
     @property
-    def subjects(self) -> list[Subject]:
-        """The trials by the objects that they share, in their order."""
-        found: list[Subject] = []
+    def groups(self) -> list[TrialGroup]:
+        """The trials by shared objects, in their order."""
+        found: list[TrialGroup] = []
         for trial in self.trials:
-            mine = Subject((trial,), trial.names)
-            shared = [one for one in found if one.names & mine.names or one.names == mine.names]
-            found = [one for one in found if one not in shared]
-            found.append(Subject.of([*shared, mine]))
+            own = TrialGroup((trial,), trial.object_names)
+            sharing = [
+                group
+                for group in found
+                if group.object_names & own.object_names or group.object_names == own.object_names
+            ]
+            found = [group for group in found if group not in sharing]
+            found.append(TrialGroup.of([*sharing, own]))
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """Trials that are made at the same time, and the names of the objects that they are about."""
+class TrialGroup:
+    """Trials that run at the same time, and the names of their objects.
+
+    ``combined``: the trials are about several objects, any of which may hide the effect of another.
+    """
 
     trials: tuple[Trial, ...]
-    names: frozenset[str]
-    several: bool = False
+    object_names: frozenset[str]
+    combined: bool = False
 
     @classmethod
-    def of(cls, each: Sequence[Subject], *, several: bool = False) -> Subject:
-        """Subjects as one: of trials that share objects, or of ``several`` that are asked about together."""
-        names = frozenset[str]().union(*(one.names for one in each))
-        return cls(tuple(trial for one in each for trial in one.trials), names, several)
+    def of(cls, groups: Sequence[TrialGroup], *, combined: bool = False) -> TrialGroup:
+        """Groups merged into one."""
+        names = frozenset[str]().union(*(group.object_names for group in groups))
+        return cls(tuple(trial for group in groups for trial in group.trials), names, combined)
 
     @property
-    def apart(self) -> bool:
-        return any(one.apart for one in self.trials)
+    def isolated(self) -> bool:
+        """Whether any of its trials must run apart from other groups."""
+        return any(trial.isolated for trial in self.trials)
 
-    def takes(self, item: Mapping[str, Any]) -> bool:
-        """Whether an object is one of the subject's."""
-        return item["metadata"]["name"] in self.names
+    def owns(self, item: Mapping[str, Any]) -> bool:
+        """Whether an object belongs to one of its trials."""
+        return item["metadata"]["name"] in self.object_names

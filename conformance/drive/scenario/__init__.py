@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
-from conformance.drive.scenario.access_checks import UNMESHED_SERVERS, AccessCheck, AccessChecks
+from conformance.drive.scenario.access_checks import (
+    DENIED,
+    GRANTED,
+    UNMESHED_SERVERS,
+    AccessCheck,
+    AccessChecks,
+)
 from conformance.drive.scenario.background import Background
 from conformance.drive.scenario.base import SERVICES, never_known_idle
 from conformance.drive.scenario.responders import (
@@ -20,6 +26,8 @@ from conformance.drive.scenario.responders import (
 )
 
 __all__ = [
+    "DENIED",
+    "GRANTED",
     "POLL_FRESH",
     "POLL_REQUESTS",
     "POLL_REUSED",

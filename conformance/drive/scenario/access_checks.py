@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from conformance.drive.scenario.waits import Waits
 from conformance.drive.traffic import SendOptions
@@ -16,6 +16,9 @@ UNMESHED_SERVERS = {"tcp": f"{UNMESHED_SERVER}-tcp", "udp": f"{UNMESHED_SERVER}-
 """Its Services for protocols other than HTTP."""
 CHECK_REQUESTS = 10
 """The requests of each check, spread over the stable window."""
+GRANTED: Final = True
+DENIED: Final = False
+"""Expectations of a check."""
 _NEW = SendOptions(new_connections=True)
 
 
@@ -40,16 +43,42 @@ class AccessChecks(Waits):
     __slots__ = ()
 
     def access_check(
-        self, name: str, client: str, service: str, *, granted: bool, server: str = "", **what: Any
+        self,
+        name: str,
+        client: str,
+        service: str,
+        *,
+        granted: bool,
+        server: str = "",
+        control: bool = True,
+        **what: Any,
     ) -> AccessCheck:
-        """A check with its control call.
+        """A check, with its control call unless granted calls beside it serve as the positive ``control``.
 
         ``server`` is the workload that is expected to answer if granted; the Service's name by default.
         """
         outside = UNMESHED_SERVERS.get(what.get("protocol", ""), UNMESHED_SERVER)
-        call, control_call = (self.call(client, each, **what) for each in (service, outside))
+        call = self.call(client, service, **what)
+        control_call = self.call(client, outside, **what) if control else None
         responder = server or service.partition("/")[2]
         return AccessCheck(name, "granted" if granted else "denied", call, responder, control_call)
+
+    def request_checks(
+        self, expected: Mapping[str, bool], service: str = "access/server", client: str = "access/alpha"
+    ) -> list[AccessCheck]:
+        """Checks without control calls: by request, as ``GET /path`` or ``/path``, whether it is granted."""
+        return [
+            self.access_check(
+                request,
+                client,
+                service,
+                granted=granted,
+                control=False,
+                method=request.split()[0] if " " in request else "GET",
+                path=request.split()[-1],
+            )
+            for request, granted in expected.items()
+        ]
 
     def wait_for_access(
         self, checks: Sequence[AccessCheck], *, discover: bool = True

@@ -1,4 +1,4 @@
-"""The plainest split is followed, and so is its edit; all of traffic splitting stands on this."""
+"""The plainest split takes effect, and so does its edit: the basis of all traffic splitting tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def steps(scenario: Scenario) -> Steps:
         [ExpectedResponders(call, frozenset({"v2"}))], "1-split.yaml", servers=SERVERS
     )
     if not made.convergence.converged:
-        # What never took effect is not waited for twice.
+        # A split without effect needs no second wait.
         return Steps(made, made)
     scenario.apply("2-edited.yaml")
     (edited,) = scenario.sample_once_converged(
@@ -37,14 +37,12 @@ def steps(scenario: Scenario) -> Steps:
 
 
 @pytest.mark.requirement("split-single-service-followed")
-def test_all_requests_of_the_root_go_to_the_service_that_its_split_names(
-    steps: Steps, verdict: Conclude
-) -> None:
+def test_all_requests_to_the_root_reach_the_only_backend(steps: Steps, verdict: Conclude) -> None:
     verdict(judge.everything_reaches(steps.made, "v2"))
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_an_edit_of_a_split_is_followed(steps: Steps, verdict: Conclude) -> None:
+def test_an_edit_of_a_split_takes_effect(steps: Steps, verdict: Conclude) -> None:
     made = judge.everything_reaches(steps.made, "v2")
     edited = judge.everything_reaches(steps.edited, "v3")
     verdict(judge.conditional_on(made, edited, lacking="nothing was in force that could be edited"))

@@ -1,4 +1,4 @@
-"""How long edits take to be in force, by steady traffic over several of them."""
+"""The time until edits are in force, from steady traffic over several edits."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.scenario("common/convergence", arena=("main",), groups=
 
 SERVERS = ["main/v1", "main/v2", "main/v3"]
 TURNS = 5
-"""Edits: only where no request after any of them met the old state are they in force when accepted."""
+"""Edits. They are in force when accepted only if no request after any of them meets the old state."""
 TIME = "when an edit of a split is in force"
 LOOKS = (
     Behaviour("a", propagation="later"),
@@ -36,7 +36,7 @@ LOOKS = (
 
 @dataclass(frozen=True)
 class Turned:
-    """The split as it was made, the steady traffic over its edits, and what it was in the end."""
+    """The first state of the split, the steady traffic over its edits, and the last state."""
 
     made: Effect
     timeline: EditTimeline
@@ -54,14 +54,14 @@ def turned(scenario: Scenario) -> Turned:
     (made,) = scenario.apply_and_sample([division("v2")], "to-v2.yaml", servers=SERVERS)
     states = itertools.pairwise(itertools.islice(itertools.cycle(("v2", "v3")), TURNS + 1))
     edits = [(f"to-{new}.yaml", old, new) for old, new in states]
-    # On new connections, for one that is kept may rightly stay with the backend that it was made to.
+    # On new connections: a kept connection may rightly stay with its backend.
     during = observe_edits(scenario, call, edits, SERVERS, SendOptions(new_connections=True))
     (last,) = scenario.sample_once_converged([division("v3")], [made.sample], SERVERS)
     return Turned(made, during, last)
 
 
 @pytest.mark.requirement("common-convergence-time")
-def test_when_edits_are_in_force(turned: Turned, verdict: Conclude) -> None:
+def test_the_time_until_an_edit_is_in_force_follows_a_reading(turned: Turned, verdict: Conclude) -> None:
     effect = judge.everything_reaches(turned.made, "v2")
     last = judge.everything_reaches(turned.last, "v3")
     question = TrialResult("steady traffic", TIME, LOOKS, timeline=turned.timeline)

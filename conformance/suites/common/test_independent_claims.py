@@ -1,4 +1,4 @@
-"""A mesh may implement one API without the others: it works where the cluster does not have those at all."""
+"""A mesh may implement one API alone, and works where the cluster lacks the others."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ REQUESTS = 200
 
 @dataclass(frozen=True)
 class Partly:
-    """The groups that are not claimed, those of them that the cluster lacks, and what a split does there.
+    """The API groups not claimed, those of them absent from the cluster, and the effect of a split there.
 
-    Where it lacks none nothing is driven.
+    Nothing is driven if none is absent.
     """
 
     unclaimed: tuple[str, ...]
@@ -52,9 +52,7 @@ def partly(scenario: Scenario) -> Partly:
 
 
 @pytest.mark.requirement("common-independent-api-claims")
-def test_a_split_works_where_apis_that_are_not_claimed_are_not_served(
-    partly: Partly, verdict: Conclude
-) -> None:
+def test_a_split_works_without_the_apis_that_are_not_claimed(partly: Partly, verdict: Conclude) -> None:
     if partly.effect is None:
         reason = "every API is claimed: there is none that the mesh has to do without"
         if partly.unclaimed:

@@ -1,4 +1,4 @@
-"""Kinds go by the names of the reference CRDs, so that generic clients and rules written for them work."""
+"""Kinds have the names of the reference CRDs, on which generic clients and RBAC rules depend."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
 @pytest.mark.requirement("common-short-names-and-columns")
-def test_kinds_have_plurals_short_names_and_a_column_for_the_root(
+def test_kinds_have_the_plurals_short_names_and_root_column_of_the_reference(
     scenario: Scenario, verdict: Conclude
 ) -> None:
     resources = [

@@ -1,4 +1,4 @@
-"""Route groups of one name in two namespaces are two groups: each split follows that of its own namespace."""
+"""Route groups of one name in two namespaces: each split follows the group of its own namespace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sides(scenario: Scenario) -> Mapping[str, Effect]:
 
 
 @pytest.mark.requirement("common-crds-are-namespaced", presumes=("http-omitted-path-and-methods",))
-def test_groups_of_one_name_in_two_namespaces_hold_side_by_side(
+def test_route_groups_of_one_name_in_two_namespaces_hold_side_by_side(
     sides: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     main, peer = sides["main"], sides["peer"]

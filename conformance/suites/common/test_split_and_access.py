@@ -1,4 +1,4 @@
-"""A split does not alter who may call whom: what counts is the account behind the backend that was chosen."""
+"""A split does not change access: the grant at the account of the chosen backend decides."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import pytest
 
 from conformance.suite import (
-    AccessCheck,
     AccessTable,
     Conclude,
     Effect,
@@ -29,9 +28,9 @@ SERVERS = ["access/server", "access/other", "access/third", "outside/outsider"]
 
 @dataclass(frozen=True)
 class Identities:
-    """A split whose backends' accounts alone are granted, then one whose root's account alone is.
+    """A split with grants at its backends' accounts alone, then a split with a grant at its root's alone.
 
-    ``stranger`` is another account than the granted one, which calls the first of them.
+    ``stranger`` is access of another account through the first split.
     """
 
     backends: Effect
@@ -51,22 +50,25 @@ def identities(scenario: Scenario) -> Identities:
     earlier = scenario.baseline(stranger, SERVERS)
     (backends,) = scenario.apply_and_sample([wanted], "1-backends.yaml", servers=SERVERS)
     denied = scenario.table(stranger, earlier, SERVERS)
-    asks = [
-        AccessCheck(
-            "the root's pods by another name", "granted", scenario.call(CLIENT, "access/plain-root"), "third"
+    checks = [
+        scenario.access_check(
+            "the root's pods by another name",
+            CLIENT,
+            "access/plain-root",
+            granted=True,
+            server="third",
+            control=False,
         ),
         scenario.access_check(
             "the backend through the split", CLIENT, "access/closed", granted=False, server="server"
         ),
     ]
     scenario.delete("1-backends.yaml")
-    return Identities(backends, denied, scenario.access(asks, "2-root.yaml", servers=SERVERS))
+    return Identities(backends, denied, scenario.access(checks, "2-root.yaml", servers=SERVERS))
 
 
 @pytest.mark.requirement("interact-split-access-on-backend-identity")
-def test_the_account_behind_the_backend_is_the_one_that_must_be_granted(
-    identities: Identities, verdict: Conclude
-) -> None:
+def test_a_grant_at_the_account_of_the_backend_decides(identities: Identities, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             backends_granted=judge.root_served_by_backends(identities.backends, WEIGHTS),

@@ -1,6 +1,6 @@
-"""Splits and targets that go by routes: each is created, edited and deleted while the workloads run on.
+"""Splits and targets with routes: each is created, edited and deleted while the workloads run on.
 
-Calls are made from, and ledgers read in, the same pods throughout: one that was made anew could not be asked.
+Clients and servers are the same pods throughout; a recreated pod could not be driven or read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SERVERS = ("access/server", "access/other", "outside/outsider")
 BETA, GAMMA = {"x-beta": "yes"}, {"x-gamma": "yes"}
 INNER, OUTER = {"x-ring": "inner"}, {"x-ring": "outer"}
 Row = tuple[str, str, dict[str, str], str]
-"""The service that is called, the path, the headers, and who is to answer; nobody where it is empty."""
+"""The called service, the path, the headers, and the expected responder; none if empty."""
 
 MIXED: dict[str, Row] = {
     "selected and granted": ("mixed", "/api", BETA, "other"),
@@ -66,8 +66,8 @@ class Steps:
     deleted: AccessTable
 
 
-def asks(scenario: Scenario, rows: dict[str, Row]) -> list[AccessCheck]:
-    """The calls of a table; what nobody is to answer would be answered by other."""
+def checks(scenario: Scenario, rows: dict[str, Row]) -> list[AccessCheck]:
+    """The checks of a table; without access control, other would answer those that must be denied."""
     return [
         scenario.access_check(
             name,
@@ -86,7 +86,7 @@ def asks(scenario: Scenario, rows: dict[str, Row]) -> list[AccessCheck]:
 def steps(scenario: Scenario) -> Steps:
     scenario.create_services()
 
-    tables = [asks(scenario, rows) for rows in (MIXED | SHARED, EDITED | SHARED_EDITED, DELETED)]
+    tables = [checks(scenario, rows) for rows in (MIXED | SHARED, EDITED | SHARED_EDITED, DELETED)]
     never = [scenario.baseline(table, SERVERS) for table in tables]
 
     def step(position: int, *files: str) -> AccessTable:
@@ -99,14 +99,12 @@ def steps(scenario: Scenario) -> Steps:
 
 
 @pytest.mark.requirement("interact-split-matches-with-target-routes")
-def test_what_the_split_selects_must_be_granted_at_the_backend_as_well(
-    steps: Steps, verdict: Conclude
-) -> None:
+def test_requests_that_a_split_selects_need_a_grant_at_the_backend(steps: Steps, verdict: Conclude) -> None:
     verdict(judge.access_enforced(steps.created.select(*MIXED)))
 
 
 @pytest.mark.requirement("interact-shared-group")
-def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
+def test_an_edit_of_a_group_reaches_both_the_split_and_the_target_that_share_it(
     steps: Steps, verdict: Conclude
 ) -> None:
     verdict(
@@ -120,7 +118,7 @@ def test_an_edit_of_a_group_reaches_the_split_and_the_target_that_share_it(
 @pytest.mark.requirement(
     "common-dynamic-reconfiguration", presumes=("interact-split-matches-with-target-routes",)
 )
-def test_creating_editing_and_deleting_take_effect_on_running_workloads(
+def test_creation_edits_and_deletion_take_effect_on_running_workloads(
     steps: Steps, verdict: Conclude
 ) -> None:
     verdict(

@@ -1,4 +1,4 @@
-"""Targets and route groups of one name in two namespaces are two of each: what is granted here stays so."""
+"""Targets and route groups of one name in two namespaces: the grants of one hold whatever the other does."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ CALLS = {
 
 @dataclass(frozen=True)
 class Steps:
-    """What may be called with both, when theirs are the newest, and when theirs are gone."""
+    """Access under both, after an edit of those elsewhere, and after their deletion."""
 
     both: AccessTable
     edited: AccessTable
     deleted: AccessTable
 
 
-def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
-    """Every call, some of them granted; the twin shows that the others could be made at all."""
+def checks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
+    """Every call, some of them granted; control calls show that the others are possible at all."""
     return [
         scenario.access_check(name, f"access/{client}", "access/server", granted=name in granted, path=path)
         for name, (client, path) in CALLS.items()
@@ -40,19 +40,19 @@ def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
 
 @drives_scenario
 def steps(scenario: Scenario) -> Steps:
-    # Asked as granted, so that the grants of an earlier scenario are waited out.
-    baseline = scenario.baseline(asks(scenario, *CALLS), SERVERS)
+    # Checked as granted, which waits until grants of an earlier scenario are gone.
+    baseline = scenario.baseline(checks(scenario, *CALLS), SERVERS)
     scenario.apply("1-theirs.yaml")
     wanted = ["granted here"]
-    both = scenario.access(asks(scenario, *wanted), "2-ours.yaml", servers=SERVERS, baseline=baseline)
-    # Each of the later grants shows that what was done to theirs has been taken up.
+    both = scenario.access(checks(scenario, *wanted), "2-ours.yaml", servers=SERVERS, baseline=baseline)
+    # Each later grant shows that the change elsewhere has been taken up.
     wanted.append("third")
     edited = scenario.access(
-        asks(scenario, *wanted), "3-theirs-edited.yaml", servers=SERVERS, baseline=baseline
+        checks(scenario, *wanted), "3-theirs-edited.yaml", servers=SERVERS, baseline=baseline
     )
     scenario.delete("1-theirs.yaml")
     wanted.append("fourth")
-    deleted = scenario.access(asks(scenario, *wanted), "4-after.yaml", servers=SERVERS, baseline=baseline)
+    deleted = scenario.access(checks(scenario, *wanted), "4-after.yaml", servers=SERVERS, baseline=baseline)
     return Steps(both, edited, deleted)
 
 

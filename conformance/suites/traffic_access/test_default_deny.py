@@ -1,8 +1,8 @@
-"""Nothing is let through that no TrafficTarget allows, and a target opens its own destination alone."""
+"""Calls without a TrafficTarget are denied, and a target opens its own destination alone."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any
 
 import pytest
 
@@ -12,39 +12,35 @@ pytestmark = pytest.mark.scenario(
     "traffic-access/default-deny", arena=("access", "outside"), groups=("access", "specs")
 )
 
-MESHED = ("access/server", "access/other")
-SERVERS = (*MESHED, "outside/outsider")
-RAW = 9000
+CLIENT = "access/alpha"
+SERVERS = ("access/server", "access/other", "outside/outsider")
 
 
-def asks(scenario: Scenario, *, granted: bool) -> list[AccessCheck]:
-    """Calls of one client by HTTP, and by raw TCP if the mesh carries it; each has a twin outside."""
-    alpha, twin = "access/alpha", "outside/outsider"
-    http, http_other, http_twin = (scenario.call(alpha, name) for name in (*MESHED, twin))
-    expect: Literal["granted", "denied"] = "granted" if granted else "denied"
-    by_http = [
-        AccessCheck("HTTP to server", expect, http, "server", http_twin),
-        AccessCheck("HTTP to other", "denied", http_other, "other", http_twin),
+def checks(scenario: Scenario, *, granted: bool) -> list[AccessCheck]:
+    """Calls of one client by HTTP, and by raw TCP if the mesh carries it."""
+    raw: dict[str, Any] = {"port": 9000, "protocol": "tcp"}
+    found = [
+        scenario.access_check("HTTP to server", CLIENT, "access/server", granted=granted),
+        scenario.access_check("HTTP to other", CLIENT, "access/other", granted=False),
     ]
-    if not scenario.carries("tcp"):
-        return by_http
-    raw, raw_other, raw_twin = (
-        scenario.call(alpha, f"{name}-tcp", port=RAW, protocol="tcp") for name in (*MESHED, twin)
-    )
-    return [
-        *by_http,
-        AccessCheck("TCP to server", expect, raw, "server", raw_twin),
-        AccessCheck("TCP to other", "denied", raw_other, "other", raw_twin),
-    ]
+    if scenario.carries("tcp"):
+        found += [
+            scenario.access_check(
+                "TCP to server", CLIENT, "access/server-tcp", granted=granted, server="server", **raw
+            ),
+            scenario.access_check(
+                "TCP to other", CLIENT, "access/other-tcp", granted=False, server="other", **raw
+            ),
+        ]
+    return found
 
 
 @drives_scenario
 def steps(scenario: Scenario) -> list[AccessTable]:
-    closed = asks(scenario, granted=False)
+    closed = checks(scenario, granted=False)
     baseline = scenario.baseline(closed, SERVERS)
     nothing = scenario.table(closed, baseline, SERVERS)
-    one = scenario.access(asks(scenario, granted=True), "target.yaml", servers=SERVERS)
-    return [nothing, one]
+    return [nothing, scenario.access(checks(scenario, granted=True), "target.yaml", servers=SERVERS)]
 
 
 @pytest.mark.requirement("access-default-deny")

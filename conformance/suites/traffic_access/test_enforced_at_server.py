@@ -1,4 +1,4 @@
-"""Whatever the client's side does or lacks, the destination refuses who was not granted."""
+"""The destination enforces grants, whatever the client's side does or lacks."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ SERVERS = ("access/server", "outside/outsider", "outside/stranger")
 def doors(scenario: Scenario) -> AccessTable:
     server = "access/server"
 
-    def ask(name: str, client: str, *, by_address: bool = False) -> AccessCheck:
-        # A call to itself would go through whatever becomes of others: the outsider has another twin.
-        twin = "outside/stranger" if client == "outside/outsider" else "outside/outsider"
-        calls = [scenario.call(client, each) for each in (server, twin)]
+    def check(name: str, client: str, *, by_address: bool = False) -> AccessCheck:
+        # The outsider's control call has another server: a call to itself would always go through.
+        control = "outside/stranger" if client == "outside/outsider" else "outside/outsider"
+        calls = [scenario.call(client, each) for each in (server, control)]
         if by_address:
-            # The twin too: that calls of this kind go through at all is what it is there to show.
+            # The control call too: it shows that calls by address go through at all.
             calls = [
                 replace(call, host=scenario.arena.pod(each).ip)
-                for call, each in zip(calls, (server, twin), strict=True)
+                for call, each in zip(calls, (server, control), strict=True)
             ]
-        granted = client == "access/alpha"
-        return AccessCheck(name, "granted" if granted else "denied", calls[0], "server", calls[1])
+        found = scenario.access_check(name, client, server, granted=client == "access/alpha", control=False)
+        return replace(found, call=calls[0], control_call=calls[1])
 
-    asks = [
-        ask("granted client", "access/alpha"),
-        ask("meshed client without grant, by pod address", "access/beta", by_address=True),
-        ask("client outside the mesh, by service name", "outside/outsider"),
-        ask("client outside the mesh, by pod address", "outside/outsider", by_address=True),
+    checks = [
+        check("granted client", "access/alpha"),
+        check("meshed client without grant, by pod address", "access/beta", by_address=True),
+        check("client outside the mesh, by service name", "outside/outsider"),
+        check("client outside the mesh, by pod address", "outside/outsider", by_address=True),
     ]
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    return scenario.access(checks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("access-enforced-at-server")
-def test_the_server_itself_refuses_whoever_was_not_granted(doors: AccessTable, verdict: Conclude) -> None:
+def test_the_server_itself_denies_clients_without_a_grant(doors: AccessTable, verdict: Conclude) -> None:
     verdict(judge.access_enforced(doors))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import DENIED, GRANTED, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/match-names", arena=("access",), groups=("access", "specs"))
 
@@ -13,15 +13,9 @@ SERVERS = ("access/server",)
 
 @drives_scenario
 def steps(scenario: Scenario) -> list[AccessTable]:
-    client, server = "access/alpha", "access/server"
-    metrics = scenario.call(client, server, path="/metrics")
-    other = scenario.call(client, server, path="/other")
-    named = [
-        AccessCheck("/metrics", "granted", metrics, "server"),
-        AccessCheck("/other", "denied", other, "server"),
-    ]
+    named = scenario.request_checks({"/metrics": GRANTED, "/other": DENIED})
     subset = scenario.access(named, "1-subset.yaml", servers=SERVERS)
-    every = [AccessCheck("/other", "granted", other, "server")]
+    every = scenario.request_checks({"/other": GRANTED})
     return [subset, scenario.access(every, "2-all.yaml", servers=SERVERS)]
 
 

@@ -1,4 +1,4 @@
-"""A target opens a server whose service names the port of its pods in place of giving its number."""
+"""A target opens a server whose Service has a named target port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SERVERS = ("access/beta", "outside/outsider")
 @drives_scenario
 def named(scenario: Scenario) -> AccessTable:
     scenario.create_services()
-    asks = [
+    checks = [
         scenario.access_check(
             "the listed account", "access/alpha", "access/by-name", granted=True, server="beta"
         ),
@@ -24,7 +24,7 @@ def named(scenario: Scenario) -> AccessTable:
             "another account", "access/gamma", "access/by-name", granted=False, server="beta"
         ),
     ]
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    return scenario.access(checks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("common-named-target-ports")

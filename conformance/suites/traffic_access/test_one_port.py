@@ -1,4 +1,4 @@
-"""HTTP routes granted on one port of two: a TCPRoute says which; before access v1alpha3 the target does."""
+"""HTTP routes granted on one of two ports: by a TCPRoute, before access v1alpha3 by the target."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from conformance.suite import AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import PORT_IN_TARGET, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-access/one-port",
@@ -16,15 +16,13 @@ pytestmark = pytest.mark.scenario(
     presumes=("access-deny-unlisted-route", "access-only-listed-sources"),
 )
 
-# Nothing else grants this client anything at this server before: a connection between their proxies that an
-# earlier grant left open would tell of that, and not of ports.
+# The pair has no other grant: a connection that an earlier grant left open between their proxies would show
+# that grant, not the ports.
 CLIENT = "access/gamma"
 SERVERS = ("access/third", "outside/outsider")
 SERVICES = {8080: "access/third", 8081: "access/third-alt"}
 LISTED = 8081
-"""Not the first port of the server: a mesh that opens its first port, whatever is said, opens another."""
-PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
-"""Versions of access whose target has a port, and opens every port without it."""
+"""Not the first port of the server, which a mesh without regard for ports would open."""
 
 
 @drives_scenario
@@ -56,14 +54,12 @@ def tables(scenario: Scenario) -> Mapping[str, AccessTable]:
 
 
 @pytest.mark.requirement("access-l4-rule-constrains-l7")
-def test_a_tcproute_says_on_which_port_the_routes_are_open(
-    tables: Mapping[str, AccessTable], verdict: Conclude
-) -> None:
+def test_a_tcproute_limits_routes_to_its_port(tables: Mapping[str, AccessTable], verdict: Conclude) -> None:
     verdict(judge.access_enforced(tables["with_a_port"]))
 
 
 @pytest.mark.requirement("access-v1alpha1-destination-port")
-def test_the_port_of_a_target_limits_it_and_without_one_every_port_is_open(
+def test_a_target_opens_its_port_alone_and_every_port_without_one(
     tables: Mapping[str, AccessTable], verdict: Conclude
 ) -> None:
     verdict(judge.all_of(**{step: judge.access_enforced(table) for step, table in tables.items()}))

@@ -1,4 +1,4 @@
-"""Raw TCP under access control: a TCPRoute opens it to the listed source and to nobody else."""
+"""Raw TCP under access control: a TCPRoute opens it to the listed source alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RAW = 9000
 
 @drives_scenario
 def raw(scenario: Scenario) -> AccessTable:
-    asks = [
+    checks = [
         scenario.access_check(
             name,
             f"access/{name}",
@@ -31,11 +31,9 @@ def raw(scenario: Scenario) -> AccessTable:
         )
         for name in ("alpha", "beta", "gamma")
     ]
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    return scenario.access(checks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("access-tcproute-allows-tcp")
-def test_a_listed_source_exchanges_raw_tcp_and_no_other_account_does(
-    raw: AccessTable, verdict: Conclude
-) -> None:
+def test_only_a_listed_source_exchanges_raw_tcp(raw: AccessTable, verdict: Conclude) -> None:
     verdict(judge.access_enforced(raw))

@@ -1,4 +1,4 @@
-"""Narrowing and deleting a target withdraw its grants, and no other target's."""
+"""Narrowing or deleting a target withdraws its grants, and those of no other target."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CALLS = {
 NARROWED = ("alpha", "gamma", "the first rule", "the first match name")
 
 
-def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
-    """Every call, some of them granted; the twin shows that the others could be made at all."""
+def checks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
+    """Every call, some of them granted; control calls show that the others are possible at all."""
     return [
         scenario.access_check(
             name, f"access/{client}", f"access/{server}", granted=name in granted, path=path
@@ -38,14 +38,14 @@ def asks(scenario: Scenario, *granted: str) -> list[AccessCheck]:
 
 @drives_scenario
 def steps(scenario: Scenario) -> list[AccessTable]:
-    # Asked as granted, so that the grants of an earlier scenario are waited out.
-    baseline = scenario.baseline(asks(scenario, *CALLS), SERVERS)
-    everything = scenario.access(asks(scenario, *CALLS), "1-all.yaml", servers=SERVERS, baseline=baseline)
+    # Checked as granted, which waits until grants of an earlier scenario are gone.
+    baseline = scenario.baseline(checks(scenario, *CALLS), SERVERS)
+    everything = scenario.access(checks(scenario, *CALLS), "1-all.yaml", servers=SERVERS, baseline=baseline)
     narrowed = scenario.access(
-        asks(scenario, *NARROWED), "2-narrowed.yaml", servers=SERVERS, baseline=baseline
+        checks(scenario, *NARROWED), "2-narrowed.yaml", servers=SERVERS, baseline=baseline
     )
     scenario.delete("2-narrowed.yaml")
-    deleted = scenario.table(asks(scenario, "gamma"), baseline, SERVERS)
+    deleted = scenario.table(checks(scenario, "gamma"), baseline, SERVERS)
     return [everything, narrowed, deleted]
 
 

@@ -1,10 +1,10 @@
-"""A listed source reaches the routes of the target's rules and no other."""
+"""A listed source reaches the routes of the target's rules and no others."""
 
 from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import DENIED, GRANTED, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-access/routes", arena=("access",), groups=("access", "specs"))
 
@@ -13,15 +13,8 @@ SERVERS = ("access/server",)
 
 @drives_scenario
 def routes(scenario: Scenario) -> AccessTable:
-    client, server = "access/alpha", "access/server"
-    asks = [
-        AccessCheck("GET /metrics", "granted", scenario.call(client, server, path="/metrics"), "server"),
-        AccessCheck("GET /admin", "denied", scenario.call(client, server, path="/admin"), "server"),
-        AccessCheck(
-            "POST /metrics", "denied", scenario.call(client, server, path="/metrics", method="POST"), "server"
-        ),
-    ]
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    checks = scenario.request_checks({"GET /metrics": GRANTED, "GET /admin": DENIED, "POST /metrics": DENIED})
+    return scenario.access(checks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("access-deny-unlisted-route")

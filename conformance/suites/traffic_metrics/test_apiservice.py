@@ -1,4 +1,4 @@
-"""TrafficMetrics is reached through API aggregation, under the rights of Kubernetes."""
+"""TrafficMetrics is reached through API aggregation, under Kubernetes RBAC."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXPECTED = {
     "nothing: edges of a pod": 403,
 }
 IDLE = ("all resources: edges of a pod", "only pods/edges: edges of a pod")
-"""Reads of a pod that nobody calls here: what it is answered with is open, as long as it is not refused."""
+"""Reads of a pod without traffic: any answer is acceptable but a refusal."""
 
 
 @drives_scenario
@@ -33,7 +33,7 @@ def answers(scenario: Scenario) -> dict[str, ApiRead]:
         Account(own, name) for name in ("reads-all", "reads-edges", "reads-nothing")
     )
     read = scenario.reader.metrics
-    # The roles are in force once they show: the denials beside them are those of the same moment.
+    # Once the roles show, the denials beside them are of the same moment.
     scenario.until(
         lambda: (
             read(own, "pods", account=everything).status == 200
@@ -57,10 +57,10 @@ def answers(scenario: Scenario) -> dict[str, ApiRead]:
 
 
 @pytest.mark.requirement("metrics-apiservice")
-def test_an_available_apiservice_points_at_the_mesh(scenario: Scenario, verdict: Conclude) -> None:
+def test_an_available_apiservice_points_to_the_mesh(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.apiservice(scenario.reader.read(APISERVICE), scenario.reader.read(METRICS)))
 
 
 @pytest.mark.requirement("metrics-rbac", presumes=("metrics-apiservice",))
-def test_each_reader_sees_what_its_role_allows(answers: dict[str, ApiRead], verdict: Conclude) -> None:
+def test_each_account_reads_what_its_role_allows(answers: dict[str, ApiRead], verdict: Conclude) -> None:
     verdict(judge.rbac(answers, EXPECTED, IDLE))

@@ -1,10 +1,12 @@
-"""Matches of a group are alternatives, each judged as a whole."""
+"""The matches of a group are alternatives, and each applies as a whole."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import DENIED, GRANTED, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/alternatives",
@@ -14,28 +16,23 @@ pytestmark = pytest.mark.scenario(
 )
 
 SERVERS = ("access/server", "access/other")
-EXPECTED = {"GET /a": "granted", "POST /b": "granted", "POST /a": "denied", "GET /b": "denied"}
-
+EXPECTED = {"GET /a": GRANTED, "POST /b": GRANTED, "POST /a": DENIED, "GET /b": DENIED}
 ANYTHING = ("GET /m", "DELETE /elsewhere")
-"""Granted at a server one of whose alternatives is everything."""
+"""Granted at a server with a match for every request among the alternatives."""
 
 
 @drives_scenario
 def alternatives(scenario: Scenario) -> AccessTable:
-    asks = []
-    for name, expect in EXPECTED.items():
-        method, path = name.split()
-        call = scenario.call("access/alpha", "access/server", method=method, path=path)
-        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
-    for name in ANYTHING:
-        method, path = name.split()
-        call = scenario.call("access/alpha", "access/other", method=method, path=path)
-        asks.append(AccessCheck(f"{name} where anything goes", "granted", call, "other"))
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    at_other = scenario.request_checks(dict.fromkeys(ANYTHING, GRANTED), "access/other")
+    checks = [
+        *scenario.request_checks(EXPECTED),
+        *(replace(check, name=f"{check.name} where anything goes") for check in at_other),
+    ]
+    return scenario.access(checks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-matches-or")
-def test_one_match_grants_by_itself_and_parts_of_two_grant_nothing(
+def test_each_match_grants_by_itself_and_parts_of_two_grant_nothing(
     alternatives: AccessTable, verdict: Conclude
 ) -> None:
     verdict(judge.access_enforced(alternatives))

@@ -22,47 +22,48 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server",)
 Request = tuple[str, str, dict[str, str]]
-GRANTED: tuple[Request, ...] = (("GET", "/items/7", {}), ("POST", "/user", {"x-user": "alice"}))
-DENIED: tuple[Request, ...] = (
+GRANTED_REQUESTS: tuple[Request, ...] = (("GET", "/items/7", {}), ("POST", "/user", {"x-user": "alice"}))
+DENIED_REQUESTS: tuple[Request, ...] = (
     ("GET", "/items/x", {}),
     ("POST", "/items/7", {}),
     ("POST", "/user", {"x-user": "carol"}),
     ("POST", "/user", {}),
 )
 PROTOCOLS = ("http", "http2")
-"""Both on one port, which says no more than that it is of HTTP; HTTP/2 is spoken with prior knowledge."""
+"""Both on one port, which declares no more than HTTP; HTTP/2 clients have prior knowledge."""
 
 
-def asks(scenario: Scenario, protocol: str) -> list[AccessCheck]:
-    """What is granted, and what is denied."""
+def checks(scenario: Scenario, protocol: str) -> list[AccessCheck]:
+    """The granted requests, and then the denied ones."""
 
-    def ask(request: Request, *, granted: bool) -> AccessCheck:
+    def check(request: Request, *, granted: bool) -> AccessCheck:
         method, path, headers = request
-        call = scenario.call(
+        sent = "".join(f" {name}: {value}" for name, value in headers.items())
+        return scenario.access_check(
+            f"{protocol} {method} {path}{sent}",
             "access/alpha",
             "access/server",
+            granted=granted,
+            control=False,
             protocol=protocol,
             method=method,
             path=path,
             headers=headers,
         )
-        sent = "".join(f" {name}: {value}" for name, value in headers.items())
-        name = f"{protocol} {method} {path}{sent}"
-        return AccessCheck(name, "granted" if granted else "denied", call, "server")
 
-    granted = [ask(request, granted=True) for request in GRANTED]
-    return granted + [ask(request, granted=False) for request in DENIED]
+    granted = [check(request, granted=True) for request in GRANTED_REQUESTS]
+    return granted + [check(request, granted=False) for request in DENIED_REQUESTS]
 
 
 @drives_scenario
 def both(scenario: Scenario) -> AccessTable:
-    wanted = [ask for protocol in PROTOCOLS for ask in asks(scenario, protocol)]
+    wanted = [check for protocol in PROTOCOLS for check in checks(scenario, protocol)]
     return scenario.access(wanted, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-both-protocol-versions")
-def test_path_method_and_headers_decide_in_both_versions(both: AccessTable, verdict: Conclude) -> None:
-    # Apart, so that what is denied in one version has its control in what is granted in the same.
+def test_path_method_and_headers_decide_in_both_http_versions(both: AccessTable, verdict: Conclude) -> None:
+    # Judged apart: the denials of a version have their control in the grants of the same version.
     first, second = (
         both.select(*[cell.name for cell in both.results if cell.traffic.call.protocol == protocol])
         for protocol in PROTOCOLS

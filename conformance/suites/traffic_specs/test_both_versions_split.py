@@ -1,4 +1,4 @@
-"""HTTP/1.1, HTTP/2 and gRPC: what a route group selects for a split is divided alike in all of them."""
+"""Requests that a route group selects for a split are divided alike in HTTP/1.1, HTTP/2 and gRPC."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OTHERS: tuple[Mapping[str, str], ...] = ({}, {"x-tester": "no"})
 
 @dataclass(frozen=True)
 class Spoken:
-    """By protocol: the effect on what is selected, and what the others got meanwhile."""
+    """By protocol: the effect on selected requests, and the traffic of the others meanwhile."""
 
     selected: Mapping[str, Effect]
     others: Mapping[str, list[Traffic]]
@@ -64,8 +64,8 @@ def spoken(scenario: Scenario) -> Spoken:
     return Spoken(dict(zip(PROTOCOLS, selected, strict=True)), others)
 
 
-def as_wanted(spoken: Spoken, protocol: str) -> Judgement:
-    """What is selected is divided, and the others stay where they were."""
+def divided_as_declared(spoken: Spoken, protocol: str) -> Judgement:
+    """Selected requests are divided, and the others stay at the root."""
     effect = spoken.selected[protocol]
     divided = judge.weights_followed(effect, WEIGHTS)
     return judge.all_of(
@@ -74,22 +74,24 @@ def as_wanted(spoken: Spoken, protocol: str) -> Judgement:
 
 
 @pytest.mark.requirement("http-both-protocol-versions")
-def test_what_a_group_selects_for_a_split_is_divided_alike_in_both_versions(
+def test_requests_that_a_group_selects_are_divided_alike_in_both_http_versions(
     spoken: Spoken, verdict: Conclude
 ) -> None:
     verdict(
         judge.conditional_on(
-            as_wanted(spoken, "http"), as_wanted(spoken, "http2"), "nothing to compare HTTP/2 with"
+            divided_as_declared(spoken, "http"),
+            divided_as_declared(spoken, "http2"),
+            "nothing to compare HTTP/2 with",
         )
     )
 
 
 @pytest.mark.requirement("http-grpc-through-routes")
-def test_what_a_group_selects_for_a_split_is_divided_alike_where_it_is_grpc(
-    spoken: Spoken, verdict: Conclude
-) -> None:
+def test_grpc_calls_that_a_group_selects_are_divided_alike(spoken: Spoken, verdict: Conclude) -> None:
     verdict(
         judge.conditional_on(
-            as_wanted(spoken, "http2"), as_wanted(spoken, "grpc"), "nothing to compare gRPC with"
+            divided_as_declared(spoken, "http2"),
+            divided_as_declared(spoken, "grpc"),
+            "nothing to compare gRPC with",
         )
     )

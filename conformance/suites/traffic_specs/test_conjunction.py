@@ -1,36 +1,45 @@
-"""Within a match everything that is given must hold, and what is left out is no condition."""
+"""All conditions of a match must hold, and an omitted field is no condition."""
 
 from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import DENIED, GRANTED, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario("traffic-specs/conjunction", arena=("access",), groups=("access", "specs"))
 
 SERVERS = ("access/server",)
 BLUE, PHONE = {"x-team": "blue"}, {"user-agent": "x iPhone x"}
 OMITTED = {
-    "GET / blue": ("granted", "GET", "/", BLUE),
-    "POST /a/b blue": ("granted", "POST", "/a/b", BLUE),
-    "GET /": ("denied", "GET", "/", {}),
-    "POST /a/b": ("denied", "POST", "/a/b", {}),
+    "GET / blue": (GRANTED, "GET", "/", BLUE),
+    "POST /a/b blue": (GRANTED, "POST", "/a/b", BLUE),
+    "GET /": (DENIED, "GET", "/", {}),
+    "POST /a/b": (DENIED, "POST", "/a/b", {}),
 }
 CONJUNCTION = {
-    "GET /api/x iPhone": ("granted", "GET", "/api/x", PHONE),
-    "GET /other iPhone": ("denied", "GET", "/other", PHONE),
-    "POST /api/x iPhone": ("denied", "POST", "/api/x", PHONE),
-    "GET /api/x Android": ("denied", "GET", "/api/x", {"user-agent": "x Android x"}),
+    "GET /api/x iPhone": (GRANTED, "GET", "/api/x", PHONE),
+    "GET /other iPhone": (DENIED, "GET", "/other", PHONE),
+    "POST /api/x iPhone": (DENIED, "POST", "/api/x", PHONE),
+    "GET /api/x Android": (DENIED, "GET", "/api/x", {"user-agent": "x Android x"}),
 }
 
 
 @drives_scenario
 def conjunction(scenario: Scenario) -> AccessTable:
-    asks = []
-    for name, (expect, method, path, headers) in (OMITTED | CONJUNCTION).items():
-        call = scenario.call("access/alpha", "access/server", method=method, path=path, headers=headers)
-        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    checks = [
+        scenario.access_check(
+            name,
+            "access/alpha",
+            "access/server",
+            granted=granted,
+            control=False,
+            method=method,
+            path=path,
+            headers=headers,
+        )
+        for name, (granted, method, path, headers) in (OMITTED | CONJUNCTION).items()
+    ]
+    return scenario.access(checks, "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-omitted-path-and-methods", presumes=("http-header-filter",))

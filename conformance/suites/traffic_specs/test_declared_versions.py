@@ -1,99 +1,68 @@
-"""What becomes of HTTP/2 and gRPC on ports that declare them, which the specification knows nothing of."""
+"""HTTP/2 and gRPC on ports that declare them, of which the specification does not speak."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from conformance.suite import (
-    AccessCheck,
-    AccessTable,
-    Behaviour,
+    AccessTrials,
     Conclude,
+    DeclaredTrial,
     Scenario,
-    Trial,
-    TrialPlan,
-    TrialResults,
+    TrialRegister,
+    answered,
     drives_scenario,
+    finding,
     judge,
-    observe_access,
+    unanswered,
 )
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/declared-versions", arena=("access",), groups=("access", "specs"), alone=True
 )
 
-SERVERS = ("access/server", "access/other", "access/third")
-REQUESTS = 10
-DECLARED = {
-    "kubernetes.io/h2c": ("declared-h2c", "other", "http2"),
-    "grpc": ("declared-grpc", "third", "grpc"),
-}
-"""By appProtocol: the service, who serves it, and what is spoken there."""
-OPENED = "what no route grants goes through on it"
-
-
-def trials(scenario: Scenario) -> list[Trial]:
-    """Of each port a call that its routes grant, and one that they do not."""
-    found = []
-    carried = {one: what for one, what in DECLARED.items() if scenario.carries(one.rpartition("/")[2])}
-    for declared, (service, server, protocol) in carried.items():
-        granted, beyond = (
-            scenario.call(
-                "access/alpha",
-                f"access/{service}",
-                requests=REQUESTS,
-                port=8081,
-                protocol=protocol,
-                method="POST",
-                path=f"/pkg.Service/{method}",
-            )
-            for method in ("Echo", "Other")
-        )
-        looks = (Behaviour("a", (server,)), Behaviour("b"))
-        closed = (Behaviour("ab"), Behaviour("", (server,), finding=OPENED))
-        found += [
-            Trial(
-                f"{declared}: granted",
-                f"a port of {declared}",
-                granted,
-                looks,
-                baseline_responders=(),
-                object_name=service,
-            ),
-            Trial(
-                f"{declared}: not granted",
-                f"a port of {declared}",
-                beyond,
-                closed,
-                baseline_responders=(),
-                object_name=service,
-            ),
-        ]
-    return found
+trials = TrialRegister(
+    ["access/server", "access/other", "access/third"],
+    {"client": "access/alpha", "requests": 10, "port": 8081, "method": "POST", "baseline_responders": ()},
+)
 
 
 @drives_scenario
-def seen(scenario: Scenario) -> TrialResults[AccessTable]:
-    def steady(now: str, other: str) -> list[AccessCheck]:
-        def call(path: str) -> Any:
-            return scenario.call("access/alpha", "access/server", path=f"/steady/{path}")
-
-        return [
-            AccessCheck(now, "granted", call(now), "server"),
-            AccessCheck(other, "denied", call(other), "server"),
-        ]
-
+def seen(scenario: Scenario) -> AccessTrials:
     scenario.create_services()
-    odd = TrialPlan(trials(scenario), ["2-declared.yaml"], SERVERS)
-    first, second = steady("first", "second"), steady("second", "first")
-    return observe_access(scenario, odd, (first, "1-steady.yaml"), (second, "3-steady.yaml"))
+    states = {"/steady/first": "1-steady.yaml", "/steady/second": "3-steady.yaml"}
+    return trials.run_beside_grants(scenario, states, judge.access_enforced, files=["2-declared.yaml"])
+
+
+def calls(app_protocol: str, protocol: str, carried: str, service: str, server: str) -> list[DeclaredTrial]:
+    """A call that the routes of a port grant, and a call that they do not."""
+    port = trials.with_defaults(
+        service=f"access/{service}", object_name=service, protocol=protocol, carried=carried
+    )
+    question = f"a port of {app_protocol}"
+    return [
+        port.declare(
+            f"{app_protocol}: granted",
+            question,
+            (answered("a", server), unanswered("b")),
+            path="/pkg.Service/Echo",
+        ),
+        port.declare(
+            f"{app_protocol}: not granted",
+            question,
+            (unanswered("ab"),),
+            findings=[finding("what no route grants goes through on it", server)],
+            path="/pkg.Service/Other",
+        ),
+    ]
+
+
+H2C = calls("kubernetes.io/h2c", "http2", "h2c", "declared-h2c", "other")
+GRPC = calls("grpc", "grpc", "grpc", "declared-grpc", "third")
 
 
 @pytest.mark.requirement("http-declared-versions")
-def test_whether_routes_hold_for_ports_that_declare_the_version_of_http(
-    seen: TrialResults[AccessTable], verdict: Conclude
+def test_routes_of_a_port_that_declares_its_http_version_follow_a_reading(
+    seen: AccessTrials, verdict: Conclude
 ) -> None:
-    effect = judge.access_enforced(seen.effect)
-    verdict(judge.reading(effect, seen.select(*seen.questions), effect))
+    verdict(seen.reading(*H2C, *GRPC))

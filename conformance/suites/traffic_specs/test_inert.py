@@ -1,4 +1,4 @@
-"""Routes describe traffic and grant nothing by themselves, whatever they are called."""
+"""Routes describe traffic and grant nothing by themselves, whatever their names."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server", "access/other", "outside/outsider")
 SERVICES = {"http": ("{server}", 8080), "tcp": ("{server}-tcp", 9000)}
-"""By protocol: the service of a server, and its port. UDP is asked in `test_datagrams.py`."""
+"""By protocol: the service of a server, and its port; see `test_datagrams.py` for UDP."""
 
 
 @drives_scenario
 def inert(scenario: Scenario) -> AccessTable:
-    def ask(client: str, server: str, protocol: str) -> AccessCheck:
+    def check(client: str, server: str, protocol: str) -> AccessCheck:
         granted = (client, server, protocol) == ("access/alpha", "other", "http")
         name, (service, port) = f"{client} to {server} by {protocol}", SERVICES[protocol]
         return scenario.access_check(
@@ -30,19 +30,19 @@ def inert(scenario: Scenario) -> AccessTable:
             protocol=protocol,
         )
 
-    asks = [
-        ask(client, server, protocol)
+    checks = [
+        check(client, server, protocol)
         for protocol in SERVICES
         if scenario.carries(protocol)
         for server in ("other", "server")
         for client in ("access/alpha", "access/beta")
     ]
-    baseline = scenario.baseline(asks, SERVERS)
+    baseline = scenario.baseline(checks, SERVERS)
     scenario.apply("1-routes.yaml")
-    # The grant that comes after them, of other routes, shows that the mesh has seen them.
-    return scenario.access(asks, "2-target.yaml", servers=SERVERS, baseline=baseline)
+    # The later grant of other routes shows that the mesh has taken up these.
+    return scenario.access(checks, "2-target.yaml", servers=SERVERS, baseline=baseline)
 
 
 @pytest.mark.requirement("http-group-inert-alone")
-def test_routes_that_no_target_refers_to_grant_nothing(inert: AccessTable, verdict: Conclude) -> None:
+def test_routes_of_no_target_grant_nothing(inert: AccessTable, verdict: Conclude) -> None:
     verdict(judge.access_enforced(inert))

@@ -1,4 +1,4 @@
-"""A split without conditions is for all requests, whatever route groups are called like it."""
+"""A split without matches is for all requests, whatever route groups share its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEW = 200
 
 @dataclass(frozen=True)
 class Taken:
-    """By the split without conditions before and beside the groups, and by one that shows they were seen."""
+    """The split without matches before and beside the groups; ``seen`` shows that the groups are taken up."""
 
     alone: Effect
     seen: Effect
@@ -37,7 +37,7 @@ def taken(scenario: Scenario) -> Taken:
 
 
 @pytest.mark.requirement("http-group-inert-alone")
-def test_groups_that_no_split_refers_to_change_no_distribution(taken: Taken, verdict: Conclude) -> None:
+def test_groups_of_no_split_change_no_distribution(taken: Taken, verdict: Conclude) -> None:
     alone = judge.everything_reaches(taken.alone, "v2")
     seen = judge.everything_reaches(taken.seen, "v3")
     beside = judge.everything_reaches(taken.beside, "v2")

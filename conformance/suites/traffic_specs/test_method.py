@@ -1,10 +1,10 @@
-"""Methods: those listed and no other; * is all of them."""
+"""A match grants its listed methods and no other; * grants every method."""
 
 from __future__ import annotations
 
 import pytest
 
-from conformance.suite import AccessCheck, AccessTable, Conclude, Scenario, drives_scenario, judge
+from conformance.suite import DENIED, GRANTED, AccessTable, Conclude, Scenario, drives_scenario, judge
 
 pytestmark = pytest.mark.scenario(
     "traffic-specs/method",
@@ -15,27 +15,22 @@ pytestmark = pytest.mark.scenario(
 
 SERVERS = ("access/server",)
 SPECIFIC = {
-    "GET /get": "granted",
-    "HEAD /get": "denied",
-    "POST /get": "denied",
-    "PUT /get": "denied",
-    "DELETE /get": "denied",
-    "GET /read": "granted",
-    "HEAD /read": "granted",
-    "POST /read": "denied",
+    "GET /get": GRANTED,
+    "HEAD /get": DENIED,
+    "POST /get": DENIED,
+    "PUT /get": DENIED,
+    "DELETE /get": DENIED,
+    "GET /read": GRANTED,
+    "HEAD /read": GRANTED,
+    "POST /read": DENIED,
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-ANY = {f"{method} /any": "granted" for method in METHODS}
+ANY = {f"{method} /any": GRANTED for method in METHODS}
 
 
 @drives_scenario
 def methods(scenario: Scenario) -> AccessTable:
-    asks = []
-    for name, expect in (SPECIFIC | ANY).items():
-        method, path = name.split()
-        call = scenario.call("access/alpha", "access/server", method=method, path=path)
-        asks.append(AccessCheck(name, "granted" if expect == "granted" else "denied", call, "server"))
-    return scenario.access(asks, "target.yaml", servers=SERVERS)
+    return scenario.access(scenario.request_checks(SPECIFIC | ANY), "target.yaml", servers=SERVERS)
 
 
 @pytest.mark.requirement("http-method-specific", presumes=("http-matches-or",))

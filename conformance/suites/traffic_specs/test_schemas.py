@@ -1,4 +1,4 @@
-"""The API server takes routes in the shape of their version, keeps all of it, and refuses what is none."""
+"""The API server accepts routes in the shape of their version, keeps every field, and refuses others."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ ODD_PORTS: dict[str, Change] = {
 
 
 @pytest.mark.requirement("http-schema-by-version")
-def test_a_group_comes_back_with_every_field_of_its_version(scenario: Scenario, verdict: Conclude) -> None:
+def test_a_route_group_keeps_every_field_of_its_version(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("groups.yaml"))))
 
 
 @pytest.mark.requirement("http-headers-wire-form")
-def test_header_filters_are_taken_as_one_map_or_as_a_list_of_maps(
+def test_header_filters_are_accepted_as_a_map_or_a_list_of_maps(
     scenario: Scenario, verdict: Conclude
 ) -> None:
     namespace = scenario.arena.namespace("outside")
@@ -39,7 +39,7 @@ def test_header_filters_are_taken_as_one_map_or_as_a_list_of_maps(
 
 
 @pytest.mark.requirement("http-reject-schema-violations")
-def test_a_group_that_lacks_a_field_or_has_an_odd_one_is_refused(
+def test_a_route_group_with_a_missing_or_invalid_field_is_refused(
     scenario: Scenario, verdict: Conclude
 ) -> None:
     whole = load("traffic-specs/schemas/groups.yaml")[0]
@@ -47,9 +47,7 @@ def test_a_group_that_lacks_a_field_or_has_an_odd_one_is_refused(
 
 
 @pytest.mark.requirement("tcp-schema-by-version")
-def test_a_tcp_route_comes_back_with_every_field_of_its_version(
-    scenario: Scenario, verdict: Conclude
-) -> None:
+def test_a_tcp_route_keeps_every_field_of_its_version(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("tcp.yaml"))))
 
 
@@ -62,7 +60,7 @@ def test_udp_routes_are_served_and_keep_their_ports(scenario: Scenario, verdict:
 
 
 @pytest.mark.requirement("l4-reject-bad-ports", presumes=("tcp-schema-by-version", "udp-schema-v1alpha4"))
-def test_ports_that_are_no_numbers_are_refused(scenario: Scenario, verdict: Conclude) -> None:
+def test_a_port_that_is_no_number_is_refused(scenario: Scenario, verdict: Conclude) -> None:
     there = {kind for _, _, kind in served_kinds(scenario.cluster)}
     written = [load("traffic-specs/schemas/tcp.yaml")[1], *load("traffic-specs/schemas/udp.yaml")]
     routes = [one for one in written if one["kind"] in there and scenario.writer.objects_for_version([one])]

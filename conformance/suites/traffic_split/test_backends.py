@@ -1,4 +1,4 @@
-"""Which pods stand behind a backend: those of the service that the split names, all of them and no others."""
+"""The pods of a backend are exactly those of the Service that the split names."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 
 
 @pytest.mark.requirement("split-single-backend")
-def test_the_only_backend_gets_everything_although_the_root_does_not_select_it(
+def test_the_only_backend_gets_all_requests_although_the_root_does_not_select_it(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     verdict(judge.everything_reaches(effects["lone"], "v2"))
 
 
 @pytest.mark.requirement("split-by-service-not-pod-count", presumes=("split-single-backend",))
-def test_a_backend_of_two_pods_gets_no_more_than_its_weight(
+def test_the_weight_of_a_backend_holds_whatever_its_number_of_pods(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     verdict(judge.weights_followed(effects["uneven"], HALVES, TWO))

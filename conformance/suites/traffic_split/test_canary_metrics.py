@@ -1,4 +1,4 @@
-"""Half-way through a rollout the counts of each backend tell that the new version fails, the old one not."""
+"""Half-way through a rollout the counts by backend show that the new version fails and the old does not."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.scenario(
 OLD, NEW = "mid", "server"
 SERVERS = [f"metrics/{OLD}", f"metrics/{NEW}"]
 RATES = {OLD: 0.0, NEW: 0.5}
-"""Each second request is to fail where the new version answers it."""
+"""Every second request asks the new version, and no other, to fail."""
 FAILING = {"x-probe-status": "500", "x-probe-at": NEW}
 RATE_PER_S = 150.0
 ENOUGH = 400
@@ -38,7 +38,7 @@ ENOUGH = 400
 
 @dataclass(frozen=True)
 class Rolled:
-    """What each backend showed before and under traffic of which half was to fail at the new version."""
+    """The metrics of each backend before and under traffic of which half must fail at the new version."""
 
     baseline: dict[str, ApiRead]
     reads: dict[str, ApiRead]
@@ -58,7 +58,7 @@ def rolled(scenario: Scenario) -> Rolled:
     )
     baseline = reads(scenario)
     scenario.apply("split.yaml")
-    # Until it is in force the old version answers all, and fails in nothing: the rates are the same.
+    # Until the split is in force the old version answers all requests without failure: same rates.
     within_s = scenario.profile.converge.within_s + window_s + delay_s
     calls = [
         scenario.call("metrics/client", "metrics/rolled", headers=headers, requests=ENOUGH)
@@ -93,7 +93,5 @@ def reads(scenario: Scenario) -> dict[str, ApiRead]:
 
 
 @pytest.mark.requirement("interact-canary-rollout")
-def test_the_counts_of_each_backend_tell_that_the_new_version_fails(
-    rolled: Rolled, verdict: Conclude
-) -> None:
+def test_the_counts_by_backend_show_that_the_new_version_fails(rolled: Rolled, verdict: Conclude) -> None:
     verdict(judge.error_rates(rolled.baseline, rolled.reads, RATES, rolled.traffic))

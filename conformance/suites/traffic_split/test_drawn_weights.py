@@ -1,4 +1,4 @@
-"""Whatever the weights are, of one to five backends: requests are divided in proportion to them."""
+"""Requests are divided in proportion to any weights of one to five backends."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ SERVERS = [f"main/{name}" for name in ("v1", *BACKENDS)]
 FIVE = {"v2": 1, "v3": 2, "v4": 3, "fifth": 4, "sixth": 5}
 DRAWN = 3
 TRIALS = DRAWN + 1
-"""One with five backends, and those that are drawn; they share what one sample may err."""
+"""A trial with five backends and the drawn ones; they share the error rate of one sample."""
 
 
 def vectors() -> strategies.SearchStrategy[dict[str, int]]:
-    """Weights of one to five backends, of which one at least has some."""
+    """Weights of one to five backends, not all zero."""
     lists = strategies.lists(strategies.integers(0, 5), min_size=1, max_size=len(BACKENDS))
     return lists.filter(any).map(lambda weights: dict(zip(BACKENDS, weights, strict=False)))
 
 
-def holder(weights: Mapping[str, int]) -> str:
-    """Which backend has everything before these weights: one that is to have half of it at most.
+def former_backend(weights: Mapping[str, int]) -> str:
+    """The backend that gets all requests before these weights, which give it half at most.
 
-    What is seen before is of few connections: where most stays as it is it may look like the split itself.
+    The baseline has few connections: if most of its requests stayed there, it could look like the new split.
     """
     return "v2" if 2 * weights.get("sixth", 0) > sum(weights.values()) else "sixth"
 
@@ -64,9 +64,9 @@ def drawn(scenario: Scenario) -> PropertyResult[dict[str, int], Effect]:
     def trial(weights: dict[str, int]) -> Effect:
         size = max(sample_size(weights, TRIALS), MIN_REQUESTS)
         call = scenario.call("main/client", "main/drawn", requests=size)
-        first = holder(weights)
-        baseline = _everything_to(first, scenario, call)
-        _divide(scenario, weights)
+        first = former_backend(weights)
+        baseline = _apply_sole_backend(first, scenario, call)
+        _apply_weights(scenario, weights)
         among = frozenset(name for name, weight in weights.items() if weight)
         (effect,) = scenario.sample_once_converged(
             [ExpectedResponders(call, among, among - {first})], [baseline], SERVERS
@@ -81,9 +81,9 @@ def drawn(scenario: Scenario) -> PropertyResult[dict[str, int], Effect]:
     return check_property(vectors(), trial, holds, first=FIVE, number=DRAWN, start=scenario.seed)
 
 
-def _everything_to(first: str, scenario: Scenario, call: Call) -> Traffic:
-    """What is seen before a draw: only where it differs can be seen that the next weights are in force."""
-    _divide(scenario, {first: 1})
+def _apply_sole_backend(first: str, scenario: Scenario, call: Call) -> Traffic:
+    """The baseline of a draw, which must differ from the new weights for these to show."""
+    _apply_weights(scenario, {first: 1})
     poll = replace(call, requests=POLL_REQUESTS)
     _, (baseline,) = scenario.wait_for_responders(
         [poll], lambda _, seen: classify_poll(seen, only={first}), [f"only {first} answers"], SERVERS
@@ -91,17 +91,17 @@ def _everything_to(first: str, scenario: Scenario, call: Call) -> Traffic:
     return baseline
 
 
-def _divide(scenario: Scenario, weights: Mapping[str, int]) -> None:
+def _apply_weights(scenario: Scenario, weights: Mapping[str, int]) -> None:
     (split,) = scenario.objects("split.yaml")
     listed = [{"service": name, "weight": weight} for name, weight in weights.items()]
     scenario.apply_objects([{**split, "spec": {**split["spec"], "backends": listed}}])
 
 
 @pytest.mark.requirement("split-weighted-distribution")
-def test_drawn_weights_of_one_to_five_backends_are_followed(
+def test_any_weights_of_one_to_five_backends_are_followed(
     drawn: PropertyResult[dict[str, int], Effect], verdict: Conclude
 ) -> None:
-    # Of weights that are not followed the simplest is shown that was found.
+    # On failure the report shows the simplest weights found that are not followed.
     shown = [drawn.broken] if drawn.broken else drawn.tried
     verdict(
         judge.all_of(

@@ -1,9 +1,9 @@
-"""An ingress that takes part in the mesh follows splits, for clients that know of no mesh.
+"""An ingress that belongs to the mesh applies splits to clients outside the mesh.
 
 The client is the workload outside the mesh, which calls the Service of the ingress controller with the host
-of an Ingress object. That is as good as from outside the cluster: what applies the split is the controller,
-and all that it sees of its client is a connection from no member of the mesh and a host name. Before the
-split is there the Ingress leads to the root's own endpoints, which is the null control.
+of an Ingress object. A client outside the cluster makes no difference: the controller applies the split, and
+sees only a host name and a connection from outside the mesh. The null control is the traffic before the
+split, when the Ingress leads to the root's own endpoints.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ pytestmark = pytest.mark.scenario(
 
 WEIGHTS = {"v2": 20, "v3": 80}
 TAKEN_UP_WITHIN_S = 60.0
-"""How long a controller may take for an Ingress object: SMI says nothing of that, so longer is no failure."""
+"""How long a controller may take for an Ingress object. SMI sets no limit, so a longer time is no failure."""
 
 
 @dataclass(frozen=True)
 class Entered:
-    """``led``: how long it took until the Ingress led to the root; ``effect`` is there if it ever did."""
+    """The time until the Ingress leads to the root (``ready``), and then the effect of the split."""
 
-    led: Convergence
+    ready: Convergence
     effect: Effect | None
 
 
@@ -71,17 +71,17 @@ def entered(scenario: Scenario) -> Entered:
         requests=sample_size(WEIGHTS),
         headers={"host": item["spec"]["rules"][0]["host"]},
     )
-    led = _led(scenario, call)
-    if not led.converged:
-        return Entered(led, None)
+    ready = _wait_for_root(scenario, call)
+    if not ready.converged:
+        return Entered(ready, None)
     division = ExpectedResponders(call, frozenset(WEIGHTS))
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     (effect,) = scenario.apply_and_sample([division], "2-split.yaml", servers=servers)
-    return Entered(led, effect)
+    return Entered(ready, effect)
 
 
 def _permits(scenario: Scenario, ingress: Ingress) -> list[dict[str, object]]:
-    """What lets the ingress call the sample workloads, where nothing goes through without."""
+    """TrafficTargets for calls of the ingress to the sample workloads, where the mesh requires them."""
     if not scenario.profile.requires_targets:
         return []
     account = ingress.account
@@ -91,8 +91,8 @@ def _permits(scenario: Scenario, ingress: Ingress) -> list[dict[str, object]]:
     return list(scenario.writer.write(targets))
 
 
-def _led(scenario: Scenario, call: Call) -> Convergence:
-    """Wait until all calls to the Ingress' host are answered from behind the root."""
+def _wait_for_root(scenario: Scenario, call: Call) -> Convergence:
+    """Wait until all calls to the host of the Ingress are answered by pods of the root."""
     poll = replace(call, requests=POLL_REQUESTS)
 
     def check() -> bool:
@@ -103,9 +103,9 @@ def _led(scenario: Scenario, call: Call) -> Convergence:
 
 
 @pytest.mark.requirement("split-ingress-client")
-def test_what_comes_in_by_the_ingress_is_divided_by_weight(entered: Entered, verdict: Conclude) -> None:
+def test_requests_through_the_ingress_are_divided_by_weight(entered: Entered, verdict: Conclude) -> None:
     if entered.effect is None:
-        within = f"{entered.led.within_s:g} s"
+        within = f"{entered.ready.within_s:g} s"
         hint = "is the controller running, and is what the profile says of it (ingress) right?"
         verdict(judge.unavailable(f"the Ingress did not lead to the root within {within}", hint))
         return

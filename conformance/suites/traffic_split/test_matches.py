@@ -1,4 +1,4 @@
-"""A split with matches is for the requests that its route groups describe; the root keeps the others."""
+"""A split with matches applies to requests that its route groups match; the root keeps the others."""
 
 from __future__ import annotations
 
@@ -23,11 +23,7 @@ pytestmark = pytest.mark.scenario(
     "traffic-split/matches",
     arena=("main",),
     groups=("split", "specs"),
-    presumes=(
-        "split-single-backend",
-        "split-schema-v1alpha3-v1alpha4",
-        "http-omitted-path-and-methods",
-    ),
+    presumes=("split-single-backend", "split-schema-v1alpha3-v1alpha4", "http-omitted-path-and-methods"),
 )
 
 WEIGHTS = {"v2": 75, "v3": 25}
@@ -49,14 +45,14 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Matches:
-    """The effect on each selected population, and what the others got meanwhile; then the edited group."""
+    """By kind of request: the effect on selected ones, the others meanwhile, and both after an edit."""
 
     selected: Mapping[str, Effect]
     others: Mapping[str, Traffic]
     edited: Mapping[str, Effect]
 
-    def got(self, *names: str) -> list[Traffic]:
-        """What populations got that the split is not for."""
+    def traffic_of(self, *names: str) -> list[Traffic]:
+        """The traffic of kinds of requests that the split does not select."""
         return [self.others[name] for name in names]
 
 
@@ -90,33 +86,30 @@ def matches(scenario: Scenario) -> Matches:
 
 
 @pytest.mark.requirement("split-matches-select-traffic")
-def test_the_requests_that_a_group_describes_are_divided_by_weight_and_only_these(
-    matches: Matches, verdict: Conclude
-) -> None:
+def test_only_requests_that_match_a_group_are_divided_by_weight(matches: Matches, verdict: Conclude) -> None:
     divided = judge.weights_followed(matches.selected["firefox"], WEIGHTS)
-    others = judge.preserved(divided, matches.got("chrome"), "v1")
+    others = judge.preserved(divided, matches.traffic_of("chrome"), "v1")
     verdict(judge.all_of(selected=divided, others=others))
 
 
 @pytest.mark.requirement("split-matches-others-to-root")
-def test_all_other_requests_are_answered_by_the_root(matches: Matches, verdict: Conclude) -> None:
+def test_the_root_answers_all_other_requests(matches: Matches, verdict: Conclude) -> None:
     in_force = judge.nothing_reaches(matches.selected["firefox"], "v1")
-    verdict(judge.preserved(in_force, matches.got("no header", "chrome"), "v1"))
+    verdict(judge.preserved(in_force, matches.traffic_of("no header", "chrome"), "v1"))
 
 
 @pytest.mark.requirement(
     "split-matches-multiple-groups", presumes=("split-matches-select-traffic", "split-matches-others-to-root")
 )
-def test_a_request_is_selected_by_any_of_several_groups(matches: Matches, verdict: Conclude) -> None:
-    firefox, staff = matches.selected["firefox"], matches.selected["staff"]
-    both = matches.selected["both groups"]
-    first_group = judge.nothing_reaches(firefox, "v1")
+def test_any_of_several_groups_selects_a_request(matches: Matches, verdict: Conclude) -> None:
+    selected = matches.selected
+    first_group = judge.nothing_reaches(selected["firefox"], "v1")
     verdict(
         judge.all_of(
             first_group=first_group,
-            second_group=judge.nothing_reaches(staff, "v1"),
-            both_groups=judge.nothing_reaches(both, "v1"),
-            neither=judge.preserved(first_group, matches.got("no header"), "v1"),
+            second_group=judge.nothing_reaches(selected["staff"], "v1"),
+            both_groups=judge.nothing_reaches(selected["both groups"], "v1"),
+            neither=judge.preserved(first_group, matches.traffic_of("no header"), "v1"),
         )
     )
 
@@ -129,16 +122,16 @@ def test_a_request_is_selected_by_any_of_several_groups(matches: Matches, verdic
         "split-matches-multiple-groups",
     ),
 )
-def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
+def test_any_match_of_a_group_selects_and_all_its_headers_must_hold(
     matches: Matches, verdict: Conclude
 ) -> None:
-    both, staff = matches.selected["both headers"], matches.selected["staff"]
-    first_match = judge.nothing_reaches(both, "v1")
+    staff, halves = matches.selected["staff"], matches.traffic_of("team alone", "beta alone")
+    first_match = judge.nothing_reaches(matches.selected["both headers"], "v1")
     verdict(
         judge.all_of(
             first_match=first_match,
             second_match=judge.nothing_reaches(staff, "v1"),
-            half_of_a_match=judge.preserved(first_match, matches.got("team alone", "beta alone"), "v1"),
+            half_of_a_match=judge.preserved(first_match, halves, "v1"),
         )
     )
 
@@ -146,11 +139,10 @@ def test_any_match_of_a_group_selects_and_all_headers_of_a_match_must_hold(
 @pytest.mark.requirement(
     "split-matches-group-update", presumes=("split-matches-select-traffic", "split-matches-others-to-root")
 )
-def test_an_edit_of_the_group_changes_who_is_selected(matches: Matches, verdict: Conclude) -> None:
-    chrome, firefox = matches.edited["chrome"], matches.edited["firefox"]
+def test_an_edit_of_the_group_changes_the_selected_requests(matches: Matches, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
-            selected_now=judge.nothing_reaches(chrome, "v1"),
-            no_longer=judge.everything_reaches(firefox, "v1"),
+            selected_now=judge.nothing_reaches(matches.edited["chrome"], "v1"),
+            no_longer=judge.everything_reaches(matches.edited["firefox"], "v1"),
         )
     )

@@ -1,4 +1,4 @@
-"""What of a split has no effect is told where its author looks: at the split."""
+"""Events on a split report the part of it that has no effect."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ pytestmark = pytest.mark.scenario(
 )
 
 MISTAKEN = ("TrafficSplit", "mistaken", "at-another-port")
-"""Kind and name of the split, and the backend that it is told of."""
-UNMESHED_SERVERS = {"sound": "mistaken", "at-the-same-port": "at-another-port"}
-"""The names of the sound split beside it, and what stands in their place in the mistaken one."""
+"""Kind and name of the split, and the backend that the event must name."""
+COUNTERPARTS = {"sound": "mistaken", "at-the-same-port": "at-another-port"}
+"""By name in the valid split: the corresponding name in the mistaken one."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """The events about the split before it was there and afterwards, and what admission made of it; and of
-    the sound split beside it."""
+class Reported:
+    """The events on the split before and after its creation, and its admission; the same of a valid split."""
 
     baseline: ApiRead
     after: ApiRead
@@ -32,20 +31,20 @@ class Told:
 
 
 @drives_scenario
-def told(scenario: Scenario) -> Told:
+def reported(scenario: Scenario) -> Reported:
     scenario.create_services()
     (split,), (sound,) = scenario.objects("split.yaml"), scenario.objects("sound.yaml")
     converge, events, now = scenario.profile.converge, scenario.reader.events, scenario.waiter.clock.now
     sent, sound_sent = scenario.dry_run(split), scenario.dry_run(sound)
     baseline = events(split)
-    last = Told(baseline, baseline, sent, events(sound), sound_sent, converge.within_s)
+    last = Reported(baseline, baseline, sent, events(sound), sound_sent, converge.within_s)
     if not (sent.accepted and sound_sent.accepted):
         return last
-    # The sound one first: what is told of every split is told of it no later than of the other.
+    # The valid split first: events that every split gets come no later for it than for the other.
     scenario.apply("sound.yaml", "split.yaml")
     since: list[float] = []
 
-    def is_told() -> bool:
+    def is_reported() -> bool:
         nonlocal last
         last = replace(last, after=events(split), sound=events(sound))
         if _judged(last).passed:
@@ -54,34 +53,23 @@ def told(scenario: Scenario) -> Told:
             since.clear()
         return bool(since) and now() - since[0] >= converge.stable_s
 
-    scenario.until(is_told, "an event names the backend, and none like it those of a sound split")
+    scenario.until(is_reported, "an event names the backend, and none like it those of a sound split")
     return last
 
 
-def _judged(told: Told) -> Judgement:
+def _judged(reported: Reported) -> Judgement:
     return judge.misconfiguration_reported(
-        told.baseline,
-        told.after,
-        told.sent,
+        reported.baseline,
+        reported.after,
+        reported.sent,
         *MISTAKEN,
-        told.within_s,
-        told.sound,
-        told.sound_sent,
-        UNMESHED_SERVERS,
+        reported.within_s,
+        reported.sound,
+        reported.sound_sent,
+        COUNTERPARTS,
     )
 
 
 @pytest.mark.requirement("split-misconfiguration-event")
-def test_a_backend_that_is_left_out_for_its_port_is_named(told: Told, verdict: Conclude) -> None:
-    verdict(
-        judge.misconfiguration_reported(
-            told.baseline,
-            told.after,
-            told.sent,
-            *MISTAKEN,
-            told.within_s,
-            told.sound,
-            told.sound_sent,
-            UNMESHED_SERVERS,
-        )
-    )
+def test_an_event_names_a_backend_excluded_for_its_port(reported: Reported, verdict: Conclude) -> None:
+    verdict(_judged(reported))

@@ -1,4 +1,4 @@
-"""A split that is given another root leaves its former one, and one of two on a root outlives the other."""
+"""A split with an edited root leaves the former root, and one of two splits of a root outlives the other."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FEW = 300
 
 @dataclass(frozen=True)
 class Moves:
-    """What each step brings about.
+    """The effects of all steps.
 
-    ``dry_run`` says when the second split of the root was taken up, ``deleted`` when the end of the first
-    was: where the second one won at once, nothing changes at the root itself.
+    ``taken`` shows when the mesh has taken up the second split of the root, ``deleted`` the deletion of the
+    first: if the second won at once, the root itself shows no change.
     """
 
     made: Effect
@@ -43,7 +43,7 @@ def moves(scenario: Scenario) -> Moves:
     reached, left = scenario.apply_and_sample(
         [to("reached", "v2"), to("left", "v1")], "2-reached.yaml", servers=SERVERS
     )
-    # What becomes of a root with two splits is open; what is left when one of them goes is not.
+    # The meaning of two splits of one root is open; that of the remaining split is not.
     (taken,) = scenario.apply_and_sample([to("beside", "v2")], "3-twin.yaml", servers=SERVERS)
     scenario.delete("2-reached.yaml")
     (deleted,) = scenario.apply_and_sample([to("left", "v3")], "4-after.yaml", servers=SERVERS)
@@ -52,7 +52,7 @@ def moves(scenario: Scenario) -> Moves:
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_a_split_that_is_given_another_root_leaves_the_former_one(moves: Moves, verdict: Conclude) -> None:
+def test_a_split_with_an_edited_root_leaves_the_former_root(moves: Moves, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             made=judge.everything_reaches(moves.made, "v2"),
@@ -63,7 +63,7 @@ def test_a_split_that_is_given_another_root_leaves_the_former_one(moves: Moves, 
 
 
 @pytest.mark.requirement("common-dynamic-reconfiguration")
-def test_a_split_outlives_another_one_of_its_root(moves: Moves, verdict: Conclude) -> None:
+def test_a_split_outlives_another_split_of_its_root(moves: Moves, verdict: Conclude) -> None:
     verdict(
         judge.all_of(
             taken=judge.everything_reaches(moves.taken, "v2"),

@@ -1,4 +1,4 @@
-"""A split leads to the ports that its backends name, whatever their numbers are."""
+"""A split reaches the named target ports of its backends, whatever their numbers."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def named(scenario: Scenario) -> Effect:
 
 
 @pytest.mark.requirement("common-named-target-ports")
-def test_each_backend_is_reached_at_the_port_that_it_names(named: Effect, verdict: Conclude) -> None:
+def test_each_backend_is_reached_at_its_named_target_port(named: Effect, verdict: Conclude) -> None:
     verdict(judge.reaches_target_ports(named, PORTS))

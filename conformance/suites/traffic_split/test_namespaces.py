@@ -1,4 +1,4 @@
-"""A split is about services of its own namespace, whatever has the same names elsewhere."""
+"""A split applies to Services of its own namespace, whatever the names elsewhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FEW = 300
 
 @dataclass(frozen=True)
 class Namespaces:
-    """A split in one namespace, by client, and what was sent elsewhere meanwhile; then twins in both."""
+    """A split in one namespace, by client, and other traffic meanwhile; then splits of one name in both."""
 
     split: Mapping[str, Effect]
     namesake: list[Traffic]
@@ -61,7 +61,7 @@ def namespaces(scenario: Scenario) -> Namespaces:
 
 
 @pytest.mark.requirement("split-namespace-scoping", presumes=("split-weighted-distribution",))
-def test_a_split_is_about_services_of_its_own_namespace_only(
+def test_a_split_applies_to_services_of_its_own_namespace_only(
     namespaces: Namespaces, verdict: Conclude
 ) -> None:
     near, far = (namespaces.split[client] for client in CLIENTS)

@@ -1,4 +1,4 @@
-"""A backend that is the root of another split: splits are not followed one after the other."""
+"""A backend that is the root of another split: splits are not applied one after the other."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 
 
 @pytest.mark.requirement("split-not-hierarchical")
-def test_a_backend_that_is_a_root_itself_keeps_what_it_gets(
+def test_a_backend_that_is_a_root_itself_serves_its_own_share(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     upper, middle = effects["upper"], effects["middle"]

@@ -1,4 +1,4 @@
-"""A root may select its backends' pods too: what its split says goes before that."""
+"""A root may select its backends' pods too: its split takes precedence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def shared(scenario: Scenario) -> Shared:
     (made,) = scenario.apply_and_sample(
         [ExpectedResponders(root, frozenset(MADE))], "1-split.yaml", servers=servers
     )
-    # An edit of weights alone would not show until a sample is drawn: who answers has to change.
+    # The responders must change: an edit of weights alone would show only in a sample.
     scenario.apply("2-edited.yaml")
     (edited,) = scenario.sample_once_converged(
         [ExpectedResponders(root, frozenset(EDITED))], [made.sample], servers
@@ -52,7 +52,7 @@ def shared(scenario: Scenario) -> Shared:
 
 
 @pytest.mark.requirement("split-overlapping-selectors")
-def test_the_named_versions_share_by_weight_although_the_root_selects_all(
+def test_the_backends_share_by_weight_although_the_root_selects_all_versions(
     shared: Shared, verdict: Conclude
 ) -> None:
     made, edited = shared.made, shared.edited

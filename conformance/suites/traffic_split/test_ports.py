@@ -1,4 +1,4 @@
-"""Ports pair by number, and each port is divided by itself."""
+"""Ports of root and backend pair by number, and each port is divided by itself."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
         "halved 9090": ExpectedResponders(
             scenario.call("main/client", "main/halved", requests=1000, port=9090), frozenset({"v2"})
         ),
-        # Which of its ports a backend takes part on shows where it has some of them.
+        # A backend with some of the root's ports takes part on these.
         "halved 8080": ExpectedResponders(scenario.call("main/client", "main/halved", requests=1000), both),
     }
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
@@ -55,7 +55,7 @@ def effects(scenario: Scenario) -> Mapping[str, Effect]:
 
 
 @pytest.mark.requirement("split-port-mismatch-excluded")
-def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything(
+def test_a_backend_without_the_port_gets_nothing_and_the_others_get_all(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     number, lacking, shared = (effects[name] for name in ("number", "halved 9090", "halved 8080"))
@@ -69,7 +69,7 @@ def test_a_backend_without_the_number_gets_nothing_and_the_others_get_everything
 
 
 @pytest.mark.requirement("split-multi-port")
-def test_each_port_of_a_root_is_divided_and_leads_where_that_port_leads(
+def test_each_port_of_a_root_is_divided_and_leads_to_the_same_port_of_its_backends(
     effects: Mapping[str, Effect], verdict: Conclude
 ) -> None:
     first, second = effects["twin 8080"], effects["twin 9090"]

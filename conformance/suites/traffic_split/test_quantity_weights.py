@@ -1,4 +1,4 @@
-"""Weights of v1alpha1 are quantities on one scale, with suffix and without."""
+"""Weights of v1alpha1 are quantities on one scale, with a suffix or without."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def steps(scenario: Scenario) -> tuple[Effect, Effect]:
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
-def test_one_next_to_500m_is_two_to_one(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
+def test_weights_1_and_500m_mean_two_to_one(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
     verdict(judge.weights_followed(steps[0], TWO_TO_ONE))
 
 
 @pytest.mark.requirement("split-v1alpha1-quantity-weights")
-def test_0m_is_nothing(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
+def test_weight_0m_means_no_requests(steps: tuple[Effect, Effect], verdict: Conclude) -> None:
     verdict(judge.nothing_reaches(steps[1], "v3"))

@@ -1,4 +1,4 @@
-"""The root's own target port plays no part."""
+"""The root's own target port is irrelevant."""
 
 from __future__ import annotations
 
@@ -34,7 +34,5 @@ def hollow(scenario: Scenario) -> Effect:
 
 
 @pytest.mark.requirement("split-root-targetport-irrelevant")
-def test_a_root_whose_target_port_nobody_listens_on_is_served_by_its_backends(
-    hollow: Effect, verdict: Conclude
-) -> None:
+def test_backends_serve_a_root_whose_own_target_port_is_closed(hollow: Effect, verdict: Conclude) -> None:
     verdict(judge.root_served_by_backends(hollow, QUARTERS))

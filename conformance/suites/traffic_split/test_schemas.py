@@ -1,4 +1,4 @@
-"""The API server takes splits in the shape of their version, keeps all of it, and refuses what is none."""
+"""The API server accepts splits in the shape of their version, keeps every field, and refuses others."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ WRONG_TYPES: dict[str, Change] = {
 
 
 @pytest.mark.requirement("split-schema-v1alpha1")
-def test_quantities_are_taken_as_numbers_and_as_text_and_keep_their_meaning(
+def test_quantities_are_accepted_as_numbers_and_as_text_and_keep_their_meaning(
     scenario: Scenario, verdict: Conclude
 ) -> None:
     verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("v1alpha1-quantities.yaml"))))
 
 
 @pytest.mark.requirement("split-schema-v1alpha2")
-def test_weights_are_whole_numbers(scenario: Scenario, verdict: Conclude) -> None:
+def test_whole_numbers_are_accepted_as_weights_and_kept(scenario: Scenario, verdict: Conclude) -> None:
     verdict(judge.round_trips(scenario.round_trips(scenario.objects_for_version("weights.yaml"))))
 
 

@@ -1,4 +1,4 @@
-"""Backends of other types than ClusterIP take their shares like any."""
+"""Backends of Service types other than ClusterIP get their shares."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ def sorts(scenario: Scenario) -> Effect:
 
 
 @pytest.mark.requirement("split-backend-service-types")
-def test_headless_and_node_port_services_are_backends_like_others(sorts: Effect, verdict: Conclude) -> None:
+def test_headless_and_node_port_services_get_their_shares(sorts: Effect, verdict: Conclude) -> None:
     verdict(judge.weights_followed(sorts, SORTS))

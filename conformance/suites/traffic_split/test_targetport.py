@@ -1,4 +1,4 @@
-"""The port mapping is that of the chosen backend."""
+"""The target port is that of the chosen backend."""
 
 from __future__ import annotations
 

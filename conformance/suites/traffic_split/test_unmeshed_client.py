@@ -1,4 +1,4 @@
-"""A client outside the mesh sees ordinary Service routing."""
+"""A client outside the mesh gets ordinary Service routing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.scenario(
 
 @dataclass(frozen=True)
 class Clients:
-    """What a client in the mesh gets of a split root, and one outside: ``untouched`` before the split."""
+    """Traffic to a split root of a client in the mesh and one outside; ``untouched``: before the split."""
 
     meshed: Effect
     untouched: Traffic
@@ -51,9 +51,9 @@ def clients(scenario: Scenario) -> Clients:
 
 
 @pytest.mark.requirement("split-unmeshed-client")
-def test_a_client_outside_the_mesh_sees_the_service_itself(clients: Clients, verdict: Conclude) -> None:
+def test_a_client_outside_the_mesh_reaches_the_service_itself(clients: Clients, verdict: Conclude) -> None:
     if not clients.untouched.answers:
-        # Servers that take nothing but mutual TLS refuse it with a split and without.
+        # Servers that require mutual TLS refuse it with a split and without.
         verdict(judge.not_claimed("a client outside the mesh is refused by the service itself"))
         return
     if clients.untouched.answered != {"v1": clients.untouched.sent}:

@@ -1,4 +1,4 @@
-"""Requests to the root are divided in proportion to the weights, very small shares included."""
+"""Requests to the root are divided in proportion to the weights, even for very small shares."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOTS = {"main/shop": EIGHTY_TWENTY, "main/rare": ONE_IN_A_HUNDRED, "main/rarest
 
 @dataclass(frozen=True)
 class Divided:
-    """The effect on each root; and what one of them gets that is called on a new connection each time."""
+    """The effect on each root, and the traffic of the first on a new connection for each request."""
 
     effects: list[Effect]
     on_new_connections: Traffic
@@ -45,13 +45,13 @@ def divided(scenario: Scenario) -> Divided:
     ]
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     effects = scenario.apply_and_sample(wanted, "split.yaml", servers=servers)
-    # What a mesh counts for each connection by itself is right on kept connections and wrong on these.
+    # A mesh that divides within each connection is right on kept connections and wrong on these.
     (fresh,) = scenario.send(wanted[0].call, servers=servers, options=SendOptions(new_connections=True))
     return Divided(effects, fresh)
 
 
 @pytest.mark.requirement("split-root-endpoints-not-implicit")
-def test_pods_that_only_the_root_selects_get_nothing(divided: Divided, verdict: Conclude) -> None:
+def test_pods_that_only_the_root_selects_get_no_requests(divided: Divided, verdict: Conclude) -> None:
     verdict(judge.nothing_reaches(divided.effects[0], "v1"))
 
 
@@ -67,12 +67,10 @@ def test_new_connections_of_one_request_are_divided_80_to_20(divided: Divided, v
 
 
 @pytest.mark.requirement("split-weighted-distribution")
-def test_a_share_of_one_in_a_hundred_is_honoured(divided: Divided, verdict: Conclude) -> None:
+def test_a_share_of_one_percent_is_honoured(divided: Divided, verdict: Conclude) -> None:
     verdict(judge.weights_followed(divided.effects[1], ONE_IN_A_HUNDRED))
 
 
 @pytest.mark.requirement("split-weighted-distribution")
-def test_a_share_of_one_in_a_thousand_is_there_and_is_no_whole_percent(
-    divided: Divided, verdict: Conclude
-) -> None:
+def test_a_share_of_one_in_a_thousand_is_not_rounded(divided: Divided, verdict: Conclude) -> None:
     verdict(judge.weights_followed(divided.effects[2], ONE_IN_A_THOUSAND))

@@ -1,4 +1,4 @@
-"""Weights are ratios, for each client by itself and wherever it runs."""
+"""Weights are ratios, for each client by itself, in any namespace."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ TWO_TO_ONE = {"v2": 1000, "v3": 500}
 THREE_TO_ONE = {"v2": 3, "v3": 1}
 FLOOD_PER_S = 500.0
 FLOODED = 500
-"""Requests that v3 has had of the flood when the samples are drawn."""
+"""Requests of the flood at v3 before the samples are drawn."""
 MEANWHILE = 100
-"""How many it has meanwhile, at least: a fifth of a second's, in which no client is done with its sample."""
+"""The least number of them meanwhile: those of a fifth of a second, less than any sample takes."""
 HELD_MS = 50
-"""So long v3 takes for each of these: two dozen of them are under way at any time."""
+"""The time v3 takes for each: two dozen of them are under way at any moment."""
 
 
 @dataclass(frozen=True)
 class Ratios:
-    """The shares of each client, and how much of the flood v3 got while those of ``together`` were drawn."""
+    """The effect for each client; ``meanwhile``: requests of the flood at v3 during those of ``together``."""
 
     few: Effect
     thousands: Effect
@@ -65,7 +65,7 @@ def ratios(scenario: Scenario) -> Ratios:
         [other], lambda _, seen: _goes_beyond(seen, two), ["the other client reaches all"], servers
     )
     alone = scenario.apply_and_sample([few, thousands, elsewhere], "split.yaml", servers=servers)
-    # The other client keeps v3 busy under its own name; both are looked at once v3 has felt it.
+    # The other client keeps v3 busy under its own name; both are sampled once v3 is busy.
     direct = scenario.call(
         "main/client-b", "main/v3", requests=CONCURRENCY, headers={"x-probe-delay-ms": str(HELD_MS)}
     )
@@ -88,7 +88,7 @@ def ratios(scenario: Scenario) -> Ratios:
 
 
 def _goes_beyond(seen: Traffic, some: frozenset[str]) -> PollResult:
-    """Whether others answer as well."""
+    """Whether other workloads answer as well."""
     found = classify_poll(seen)
     return (
         PollResult.INSUFFICIENT if found is PollResult.SATISFIED and some.issuperset(seen.answered) else found
@@ -96,26 +96,26 @@ def _goes_beyond(seen: Traffic, some: frozenset[str]) -> PollResult:
 
 
 @pytest.mark.requirement("split-weights-are-relative")
-def test_three_to_one_means_three_quarters(ratios: Ratios, verdict: Conclude) -> None:
+def test_weights_3_and_1_mean_three_quarters(ratios: Ratios, verdict: Conclude) -> None:
     verdict(judge.weights_followed(ratios.few, THREE_TO_ONE))
 
 
 @pytest.mark.requirement("split-weights-are-relative")
-def test_a_thousand_to_five_hundred_means_two_thirds(ratios: Ratios, verdict: Conclude) -> None:
+def test_weights_1000_and_500_mean_two_thirds(ratios: Ratios, verdict: Conclude) -> None:
     verdict(judge.weights_followed(ratios.thousands, TWO_TO_ONE))
 
 
 @pytest.mark.requirement(
     "split-client-in-other-namespace", presumes=("split-weighted-distribution", "split-weights-are-relative")
 )
-def test_a_client_of_another_namespace_sees_the_same_shares(ratios: Ratios, verdict: Conclude) -> None:
+def test_a_client_of_another_namespace_gets_the_same_shares(ratios: Ratios, verdict: Conclude) -> None:
     verdict(judge.weights_followed(ratios.elsewhere, TWO_TO_ONE))
 
 
 @pytest.mark.requirement(
     "split-per-client-ratio", presumes=("split-weighted-distribution", "split-weights-are-relative")
 )
-def test_what_another_client_sends_to_a_backend_does_not_count(ratios: Ratios, verdict: Conclude) -> None:
+def test_the_load_of_another_client_on_a_backend_changes_no_ratio(ratios: Ratios, verdict: Conclude) -> None:
     mine, others = ratios.together
     if ratios.meanwhile < MEANWHILE:
         reached = f"{ratios.meanwhile:,} of the other client's requests reached v3 beside the samples"

@@ -1,4 +1,4 @@
-"""A split follows the route groups of the version of specs that its own version goes with."""
+"""A split follows route groups of the specs version that belongs to its own version."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tested(scenario: Scenario) -> Requests:
 
 
 @pytest.mark.requirement("common-version-compat-matrix")
-def test_a_split_takes_the_requests_of_its_group_and_leaves_the_others(
+def test_a_split_takes_the_requests_that_match_its_group_and_no_others(
     tested: Requests, verdict: Conclude
 ) -> None:
     in_force = judge.everything_reaches(tested.testers, "v2")

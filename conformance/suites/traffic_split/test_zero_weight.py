@@ -1,4 +1,4 @@
-"""A backend of weight 0 gets nothing from the root, and all of what is addressed to it by its own name."""
+"""A backend of weight 0 gets no requests from the root, and all requests to its own name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def resting(scenario: Scenario) -> Resting:
     scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     root = scenario.call("main/client", "main/resting", requests=2000)
-    # What goes quiet is v3 and v4, which the split does not name: v2 itself is what is judged.
+    # The workloads that must stop answering are v3 and v4, which the split does not name; v2 is judged.
     among = ExpectedResponders(root, frozenset({"v1", "v2"}))
     (effect,) = scenario.apply_and_sample([among], "split.yaml", servers=servers)
     direct = [scenario.call("main/client", f"main/{name}", requests=200) for name in ("v1", "v2")]
@@ -37,7 +37,7 @@ def resting(scenario: Scenario) -> Resting:
 
 
 @pytest.mark.requirement("split-zero-weight-gets-nothing")
-def test_a_backend_of_weight_zero_receives_nothing(resting: Resting, verdict: Conclude) -> None:
+def test_a_backend_of_weight_zero_gets_no_requests(resting: Resting, verdict: Conclude) -> None:
     verdict(judge.nothing_reaches(resting.root, "v2"))
 
 

@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import pytest
 
+from conformance.drive import metrics_load
+from conformance.drive.metrics_load import BURST_S, SENT, ShownLoad
 from conformance.drive.scenario import Scenario
 from conformance.drive.wait import NotSeen, Waiter
 from conformance.judge.metrics import shown_so_far
 from conformance.model.evidence import ApiRead
-from conformance.suites.traffic_metrics import test_chain
-from conformance.suites.traffic_metrics.test_chain import BURST_S, SENT
 
 from .virtual import VirtualClock
 
@@ -63,7 +63,7 @@ def _document(count: int) -> dict[str, Any]:
     }
 
 
-def burst(server: Server, *, delay_s: float = 3.0) -> test_chain.Shown:
+def burst(server: Server, *, delay_s: float = 3.0) -> ShownLoad:
     scenario = SimpleNamespace(
         waiter=SimpleNamespace(clock=server.clock),
         profile=SimpleNamespace(
@@ -75,7 +75,7 @@ def burst(server: Server, *, delay_s: float = 3.0) -> test_chain.Shown:
         reader=server,
         until=server.until,
     )
-    return test_chain.burst(cast(Scenario, scenario))
+    return metrics_load.burst(cast(Scenario, scenario))
 
 
 def sliding(after_s: float, answers: int) -> float:

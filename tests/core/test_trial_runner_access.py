@@ -11,18 +11,23 @@ from typing import Any, cast
 import pytest
 
 from conformance.clusters import Answer
-from conformance.drive.open_questions.asking import TrialResults
+from conformance.drive.open_questions.trial_runner import TrialResults
 from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
 from conformance.probe.plan import Batch
 from conformance.run.context import RunContext
 from conformance.suite import drive_of
-from conformance.suites.traffic_specs import test_odd_groups as odd_groups
+from conformance.suites.traffic_specs import (
+    test_odd_groups,
+    test_odd_groups_dialect,
+    test_odd_groups_expressions,
+)
 
 from .fake_cluster import FakeCluster
 from .fake_mesh import End, FakeMesh, Objects
 from .virtual import VirtualClock
 
+MODULES = (test_odd_groups, test_odd_groups_expressions, test_odd_groups_dialect)
 KINDS = ("TrafficTarget", "HTTPRouteGroup", "TCPRoute")
 
 
@@ -119,12 +124,15 @@ def drive(context: RunContext, cluster: FakeCluster) -> Drive:
         cluster.mesh = GuardedMesh(stops=stops, ledgers=cluster.mesh.ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
         context.arena.ready(["access", "peer"])
-        driven = drive_of(odd_groups.__name__)
-        assert driven is not None
-        scenario = context.scenario("traffic-specs/odd-groups")
-        seen = cast(TrialResults[AccessTable], driven(scenario))
-        scenario.delete_applied()
-        return {one.question: one for one in odd_groups.reading(seen, *seen.questions).readings}
+        readings: dict[str, Reading] = {}
+        for module in MODULES:
+            driven = drive_of(module.__name__)
+            assert driven is not None
+            scenario = context.scenario(module.pytestmark.args[0])
+            seen = cast(TrialResults[AccessTable], driven(scenario))
+            scenario.delete_applied()
+            readings |= {one.question: one for one in seen.reading(*module.trials.declared).readings}
+        return readings
 
     return on
 

@@ -1,4 +1,4 @@
-"""Objects in question that are edits, or not in their version's shape: made, refused, or neither."""
+"""Objects in question that are edits or malformed, and the polls and baselines of trials."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from conformance.clusters import Answer, ApiStatusError, ClusterError, Object
 from conformance.drive.api_trials import RELAXED, attempt
 from conformance.drive.manifests import load
-from conformance.drive.open_questions import odd_objects
-from conformance.drive.open_questions.looking import UNUSUAL, as_usual, until_still
+from conformance.drive.open_questions import objects_in_question
+from conformance.drive.open_questions.trial_traffic import UNUSUAL, baselines, wait_until_stable
 from conformance.drive.open_questions.trials import Malform, Trial
 from conformance.drive.scenario import Scenario
 from conformance.drive.traffic import Driver, SendOptions
@@ -21,23 +21,23 @@ from conformance.run.context import RunContext
 
 from .fake_cluster import FakeCluster
 
-FILE = "2-misshapen.yaml"
+FILE = "2-malformed.yaml"
 MATCHES = [{"name": "firefox-users", "headers": {"user-agent": ".*Firefox.*"}}]
 
 
 @pytest.fixture
 def scenario(context: RunContext) -> Scenario:
     context.arena.ready(["main"])
-    return context.scenario("traffic-split/odd-conditions")
+    return context.scenario("traffic-split/odd-conditions-of-users")
 
 
-def created(scenario: Scenario, reshape: Malform) -> dict[str, AdmissionAttempt]:
+def created(scenario: Scenario, malform: Malform) -> dict[str, AdmissionAttempt]:
     items = load(f"{scenario.folder}/{FILE}")
-    return odd_objects.malformed(scenario, [(item, reshape) for item in items])
+    return objects_in_question.create_malformed(scenario, [(item, malform) for item in items])
 
 
 def edited(scenario: Scenario) -> dict[str, AdmissionAttempt]:
-    return odd_objects.applied(scenario, load(f"{scenario.folder}/3-steady.yaml"))
+    return objects_in_question.apply_accepted(scenario, load(f"{scenario.folder}/3-steady.yaml"))
 
 
 def as_it_is(item: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class TestAnEdit:
         # Created for trial it would be in conflict with itself.
         cluster.on_trial = lambda item: Answer(409, {"message": "exists"})
         assert edited(scenario) == {}
-        split = cluster.objects["TrafficSplit", "smi-main-r1", "conditioned"]
+        split = cluster.objects["TrafficSplit", "smi-main-r1", "conditioned-users"]
         assert split["spec"]["backends"] == [{"service": "v3", "weight": 100}]
 
     def test_that_is_refused_is_a_refusal_of_what_was_sent(
@@ -114,8 +114,8 @@ class TestAnEdit:
     ) -> None:
         scenario.apply("1-steady.yaml")
         cluster.on_apply = refusing(422)
-        refused = edited(scenario)["conditioned"]
-        assert (refused.status, refused.sent["spec"]["service"]) == (422, "conditioned")
+        refused = edited(scenario)["conditioned-users"]
+        assert (refused.status, refused.sent["spec"]["service"]) == (422, "conditioned-users")
         assert "weights add up to nothing" in refused.message
 
     def test_in_trouble_is_no_refusal(self, scenario: Scenario, cluster: FakeCluster) -> None:
@@ -123,6 +123,17 @@ class TestAnEdit:
         cluster.on_apply = refusing(500)
         with pytest.raises(ApiStatusError):
             edited(scenario)
+
+
+def trial(call: Call, baseline_responders: tuple[str, ...] | None = None, **terms: Any) -> Trial:
+    return Trial(
+        name="odd",
+        question="question",
+        call=call,
+        looks=(),
+        baseline_responders=baseline_responders,
+        **terms,
+    )
 
 
 def sees(scenario: Scenario, *polls: set[str]) -> list[SendOptions]:
@@ -153,9 +164,7 @@ def test_a_trial_is_looked_at_when_nothing_changes_any_more(
 ) -> None:
     manners = sees(scenario, *polls)
     call = scenario.call("main/client", "main/odd", requests=120)
-    until_still(
-        scenario, [Trial("odd", "question", call, (), None, must_appear=awaited, must_disappear=leaving)]
-    )
+    wait_until_stable(scenario, [trial(call, must_appear=awaited, must_disappear=leaving)])
     assert len(manners) == looks
     # Where a mesh chooses once for each connection, a few of them would look another way each time.
     assert {one.per_connection for one in manners} == {1}
@@ -165,7 +174,7 @@ def test_what_is_awaited_is_given_up_when_the_mesh_changes_nothing_more(scenario
     scenario.mesh_is_idle = lambda _: True
     manners = sees(scenario, {"v1"})
     call = scenario.call("main/client", "main/odd", requests=120)
-    until_still(scenario, [Trial("odd", "question", call, (), None, must_appear=("v2",))])
+    wait_until_stable(scenario, [trial(call, must_appear=("v2",))])
     assert len(manners) == 1
 
 
@@ -179,7 +188,7 @@ def test_what_is_not_as_usual_without_its_object_is_not_asked_about(
 ) -> None:
     sees(scenario, {"v1"})
     call = scenario.call("main/client", "main/odd", requests=120)
-    found = as_usual(scenario, [Trial("odd", "question", call, (), usual)], [])["odd"]
+    found = baselines(scenario, [trial(call, usual)], [])["odd"]
     assert found.unasked == why
     assert found.traffic is not None
     assert found.traffic.answered == {"v1": 5}

@@ -1,4 +1,4 @@
-"""Looking at trials: without their objects, until nothing changes any more, and over the stable window."""
+"""The traffic of trials: the baseline without their objects, polls until nothing changes, and samples."""
 
 from __future__ import annotations
 
@@ -16,70 +16,71 @@ UNUSUAL = "the call was not answered as usual before the object was there"
 
 
 class Baseline(NamedTuple):
-    """The traffic of a trial without its object, and why nothing could be told under it, if so."""
+    """The traffic of a trial without its objects, and the reason why the trial is void, if any."""
 
     traffic: Traffic | None
     unasked: str = ""
 
 
-def as_usual(scenario: Scenario, trials: Sequence[Trial], ledgers: Sequence[str]) -> dict[str, Baseline]:
-    """Each trial without its object, once what was withdrawn is gone, and whether it is as it should be."""
+def baselines(scenario: Scenario, trials: Sequence[Trial], ledgers: Sequence[str]) -> dict[str, Baseline]:
+    """The baseline of each trial, once objects withdrawn earlier no longer have an effect."""
     found: dict[str, Baseline] = {}
-    alive = [one for one in trials if one.baseline_responders]
-    usual = [frozenset(one.baseline_responders or ()) for one in alive]
-    if alive:
+    answered = [one for one in trials if one.baseline_responders]
+    expected = [frozenset(one.baseline_responders or ()) for one in answered]
+    if answered:
         convergences, polls = scenario.wait_for_responders(
-            [one.call for one in alive],
-            lambda position, seen: classify_poll(seen, only=usual[position], all_of=usual[position]),
-            ["the root answers as without the object" for _ in alive],
+            [one.call for one in answered],
+            lambda position, seen: classify_poll(seen, only=expected[position], all_of=expected[position]),
+            ["the root answers as without the object" for _ in answered],
             ledgers,
         )
-        for one, convergence, traffic in zip(alive, convergences, polls, strict=True):
+        for one, convergence, traffic in zip(answered, convergences, polls, strict=True):
             found[one.name] = Baseline(traffic, "" if convergence.converged else UNUSUAL)
-    dead = [one for one in trials if one.baseline_responders == ()]
+    unanswered = [one for one in trials if one.baseline_responders == ()]
     for one, traffic in zip(
-        dead, scenario.wait_until_unreachable([one.call for one in dead], ledgers), strict=True
+        unanswered, scenario.wait_until_unreachable([one.call for one in unanswered], ledgers), strict=True
     ):
         found[one.name] = Baseline(traffic, UNUSUAL if traffic.answers else "")
-    anyhow = [one for one in trials if one.baseline_responders is None]
-    if anyhow:
-        calls = [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in anyhow]
+    undecided = [one for one in trials if one.baseline_responders is None]
+    if undecided:
+        calls = [replace(one.call, requests=min(POLL_REQUESTS, one.call.requests)) for one in undecided]
         polls = scenario.driver.send(calls, POLL_REUSED, ledgers=ledgers)
-        found.update(zip((one.name for one in anyhow), map(Baseline, polls), strict=True))
+        found.update(zip((one.name for one in undecided), map(Baseline, polls), strict=True))
     return found
 
 
-class Rest(NamedTuple):
-    """Whether all trials came to rest as they should, and whether the last two polls looked the same."""
+class Stability(NamedTuple):
+    """Whether all trials became stable as expected, and whether the last two polls were alike at least."""
 
-    come: bool
+    reached: bool
     alike: bool
 
 
-def until_still(scenario: Scenario, trials: Sequence[Trial]) -> Rest:
-    """Wait until two polls in a row look the same, and those who are to come and to go have done so."""
+def wait_until_stable(scenario: Scenario, trials: Sequence[Trial]) -> Stability:
+    """Wait until two polls in a row are alike, with all of ``must_appear`` and none of ``must_disappear``."""
     calls = [replace(one.call, requests=min(SMALL_POLL_REQUESTS, one.call.requests)) for one in trials]
     last: list[tuple[frozenset[str], bool]] = []
-    same = False
+    alike = False
 
-    def still() -> bool:
-        nonlocal same
+    def stable() -> bool:
+        nonlocal alike
         sent = scenario.driver.send(calls, POLL_FRESH)
         now = [(frozenset(one.answered), one.answers == one.sent) for one in sent]
-        same, last[:] = now == last, now
+        alike, last[:] = now == last, now
         waiting = [
             one
             for one, traffic in zip(trials, sent, strict=True)
             if not set(one.must_appear) <= set(traffic.answered)
             or set(one.must_disappear) & set(traffic.answered)
         ]
-        return same and not waiting
+        return alike and not waiting
 
-    convergence = scenario.wait_for_propagation(still, "two polls in a row look the same")
-    return Rest(convergence.converged, same)
+    convergence = scenario.wait_for_propagation(stable, "two polls in a row look the same")
+    return Stability(convergence.converged, alike)
 
 
 def samples(scenario: Scenario, trials: Sequence[Trial], servers: Sequence[str]) -> dict[str, Traffic]:
+    """The sample of each trial: all at once, but for those with options of their own."""
     window = SendOptions(duration_s=scenario.profile.converge.stable_s)
     found: dict[str, Traffic] = {}
     together = [one for one in trials if one.options is None]

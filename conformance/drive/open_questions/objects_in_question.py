@@ -1,4 +1,4 @@
-"""Objects in question, made or edited: those that the API server takes, and what it makes of the others."""
+"""Objects in question, created or edited: which of them the API server accepts, and what it stores."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from conformance.drive.scenario import Scenario
 from conformance.model.evidence import AdmissionAttempt
 
 
-def applied(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, AdmissionAttempt]:
-    """Apply those of these objects of fixtures that the API server takes; what it refused, by name."""
+def apply_accepted(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, AdmissionAttempt]:
+    """Apply the objects of fixtures that the API server accepts; returns its refusals, by name."""
     refused: dict[str, AdmissionAttempt] = {}
     for item in items:
         name = item["metadata"]["name"]
@@ -24,13 +24,14 @@ def applied(scenario: Scenario, items: Iterable[dict[str, Any]]) -> dict[str, Ad
             continue
         for one in written:
             known = scenario.has_applied(one)
-            refusal = _edited(scenario, one) if known else _made(scenario, one)
+            refusal = _edit(scenario, one) if known else _create(scenario, one)
             if refusal is not None:
                 refused[name] = refusal
     return refused
 
 
-def _made(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
+def _create(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
+    """The refusal, if any."""
     tried = attempt(scenario.cluster, item, item["metadata"]["name"], "either")
     if not tried.accepted:
         return tried
@@ -38,8 +39,8 @@ def _made(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
     return None
 
 
-def _edited(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
-    """Raises ClusterError where an edit was neither made nor refused for what it says."""
+def _edit(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
+    """The refusal, if any. Raises ClusterError for an edit that failed for another reason."""
     try:
         scenario.apply_objects([item])
     except ApiStatusError as error:
@@ -50,24 +51,24 @@ def _edited(scenario: Scenario, item: Object) -> AdmissionAttempt | None:
     return None
 
 
-def malformed(
+def create_malformed(
     scenario: Scenario, items: Iterable[tuple[Mapping[str, Any], Malform]]
 ) -> dict[str, AdmissionAttempt]:
-    """Create objects that are not in their version's shape; what the API server made of each, by name."""
+    """Create objects out of their version's shape; returns what the API server made of each, by name."""
     tried: dict[str, AdmissionAttempt] = {}
-    for item, reshape in items:
+    for item, malform in items:
         name = item["metadata"]["name"]
         try:
             (written,) = scenario.writer.write([dict(item)])
         except HeadersRefused as error:
             tried[name] = error.attempts[0]
             continue
-        tried[name] = _created(scenario, reshape(written), name)
+        tried[name] = _create_relaxed(scenario, malform(written), name)
     return tried
 
 
-def _created(scenario: Scenario, item: Object, name: str) -> AdmissionAttempt:
-    """Raises ClusterError where the object was neither created nor refused for what it says."""
+def _create_relaxed(scenario: Scenario, item: Object, name: str) -> AdmissionAttempt:
+    """Raises ClusterError for an object neither created nor refused for its content."""
     made = attempt(scenario.cluster, item, name, "either", RELAXED)
     if made.accepted:
         scenario.applied.append(dict(item))
