@@ -39,7 +39,7 @@ from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import spiffe_id
 
 JSON = dict[str, Any]
-FAITHFUL = DefaultHooks()
+UNCHANGED = DefaultHooks()
 
 _PROXY_PROTOCOL = "envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol"
 
@@ -99,7 +99,7 @@ class Sidecar:
         )
         self._process: subprocess.Popen[bytes] | None = None
 
-    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
+    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = UNCHANGED) -> None:
         """Applies a snapshot's configuration for this workload and waits until Envoy accepted all of it."""
         configuration = compile(hooks.snapshot(snapshot), self.workload, str(self._xds))
         configuration = hooks.configuration(configuration, snapshot, self.workload)
@@ -305,7 +305,7 @@ class Loopback:
         self.sidecars[workload.name] = sidecar
         return sidecar
 
-    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = FAITHFUL) -> None:
+    def apply(self, snapshot: ClusterSnapshot, hooks: MeshHooks = UNCHANGED) -> None:
         for sidecar in self.sidecars.values():
             sidecar.apply(snapshot, hooks)
 

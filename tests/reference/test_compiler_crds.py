@@ -15,7 +15,7 @@ from smi_reference_mesh.kube.snapshot import KINDS
 
 JSON = dict[str, Any]
 
-DIRECTORY = Path(__file__).parents[2] / "smi_reference_mesh" / "crds"
+DIRECTORY = Path(__file__).parents[2] / "smi_reference_mesh/install/crds"
 DEFINITIONS = {
     each["spec"]["names"]["plural"]: each
     for each in (yaml.safe_load(path.read_text()) for path in sorted(DIRECTORY.glob("*.yaml")))

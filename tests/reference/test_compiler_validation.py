@@ -28,7 +28,7 @@ ROUTES = group(
 LABELS = binding("labels", podLabelSelectors=[{"matchLabels": {"app": "client"}}])
 SOURCES = ["client", {"kind": "IdentityBinding", "name": "labels"}]
 
-WORLDS: dict[str, Callable[[], ClusterSnapshot]] = {
+SNAPSHOTS: dict[str, Callable[[], ClusterSnapshot]] = {
     "permissive": lambda: snapshot(permissive=True),
     "enforced": lambda: snapshot(
         ROUTES,
@@ -57,9 +57,9 @@ def secrets() -> dict[str, JSON]:
     return {each["name"]: {key: part for key, part in each.items() if key != "@type"} for each in resources}
 
 
-@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("name", SNAPSHOTS)
 def test_envoy_accepts_the_configuration(name: str, secrets: dict[str, JSON], tmp_path: Path) -> None:
-    shared = WORLDS[name]()
+    shared = SNAPSHOTS[name]()
     for who in ("client", "v1", "db"):
         assert validate(compile(shared, workload(who)), secrets, tmp_path) == ""
 

@@ -123,7 +123,7 @@ class Closed(DefaultHooks):
         return access.user == "root"
 
     def metrics(self, document: dict[str, Any], query: MetricsQuery) -> dict[str, Any]:
-        return {**document, "kind": "Spoilt"}
+        return {**document, "kind": "Faulty"}
 
 
 class Setting:
@@ -273,6 +273,6 @@ def test_a_fault_may_override_authorization_and_response(tmp_path: Path) -> None
         status, document = await setting.get(
             f"{ROOT}/namespaces/shop/pods", headers={**HEADERS, "X-Remote-User": "root"}
         )
-        assert (status, document["kind"]) == (200, "Spoilt")
+        assert (status, document["kind"]) == (200, "Faulty")
 
     with_setting(tmp_path, scenario, Closed())

@@ -194,7 +194,7 @@ def test_a_deleted_workload_is_unsubscribed() -> None:
     asyncio.run(scenario())
 
 
-class Spoilt(DefaultHooks):
+class FaultyHooks(DefaultHooks):
     def configuration(self, configuration: Configuration, snapshot: Any, workload: Workload) -> Configuration:
         return replace(configuration, clusters=())
 
@@ -204,7 +204,7 @@ def test_a_fault_changes_configurations() -> None:
         made = subscriptions()
         await made.update(snapshot("server"), DefaultHooks())
         first = await polled(made, SERVER)
-        await made.update(snapshot("server"), Spoilt())
+        await made.update(snapshot("server"), FaultyHooks())
         second = await polled(made, SERVER, first.version, first.identity)
         assert set(second.responses) == {"cds.json"}
         assert json.loads(second.responses["cds.json"])["resources"] == []
