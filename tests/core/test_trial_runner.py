@@ -255,13 +255,7 @@ SUITES = {
 }
 
 
-UNNAMED = pytest.mark.xfail(reason="no trial names the routes 'declared', so they are never applied")
-
-
-@pytest.mark.parametrize(
-    "suite",
-    [pytest.param(suite, marks=[UNNAMED] if suite.endswith("declared_versions") else []) for suite in SUITES],
-)
+@pytest.mark.parametrize("suite", SUITES)
 def test_each_object_in_question_is_named_by_a_trial(
     context: RunContext, monkeypatch: pytest.MonkeyPatch, suite: str
 ) -> None:

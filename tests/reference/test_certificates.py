@@ -27,7 +27,7 @@ def authority(pair: KeyPair) -> CertificateAuthority:
 
 
 def builder(pair: KeyPair, now: datetime.datetime) -> verification.PolicyBuilder:
-    return verification.PolicyBuilder().store(verification.ObjectStore([loaded(pair)])).time(now)
+    return verification.PolicyBuilder().store(verification.Store([loaded(pair)])).time(now)
 
 
 def test_another_workload_verifies_an_identity(pair: KeyPair, authority: CertificateAuthority) -> None:

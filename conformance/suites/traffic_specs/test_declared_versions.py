@@ -37,7 +37,11 @@ def seen(scenario: Scenario) -> AccessTrials:
 def calls(app_protocol: str, protocol: str, carried: str, service: str, server: str) -> list[DeclaredTrial]:
     """A call that the routes of a port grant, and a call that they do not."""
     port = trials.with_defaults(
-        service=f"access/{service}", object_name=service, protocol=protocol, carried=carried
+        service=f"access/{service}",
+        object_name=service,
+        other_objects=("declared",),
+        protocol=protocol,
+        carried=carried,
     )
     question = f"a port of {app_protocol}"
     return [

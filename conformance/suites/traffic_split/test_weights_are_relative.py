@@ -120,6 +120,7 @@ def test_the_load_of_another_client_on_a_backend_changes_no_ratio(ratios: Ratios
     if ratios.meanwhile < MEANWHILE:
         reached = f"{ratios.meanwhile:,} of the other client's requests reached v3 beside the samples"
         verdict(judge.inconclusive(f"{reached}, which keeps nobody busy: that takes {MEANWHILE:,}"))
+        return
     verdict(
         judge.all_of(
             beside_the_flood=judge.weights_followed(mine, TWO_TO_ONE),
