@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from conformance.catalogue import Level, Requirement
 from conformance.judge.phrasing import listed
-from conformance.model.evidence import AdmissionAttempt, ApiRead, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.exit_codes import OF_VERDICTS
-from conformance.model.verdict import Basis, Judgement, Verdict, merge
+from conformance.model.verdict import Verdict, merge
 from conformance.report.document import (
     OUTCOMES,
-    ApiReadEvidence,
-    AttemptEvidence,
-    BasisRecord,
     ClusterInfo,
     Conclusion,
     Diagnostic,
-    EnvironmentEvidence,
     Finding,
     Headline,
     Mesh,
     Outcome,
     Report,
     RequirementRecord,
-    RoundTripEvidence,
     Run,
     Status,
     Timing,
-    TrafficEvidence,
 )
 from conformance.report.readings import seen_readings, unseen
 
@@ -39,14 +31,6 @@ Otherwise = Literal["not claimed", "untested", "in other versions", "not selecte
 
 NOT_APPLICABLE = "not_applicable"
 """The judge of what a version cannot express."""
-
-_EVIDENCE: dict[type, type[Any]] = {
-    Traffic: TrafficEvidence,
-    ApiRead: ApiReadEvidence,
-    RoundTrip: RoundTripEvidence,
-    AdmissionAttempt: AttemptEvidence,
-    Environment: EnvironmentEvidence,
-}
 
 
 def build(
@@ -195,36 +179,3 @@ def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict |
     if level != "ambiguous":
         return "judged", verdict
     return ("observed" if any(seen_readings(test) for test in applicable) else "not observed"), None
-
-
-def conclusion(
-    nodeid: str,
-    title: str,
-    judgement: Judgement,
-    *,
-    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | AdmissionAttempt | Environment]] = (),
-    convergences: Iterable[Convergence] = (),
-    duration_s: float = 0.0,
-    versions: Mapping[str, str] = MappingProxyType({}),
-) -> Conclusion:
-    """What a test concluded, from the live judgement; evidence is (name, value), as "before" or "sample"."""
-    return Conclusion(
-        nodeid=nodeid,
-        title=title,
-        verdict=judgement.verdict,
-        summary=judgement.summary,
-        expected=judgement.expected,
-        hint=judgement.hint,
-        shares=judgement.shares,
-        readings=judgement.readings,
-        convergences=tuple(convergences),
-        evidence=tuple(_EVIDENCE[type(value)](name=name, value=value) for name, value in evidence),
-        basis=basis_record(judgement.basis),
-        duration_s=max(0.0, duration_s),
-        versions=dict(versions),
-    )
-
-
-def basis_record(basis: Basis | None) -> BasisRecord | None:
-    """A live basis as it stands in the document."""
-    return None if basis is None else BasisRecord(judge=basis.judge, arguments=basis.arguments)

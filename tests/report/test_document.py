@@ -13,11 +13,12 @@ from conformance import catalogue
 from conformance.catalogue import Requirement
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Reading, Verdict
-from conformance.report.assemble import Otherwise, build, conclusion, count, headline, requirement_record
+from conformance.report.assemble import Otherwise, build, count, headline, requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import OUTCOMES, Conclusion, Finding, RequirementRecord
 from conformance.report.json_safe import plain
 
-from .sample import CLUSTER, MESH, TIMING, records, sample
+from .sample import CLUSTER, MESH, TIMING, conclude_with, records, sample
 
 CATALOGUE = catalogue.load()
 CORE = CATALOGUE["split-weighted-distribution"]
@@ -26,7 +27,7 @@ AMBIGUOUS = next(entry for entry in CATALOGUE.values() if entry.level == "ambigu
 
 
 def concluded(*verdicts: Verdict) -> list[Conclusion]:
-    return [conclusion(f"test_{v.name}", v.value, Judgement(v, "seen")) for v in verdicts]
+    return [conclude(f"test_{v.name}", v.value, Judgement(v, "seen")) for v in verdicts]
 
 
 def record(
@@ -66,8 +67,8 @@ def test_one_reading_that_was_seen_makes_an_ambiguous_requirement_observed(
 ) -> None:
     seen = [Reading("q", "", "seen", observed=one) for one in observed]
     tests = [
-        conclusion("test_a", "a", Judgement(Verdict.PASS, "seen", readings=tuple(seen))),
-        conclusion("test_b", "b", Judgement(Verdict.INCONCLUSIVE, "broke off")),
+        conclude("test_a", "a", Judgement(Verdict.PASS, "seen", readings=tuple(seen))),
+        conclude("test_b", "b", Judgement(Verdict.INCONCLUSIVE, "broke off")),
     ]
     assert requirement_record(AMBIGUOUS, tests, otherwise="untested").outcome == outcome
 
@@ -242,7 +243,7 @@ def test_a_value_that_holds_itself_is_cut_off() -> None:
 
 def test_hostile_text_is_accepted_wherever_the_document_has_text() -> None:
     read = ApiRead("client", "/\ud800", 200, {"\ud800": [float("nan"), "\x00"]})
-    test = conclusion("a\udfff", "t", Judgement(Verdict.FAIL, "\ud800"), evidence=[("read", read)])
+    test = conclude_with("a\udfff", "t", Judgement(Verdict.FAIL, "\ud800"), evidence=[("read", read)])
     finding = Finding(severity="info", text="\ud800")
     report = sample([requirement_record(CORE, [test], otherwise="untested")]).model_copy(
         update={"findings": (finding,)}

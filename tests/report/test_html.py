@@ -11,10 +11,11 @@ from conformance import catalogue
 from conformance.model.evidence import ApiRead, Convergence, Environment, RoundTrip
 from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
 from conformance.report import drawing, html
-from conformance.report.assemble import build, conclusion, requirement_record
+from conformance.report.assemble import build, requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import ClusterInfo, Diagnostic, Finding, Mesh, Node, Report, Run
 
-from .sample import STARTED, TIMING, sample, traffic
+from .sample import STARTED, TIMING, conclude_with, sample, traffic
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -73,7 +74,7 @@ def spoiled(words: str) -> Report:
     call = traffic(words, words, {words: 1}, path=words, headers={words: words}, failures={words: 2})
     call = replace(call, foreign={words: 2})
     body = {words: [words]}
-    test = conclusion(
+    test = conclude_with(
         words,
         words,
         Judgement(
@@ -220,7 +221,7 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
     entry = catalogue.load()["split-single-backend"]
     reads = [("read", ApiRead("client", "/apis", 200, {"kind": "x" * 3_000}))] * 50
     for verdict, drawn in ((Verdict.PASS, 10), (Verdict.FAIL, 40)):
-        test = conclusion("t", "t", Judgement(verdict, "seen"), evidence=reads)
+        test = conclude_with("t", "t", Judgement(verdict, "seen"), evidence=reads)
         text = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")]))).text
         assert text.count("GET /apis") == drawn
         assert f"{50 - drawn} more pieces stand in report.json" in text
@@ -231,7 +232,7 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
 def test_a_verdict_on_plain_values_shows_those_values(words: str) -> None:
     entry = catalogue.load()["common-api-groups-discoverable"]
     basis = Basis("groups_served", {"served": [words]})
-    test = conclusion("t", "t", Judgement(Verdict.PASS, "seen", basis=basis))
+    test = conclude("t", "t", Judgement(Verdict.PASS, "seen", basis=basis))
     page = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")])))
     assert f'"served": [ "{words}" ]' in page.text
     assert not any(tag == "script" for tag, _ in page.elements)

@@ -9,7 +9,8 @@ from conformance import catalogue
 from conformance.catalogue import APIS
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import junit
-from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.assemble import requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Report
 
 from .sample import sample
@@ -88,8 +89,8 @@ def test_the_mesh_and_the_cluster_are_properties() -> None:
     ids=ascii,
 )
 def test_hostile_text_leaves_the_document_whole(words: str) -> None:
-    test = conclusion(words, words, Judgement(Verdict.FAIL, words, words, words))
-    other = conclusion(words + "2", words, Judgement(Verdict.INCONCLUSIVE, words))
+    test = conclude(words, words, Judgement(Verdict.FAIL, words, words, words))
+    other = conclude(words + "2", words, Judgement(Verdict.INCONCLUSIVE, words))
     report = sample([requirement_record(ENTRY, [test, other], otherwise="untested", note=words)])
     document = parsed(report)
     assert [len(list(suite)) for suite in document] == [2]

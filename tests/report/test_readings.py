@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from conformance import catalogue
 from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.report import html, junit, terminal
-from conformance.report.assemble import build, conclusion, requirement_record
+from conformance.report.assemble import build, requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Conclusion, Report, RequirementRecord, Run
 from conformance.report.readings import readings_of
 
@@ -20,7 +21,7 @@ ENTRY = catalogue.load()["split-all-weights-zero"]
 def concluded(letter: str, version: str = "v1alpha4", finding: str = "") -> Conclusion:
     seen = Reading(QUESTION, letter, "nobody answered", finding)
     judgement = Judgement(Verdict.PASS, "seen", readings=(seen,))
-    return conclusion("a.py::test_it", "It", judgement, versions={"split": version})
+    return conclude("a.py::test_it", "It", judgement, versions={"split": version})
 
 
 def record(*tests: Conclusion) -> RequirementRecord:
@@ -57,7 +58,7 @@ def test_what_is_none_of_the_readings_is_a_row_as_well() -> None:
 
 
 def test_a_question_that_could_not_be_observed_keeps_its_row() -> None:
-    unseen = conclusion("a.py::test_it", "It", Judgement(Verdict.INCONCLUSIVE, "not observed: no effect"))
+    unseen = conclude("a.py::test_it", "It", Judgement(Verdict.INCONCLUSIVE, "not observed: no effect"))
     row, *others = readings_of(record(unseen))
     assert {one.answer for one in others} == {"not observed"}
     assert (row.question, row.answer, row.seen) == (QUESTION, "not observed", "not observed: no effect")
@@ -87,9 +88,7 @@ class TestAQuestionThatCouldNotBeObserved:
 
     def made(self, *readings: Reading) -> RequirementRecord:
         verdict = Verdict.PASS if self.lone in readings else Verdict.INCONCLUSIVE
-        return record(
-            conclusion("a.py::test_it", "It", Judgement(verdict, "what was seen", readings=readings))
-        )
+        return record(conclude("a.py::test_it", "It", Judgement(verdict, "what was seen", readings=readings)))
 
     def test_is_named_beside_those_that_were(self) -> None:
         partly = self.made(self.untold, self.lone)

@@ -15,7 +15,8 @@ from conformance.judge.weights import weights_followed
 from conformance.model.evidence import AccessTable, ApiRead, Convergence, Effect
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
-from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.assemble import requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Report
 from conformance.report.verify import recompute
 
@@ -50,7 +51,7 @@ LIVE: dict[str, Callable[[], Judgement]] = {
 
 
 def report_of(judgement: Judgement) -> Report:
-    test = conclusion("suites/test_a.py::test_b", "b", judgement)
+    test = conclude("suites/test_a.py::test_b", "b", judgement)
     return sample([requirement_record(ENTRY, [test], otherwise="untested")])
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from conformance import catalogue
 from conformance.model.verdict import Judgement, Verdict
-from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.assemble import requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.terminal import MOST, closing
 
 from .sample import passed, sample
@@ -40,22 +41,22 @@ def test_a_pass_is_told_without_a_list() -> None:
 
 def test_a_failed_extended_requirement_is_named_as_such() -> None:
     entry = next(e for e in catalogue.load().values() if e.level == "extended")
-    failed = conclusion("t", "t", Judgement(Verdict.FAIL, "seen"))
+    failed = conclude("t", "t", Judgement(Verdict.FAIL, "seen"))
     lines = closing(sample([requirement_record(entry, [failed], otherwise="untested")]))
     assert f"  ✗ {entry.id} (extended)" in lines
 
 
 def test_what_a_mesh_answered_cannot_steer_the_terminal() -> None:
     entry = catalogue.load()["split-single-backend"]
-    hostile = conclusion("t", "t", Judgement(Verdict.FAIL, "\x1b[2J\x07gone\r\nPASS\u202e", hint="\x9b1m"))
+    hostile = conclude("t", "t", Judgement(Verdict.FAIL, "\x1b[2J\x07gone\r\nPASS\u202e", hint="\x9b1m"))
     lines = closing(sample([requirement_record(entry, [hostile], otherwise="untested")]))
     assert "      [2J gone PASS" in lines
     assert all(line.isprintable() for line in lines)
 
 
 def test_what_is_the_same_of_several_requirements_is_told_once() -> None:
-    stopped = conclusion("t", "t", Judgement(Verdict.INCONCLUSIVE, "no pod is ready", hint="see the pods"))
-    other = conclusion("u", "u", Judgement(Verdict.INCONCLUSIVE, "nothing was sent"))
+    stopped = conclude("t", "t", Judgement(Verdict.INCONCLUSIVE, "no pod is ready", hint="see the pods"))
+    other = conclude("u", "u", Judgement(Verdict.INCONCLUSIVE, "nothing was sent"))
     first, second = (catalogue.load()[one] for one in ("split-single-backend", "split-live-edits"))
     report = sample(
         [
@@ -74,7 +75,7 @@ def test_what_is_the_same_of_several_requirements_is_told_once() -> None:
 
 
 def test_a_long_list_is_cut_off_with_its_number() -> None:
-    failed = conclusion("t", "t", Judgement(Verdict.FAIL, "seen"))
+    failed = conclude("t", "t", Judgement(Verdict.FAIL, "seen"))
     entries = [e for e in catalogue.load().values() if e.level == "core"][: MOST + 3]
     lines = closing(sample([requirement_record(e, [failed], otherwise="untested") for e in entries]))
     assert "  ✗ and 3 more" in lines
