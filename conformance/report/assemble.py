@@ -24,9 +24,9 @@ from conformance.report.document import (
     Status,
     Timing,
 )
-from conformance.report.readings import seen_readings, unseen
+from conformance.report.readings import observed_readings, unobserved_questions
 
-Otherwise = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
+UnjudgedStatus = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
 """Why a requirement was not judged."""
 
 NOT_APPLICABLE = "not_applicable"
@@ -138,7 +138,7 @@ def requirement_record(
     entry: Requirement,
     tests: Iterable[Conclusion] = (),
     *,
-    otherwise: Otherwise,
+    otherwise: UnjudgedStatus,
     note: str = "",
     faults: Iterable[str] = (),
     missing: Iterable[str] = (),
@@ -155,7 +155,7 @@ def requirement_record(
     if ran and left_out and verdict is Verdict.PASS:
         status, verdict = otherwise, None
         note = note or f"{len(left_out)} of its {len(ran) + len(left_out)} tests did not run"
-    if status == "observed" and not note and (others := unseen(entry.readings, ran)):
+    if status == "observed" and not note and (others := unobserved_questions(entry.readings, ran)):
         note = f"{len(others)} of its {len(entry.readings)} questions not observed: {'; '.join(others)}"
     return RequirementRecord(
         **entry.model_dump(include={"id", "api", "level", "versions", "statement", "source", "readings"}),
@@ -178,4 +178,4 @@ def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict |
         return "not claimed", None
     if level != "ambiguous":
         return "judged", verdict
-    return ("observed" if any(seen_readings(test) for test in applicable) else "not observed"), None
+    return ("observed" if any(observed_readings(test) for test in applicable) else "not observed"), None

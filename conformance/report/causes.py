@@ -9,14 +9,14 @@ from conformance.catalogue.foundations import GRANT, SPLIT
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
 
-NEVER = {
+NO_EFFECT = {
     GRANT: "no TrafficTarget was seen to take effect",
     SPLIT: "no TrafficSplit was seen to take effect",
 }
 """What the failure of a basic requirement means."""
-UNDRIVEN = "stands_on"
+NOT_DRIVEN = "stands_on"
 """The judge of what was not driven for that reason."""
-STANDING = {UNDRIVEN, "presumes"}
+BLOCKING_JUDGES = {NOT_DRIVEN, "presumes"}
 """That judge, and the one of what failed beside a requirement that it presumes."""
 
 
@@ -26,12 +26,12 @@ class Cause:
 
     basic: str
     text: str
-    standing: tuple[str, ...]
+    dependents: tuple[str, ...]
 
     @property
     def extent(self) -> str:
         """How many stand on it."""
-        count = len(self.standing)
+        count = len(self.dependents)
         return "1 requirement stands on it" if count == 1 else f"{count} requirements stand on it"
 
     @property
@@ -44,17 +44,17 @@ def causes(report: Report) -> list[Cause]:
     """The requirements that failed in a run and explain more than themselves, the widest first."""
     found = []
     for one in report.requirements:
-        standing = tuple(other.id for other in report.requirements if one.id in founded_on(other))
-        if one.verdict is Verdict.FAIL and standing:
-            never = any(_undriven(other, one.id) for other in report.requirements)
-            found.append(Cause(one.id, NEVER[one.id] if never else _title(one), standing))
-    return sorted(found, key=lambda one: -len(one.standing))
+        dependents = tuple(other.id for other in report.requirements if one.id in blocked_by(other))
+        if one.verdict is Verdict.FAIL and dependents:
+            never = any(_not_driven(other, one.id) for other in report.requirements)
+            found.append(Cause(one.id, NO_EFFECT[one.id] if never else _title(one), dependents))
+    return sorted(found, key=lambda one: -len(one.dependents))
 
 
-def _undriven(record: RequirementRecord, basic: str) -> bool:
+def _not_driven(record: RequirementRecord, basic: str) -> bool:
     """Whether a requirement was not driven, as nothing of the kind of a basic one was seen to take effect."""
     bases = [test.basis for test in record.tests if test.basis is not None]
-    return any(one.judge == UNDRIVEN and one.arguments["basic"] == basic for one in bases)
+    return any(one.judge == NOT_DRIVEN and one.arguments["basic"] == basic for one in bases)
 
 
 def _title(record: RequirementRecord) -> str:
@@ -63,7 +63,7 @@ def _title(record: RequirementRecord) -> str:
     return f"does not hold: {title[:1].lower()}{title[1:]}"
 
 
-def founded_on(record: RequirementRecord) -> set[str]:
+def blocked_by(record: RequirementRecord) -> set[str]:
     """The requirements whose failure alone keeps this one from being judged."""
     if record.verdict is not Verdict.INCONCLUSIVE:
         return set()
@@ -72,5 +72,5 @@ def founded_on(record: RequirementRecord) -> set[str]:
 
 
 def _basics(test: Conclusion) -> Iterator[str]:
-    if test.basis is not None and test.basis.judge in STANDING:
+    if test.basis is not None and test.basis.judge in BLOCKING_JUDGES:
         yield str(test.basis.arguments["basic"])

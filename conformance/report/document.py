@@ -14,7 +14,7 @@ from conformance.catalogue import Api, Level
 from conformance.model.evidence import AdmissionAttempt, ApiRead, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.exit_codes import OF_VERDICTS, ExitCode
 from conformance.model.verdict import Reading, Share, Verdict
-from conformance.report.json_safe import plain, text
+from conformance.report.json_safe import json_value, safe_text
 
 Status = Literal[
     "judged",
@@ -37,47 +37,47 @@ OUTCOMES: tuple[Outcome, ...] = (
     "not selected", "not reached",
 )  # fmt: skip
 
-T = TypeVar("T")
-Text = Annotated[str, BeforeValidator(text)]
-Plain = Annotated[JsonValue, BeforeValidator(plain)]
-Made = Annotated[T, BeforeValidator(plain)]
+Value = TypeVar("Value")
+Text = Annotated[str, BeforeValidator(safe_text)]
+Json = Annotated[JsonValue, BeforeValidator(json_value)]
+Recorded = Annotated[Value, BeforeValidator(json_value)]
 """A value of evidence, given as the live dataclass or as read from JSON."""
 
 
-class Model(BaseModel):
+class DocumentModel(BaseModel):
     """Frozen, and strict about unknown fields: a document that says more than its schema is not one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class TrafficEvidence(Model):
+class TrafficEvidence(DocumentModel):
     type: Literal["traffic"] = "traffic"
     name: Text = ""
-    value: Made[Traffic]
+    value: Recorded[Traffic]
 
 
-class ApiReadEvidence(Model):
+class ApiReadEvidence(DocumentModel):
     type: Literal["api read"] = "api read"
     name: Text = ""
-    value: Made[ApiRead]
+    value: Recorded[ApiRead]
 
 
-class RoundTripEvidence(Model):
+class RoundTripEvidence(DocumentModel):
     type: Literal["round trip"] = "round trip"
     name: Text = ""
-    value: Made[RoundTrip]
+    value: Recorded[RoundTrip]
 
 
-class AttemptEvidence(Model):
+class AttemptEvidence(DocumentModel):
     type: Literal["attempt"] = "attempt"
     name: Text = ""
-    value: Made[AdmissionAttempt]
+    value: Recorded[AdmissionAttempt]
 
 
-class EnvironmentEvidence(Model):
+class EnvironmentEvidence(DocumentModel):
     type: Literal["environment"] = "environment"
     name: Text = ""
-    value: Made[Environment]
+    value: Recorded[Environment]
 
 
 Evidence = Annotated[
@@ -86,14 +86,14 @@ Evidence = Annotated[
 ]
 
 
-class BasisRecord(Model):
+class BasisRecord(DocumentModel):
     """The judge's name and its arguments as JSON; `conformance.report.verify` calls it again."""
 
     judge: Text
-    arguments: dict[Text, Plain]
+    arguments: dict[Text, Json]
 
 
-class Conclusion(Model):
+class Conclusion(DocumentModel):
     """What one test concluded about a requirement, and on what; ``title`` is its sentence about the mesh.
 
     ``versions`` are the API versions that its scenario spoke, by group (short name).
@@ -105,16 +105,16 @@ class Conclusion(Model):
     summary: Text
     expected: Text = ""
     hint: Text = ""
-    shares: tuple[Made[Share], ...] = ()
-    readings: tuple[Made[Reading], ...] = ()
-    convergences: tuple[Made[Convergence], ...] = ()
+    shares: tuple[Recorded[Share], ...] = ()
+    readings: tuple[Recorded[Reading], ...] = ()
+    convergences: tuple[Recorded[Convergence], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     basis: BasisRecord | None = None
     duration_s: float = Field(default=0.0, ge=0)
     versions: dict[Text, Text] = {}
 
 
-class RequirementRecord(Model):
+class RequirementRecord(DocumentModel):
     """One entry of the catalogue with what became of it in this run.
 
     ``status`` says how far it came: *judged* (only then is there a verdict), *observed* (an ambiguous
@@ -161,7 +161,7 @@ class RequirementRecord(Model):
         return self.status
 
 
-class Run(Model):
+class Run(DocumentModel):
     """One call of the suite; ``command`` is what was typed, with secrets left out by the caller."""
 
     id: Text
@@ -176,7 +176,7 @@ MESH = "mesh"
 """The part whose version is that of the mesh as a whole; every other part is an image by its repository."""
 
 
-class Mesh(Model):
+class Mesh(DocumentModel):
     """The mesh as its profile describes it; ``versions`` are that of the *mesh* and those of its images.
 
     ``header_forms`` says for each version of specs whose header filters were written in this run in which
@@ -195,7 +195,7 @@ class Mesh(Model):
         return " ".join([self.profile, *filter(None, [self.versions.get(MESH)])])
 
 
-class Node(Model):
+class Node(DocumentModel):
     name: Text
     architecture: Text
     os: Text
@@ -203,7 +203,7 @@ class Node(Model):
     runtime: Text
 
 
-class ClusterInfo(Model):
+class ClusterInfo(DocumentModel):
     """Where the run happened: a context of the kubeconfig, or *embedded*."""
 
     context: Text
@@ -212,7 +212,7 @@ class ClusterInfo(Model):
     images: tuple[Text, ...] = ()
 
 
-class Timing(Model):
+class Timing(DocumentModel):
     """Where the seconds went: ``waiting_s`` is the mesh's own time to converge, the rest is the suite's."""
 
     total_s: float = Field(ge=0)
@@ -224,7 +224,7 @@ class Timing(Model):
     other_s: float = 0.0
 
 
-class Finding(Model):
+class Finding(DocumentModel):
     """What the run noticed beside the requirements: a claim that does not hold, a starved node."""
 
     severity: Literal["info", "warning", "error"]
@@ -232,14 +232,14 @@ class Finding(Model):
     remedy: Text = ""
 
 
-class Diagnostic(Model):
+class Diagnostic(DocumentModel):
     """A log, event list or resource gathered at the moment of a failure; truncated by the gatherer."""
 
     name: Text
     text: Text
 
 
-class Headline(Model):
+class Headline(DocumentModel):
     """What the run states about the mesh, the reason in a sentence, and the exit code of the command.
 
     ``partial``: the user left out core requirements that could have been tested, so it certifies nothing.
@@ -262,7 +262,7 @@ class Headline(Model):
         return self
 
 
-class Report(Model):
+class Report(DocumentModel):
     """The document. `conformance.report.assemble.build` draws headline and counts from the requirements.
 
     ``schema_version`` is raised when a reader of the previous version would misread a document.

@@ -15,8 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from conformance.catalogue import APIS, LEVELS
-from conformance.report import drawing, readings
-from conformance.report.causes import causes, founded_on
+from conformance.report import charts, formatting, outcomes, readings
+from conformance.report.causes import blocked_by, causes
 from conformance.report.document import Report, RequirementRecord
 
 ROWS = {"open": 40, "folded": 10}
@@ -38,7 +38,7 @@ def summary_html(report: Report) -> list[str]:
     return [str(style), *(_render(name, report) for name in names)]
 
 
-def runner_fold() -> str:
+def pytest_table_toggle() -> str:
     """What uncovers pytest-html's own table of tests, below the report; the style sheet does the rest."""
     return _environment().get_template("runner.jinja2").render()
 
@@ -64,32 +64,32 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         {
-            "percent": drawing.percent,
-            "seconds": drawing.seconds,
-            "milliseconds": drawing.microseconds,
-            "counted": drawing.format_counts,
-            "shortened": drawing.shortened,
-            "ranges": drawing.ranges,
-            "source": drawing.source,
-            "plot": drawing.plot,
+            "percent": formatting.percent,
+            "seconds": formatting.seconds,
+            "milliseconds": formatting.milliseconds,
+            "counted": formatting.format_counts,
+            "shortened": formatting.shortened,
+            "ranges": formatting.ranges,
+            "source": formatting.source,
+            "plot": charts.plot,
             "causes": causes,
-            "readings": readings.rows,
-            "readings_of": readings.readings_of,
-            "seen_readings": readings.seen_readings,
-            "tally": drawing.tally,
-            "slices": drawing.slices,
+            "all_reading_rows": readings.all_reading_rows,
+            "reading_rows": readings.reading_rows,
+            "observed_readings": readings.observed_readings,
+            "tally": outcomes.tally,
+            "slices": charts.slices,
             "moment": _moment,
             "slug": _slug,
         }
     )
-    environment.tests["founded"] = lambda record: bool(founded_on(record))
+    environment.tests["blocked"] = lambda record: bool(blocked_by(record))
     environment.globals.update(
         apis=APIS,
         levels=LEVELS,
-        symbols=dict([*drawing.SYMBOLS.items(), ("partial", drawing.PARTIAL)]),
-        meanings=drawing.MEANINGS,
-        exit_meanings=drawing.EXIT_MEANINGS,
-        plot_width=drawing.PLOT,
+        symbols=dict([*outcomes.SYMBOLS.items(), ("partial", outcomes.PARTIAL)]),
+        meanings=outcomes.MEANINGS,
+        exit_meanings=outcomes.EXIT_MEANINGS,
+        plot_width=charts.PLOT_WIDTH,
         rows=ROWS,
         longest=LONGEST,
         chosen=_chosen,

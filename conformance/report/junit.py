@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from conformance.catalogue import APIS
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
-from conformance.report.readings import readings_of
+from conformance.report.readings import reading_rows
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What may not stand in XML 1.0, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
@@ -84,7 +84,7 @@ def _cases(record: RequirementRecord) -> Iterator[_Case]:
     if record.verdict is None:
         reason = record.note or UNJUDGED[record.status]
         lines = [test.summary for test in record.tests]
-        lines += [f"{one.question}: {one.answer}" for one in readings_of(record)]
+        lines += [f"{one.question}: {one.answer}" for one in reading_rows(record)]
         seconds = sum(test.duration_s for test in record.tests)
         yield _Case(
             record.api,

@@ -67,7 +67,7 @@ class ReportHtml:
         if self._page is not None:
             self._page.title = html.title(self._report)
         prefix.extend(html.summary_html(self._report))
-        postfix.append(html.runner_fold())
+        postfix.append(html.pytest_table_toggle())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:

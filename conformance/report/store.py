@@ -40,7 +40,7 @@ def loads(document: str | bytes, name: str = "report") -> Report:
         raise ReportError(f"{name}: {where + ': ' if where else ''}{first['msg']}") from error
 
 
-def place(output: str | None, reports: str, run: str) -> Path:
+def report_directory(output: str | None, reports: str, run: str) -> Path:
     """Where the report of a run goes: right there, or into a directory of its own below ``reports``."""
     return Path(output) if output else Path(reports, run)
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance.judge.phrasing import listed
-from conformance.report.causes import causes, founded_on
+from conformance.report.causes import blocked_by, causes
+from conformance.report.charts import slices
 from conformance.report.document import OUTCOMES, Outcome, Report
-from conformance.report.drawing import PARTIAL, SYMBOLS, seconds, slices
-from conformance.report.readings import unseen
+from conformance.report.formatting import seconds
+from conformance.report.outcomes import PARTIAL, SYMBOLS
+from conformance.report.readings import unobserved_questions
 from conformance.report.store import HTML
 from conformance.text.sanitize import printable
 
@@ -17,7 +19,7 @@ MOST = 20
 """Requirements named for one outcome; the report holds all."""
 
 
-def closing(report: Report, directory: Path | None = None) -> list[str]:
+def closing_lines(report: Report, directory: Path | None = None) -> list[str]:
     """What a reader of the terminal must know: headline, what to look at, counts, and where the report is."""
     return [
         f"{_symbol(report)} {report.headline.word.upper()}: {report.headline.reason}"
@@ -43,12 +45,12 @@ def _causes(report: Report) -> Iterator[str]:
     """What everything else came of, before the list of all that did."""
     for cause in causes(report):
         yield f"  {SYMBOLS['fail']} {cause.sentence}"
-        if cause.standing:
-            yield f"      {listed(cause.standing)}"
+        if cause.dependents:
+            yield f"      {listed(cause.dependents)}"
 
 
 def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
-    records = [one for one in report.requirements if one.outcome == outcome and not founded_on(one)]
+    records = [one for one in report.requirements if one.outcome == outcome and not blocked_by(one)]
     first: dict[tuple[str, str], str] = {}
     for record in records[:MOST]:
         level = "" if record.level == "core" else f" ({record.level})"
@@ -71,7 +73,9 @@ def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
 def _partly(report: Report) -> Iterator[str]:
     """What is observed, but not of all the questions that it asks."""
     for record in report.requirements:
-        if record.outcome == "observed" and (questions := unseen(record.readings, record.tests)):
+        if record.outcome == "observed" and (
+            questions := unobserved_questions(record.readings, record.tests)
+        ):
             yield f"  {SYMBOLS['observed']} {record.id}: not observed of it: {'; '.join(questions)}"
 
 

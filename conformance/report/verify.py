@@ -21,11 +21,11 @@ class Difference:
     """Something that the report says and its evidence does not: ``where``, what is written, what follows."""
 
     where: str
-    written: str
-    follows: str
+    recorded: str
+    recomputed: str
 
     def __str__(self) -> str:
-        return f"{self.where}: the report says {self.written!r}, its evidence {self.follows!r}"
+        return f"{self.where}: the report says {self.recorded!r}, its evidence {self.recomputed!r}"
 
 
 class BasisError(ValueError):
@@ -84,8 +84,8 @@ def _of_test(requirement: str, test: Conclusion) -> Iterator[Difference]:
     yield from _compare(where, str(test.readings), str(again.readings))
 
 
-def _compare(where: str, written: str, follows: str) -> list[Difference]:
-    return [] if written == follows else [Difference(where, written, follows)]
+def _compare(where: str, recorded: str, recomputed: str) -> list[Difference]:
+    return [] if recorded == recomputed else [Difference(where, recorded, recomputed)]
 
 
 def judged_again(basis: BasisRecord) -> Judgement:

@@ -10,7 +10,7 @@ from typing import Any
 from conformance import catalogue
 from conformance.model.evidence import ApiRead, Call, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
-from conformance.report.assemble import Otherwise, build, requirement_record
+from conformance.report.assemble import UnjudgedStatus, build, requirement_record
 from conformance.report.conclusions import Observation, conclude, evidence_record
 from conformance.report.document import (
     ClusterInfo,
@@ -289,7 +289,7 @@ def records(*, interrupted: bool = False) -> Iterator[RequirementRecord]:
     tested = cycle((True, True, True, True, False))
     for position, entry in enumerate(catalogue.load().values(), 1):
         tests: Iterable[Conclusion] = ()
-        otherwise: Otherwise = "untested"
+        otherwise: UnjudgedStatus = "untested"
         note = "needs a mesh that takes part in the API server's admission" if position % 3 else ""
         if interrupted and position > 90:
             otherwise, note = "not reached", ""

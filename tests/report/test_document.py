@@ -13,10 +13,10 @@ from conformance import catalogue
 from conformance.catalogue import Requirement
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Reading, Verdict
-from conformance.report.assemble import Otherwise, build, count, headline, requirement_record
+from conformance.report.assemble import UnjudgedStatus, build, count, headline, requirement_record
 from conformance.report.conclusions import conclude
 from conformance.report.document import OUTCOMES, Conclusion, Finding, RequirementRecord
-from conformance.report.json_safe import plain
+from conformance.report.json_safe import json_value
 
 from .sample import CLUSTER, MESH, TIMING, conclude_with, records, sample
 
@@ -31,7 +31,10 @@ def concluded(*verdicts: Verdict) -> list[Conclusion]:
 
 
 def record(
-    entry: Requirement, *verdicts: Verdict, otherwise: Otherwise = "untested", missing: Sequence[str] = ()
+    entry: Requirement,
+    *verdicts: Verdict,
+    otherwise: UnjudgedStatus = "untested",
+    missing: Sequence[str] = (),
 ) -> RequirementRecord:
     return requirement_record(entry, concluded(*verdicts), otherwise=otherwise, missing=missing)
 
@@ -232,13 +235,13 @@ class Box:
     ids=lambda value: type(value).__name__,
 )
 def test_any_value_becomes_plain_json(value: object, expected: object) -> None:
-    assert plain(value) == expected
+    assert json_value(value) == expected
 
 
 def test_a_value_that_holds_itself_is_cut_off() -> None:
     endless: list[object] = []
     endless.append(endless)
-    assert "nested too deeply" in str(plain(endless))
+    assert "nested too deeply" in str(json_value(endless))
 
 
 def test_hostile_text_is_accepted_wherever_the_document_has_text() -> None:

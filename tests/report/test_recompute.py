@@ -120,7 +120,7 @@ def test_counts_that_were_changed_are_found() -> None:
 
 def test_a_pass_without_a_basis_is_not_confirmed() -> None:
     report = report_of(Judgement(Verdict.PASS, "trust me"))
-    assert [found.follows for found in recompute(report)] == ["nothing: no basis is recorded"]
+    assert [found.recomputed for found in recompute(report)] == ["nothing: no basis is recorded"]
 
 
 def test_an_inconclusive_test_needs_no_basis() -> None:
