@@ -1,4 +1,4 @@
-"""From what a run found to its report: verdicts merged, requirements counted, the headline drawn."""
+"""The report of a run from its results: verdicts merged, outcomes counted, the headline concluded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from conformance.catalogue import Level, Requirement
-from conformance.judge.phrasing import listed
+from conformance.judge.phrasing import listed, pluralize
 from conformance.model.exit_codes import OF_VERDICTS
 from conformance.model.verdict import Verdict, merge
 from conformance.report.document import (
@@ -27,10 +27,10 @@ from conformance.report.document import (
 from conformance.report.readings import observed_readings, unobserved_questions
 
 UnjudgedStatus = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
-"""Why a requirement was not judged."""
+"""Status of a requirement without a verdict."""
 
 NOT_APPLICABLE = "not_applicable"
-"""The judge of what a version cannot express."""
+"""Judge of a requirement that an API version cannot express."""
 
 
 def build(
@@ -64,23 +64,26 @@ def build(
 
 
 def _unacceptable(records: Iterable[RequirementRecord]) -> Iterator[Finding]:
-    """What no reading of the specification excuses. A finding: it does not fail an ambiguous requirement.
+    """Behaviour that no reading of the specification permits: findings, as no ambiguous requirement fails.
 
-    What is the same of several requirements, as where a mesh has stopped, is told once.
+    One finding names all requirements with the same text, as when a mesh stopped working.
     """
-    said: dict[str, dict[str, None]] = {}
+    requirement_ids: dict[str, dict[str, None]] = {}
     for record in records:
         for reading in (one for test in record.tests for one in test.readings if one.finding):
-            said.setdefault(reading.finding, {})[record.id] = None
-    return (Finding(severity="warning", text=f"{listed(ids)}: {text}") for text, ids in said.items())
+            requirement_ids.setdefault(reading.finding, {})[record.id] = None
+    return (
+        Finding(severity="warning", text=f"{listed(ids)}: {text}") for text, ids in requirement_ids.items()
+    )
 
 
 def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Headline:
-    """What may be said of the mesh as a whole: only core requirements speak.
+    """The verdict on the mesh as a whole, from its core requirements alone.
 
-    1 a core requirement failed, whatever else happened; 2 one is inconclusive or was not reached, the run
-    was interrupted, or no core requirement was judged at all; 0 all that were selected and claimed passed.
-    The reason tells how much was asked: of a part of what can be tested it says so first.
+    Fail (exit code 1): a core requirement failed, whatever else happened. Inconclusive (2): a core
+    requirement is inconclusive or was not reached, the run was interrupted, or no core requirement was
+    judged. Pass (0): all selected and claimed core requirements passed. The reason of a partial run gives
+    its coverage.
     """
     core = [record for record in records if record.level == "core"]
     tally = count(core)
@@ -93,13 +96,13 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
         return _concluded(Verdict.FAIL, reason, partial)
     if interrupted or tally["not reached"]:
         missed = count(records)["not reached"]
-        reason = f"the run ended early, {missed} requirements were not reached"
+        reason = f"the run ended early, {pluralize(missed, 'requirement')} not reached"
     elif not judged:
         reason = "no core requirement was judged"
     elif tally["inconclusive"]:
         reason = f"{tally['inconclusive']} of {judged} core requirements could not be judged"
     else:
-        whole = f"all {judged} core requirements judged hold; {_coverage(tally)}"
+        whole = f"all {judged} judged core requirements hold; {_coverage(tally)}"
         reason = f"{_part(tally, judged)}, all hold" if partial else whole
         return _concluded(Verdict.PASS, reason, partial)
     reason += f"; {_part(tally, judged)}" if partial else ""
@@ -116,18 +119,18 @@ def _part(tally: Mapping[Outcome, int], judged: int) -> str:
 
 
 def _coverage(tally: Mapping[Outcome, int]) -> str:
-    """What a pass says nothing about."""
-    rest = {
-        "have no test in this edition": tally["untested"],
-        "are not claimed": tally["not claimed"],
-        "are about other versions": tally["in other versions"],
-    }
-    said = ", ".join(f"{number} {words}" for words, number in rest.items() if number)
-    return f"of {sum(tally.values())} in the catalogue {said}" if said else "these are all in the catalogue"
+    """The core requirements that a pass does not cover."""
+    total = sum(tally.values())
+    rest: tuple[Outcome, ...] = ("untested", "not claimed", "in other versions")
+    uncovered = {outcome: tally[outcome] for outcome in rest if tally[outcome]}
+    if not uncovered:
+        return "the catalogue has no others"
+    parts = ", ".join(f"{number} {outcome}" for outcome, number in uncovered.items())
+    return f"{sum(uncovered.values())} of {total} not judged ({parts})"
 
 
 def count(records: Iterable[RequirementRecord]) -> dict[Outcome, int]:
-    """How many requirements came out how; every outcome is there, also at zero."""
+    """The number of requirements by outcome, with all outcomes, also at zero."""
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     for record in records:
         counts[record.outcome] += 1
@@ -143,12 +146,12 @@ def requirement_record(
     faults: Iterable[str] = (),
     missing: Iterable[str] = (),
 ) -> RequirementRecord:
-    """A catalogue entry with what its tests found; ``otherwise`` is its status when none of them ran.
+    """A catalogue entry with the conclusions of its tests; ``otherwise`` is its status if no test ran.
 
-    An ambiguous requirement is observed, never judged, and *not observed* where none of its readings could be
-    seen; where only some of its questions were, the note names the others. A verdict is the merge over all
-    tests. Where some of the requirement's tests did not run (``missing`` names them), those that did can
-    condemn but not acquit: the status is then ``otherwise``.
+    An ambiguous requirement is observed, never judged, and *not observed* if none of its questions was; if
+    only some were, the note names the others. The verdict merges those of all tests. While some of the
+    requirement's tests did not run (``missing`` names them), the others can fail it but not pass it: the
+    status is then ``otherwise``.
     """
     ran, left_out = tuple(tests), tuple(missing)
     status, verdict = merged(entry.level, ran) if ran else (otherwise, None)
@@ -168,9 +171,9 @@ def requirement_record(
 
 
 def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict | None]:
-    """What the tests of a requirement make of it together. Raises ValueError when there is none.
+    """Status and verdict of a requirement from all its tests. Raises ValueError without tests.
 
-    What a version has no words for does not count beside what was judged in another.
+    Tests in a version that cannot express the requirement count only if no other test ran.
     """
     applicable = [test for test in tests if not (test.basis and test.basis.judge == NOT_APPLICABLE)]
     verdict = merge(test.verdict for test in applicable or tests)

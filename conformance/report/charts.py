@@ -13,7 +13,7 @@ PLOT_WIDTH = 360
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A share as it is drawn, in pixels from the left; ``inside`` its region or not."""
+    """A share's plot in pixels from the left; ``inside`` if the observed share is in the accepted region."""
 
     share: Share
     low: float
@@ -24,7 +24,7 @@ class Plot:
 
 
 def plot(share: Share) -> Plot:
-    """A share's place on an axis of 0 % to 100 %; a region too narrow to be seen is drawn 2 pixels wide."""
+    """A share on an axis from 0 % to 100 %; its region is at least 2 pixels wide, to be visible."""
     low, high = _x(share.low), _x(share.high)
     width = max(high - low, 2.0)
     return Plot(
@@ -43,7 +43,7 @@ def _x(part: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One part of the run's time; ``percent`` of the whole."""
+    """A part of the run's time; ``percent`` is its portion of the whole."""
 
     name: str
     meaning: str
@@ -52,11 +52,11 @@ class Slice:
 
 
 def slices(timing: Timing) -> tuple[Slice, ...]:
-    """The parts of the run's time that took any, in the order of a run."""
+    """The non-zero parts of the run's time, in the order of a run."""
     parts = (
-        ("setup", "making the arena ready", timing.setup_s),
+        ("setup", "preparing the arena", timing.setup_s),
         ("waiting", "for the mesh to converge", timing.waiting_s),
-        ("traffic", "driving it", timing.traffic_s),
+        ("traffic", "sending requests", timing.traffic_s),
         ("judging", "evidence into verdicts", timing.judging_s),
         ("clean-up", "removing the arena", timing.cleanup_s),
         ("other", "the rest", timing.other_s),

@@ -1,7 +1,7 @@
-"""The report as HTML for somebody who was not there: one page, no scripts, nothing fetched.
+"""The report as one self-contained HTML page, without scripts.
 
-Whatever a mesh answered is hostile. The templates escape every value (jinja2's autoescape), no value stands
-in a script, a style or an attribute that is not quoted, and addresses of links are ours alone.
+Answers of a mesh are hostile input. The templates escape every value (jinja2's autoescape), no value is part
+of a script, a style or an unquoted attribute, and no link address comes from a mesh.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from conformance.report.causes import blocked_by, causes
 from conformance.report.document import Report, RequirementRecord
 
 ROWS = {"open": 40, "folded": 10}
-"""Pieces of evidence drawn for a test that failed or is inconclusive, and for any other."""
+"""Pieces of evidence shown for a test that failed or is inconclusive, and for any other."""
 
 LONGEST = {"open": 1_600, "folded": 600}
-"""Characters drawn of each API's answer, likewise."""
+"""Characters shown of each API response, likewise."""
 
 
 def title(report: Report) -> str:
-    """The page's title: what was certified."""
+    """The page's title, with the mesh and its version."""
     return f"SMI conformance of {report.mesh.title}"
 
 
@@ -39,12 +39,12 @@ def summary_html(report: Report) -> list[str]:
 
 
 def pytest_table_toggle() -> str:
-    """What uncovers pytest-html's own table of tests, below the report; the style sheet does the rest."""
+    """The toggle of pytest-html's own table of tests below the report; the style sheet hides the table."""
     return _environment().get_template("runner.jinja2").render()
 
 
 def page(report: Report) -> str:
-    """A whole page from a stored report, without the table of pytest's own tests."""
+    """A whole page from a stored report, without pytest-html's own table of tests."""
     fragments = Markup("\n").join(Markup(part) for part in summary_html(report))  # noqa: S704 - just rendered
     return _render("page.jinja2", report, title=title(report), body=fragments)
 

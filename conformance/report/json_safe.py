@@ -1,4 +1,4 @@
-"""Any value as JSON that every reader accepts; what a mesh answered is hostile, so nothing here raises."""
+"""Any value as JSON that every reader accepts. Nothing here raises: answers of a mesh are hostile input."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fractions import Fraction
 from typing import Any
 
 DEPTH = 64
-"""How deep a value is followed: deeper than any Kubernetes object, far from Python's recursion limit."""
+"""Maximum nesting: deeper than any Kubernetes object, far from Python's recursion limit."""
 
 DIGITS = 300
-"""Longest integer kept as a number; Python itself refuses to print beyond 4300 digits."""
+"""Digits of the longest integer kept as a number; Python refuses to print more than 4300."""
 
 
 def safe_text(value: object) -> str:
@@ -24,7 +24,7 @@ def safe_text(value: object) -> str:
 
 
 def json_value(value: Any, depth: int = DEPTH) -> Any:
-    """The value in JSON's own types. Dataclasses become objects, sets sorted lists, the rest its text."""
+    """The value in JSON's types: dataclasses as objects, sets as sorted lists, unknown types as text."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Enum):

@@ -18,33 +18,33 @@ SYMBOLS: Mapping[Outcome, str] = {
     "not selected": "·",
     "not reached": "…",
 }
-"""Beside colours and words, so that neither colour nor print is needed to tell outcomes apart."""
+"""Beside colours and words, so that outcomes are distinguishable without colour."""
 
 PARTIAL = "◐"
-"""Before the headline of a run of a part in which nothing failed."""
+"""Symbol of a partial run without failures."""
 
 MEANINGS: Mapping[Outcome, str] = {
-    "pass": "the requirement holds, and the test could have seen it broken",
-    "fail": "the mesh was seen to break the requirement",
-    "inconclusive": "it could not be observed; neither for nor against the mesh",
-    "observed": "the specification is silent or contradicts itself; what the mesh does is told, not judged",
-    "not observed": "the specification leaves it open, and what the mesh does could not be seen",
+    "pass": "the requirement holds, and the test could have detected a violation",
+    "fail": "the mesh violated the requirement",
+    "inconclusive": "no conclusion was possible; neither for nor against the mesh",
+    "observed": "the specification is silent or contradicts itself; behaviour is reported, not judged",
+    "not observed": "the specification leaves it open, and the mesh's behaviour could not be observed",
     "not claimed": "the mesh's profile does not claim it",
-    "untested": "this suite has no test of it; nothing is known",
-    "in other versions": "it is about versions that the mesh claims and this run does not speak",
+    "untested": "this suite has no test of it",
+    "in other versions": "it applies to API versions that the mesh claims and this run did not use",
     "not selected": "left out of this run by the user",
-    "not reached": "the run ended before it",
+    "not reached": "the run ended earlier",
 }
 
 EXIT_MEANINGS: Mapping[int, str] = {
-    0: "every core requirement that was selected and claimed passed",
+    0: "every selected and claimed core requirement passed",
     1: "a core requirement failed",
     2: "a core requirement is inconclusive, none was judged, or the run was interrupted",
 }
 
 
 def tally(records: Iterable[RequirementRecord]) -> dict[Outcome, int]:
-    """How many came out how, without the outcomes that did not occur, in the order of severity."""
+    """The number of requirements by outcome, most severe first, without zeros."""
     counts: dict[Outcome, int] = dict.fromkeys(SYMBOLS, 0)
     for record in records:
         counts[record.outcome] += 1

@@ -1,4 +1,4 @@
-"""What a run saw of the questions that the specification leaves open, a row each, to compare meshes by."""
+"""Readings observed in a run, a row for each open question of the specification, to compare meshes."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ NOT_OBSERVED = "not observed"
 
 @dataclass(frozen=True, slots=True)
 class ReadingRow:
-    """One question of an ambiguous requirement: the reading seen, in words, and the others.
+    """A question of an ambiguous requirement: the observed reading in words, and the others.
 
-    ``letter`` is empty where none was seen, ``versions`` where all versions agree; ``observed`` is false
-    where nothing could be told.
+    ``letter`` is empty without a matching reading, ``versions`` if all versions agree; ``observed`` is false
+    if the question could not be observed.
     """
 
     requirement: str
@@ -32,12 +32,12 @@ class ReadingRow:
 
 
 def observed_readings(test: Conclusion) -> list[Reading]:
-    """What a test saw of the questions that it asks; nothing of those that it could not observe."""
+    """The readings of the questions that a test could observe."""
     return [one for one in test.readings if one.observed]
 
 
 def unobserved_questions(questions: Iterable[str], tests: Iterable[Conclusion]) -> list[str]:
-    """The questions of which no test saw a reading."""
+    """The questions that no test could observe."""
     seen = {one.question for test in tests for one in observed_readings(test)}
     return [one for one in questions if one not in seen]
 
@@ -50,7 +50,7 @@ def all_reading_rows(
 
 
 def reading_rows(record: RequirementRecord) -> list[ReadingRow]:
-    """The rows of one requirement; one for all versions in which the same was seen."""
+    """The rows of a requirement; versions with equal observations share a row."""
     found: dict[_Key, ReadingRow] = {}
     spoken: dict[_Key, list[str]] = {}
     for test in record.tests:

@@ -224,7 +224,7 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
         test = conclude_with("t", "t", Judgement(verdict, "seen"), evidence=reads)
         text = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")]))).text
         assert text.count("GET /apis") == drawn
-        assert f"{50 - drawn} more pieces stand in report.json" in text
+        assert f"{50 - drawn} more pieces in report.json" in text
         assert "Evidence 50 pieces" in text
 
 
@@ -239,7 +239,7 @@ def test_a_verdict_on_plain_values_shows_those_values(words: str) -> None:
 
 
 def test_a_long_answer_is_cut_off_and_says_where_the_rest_is() -> None:
-    assert formatting.shortened("x" * 2_000, 1_600).endswith("… 400 more characters stand in report.json")
+    assert formatting.shortened("x" * 2_000, 1_600).endswith("… 400 more characters in report.json")
     assert formatting.shortened({"a": 1}, 1_600) == '{\n "a": 1\n}'
 
 

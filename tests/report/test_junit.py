@@ -65,14 +65,14 @@ def test_a_failure_gives_the_whole_reason() -> None:
     )
     (failure,) = case.result
     assert failure.message == "v1 got 62.0% and v2 38.0% of 8500 requests; v1 is outside its region"
-    assert "v1: 62.01% seen, 70.00% asked for, 68.07% to 71.93% accepted" in failure.text
+    assert "v1: 62.01% observed, 70.00% expected, 68.07% to 71.93% accepted" in failure.text
 
 
 def test_what_was_not_judged_is_skipped_with_the_reason() -> None:
     report = sample([requirement_record(ENTRY, otherwise="not reached")])
     (case, ended) = (case for suite in parsed(report) for case in suite)
     assert (ended.classname, [type(one) for one in ended.result]) == ("Run", [Error])
-    assert [r.message for r in case.result] == ["not reached: the run ended before it"]
+    assert [r.message for r in case.result] == ["not reached: the run ended earlier"]
 
 
 def test_the_mesh_and_the_cluster_are_properties() -> None:

@@ -98,7 +98,7 @@ class TestAQuestionThatCouldNotBeObserved:
         assert (first.answer, first.observed) == ("not observed", False)
         assert (second.letter, second.observed) == ("b", True)
         lines = terminal.closing_lines(report(*partly.tests))
-        assert any(line.startswith(f"  ◎ {ENTRY.id}: not observed of it: {QUESTION}; ") for line in lines)
+        assert any(line.startswith(f"  ◎ {ENTRY.id}: questions not observed: {QUESTION}; ") for line in lines)
 
     def test_makes_the_requirement_not_observed_where_there_is_no_other(self) -> None:
         unseen = self.made(self.untold)
@@ -114,9 +114,7 @@ class TestAQuestionThatCouldNotBeObserved:
         assert "<h2>Not observed</h2>" in page
         assert "smi-badge smi-not-observed" in page
         assert "◎" not in page
-        assert "not observed: an ambiguous requirement of which no reading could be seen" in junit.render(
-            spoken
-        )
+        assert "not observed: an ambiguous requirement without an observed reading" in junit.render(spoken)
 
 
 def test_page_and_junit_tell_the_reading() -> None:

@@ -131,11 +131,11 @@ def test_an_inconclusive_test_needs_no_basis() -> None:
     ("basis", "reason"),
     [
         ({"judge": "nobody", "arguments": {}}, "no judge nobody"),
-        ({"judge": "no_request_failed", "arguments": {}}, "does not take"),
-        ({"judge": "no_request_failed", "arguments": {"sample": 3}}, "does not take"),
+        ({"judge": "no_request_failed", "arguments": {}}, "does not accept"),
+        ({"judge": "no_request_failed", "arguments": {"sample": 3}}, "does not accept"),
         ({"judge": "no_request_failed", "arguments": {"sampel": {}}}, "no argument sampel"),
         ({"judge": "all_of", "arguments": {"a": {"judge": "nobody", "arguments": {}}}}, "no judge nobody"),
-        ({"judge": "all_of", "arguments": {}}, "does not take"),
+        ({"judge": "all_of", "arguments": {}}, "does not accept"),
     ],
     ids=["unknown judge", "missing argument", "wrong type", "unknown argument", "inside", "no parts"],
 )

@@ -33,8 +33,7 @@ def test_a_pass_is_told_without_a_list() -> None:
     report = sample([requirement_record(entry, [passed(entry.id)], otherwise="untested")])
     lines = closing_lines(report.model_copy(update={"findings": ()}))
     assert lines[0] == (
-        "✓ PASS: all 1 core requirements judged hold; these are all in the catalogue "
-        "(osm on Kubernetes v1.31.2)"
+        "✓ PASS: all 1 judged core requirements hold; the catalogue has no others (osm on Kubernetes v1.31.2)"
     )
     assert [line.partition(":")[0] for line in lines[1:]] == ["requirements", "time"]
 
