@@ -14,7 +14,7 @@ from conformance.campaign.fault_campaign import Campaign, concerned, parts_of
 from conformance.campaign.parallel import in_turn
 from conformance.campaign.variant_campaign import Conformity, conclusion, exit_code, line, page, summary
 from conformance.catalogue import CatalogueError
-from conformance.cli import clusters, main
+from conformance.cli import campaigns, main
 from conformance.model.verdict import Verdict
 from conformance.traceability.index import SUITES
 from smi_reference_mesh.variants import VARIANTS, Variant
@@ -160,7 +160,7 @@ def test_what_the_machine_was_starved_under_is_judged_once_more(
             starved = frozenset({"split-live-edits"}) if void else frozenset[str]()
             yield Conformity(variant, {"split-live-edits": verdict}, {}, 1.0, starved=starved)
 
-    monkeypatch.setattr(clusters, "_outcomes", outcomes)
+    monkeypatch.setattr(campaigns, "_outcomes", outcomes)
     assert main.main(["variants", "--jobs", "2", "--variant", "no-ingress", "denial-is-404"]) == 0
     assert [(sorted(ids), jobs) for ids, jobs in asked] == [
         (["denial-is-404", "no-ingress"], 2),
