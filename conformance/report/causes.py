@@ -10,8 +10,8 @@ from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
 
 NO_EFFECT = {
-    GRANT: "no TrafficTarget was seen to take effect",
-    SPLIT: "no TrafficSplit was seen to take effect",
+    GRANT: "no TrafficTarget took effect",
+    SPLIT: "no TrafficSplit took effect",
 }
 """Meaning of a basic requirement's failure without any effect."""
 NOT_DRIVEN = "stands_on"
@@ -43,18 +43,19 @@ class Cause:
 def causes(report: Report) -> list[Cause]:
     """The failed requirements on which others stand, by number of these, largest first."""
     found = []
-    for one in report.requirements:
-        dependents = tuple(other.id for other in report.requirements if one.id in blocked_by(other))
-        if one.verdict is Verdict.FAIL and dependents:
-            never = any(_not_driven(other, one.id) for other in report.requirements)
-            found.append(Cause(one.id, NO_EFFECT[one.id] if never else _title(one), dependents))
-    return sorted(found, key=lambda one: -len(one.dependents))
+    for record in report.requirements:
+        dependents = tuple(other.id for other in report.requirements if record.id in blocked_by(other))
+        if record.verdict is Verdict.FAIL and dependents:
+            without_effect = any(_not_driven(other, record.id) for other in report.requirements)
+            text = NO_EFFECT[record.id] if without_effect else _title(record)
+            found.append(Cause(record.id, text, dependents))
+    return sorted(found, key=lambda cause: -len(cause.dependents))
 
 
 def _not_driven(record: RequirementRecord, basic: str) -> bool:
     """Whether a requirement's scenario was not driven because a basic requirement failed without effect."""
     bases = [test.basis for test in record.tests if test.basis is not None]
-    return any(one.judge == NOT_DRIVEN and one.arguments["basic"] == basic for one in bases)
+    return any(basis.judge == NOT_DRIVEN and basis.arguments["basic"] == basic for basis in bases)
 
 
 def _title(record: RequirementRecord) -> str:
