@@ -1,4 +1,4 @@
-"""``python -m tools.cli_page`` writes docs/cli.md, the reference of the command line, from its own parser."""
+"""``python -m tools.cli_page`` writes docs/cli.md, the command line reference, from the parser."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from conformance.text.files import replace
 from conformance.text.markdown import plain, table
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
-"""Where the page stands in a checkout."""
+"""The page in a checkout."""
 
 INTRODUCTION = """\
 # Command line
 
-Every command and option of `smi-conformance`. This page is written by `python -m tools.cli_page` from the
-parser itself; edits belong there. The suites are run by pytest, and may be run with it directly: by
-`pytest -p conformance.plugin --pyargs conformance.suites --smi-mesh reference`. A run can be asked for the
-same there, by options with the prefix `--smi-`.
+Every command and option of `smi-conformance`. `python -m tools.cli_page` generates this page from the parser;
+edit the parser instead. pytest can also run the suites directly:
+`pytest -p conformance.plugin --pyargs conformance.suites --smi-mesh reference`. The options of `run` have the
+prefix `--smi-` there.
 
-Exit codes: 0 all that was asked for holds; 1 a core requirement failed (`run`), a fault was missed (`faults`)
-or a variant was not passed (`variants`); 2 nothing can be concluded, a check of `doctor` failed, or the input
-cannot be used. SIGTERM ends a run as Ctrl-C does: with its report.
+Exit codes: 0 success; 1 a core requirement failed (`run`), a fault was not detected by exactly the expected
+requirements (`faults`), a variant did not pass (`variants`), or a report contradicts its evidence
+(`report verify`); 2 inconclusive, a failed check of `doctor`, or unusable input. SIGTERM ends a run as Ctrl-C
+does: with its report.
 """
 
 

@@ -1,1 +1,1 @@
-"""The command line, a module for commands that belong together."""
+"""The command line, a module per command or group of commands."""

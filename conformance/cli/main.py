@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.catalogue import CatalogueError
-from conformance.cli import clusters, reading, reference, reports, running
+from conformance.cli import campaigns, clean, doctor, explain, images, reference, report, run, shell, version
+from conformance.cli import list as list_command
 from conformance.cli.options import EXIT_CODES
 from conformance.clusters import ClusterError
 from conformance.drive.version_selection import VersionsError
@@ -21,13 +22,17 @@ from conformance.profiles import ProfileError
 from conformance.text.suggest import did_you_mean
 
 _OURS = {"conformance", "smi_reference_mesh"}
+_COMMANDS = (
+    run, list_command, version, images, explain, report, doctor, campaigns, shell, clean, reference
+)  # fmt: skip
+"""In the order of the help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # What the locale has no signs for is written in others, as ✓ is in ISO 8859-1.
+            # Characters that the locale's encoding lacks, as ISO 8859-1 lacks ✓, are escaped.
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsing = parser()
@@ -38,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         rest = []
     if "_ARGCOMPLETE" in os.environ:
-        # A shell asks what may come next.
+        # The shell asks for completions.
         import argcomplete
 
         argcomplete.autocomplete(parsing)
@@ -54,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in _OURS:
             raise
-        # What has the reference mesh in it is an extra.
+        # Commands that use the reference mesh need an extra.
         print(
-            f"error: not installed: {error.name}; this command takes pip install 'smi-conformance[embedded]'",
+            f"error: not installed: {error.name}; this command needs pip install 'smi-conformance[embedded]'",
             file=sys.stderr,
         )
         return ExitCode.INCONCLUSIVE
@@ -64,17 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return ExitCode.INCONCLUSIVE
     except BrokenPipeError:
-        # Whoever read us, such as `head`, has seen enough; without this Python complains when it ends.
+        # The reader, such as `head`, closed the pipe; without this Python complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.INCONCLUSIVE
     return code
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says of an option that it does not know which one may be meant, in the words of its own command."""
+    """Suggests the closest known option for an unknown one, with the usage of the command concerned."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        # Before the rest: argparse would first miss a required option that is there, but misspelt.
+        # Before argparse, which would report a misspelt required option as missing.
         for option in (one.partition("=")[0] for one in args or ()):
             known = self._option_string_actions
             long = option.startswith("--") and not any(one.startswith(option) for one in known)
@@ -91,10 +96,10 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    version = importlib.metadata.version("smi-conformance")
-    top.add_argument("--version", action="version", version=f"%(prog)s {version}")
+    ours = importlib.metadata.version("smi-conformance")
+    top.add_argument("--version", action="version", version=f"%(prog)s {ours}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (running, reading, reports, clusters, reference):
+    for module in _COMMANDS:
         module.add(commands)
     return top
 

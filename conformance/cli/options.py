@@ -1,35 +1,40 @@
-"""What the commands share: options of clusters and meshes, and the exit codes in words."""
+"""Options that several commands share, and the exit codes in words."""
 
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, closing
 from functools import partial
 from typing import TypeAlias
 
-from conformance.clusters import selection
+from conformance import profiles
+from conformance.clusters import Cluster, selection
 from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
 from conformance.clusters.selection import ClusterSelection, DefaultCluster
 from conformance.drive.house_rules import HouseRules
+from conformance.profiles import Profile
 from conformance.run import options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EXIT_CODES = """exit code:
-  0  every claimed core requirement that was selected passed
+  0  every selected and claimed core requirement passed
   1  a core requirement failed
-  2  inconclusive, nothing selected, or input that cannot be used
+  2  inconclusive, nothing selected, or unusable input
 """
+
+PROFILE_HELP = "a profile's name, or a path such as ./my-mesh.yaml"
 
 
 def cluster_options(parser: argparse.ArgumentParser, *, unless: DefaultCluster = "embedded") -> None:
-    """Which cluster; ``unless`` is what is meant where none is named."""
+    """Add the options that choose a cluster; ``unless`` is the default without any of them."""
     which = parser.add_argument_group(
-        "which cluster",
-        "Without any of these: that of KUBECONFIG, where this is set; in a pod without a kubeconfig the "
+        "choice of cluster",
+        "Default: the cluster of KUBECONFIG, if set; in a pod without a kubeconfig the "
         + (
-            "pod's own; else the embedded one, which is made for the command and ends with it."
+            "pod's own; else an embedded cluster, started for the command and removed with it."
             if unless == "embedded"
-            else f"pod's own; else the current one of {DEFAULT_KUBECONFIG}."
+            else f"pod's own; else the current context of {DEFAULT_KUBECONFIG}."
         ),
     )
     for option in options.WHERE:
@@ -40,7 +45,7 @@ def cluster_options(parser: argparse.ArgumentParser, *, unless: DefaultCluster =
 
 
 def where(typed: argparse.Namespace) -> ClusterSelection:
-    """The cluster that was asked for. Raises ClusterError where that was more than one."""
+    """The chosen cluster. Raises ClusterError if the options name more than one."""
     return selection.select(
         typed.context,
         typed.kubeconfig,
@@ -50,19 +55,29 @@ def where(typed: argparse.Namespace) -> ClusterSelection:
     )
 
 
+def open_cluster(typed: argparse.Namespace) -> AbstractContextManager[Cluster]:
+    """The chosen cluster, closed on exit. Raises ClusterError."""
+    return closing(selection.open_cluster(where(typed), typed.mesh))
+
+
 def rule_options(parser: argparse.ArgumentParser) -> None:
-    """What the cluster asks of all that is created in it."""
-    rules = parser.add_argument_group("rules of the cluster, for all that is created in it")
+    """Add the options for rules that the cluster imposes on all objects."""
+    rules = parser.add_argument_group("rules of the cluster, for all objects created in it")
     for option in options.RULES:
         option.add(rules)
 
 
 def house_rules(typed: argparse.Namespace) -> HouseRules:
-    """The rules that were typed."""
+    """The rules given by the options."""
     return options.house_rules(partial(getattr, typed))
 
 
 def mesh_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:
-    """Which mesh, and the image of the sample workloads."""
+    """Add the options for the mesh and the image of the sample workloads."""
     options.MESH.add(parser, required=default is None, default=default)
     options.IMAGE.add(parser)
+
+
+def optional_profile(typed: argparse.Namespace) -> Profile | None:
+    """The profile that ``--mesh`` names, if given. Raises ProfileError."""
+    return profiles.load(typed.mesh) if typed.mesh else None

@@ -9,17 +9,17 @@ from conformance.cli.options import Commands, cluster_options, where
 from conformance.clusters import ClusterError, selection
 
 _DEFINED: tuple[Api, ...] = ("TrafficSplit", "TrafficAccess", "TrafficSpecs")
-"""What CRDs define; TrafficMetrics is served by the mesh itself."""
+"""APIs with CRDs; the mesh itself serves TrafficMetrics."""
 
 
 def add(commands: Commands) -> None:
     reference = commands.add_parser(
         "reference",
         help="install or uninstall the reference mesh",
-        description="The reference mesh honours all of SMI: it is what the suite itself is tested with.",
+        description="The reference mesh implements all of SMI; the suite itself is tested with it.",
     )
     actions = reference.add_subparsers(dest="action", required=True, metavar="ACTION")
-    install = actions.add_parser("install", help="install it into a cluster, or bring it up to date")
+    install = actions.add_parser("install", help="install or update it in a cluster")
     cluster_options(install, unless="current")
     install.add_argument(
         "--image", metavar="IMAGE", help="its image (default: smi-conformance/reference:<version>)"
@@ -30,10 +30,10 @@ def add(commands: Commands) -> None:
         action="append",
         choices=_DEFINED,
         help="only the CRDs of this API; may be repeated (default: all). The profile reference-split is for "
-        "a cluster with those of TrafficSplit alone",
+        "clusters with those of TrafficSplit alone",
     )
     install.set_defaults(function=_install)
-    uninstall = actions.add_parser("uninstall", help="remove it with everything it made")
+    uninstall = actions.add_parser("uninstall", help="remove it with all its objects")
     cluster_options(uninstall, unless="current")
     uninstall.set_defaults(function=_uninstall)
 

@@ -1,7 +1,8 @@
-"""An arena that stays up, to be looked into: the prompt of ``smi-conformance shell``."""
+"""shell: a test environment (arena) that keeps running, with a prompt to debug it interactively."""
 
 from __future__ import annotations
 
+import argparse
 import cmd
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,42 +13,78 @@ from typing import Any, TextIO
 
 import yaml
 
-from conformance.clusters import ClusterError
+from conformance import profiles
+from conformance.cli.options import (
+    Commands,
+    cluster_options,
+    house_rules,
+    mesh_options,
+    open_cluster,
+    rule_options,
+    where,
+)
+from conformance.clusters import ClusterError, selection
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
 from conformance.drive.manifests import folder, has, load
 from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import Scenario
 from conformance.run.context import RunContext
+from conformance.run.preflight import preflight
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
 
 EXEC_WITHIN_S = 60.0
 SEND = "send main/client main/resting 100"
-"""The first line that is suggested: to a service of the fixture that the next one applies."""
-NOWHERE = "shell"
-"""The folder of the scenario that the shell itself plays; it has no fixtures of its own."""
+"""The first suggested line: to the root of the split that the next line applies."""
+SCENARIO = "shell"
+"""Folder name of the shell's own scenario, which has no fixtures."""
 
 
-class Unusable(Exception):
-    """What was typed cannot be done; the text says how it is meant."""
+def add(commands: Commands) -> None:
+    command = commands.add_parser(
+        "shell",
+        help="keep a test environment running and debug it interactively",
+        description="Creates an arena and opens a prompt: send traffic, apply manifests, run commands in "
+        "pods, read logs and a proxy's configuration. Leaving the prompt removes the arena.",
+    )
+    cluster_options(command)
+    mesh_options(command, default="reference")
+    rule_options(command)
+    command.set_defaults(function=_shell)
+
+
+def _shell(options: argparse.Namespace) -> int:
+    profile = profiles.load(options.mesh)
+    print(selection.describe(where(options)), flush=True)
+    with open_cluster(options) as cluster:
+        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        problem = preflight(context, {group: [one] for group, one in context.api_versions().items()})
+        if problem is not None:
+            raise ClusterError(str(problem))
+        run(context)
+    return 0
+
+
+class UsageError(Exception):
+    """The line is not a valid command; the message gives the usage."""
 
 
 def _command(function: Callable[[Shell, list[str]], None]) -> Callable[[Shell, str], None]:
-    """A method of the prompt from one that takes words; what goes wrong is said, and the prompt goes on."""
+    """A method of the prompt from a function of words; errors are printed, and the prompt continues."""
 
     @wraps(function)
     def run(self: Shell, line: str) -> None:
         try:
             function(self, shlex.split(line))
-        except (Unusable, ClusterError, NotInVersion, OSError, ValueError, yaml.YAMLError) as error:
+        except (UsageError, ClusterError, NotInVersion, OSError, ValueError, yaml.YAMLError) as error:
             self.say(f"error: {error}")
 
     return run
 
 
 class Shell(cmd.Cmd):
-    """One prompt on one arena. Workloads are addressed as in the suites: part/workload, main/client."""
+    """A prompt for an arena. Workloads are addressed as in the suites: part/workload, main/client."""
 
     prompt = "smi> "
 
@@ -57,7 +94,7 @@ class Shell(cmd.Cmd):
         super().__init__(stdin=stdin, stdout=stdout)
         self.use_rawinput = stdin is None
         self._context = context
-        self._scenario: Scenario = context.scenario(NOWHERE)
+        self._scenario: Scenario = context.scenario(SCENARIO)
 
     def say(self, text: str) -> None:
         """Write a line."""
@@ -65,19 +102,19 @@ class Shell(cmd.Cmd):
         self.stdout.flush()
 
     def emptyline(self) -> bool:
-        """Nothing typed does nothing."""
+        """Do nothing; cmd.Cmd would repeat the last command."""
         return False
 
     def default(self, line: str) -> None:
-        """Say what there is."""
+        """Report an unknown command."""
         self.say(f"unknown command {line.split()[0]!r}; help lists them")
 
     def completenames(self, text: str, *_: Any) -> list[str]:
-        """Commands that begin so."""
+        """Commands that begin with the text."""
         return [name for name in super().completenames(text) if name != "EOF"]
 
     def completedefault(self, text: str, line: str, begin: int, _end: int) -> list[str]:
-        """Addresses of workloads that begin so."""
+        """Addresses of workloads that begin with the text."""
         start = line[:begin].rpartition(" ")[2]
         found = [pod for pod in _addresses(self._context) if pod.startswith(start + text)]
         return [address.removeprefix(start) for address in found]
@@ -105,13 +142,13 @@ class Shell(cmd.Cmd):
 
     @_command
     def do_config(self, words: list[str]) -> None:
-        """config main/client: the configuration that the pod's proxy has"""
+        """config main/client: the configuration of the pod's proxy"""
         _expect(words, 1, "config main/client")
         self._inspect(words[0], "configuration")
 
     @_command
     def do_stats(self, words: list[str]) -> None:
-        """stats main/client [WORD]: the statistics of the pod's proxy; only lines that hold a word"""
+        """stats main/client [WORD]: the statistics of the pod's proxy; only lines with the word, if given"""
         _expect_least(words, 1, "stats main/client [WORD]")
         self._inspect(words[0], "statistics", words[1] if len(words) > 1 else "")
 
@@ -126,27 +163,27 @@ class Shell(cmd.Cmd):
 
     @_command
     def do_delete(self, words: list[str]) -> None:
-        """delete FILE…: the objects of these files"""
+        """delete FILE…: delete the objects of these files"""
         _expect_least(words, 1, "delete FILE…")
         for word in words:
             self._scenario.delete_objects(self._objects(word))
 
     @_command
     def do_send(self, words: list[str]) -> None:
-        """send main/client main/resting [N [PATH]]: requests through the mesh, and who answered them"""
+        """send main/client main/resting [N [PATH]]: requests through the mesh, and their responders"""
         usage = "send main/client main/resting [N [PATH]]"
         _expect_least(words, 2, usage)
         number, path = (words[2] if len(words) > 2 else "100"), (words[3] if len(words) > 3 else "/")
         if not number.isdecimal() or not int(number):
-            raise Unusable(f"usage: {usage}")
+            raise UsageError(f"usage: {usage}")
         client, service = self._address(words[0]), words[1]
         if service.partition("/")[0] not in WORKLOADS:
             part = service.partition("/")[0]
-            raise Unusable(f"no part {part!r}{did_you_mean(part, WORKLOADS)}")
+            raise UsageError(f"no part {part!r}{did_you_mean(part, WORKLOADS)}")
         call = replace(self._scenario.call(client, service, path=path), requests=int(number))
         servers = self._context.arena.workloads(service.partition("/")[0])
         (traffic,) = self._scenario.send(call, servers=servers)
-        self.say(f"answered by: {_counts(traffic.answered)}; seen by servers: {_counts(traffic.received)}")
+        self.say(f"answered by: {_counts(traffic.answered)}; received by: {_counts(traffic.received)}")
         if traffic.failures or set(traffic.statuses) - {"200"}:
             self.say(f"failures: {_counts(traffic.failures)}; statuses: {_counts(traffic.statuses)}")
 
@@ -160,9 +197,9 @@ class Shell(cmd.Cmd):
         return True
 
     def _address(self, address: str) -> str:
-        there = _addresses(self._context)
-        if address not in there:
-            raise Unusable(f"no workload {address!r}{did_you_mean(address, there)} (pods lists them)")
+        known = _addresses(self._context)
+        if address not in known:
+            raise UsageError(f"no workload {address!r}{did_you_mean(address, known)} (pods lists them)")
         return address
 
     def _pod(self, word: str) -> tuple[Pod, str]:
@@ -182,7 +219,9 @@ class Shell(cmd.Cmd):
     def _inspect(self, address: str, what: str, word: str = "") -> None:
         profile = self._context.profile
         if profile.inspect is None:
-            raise Unusable(f"the profile {profile.name} does not say how to look (its section inspect)")
+            raise UsageError(
+                f"the profile {profile.name} has no section `inspect`, which configures this command"
+            )
         pod, _ = self._pod(address)
         self._run(pod, profile.inspect.container, getattr(profile.inspect, what), word)
 
@@ -193,8 +232,8 @@ class Shell(cmd.Cmd):
         documents = [each for each in found if isinstance(each, dict)]
         items = [one for each in documents for one in each.get("items", [each])]
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
-            raise Unusable(f"{name}: no Kubernetes objects in it")
-        # In the version that it is written in, which need not be one that the suite speaks.
+            raise UsageError(f"{name} contains no Kubernetes objects")
+        # In the manifest's own API version, even one unknown to the suite.
         placed = self._context.arena.scope.place(items, WORKLOADS.values())
         for item in placed:
             item["metadata"].setdefault("namespace", self._context.arena.namespace("main"))
@@ -202,7 +241,7 @@ class Shell(cmd.Cmd):
 
 
 def run(context: RunContext, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
-    """Make an arena with all parts, talk until the end of input, and remove it. Raises ClusterError."""
+    """Run a shell in a new arena with all parts until the end of input. Raises ClusterError."""
     shell = Shell(context, stdin, stdout)
     parts = list(WORKLOADS)
     try:
@@ -220,21 +259,21 @@ def run(context: RunContext, *, stdin: TextIO | None = None, stdout: TextIO | No
 
 def _introduction(context: RunContext) -> str:
     return f"""
-At this prompt (help lists all, help COMMAND explains one; Ctrl-D removes the arena and leaves):
-  {SEND}          requests through the mesh, and who answered
+At this prompt (help lists the commands, help COMMAND explains it; Ctrl-D removes the arena and leaves):
+  {SEND}          requests through the mesh, and their responders
   apply traffic-split/zero-weight/split.yaml
                                            a fixture of {folder()}, or any manifest
-  config main/client | stats main/client   what its proxy has
+  config main/client | stats main/client   configuration and statistics of its proxy
   exec main/client COMMAND | logs main/client
-{_elsewhere(context)}"""
+{_kubectl_hint(context)}"""
 
 
-def _elsewhere(context: RunContext) -> str:
+def _kubectl_hint(context: RunContext) -> str:
     if not context.cluster.kubectl:
         return ""
     kubectl = f"kubectl {context.cluster.kubectl} -n {context.arena.namespace('main')}"
     client = context.arena.pod("main/client").name
-    return f"""Or from elsewhere, if kubectl is installed:
+    return f"""Or from another terminal, with kubectl:
   {kubectl} get pods,trafficsplits
   {kubectl} exec {client} -c {CONTAINER} -- COMMAND
 """
@@ -260,14 +299,14 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _counts(counts: Any) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "nobody"
+    return ", ".join(f"{name} {count}" for name, count in counts.items() if count) or "none"
 
 
 def _expect(words: Iterable[str], number: int, usage: str) -> None:
     if len(list(words)) != number:
-        raise Unusable(f"usage: {usage}")
+        raise UsageError(f"usage: {usage}")
 
 
 def _expect_least(words: Sequence[str], least: int, usage: str) -> None:
     if len(words) < least:
-        raise Unusable(f"usage: {usage}")
+        raise UsageError(f"usage: {usage}")

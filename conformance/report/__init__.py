@@ -1,1 +1,1 @@
-"""The verdicts of one run with their evidence: one JSON document, and what is drawn from it."""
+"""The report of a run: verdicts and evidence as one JSON document, and the pages rendered from it."""

@@ -1,52 +1,36 @@
-"""From what a run found to its report: verdicts merged, requirements counted, the headline drawn."""
+"""The report of a run from its results: verdicts merged, outcomes counted, the headline concluded."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from conformance.catalogue import Level, Requirement
-from conformance.judge.phrasing import listed
-from conformance.model.evidence import AdmissionAttempt, ApiRead, Convergence, Environment, RoundTrip, Traffic
+from conformance.judge.phrasing import listed, pluralize
 from conformance.model.exit_codes import OF_VERDICTS
-from conformance.model.verdict import Basis, Judgement, Verdict, merge
+from conformance.model.verdict import Verdict, merge
 from conformance.report.document import (
     OUTCOMES,
-    ApiReadEvidence,
-    AttemptEvidence,
-    BasisRecord,
     ClusterInfo,
     Conclusion,
     Diagnostic,
-    EnvironmentEvidence,
     Finding,
     Headline,
     Mesh,
     Outcome,
     Report,
     RequirementRecord,
-    RoundTripEvidence,
     Run,
     Status,
     Timing,
-    TrafficEvidence,
 )
-from conformance.report.readings import seen_readings, unseen
+from conformance.report.readings import observed_readings, unobserved_questions
 
-Otherwise = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
-"""Why a requirement was not judged."""
+UnjudgedStatus = Literal["not claimed", "untested", "in other versions", "not selected", "not reached"]
+"""Status of a requirement without a verdict."""
 
 NOT_APPLICABLE = "not_applicable"
-"""The judge of what a version cannot express."""
-
-_EVIDENCE: dict[type, type[Any]] = {
-    Traffic: TrafficEvidence,
-    ApiRead: ApiReadEvidence,
-    RoundTrip: RoundTripEvidence,
-    AdmissionAttempt: AttemptEvidence,
-    Environment: EnvironmentEvidence,
-}
+"""Judge of a requirement that an API version cannot express."""
 
 
 def build(
@@ -80,23 +64,26 @@ def build(
 
 
 def _unacceptable(records: Iterable[RequirementRecord]) -> Iterator[Finding]:
-    """What no reading of the specification excuses. A finding: it does not fail an ambiguous requirement.
+    """Behaviour that no reading of the specification permits: findings, as no ambiguous requirement fails.
 
-    What is the same of several requirements, as where a mesh has stopped, is told once.
+    One finding names all requirements with the same text, as when a mesh stopped working.
     """
-    said: dict[str, dict[str, None]] = {}
+    requirement_ids: dict[str, dict[str, None]] = {}
     for record in records:
         for reading in (one for test in record.tests for one in test.readings if one.finding):
-            said.setdefault(reading.finding, {})[record.id] = None
-    return (Finding(severity="warning", text=f"{listed(ids)}: {text}") for text, ids in said.items())
+            requirement_ids.setdefault(reading.finding, {})[record.id] = None
+    return (
+        Finding(severity="warning", text=f"{listed(ids)}: {text}") for text, ids in requirement_ids.items()
+    )
 
 
 def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Headline:
-    """What may be said of the mesh as a whole: only core requirements speak.
+    """The verdict on the mesh as a whole, from its core requirements alone.
 
-    1 a core requirement failed, whatever else happened; 2 one is inconclusive or was not reached, the run
-    was interrupted, or no core requirement was judged at all; 0 all that were selected and claimed passed.
-    The reason tells how much was asked: of a part of what can be tested it says so first.
+    Fail (exit code 1): a core requirement failed, whatever else happened. Inconclusive (2): a core
+    requirement is inconclusive or was not reached, the run was interrupted, or no core requirement was
+    judged. Pass (0): all selected and claimed core requirements passed. The reason of a partial run gives
+    its coverage.
     """
     core = [record for record in records if record.level == "core"]
     tally = count(core)
@@ -109,13 +96,13 @@ def headline(records: Sequence[RequirementRecord], *, interrupted: bool) -> Head
         return _concluded(Verdict.FAIL, reason, partial)
     if interrupted or tally["not reached"]:
         missed = count(records)["not reached"]
-        reason = f"the run ended early, {missed} requirements were not reached"
+        reason = f"the run ended early, {pluralize(missed, 'requirement')} not reached"
     elif not judged:
         reason = "no core requirement was judged"
     elif tally["inconclusive"]:
         reason = f"{tally['inconclusive']} of {judged} core requirements could not be judged"
     else:
-        whole = f"all {judged} core requirements judged hold; {_coverage(tally)}"
+        whole = f"all {judged} judged core requirements hold; {_coverage(tally)}"
         reason = f"{_part(tally, judged)}, all hold" if partial else whole
         return _concluded(Verdict.PASS, reason, partial)
     reason += f"; {_part(tally, judged)}" if partial else ""
@@ -132,18 +119,18 @@ def _part(tally: Mapping[Outcome, int], judged: int) -> str:
 
 
 def _coverage(tally: Mapping[Outcome, int]) -> str:
-    """What a pass says nothing about."""
-    rest = {
-        "have no test in this edition": tally["untested"],
-        "are not claimed": tally["not claimed"],
-        "are about other versions": tally["in other versions"],
-    }
-    said = ", ".join(f"{number} {words}" for words, number in rest.items() if number)
-    return f"of {sum(tally.values())} in the catalogue {said}" if said else "these are all in the catalogue"
+    """The core requirements that a pass does not cover."""
+    total = sum(tally.values())
+    rest: tuple[Outcome, ...] = ("untested", "not claimed", "in other versions")
+    uncovered = {outcome: tally[outcome] for outcome in rest if tally[outcome]}
+    if not uncovered:
+        return "the catalogue has no others"
+    parts = ", ".join(f"{number} {outcome}" for outcome, number in uncovered.items())
+    return f"{sum(uncovered.values())} of {total} not judged ({parts})"
 
 
 def count(records: Iterable[RequirementRecord]) -> dict[Outcome, int]:
-    """How many requirements came out how; every outcome is there, also at zero."""
+    """The number of requirements by outcome, with all outcomes, also at zero."""
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     for record in records:
         counts[record.outcome] += 1
@@ -154,24 +141,24 @@ def requirement_record(
     entry: Requirement,
     tests: Iterable[Conclusion] = (),
     *,
-    otherwise: Otherwise,
+    otherwise: UnjudgedStatus,
     note: str = "",
     faults: Iterable[str] = (),
     missing: Iterable[str] = (),
 ) -> RequirementRecord:
-    """A catalogue entry with what its tests found; ``otherwise`` is its status when none of them ran.
+    """A catalogue entry with the conclusions of its tests; ``otherwise`` is its status if no test ran.
 
-    An ambiguous requirement is observed, never judged, and *not observed* where none of its readings could be
-    seen; where only some of its questions were, the note names the others. A verdict is the merge over all
-    tests. Where some of the requirement's tests did not run (``missing`` names them), those that did can
-    condemn but not acquit: the status is then ``otherwise``.
+    An ambiguous requirement is observed, never judged, and *not observed* if none of its questions was; if
+    only some were, the note names the others. The verdict merges those of all tests. While some of the
+    requirement's tests did not run (``missing`` names them), the others can fail it but not pass it: the
+    status is then ``otherwise``.
     """
     ran, left_out = tuple(tests), tuple(missing)
     status, verdict = merged(entry.level, ran) if ran else (otherwise, None)
     if ran and left_out and verdict is Verdict.PASS:
         status, verdict = otherwise, None
         note = note or f"{len(left_out)} of its {len(ran) + len(left_out)} tests did not run"
-    if status == "observed" and not note and (others := unseen(entry.readings, ran)):
+    if status == "observed" and not note and (others := unobserved_questions(entry.readings, ran)):
         note = f"{len(others)} of its {len(entry.readings)} questions not observed: {'; '.join(others)}"
     return RequirementRecord(
         **entry.model_dump(include={"id", "api", "level", "versions", "statement", "source", "readings"}),
@@ -184,9 +171,9 @@ def requirement_record(
 
 
 def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict | None]:
-    """What the tests of a requirement make of it together. Raises ValueError when there is none.
+    """Status and verdict of a requirement from all its tests. Raises ValueError without tests.
 
-    What a version has no words for does not count beside what was judged in another.
+    Tests in a version that cannot express the requirement count only if no other test ran.
     """
     applicable = [test for test in tests if not (test.basis and test.basis.judge == NOT_APPLICABLE)]
     verdict = merge(test.verdict for test in applicable or tests)
@@ -194,37 +181,4 @@ def merged(level: Level, tests: Sequence[Conclusion]) -> tuple[Status, Verdict |
         return "not claimed", None
     if level != "ambiguous":
         return "judged", verdict
-    return ("observed" if any(seen_readings(test) for test in applicable) else "not observed"), None
-
-
-def conclusion(
-    nodeid: str,
-    title: str,
-    judgement: Judgement,
-    *,
-    evidence: Iterable[tuple[str, Traffic | ApiRead | RoundTrip | AdmissionAttempt | Environment]] = (),
-    convergences: Iterable[Convergence] = (),
-    duration_s: float = 0.0,
-    versions: Mapping[str, str] = MappingProxyType({}),
-) -> Conclusion:
-    """What a test concluded, from the live judgement; evidence is (name, value), as "before" or "sample"."""
-    return Conclusion(
-        nodeid=nodeid,
-        title=title,
-        verdict=judgement.verdict,
-        summary=judgement.summary,
-        expected=judgement.expected,
-        hint=judgement.hint,
-        shares=judgement.shares,
-        readings=judgement.readings,
-        convergences=tuple(convergences),
-        evidence=tuple(_EVIDENCE[type(value)](name=name, value=value) for name, value in evidence),
-        basis=basis_record(judgement.basis),
-        duration_s=max(0.0, duration_s),
-        versions=dict(versions),
-    )
-
-
-def basis_record(basis: Basis | None) -> BasisRecord | None:
-    """A live basis as it stands in the document."""
-    return None if basis is None else BasisRecord(judge=basis.judge, arguments=basis.arguments)
+    return ("observed" if any(observed_readings(test) for test in applicable) else "not observed"), None

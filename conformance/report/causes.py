@@ -1,4 +1,4 @@
-"""Causes before symptoms: the requirements that failed on which others stand, and which these are."""
+"""Causes before symptoms: failed requirements, and the requirements that stand on them."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from conformance.catalogue.foundations import GRANT, SPLIT
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
 
-NEVER = {
-    GRANT: "no TrafficTarget was seen to take effect",
-    SPLIT: "no TrafficSplit was seen to take effect",
+NO_EFFECT = {
+    GRANT: "no TrafficTarget took effect",
+    SPLIT: "no TrafficSplit took effect",
 }
-"""What the failure of a basic requirement means."""
-UNDRIVEN = "stands_on"
-"""The judge of what was not driven for that reason."""
-STANDING = {UNDRIVEN, "presumes"}
-"""That judge, and the one of what failed beside a requirement that it presumes."""
+"""Meaning of a basic requirement's failure without any effect."""
+NOT_DRIVEN = "stands_on"
+"""Judge of requirements whose scenarios were not driven for that reason."""
+BLOCKING_JUDGES = {NOT_DRIVEN, "presumes"}
+"""The former, and the judge of a failure beside that of a presumed requirement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A requirement that failed: what that means, and the ids of what stands on it."""
+    """A failed requirement, the meaning of its failure, and the ids of the requirements that stand on it."""
 
     basic: str
     text: str
-    standing: tuple[str, ...]
+    dependents: tuple[str, ...]
 
     @property
     def extent(self) -> str:
-        """How many stand on it."""
-        count = len(self.standing)
+        """The number of requirements that stand on it, in words."""
+        count = len(self.dependents)
         return "1 requirement stands on it" if count == 1 else f"{count} requirements stand on it"
 
     @property
@@ -41,30 +41,31 @@ class Cause:
 
 
 def causes(report: Report) -> list[Cause]:
-    """The requirements that failed in a run and explain more than themselves, the widest first."""
+    """The failed requirements on which others stand, by number of these, largest first."""
     found = []
-    for one in report.requirements:
-        standing = tuple(other.id for other in report.requirements if one.id in founded_on(other))
-        if one.verdict is Verdict.FAIL and standing:
-            never = any(_undriven(other, one.id) for other in report.requirements)
-            found.append(Cause(one.id, NEVER[one.id] if never else _title(one), standing))
-    return sorted(found, key=lambda one: -len(one.standing))
+    for record in report.requirements:
+        dependents = tuple(other.id for other in report.requirements if record.id in blocked_by(other))
+        if record.verdict is Verdict.FAIL and dependents:
+            without_effect = any(_not_driven(other, record.id) for other in report.requirements)
+            text = NO_EFFECT[record.id] if without_effect else _title(record)
+            found.append(Cause(record.id, text, dependents))
+    return sorted(found, key=lambda cause: -len(cause.dependents))
 
 
-def _undriven(record: RequirementRecord, basic: str) -> bool:
-    """Whether a requirement was not driven, as nothing of the kind of a basic one was seen to take effect."""
+def _not_driven(record: RequirementRecord, basic: str) -> bool:
+    """Whether a requirement's scenario was not driven because a basic requirement failed without effect."""
     bases = [test.basis for test in record.tests if test.basis is not None]
-    return any(one.judge == UNDRIVEN and one.arguments["basic"] == basic for one in bases)
+    return any(basis.judge == NOT_DRIVEN and basis.arguments["basic"] == basic for basis in bases)
 
 
 def _title(record: RequirementRecord) -> str:
-    """What does not hold of a requirement that failed: the sentence that its test is."""
+    """The failure in words: the title of the failed test, negated."""
     title = next(test.title for test in record.tests if test.verdict is Verdict.FAIL)
     return f"does not hold: {title[:1].lower()}{title[1:]}"
 
 
-def founded_on(record: RequirementRecord) -> set[str]:
-    """The requirements whose failure alone keeps this one from being judged."""
+def blocked_by(record: RequirementRecord) -> set[str]:
+    """The failed requirements that are the only reason why this requirement is inconclusive."""
     if record.verdict is not Verdict.INCONCLUSIVE:
         return set()
     found = [set(_basics(test)) for test in record.tests if test.verdict is Verdict.INCONCLUSIVE]
@@ -72,5 +73,5 @@ def founded_on(record: RequirementRecord) -> set[str]:
 
 
 def _basics(test: Conclusion) -> Iterator[str]:
-    if test.basis is not None and test.basis.judge in STANDING:
+    if test.basis is not None and test.basis.judge in BLOCKING_JUDGES:
         yield str(test.basis.arguments["basic"])

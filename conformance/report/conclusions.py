@@ -1,4 +1,4 @@
-"""From a judgement to what pytest and the report show of it."""
+"""Judgements as the report records them and as pytest prints them."""
 
 from __future__ import annotations
 
@@ -17,73 +17,99 @@ from conformance.model.evidence import (
     Traffic,
 )
 from conformance.model.verdict import Basis, Judgement
-from conformance.report import assemble
-from conformance.report.document import Conclusion
+from conformance.report.document import (
+    ApiReadEvidence,
+    AttemptEvidence,
+    BasisRecord,
+    Conclusion,
+    EnvironmentEvidence,
+    RoundTripEvidence,
+    TrafficEvidence,
+)
 from conformance.text.sanitize import printable
 
-Seen = Traffic | ApiRead | RoundTrip | AdmissionAttempt | Environment
+Observation = Traffic | ApiRead | RoundTrip | AdmissionAttempt | Environment
+
+_RECORDS: dict[type, type[Any]] = {
+    Traffic: TrafficEvidence,
+    ApiRead: ApiReadEvidence,
+    RoundTrip: RoundTripEvidence,
+    AdmissionAttempt: AttemptEvidence,
+    Environment: EnvironmentEvidence,
+}
 
 
-def evidence(value: Any, name: str = "") -> Iterator[tuple[str, Seen | Convergence]]:
-    """Every piece of evidence in the arguments of a judge, with the name of the argument it stands under."""
-    if isinstance(value, Seen | Convergence):
+def named_evidence(value: Any, name: str = "") -> Iterator[tuple[str, Observation | Convergence]]:
+    """Every piece of evidence in a judge's arguments, with the name of its argument."""
+    if isinstance(value, Observation | Convergence):
         yield name, value
     elif isinstance(value, Effect):
-        # Its parts stand in the report as what they are, without a word for the whole.
+        # The report holds the parts of an effect, not the effect itself.
         stem = name.removesuffix("effect").strip()
         for field in dataclasses.fields(value):
-            yield from evidence(getattr(value, field.name), f"{stem} {field.name}".strip())
+            yield from named_evidence(getattr(value, field.name), f"{stem} {field.name}".strip())
     elif isinstance(value, Basis):
-        yield from evidence(value.arguments, name)
+        yield from named_evidence(value.arguments, name)
     elif isinstance(value, Judgement):
-        yield from evidence(value.basis, name)
+        yield from named_evidence(value.basis, name)
     elif isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from evidence(inner, f"{name} {key}".strip())
+            yield from named_evidence(inner, f"{name} {key}".strip())
     elif isinstance(value, list | tuple):
         for inner in value:
-            yield from evidence(inner, name)
+            yield from named_evidence(inner, name)
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         own = getattr(value, "name", "")
         for field in dataclasses.fields(value):
             inner = getattr(value, field.name)
-            yield from evidence(inner, ", ".join(part for part in (own or name, field.name) if part))
+            yield from named_evidence(inner, ", ".join(part for part in (own or name, field.name) if part))
 
 
 def conclude(
     nodeid: str,
     title: str,
     judgement: Judgement,
-    duration_s: float,
+    duration_s: float = 0.0,
     *,
     versions: Mapping[str, str] = MappingProxyType({}),
 ) -> Conclusion:
-    """What the report keeps of a judgement: words, figures, and all evidence that it stands on.
+    """The report's record of a judgement: its sentences, its figures, and each piece of its evidence once.
 
-    ``versions`` are those that were spoken, by group (short name).
+    ``versions`` are the API versions of the test's scenario, by group (short name).
     """
-    found = list(evidence(judgement.basis))
-    seen: list[tuple[str, Seen]] = []
+    observations: list[tuple[str, Observation]] = []
     convergences: list[Convergence] = []
-    for name, value in found:
+    for name, value in named_evidence(judgement.basis):
         if isinstance(value, Convergence):
             if value not in convergences:
                 convergences.append(value)
-        elif all(value is not earlier for _, earlier in seen):
-            seen.append((name, value))
-    return assemble.conclusion(
-        nodeid,
-        title,
-        judgement,
-        evidence=seen,
-        convergences=convergences,
-        duration_s=duration_s,
-        versions=versions,
+        elif all(value is not earlier for _, earlier in observations):
+            observations.append((name, value))
+    basis = judgement.basis
+    return Conclusion(
+        nodeid=nodeid,
+        title=title,
+        verdict=judgement.verdict,
+        summary=judgement.summary,
+        expected=judgement.expected,
+        hint=judgement.hint,
+        shares=judgement.shares,
+        readings=judgement.readings,
+        convergences=tuple(convergences),
+        evidence=tuple(evidence_record(name, value) for name, value in observations),
+        basis=None if basis is None else BasisRecord(judge=basis.judge, arguments=basis.arguments),
+        duration_s=max(0.0, duration_s),
+        versions=dict(versions),
     )
 
 
+def evidence_record(name: str, value: Observation) -> Any:
+    """A piece of evidence as the document holds it."""
+    return _RECORDS[type(value)](name=name, value=value)
+
+
 def render(judgement: Judgement) -> str:
-    """A judgement as lines of text; what a mesh answered neither steers a terminal nor begins a line."""
+    """A judgement as lines of text; a mesh's answer in it neither steers a terminal nor begins a line."""
     lines = [printable(judgement.summary)]
     if judgement.expected:
         lines.append(f"expected: {printable(judgement.expected)}")

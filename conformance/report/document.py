@@ -1,7 +1,7 @@
 """The report: the verdicts of one run with their evidence, as one JSON document.
 
-HTML, JUnit and the terminal's closing lines are pure functions of it. Every value is made plain
-(`conformance.report.json_safe`) on its way in, so a document survives being written and read unchanged.
+HTML, JUnit and the terminal's closing lines are pure functions of it. Every value is converted to JSON's
+types (`conformance.report.json_safe`) on its way in, so that a written document reads back equal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from conformance.catalogue import Api, Level
 from conformance.model.evidence import AdmissionAttempt, ApiRead, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.exit_codes import OF_VERDICTS, ExitCode
 from conformance.model.verdict import Reading, Share, Verdict
-from conformance.report.json_safe import plain, text
+from conformance.report.json_safe import json_value, safe_text
 
 Status = Literal[
     "judged",
@@ -37,47 +37,47 @@ OUTCOMES: tuple[Outcome, ...] = (
     "not selected", "not reached",
 )  # fmt: skip
 
-T = TypeVar("T")
-Text = Annotated[str, BeforeValidator(text)]
-Plain = Annotated[JsonValue, BeforeValidator(plain)]
-Made = Annotated[T, BeforeValidator(plain)]
-"""A value of evidence, given as the live dataclass or as read from JSON."""
+Value = TypeVar("Value")
+Text = Annotated[str, BeforeValidator(safe_text)]
+Json = Annotated[JsonValue, BeforeValidator(json_value)]
+Recorded = Annotated[Value, BeforeValidator(json_value)]
+"""A value of evidence, from the live dataclass or from JSON."""
 
 
-class Model(BaseModel):
-    """Frozen, and strict about unknown fields: a document that says more than its schema is not one."""
+class DocumentModel(BaseModel):
+    """Frozen, and strict: a document with fields unknown to the schema is invalid."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class TrafficEvidence(Model):
+class TrafficEvidence(DocumentModel):
     type: Literal["traffic"] = "traffic"
     name: Text = ""
-    value: Made[Traffic]
+    value: Recorded[Traffic]
 
 
-class ApiReadEvidence(Model):
+class ApiReadEvidence(DocumentModel):
     type: Literal["api read"] = "api read"
     name: Text = ""
-    value: Made[ApiRead]
+    value: Recorded[ApiRead]
 
 
-class RoundTripEvidence(Model):
+class RoundTripEvidence(DocumentModel):
     type: Literal["round trip"] = "round trip"
     name: Text = ""
-    value: Made[RoundTrip]
+    value: Recorded[RoundTrip]
 
 
-class AttemptEvidence(Model):
+class AttemptEvidence(DocumentModel):
     type: Literal["attempt"] = "attempt"
     name: Text = ""
-    value: Made[AdmissionAttempt]
+    value: Recorded[AdmissionAttempt]
 
 
-class EnvironmentEvidence(Model):
+class EnvironmentEvidence(DocumentModel):
     type: Literal["environment"] = "environment"
     name: Text = ""
-    value: Made[Environment]
+    value: Recorded[Environment]
 
 
 Evidence = Annotated[
@@ -86,17 +86,17 @@ Evidence = Annotated[
 ]
 
 
-class BasisRecord(Model):
+class BasisRecord(DocumentModel):
     """The judge's name and its arguments as JSON; `conformance.report.verify` calls it again."""
 
     judge: Text
-    arguments: dict[Text, Plain]
+    arguments: dict[Text, Json]
 
 
-class Conclusion(Model):
-    """What one test concluded about a requirement, and on what; ``title`` is its sentence about the mesh.
+class Conclusion(DocumentModel):
+    """A test's conclusion about its requirement, with its evidence; ``title`` is its claim about the mesh.
 
-    ``versions`` are the API versions that its scenario spoke, by group (short name).
+    ``versions`` are the API versions of its scenario, by group (short name).
     """
 
     nodeid: Text
@@ -105,25 +105,24 @@ class Conclusion(Model):
     summary: Text
     expected: Text = ""
     hint: Text = ""
-    shares: tuple[Made[Share], ...] = ()
-    readings: tuple[Made[Reading], ...] = ()
-    convergences: tuple[Made[Convergence], ...] = ()
+    shares: tuple[Recorded[Share], ...] = ()
+    readings: tuple[Recorded[Reading], ...] = ()
+    convergences: tuple[Recorded[Convergence], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     basis: BasisRecord | None = None
     duration_s: float = Field(default=0.0, ge=0)
     versions: dict[Text, Text] = {}
 
 
-class RequirementRecord(Model):
-    """One entry of the catalogue with what became of it in this run.
+class RequirementRecord(DocumentModel):
+    """An entry of the catalogue with its outcome in this run.
 
-    ``status`` says how far it came: *judged* (only then is there a verdict), *observed* (an ambiguous
-    requirement whose reading stands in its tests' summaries), *not observed* (one of which no reading could
-    be seen), *not claimed* by the profile, *untested* (the suite has no test of it), *in other versions* than
-    this run speaks, *not selected* by the user, *not reached* before the run ended.
-    ``readings`` are the catalogue's, by question and letter; those that were seen stand in the tests.
-    ``note`` gives the reason for a requirement that was not judged. ``faults`` names the faults of the
-    reference mesh that it is shown to catch.
+    ``status``: *judged* (the only status with a verdict), *observed* (an ambiguous requirement; its tests
+    hold the observed readings), *not observed* (an ambiguous requirement without an observed reading), *not
+    claimed* by the profile, *untested* (the suite has no test of it), *in other versions* than those of this
+    run, *not selected* by the user, *not reached* before the run ended.
+    ``readings`` are the catalogue's, by question and letter. ``note`` is the reason for a missing verdict.
+    ``faults`` are the faults of the reference mesh that the requirement's tests detect.
     """
 
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")
@@ -153,16 +152,16 @@ class RequirementRecord(Model):
 
     @property
     def outcome(self) -> Outcome:
-        """The verdict in a word where there is one, else the status."""
+        """The verdict if the requirement was judged, else the status."""
         if self.verdict is not None:
             outcome: Outcome = self.verdict.value
             return outcome
-        assert self.status != "judged"  # noqa: S101 - the validator has seen to it
+        assert self.status != "judged"  # noqa: S101 - the validator ensures it
         return self.status
 
 
-class Run(Model):
-    """One call of the suite; ``command`` is what was typed, with secrets left out by the caller."""
+class Run(DocumentModel):
+    """A call of the suite; ``command`` is its command line, from which the caller removed secrets."""
 
     id: Text
     started: AwareDatetime
@@ -173,14 +172,14 @@ class Run(Model):
 
 
 MESH = "mesh"
-"""The part whose version is that of the mesh as a whole; every other part is an image by its repository."""
+"""Key in ``Mesh.versions`` of the mesh as a whole; every other key is the repository of an image."""
 
 
-class Mesh(Model):
-    """The mesh as its profile describes it; ``versions`` are that of the *mesh* and those of its images.
+class Mesh(DocumentModel):
+    """The mesh as its profile describes it; ``versions`` are those of the *mesh* and of its images.
 
-    ``header_forms`` says for each version of specs whose header filters were written in this run in which
-    form: *map*, *list* (of one-key maps), or *neither* where the cluster takes none.
+    ``header_forms`` is the form of header filters in this run, by version of specs: *map*, *list* (of one-key
+    maps), or *neither* if the cluster accepts none.
     """
 
     profile: Text
@@ -191,11 +190,11 @@ class Mesh(Model):
 
     @property
     def title(self) -> str:
-        """Its name, with its version where that is known."""
+        """The profile's name, with the mesh's version if known."""
         return " ".join([self.profile, *filter(None, [self.versions.get(MESH)])])
 
 
-class Node(Model):
+class Node(DocumentModel):
     name: Text
     architecture: Text
     os: Text
@@ -203,8 +202,8 @@ class Node(Model):
     runtime: Text
 
 
-class ClusterInfo(Model):
-    """Where the run happened: a context of the kubeconfig, or *embedded*."""
+class ClusterInfo(DocumentModel):
+    """The cluster of the run; ``context`` is that of the kubeconfig, or *embedded*."""
 
     context: Text
     kubernetes: Text
@@ -212,8 +211,8 @@ class ClusterInfo(Model):
     images: tuple[Text, ...] = ()
 
 
-class Timing(Model):
-    """Where the seconds went: ``waiting_s`` is the mesh's own time to converge, the rest is the suite's."""
+class Timing(DocumentModel):
+    """The run's time by phase: ``waiting_s`` is the mesh's convergence, the rest is the suite's own time."""
 
     total_s: float = Field(ge=0)
     setup_s: float = 0.0
@@ -224,25 +223,25 @@ class Timing(Model):
     other_s: float = 0.0
 
 
-class Finding(Model):
-    """What the run noticed beside the requirements: a claim that does not hold, a starved node."""
+class Finding(DocumentModel):
+    """An observation beside the requirements, such as a claim that does not hold or a starved node."""
 
     severity: Literal["info", "warning", "error"]
     text: Text
     remedy: Text = ""
 
 
-class Diagnostic(Model):
-    """A log, event list or resource gathered at the moment of a failure; truncated by the gatherer."""
+class Diagnostic(DocumentModel):
+    """A log, event list or object collected at the moment of a failure; truncated by its collector."""
 
     name: Text
     text: Text
 
 
-class Headline(Model):
-    """What the run states about the mesh, the reason in a sentence, and the exit code of the command.
+class Headline(DocumentModel):
+    """The verdict on the mesh, its reason in a sentence, and the exit code of the command.
 
-    ``partial``: the user left out core requirements that could have been tested, so it certifies nothing.
+    ``partial``: the user left out core requirements that have tests, so that the run certifies nothing.
     """
 
     verdict: Verdict
@@ -252,7 +251,7 @@ class Headline(Model):
 
     @property
     def word(self) -> str:
-        """What is written large."""
+        """The verdict, or *partial* for a pass of a partial run."""
         return "partial" if self.partial and self.verdict is Verdict.PASS else self.verdict.value
 
     @model_validator(mode="after")
@@ -262,8 +261,8 @@ class Headline(Model):
         return self
 
 
-class Report(Model):
-    """The document. `conformance.report.assemble.build` draws headline and counts from the requirements.
+class Report(DocumentModel):
+    """The document. `conformance.report.assemble.build` derives headline and counts from the requirements.
 
     ``schema_version`` is raised when a reader of the previous version would misread a document.
     """

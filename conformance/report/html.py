@@ -1,7 +1,7 @@
-"""The report as HTML for somebody who was not there: one page, no scripts, nothing fetched.
+"""The report as one self-contained HTML page, without scripts.
 
-Whatever a mesh answered is hostile. The templates escape every value (jinja2's autoescape), no value stands
-in a script, a style or an attribute that is not quoted, and addresses of links are ours alone.
+Answers of a mesh are hostile input. The templates escape every value (jinja2's autoescape), no value is part
+of a script, a style or an unquoted attribute, and no link address comes from a mesh.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from conformance.catalogue import APIS, LEVELS
-from conformance.report import drawing, readings
-from conformance.report.causes import causes, founded_on
+from conformance.report import charts, formatting, outcomes, readings
+from conformance.report.causes import blocked_by, causes
 from conformance.report.document import Report, RequirementRecord
 
 ROWS = {"open": 40, "folded": 10}
-"""Pieces of evidence drawn for a test that failed or is inconclusive, and for any other."""
+"""Pieces of evidence shown for a test that failed or is inconclusive, and for any other."""
 
 LONGEST = {"open": 1_600, "folded": 600}
-"""Characters drawn of each API's answer, likewise."""
+"""Characters shown of each API response, likewise."""
 
 
 def title(report: Report) -> str:
-    """The page's title: what was certified."""
+    """The page's title, with the mesh and its version."""
     return f"SMI conformance of {report.mesh.title}"
 
 
@@ -38,13 +38,13 @@ def summary_html(report: Report) -> list[str]:
     return [str(style), *(_render(name, report) for name in names)]
 
 
-def runner_fold() -> str:
-    """What uncovers pytest-html's own table of tests, below the report; the style sheet does the rest."""
+def pytest_table_toggle() -> str:
+    """The toggle of pytest-html's own table of tests below the report; the style sheet hides the table."""
     return _environment().get_template("runner.jinja2").render()
 
 
 def page(report: Report) -> str:
-    """A whole page from a stored report, without the table of pytest's own tests."""
+    """A whole page from a stored report, without pytest-html's own table of tests."""
     fragments = Markup("\n").join(Markup(part) for part in summary_html(report))  # noqa: S704 - just rendered
     return _render("page.jinja2", report, title=title(report), body=fragments)
 
@@ -64,32 +64,32 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         {
-            "percent": drawing.percent,
-            "seconds": drawing.seconds,
-            "milliseconds": drawing.microseconds,
-            "counted": drawing.format_counts,
-            "shortened": drawing.shortened,
-            "ranges": drawing.ranges,
-            "source": drawing.source,
-            "plot": drawing.plot,
+            "percent": formatting.percent,
+            "seconds": formatting.seconds,
+            "milliseconds": formatting.milliseconds,
+            "counted": formatting.format_counts,
+            "shortened": formatting.shortened,
+            "ranges": formatting.ranges,
+            "source": formatting.source,
+            "plot": charts.plot,
             "causes": causes,
-            "readings": readings.rows,
-            "readings_of": readings.readings_of,
-            "seen_readings": readings.seen_readings,
-            "tally": drawing.tally,
-            "slices": drawing.slices,
+            "all_reading_rows": readings.all_reading_rows,
+            "reading_rows": readings.reading_rows,
+            "observed_readings": readings.observed_readings,
+            "tally": outcomes.tally,
+            "slices": charts.slices,
             "moment": _moment,
             "slug": _slug,
         }
     )
-    environment.tests["founded"] = lambda record: bool(founded_on(record))
+    environment.tests["blocked"] = lambda record: bool(blocked_by(record))
     environment.globals.update(
         apis=APIS,
         levels=LEVELS,
-        symbols=dict([*drawing.SYMBOLS.items(), ("partial", drawing.PARTIAL)]),
-        meanings=drawing.MEANINGS,
-        exit_meanings=drawing.EXIT_MEANINGS,
-        plot_width=drawing.PLOT,
+        symbols=dict([*outcomes.SYMBOLS.items(), ("partial", outcomes.PARTIAL)]),
+        meanings=outcomes.MEANINGS,
+        exit_meanings=outcomes.EXIT_MEANINGS,
+        plot_width=charts.PLOT_WIDTH,
         rows=ROWS,
         longest=LONGEST,
         chosen=_chosen,

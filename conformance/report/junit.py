@@ -1,8 +1,8 @@
 """The report as JUnit XML, for the test pages of CI systems.
 
-A suite for each API, a case for each requirement and test, and one for a run that ended early. A failed case
-is a failure, an inconclusive one an error, one that was not judged is skipped with the reason: no CI system
-shows it as passed.
+A suite for each API, a case for each test of a requirement, and a case for a run that ended early. A failed
+test is a failure, an inconclusive test an error. A requirement without a verdict is a skipped case with the
+reason, so that no CI system shows it as passed.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from dataclasses import dataclass, field
 from conformance.catalogue import APIS
 from conformance.model.verdict import Verdict
 from conformance.report.document import Conclusion, Report, RequirementRecord
-from conformance.report.readings import readings_of
+from conformance.report.readings import reading_rows
 
 _ILLEGAL = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What may not stand in XML 1.0, not even escaped (https://www.w3.org/TR/xml/#charsets)."""
+"""Characters that XML 1.0 forbids even escaped (https://www.w3.org/TR/xml/#charsets)."""
 
 RUN = "Run"
-"""The suite of what is about no API: that the run ended early, or judged nothing."""
+"""The suite of the run itself, for a run that ended early or judged nothing."""
 
 UNJUDGED = {
     "observed": "an ambiguous requirement: observed, not judged",
-    "not observed": "an ambiguous requirement of which no reading could be seen",
+    "not observed": "an ambiguous requirement without an observed reading",
     "not claimed": "the mesh's profile does not claim it",
     "untested": "this suite has no test of it",
-    "in other versions": "about versions that this run did not speak",
+    "in other versions": "applies to API versions that this run did not use",
     "not selected": "not selected for this run",
-    "not reached": "the run ended before it",
+    "not reached": "the run ended earlier",
 }
-"""Why a requirement has no verdict, in words."""
+"""Reasons for a missing verdict, by status."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One testcase; ``result`` is the element inside it, empty for a pass."""
+    """A testcase; ``result`` is the name of the element inside it, empty for a pass."""
 
     api: str
     name: str
@@ -49,7 +49,7 @@ class _Case:
 
 
 def render(report: Report) -> str:
-    """The XML document with its declaration; well-formed whatever the mesh answered."""
+    """The XML document with its declaration, well-formed for any answer of the mesh."""
     root = ET.Element("testsuites", name="smi-conformance")
     everything: list[_Case] = []
     for api in APIS:
@@ -59,7 +59,7 @@ def render(report: Report) -> str:
             everything += cases
     early = report.run.interrupted or report.counts.get("not reached")
     if early or (report.headline.exit_code and all(case.result in ("", "skipped") for case in everything)):
-        # Nothing but tests that were skipped is shown as no harm by CI systems.
+        # CI systems show a run of skipped tests alone as a success.
         root.append(_suite(report, RUN, [ended := _ended(report)]))
         everything.append(ended)
     _totals(root, everything)
@@ -68,7 +68,7 @@ def render(report: Report) -> str:
 
 
 def _ended(report: Report) -> _Case:
-    """What a run is itself that ended early or judged nothing."""
+    """The case of a run that ended early or judged nothing."""
     errors = [one for one in report.findings if one.severity == "error"]
     text = "\n".join(f"{one.text} ({one.remedy})" if one.remedy else one.text for one in errors)
     return _Case(RUN, "the run", 0.0, "error", report.headline.reason, text)
@@ -84,7 +84,7 @@ def _cases(record: RequirementRecord) -> Iterator[_Case]:
     if record.verdict is None:
         reason = record.note or UNJUDGED[record.status]
         lines = [test.summary for test in record.tests]
-        lines += [f"{one.question}: {one.answer}" for one in readings_of(record)]
+        lines += [f"{one.question}: {one.answer}" for one in reading_rows(record)]
         seconds = sum(test.duration_s for test in record.tests)
         yield _Case(
             record.api,
@@ -112,12 +112,12 @@ _RESULT = {
 
 
 def _text(test: Conclusion) -> str:
-    """The whole reason; a CI system often shows nothing else."""
+    """The complete reason, as CI systems often show nothing else."""
     lines = [test.summary]
     lines += [f"Expected: {test.expected}"] if test.expected else []
     lines += [f"Hint: {test.hint}"] if test.hint else []
     lines += [
-        f"{share.server}: {share.observed:.2%} seen, {share.expected:.2%} asked for, "
+        f"{share.server}: {share.observed:.2%} observed, {share.expected:.2%} expected, "
         f"{share.low:.2%} to {share.high:.2%} accepted"
         for share in test.shares
     ]
@@ -172,5 +172,5 @@ def _totals(element: ET.Element, cases: list[_Case]) -> None:
 
 
 def legal(text: str) -> str:
-    """The text with what XML cannot carry shown as U+FFFD, so that something is seen to have been there."""
+    """The text with characters that XML forbids replaced by U+FFFD."""
     return _ILLEGAL.sub("\ufffd", text)

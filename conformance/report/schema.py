@@ -13,7 +13,7 @@ NAME = "report.schema.json"
 
 
 def schema() -> dict[str, Any]:
-    """What a written report looks like, as JSON Schema 2020-12."""
+    """The schema of a written report, as JSON Schema 2020-12."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://smi-conformance.dev/report.schema.json",
@@ -22,12 +22,12 @@ def schema() -> dict[str, Any]:
 
 
 def published() -> str:
-    """The text of the file that is shipped beside this module."""
+    """The text of the published file, which is shipped beside this module."""
     return resources.files("conformance.report").joinpath(NAME).read_text(encoding="utf-8")
 
 
 def dumps() -> str:
-    """The schema as the published file holds it."""
+    """The schema as text, as in the published file."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Where a report rests: written so that a reader never sees half of it, and read back."""
+"""Reports on disk: written atomically, and read back."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ HTML = "report.html"
 
 
 class ReportError(ValueError):
-    """A file that was taken for a report is none, or is one of another schema version."""
+    """The file is not a report, or has another schema version."""
 
 
 def dumps(report: Report) -> str:
-    """The document as it is written: indented JSON, one line end at its end."""
+    """The document as written: indented JSON with a final newline."""
     return report.model_dump_json(indent=1) + "\n"
 
 
 def loads(document: str | bytes, name: str = "report") -> Report:
-    """The report in a JSON document. Raises ReportError, which says what is wrong with ``name``."""
+    """The report in a JSON document. Raises ReportError, whose message begins with ``name``."""
     try:
         return Report.model_validate_json(document)
     except ValidationError as error:
@@ -40,15 +40,15 @@ def loads(document: str | bytes, name: str = "report") -> Report:
         raise ReportError(f"{name}: {where + ': ' if where else ''}{first['msg']}") from error
 
 
-def place(output: str | None, reports: str, run: str) -> Path:
-    """Where the report of a run goes: right there, or into a directory of its own below ``reports``."""
+def report_directory(output: str | None, reports: str, run: str) -> Path:
+    """The directory of a run's report: ``output`` if given, else a subdirectory of ``reports``."""
     return Path(output) if output else Path(reports, run)
 
 
 def make_room(directory: Path, results: Path | None = None) -> None:
-    """Make the directories of a report, and remove another one that is there: it is of another run.
+    """Create the directories of a report, and remove the files of another run's report there.
 
-    ``results`` is a second place of the JUnit file. Raises OSError.
+    ``results`` is a second path of the JUnit file. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     for path in (*(directory / name for name in (JSON, JUNIT, HTML)), *([results] if results else [])):
@@ -59,7 +59,7 @@ def make_room(directory: Path, results: Path | None = None) -> None:
 def write(report: Report, directory: Path, results: Path | None = None) -> tuple[Path, Path]:
     """Write report.json and junit.xml into the directory, and the latter to ``results`` as well.
 
-    Directories are made when missing. Raises OSError.
+    Missing directories are created. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     document, cases = directory / JSON, directory / JUNIT

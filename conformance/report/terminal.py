@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from conformance.judge.phrasing import listed
-from conformance.report.causes import causes, founded_on
+from conformance.report.causes import blocked_by, causes
+from conformance.report.charts import slices
 from conformance.report.document import OUTCOMES, Outcome, Report
-from conformance.report.drawing import PARTIAL, SYMBOLS, seconds, slices
-from conformance.report.readings import unseen
+from conformance.report.formatting import seconds
+from conformance.report.outcomes import PARTIAL, SYMBOLS
+from conformance.report.readings import unobserved_questions
 from conformance.report.store import HTML
 from conformance.text.sanitize import printable
 
 MOST = 20
-"""Requirements named for one outcome; the report holds all."""
+"""Maximum number of requirements named for an outcome; the report holds all."""
 
 
-def closing(report: Report, directory: Path | None = None) -> list[str]:
-    """What a reader of the terminal must know: headline, what to look at, counts, and where the report is."""
+def closing_lines(report: Report, directory: Path | None = None) -> list[str]:
+    """Headline, causes, requirements that need attention, findings, counts, times, and the report's path."""
     return [
         f"{_symbol(report)} {report.headline.word.upper()}: {report.headline.reason}"
         f" ({printable(report.mesh.title)} on Kubernetes {printable(report.cluster.kubernetes)})",
@@ -40,15 +42,15 @@ def _symbol(report: Report) -> str:
 
 
 def _causes(report: Report) -> Iterator[str]:
-    """What everything else came of, before the list of all that did."""
+    """The causes, each with the requirements that stand on it."""
     for cause in causes(report):
         yield f"  {SYMBOLS['fail']} {cause.sentence}"
-        if cause.standing:
-            yield f"      {listed(cause.standing)}"
+        if cause.dependents:
+            yield f"      {listed(cause.dependents)}"
 
 
 def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
-    records = [one for one in report.requirements if one.outcome == outcome and not founded_on(one)]
+    records = [one for one in report.requirements if one.outcome == outcome and not blocked_by(one)]
     first: dict[tuple[str, str], str] = {}
     for record in records[:MOST]:
         level = "" if record.level == "core" else f" ({record.level})"
@@ -59,20 +61,22 @@ def _problems(report: Report, outcome: Outcome) -> Iterator[str]:
             if record.verdict is None or test.verdict is record.verdict
         ]
         for summary, hint in dict.fromkeys(tests):
-            # What stops many, such as a pod that is not ready, is told once.
-            told = first.setdefault((summary, hint), record.id)
-            yield f"      {printable(summary) if told == record.id else f'as for {told}'}"
-            if hint and told == record.id:
+            # A summary shared by several requirements, such as an unready pod, is printed once.
+            earliest = first.setdefault((summary, hint), record.id)
+            yield f"      {printable(summary) if earliest == record.id else f'as for {earliest}'}"
+            if hint and earliest == record.id:
                 yield f"      look at: {printable(hint)}"
     if len(records) > MOST:
         yield f"  {SYMBOLS[outcome]} and {len(records) - MOST} more"
 
 
 def _partly(report: Report) -> Iterator[str]:
-    """What is observed, but not of all the questions that it asks."""
+    """Observed requirements with questions that could not be observed."""
     for record in report.requirements:
-        if record.outcome == "observed" and (questions := unseen(record.readings, record.tests)):
-            yield f"  {SYMBOLS['observed']} {record.id}: not observed of it: {'; '.join(questions)}"
+        if record.outcome == "observed" and (
+            questions := unobserved_questions(record.readings, record.tests)
+        ):
+            yield f"  {SYMBOLS['observed']} {record.id}: questions not observed: {'; '.join(questions)}"
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A stored report's verdicts, concluded again from its evidence by the judges of this version."""
+"""Verdicts of a stored report, recomputed from its evidence by the judges of this version."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from conformance.report.document import BasisRecord, Conclusion, Outcome, Report
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something that the report says and its evidence does not: ``where``, what is written, what follows."""
+    """A contradiction between a report and its evidence: ``where``, the recorded and the recomputed value."""
 
     where: str
-    written: str
-    follows: str
+    recorded: str
+    recomputed: str
 
     def __str__(self) -> str:
-        return f"{self.where}: the report says {self.written!r}, its evidence {self.follows!r}"
+        return f"{self.where}: the report says {self.recorded!r}, its evidence {self.recomputed!r}"
 
 
 class BasisError(ValueError):
-    """A basis that no judge of this version can be called with."""
+    """No judge of this version accepts the basis."""
 
 
 def recompute(report: Report) -> list[Difference]:
-    """Everything in the report that does not follow from the evidence in it; empty when all does.
+    """All statements of the report that do not follow from its evidence.
 
-    A conclusion with a basis that no judge takes cannot be confirmed and is a difference; so is one without a
-    basis, unless it speaks neither for nor against the mesh (inconclusive, not claimed).
+    A conclusion whose basis no judge accepts is a difference; so is a conclusion without a basis, unless it
+    is neither for nor against the mesh (inconclusive, not claimed).
     """
     found = [difference for record in report.requirements for difference in _of_record(record)]
     due = headline(report.requirements, interrupted=report.run.interrupted)
     found += _compare("headline", report.headline.verdict.value, due.verdict.value)
     found += _compare("headline", report.headline.reason, due.reason)
     found += _compare("headline of a part", str(report.headline.partial), str(due.partial))
-    # A report of an earlier edition does not name the outcomes that there are since.
+    # A report of an earlier version lacks the outcomes introduced since.
     recounted = count(report.requirements)
     found += _compare("counts", str(_some(report.counts)), str(_some(recounted)))
     return found
@@ -84,21 +84,21 @@ def _of_test(requirement: str, test: Conclusion) -> Iterator[Difference]:
     yield from _compare(where, str(test.readings), str(again.readings))
 
 
-def _compare(where: str, written: str, follows: str) -> list[Difference]:
-    return [] if written == follows else [Difference(where, written, follows)]
+def _compare(where: str, recorded: str, recomputed: str) -> list[Difference]:
+    return [] if recorded == recomputed else [Difference(where, recorded, recomputed)]
 
 
 def judged_again(basis: BasisRecord) -> Judgement:
-    """What the judge concludes from the recorded arguments. Raises BasisError when it cannot be called."""
+    """The judgement of the recorded arguments. Raises BasisError if the judge does not accept them."""
     live = _live(basis)
     try:
         return rejudge(live)
     except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
-        raise BasisError(f"judge {basis.judge} does not take what is recorded: {error}") from error
+        raise BasisError(f"judge {basis.judge} does not accept the recorded arguments: {error}") from error
 
 
 def _live(basis: BasisRecord) -> Basis:
-    """The basis with its arguments as the judge's annotations say they are."""
+    """The basis with its arguments in the types of the judge's annotations."""
     judge = JUDGES.get(basis.judge)
     if judge is None:
         raise BasisError(f"this version has no judge {basis.judge}")
@@ -109,7 +109,9 @@ def _live(basis: BasisRecord) -> Basis:
         )
     except ValidationError as error:
         first = error.errors()[0]
-        raise BasisError(f"judge {basis.judge} does not take what is recorded: {first['msg']}") from error
+        raise BasisError(
+            f"judge {basis.judge} does not accept the recorded arguments: {first['msg']}"
+        ) from error
 
 
 def _types(judge: Callable[..., Judgement], names: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,5 +134,5 @@ def _decoded(kind: Any, value: Any) -> Any:
 
 
 def _readable(kind: Any) -> Any:
-    """The type as pydantic reads it from JSON, where any collection is a list."""
+    """The type for pydantic to read from JSON, where every collection is a list."""
     return Sequence[get_args(kind)] if get_origin(kind) is Collection else kind  # type: ignore[misc]

@@ -221,7 +221,7 @@ class RunOptions:
 
     def directory(self, run: str) -> Path:
         """Where the report of a run goes."""
-        return store.place(self.output, self.reports, run)
+        return store.report_directory(self.output, self.reports, run)
 
 
 def house_rules(value: Callable[[str], Any]) -> HouseRules:

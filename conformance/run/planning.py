@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from conformance.drive import manifests
 from conformance.drive.version_selection import VersionSet, format_versions
 from conformance.profiles import Profile
-from conformance.report.drawing import seconds
+from conformance.report.formatting import seconds
 
 SCENARIO_S = 4.5
 """Seconds of a scenario with the reference mesh on two processors: in whole runs these were 3.8 to 5.5."""

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import pytest
 
 from conformance.report.document import Outcome
-from conformance.report.drawing import SYMBOLS, seconds
+from conformance.report.formatting import seconds
+from conformance.report.outcomes import SYMBOLS
 
 Amount = Literal["quiet", "normal", "verbose"]
 """How much is said: nothing; a line for each requirement; what is driven and waited for as well."""

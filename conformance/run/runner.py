@@ -20,7 +20,7 @@ from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import assemble, html, pytest_html, store, terminal
 from conformance.report.document import Finding, Report
-from conformance.report.drawing import seconds
+from conformance.report.formatting import seconds
 from conformance.run import planning, preflight
 from conformance.run.collection import (
     key_of,
@@ -412,7 +412,7 @@ class Runner:
         if self._written is None:
             return
         terminalreporter.section("SMI conformance")
-        for line in terminal.closing(self.report(), self._written):
+        for line in terminal.closing_lines(self.report(), self._written):
             terminalreporter.write_line(line)
 
 

@@ -70,7 +70,7 @@ class TestUnusableInput:
             (["faults", "--fault", "no-such"], "error: unknown fault 'no-such' (smi-conformance explain"),
             (["faults", "--fault", "split-weight-ignored"], "did you mean split-weights-ignored? (smi-"),
             (["faults"], "error: cluster here cannot be reached"),
-            (["faults", "--jobs", "2"], "error: --jobs: a cluster has one mesh, "),
+            (["faults", "--jobs", "2"], "error: --jobs: needs embedded clusters"),
             (["doctor", "--mesh", "{misspelt}"], "unknown key 'converg'"),
             (["explain", "split-live-edit"], "error: unknown requirement 'split-live-edit'; did you mean"),
         ],
@@ -340,7 +340,7 @@ class TestCommands:
         assert capsys.readouterr().out == "cluster fake: nothing to remove\n"
         assert any(RUN_LABEL in one["metadata"]["labels"] for one in bench.cluster.objects.values())
         assert main.main(["clean"]) == 0
-        assert capsys.readouterr().out == "cluster fake: removed 1 namespaces: smi-main-r1\n"
+        assert capsys.readouterr().out == "cluster fake: removed 1 namespace: smi-main-r1\n"
         assert bench.cluster.objects == {}
 
     def test_an_interrupt_is_no_traceback(
@@ -363,7 +363,7 @@ class TestCommands:
         assert main.main(["explain", "split-live-edits"]) == 2
         said = capsys.readouterr().err
         assert (
-            said == "error: not installed: re2; this command takes pip install 'smi-conformance[embedded]'\n"
+            said == "error: not installed: re2; this command needs pip install 'smi-conformance[embedded]'\n"
         )
 
     def test_a_module_of_ours_that_is_not_there_is_an_error_of_the_suite(

@@ -21,7 +21,7 @@ from conformance.campaign.fault_results import (
     page,
     summary,
 )
-from conformance.cli import clusters, main
+from conformance.cli import campaigns, main
 from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.conclusions import conclude
@@ -134,7 +134,7 @@ def test_what_the_machine_was_starved_under_is_judged_once_more_by_itself(
             verdicts = dict.fromkeys(fault.fails, verdict)
             yield FaultOutcome(fault, verdicts, {}, 1.0, starved=fault.fails if starved else frozenset())
 
-    monkeypatch.setattr(clusters, "_outcomes", outcomes)
+    monkeypatch.setattr(campaigns, "_outcomes", outcomes)
     assert main.main(["faults", "--jobs", "3", "--fault", late.id, other.id]) == code
     assert [(set(ids), jobs) for ids, jobs in asked] == [({late.id, other.id}, 3), ({late.id}, 1)]
     shown = capsys.readouterr().out

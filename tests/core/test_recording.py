@@ -8,7 +8,7 @@ from conformance import catalogue, judge
 from conformance.catalogue import CatalogueError
 from conformance.model.evidence import AccessResult, AccessTable, Call, Convergence, Effect, Traffic
 from conformance.model.verdict import Judgement, Verdict
-from conformance.report.conclusions import conclude, evidence, render
+from conformance.report.conclusions import conclude, named_evidence, render
 from conformance.traceability import explain, index, matrix
 from conformance.traceability.index import read, sentence
 
@@ -59,7 +59,7 @@ class TestARecord:
         cell = AccessResult(
             "GET /a", "granted", BEFORE, SAMPLE, "v1", SETTLING, control=traffic(control_call=3)
         )
-        named = [name for name, _ in evidence(judge.access_enforced(AccessTable((cell,))).basis)]
+        named = [name for name, _ in named_evidence(judge.access_enforced(AccessTable((cell,))).basis)]
         assert named == ["GET /a, baseline", "GET /a, traffic", "GET /a, convergence", "GET /a, control"]
 
     def test_of_a_judgement_without_basis_holds_no_evidence(self) -> None:

@@ -329,7 +329,7 @@ class TestAnInterruptedRun:
         assert bench.outcome("split-delete-restores-root") == "pass"
         assert bench.outcome(ZERO) == "not reached"
         assert bench.outcome(DIRECT) == "not reached"
-        assert "2 requirements were not reached" in bench.report.headline.reason
+        assert "2 requirements not reached" in bench.report.headline.reason
         assert bench.cluster.objects == {}
         assert "interrupted: removing the arena" in capsys.readouterr().out
 

@@ -10,7 +10,8 @@ from conformance.campaign.fault_results import FaultOutcome
 from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
-from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.assemble import requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Report
 from smi_reference_mesh.faults import Fault
 from tests.report.sample import sample
@@ -47,7 +48,7 @@ def test_what_only_one_judged_is_a_difference() -> None:
 def told(level: str, judgement: Judgement) -> Report:
     """A report of one requirement of a level."""
     entry = next(one for one in catalogue.load().values() if one.level == level)
-    test = conclusion("test_it", "It", judgement)
+    test = conclude("test_it", "It", judgement)
     return sample([requirement_record(entry, [test], otherwise="untested")])
 
 
@@ -63,7 +64,7 @@ def test_what_a_starved_machine_could_not_tell_is_no_difference_where_it_is_only
 
 def test_a_part_and_a_run_that_ended_early_are_not_compared(tmp_path: Path) -> None:
     entry = next(one for one in catalogue.load().values() if one.level == "core")
-    passed = conclusion("test_it", "It", Judgement(Verdict.PASS, "seen"))
+    passed = conclude("test_it", "It", Judgement(Verdict.PASS, "seen"))
     other = next(one for one in catalogue.load().values() if one.level == "core" and one != entry)
     whole = [requirement_record(entry, [passed], otherwise="untested")]
     part = [*whole, requirement_record(other, otherwise="not selected")]

@@ -72,7 +72,7 @@ def test_a_manifest_from_elsewhere_is_applied_in_the_version_that_it_is_written_
 
 def test_traffic_is_sent_and_who_answered_is_told(context: RunContext) -> None:
     said = talk(context, "send main/client main/v1 20")
-    assert "answered by: v1 20; seen by servers: v1 20" in said
+    assert "answered by: v1 20; received by: v1 20" in said
 
 
 def test_a_fixture_is_applied_in_the_arena_and_deleted_again(context: RunContext) -> None:
@@ -94,7 +94,7 @@ def test_a_manifest_of_ones_own_is_placed_in_the_arena(
     )
     assert "ConfigMap smi-main-r1/own" in talk(context, f"apply '{manifest}'")
     manifest.write_text("just words", encoding="utf-8")
-    assert "no Kubernetes objects in it" in talk(context, f"apply '{manifest}'")
+    assert "contains no Kubernetes objects" in talk(context, f"apply '{manifest}'")
 
 
 def test_commands_logs_and_what_a_proxy_has_are_shown(context: RunContext) -> None:
@@ -122,7 +122,7 @@ def test_commands_logs_and_what_a_proxy_has_are_shown(context: RunContext) -> No
         ("send main/client main/v1 many", "usage: send"),
         ("send main/nobody main/v1", "no workload 'main/nobody' (pods lists them)"),
         ("send main/client shop/v1", "no part 'shop'"),
-        ("config main/client", "does not say how to look"),
+        ("config main/client", "has no section `inspect`"),
         ("apply no-such-file.yaml", "No such file"),
         ("apply 'unclosed", "No closing quotation"),
         ("odd", "unknown command 'odd'"),

@@ -13,7 +13,7 @@ from conformance.campaign.cases import Campaign, affected_tests, parts_of, selec
 from conformance.campaign.parallel import in_turn
 from conformance.campaign.variant_results import VariantOutcome, conclusion, exit_code, line, page, summary
 from conformance.catalogue import CatalogueError
-from conformance.cli import clusters, main
+from conformance.cli import campaigns, main
 from conformance.model.verdict import Verdict
 from conformance.traceability.index import SUITES
 from smi_reference_mesh.variants import VARIANTS, Variant
@@ -159,7 +159,7 @@ def test_what_the_machine_was_starved_under_is_judged_once_more(
             starved = frozenset({"split-live-edits"}) if does_not_count else frozenset[str]()
             yield VariantOutcome(variant, {"split-live-edits": verdict}, {}, 1.0, starved=starved)
 
-    monkeypatch.setattr(clusters, "_outcomes", outcomes)
+    monkeypatch.setattr(campaigns, "_outcomes", outcomes)
     assert main.main(["variants", "--jobs", "2", "--variant", "no-ingress", "denial-is-404"]) == 0
     assert [(sorted(ids), jobs) for ids, jobs in asked] == [
         (["denial-is-404", "no-ingress"], 2),

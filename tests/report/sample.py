@@ -10,7 +10,8 @@ from typing import Any
 from conformance import catalogue
 from conformance.model.evidence import ApiRead, Call, Convergence, Environment, RoundTrip, Traffic
 from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
-from conformance.report.assemble import Otherwise, build, conclusion, requirement_record
+from conformance.report.assemble import UnjudgedStatus, build, requirement_record
+from conformance.report.conclusions import Observation, conclude, evidence_record
 from conformance.report.document import (
     ClusterInfo,
     Conclusion,
@@ -63,6 +64,24 @@ def share(server: str, observed: float, expected: float, tolerance: float) -> Sh
     return Share(server, observed, expected, low, high)
 
 
+def conclude_with(
+    nodeid: str,
+    title: str,
+    judgement: Judgement,
+    *,
+    evidence: Iterable[tuple[str, Observation]] = (),
+    convergences: Iterable[Convergence] = (),
+    duration_s: float = 0.0,
+) -> Conclusion:
+    """A conclusion with this evidence, whatever its basis holds."""
+    return conclude(nodeid, title, judgement, duration_s).model_copy(
+        update={
+            "evidence": tuple(evidence_record(name, value) for name, value in evidence),
+            "convergences": tuple(convergences),
+        }
+    )
+
+
 def weighted(verdict: Verdict) -> Conclusion:
     """A split of 70/30, followed or not."""
     good = verdict is Verdict.PASS
@@ -84,7 +103,7 @@ def weighted(verdict: Verdict) -> Conclusion:
             "weights_followed", {"baseline": baseline, "sample": sample, "weights": {"v1": 70, "v2": 30}}
         ),
     )
-    return conclusion(
+    return conclude_with(
         "suites/traffic_split/test_weights.py::test_shares_follow_the_weights",
         "shares follow the weights",
         judgement,
@@ -98,7 +117,7 @@ def quarters() -> Conclusion:
     counts = {"v1": 2_011, "v2": 1_024, "v3": 962, "v4": 3}
     total = sum(counts.values())
     wanted = {"v1": 0.5, "v2": 0.25, "v3": 0.2475, "v4": 0.0025}
-    return conclusion(
+    return conclude_with(
         "suites/traffic_split/test_weights.py::test_only_the_ratio_of_weights_counts",
         "only the ratio of weights counts",
         Judgement(
@@ -120,7 +139,7 @@ def leak() -> Conclusion:
     baseline = traffic("client", "server", {"server": 200})
     denied = traffic("client", "server", {}, path="/admin", refused=500, leaked={"server": 7})
     granted = traffic("client", "server", {"server": 500}, path="/books")
-    return conclusion(
+    return conclude_with(
         "suites/traffic_access/test_routes.py::test_a_route_that_is_not_listed_is_denied",
         "a route that is not listed is denied",
         Judgement(
@@ -138,7 +157,7 @@ def leak() -> Conclusion:
 
 def unseen() -> Conclusion:
     baseline = traffic("client", "twin", {}, failures={"timeout": 40})
-    return conclusion(
+    return conclude_with(
         "suites/traffic_access/test_default.py::test_without_a_target_nothing_is_reached",
         "without a target nothing is reached",
         Judgement(
@@ -171,7 +190,7 @@ def metrics() -> Conclusion:
             {"name": "failure_count", "value": "0"},
         ],
     }
-    return conclusion(
+    return conclude_with(
         "suites/traffic_metrics/test_counts.py::test_counts_tell_successes_from_failures",
         "counts tell successes from failures",
         Judgement(
@@ -199,7 +218,7 @@ def schema() -> Conclusion:
         },
     }
     verbs = dict.fromkeys(("create", "get", "list", "watch", "patch", "replace", "delete"), True)
-    return conclusion(
+    return conclude_with(
         "suites/common/test_objects.py::test_objects_come_back_as_they_were_sent[split]",
         "objects come back as they were sent",
         Judgement(Verdict.PASS, "1 object came back unchanged and all 7 verbs were carried out"),
@@ -210,7 +229,7 @@ def schema() -> Conclusion:
 
 def reading(identity: str) -> Conclusion:
     questions = catalogue.load()[identity].readings or ("what it does",)
-    return conclusion(
+    return conclude_with(
         "suites/traffic_split/test_readings.py::test_what_a_split_with_only_zero_weights_does",
         "what a split with only zero weights does",
         Judgement(
@@ -224,7 +243,7 @@ def reading(identity: str) -> Conclusion:
 
 
 def unread() -> Conclusion:
-    return conclusion(
+    return conclude_with(
         "suites/traffic_split/test_readings.py::test_what_a_split_of_itself_does",
         "what a split of itself does",
         Judgement(Verdict.INCONCLUSIVE, "not observed: cannot be told from no mesh"),
@@ -234,7 +253,7 @@ def unread() -> Conclusion:
 
 def passed(identity: str) -> Conclusion:
     words = identity.replace("-", " ")
-    return conclusion(
+    return conclude_with(
         f"suites/test_{identity.partition('-')[0]}.py::test_{words.replace(' ', '_')}",
         words,
         Judgement(
@@ -270,7 +289,7 @@ def records(*, interrupted: bool = False) -> Iterator[RequirementRecord]:
     tested = cycle((True, True, True, True, False))
     for position, entry in enumerate(catalogue.load().values(), 1):
         tests: Iterable[Conclusion] = ()
-        otherwise: Otherwise = "untested"
+        otherwise: UnjudgedStatus = "untested"
         note = "needs a mesh that takes part in the API server's admission" if position % 3 else ""
         if interrupted and position > 90:
             otherwise, note = "not reached", ""

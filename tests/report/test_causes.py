@@ -34,10 +34,8 @@ def with_cause() -> Report:
 
 def test_a_cause_names_what_stands_on_it() -> None:
     (cause,) = causes(with_cause())
-    assert (cause.basic, cause.standing) == (GRANT, STANDING)
-    assert cause.sentence == (
-        f"no TrafficTarget was seen to take effect ({GRANT}); 2 requirements stand on it"
-    )
+    assert (cause.basic, cause.dependents) == (GRANT, STANDING)
+    assert cause.sentence == (f"no TrafficTarget took effect ({GRANT}); 2 requirements stand on it")
 
 
 def test_a_report_without_such_a_failure_has_no_cause() -> None:
@@ -67,8 +65,8 @@ def _records(found: Mapping[str, Sequence[Judgement]]) -> list[RequirementRecord
 
 
 def test_the_terminal_tells_the_cause_first_and_what_stands_on_it_once() -> None:
-    lines = terminal.closing(with_cause())
-    assert lines[1].startswith("  ✗ no TrafficTarget was seen to take effect")
+    lines = terminal.closing_lines(with_cause())
+    assert lines[1].startswith("  ✗ no TrafficTarget took effect")
     assert lines[2].strip() == ", ".join(STANDING)
     assert sum(STANDING[0] in line for line in lines) == 1
 

@@ -13,11 +13,12 @@ from conformance import catalogue
 from conformance.catalogue import Requirement
 from conformance.model.evidence import ApiRead
 from conformance.model.verdict import Judgement, Reading, Verdict
-from conformance.report.assemble import Otherwise, build, conclusion, count, headline, requirement_record
+from conformance.report.assemble import UnjudgedStatus, build, count, headline, requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import OUTCOMES, Conclusion, Finding, RequirementRecord
-from conformance.report.json_safe import plain
+from conformance.report.json_safe import json_value
 
-from .sample import CLUSTER, MESH, TIMING, records, sample
+from .sample import CLUSTER, MESH, TIMING, conclude_with, records, sample
 
 CATALOGUE = catalogue.load()
 CORE = CATALOGUE["split-weighted-distribution"]
@@ -26,11 +27,14 @@ AMBIGUOUS = next(entry for entry in CATALOGUE.values() if entry.level == "ambigu
 
 
 def concluded(*verdicts: Verdict) -> list[Conclusion]:
-    return [conclusion(f"test_{v.name}", v.value, Judgement(v, "seen")) for v in verdicts]
+    return [conclude(f"test_{v.name}", v.value, Judgement(v, "seen")) for v in verdicts]
 
 
 def record(
-    entry: Requirement, *verdicts: Verdict, otherwise: Otherwise = "untested", missing: Sequence[str] = ()
+    entry: Requirement,
+    *verdicts: Verdict,
+    otherwise: UnjudgedStatus = "untested",
+    missing: Sequence[str] = (),
 ) -> RequirementRecord:
     return requirement_record(entry, concluded(*verdicts), otherwise=otherwise, missing=missing)
 
@@ -66,8 +70,8 @@ def test_one_reading_that_was_seen_makes_an_ambiguous_requirement_observed(
 ) -> None:
     seen = [Reading("q", "", "seen", observed=one) for one in observed]
     tests = [
-        conclusion("test_a", "a", Judgement(Verdict.PASS, "seen", readings=tuple(seen))),
-        conclusion("test_b", "b", Judgement(Verdict.INCONCLUSIVE, "broke off")),
+        conclude("test_a", "a", Judgement(Verdict.PASS, "seen", readings=tuple(seen))),
+        conclude("test_b", "b", Judgement(Verdict.INCONCLUSIVE, "broke off")),
     ]
     assert requirement_record(AMBIGUOUS, tests, otherwise="untested").outcome == outcome
 
@@ -125,13 +129,13 @@ OTHER_CORE = next(entry for entry in CATALOGUE.values() if entry.level == "core"
         pytest.param(
             (record(CORE, Verdict.PASS), record(OTHER_CORE, otherwise="untested")),
             "pass",
-            "all 1 core requirements judged hold; of 2 in the catalogue 1 have no test in this edition",
+            "all 1 judged core requirements hold; 1 of 2 not judged (1 untested)",
             id="the whole",
         ),
         pytest.param(
             (record(CORE, Verdict.PASS), record(OTHER_CORE, otherwise="not claimed")),
             "pass",
-            "all 1 core requirements judged hold; of 2 in the catalogue 1 are not claimed",
+            "all 1 judged core requirements hold; 1 of 2 not judged (1 not claimed)",
             id="all that is claimed",
         ),
         pytest.param(
@@ -231,18 +235,18 @@ class Box:
     ids=lambda value: type(value).__name__,
 )
 def test_any_value_becomes_plain_json(value: object, expected: object) -> None:
-    assert plain(value) == expected
+    assert json_value(value) == expected
 
 
 def test_a_value_that_holds_itself_is_cut_off() -> None:
     endless: list[object] = []
     endless.append(endless)
-    assert "nested too deeply" in str(plain(endless))
+    assert "nested too deeply" in str(json_value(endless))
 
 
 def test_hostile_text_is_accepted_wherever_the_document_has_text() -> None:
     read = ApiRead("client", "/\ud800", 200, {"\ud800": [float("nan"), "\x00"]})
-    test = conclusion("a\udfff", "t", Judgement(Verdict.FAIL, "\ud800"), evidence=[("read", read)])
+    test = conclude_with("a\udfff", "t", Judgement(Verdict.FAIL, "\ud800"), evidence=[("read", read)])
     finding = Finding(severity="info", text="\ud800")
     report = sample([requirement_record(CORE, [test], otherwise="untested")]).model_copy(
         update={"findings": (finding,)}

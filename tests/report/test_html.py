@@ -10,11 +10,12 @@ import pytest
 from conformance import catalogue
 from conformance.model.evidence import ApiRead, Convergence, Environment, RoundTrip
 from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
-from conformance.report import drawing, html
-from conformance.report.assemble import build, conclusion, requirement_record
+from conformance.report import charts, formatting, html, outcomes
+from conformance.report.assemble import build, requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import ClusterInfo, Diagnostic, Finding, Mesh, Node, Report, Run
 
-from .sample import STARTED, TIMING, sample, traffic
+from .sample import STARTED, TIMING, conclude_with, sample, traffic
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -73,7 +74,7 @@ def spoiled(words: str) -> Report:
     call = traffic(words, words, {words: 1}, path=words, headers={words: words}, failures={words: 2})
     call = replace(call, foreign={words: 2})
     body = {words: [words]}
-    test = conclusion(
+    test = conclude_with(
         words,
         words,
         Judgement(
@@ -135,7 +136,7 @@ def test_hostile_words_stay_text_in_every_field(words: str) -> None:
     for tag, attributes in page.elements:
         assert tag != "script"
         assert not any(name.startswith("on") for name in attributes)
-        assert (attributes.get("href") or "#").startswith(("#", drawing.SPECIFICATION))
+        assert (attributes.get("href") or "#").startswith(("#", formatting.SPECIFICATION))
 
 
 def test_the_hostile_report_fills_every_field_that_takes_text() -> None:
@@ -198,7 +199,7 @@ def test_what_failed_is_open_and_what_passed_is_folded() -> None:
 def test_a_verdict_is_told_in_a_word_as_well_as_in_colour() -> None:
     report = sample()
     text = Page(html.page(report)).text
-    for outcome, symbol in drawing.SYMBOLS.items():
+    for outcome, symbol in outcomes.SYMBOLS.items():
         assert (f"{symbol} {outcome}" in text) == bool(report.counts[outcome])
 
 
@@ -220,10 +221,10 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
     entry = catalogue.load()["split-single-backend"]
     reads = [("read", ApiRead("client", "/apis", 200, {"kind": "x" * 3_000}))] * 50
     for verdict, drawn in ((Verdict.PASS, 10), (Verdict.FAIL, 40)):
-        test = conclusion("t", "t", Judgement(verdict, "seen"), evidence=reads)
+        test = conclude_with("t", "t", Judgement(verdict, "seen"), evidence=reads)
         text = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")]))).text
         assert text.count("GET /apis") == drawn
-        assert f"{50 - drawn} more pieces stand in report.json" in text
+        assert f"{50 - drawn} more pieces in report.json" in text
         assert "Evidence 50 pieces" in text
 
 
@@ -231,15 +232,15 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
 def test_a_verdict_on_plain_values_shows_those_values(words: str) -> None:
     entry = catalogue.load()["common-api-groups-discoverable"]
     basis = Basis("groups_served", {"served": [words]})
-    test = conclusion("t", "t", Judgement(Verdict.PASS, "seen", basis=basis))
+    test = conclude("t", "t", Judgement(Verdict.PASS, "seen", basis=basis))
     page = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")])))
     assert f'"served": [ "{words}" ]' in page.text
     assert not any(tag == "script" for tag, _ in page.elements)
 
 
 def test_a_long_answer_is_cut_off_and_says_where_the_rest_is() -> None:
-    assert drawing.shortened("x" * 2_000, 1_600).endswith("… 400 more characters stand in report.json")
-    assert drawing.shortened({"a": 1}, 1_600) == '{\n "a": 1\n}'
+    assert formatting.shortened("x" * 2_000, 1_600).endswith("… 400 more characters in report.json")
+    assert formatting.shortened({"a": 1}, 1_600) == '{\n "a": 1\n}'
 
 
 @pytest.mark.parametrize(
@@ -256,7 +257,7 @@ def test_a_long_answer_is_cut_off_and_says_where_the_rest_is() -> None:
 def test_a_share_is_drawn_on_an_axis_from_0_to_100(
     share: Share, low: float, observed: float, inside: bool
 ) -> None:
-    drawn = drawing.plot(share)
+    drawn = charts.plot(share)
     assert (drawn.low, drawn.observed, drawn.inside) == (low, observed, inside)
     assert drawn.width >= 2
 
@@ -266,7 +267,7 @@ def test_a_share_drawn_as_inside_is_never_outside_its_region() -> None:
     for record in sample().requirements:
         for test in record.tests:
             for share in test.shares:
-                assert drawing.plot(share).inside == (share.low <= share.observed <= share.high)
+                assert charts.plot(share).inside == (share.low <= share.observed <= share.high)
     assert document.count('class="smi-out"') == 2
 
 
@@ -275,14 +276,14 @@ def test_a_share_drawn_as_inside_is_never_outside_its_region() -> None:
     [(0.304, "0.30 s"), (6.41, "6.4 s"), (74.9, "1 min 15 s"), (3_700, "1 h 1 min"), (59.99, "60.0 s")],
 )
 def test_times_are_told_in_words(time: float, words: str) -> None:
-    assert drawing.seconds(time) == words
+    assert formatting.seconds(time) == words
 
 
 @pytest.mark.parametrize(
     ("part", "words"), [(0.798, "79.8 %"), (0.0025, "0.25 %"), (0.0, "0.0 %"), (1.0, "100.0 %")]
 )
 def test_shares_are_told_in_words(part: float, words: str) -> None:
-    assert drawing.percent(part) == words
+    assert formatting.percent(part) == words
 
 
 def test_a_run_without_any_time_is_drawn() -> None:
@@ -291,7 +292,7 @@ def test_a_run_without_any_time_is_drawn() -> None:
 
 
 def test_files_of_the_specification_are_linked() -> None:
-    assert str(drawing.source("apis/traffic-split/v1alpha4/traffic-split.md § Workflow <b>")) == (
-        f'<a href="{drawing.SPECIFICATION}apis/traffic-split/v1alpha4/traffic-split.md">'
+    assert str(formatting.source("apis/traffic-split/v1alpha4/traffic-split.md § Workflow <b>")) == (
+        f'<a href="{formatting.SPECIFICATION}apis/traffic-split/v1alpha4/traffic-split.md">'
         "apis/traffic-split/v1alpha4/traffic-split.md</a> § Workflow &lt;b&gt;"
     )

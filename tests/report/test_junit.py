@@ -9,7 +9,8 @@ from conformance import catalogue
 from conformance.catalogue import APIS
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import junit
-from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.assemble import requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Report
 
 from .sample import sample
@@ -64,14 +65,14 @@ def test_a_failure_gives_the_whole_reason() -> None:
     )
     (failure,) = case.result
     assert failure.message == "v1 got 62.0% and v2 38.0% of 8500 requests; v1 is outside its region"
-    assert "v1: 62.01% seen, 70.00% asked for, 68.07% to 71.93% accepted" in failure.text
+    assert "v1: 62.01% observed, 70.00% expected, 68.07% to 71.93% accepted" in failure.text
 
 
 def test_what_was_not_judged_is_skipped_with_the_reason() -> None:
     report = sample([requirement_record(ENTRY, otherwise="not reached")])
     (case, ended) = (case for suite in parsed(report) for case in suite)
     assert (ended.classname, [type(one) for one in ended.result]) == ("Run", [Error])
-    assert [r.message for r in case.result] == ["not reached: the run ended before it"]
+    assert [r.message for r in case.result] == ["not reached: the run ended earlier"]
 
 
 def test_the_mesh_and_the_cluster_are_properties() -> None:
@@ -88,8 +89,8 @@ def test_the_mesh_and_the_cluster_are_properties() -> None:
     ids=ascii,
 )
 def test_hostile_text_leaves_the_document_whole(words: str) -> None:
-    test = conclusion(words, words, Judgement(Verdict.FAIL, words, words, words))
-    other = conclusion(words + "2", words, Judgement(Verdict.INCONCLUSIVE, words))
+    test = conclude(words, words, Judgement(Verdict.FAIL, words, words, words))
+    other = conclude(words + "2", words, Judgement(Verdict.INCONCLUSIVE, words))
     report = sample([requirement_record(ENTRY, [test, other], otherwise="untested", note=words)])
     document = parsed(report)
     assert [len(list(suite)) for suite in document] == [2]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from conformance import catalogue
 from conformance.model.verdict import Judgement, Reading, Verdict
 from conformance.report import html, junit, terminal
-from conformance.report.assemble import build, conclusion, requirement_record
+from conformance.report.assemble import build, requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Conclusion, Report, RequirementRecord, Run
-from conformance.report.readings import readings_of
+from conformance.report.readings import reading_rows
 
 from .sample import CLUSTER, MESH, STARTED, TIMING
 
@@ -20,7 +21,7 @@ ENTRY = catalogue.load()["split-all-weights-zero"]
 def concluded(letter: str, version: str = "v1alpha4", finding: str = "") -> Conclusion:
     seen = Reading(QUESTION, letter, "nobody answered", finding)
     judgement = Judgement(Verdict.PASS, "seen", readings=(seen,))
-    return conclusion("a.py::test_it", "It", judgement, versions={"split": version})
+    return conclude("a.py::test_it", "It", judgement, versions={"split": version})
 
 
 def record(*tests: Conclusion) -> RequirementRecord:
@@ -39,26 +40,26 @@ def report(*tests: Conclusion, others: Sequence[RequirementRecord] = ()) -> Repo
 
 
 def test_a_row_gives_the_reading_in_words_and_those_that_it_is_not() -> None:
-    (row,) = readings_of(record(concluded("a")))
+    (row,) = reading_rows(record(concluded("a")))
     assert row.answer == "(a) no destination: requests fail"
     assert row.others == ("(b) the root service answers", "(c) equal shares", "(d) rejected")
     assert row.versions == ""
 
 
 def test_versions_that_agree_share_a_row_and_others_do_not() -> None:
-    assert len(readings_of(record(concluded("a"), concluded("a", "v1alpha1")))) == 1
-    rows = readings_of(record(concluded("a"), concluded("b", "v1alpha1")))
+    assert len(reading_rows(record(concluded("a"), concluded("a", "v1alpha1")))) == 1
+    rows = reading_rows(record(concluded("a"), concluded("b", "v1alpha1")))
     assert [(row.letter, row.versions) for row in rows] == [("a", "split v1alpha4"), ("b", "split v1alpha1")]
 
 
 def test_what_is_none_of_the_readings_is_a_row_as_well() -> None:
-    (row,) = readings_of(record(concluded("")))
+    (row,) = reading_rows(record(concluded("")))
     assert row.answer == "none of the readings"
 
 
 def test_a_question_that_could_not_be_observed_keeps_its_row() -> None:
-    unseen = conclusion("a.py::test_it", "It", Judgement(Verdict.INCONCLUSIVE, "not observed: no effect"))
-    row, *others = readings_of(record(unseen))
+    unseen = conclude("a.py::test_it", "It", Judgement(Verdict.INCONCLUSIVE, "not observed: no effect"))
+    row, *others = reading_rows(record(unseen))
     assert {one.answer for one in others} == {"not observed"}
     assert (row.question, row.answer, row.seen) == (QUESTION, "not observed", "not observed: no effect")
 
@@ -87,26 +88,24 @@ class TestAQuestionThatCouldNotBeObserved:
 
     def made(self, *readings: Reading) -> RequirementRecord:
         verdict = Verdict.PASS if self.lone in readings else Verdict.INCONCLUSIVE
-        return record(
-            conclusion("a.py::test_it", "It", Judgement(verdict, "what was seen", readings=readings))
-        )
+        return record(conclude("a.py::test_it", "It", Judgement(verdict, "what was seen", readings=readings)))
 
     def test_is_named_beside_those_that_were(self) -> None:
         partly = self.made(self.untold, self.lone)
         assert partly.outcome == "observed"
         assert partly.note.startswith("2 of its 3 questions not observed: all weights zero; ")
-        first, second = readings_of(partly)
+        first, second = reading_rows(partly)
         assert (first.answer, first.observed) == ("not observed", False)
         assert (second.letter, second.observed) == ("b", True)
-        lines = terminal.closing(report(*partly.tests))
-        assert any(line.startswith(f"  ◎ {ENTRY.id}: not observed of it: {QUESTION}; ") for line in lines)
+        lines = terminal.closing_lines(report(*partly.tests))
+        assert any(line.startswith(f"  ◎ {ENTRY.id}: questions not observed: {QUESTION}; ") for line in lines)
 
     def test_makes_the_requirement_not_observed_where_there_is_no_other(self) -> None:
         unseen = self.made(self.untold)
         assert (unseen.outcome, unseen.note) == ("not observed", "")
         spoken = report(*unseen.tests)
         assert spoken.counts["observed"] == 0
-        assert terminal.closing(spoken)[1:4] == [
+        assert terminal.closing_lines(spoken)[1:4] == [
             f"  ◌ {ENTRY.id} (ambiguous)",
             "      what was seen",
             "requirements: 1 not observed",
@@ -115,9 +114,7 @@ class TestAQuestionThatCouldNotBeObserved:
         assert "<h2>Not observed</h2>" in page
         assert "smi-badge smi-not-observed" in page
         assert "◎" not in page
-        assert "not observed: an ambiguous requirement of which no reading could be seen" in junit.render(
-            spoken
-        )
+        assert "not observed: an ambiguous requirement without an observed reading" in junit.render(spoken)
 
 
 def test_page_and_junit_tell_the_reading() -> None:

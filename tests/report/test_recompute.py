@@ -15,7 +15,8 @@ from conformance.judge.weights import weights_followed
 from conformance.model.evidence import AccessTable, ApiRead, Convergence, Effect
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import store
-from conformance.report.assemble import conclusion, requirement_record
+from conformance.report.assemble import requirement_record
+from conformance.report.conclusions import conclude
 from conformance.report.document import Report
 from conformance.report.verify import recompute
 
@@ -50,7 +51,7 @@ LIVE: dict[str, Callable[[], Judgement]] = {
 
 
 def report_of(judgement: Judgement) -> Report:
-    test = conclusion("suites/test_a.py::test_b", "b", judgement)
+    test = conclude("suites/test_a.py::test_b", "b", judgement)
     return sample([requirement_record(ENTRY, [test], otherwise="untested")])
 
 
@@ -119,7 +120,7 @@ def test_counts_that_were_changed_are_found() -> None:
 
 def test_a_pass_without_a_basis_is_not_confirmed() -> None:
     report = report_of(Judgement(Verdict.PASS, "trust me"))
-    assert [found.follows for found in recompute(report)] == ["nothing: no basis is recorded"]
+    assert [found.recomputed for found in recompute(report)] == ["nothing: no basis is recorded"]
 
 
 def test_an_inconclusive_test_needs_no_basis() -> None:
@@ -130,11 +131,11 @@ def test_an_inconclusive_test_needs_no_basis() -> None:
     ("basis", "reason"),
     [
         ({"judge": "nobody", "arguments": {}}, "no judge nobody"),
-        ({"judge": "no_request_failed", "arguments": {}}, "does not take"),
-        ({"judge": "no_request_failed", "arguments": {"sample": 3}}, "does not take"),
+        ({"judge": "no_request_failed", "arguments": {}}, "does not accept"),
+        ({"judge": "no_request_failed", "arguments": {"sample": 3}}, "does not accept"),
         ({"judge": "no_request_failed", "arguments": {"sampel": {}}}, "no argument sampel"),
         ({"judge": "all_of", "arguments": {"a": {"judge": "nobody", "arguments": {}}}}, "no judge nobody"),
-        ({"judge": "all_of", "arguments": {}}, "does not take"),
+        ({"judge": "all_of", "arguments": {}}, "does not accept"),
     ],
     ids=["unknown judge", "missing argument", "wrong type", "unknown argument", "inside", "no parts"],
 )

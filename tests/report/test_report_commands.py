@@ -75,4 +75,4 @@ class TestHtml:
     ) -> None:
         nowhere = tmp_path / "not" / "there.html"
         assert main.main(["report", "html", str(stored), "-o", str(nowhere)]) == 2
-        assert capsys.readouterr().err.startswith(f"error: the page cannot be written to {nowhere}: ")
+        assert capsys.readouterr().err.startswith(f"error: cannot write the page to {nowhere}: ")

@@ -1,4 +1,4 @@
-"""run: judge a mesh."""
+"""run: judge a mesh and write its report."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from conformance.traceability import index
 def add(commands: Commands) -> None:
     run = commands.add_parser(
         "run",
-        help="judge a mesh and write reports/<run>/",
-        description="Judges a mesh; report.json, report.html and junit.xml go to reports/<run>/.",
+        help="judge a mesh and write a report to reports/<run>/",
+        description="Judges a mesh and writes report.json, report.html and junit.xml to reports/<run>/.",
         epilog=EXIT_CODES + "\nexamples:\n"
         "  smi-conformance run --context kind-smi --mesh reference\n"
         "  smi-conformance run --mesh ./my-mesh.yaml -k split --level core\n"
@@ -31,18 +31,18 @@ def add(commands: Commands) -> None:
     cluster_options(run)
     mesh_options(run)
     rule_options(run)
-    run.add_argument("-k", metavar="EXPRESSION", help="only tests whose names match, as pytest's -k")
+    run.add_argument("-k", metavar="EXPRESSION", help="only tests whose names match, like pytest's -k")
     for option in (*SELECTION, *REPORTING):
         option.add(run)
     run.add_argument(
         "--dry-run",
         action="store_true",
-        help="say what would be tested, in which versions, and what would be applied; do nothing",
+        help="print the tests, their API versions and the objects they would apply; run nothing",
     )
     loudness = run.add_mutually_exclusive_group()
-    loudness.add_argument("-q", "--quiet", action="store_true", help="say the result alone")
+    loudness.add_argument("-q", "--quiet", action="store_true", help="print only the result")
     loudness.add_argument(
-        "-v", "--verbose", action="store_true", help="say each test, and what is driven and waited for"
+        "-v", "--verbose", action="store_true", help="print each test, its traffic and its waits"
     )
     for option in WAY:
         option.add(run)
@@ -57,7 +57,9 @@ def _run(typed: argparse.Namespace) -> int:
     profile = profiles.load(asked.mesh)
     parse_version_choice(asked.versions, profile.claims.by_group())
     if asked.keep and asked.where.embedded:
-        raise ClusterError("--keep: the embedded cluster ends with the run; try `smi-conformance shell`")
+        raise ClusterError(
+            "--keep: the embedded cluster is removed with the run; try `smi-conformance shell`"
+        )
     command = ("smi-conformance", *typed.typed)
     if not typed.dry_run and not _collects(typed):
         try:
@@ -73,10 +75,10 @@ def _run(typed: argparse.Namespace) -> int:
 
 
 def _arguments(typed: argparse.Namespace) -> list[str]:
-    """What is up to pytest itself, which says of single tests nothing unless it is asked to."""
+    """Arguments for pytest, which by default prints nothing about single tests."""
     arguments = [str(index.SUITES), "--assert=plain", "--no-header"]
     if not _collects(typed):
-        # The report's lines say which requirements failed; which tests were skipped is for who asks for more.
+        # The report's closing lines name the failed requirements; skipped tests are only for -v.
         arguments += ["-v", "-ra"] if typed.verbose else ["-qqq" if typed.quiet else "-qq", "-rN"]
     arguments += ["--override-ini", "console_output_style=classic"] if not typed.verbose else []
     arguments += ["-k", typed.k] if typed.k else []
@@ -84,5 +86,5 @@ def _arguments(typed: argparse.Namespace) -> list[str]:
 
 
 def _collects(typed: argparse.Namespace) -> bool:
-    """Whether pytest is asked for the names of tests alone."""
+    """Whether pytest only lists the tests."""
     return bool({"--collect-only", "--co"} & set(typed.pytest_options))

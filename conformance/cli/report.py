@@ -1,4 +1,4 @@
-"""report: what can be made of a stored report, without a cluster."""
+"""report: verify or render a stored report."""
 
 from __future__ import annotations
 
@@ -18,37 +18,39 @@ from conformance.text.sanitize import printable
 def add(commands: Commands) -> None:
     report = commands.add_parser(
         "report",
-        help="check a stored report, or draw its page anew",
+        help="verify a stored report, or render its page",
         description="Works with stored reports; needs no cluster.",
     )
     actions = report.add_subparsers(dest="action", required=True, metavar="ACTION")
     verify = actions.add_parser(
         "verify",
-        help="judge the evidence in a report again",
-        description="Judges the evidence in a report again, and lists every verdict, headline or count that "
-        "does not follow from it. A report of another version of the suite may need that version.",
+        help="recompute the verdicts of a report from its evidence",
+        description="Recomputes the verdicts of a report from its evidence, and lists every verdict, "
+        "headline or count that differs. Reports of another version of the suite may need that version.",
     )
-    _of_report(verify)
+    _report_argument(verify)
     verify.set_defaults(function=_verify)
     page = actions.add_parser(
         "html",
-        help="draw the page of a report",
-        description="Draws report.html from report.json, without pytest's own table of tests.",
+        help="render the page of a report",
+        description="Renders report.html from report.json, without pytest's own table of tests.",
     )
-    _of_report(page)
-    page.add_argument("-o", "--output", metavar="FILE", type=Path, help="where to (default: standard output)")
+    _report_argument(page)
+    page.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="output file (default: standard output)"
+    )
     page.set_defaults(function=_html)
 
 
-def _of_report(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("report", metavar="REPORT", type=Path, help="report.json, or its directory")
+def _report_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("report", metavar="REPORT", type=Path, help="report.json or its directory")
 
 
 def _read(path: Path) -> Report | None:
     try:
         return store.read(path)
     except OSError as error:
-        print(f"error: no report can be read from {path}: {error.strerror}", file=sys.stderr)
+        print(f"error: cannot read a report from {path}: {error.strerror}", file=sys.stderr)
     except store.ReportError as error:
         print(f"error: {printable(str(error))}", file=sys.stderr)
     return None
@@ -62,11 +64,11 @@ def _verify(options: argparse.Namespace) -> int:
     for difference in found:
         print(printable(str(difference)))
     judged = sum(1 for record in report.requirements for test in record.tests if test.basis is not None)
-    made_by = f"report {report.run.id} of {report.mesh.profile}, suite {report.suite_version}"
+    name = f"report {report.run.id} of {report.mesh.profile}, suite {report.suite_version}"
     if found:
-        print(f"✗ {made_by}: {len(found)} statements do not follow from the evidence")
+        print(f"✗ {name}: {len(found)} statements do not follow from the evidence")
         return ExitCode.BROKEN
-    print(f"✓ {made_by}: all {judged} judgements follow from the evidence ({report.headline.reason})")
+    print(f"✓ {name}: all {judged} judgements follow from the evidence ({report.headline.reason})")
     return ExitCode.HOLDS
 
 
@@ -81,6 +83,6 @@ def _html(options: argparse.Namespace) -> int:
     try:
         files.replace(options.output, page)
     except OSError as error:
-        print(f"error: the page cannot be written to {options.output}: {error.strerror}", file=sys.stderr)
+        print(f"error: cannot write the page to {options.output}: {error.strerror}", file=sys.stderr)
         return ExitCode.INCONCLUSIVE
     return ExitCode.HOLDS

@@ -1,0 +1,46 @@
+"""doctor: check a cluster and its mesh before a run."""
+
+from __future__ import annotations
+
+import argparse
+
+from conformance import profiles
+from conformance.cli.options import (
+    Commands,
+    cluster_options,
+    house_rules,
+    mesh_options,
+    open_cluster,
+    rule_options,
+    where,
+)
+from conformance.clusters import selection
+from conformance.model.exit_codes import ExitCode
+from conformance.run.context import RunContext
+from conformance.run.preflight import examine
+
+
+def add(commands: Commands) -> None:
+    command = commands.add_parser(
+        "doctor",
+        help="check a cluster and its mesh: permissions, APIs, membership, reachability; with remedies",
+        description="Checks a cluster and its mesh before a run; creates two pods and removes them again.",
+    )
+    cluster_options(command)
+    mesh_options(command)
+    rule_options(command)
+    command.set_defaults(function=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    profile = profiles.load(options.mesh)
+    print(selection.describe(where(options)), flush=True)
+    wrong = 0
+    with open_cluster(options) as cluster:
+        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        for check in examine(context):
+            wrong += not check.ok
+            print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
+            if check.remedy:
+                print(f"{'':8}{'':<10} → {check.remedy}")
+    return ExitCode.INCONCLUSIVE if wrong else ExitCode.HOLDS

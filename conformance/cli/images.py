@@ -1,0 +1,32 @@
+"""images: the images that a run pulls."""
+
+from __future__ import annotations
+
+import argparse
+
+from conformance import profiles
+from conformance.cli.options import Commands
+from conformance.drive.manifests import STOCK_IMAGE
+
+
+def add(commands: Commands) -> None:
+    command = commands.add_parser(
+        "images",
+        help="list the images that a run pulls, to mirror them",
+        description="Lists the images that a run pulls, one per line, to mirror them.",
+    )
+    command.add_argument(
+        "--mesh",
+        metavar="PROFILE",
+        help="include the mesh's own images, if this profile is a reference mesh's",
+    )
+    command.set_defaults(function=_images)
+
+
+def _images(options: argparse.Namespace) -> int:
+    print(STOCK_IMAGE)
+    if options.mesh and profiles.load(options.mesh).name.startswith("reference"):
+        from smi_reference_mesh.install.image import default_image
+
+        print(default_image())
+    return 0
