@@ -49,7 +49,7 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Case]) -> Iterator[
                     context.arena.remove()
                 context, made_for = _opened(cluster, campaign, case), campaign.arena_of(case)
             # Each sidecar receives each change, also those in parts that no case needs any more.
-            context.arena.keep(parts_left[case.id])
+            context.arena.delete_except(parts_left[case.id])
             renewed = _renewed(context, campaign, case)
             if isinstance(case, Fault):
                 # Under a fault pods may never get ready; a variant is there from the beginning.
@@ -76,10 +76,10 @@ def _opened(cluster: Cluster, campaign: Campaign, case: Case) -> RunContext:
 def _prepare(context: RunContext, case: Case, also: str | None) -> None:
     """Make what of the arena a case needs, and wait for it."""
     parts = parts_of(case, also)
-    context.arena.prepare(parts)
+    context.arena.create(parts)
     if not _staged(case, also):
         context.create_services(entry.scenario.folder for entry in affected_tests(case, also))
-    context.arena.ready(parts)
+    context.arena.wait_ready(parts)
 
 
 def _staged(case: Case, also: str | None) -> bool:

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from conformance import profiles
 from conformance.catalogue import APIS
 from conformance.cli import shell
-from conformance.cli.options import Commands, cluster_options, house_rules, mesh_options, rule_options, where
+from conformance.cli.options import (
+    Commands,
+    cluster_options,
+    cluster_rules,
+    mesh_options,
+    rule_options,
+    where,
+)
 from conformance.clusters import Cluster, ClusterError, opening
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
@@ -144,10 +151,10 @@ def _doctor(options: argparse.Namespace) -> int:
     print(opening.described(where(options)), flush=True)
     wrong = 0
     with _opened(options) as cluster:
-        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        context = RunContext.open(profile, cluster, image=options.image, rules=cluster_rules(options))
         for check in examine(context):
             wrong += not check.ok
-            print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
+            print(f"{'ok     ' if check.ok else 'MISSING'} {check.name:<10} {check.detail}", flush=True)
             if check.remedy:
                 print(f"{'':8}{'':<10} → {check.remedy}")
     return ExitCode.INCONCLUSIVE if wrong else ExitCode.HOLDS
@@ -262,7 +269,7 @@ def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
     print(opening.described(where(options)), flush=True)
     with _opened(options) as cluster:
-        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        context = RunContext.open(profile, cluster, image=options.image, rules=cluster_rules(options))
         problem = preflight(context, {group: [one] for group, one in context.api_versions().items()})
         if problem is not None:
             raise ClusterError(str(problem))

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from conformance.clusters import opening
 from conformance.clusters.opening import Unless, Where
 from conformance.clusters.reaching import USUAL
-from conformance.drive.house_rules import HouseRules
+from conformance.drive.cluster_rules import ClusterRules
 from conformance.run import options
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -57,9 +57,9 @@ def rule_options(parser: argparse.ArgumentParser) -> None:
         option.add(rules)
 
 
-def house_rules(typed: argparse.Namespace) -> HouseRules:
+def cluster_rules(typed: argparse.Namespace) -> ClusterRules:
     """The rules that were typed."""
-    return options.house_rules(partial(getattr, typed))
+    return options.cluster_rules(partial(getattr, typed))
 
 
 def mesh_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:

@@ -14,7 +14,7 @@ import yaml
 
 from conformance.clusters import ClusterError
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
-from conformance.drive.manifests import folder, has, load
+from conformance.drive.manifests import exists, folder, load
 from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import Scenario
 from conformance.run.context import RunContext
@@ -187,7 +187,7 @@ class Shell(cmd.Cmd):
         self._run(pod, profile.inspect.container, getattr(profile.inspect, what), word)
 
     def _objects(self, name: str) -> list[dict[str, Any]]:
-        if has(name):
+        if exists(name):
             return self._context.arena.render(load(name))
         found = list(yamlio.load_all(Path(name).read_text(encoding="utf-8")))
         documents = [each for each in found if isinstance(each, dict)]
@@ -195,7 +195,7 @@ class Shell(cmd.Cmd):
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
             raise Unusable(f"{name}: no Kubernetes objects in it")
         # In the version that it is written in, which need not be one that the suite speaks.
-        placed = self._context.arena.scope.place(items, WORKLOADS.values())
+        placed = self._context.arena.scope.localize(items, WORKLOADS.values())
         for item in placed:
             item["metadata"].setdefault("namespace", self._context.arena.namespace("main"))
         return placed
@@ -207,9 +207,9 @@ def run(context: RunContext, *, stdin: TextIO | None = None, stdout: TextIO | No
     parts = list(WORKLOADS)
     try:
         shell.say(f"arena of run {context.run_id}: {', '.join(parts)}")
-        context.arena.prepare(parts)
+        context.arena.create(parts)
         context.create_services(sorted({entry.scenario.folder for entry in index.index()}))
-        context.arena.ready(parts)
+        context.arena.wait_ready(parts)
         for line in _table(context):
             shell.say(line)
         shell.cmdloop(_introduction(context))

@@ -26,9 +26,9 @@ class HeadersRefused(Exception):
         self.attempts = attempts
 
 
-FOR_TRIAL: Mapping[str, str] = {"dryRun": "All"}
+DRY_RUN: Mapping[str, str] = {"dryRun": "All"}
 """Options of a request of which nothing is kept."""
-RELAXED: Mapping[str, str] = {"fieldValidation": "Ignore"}
+IGNORE_UNKNOWN_FIELDS: Mapping[str, str] = {"fieldValidation": "Ignore"}
 """Options of a request that creates an object whatever fields it has, as far as its schema lets it.
 
 Applying refuses fields that the schema does not know, and so do clients that ask for it. Source:
@@ -41,7 +41,7 @@ def attempt(
     item: Object,
     name: str,
     expect: Literal["accepted", "refused", "either"] = "accepted",
-    options: Mapping[str, str] = FOR_TRIAL,
+    options: Mapping[str, str] = DRY_RUN,
 ) -> AdmissionAttempt:
     """Ask the API server whether it would create an object. Nothing is kept unless ``options`` say otherwise.
 
@@ -123,7 +123,7 @@ class HeaderForms:
             for version, tried in sorted(self._tried.items())
         }
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Find out anew when next asked."""
         self._tried.clear()
 

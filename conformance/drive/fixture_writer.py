@@ -13,7 +13,7 @@ from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import WORKLOADS, Arena
 from conformance.drive.manifests import files, load, services
 from conformance.drive.rendering import NotInVersion, WireFormat, ports
-from conformance.drive.tailoring import NotClaimed, mixed, not_carried, protocols_of
+from conformance.drive.tailoring import NotClaimed, mixed_ports_reason, not_carried_reason, protocols_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Writer:
         profile = self.arena.profile
         # TCP and UDP have their own ports, and what is called says which of them is meant.
         spoken = {one for one in protocols_of(called, port) if (one == "udp") == (protocol == "udp")}
-        if reason := not_carried(profile, spoken) or mixed(profile, called):
+        if reason := not_carried_reason(profile, spoken) or mixed_ports_reason(profile, called):
             raise NotClaimed(reason)
 
     @property

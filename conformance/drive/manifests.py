@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.clusters import Object
-from conformance.drive.house_rules import NO_RULES, HouseRules
+from conformance.drive.cluster_rules import NO_RULES, ClusterRules
 from conformance.text import yamlio
 
 RUN_LABEL = "smi-conformance.dev/run"
@@ -68,7 +68,7 @@ def services(*names: str) -> Mapping[tuple[str, str], Object]:
     }
 
 
-def has(name: str) -> bool:
+def exists(name: str) -> bool:
     """Whether there is such a fixture file."""
     entry = folder()
     for part in name.split("/"):
@@ -84,14 +84,14 @@ class RunScope:
     image: str = STOCK_IMAGE
     domain: str = DOMAIN
     """The cluster's, in names of services that are written in full."""
-    rules: HouseRules = NO_RULES
+    rules: ClusterRules = NO_RULES
     """The cluster's, which all keep to that are placed."""
 
     def namespace(self, name: str) -> str:
         """The run's own namespace for a fixture's (``smi-main`` becomes ``smi-main-<run>``)."""
         return f"{name}-{self.run}"
 
-    def place(self, objects: Iterable[Object], namespaces: Iterable[str]) -> list[dict[str, Any]]:
+    def localize(self, objects: Iterable[Object], namespaces: Iterable[str]) -> list[dict[str, Any]]:
         """The objects with the run's namespaces, label and image; everything else stays as written."""
         mapping = {name: self.namespace(name) for name in namespaces} | {STOCK_IMAGE: self.image}
         placed = []
@@ -103,7 +103,7 @@ class RunScope:
             if isinstance(template, dict) and "metadata" in template:
                 labels = template["metadata"].setdefault("labels", {})
                 labels[RUN_LABEL] = self.run
-            self.rules.keep(copied)
+            self.rules.apply_to(copied)
             placed.append(copied)
         return placed
 

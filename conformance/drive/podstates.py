@@ -35,12 +35,12 @@ def _statuses(pod: Object) -> Iterator[Mapping[str, Any]]:
     yield from status.get("containerStatuses", [])
 
 
-def final(pod: Object) -> bool:
+def is_stuck(pod: Object) -> bool:
     """Whether a container of the pod waits for what will not come."""
     return any(one.get("state", {}).get("waiting", {}).get("reason") in _FINAL for one in _statuses(pod))
 
 
-def unscheduled(pod: Object) -> str:
+def unschedulable_reason(pod: Object) -> str:
     """Why no node takes the pod, in the scheduler's words; empty where one did, or was not looked for yet."""
     for one in pod.get("status", {}).get("conditions", []):
         if one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable":
@@ -48,7 +48,7 @@ def unscheduled(pod: Object) -> str:
     return ""
 
 
-def problem(pod: Object) -> str:
+def not_ready_reason(pod: Object) -> str:
     """Why a pod is not ready, in words that are the same for all that have the same trouble."""
     status = pod.get("status", {})
     for one in _statuses(pod):

@@ -47,7 +47,7 @@ def kinds_in(item: Object) -> Iterator[tuple[str, str]]:
                 yield "specs", one["kind"]
 
 
-def lacking(profile: Profile, versions: Mapping[str, str], items: Iterable[Object]) -> str:
+def unclaimed_kind_reason(profile: Profile, versions: Mapping[str, str], items: Iterable[Object]) -> str:
     """Which kind that these objects need is not claimed in the versions spoken; empty where all are."""
     for item in items:
         for group, kind in kinds_in(item):
@@ -56,7 +56,7 @@ def lacking(profile: Profile, versions: Mapping[str, str], items: Iterable[Objec
     return ""
 
 
-def not_carried(profile: Profile, ports: Iterable[str | None]) -> str:
+def not_carried_reason(profile: Profile, ports: Iterable[str | None]) -> str:
     """Why a mesh is not asked for calls of ports that speak this; empty where it carries all of it."""
     missing = sorted({one for one in ports if one is not None} - profile.carried)
     return (
@@ -64,7 +64,7 @@ def not_carried(profile: Profile, ports: Iterable[str | None]) -> str:
     )
 
 
-def mixed(profile: Profile, service: Object) -> str:
+def mixed_ports_reason(profile: Profile, service: Object) -> str:
     """Why a Service is not asked of a mesh whose Services speak one protocol each; empty where it may be."""
     spoken = sorted(one for one in protocols_of(service) if one in profile.carried and one)
     if profile.mixed_ports or len(spoken) < 2:
@@ -72,7 +72,7 @@ def mixed(profile: Profile, service: Object) -> str:
     return f"the profile claims no Service with ports of {' and '.join(spoken)} (mixed_ports)"
 
 
-def tailored(
+def tailor(
     profile: Profile, memberships: Iterable[Membership], item: Object, *, inside: bool
 ) -> dict[str, Any] | None:
     """The object with the marks of its namespace's memberships; ``inside``: that namespace is in the mesh.
@@ -83,12 +83,12 @@ def tailored(
     for one in memberships:
         match made["kind"]:
             case "Pod":
-                made = marked(made, one.pod)
+                made = with_metadata(made, one.pod)
             case "ServiceAccount":
-                made = marked(made, one.account)
+                made = with_metadata(made, one.account)
             case "Deployment":
-                made = marked(made, one.deployment)
-                template = marked(made["spec"]["template"], one.pod)
+                made = with_metadata(made, one.deployment)
+                template = with_metadata(made["spec"]["template"], one.pod)
                 made = {**made, "spec": {**made["spec"], "template": template}}
     return _service(profile, made) if inside and made["kind"] == "Service" else made
 
@@ -96,15 +96,15 @@ def tailored(
 def _service(profile: Profile, item: dict[str, Any]) -> dict[str, Any] | None:
     ports = item.get("spec", {}).get("ports") or []
     left = [port for port in ports if protocol_of(port) in {None, *profile.carried}]
-    if mixed(profile, item) or (ports and not left):
+    if mixed_ports_reason(profile, item) or (ports and not left):
         return None
     made = {**item, "spec": {**item["spec"], "ports": left}} if ports else item
     for marks in profile.services.of({one for one in map(protocol_of, left) if one}):
-        made = marked(made, marks)
+        made = with_metadata(made, marks)
     return made
 
 
-def marked(item: Mapping[str, Any], marks: Metadata) -> dict[str, Any]:
+def with_metadata(item: Mapping[str, Any], marks: Metadata) -> dict[str, Any]:
     """The object, or the template of one, with these labels and annotations as well."""
     metadata = dict(item.get("metadata") or {})
     for key, values in (("labels", marks.labels), ("annotations", marks.annotations)):

@@ -13,7 +13,14 @@ from conformance import catalogue, profiles
 from conformance.clusters import opening
 from conformance.clusters.opening import Where
 from conformance.clusters.reaching import USUAL
-from conformance.drive.house_rules import NO_RULES, HouseRules, RuleError, pair, registries, toleration
+from conformance.drive.cluster_rules import (
+    NO_RULES,
+    ClusterRules,
+    RuleError,
+    parse_pair,
+    parse_toleration,
+    read_registries,
+)
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.report import store
 
@@ -120,21 +127,21 @@ EMBEDDED = _switch("--embedded", "the embedded cluster")
 RULES = (
     _option(
         "--image-pull-secret",
-        type=_ruled(registries),
+        type=_ruled(read_registries),
         metavar="FILE",
         help="Docker configuration, such as ~/.docker/config.json, with credentials for the image's registry",
     ),
-    _several("--node-selector", "KEY=VALUE", pair, "only nodes with this label; may be repeated"),
+    _several("--node-selector", "KEY=VALUE", parse_pair, "only nodes with this label; may be repeated"),
     _several(
         "--toleration",
         "TAINT",
-        toleration,
+        parse_toleration,
         "nodes with this taint as well: KEY[=VALUE][:EFFECT], or `all`; may be repeated",
     ),
-    _several("--label", "KEY=VALUE", pair, "a label for every object; may be repeated"),
-    _several("--annotation", "KEY=VALUE", pair, "an annotation for every object; may be repeated"),
-    _several("--request", "RESOURCE=AMOUNT", pair, "requested for each container, such as cpu=50m"),
-    _several("--limit", "RESOURCE=AMOUNT", pair, "the limit of each container, such as cpu=1"),
+    _several("--label", "KEY=VALUE", parse_pair, "a label for every object; may be repeated"),
+    _several("--annotation", "KEY=VALUE", parse_pair, "an annotation for every object; may be repeated"),
+    _several("--request", "RESOURCE=AMOUNT", parse_pair, "requested for each container, such as cpu=50m"),
+    _several("--limit", "RESOURCE=AMOUNT", parse_pair, "the limit of each container, such as cpu=1"),
     _switch(
         "--open-network",
         "NetworkPolicies that allow the sample workloads all traffic, where others deny it by default",
@@ -205,7 +212,7 @@ class RunOptions:
     mesh: str
     where: Where
     image: str = STOCK_IMAGE
-    rules: HouseRules = NO_RULES
+    rules: ClusterRules = NO_RULES
     levels: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     versions: str = "newest"
@@ -222,9 +229,9 @@ class RunOptions:
         return store.place(self.output, self.reports, run)
 
 
-def house_rules(value: Callable[[str], Any]) -> HouseRules:
+def cluster_rules(value: Callable[[str], Any]) -> ClusterRules:
     """The rules of the cluster among the values of options, which ``value`` gives by their names."""
-    return HouseRules(
+    return ClusterRules(
         labels=dict(value("label")),
         annotations=dict(value("annotation")),
         node_selector=dict(value("node_selector")),
@@ -247,7 +254,7 @@ def read(value: Callable[[str], Any]) -> RunOptions:
             in_cluster=value("in_cluster"),
         ),
         image=value("image"),
-        rules=house_rules(value),
+        rules=cluster_rules(value),
         levels=tuple(value("level")),
         requirements=tuple(value("requirement")),
         versions=value("versions"),

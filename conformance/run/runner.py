@@ -134,7 +134,7 @@ class Runner:
         if self._owns_arena:
             parts = list(dict.fromkeys(part for item in judged for part in scenario_of(item).arena))
             versions = self._selection.versions(judged)
-            for group in self.context.arena.groups(parts):
+            for group in self.context.arena.required_groups(parts):
                 versions.setdefault(group, set()).add(self.context.api_versions()[group])
             self._open(session, parts, versions)
         elif self._staged:
@@ -170,14 +170,14 @@ class Runner:
             with self.context.phases.phase("setup"):
                 problem = preflight.preflight(self.context, spoken)
                 if problem is not None:
-                    self._end_before(session, problem.seen, problem.remedy)
+                    self._end_before(session, problem.detail, problem.remedy)
                     return
                 self._progress.say(
                     f"run {self.context.run_id}: {len(set(self._selection.pending.values()))} requirements, "
                     f"mesh {self.context.profile.name}, cluster {self.context.cluster.name}"
                 )
                 self.results.identify_mesh(self.context)
-                self.context.arena.prepare(parts)
+                self.context.arena.create(parts)
                 self._open_scenarios(lanes=1 if self.options.one_by_one else 2)
         except ClusterError as error:
             self.context.arena.remove()

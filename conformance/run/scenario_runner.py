@@ -128,7 +128,7 @@ class ScenarioRunner:
         if self._stopped and not self._recovered(driver, waiter):
             raise Inconclusive(self._stopped)
         with driver.phases.phase("setup"):
-            context.arena.ready(mark.arena)
+            context.arena.wait_ready(mark.arena)
             if self._lanes is not None:
                 # One scenario ahead, so that the cluster has taken its services up when they are used.
                 soon = [scheduled, *self._lanes.following(lane)]

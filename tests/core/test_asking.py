@@ -82,7 +82,7 @@ def drive(
 
         cluster.mesh = StoppedMesh(clock=clock, odd=odd, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        context.arena.ready(["main", "metrics"])
+        context.arena.wait_ready(["main", "metrics"])
         driven = drive_of(odd_splits.__name__)
         assert driven is not None
         scenario = context.scenario("traffic-split/odd-splits")
@@ -237,7 +237,7 @@ def test_each_object_in_question_is_named_by_a_trial(
         return asked(scenario, odd, sound)
 
     monkeypatch.setattr(asking, "asked", noted)
-    context.arena.ready(SUITES[suite])
+    context.arena.wait_ready(SUITES[suite])
     module = importlib.import_module(f"conformance.suites.{suite}")
     driven = drive_of(module.__name__)
     assert driven is not None
@@ -251,7 +251,7 @@ def test_each_object_in_question_is_named_by_a_trial(
 
 
 def test_the_sound_object_of_grants_shows_when_the_last_of_its_asks_does(context: RunContext) -> None:
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     scenario = context.scenario("traffic-specs/odd-groups")
     found = {"now": Convergence("now", 3, 0.5), "then": Convergence("then", 3, None)}
     scenario = cast(

@@ -118,7 +118,7 @@ def drive(context: RunContext, cluster: FakeCluster) -> Drive:
     def on(stops: bool) -> dict[str, Reading]:
         cluster.mesh = GuardedMesh(stops=stops, ledgers=cluster.mesh.ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        context.arena.ready(["access", "peer"])
+        context.arena.wait_ready(["access", "peer"])
         driven = drive_of(odd_groups.__name__)
         assert driven is not None
         scenario = context.scenario("traffic-specs/odd-groups")

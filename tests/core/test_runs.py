@@ -423,7 +423,7 @@ def test_what_an_admission_policy_denies_is_told_with_the_options_that_help(
     def deny(*_: object) -> None:
         raise ClusterError("namespaces is forbidden: policy 'owner' denied request: it wants the label owner")
 
-    monkeypatch.setattr(arena.Arena, "prepare", deny)
+    monkeypatch.setattr(arena.Arena, "create", deny)
     assert bench.run("-k", "test_zero_weight") == 2
     (finding,) = bench.report.findings
     assert finding.text.endswith("denied request: it wants the label owner")

@@ -252,7 +252,7 @@ class TestHeaderFilters:
         forms = HeaderForms(cluster)
         assert [forms.form("v1alpha4", "ns"), forms.form("v1alpha4", "other")] == ["map", "map"]
         assert asked == ["headers-as-map", "headers-as-list"]
-        forms.forget()
+        forms.invalidate()
         assert forms.known() == {}
 
     def test_that_the_cluster_drops_are_not_taken(self, cluster: FakeCluster) -> None:

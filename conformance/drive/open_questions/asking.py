@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from conformance.drive.manifests import has, load
+from conformance.drive.manifests import exists, load
 from conformance.drive.open_questions import odd_objects
 from conformance.drive.open_questions import sound as sounds
 from conformance.drive.open_questions.looking import Baseline, as_usual, samples, until_still
@@ -253,7 +253,7 @@ class _Asking:
     def _withdraw(self, subject: Subject) -> bool:
         """Delete the subject's objects, and bring services of the scenario back; whether there were any."""
         mine = [one for one in self.scenario.applied if subject.takes(one)]
-        services = self.scenario.objects(SERVICES) if has(f"{self.scenario.folder}/{SERVICES}") else []
+        services = self.scenario.objects(SERVICES) if exists(f"{self.scenario.folder}/{SERVICES}") else []
         there = [one["metadata"] for one in mine if one["kind"] == "Service"]
         kept = [
             one

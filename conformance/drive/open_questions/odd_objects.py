@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conformance.clusters import ClusterError, Object, Refused
-from conformance.drive.api_trials import RELAXED, HeadersRefused, attempt
+from conformance.drive.api_trials import IGNORE_UNKNOWN_FIELDS, HeadersRefused, attempt
 from conformance.drive.open_questions.trials import Malform
 from conformance.drive.scenario import Scenario
 from conformance.model.evidence import AdmissionAttempt
@@ -68,7 +68,7 @@ def malformed(
 
 def _created(scenario: Scenario, item: Object, name: str) -> AdmissionAttempt:
     """Raises ClusterError where the object was neither created nor refused for what it says."""
-    made = attempt(scenario.cluster, item, name, "either", RELAXED)
+    made = attempt(scenario.cluster, item, name, "either", IGNORE_UNKNOWN_FIELDS)
     if made.accepted:
         scenario.applied.append(dict(item))
     elif not made.refused:

@@ -8,42 +8,42 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ENOUGH_IN_VAIN = 3
+MAX_USELESS_RESTS = 3
 """Rests that brought nothing: no more are tried then, for a mesh that needs any needs them from the first."""
-CERTAIN = 2
+RESTS_TO_CONFIRM = 2
 """Changes that showed after a rest alone, from which on clients rest first: one may be of a slow mesh."""
 
 
 @dataclass(slots=True)
-class Rests:
+class RestHistory:
     """What a run has seen of it so far; one for all scenarios of a run.
 
-    ``brought`` counts the changes that showed after a rest of ``quiet_s`` seconds and had not shown under
-    calls in all the time that the profile allows, ``in_vain`` rests after which no more was to be seen than
+    ``helped`` counts the changes that showed after a rest of ``quiet_s`` seconds and had not shown under
+    calls in all the time that the profile allows, ``useless`` rests after which no more was to be seen than
     before. ``writes`` counts those of all scenarios: a change that shows after another one wrote something
     may have come of that, and not of the rest.
     """
 
     quiet_s: float
-    brought: int = 0
-    in_vain: int = 0
+    helped: int = 0
+    useless: int = 0
     writes: int = 0
 
     @property
     def needed(self) -> bool:
         """Whether clients rest before they look at all."""
-        return self.brought >= CERTAIN
+        return self.helped >= RESTS_TO_CONFIRM
 
     @property
     def worth_trying(self) -> bool:
         """Whether a rest may yet bring what did not show in time."""
-        return self.brought > 0 or self.in_vain < ENOUGH_IN_VAIN
+        return self.helped > 0 or self.useless < MAX_USELESS_RESTS
 
-    def wrote(self) -> None:
+    def record_write(self) -> None:
         """Take note that objects were applied or deleted."""
         self.writes += 1
 
-    def tell(self, *, converged: bool) -> None:
+    def record_rest(self, *, converged: bool) -> None:
         """Take note of what a rest brought."""
-        self.brought += converged
-        self.in_vain += not converged
+        self.helped += converged
+        self.useless += not converged

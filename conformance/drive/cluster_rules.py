@@ -24,7 +24,7 @@ class RuleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class HouseRules:
+class ClusterRules:
     """The rules of one cluster.
 
     ``requests`` and ``limits`` are put in place of those of the sample workloads, resource by resource.
@@ -41,17 +41,17 @@ class HouseRules:
     registries: str = field(default="", repr=False)
     open_network: bool = False
 
-    def keep(self, item: dict[str, Any]) -> None:
+    def apply_to(self, item: dict[str, Any]) -> None:
         """Have an object, which is changed in place, keep to the rules."""
-        self._mark(item["metadata"])
+        self._add_metadata(item["metadata"])
         if item["kind"] == "Pod":
-            self._place(item["spec"])
+            self._constrain_pod(item["spec"])
         template = item.get("spec", {}).get("template")
         if item["kind"] == "Deployment" and isinstance(template, dict):
-            self._mark(template.setdefault("metadata", {}))
-            self._place(template["spec"])
+            self._add_metadata(template.setdefault("metadata", {}))
+            self._constrain_pod(template["spec"])
 
-    def objects(self, namespace: str) -> Iterator[Object]:
+    def namespace_objects(self, namespace: str) -> Iterator[Object]:
         """What has to be in a namespace before its pods."""
         if self.registries:
             data = base64.b64encode(self.registries.encode()).decode("ascii")
@@ -75,13 +75,13 @@ class HouseRules:
                 },
             }
 
-    def _mark(self, metadata: dict[str, Any]) -> None:
+    def _add_metadata(self, metadata: dict[str, Any]) -> None:
         for kind, marks in (("labels", self.labels), ("annotations", self.annotations)):
             if marks:
                 # What the suite finds its objects by is its own.
                 metadata[kind] = {**marks, **metadata.get(kind, {})}
 
-    def _place(self, spec: dict[str, Any]) -> None:
+    def _constrain_pod(self, spec: dict[str, Any]) -> None:
         spec["nodeSelector"] = {**_LINUX, **spec.get("nodeSelector", {}), **self.node_selector}
         if self.tolerations:
             spec["tolerations"] = [*spec.get("tolerations", ()), *map(dict, self.tolerations)]
@@ -94,10 +94,10 @@ class HouseRules:
                     resources[kind] = {**resources.get(kind, {}), **amounts}
 
 
-NO_RULES = HouseRules()
+NO_RULES = ClusterRules()
 
 
-def pair(text: str) -> tuple[str, str]:
+def parse_pair(text: str) -> tuple[str, str]:
     """KEY=VALUE. Raises RuleError."""
     key, given, value = text.partition("=")
     if not (key and given):
@@ -105,7 +105,7 @@ def pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-def toleration(text: str) -> Mapping[str, str]:
+def parse_toleration(text: str) -> Mapping[str, str]:
     """What tolerates a taint, which is written as for kubectl: KEY[=VALUE][:EFFECT], or `all` for any.
 
     Raises RuleError. Source: kubectl's help of `taint`; Kubernetes' concept page on taints and tolerations.
@@ -120,7 +120,7 @@ def toleration(text: str) -> Mapping[str, str]:
     return {"key": key, **operator, **({"effect": effect} if effect else {})}
 
 
-def registries(path: str) -> str:
+def read_registries(path: str) -> str:
     """The content of a Docker configuration with credentials for registries. Raises RuleError."""
     try:
         content = Path(path).expanduser().read_text(encoding="utf-8")
