@@ -243,7 +243,7 @@ class TestCommands:
 
     @pytest.mark.parametrize("text", ["", "0", "soon", "-3s", "3d", "m"])
     def test_what_is_no_duration_is_refused(self, text: str) -> None:
-        with pytest.raises(argparse.ArgumentTypeError, match="is no duration such as 90s"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a duration such as 90s"):
             duration_s(text)
 
     def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
