@@ -139,7 +139,7 @@ def narrowness(outcomes: Sequence[FaultOutcome]) -> str:
 
 
 def conclusion(outcomes: Sequence[FaultOutcome]) -> str:
-    """The number of caught faults, after a line for each other fault, repeated as it may have scrolled away."""
+    """The number of caught faults, after a repeated line for each other fault."""
     uncaught = [one for one in outcomes if not one.caught]
     again = [f"to see these again: --fault {' '.join(one.fault.id for one in uncaught)}"] if uncaught else []
     return "\n".join(["", *map(line, uncaught), *again, summary(outcomes)])

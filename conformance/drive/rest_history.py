@@ -1,7 +1,7 @@
-"""Whether a mesh has to be left alone before a change shows.
+"""Rests: pauses of all client calls, without which some meshes never show a change.
 
-Some meshes take a change up only when a service has not been called for a while. Polls then keep off what
-they wait for. That is one finding, of one requirement; all others are judged after a rest.
+Such a mesh adopts a change only after a Service has not been called for a while, so that polls prevent the
+change that they wait for. That fails one requirement; all others are judged after a rest.
 """
 
 from __future__ import annotations
@@ -9,19 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_USELESS_RESTS = 3
-"""Rests that brought nothing: no more are tried then, for a mesh that needs any needs them from the first."""
+"""Rests without effect after which no more are tried: a mesh that needs rests needs them from the first."""
 RESTS_TO_CONFIRM = 2
-"""Changes that showed after a rest alone, from which on clients rest first: one may be of a slow mesh."""
+"""Changes that showed only after a rest, from which on clients rest first; the first may just be slow."""
 
 
 @dataclass(slots=True)
 class RestHistory:
-    """What a run has seen of it so far; one for all scenarios of a run.
+    """The effects of rests so far, common to all scenarios of a run.
 
-    ``helped`` counts the changes that showed after a rest of ``quiet_s`` seconds and had not shown under
-    calls in all the time that the profile allows, ``useless`` rests after which no more was to be seen than
-    before. ``writes`` counts those of all scenarios: a change that shows after another one wrote something
-    may have come of that, and not of the rest.
+    ``helped`` counts the changes that showed after a rest of ``quiet_s`` seconds, but not under calls in the
+    time that the profile allows; ``useless`` counts rests without effect. ``writes`` counts the writes of all
+    scenarios: a change that shows after a write of another scenario may be due to that write.
     """
 
     quiet_s: float
@@ -31,19 +30,19 @@ class RestHistory:
 
     @property
     def needed(self) -> bool:
-        """Whether clients rest before they look at all."""
+        """Whether clients rest before their first poll."""
         return self.helped >= RESTS_TO_CONFIRM
 
     @property
     def worth_trying(self) -> bool:
-        """Whether a rest may yet bring what did not show in time."""
+        """Whether a rest may still help a change that did not show in time."""
         return self.helped > 0 or self.useless < MAX_USELESS_RESTS
 
     def record_write(self) -> None:
-        """Take note that objects were applied or deleted."""
+        """Record that objects were applied or deleted."""
         self.writes += 1
 
     def record_rest(self, *, converged: bool) -> None:
-        """Take note of what a rest brought."""
+        """Record whether the awaited change showed after a rest."""
         self.helped += converged
         self.useless += not converged

@@ -13,12 +13,12 @@ from conformance.drive.scenario import Scenario
 from conformance.model.evidence import Conversion
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
-"""Says the same in other words of the version that an object is written in."""
+"""Rewrites an object to another notation of the same meaning, in its own version."""
 _SHORT = {group: short for short, group in GROUPS.items()}
 
 
 def versions_there(scenario: Scenario) -> dict[str, list[str]]:
-    """By kind, the versions that are claimed and served, the oldest first. Raises ClusterError."""
+    """Kind → the versions that are claimed and served, oldest first. Raises ClusterError."""
     claims = scenario.profile.claims.by_group()
     found: dict[str, list[str]] = {}
     for group, version, kind in sorted(served_kinds(scenario.cluster)):
@@ -28,16 +28,16 @@ def versions_there(scenario: Scenario) -> dict[str, list[str]]:
 
 
 def write(scenario: Scenario, items: Iterable[Object], versions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Those of the objects as a fixture has them for which other versions than the scenario's have words."""
-    spoken = {**scenario.versions, **versions}
-    return replace(scenario.writer, versions=spoken).objects_for_version(items)
+    """The fixture objects that exist in these versions, which override the scenario's, rendered in them."""
+    merged = {**scenario.versions, **versions}
+    return replace(scenario.writer, versions=merged).objects_for_version(items)
 
 
 def conversions(scenario: Scenario, items: Iterable[Object], edit: Edit) -> list[Conversion]:
-    """Each object written in the older and read in the newer of the version spoken and any other.
+    """Each object in two versions of its kind, one of them the scenario's: written older, read newer.
 
-    Objects of a group that is not spoken are left out. Where no other version of its kind is claimed and
-    served there is one conversion that says so. Raises ClusterError where the API server does not take an
+    Objects of groups without a version in the scenario are skipped. A kind without another claimed and served
+    version yields a conversion without a newer version. Raises ClusterError if the API server refuses an
     object.
     """
     there = versions_there(scenario)
