@@ -1,4 +1,4 @@
-"""The pytest plugin: options, markers and fixtures; what it does stands in the modules that it calls."""
+"""The pytest plugin: options, markers and fixtures; `Runner` does the work."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _RUNNER = pytest.StashKey[Runner]()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunRequest:
-    """What a caller of pytest hands over, as one of its plugins.
+    """The inputs of a pytest run by our own code, passed as one of its plugins.
 
-    ``command`` is the typed command, for the report; ``options`` replace pytest's own options. ``planned``:
-    print the plan and run nothing. ``context`` is shared by several pytest runs and keeps its arena, and
-    ``results`` receives what this one finds; ``staged``: services of scenarios come and go with them, else
-    the caller has created those of all.
+    ``command`` is the typed command, for the report; ``options`` replace pytest's options. ``planned``:
+    print the plan and run nothing. ``context`` is shared by several pytest runs and keeps its arena;
+    ``results`` receives the results of this run. ``staged``: Services of scenarios are created and deleted
+    with them; otherwise the caller has created the Services of all scenarios.
     """
 
     command: tuple[str, ...] = ()
@@ -61,14 +61,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
         "requirement(id, presumes=()): the requirement of the catalogue that the test judges, and others "
-        "whose failure may be all that makes it fail",
+        "whose failure may be the whole cause of its failure",
     )
     config.addinivalue_line(
         "markers",
         "scenario(folder, arena, groups, every_version=False, alone=False, stands_on=…, presumes=()): a "
-        "module's fixtures, the arena's parts and the SMI groups it needs; whether it is run in every "
-        "claimed version by default, whether no other may be driven beside it, the basic requirements that "
-        "it stands on if these are not those of its groups, and others that its traffic needs",
+        "module's fixtures, the arena's parts and the SMI groups that it needs; whether it runs in every "
+        "claimed version by default, whether it must run without another scenario, the basic requirements "
+        "that it stands on if they differ from those of its groups, and others that its traffic needs",
     )
     request = _request(config)
     options = request.options
@@ -81,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     if config.getoption("numprocesses", None):
         raise pytest.UsageError(
-            "-n: the scenarios of a run share a cluster and a mesh; those that can are driven side by side"
+            "-n: the scenarios of a run share a cluster and a mesh; the run drives them in parallel itself"
         )
     context = request.context
     runner = Runner(
@@ -115,8 +115,8 @@ def _context(config: pytest.Config, request: RunRequest, options: RunOptions) ->
             selection.placeholder() if only_collected else selection.open_cluster(options.where, options.mesh)
         )
     except ClusterError as error:
-        where_it_is = not_started.write(str(error), profile, command, options)
-        pytest.exit(f"{error}; {where_it_is}", ExitCode.INCONCLUSIVE)
+        written = not_started.write(str(error), profile, command, options)
+        pytest.exit(f"{error}; {written}", ExitCode.INCONCLUSIVE)
     return RunContext.open(
         profile,
         cluster,
@@ -131,12 +131,12 @@ def _context(config: pytest.Config, request: RunRequest, options: RunOptions) ->
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     suites = any(item.get_closest_marker("requirement") for item in items)
     if suites and _RUNNER not in config.stash and not config.option.collectonly:
-        there = ", ".join(profiles.names())
-        raise pytest.UsageError(f"the conformance suites need --smi-mesh PROFILE; there are: {there}")
+        known = ", ".join(profiles.names())
+        raise pytest.UsageError(f"the conformance suites need --smi-mesh PROFILE; there are: {known}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a scenario once for each set of versions that is asked for; by default there is one, unnamed."""
+    """Run a scenario once for each selected set of versions; by default for one set without a name."""
     mark = metafunc.definition.get_closest_marker("scenario")
     runner = metafunc.config.stash.get(_RUNNER, None)
     if mark is None or runner is None or SCENARIO not in metafunc.fixturenames:
@@ -160,7 +160,7 @@ def profile(request: pytest.FixtureRequest) -> Profile:
 
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
-    """The cluster that the run happens in."""
+    """The cluster of the run."""
     return _runner(request).context.cluster
 
 
@@ -172,14 +172,14 @@ def arena(request: pytest.FixtureRequest) -> Arena:
 
 @pytest.fixture(scope="module")
 def scenario(request: pytest.FixtureRequest) -> Iterator[Scenario]:
-    """The module's scenario: its part of the arena is ready, and what it applies is withdrawn at its end."""
+    """The module's scenario: its part of the arena is ready, and its objects are deleted at its end."""
     with _runner(request).scenario(request.node, getattr(request, "param", None)) as one:
         yield one
 
 
 @pytest.fixture
 def verdict(request: pytest.FixtureRequest) -> Callable[[Judgement], None]:
-    """Takes the judgement of the test; a test that does not call it is inconclusive."""
+    """Receives the judgement of the test; a test that does not call it is inconclusive."""
 
     def take(judgement: Judgement) -> None:
         _runner(request).take(request.node, judgement)

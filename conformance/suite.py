@@ -1,4 +1,4 @@
-"""All that a suite is written with, for one line of imports: scenario, effects, judges, evidence."""
+"""The API of the suites, for a single import: scenario, effects, judges, evidence."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ from conformance.model.evidence import (
 from conformance.model.verdict import Judgement, Verdict
 from conformance.profiles import ORDINARY_HOST, Ingress
 
-__all__ = [  # noqa: RUF022 - by what it is for
+__all__ = [  # noqa: RUF022 - grouped by purpose
     "judge",
-    # what a module drives, and what is given to its tests
+    # the fixtures of a module
     "Conclude",
     "drives_scenario",
     # objects and traffic of a scenario
@@ -125,7 +125,7 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "drive_load",
     "wait_until_forgotten",
     "wait_until_unloaded",
-    # what the API server is asked
+    # requests to the API server
     "ABSENT",
     "Account",
     "Change",
@@ -142,7 +142,7 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "versions_there",
     "versions_with_target_port",
     "write",
-    # what the specification leaves open, edits, properties
+    # open questions, edits, properties
     "PropertyResult",
     "TrialRegister",
     "DeclaredTrial",
@@ -163,7 +163,7 @@ __all__ = [  # noqa: RUF022 - by what it is for
     "Malform",
     "observe_edits",
     "check_property",
-    # evidence, and what judges of it are based on
+    # evidence, and the constants and functions of its judges
     "ApiRead",
     "AdmissionAttempt",
     "CLUSTER_SCOPED",
@@ -190,15 +190,15 @@ T = TypeVar("T")
 Drive: TypeAlias = Callable[[Scenario], Any]
 """Drives a scenario, and returns the evidence."""
 Conclude: TypeAlias = Callable[[Judgement], None]
-"""The ``verdict`` fixture: takes the judgement that a test comes to."""
+"""The ``verdict`` fixture: receives the judgement of a test."""
 
 _DRIVES: dict[str, Drive] = {}
 
 
 def drives_scenario(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
-    """Make a function that drives its module's scenario the fixture that brings the evidence.
+    """Turn the function that drives its module's scenario into the fixture that returns the evidence.
 
-    A module has one; it may be called in another thread than its tests, before their turn.
+    A module has one such function; it may be called before its tests, in another thread.
     """
 
     @wraps(drive)
@@ -210,5 +210,5 @@ def drives_scenario(drive: Callable[[Scenario], T]) -> Callable[[Scenario], T]:
 
 
 def drive_of(module: str) -> Drive | None:
-    """What drives the scenario of an imported module, by the module's name."""
+    """The function that drives the scenario of an imported module, by the module's name."""
     return _DRIVES.get(module)

@@ -35,8 +35,8 @@ def main() -> int:
     with closing(selection.open_cluster(selection.select(options.context), "reference")) as cluster:
         context = RunContext.open(profiles.load("reference"), cluster, image=options.image)
         try:
-            context.arena.prepare(list(WORKLOADS))
-            context.arena.ready(list(WORKLOADS))
+            context.arena.create(list(WORKLOADS))
+            context.arena.wait_ready(list(WORKLOADS))
             ready_s, memory = time.monotonic() - started, memory_mib(cluster)
             rates, updates = probe_rates(context), update_times(context)
         finally:

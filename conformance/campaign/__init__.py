@@ -1,1 +1,1 @@
-"""The suite on trial: faults of the reference mesh that it must catch, variants that it must pass."""
+"""Tests of the suite itself: faults of the reference mesh that it must catch, variants that it must pass."""

@@ -1,6 +1,6 @@
-"""A campaign: run the affected scenarios under each case, and collect what the suite makes of it.
+"""A campaign: runs the affected scenarios under each case, and collects the suite's verdicts.
 
-Under a fault exactly the requirements that it breaks must fail; under a variant none may.
+Under a fault exactly the requirements that it breaks must fail; under a variant none may fail.
 """
 
 from __future__ import annotations
@@ -31,28 +31,28 @@ from smi_reference_mesh.variants import Variant
 Result = FaultOutcome | VariantOutcome
 
 PATIENCE_S = 1.5
-"""How long it is waited at least: of what was changed a moment ago the mesh may not have heard yet."""
+"""The minimum wait, in seconds: the mesh may not have received a recent change yet."""
 
 
 def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Case]) -> Iterator[Result]:
-    """What becomes of each case of the campaign whose turn it is, as it ends.
+    """The results of the cases in ``turn``, each as it ends.
 
-    Raises ClusterError when the cluster or the reference mesh fails.
+    Raises ClusterError if the cluster or the reference mesh fails.
     """
     parts_left = campaign.parts_left()
     context: RunContext | None = None
-    made_for = ""
+    current_key = ""
     try:
         for case in turn:
-            if context is None or made_for != campaign.arena_of(case):
+            if context is None or current_key != campaign.arena_key(case):
                 if context is not None:
                     context.arena.remove()
-                context, made_for = _opened(cluster, campaign, case), campaign.arena_of(case)
-            # Each sidecar receives each change, also those in parts that no case needs any more.
-            context.arena.keep(parts_left[case.id])
+                context, current_key = _opened(cluster, campaign, case), campaign.arena_key(case)
+            # Every sidecar receives every change, also in parts that no later case needs.
+            context.arena.delete_except(parts_left[case.id])
             renewed = _renewed(context, campaign, case)
             if isinstance(case, Fault):
-                # Under a fault pods may never get ready; a variant is there from the beginning.
+                # Under a fault pods may never get ready; a variant must be in force from the beginning.
                 _prepare(renewed, case, campaign.also)
             yield _judge(renewed, case, campaign.also)
     finally:
@@ -62,31 +62,31 @@ def run(cluster: Cluster, campaign: Campaign, turn: Iterable[Case]) -> Iterator[
 
 
 def _opened(cluster: Cluster, campaign: Campaign, case: Case) -> RunContext:
-    """A context for a case and those that share its arena. Raises ClusterError where there can be none."""
+    """A context for a case and all cases that share its arena. Raises ClusterError if preflight fails."""
     context = RunContext.open(campaign.profile_of(case), cluster, image=campaign.image)
-    alike = [one for one in campaign.chosen if campaign.arena_of(one) == campaign.arena_of(case)]
-    problem = preflight(context, _spoken(context, replace(campaign, chosen=alike)))
+    alike = [one for one in campaign.chosen if campaign.arena_key(one) == campaign.arena_key(case)]
+    problem = preflight(context, _written_versions(context, replace(campaign, chosen=alike)))
     if problem is not None:
         raise ClusterError(str(problem))
     if cluster.request("GET", "/api/v1/namespaces/smi-reference").status != 200:
-        raise ClusterError("the reference mesh is not installed; smi-conformance reference install")
+        raise ClusterError("the reference mesh is not installed; run `smi-conformance reference install`")
     return context
 
 
 def _prepare(context: RunContext, case: Case, also: str | None) -> None:
-    """Make what of the arena a case needs, and wait for it."""
+    """Create the parts of the arena that a case needs, and wait until they are ready."""
     parts = parts_of(case, also)
-    context.arena.prepare(parts)
+    context.arena.create(parts)
     if not _staged(case, also):
         context.create_services(entry.scenario.folder for entry in affected_tests(case, also))
-    context.arena.ready(parts)
+    context.arena.wait_ready(parts)
 
 
 def _staged(case: Case, also: str | None) -> bool:
-    """Whether services come and go with their scenarios, as in a run.
+    """Whether Services are created and deleted with their scenarios, as in a run.
 
-    A fault has few scenarios, and has the services of all of them from its beginning: what those of others
-    say of the pods' ports could hide it. Many services at once are many for each proxy.
+    A fault has few scenarios, and the Services of all of them exist from its beginning: the ports in the
+    Services of other scenarios could hide the fault. More Services at once would be a load on every proxy.
     """
     return also is not None or isinstance(case, Variant)
 
@@ -100,13 +100,13 @@ def _renewed(context: RunContext, campaign: Campaign, case: Case) -> RunContext:
     return context.renewed(
         profile,
         version_choice=version_choice,
-        # All open questions would take most of a campaign's time.
+        # Trying all open questions would take most of a campaign's time.
         questions=frozenset(shown.rpartition(": ")[0] for shown in case.expected_readings.values()),
-        mesh_is_idle=never_known_idle if case.late_changes else _nothing_more(context.cluster),
+        mesh_is_idle=never_known_idle if case.late_changes else _idle_when_settled(context.cluster),
     )
 
 
-def _spoken(context: RunContext, campaign: Campaign) -> dict[str, set[str]]:
+def _written_versions(context: RunContext, campaign: Campaign) -> dict[str, set[str]]:
     """The versions of each group in which the scenarios of a campaign write objects."""
     spoken: dict[str, set[str]] = {}
     for case in campaign.chosen:
@@ -128,9 +128,10 @@ def _judge(context: RunContext, case: Case, also: str | None) -> Result:
         one: merge(conclusion.verdict for conclusion in conclusions)
         for one, conclusions in results.conclusions.items()
     }
-    about = case.affected
-    said = {
-        one: tuple(each.summary for each in conclusions if one in about or each.verdict is not Verdict.PASS)
+    summaries = {
+        one: tuple(
+            each.summary for each in conclusions if one in case.affected or each.verdict is not Verdict.PASS
+        )
         for one, conclusions in results.conclusions.items()
     }
     starved = frozenset(
@@ -138,17 +139,17 @@ def _judge(context: RunContext, case: Case, also: str | None) -> Result:
     )
     seconds, readings = context.clock.now() - start, _readings(results)
     if isinstance(case, Fault):
-        return FaultOutcome(case, verdicts, said, seconds, readings, starved)
+        return FaultOutcome(case, verdicts, summaries, seconds, readings, starved)
     findings = tuple(finding.text for finding in results.findings)
-    return VariantOutcome(case, verdicts, said, seconds, readings, starved, findings)
+    return VariantOutcome(case, verdicts, summaries, seconds, readings, starved, findings)
 
 
-def _nothing_more(cluster: Cluster) -> Callable[[float], bool]:
+def _idle_when_settled(cluster: Cluster) -> Callable[[float], bool]:
     return lambda waited_s: waited_s >= PATIENCE_S and mesh_is_settled(cluster)
 
 
 def _readings(results: RunResults) -> dict[str, frozenset[str]]:
-    """The readings that were seen, by requirement: "question: letter", "question: unacceptable"."""
+    """The observed readings, by requirement: "question: letter", "question: unacceptable"."""
     return {
         one: frozenset(
             f"{reading.question}: {word}"
@@ -165,16 +166,16 @@ def run_tests(
 ) -> None:
     """Run these tests on the context's arena; ``staged`` as in `plugin.RunRequest`.
 
-    Raises ClusterError when pytest itself breaks down.
+    Raises ClusterError if pytest itself fails.
     """
     files = sorted({str(index.SUITES / entry.file) for entry in entries})
-    said = io.StringIO()
-    with redirect_stdout(said):
+    output = io.StringIO()
+    with redirect_stdout(output):
         code = pytest.main(
             [*files, "--smi-mesh", context.profile.name, "--assert=plain", "-q"],
             plugins=[plugin.RunRequest(context=context, results=results, staged=staged)],
         )
     if code not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         raise ClusterError(
-            f"the suites broke down (pytest exit code {int(code)}):\n{said.getvalue()[-2000:]}"
+            f"the suites could not be run (pytest exit code {int(code)}):\n{output.getvalue()[-2000:]}"
         )

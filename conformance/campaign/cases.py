@@ -1,4 +1,4 @@
-"""The cases of a campaign: which faults or variants it switches on, and what runs under each.
+"""The cases of a campaign, and the tests that run under each.
 
 A case is a fault or a variant: a change of the reference mesh, with the scenarios that it affects.
 """
@@ -21,17 +21,17 @@ from smi_reference_mesh.variants import Variant
 Case = Fault | Variant
 
 CONVERGE = Converge(within_s=8.0, stable_s=0.5, quiet_s=3.0)
-"""What never comes under a fault is waited for no longer than the mesh is at work (`PATIENCE_S`)."""
+"""Faults prevent changes for good, so waits for them are short (see also `PATIENCE_S`)."""
 
 VARIANT_WITHIN_S = 30.0
-"""Under a variant all that is waited for comes, if late where clusters share two processors."""
+"""Under a variant every awaited change shows, but late if clusters share two processors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Which cases are switched on, and what runs under each.
+    """The cases to switch on, in order.
 
-    ``also`` adds every scenario whose file's path contains it to those that a case concerns.
+    ``also`` adds every scenario whose file's path contains it to the affected ones.
     """
 
     chosen: Sequence[Case]
@@ -40,17 +40,17 @@ class Campaign:
     also: str | None = None
 
     def parts_left(self) -> dict[str, set[str]]:
-        """By case: the parts of the arena that it and those after it of the same profile need."""
+        """Case → the parts of the arena that it and later cases of the same arena need."""
         needed: dict[str, set[str]] = {}
         left: dict[str, set[str]] = {}
         for case in reversed(self.chosen):
-            arena = self.arena_of(case)
+            arena = self.arena_key(case)
             left[arena] = left.get(arena, set()).union(parts_of(case, self.also))
             needed[case.id] = left[arena]
         return needed
 
     def profile_of(self, case: Case) -> Profile:
-        """The profile of the mesh as it is in a case."""
+        """The profile of the mesh under a case."""
         if isinstance(case, Fault):
             return self.profile.model_copy(update={"converge": CONVERGE})
         profile = overlaid(self.profile, case.profile)
@@ -59,13 +59,13 @@ class Campaign:
         )
         return profile.model_copy(update={"converge": patient})
 
-    def arena_of(self, case: Case) -> str:
-        """What in the profile an arena is made by; cases that have the same share one."""
+    def arena_key(self, case: Case) -> str:
+        """The settings of the profile that determine an arena; cases with the same key share an arena."""
         return self.profile_of(case).model_dump_json(exclude={"converge", "metrics", "disclaims", "ingress"})
 
 
 def select_faults(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
-    """The faults of these ids, or all; with ``apis``, of those the ones that concern these APIs alone.
+    """The faults of these ids, or all; ``apis`` keeps only faults that affect no other APIs.
 
     Raises CatalogueError for an unknown fault.
     """
@@ -73,7 +73,7 @@ def select_faults(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
     if unknown:
         hint = did_you_mean(unknown[0], faults.FAULTS)
         raise CatalogueError(
-            f"unknown fault {unknown[0]!r}{hint} (smi-conformance explain names those of a requirement)"
+            f"unknown fault {unknown[0]!r}{hint} (smi-conformance explain names the faults of a requirement)"
         )
     known = catalogue.load()
     return [
@@ -85,7 +85,7 @@ def select_faults(only: Sequence[str], apis: Sequence[str] = ()) -> list[Fault]:
 
 
 def select_variants(only: Sequence[str]) -> list[Variant]:
-    """The variants of these ids, or all. Raises CatalogueError for an unknown one."""
+    """The variants of these ids, or all. Raises CatalogueError for an unknown id."""
     unknown = [one for one in only if one not in variants.VARIANTS]
     if unknown:
         hint = did_you_mean(unknown[0], variants.VARIANTS)
@@ -94,10 +94,10 @@ def select_variants(only: Sequence[str]) -> list[Variant]:
 
 
 def affected_tests(case: Case, also: str | None = None) -> list[index.TestEntry]:
-    """The tests of every scenario that a case is about, their other tests included.
+    """All tests of the scenarios that a case affects.
 
-    For a fault those are the scenarios that judge something it breaks. And those whose file's path contains
-    ``also``.
+    A fault affects the scenarios that judge a requirement that it breaks. ``also`` adds the scenarios whose
+    file's path contains it.
     """
     paths = [one for one in case.affected if "/" in one] + ([] if also is None else [also])
     files = {

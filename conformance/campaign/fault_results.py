@@ -1,4 +1,4 @@
-"""What the suite made of faults: caught or missed, as text, JSON, and the kill table."""
+"""The results of faults: caught or missed, as text, JSON, and the kill table."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from smi_reference_mesh.faults import Fault
 
 @dataclass(frozen=True, slots=True)
 class FaultOutcome:
-    """What the suite made of one fault."""
+    """The result of one fault."""
 
     fault: Fault
     verdicts: Mapping[str, Verdict]
-    said: Mapping[str, Sequence[str]]
-    """What each test said of a requirement that did not pass or that the fault is about."""
+    summaries: Mapping[str, Sequence[str]]
+    """The summaries of requirements that did not pass or that the fault affects."""
     seconds: float
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The observed readings, by requirement, in the form of `Fault.expected_readings`."""
     starved: frozenset[str] = frozenset()
-    """The requirements of which a failure or a reading does not count, as the machine was starved."""
+    """The requirements whose failure or reading was discounted because the machine was starved."""
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class FaultOutcome:
 
     @property
     def unobserved(self) -> frozenset[str]:
-        """Ambiguous requirements whose reading was not changed as the fault changes it."""
+        """Ambiguous requirements without the reading that the fault brings about."""
         return frozenset(
             one
             for one, reading in self.fault.expected_readings.items()
@@ -56,17 +56,17 @@ class FaultOutcome:
 
     @property
     def caught(self) -> bool:
-        """Exactly what fails under the fault did, and the readings that it brings about were seen."""
+        """Whether exactly the expected requirements failed, and the expected readings were observed."""
         return not self.missed and not self.misblamed
 
     @property
     def starved_only(self) -> bool:
-        """Whether it would be caught but for what does not count, as the machine was starved."""
+        """Whether the fault is missed only in requirements that were discounted (starved)."""
         return bool(self.missed) and not self.misblamed and self.missed <= self.starved
 
     @property
     def label(self) -> str:
-        """What the suite made of it, in a word."""
+        """The result in a word."""
         if self.caught:
             return "caught"
         return "starved" if self.starved_only else "missed" if self.missed else "misblamed"
@@ -83,7 +83,7 @@ class FaultOutcome:
             "missed": sorted(self.missed),
             "misblamed": sorted(self.misblamed),
             "starved": sorted(self.starved),
-            "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
+            "summaries": {one: list(texts) for one, texts in sorted(self.summaries.items()) if texts},
             "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
             "readings": {one: sorted(seen) for one, seen in sorted(self.readings.items()) if seen},
             "seconds": round(self.seconds, 1),
@@ -91,30 +91,34 @@ class FaultOutcome:
 
 
 def line(outcome: FaultOutcome) -> str:
-    """One fault's outcome as text."""
+    """The outcome of one fault as text."""
     verdict = outcome.label if outcome.caught else outcome.label.upper()
     failed = ", ".join(sorted(outcome.blamed)) or "-"
     text = f"{verdict:<9} {outcome.fault.id:<38} {outcome.seconds:5.1f} s  failed: {failed}"
     if outcome.missed:
         unfailed = sorted(outcome.missed - outcome.unobserved)
-        text += "".join(f"\n          should have failed: {_instead(outcome, one)}" for one in unfailed)
+        text += "".join(
+            f"\n          should have failed: {_actual_outcome(outcome, one)}" for one in unfailed
+        )
     for one in sorted(outcome.unobserved):
         read = ", ".join(sorted(outcome.readings.get(one, ()))) or _word(outcome.verdicts.get(one))
         text += f"\n          should have shown: {one}: {outcome.fault.expected_readings[one]} (seen: {read})"
-        text += _words(outcome, one)
+        text += _summary_suffix(outcome, one)
     for one in sorted(outcome.misblamed):
-        text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.said.get(one, ()))}"
+        text += f"\n          blamed wrongly: {one}: {'; '.join(outcome.summaries.get(one, ()))}"
     return text
 
 
-def _instead(outcome: FaultOutcome, requirement: str) -> str:
-    """What became of a requirement that should have failed, and what was said of it."""
-    return f"{requirement} ({_word(outcome.verdicts.get(requirement))}){_words(outcome, requirement)}"
+def _actual_outcome(outcome: FaultOutcome, requirement: str) -> str:
+    """The actual outcome of a requirement that should have failed, with its summaries."""
+    return (
+        f"{requirement} ({_word(outcome.verdicts.get(requirement))}){_summary_suffix(outcome, requirement)}"
+    )
 
 
-def _words(outcome: FaultOutcome, requirement: str) -> str:
-    said = "; ".join(outcome.said.get(requirement, ()))
-    return f": {said}" if said else ""
+def _summary_suffix(outcome: FaultOutcome, requirement: str) -> str:
+    summaries = "; ".join(outcome.summaries.get(requirement, ()))
+    return f": {summaries}" if summaries else ""
 
 
 def _word(verdict: Verdict | None) -> str:
@@ -122,38 +126,38 @@ def _word(verdict: Verdict | None) -> str:
 
 
 def summary(outcomes: Sequence[FaultOutcome]) -> str:
-    """How many were caught."""
+    """The number of caught faults, as a sentence."""
     caught = sum(1 for one in outcomes if one.caught)
     return f"{caught} of {len(outcomes)} faults caught, each blamed on what it breaks"
 
 
 def narrowness(outcomes: Sequence[FaultOutcome]) -> str:
-    """How many of the failures a fault only dragged along."""
+    """The share of failures that faults only dragged along, as a sentence."""
     failed = sum(len(one.blamed) for one in outcomes)
     dragged = sum(len(one.blamed & one.fault.also_fails) for one in outcomes)
     return f"{dragged} of {failed} failures dragged along ({percent(dragged / failed if failed else 0.0)})"
 
 
 def conclusion(outcomes: Sequence[FaultOutcome]) -> str:
-    """How many were caught, after a line for each that was not: it may have scrolled away since."""
+    """The number of caught faults, after a repeated line for each other fault."""
     uncaught = [one for one in outcomes if not one.caught]
     again = [f"to see these again: --fault {' '.join(one.fault.id for one in uncaught)}"] if uncaught else []
     return "\n".join(["", *map(line, uncaught), *again, summary(outcomes)])
 
 
 def exit_code(outcomes: Sequence[FaultOutcome]) -> int:
-    """HOLDS when there are some and all are caught."""
+    """HOLDS if all faults were caught and there was at least one."""
     return of_campaign(outcomes, [one for one in outcomes if not one.caught])
 
 
 KILL_TABLE = """\
 # Kill table
 
-Each fault of the reference mesh was switched on in turn and the scenarios that it concerns were run: which
-requirements failed, and of which ambiguous ones another reading was seen. What failed is what the fault is
-about, or what it drags along, as scenarios of other requirements stand on that. A fault is caught when
-exactly these requirements fail and the readings that it brings about are seen. This page is what
-`make kill-table` found; `make test` fails while it is not about the faults that there are.
+The results of each fault of the reference mesh, switched on in turn while the affected scenarios ran: the
+failed requirements, and the ambiguous requirements with a changed reading. A fault breaks requirements, and
+may drag along others whose scenarios depend on the broken ones. A fault is caught if exactly these
+requirements fail and the expected readings are observed. `make kill-table` writes this page; `make test`
+fails if its faults are not those of the reference mesh.
 """
 _COLUMNS = (
     "fault",
@@ -203,7 +207,7 @@ def _seen(outcome: FaultOutcome) -> Iterator[str]:
 
 
 def does_not_count(conclusion: Conclusion) -> bool:
-    """Whether it is a failure that does not count, as the machine was starved meanwhile."""
+    """Whether a failure was discounted because the machine was starved."""
     basis = conclusion.basis
     return (
         conclusion.verdict is Verdict.INCONCLUSIVE

@@ -21,19 +21,19 @@ from conformance.clusters import ClusterError
 from conformance.clusters.embedded import cluster as embedded
 from conformance.drive.arena import OUTSIDE
 
-# Under a fault much is waited for that never comes: a cluster keeps a processor busy for half of the time.
-# With two for each, the control request was answered late now and then.
+# Under a fault many waits run to their deadline, so a cluster keeps a processor busy for half of the time.
+# With two clusters per processor, control requests were answered late now and then.
 _JOBS_OF_A_PROCESSOR = 1.5
 _MIB_OF_A_CLUSTER = 1536
 _MEMORY = Path("/proc/meminfo")
 _PARTS = ("main", "metrics", "peer", "access", "udp")
-"""The parts of the arena that are in the mesh, in the order in which cases need them."""
+"""The parts of the arena inside the mesh, in the order in which cases need them."""
 _ENDS_WITHIN_S = 10.0
-"""How long a process may take to end by itself, with its cluster."""
+"""The seconds in which a process must end by itself, with its cluster."""
 
 
 class _Counter(Protocol):
-    """How many cases were taken, common to all processes."""
+    """The number of cases that were taken, shared by all processes."""
 
     value: int
 
@@ -41,7 +41,7 @@ class _Counter(Protocol):
 
 
 def jobs() -> int:
-    """How many clusters keep this machine's processors busy, starve none, and fit into its memory."""
+    """The number of clusters that keep this machine's processors busy, without starvation, in its memory."""
     busy = int(_JOBS_OF_A_PROCESSOR * len(os.sched_getaffinity(0)))
     return max(1, min(busy, _available_mib() // _MIB_OF_A_CLUSTER))
 
@@ -51,44 +51,44 @@ def _available_mib() -> int:
     return int(found[1]) // 1024 if found else 0
 
 
-def in_turn(asked: Campaign) -> Campaign:
-    """The same campaign, its cases in the order in which they take least time.
+def in_turn(requested: Campaign) -> Campaign:
+    """The same campaign with its cases in the fastest order.
 
-    Those that share an arena follow each other. An arena has the parts that its cases need: those come first
-    that the first parts will do for, and those last that need none of these any more. In between it is what
-    has most to judge, or all would wait for it in the end; and cases of the same scenarios follow each other,
-    so that the services of these stay.
+    Cases that share an arena follow each other, ordered by the parts that they need, so that parts can be
+    deleted when no later case needs them. Among these the cases with most tests come first, since all other
+    processes would wait for them at the end. Cases of the same scenarios follow each other, so that their
+    Services stay.
     """
 
-    arenas = [asked.arena_of(case) for case in asked.chosen]
+    arenas = [requested.arena_key(case) for case in requested.chosen]
 
     def key(case: Case) -> tuple[int, int, int, int, int, list[str]]:
-        entries = affected_tests(case, asked.also)
-        parts = [_PARTS.index(part) for part in parts_of(case, asked.also) if part != OUTSIDE] or [0]
-        arena = asked.arena_of(case)
-        # The arena that most share comes last: it levels out how long the others took.
+        entries = affected_tests(case, requested.also)
+        parts = [_PARTS.index(part) for part in parts_of(case, requested.also) if part != OUTSIDE] or [0]
+        arena = requested.arena_key(case)
+        # The arena with most cases comes last: its cases even out the times of the processes.
         alike = arenas.count(arena), arenas.index(arena)
         return (*alike, max(parts), min(parts), -len(entries), sorted({entry.file for entry in entries}))
 
-    return replace(asked, chosen=sorted(asked.chosen, key=key))
+    return replace(requested, chosen=sorted(requested.chosen, key=key))
 
 
-def run(asked: Campaign, jobs: int) -> Iterator[Result]:
-    """What becomes of each case, as it ends, in no particular order.
+def run(requested: Campaign, jobs: int) -> Iterator[Result]:
+    """The results of the cases, each as it ends, in no particular order.
 
-    Cases wait more than they work, so several clusters take little more than the machine has. Each takes
-    the next when it is done with one. Raises ClusterError when one of the clusters fails.
+    Cases wait more than they work, so a machine can run several clusters. Each cluster takes the next case
+    when its case ends. Raises ClusterError if one of the clusters fails.
     """
-    asked = in_turn(asked)
+    requested = in_turn(requested)
     context = multiprocessing.get_context("spawn")
     taken: _Counter = context.Value("i", 0)
     workers: dict[Connection, SpawnProcess] = {}
     try:
-        for _ in range(min(jobs, len(asked.chosen))):
+        for _ in range(min(jobs, len(requested.chosen))):
             ours, theirs = context.Pipe(duplex=False)
-            workers[ours] = context.Process(target=_work, args=(asked, taken, theirs), daemon=True)
+            workers[ours] = context.Process(target=_work, args=(requested, taken, theirs), daemon=True)
             workers[ours].start()
-            # The process alone has it now: its end is the end of the pipe.
+            # Only the process has this end now: its exit closes the pipe.
             theirs.close()
         yield from _received(list(workers))
     finally:
@@ -104,40 +104,40 @@ def _received(connections: list[Connection]) -> Iterator[Result]:
         readable = wait(connections)
         for ready in [one for one in connections if one in readable]:
             try:
-                said: Result | str | None = ready.recv()
+                message: Result | str | None = ready.recv()
             except EOFError:
-                raise ClusterError("a process of the campaign ended by itself") from None
-            if isinstance(said, str):
-                raise ClusterError(said)
-            if said is None:
+                raise ClusterError("a process of the campaign ended unexpectedly") from None
+            if isinstance(message, str):
+                raise ClusterError(message)
+            if message is None:
                 connections.remove(ready)
             else:
-                yield said
+                yield message
 
 
-def _work(asked: Campaign, taken: _Counter, tell: Connection) -> None:
-    """Judge cases in a cluster of its own; a text that is told is an error, None the end."""
-    # Imported late, as what it needs is an extra that need not be installed.
+def _work(requested: Campaign, taken: _Counter, results: Connection) -> None:
+    """Judge cases in an embedded cluster of the process; sends results, then None, or an error as text."""
+    # Imported late, as it needs an extra that may not be installed.
     from conformance.clusters.embedded.node import kernel
 
     kernel.die_with_parent()
-    # Whoever asked may have ended, or been interrupted together with this process.
-    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), tell:
+    # The parent process may have ended, or been interrupted together with this process.
+    with contextlib.suppress(KeyboardInterrupt, BrokenPipeError), results:
         try:
-            with closing(embedded.start(asked.profile.name)) as cluster:
-                for outcome in campaign.run(cluster, asked, _turns(asked, taken)):
-                    tell.send(outcome)
+            with closing(embedded.start(requested.profile.name)) as cluster:
+                for outcome in campaign.run(cluster, requested, _turns(requested, taken)):
+                    results.send(outcome)
         except ClusterError as error:
-            tell.send(str(error))
+            results.send(str(error))
             return
-        tell.send(None)
+        results.send(None)
 
 
-def _turns(asked: Campaign, taken: _Counter) -> Iterator[Case]:
+def _turns(requested: Campaign, taken: _Counter) -> Iterator[Case]:
     while True:
         with taken.get_lock():
             position = taken.value
             taken.value += 1
-        if position >= len(asked.chosen):
+        if position >= len(requested.chosen):
             return
-        yield asked.chosen[position]
+        yield requested.chosen[position]

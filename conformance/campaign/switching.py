@@ -1,4 +1,4 @@
-"""Switching a case on and off in a cluster: the reference mesh's hooks, and objects of the cluster."""
+"""Switches cases on and off in a cluster: hooks of the reference mesh, and objects of the cluster."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _DEFINITIONS, _DEFINITION = "apiextensions.k8s.io/v1", "CustomResourceDefinition
 
 
 def switch_all_off(cluster: Cluster) -> None:
-    """Take away what a campaign leaves in a cluster that it was killed in, but for changed definitions.
+    """Delete the leftovers of a killed campaign, except changed CRDs, which a new installation restores.
 
-    Those are as they should be once the mesh is installed again. Raises ClusterError.
+    Raises ClusterError.
     """
     cluster.delete([SWITCH_OBJECT, *(one for fault in faults.FAULTS.values() for one in fault.extra_objects)])
 
 
 @contextmanager
 def switched_on(context: RunContext, case: Case) -> Iterator[RunContext]:
-    """The case is in force within the block, and gone after it; yields the context that fits it.
+    """Switch the case on within the block; yields the context to use in it.
 
-    Raises ClusterError if the mesh does not take the case up.
+    Raises ClusterError if the mesh does not adopt the case.
     """
     with ExitStack() as stack:
         if isinstance(case, Fault):
@@ -85,7 +85,7 @@ def _changed(context: RunContext, change: Change) -> Iterator[None]:
     finally:
         now = cluster.request("GET", change.path).body
         _put(cluster, change.path, {**now, "spec": before.body["spec"]})
-        # What the API server serves follows its objects after a moment.
+        # The API server serves a changed APIService only after a moment.
         _until(context, lambda: cluster.request("GET", METRICS).status == 200, "metrics served")
 
 
@@ -100,7 +100,7 @@ def _added(context: RunContext, objects: Sequence[Object]) -> Iterator[None]:
 
 @contextmanager
 def _without_definitions(context: RunContext, groups: Sequence[str]) -> Iterator[RunContext]:
-    """The cluster has no definitions of these groups within the block, and the profile claims none."""
+    """Delete the CRDs of these groups, and their claims, within the block."""
     cluster, profile = context.cluster, context.profile
     names = {GROUPS[group] for group in groups}
 
@@ -120,23 +120,23 @@ def _without_definitions(context: RunContext, groups: Sequence[str]) -> Iterator
     claims = profile.claims.model_copy(update=dict.fromkeys(groups, ()))
     try:
         cluster.delete(definitions)
-        # One that is on its way out would take what is applied for a change of itself.
+        # Applying to a CRD that is being deleted would edit it instead of creating a new CRD.
         _until(
             context,
             lambda: not served() and all(cluster.request("GET", path).status == 404 for path in paths),
             "definitions gone",
         )
-        # The mesh hears of it by itself, and later.
-        _until(context, lambda: plurals <= _not_served(cluster), "the mesh without them")
+        # The mesh notices by itself, and later.
+        _until(context, lambda: plurals <= _not_served(cluster), "the mesh notices the missing definitions")
         yield replace(context, profile=profile.model_copy(update={"claims": claims}))
     finally:
         cluster.apply(definitions)
         _until(context, lambda: before <= served(), f"{', '.join(sorted(names))} served")
-        _until(context, lambda: plurals.isdisjoint(_not_served(cluster)), "the mesh with them")
+        _until(context, lambda: plurals.isdisjoint(_not_served(cluster)), "the mesh notices the definitions")
 
 
 def _not_served(cluster: Cluster) -> set[str]:
-    """The kinds (plural) that the control plane of the reference mesh finds not served."""
+    """The resources that the control plane of the reference mesh reports as not served."""
     health = cluster.request("GET", HEALTH)
     if health.status != 200:
         raise status_error(health)
@@ -144,14 +144,14 @@ def _not_served(cluster: Cluster) -> set[str]:
 
 
 def _strip_server_fields(item: Object) -> Object:
-    """An object without what the API server made of it."""
+    """An object without the fields that the API server adds."""
     metadata = item["metadata"]
     kept = {key: metadata[key] for key in ("name", "labels", "annotations") if key in metadata}
     return {**{key: value for key, value in item.items() if key != "status"}, "metadata": kept}
 
 
 def mesh_is_settled(cluster: Cluster) -> bool:
-    """Whether every sidecar of the reference mesh has taken all that there is for it."""
+    """Whether every sidecar of the reference mesh has applied its newest configuration."""
     health = cluster.request("GET", HEALTH)
     return health.status == 200 and health.body["settled"] is True
 

@@ -1,4 +1,4 @@
-"""What the suite made of variants: passed or blamed, as text, JSON, and the page that tells of them."""
+"""The results of variants: passed or blamed, as text, JSON, and a page of Markdown."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _NO_LETTERS = ("none", "unacceptable")
 
 @dataclass(frozen=True, slots=True)
 class VariantOutcome:
-    """What the suite made of one variant."""
+    """The result of one variant."""
 
     variant: Variant
     verdicts: Mapping[str, Verdict]
-    said: Mapping[str, Sequence[str]]
-    """What each test said of a requirement that did not pass or that the variant is about."""
+    summaries: Mapping[str, Sequence[str]]
+    """The summaries of requirements that did not pass or that the variant affects."""
     seconds: float
     readings: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """The readings that were seen, by requirement: "question: letter", "question: unacceptable"."""
+    """The observed readings, by requirement: "question: letter", "question: unacceptable"."""
     starved: frozenset[str] = frozenset()
-    """The requirements of which a failure does not count, as the machine was starved meanwhile."""
+    """The requirements whose failure was discounted because the machine was starved."""
     findings: tuple[str, ...] = ()
 
     @property
@@ -45,8 +45,8 @@ class VariantOutcome:
         return frozenset(one for one, found in self.verdicts.items() if found is verdict)
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """What was found besides: readings that nothing excuses or that fit none, findings of the run."""
+    def extra_findings(self) -> tuple[str, ...]:
+        """Unacceptable or unclassified readings, and the findings of the run."""
         odd = (
             f"{one}: {reading}"
             for one, seen in sorted(self.readings.items())
@@ -57,7 +57,7 @@ class VariantOutcome:
 
     @property
     def unobserved(self) -> frozenset[str]:
-        """Requirements of which not all readings were seen that the variant brings about."""
+        """Requirements without all the readings that the variant brings about."""
         return frozenset(
             one
             for one, wanted in self.variant.expected_readings.items()
@@ -66,24 +66,24 @@ class VariantOutcome:
 
     @property
     def passed(self) -> bool:
-        """Something was judged, nothing failed, nothing was left open, nothing was found."""
-        wrong = self.blamed or self.inconclusive or self.told or self.unobserved
+        """Whether requirements were judged, all hold, all expected readings showed, and nothing else did."""
+        wrong = self.blamed or self.inconclusive or self.extra_findings or self.unobserved
         return bool(self.verdicts) and not wrong
 
     @property
     def starved_only(self) -> bool:
-        """Whether it would have passed but for what does not count, as the machine was starved."""
-        wrong = self.blamed or self.told or self.unobserved - self.starved
+        """Whether the variant would pass but for requirements that were discounted (starved)."""
+        wrong = self.blamed or self.extra_findings or self.unobserved - self.starved
         return bool(self.inconclusive) and not wrong and self.inconclusive <= self.starved
 
     @property
     def label(self) -> str:
-        """What the suite made of it, in a word."""
+        """The result in a word."""
         if self.passed:
             return "passed"
         if self.starved_only:
             return "starved"
-        if self.blamed or self.told:
+        if self.blamed or self.extra_findings:
             return "blamed"
         return "unclear" if self.inconclusive or not self.verdicts else "unseen"
 
@@ -96,9 +96,9 @@ class VariantOutcome:
             "blamed": sorted(self.blamed),
             "inconclusive": sorted(self.inconclusive),
             "unseen": sorted(self.unobserved),
-            "told": list(self.told),
+            "extra_findings": list(self.extra_findings),
             "starved": sorted(self.starved),
-            "said": {one: list(texts) for one, texts in sorted(self.said.items()) if texts},
+            "summaries": {one: list(texts) for one, texts in sorted(self.summaries.items()) if texts},
             "verdicts": {one: verdict.value for one, verdict in sorted(self.verdicts.items())},
             "readings": {one: sorted(seen) for one, seen in sorted(self.readings.items()) if seen},
             "seconds": round(self.seconds, 1),
@@ -106,13 +106,15 @@ class VariantOutcome:
 
 
 def line(outcome: VariantOutcome) -> str:
-    """One variant's outcome as text."""
+    """The outcome of one variant as text."""
     word = outcome.label if outcome.passed else outcome.label.upper()
     counted = sum(1 for verdict in outcome.verdicts.values() if verdict is Verdict.PASS)
     text = f"{word:<9} {outcome.id:<38} {outcome.seconds:5.1f} s  {counted} of {len(outcome.verdicts)} hold"
     for one in sorted(outcome.blamed | outcome.inconclusive):
-        text += f"\n          {outcome.verdicts[one].value}: {one}: {'; '.join(outcome.said.get(one, ()))}"
-    text += "".join(f"\n          told: {each}" for each in outcome.told)
+        text += (
+            f"\n          {outcome.verdicts[one].value}: {one}: {'; '.join(outcome.summaries.get(one, ()))}"
+        )
+    text += "".join(f"\n          finding: {each}" for each in outcome.extra_findings)
     for one in sorted(outcome.unobserved - outcome.inconclusive):
         seen = ", ".join(sorted(outcome.readings.get(one, ()))) or "nothing"
         text += (
@@ -122,20 +124,20 @@ def line(outcome: VariantOutcome) -> str:
 
 
 def summary(outcomes: Sequence[VariantOutcome]) -> str:
-    """How many passed."""
+    """The number of passed variants, as a sentence."""
     passed = sum(1 for one in outcomes if one.passed)
     return f"{passed} of {len(outcomes)} variants pass, and nothing is found in them"
 
 
 def conclusion(outcomes: Sequence[VariantOutcome]) -> str:
-    """How many passed, after a line for each that did not: it may have scrolled away since."""
+    """The number of passed variants, after a repeated line for each other variant."""
     others = [one for one in outcomes if not one.passed]
     again = [f"to see these again: --variant {' '.join(one.id for one in others)}"] if others else []
     return "\n".join(["", *map(line, others), *again, summary(outcomes)])
 
 
 def exit_code(outcomes: Sequence[VariantOutcome]) -> int:
-    """HOLDS when there are some and all pass."""
+    """HOLDS if all variants passed and there was at least one."""
     return of_campaign(outcomes, [one for one in outcomes if not one.passed])
 
 

@@ -8,7 +8,7 @@ from conformance import profiles
 from conformance.cli.options import (
     Commands,
     cluster_options,
-    house_rules,
+    cluster_rules,
     mesh_options,
     open_cluster,
     rule_options,
@@ -37,10 +37,10 @@ def _doctor(options: argparse.Namespace) -> int:
     print(selection.describe(where(options)), flush=True)
     wrong = 0
     with open_cluster(options) as cluster:
-        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        context = RunContext.open(profile, cluster, image=options.image, rules=cluster_rules(options))
         for check in examine(context):
             wrong += not check.ok
-            print(f"{'ok     ' if check.ok else 'MISSING'} {check.what:<10} {check.seen}", flush=True)
+            print(f"{'ok     ' if check.ok else 'MISSING'} {check.name:<10} {check.detail}", flush=True)
             if check.remedy:
                 print(f"{'':8}{'':<10} → {check.remedy}")
     return ExitCode.INCONCLUSIVE if wrong else ExitCode.HOLDS

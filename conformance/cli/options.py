@@ -11,7 +11,7 @@ from conformance import profiles
 from conformance.clusters import Cluster, selection
 from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
 from conformance.clusters.selection import ClusterSelection, DefaultCluster
-from conformance.drive.house_rules import HouseRules
+from conformance.drive.cluster_rules import ClusterRules
 from conformance.profiles import Profile
 from conformance.run import options
 
@@ -67,9 +67,9 @@ def rule_options(parser: argparse.ArgumentParser) -> None:
         option.add(rules)
 
 
-def house_rules(typed: argparse.Namespace) -> HouseRules:
+def cluster_rules(typed: argparse.Namespace) -> ClusterRules:
     """The rules given by the options."""
-    return options.house_rules(partial(getattr, typed))
+    return options.cluster_rules(partial(getattr, typed))
 
 
 def mesh_options(parser: argparse.ArgumentParser, *, default: str | None = None) -> None:

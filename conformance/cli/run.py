@@ -13,7 +13,7 @@ from conformance.clusters import ClusterError, selection
 from conformance.drive.version_selection import parse_version_choice
 from conformance.model.exit_codes import ExitCode
 from conformance.run import not_started
-from conformance.run.options import REPORTING, SELECTION, WAY, read
+from conformance.run.options import EXECUTION, REPORTING, SELECTION, read
 from conformance.traceability import index
 
 
@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     loudness.add_argument(
         "-v", "--verbose", action="store_true", help="print each test, its traffic and its waits"
     )
-    for option in WAY:
+    for option in EXECUTION:
         option.add(run)
     run.set_defaults(function=_run)
 

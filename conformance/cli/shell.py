@@ -17,7 +17,7 @@ from conformance import profiles
 from conformance.cli.options import (
     Commands,
     cluster_options,
-    house_rules,
+    cluster_rules,
     mesh_options,
     open_cluster,
     rule_options,
@@ -25,7 +25,7 @@ from conformance.cli.options import (
 )
 from conformance.clusters import ClusterError, selection
 from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
-from conformance.drive.manifests import folder, has, load
+from conformance.drive.manifests import exists, folder, load
 from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import Scenario
 from conformance.run.context import RunContext
@@ -58,7 +58,7 @@ def _shell(options: argparse.Namespace) -> int:
     profile = profiles.load(options.mesh)
     print(selection.describe(where(options)), flush=True)
     with open_cluster(options) as cluster:
-        context = RunContext.open(profile, cluster, image=options.image, rules=house_rules(options))
+        context = RunContext.open(profile, cluster, image=options.image, rules=cluster_rules(options))
         problem = preflight(context, {group: [one] for group, one in context.api_versions().items()})
         if problem is not None:
             raise ClusterError(str(problem))
@@ -226,7 +226,7 @@ class Shell(cmd.Cmd):
         self._run(pod, profile.inspect.container, getattr(profile.inspect, what), word)
 
     def _objects(self, name: str) -> list[dict[str, Any]]:
-        if has(name):
+        if exists(name):
             return self._context.arena.render(load(name))
         found = list(yamlio.load_all(Path(name).read_text(encoding="utf-8")))
         documents = [each for each in found if isinstance(each, dict)]
@@ -234,7 +234,7 @@ class Shell(cmd.Cmd):
         if not items or not all({"apiVersion", "kind", "metadata"} <= set(one) for one in items):
             raise UsageError(f"{name} contains no Kubernetes objects")
         # In the manifest's own API version, even one unknown to the suite.
-        placed = self._context.arena.scope.place(items, WORKLOADS.values())
+        placed = self._context.arena.scope.localize(items, WORKLOADS.values())
         for item in placed:
             item["metadata"].setdefault("namespace", self._context.arena.namespace("main"))
         return placed
@@ -246,9 +246,9 @@ def run(context: RunContext, *, stdin: TextIO | None = None, stdout: TextIO | No
     parts = list(WORKLOADS)
     try:
         shell.say(f"arena of run {context.run_id}: {', '.join(parts)}")
-        context.arena.prepare(parts)
+        context.arena.create(parts)
         context.create_services(sorted({entry.scenario.folder for entry in index.index()}))
-        context.arena.ready(parts)
+        context.arena.wait_ready(parts)
         for line in _table(context):
             shell.say(line)
         shell.cmdloop(_introduction(context))

@@ -1,1 +1,1 @@
-"""Driving: arena, probe, traffic, waiting. What is seen here becomes evidence; nothing here judges."""
+"""Driving: arena, probe, traffic and waits. Produces evidence; judges nothing."""

@@ -1,4 +1,4 @@
-"""Reads of the API server as evidence: metrics, discovery, and SMI objects sent there and back."""
+"""Requests to the API server as evidence: metrics, discovery, Events, and round trips of SMI objects."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from conformance.model.evidence import ApiRead, RoundTrip
 from conformance.profiles import Claims
 
 DELETED_WITHIN_S = 10.0
-"""Seconds that an object without finalizers may take to be gone."""
+"""Seconds within which an object without finalizers must be gone."""
 METRICS = f"/apis/{GROUPS['metrics']}/v1alpha1"
 UNAVAILABLE = 503
 AVAILABLE_WITHIN_S = 10.0
-"""Seconds for which an API that answers 503 is asked again, as clients of the API server do.
+"""Seconds for which a request is repeated after 503, as clients of the API server do.
 
-The aggregator answers so when it finds no ready endpoint just then, which says nothing about what is served.
+The aggregator answers 503 if it has no ready endpoint at the moment, whether or not the API is served.
 """
 
 
 @dataclass(slots=True)
 class Reader:
-    """Reads with one's own rights or those of an account, and remembers when."""
+    """Reads as the runner or as an account, and records the times."""
 
     cluster: Cluster
     waiter: Waiter
@@ -39,9 +39,9 @@ class Reader:
         self._started = self.waiter.clock.now()
 
     def read(self, path: str, account: Account | None = None, *, accept: str = "application/json") -> ApiRead:
-        """One GET, whatever it answers; it is repeated while that is 503, for `AVAILABLE_WITHIN_S`.
+        """One GET, with any status; repeated after 503 for `AVAILABLE_WITHIN_S`.
 
-        An API that stays unavailable for so long is not waited for again until it has answered.
+        After an API stayed unavailable, 503 is returned at once until the API answers again.
         """
         who = f"{account.namespace}/{account.name}" if account else "the runner"
         began = self._seconds()
@@ -64,15 +64,15 @@ class Reader:
         return round(self.waiter.clock.now() - self._started, 3)
 
     def events(self, item: Object) -> ApiRead:
-        """The Events about an object, which an API server keeps for about an hour, also those of an earlier
-        object of that name."""
+        """The Events about an object; they are kept for about an hour, so an earlier object of its name may
+        have some of them."""
         metadata = item["metadata"]
-        about = {"kind": item["kind"], "name": metadata["name"]}
-        chosen = ",".join(f"involvedObject.{key}={value}" for key, value in about.items())
+        involved = {"kind": item["kind"], "name": metadata["name"]}
+        selector = ",".join(f"involvedObject.{key}={value}" for key, value in involved.items())
         path = f"/api/v1/namespaces/{metadata['namespace']}/events"
-        answer = self.cluster.request("GET", path, query={"fieldSelector": chosen})
+        answer = self.cluster.request("GET", path, query={"fieldSelector": selector})
         at_s = self._seconds()
-        return ApiRead("the runner", f"{path}?fieldSelector={chosen}", answer.status, answer.body, at_s)
+        return ApiRead("the runner", f"{path}?fieldSelector={selector}", answer.status, answer.body, at_s)
 
     def metrics(
         self,
@@ -96,7 +96,7 @@ class Reader:
 
 
 def round_trips(cluster: Cluster, waiter: Waiter, items: Iterable[Object]) -> list[RoundTrip]:
-    """Round trips of several objects, side by side: each waits for a watch of its own to end.
+    """Round trips of several objects, in parallel, since each waits for its watch to end.
 
     Raises ClusterError for a kind that is not served.
     """
@@ -107,7 +107,7 @@ def round_trips(cluster: Cluster, waiter: Waiter, items: Iterable[Object]) -> li
 def round_trip(cluster: Cluster, waiter: Waiter, item: Object, *, within_s: float) -> RoundTrip:
     """Create, read, list, watch, patch, replace and delete an object through the API server.
 
-    A verb is true where the API server carried it out and what is then read shows it.
+    A verb is true if the API server accepted it and a later read shows its effect.
     """
     metadata = item["metadata"]
     collection = cluster.path(item["apiVersion"], item["kind"], metadata["namespace"])
@@ -140,7 +140,7 @@ def _marks(item: Object) -> set[str]:
 
 
 def _watched(cluster: Cluster, collection: str, name: str, stored: Object) -> bool:
-    """Whether a watch from the version that was read shows the change made after it."""
+    """Whether a watch from the read resource version shows the patch."""
     query = {
         "watch": "true",
         "timeoutSeconds": "1",
@@ -168,7 +168,7 @@ def _gone(cluster: Cluster, waiter: Waiter, path: str, within_s: float) -> bool:
 def served_kinds(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
     """Every (group, version, kind) of SMI's groups in discovery.
 
-    One that does not answer lists nothing, nor does one whose answer cannot be read: a mesh may give it.
+    A version whose discovery fails or cannot be parsed, as a mesh may serve it, has no kinds.
     """
     answer = cluster.request("GET", "/apis")
     if answer.status != 200:
@@ -189,7 +189,7 @@ def _kinds_in(body: Any) -> list[str]:
 
 
 def claimed_kinds(claims: Claims) -> Iterator[tuple[str, str, str]]:
-    """Every (group, version, kind) that claims amount to."""
+    """Every (group, version, kind) in the claims."""
     for group, versions in claims.by_group().items():
         for version in versions:
             for kind in claims.kinds(group, version):

@@ -1,4 +1,4 @@
-"""Documents put to the API server for an answer only, and the form of header filters found out that way."""
+"""Dry runs against the API server, and the form of header filters that they show."""
 
 from __future__ import annotations
 
@@ -19,20 +19,21 @@ _WITHOUT_HEADERS = "v1alpha1"
 
 
 class HeadersRefused(Exception):
-    """The API server takes header filters in neither form, so nothing that needs them can be written."""
+    """The API server accepts header filters in neither form, so objects with them cannot be written."""
 
     def __init__(self, attempts: tuple[AdmissionAttempt, ...]) -> None:
         super().__init__("header filters are accepted in neither form")
         self.attempts = attempts
 
 
-FOR_TRIAL: Mapping[str, str] = {"dryRun": "All"}
-"""Options of a request of which nothing is kept."""
-RELAXED: Mapping[str, str] = {"fieldValidation": "Ignore"}
-"""Options of a request that creates an object whatever fields it has, as far as its schema lets it.
+DRY_RUN: Mapping[str, str] = {"dryRun": "All"}
+"""Options of a request that persists nothing."""
+IGNORE_UNKNOWN_FIELDS: Mapping[str, str] = {"fieldValidation": "Ignore"}
+"""Options of a request that creates an object despite unknown fields.
 
-Applying refuses fields that the schema does not know, and so do clients that ask for it. Source:
-https://kubernetes.io/docs/reference/using-api/api-concepts § Validation for unrecognized or duplicate fields.
+Server-side apply refuses fields that the schema does not know, and so do clients with strict validation.
+Source: https://kubernetes.io/docs/reference/using-api/api-concepts
+§ Validation for unrecognized or duplicate fields.
 """
 
 
@@ -41,11 +42,11 @@ def attempt(
     item: Object,
     name: str,
     expect: Literal["accepted", "refused", "either"] = "accepted",
-    options: Mapping[str, str] = FOR_TRIAL,
+    options: Mapping[str, str] = DRY_RUN,
 ) -> AdmissionAttempt:
-    """Ask the API server whether it would create an object. Nothing is kept unless ``options`` say otherwise.
+    """Send the creation of an object to the API server; a dry run unless ``options`` differ.
 
-    Raises ClusterError when the object's kind is not served.
+    Raises ClusterError if the object's kind is not served.
     """
     path = cluster.path(item["apiVersion"], item["kind"], item["metadata"].get("namespace"))
     answer = cluster.request("POST", path, item, query=options)
@@ -57,32 +58,32 @@ def attempt(
 
 
 ABSENT = object()
-"""In a change: the field is taken away."""
+"""In a change: the field is removed."""
 
 Change = tuple[str, Any]
-"""A path such as ``spec.backends.0.weight``, and the value that is put there."""
+"""A path such as ``spec.backends.0.weight``, and its new value."""
 
 
 def changed(item: Object, change: Change) -> dict[str, Any]:
-    """A copy of an object with a change made. Raises KeyError or IndexError where the path leads nowhere."""
+    """A copy of an object with a change. Raises KeyError or IndexError if the path does not exist."""
     path, value = change
     copied = copy.deepcopy(dict(item))
     keys: list[str | int] = [int(part) if part.isdigit() else part for part in path.split(".")]
-    place: Any = copied
+    parent: Any = copied
     for key in keys[:-1]:
-        place = place[key]
+        parent = parent[key]
     if value is ABSENT:
-        del place[keys[-1]]
+        del parent[keys[-1]]
     else:
-        place[keys[-1]] = value
+        parent[keys[-1]] = value
     return copied
 
 
 @dataclass(slots=True)
 class HeaderForms:
-    """The form of header filters that the cluster's schema takes, found out once for each version of specs.
+    """The form of header filters that the cluster's schema accepts, tried once per version of specs.
 
-    Each form is refused, or its content dropped, by a schema that is written for the other. Source:
+    A schema for one form refuses the other, or drops its content. Source:
     apis/traffic-specs/v1alpha4/traffic-specs.md, § HTTP header filters, against smi-sdk-go
     crds/httproutegroup.yaml.
     """
@@ -91,9 +92,9 @@ class HeaderForms:
     _tried: dict[str, tuple[AdmissionAttempt, ...]] = field(default_factory=dict)
 
     def attempts(self, version: str, namespace: str) -> tuple[AdmissionAttempt, ...]:
-        """Both forms put to the API server, in a namespace that is there; none for a version without headers.
+        """Dry runs of both forms, in an existing namespace; empty for a version without headers.
 
-        Raises ClusterError when HTTPRouteGroup is not served in the version.
+        Raises ClusterError if HTTPRouteGroup is not served in the version.
         """
         if version == _WITHOUT_HEADERS:
             return ()
@@ -104,9 +105,9 @@ class HeaderForms:
         return self._tried[version]
 
     def form(self, version: str, namespace: str) -> HeaderForm:
-        """The form to write header filters in; the documents' where both are taken.
+        """The form of header filters to write; the specification's if both are accepted.
 
-        Raises HeadersRefused where neither is, and ClusterError as `attempts` does.
+        Raises HeadersRefused if neither is accepted, and ClusterError as `attempts` does.
         """
         tried = self.attempts(version, namespace)
         for form, one in zip(_FORMS, tried, strict=False):
@@ -117,14 +118,14 @@ class HeaderForms:
         return "map"
 
     def known(self) -> dict[str, str]:
-        """What was found out: version of specs → form, or ``neither``."""
+        """The forms tried so far: version of specs → form, or ``neither``."""
         return {
             version: next((one.name for one in tried if kept(one)), "neither")
             for version, tried in sorted(self._tried.items())
         }
 
-    def forget(self) -> None:
-        """Find out anew when next asked."""
+    def invalidate(self) -> None:
+        """Try again at the next use."""
         self._tried.clear()
 
 

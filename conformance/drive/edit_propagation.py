@@ -1,4 +1,4 @@
-"""Steady traffic over several edits, and which of its answers are known to belong to which."""
+"""Background traffic during several edits, and the answers that are known to follow each edit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from conformance.drive.traffic import BackgroundTraffic, SendOptions
 from conformance.model.evidence import Call, Convergence, Edit, EditTimeline
 
 RATE_PER_S = 600.0
-"""How many requests are sent in a second, where each is answered before the next is due."""
+"""Requests per second, if each is answered before the next is due."""
 SEEN = 5 / 6
-"""What part of them there must have been, of those that are due in the stable window."""
+"""The share of the requests due in the stable window that must have been answered."""
 
 
 def observe_edits(
@@ -22,12 +22,12 @@ def observe_edits(
     servers: Sequence[str],
     options: SendOptions,
 ) -> EditTimeline:
-    """Make edits while a call is made steadily. Each is a file, who answers before it, and who after it.
+    """Apply edits during background traffic. Each edit is a file, the responder before it, and the one after.
 
-    Clocks of clients and of this process are not compared. What servers have seen is read once the API server
-    has answered: with one request under way at a time, all but that one of the later ones were sent
-    afterwards. The next edit waits until the new state was seen for as many requests as the profile's stable
-    window has. An edit that is not seen in time is the last.
+    The clocks of clients and of this process are not compared. The servers' counts are read after the API
+    server has answered: with one request in flight at a time, all later requests but that one were sent after
+    the edit. The next edit waits until the new responder has answered the requests of the profile's stable
+    window. An edit that does not show in time is the last.
     """
     began = scenario.waiter.clock.now()
     with scenario.driver.start(
@@ -41,7 +41,7 @@ def observe_edits(
         for file, old, new in edits:
             scenario.apply(file)
             accepted = steady.counts(servers)
-            convergence, last = _held(scenario, steady, new, accepted, servers)
+            convergence, last = _wait_stable(scenario, steady, new, accepted, servers)
             made.append(Edit(old, new, sum(accepted.values()) + 1, sum(last.values())))
             cut_short = not convergence.converged
             if cut_short:
@@ -53,10 +53,10 @@ def observe_edits(
     return EditTimeline(call, rate_per_s, runs, tuple(made), unanswered, cut_short)
 
 
-def _held(
+def _wait_stable(
     scenario: Scenario, steady: BackgroundTraffic, new: str, before: dict[str, int], servers: Sequence[str]
 ) -> tuple[Convergence, dict[str, int]]:
-    """Wait until a workload has answered for the stable window; the counts that were seen last."""
+    """Wait until a workload has answered for the stable window; returns also the last counts."""
     window_s = scenario.profile.converge.stable_s
     last = dict(before)
 
@@ -64,8 +64,7 @@ def _held(
         last.update(steady.counts(servers))
         return last.get(new, 0) - before.get(new, 0) >= least
 
-    # The mesh has its time until it sends something there at all; how fast that is followed by more is the
-    # machine's affair.
+    # The mesh's time ends with the first answer; the rate of the following ones depends on the machine.
     convergence = scenario.wait_for_propagation(lambda: answered(1), f"{new} answers", may_rest=False)
     if convergence.converged:
         enough = SEEN * steady.rate_per_s * window_s

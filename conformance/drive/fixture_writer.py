@@ -1,4 +1,4 @@
-"""Writes a scenario's fixtures: in the run's namespaces, in the versions that the scenario speaks."""
+"""Renders a scenario's fixtures for the run's namespaces and the scenario's versions."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import WORKLOADS, Arena
 from conformance.drive.manifests import files, load, services
 from conformance.drive.rendering import NotInVersion, WireFormat, ports
-from conformance.drive.tailoring import NotClaimed, mixed, not_carried, protocols_of
+from conformance.drive.tailoring import NotClaimed, mixed_ports_reason, not_carried_reason, protocols_of
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes the objects of one scenario's folder.
+    """Renders the objects of one scenario's folder.
 
-    ``versions`` are those that the scenario speaks, by group (short name); of another group that its objects
-    belong to, it speaks the arena's.
+    ``versions`` are the scenario's versions, by group (short name); other groups use the arena's versions.
     """
 
     folder: str
@@ -30,12 +29,12 @@ class Writer:
     header_forms: HeaderForms
 
     def write(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
-        """Objects as fixtures have them, placed and rendered.
+        """Fixture objects, localized and rendered.
 
-        Raises NotExpressible, and HeadersRefused where there are header filters and the cluster takes none.
+        Raises NotInVersion, and HeadersRefused for header filters that the cluster does not accept.
         """
         given = list(objects)
-        # A step may refer to the routes of an earlier one.
+        # A step may refer to the routes of an earlier step.
         listed = ports(item for file in files(self.folder) for item in load(file))
         wire = WireFormat(self._spoken, listed)
         placed = self.arena.render(given, wire)
@@ -47,7 +46,7 @@ class Writer:
         return self.arena.render(given, replace(wire, headers=form))
 
     def objects_for_version(self, objects: Iterable[Object]) -> list[dict[str, Any]]:
-        """Those of the objects whose group is claimed and whose version has words for them."""
+        """The objects whose group is claimed and that exist in the version of their group."""
         found: list[dict[str, Any]] = []
         for item in objects:
             group = str(item["apiVersion"]).partition("/")[0]
@@ -58,15 +57,15 @@ class Writer:
         return found
 
     def check_call(self, part: str, service: str, port: int, protocol: str) -> None:
-        """Raises NotClaimed for a call that the profile says the mesh does not carry."""
-        there = services(f"workloads/{part}.yaml", *files(self.folder))
-        called = there.get((WORKLOADS[part], service))
+        """Raises NotClaimed for a call over a protocol that, by its profile, the mesh does not carry."""
+        known = services(f"workloads/{part}.yaml", *files(self.folder))
+        called = known.get((WORKLOADS[part], service))
         if called is None:
             return
         profile = self.arena.profile
-        # TCP and UDP have their own ports, and what is called says which of them is meant.
+        # A TCP and a UDP port may have the same number; the call's protocol selects one.
         spoken = {one for one in protocols_of(called, port) if (one == "udp") == (protocol == "udp")}
-        if reason := not_carried(profile, spoken) or mixed(profile, called):
+        if reason := not_carried_reason(profile, spoken) or mixed_ports_reason(profile, called):
             raise NotClaimed(reason)
 
     @property

@@ -1,4 +1,4 @@
-"""Objects for a mesh's ingress: fixtures with what its profile says of it."""
+"""Objects for a mesh's ingress: fixtures with the ingress settings of its profile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from conformance.profiles import Account, Ingress
 
 
 def taken_up(item: Object, ingress: Ingress) -> dict[str, Any]:
-    """An Ingress object as the controller takes it up: with its class and annotations."""
+    """An Ingress object with the class and annotations of the controller."""
     copied: dict[str, Any] = copy.deepcopy(dict(item))
     copied["spec"]["ingressClassName"] = ingress.class_name
     if ingress.annotations:
@@ -20,7 +20,7 @@ def taken_up(item: Object, ingress: Ingress) -> dict[str, Any]:
 
 
 def granted(target: Object, account: Account) -> dict[str, Any]:
-    """A TrafficTarget, in the newest stable version, whose one source is the ingress' account."""
+    """A TrafficTarget, in the newest stable version, whose only source is the ingress' ServiceAccount."""
     copied: dict[str, Any] = copy.deepcopy(dict(target))
     source = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}
     copied["spec"]["sources"] = [source]

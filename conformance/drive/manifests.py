@@ -1,4 +1,4 @@
-"""Fixtures: manifests as kubectl takes them, placed as parsed objects into a run's own namespaces."""
+"""Fixtures: manifests in kubectl's format, localized as parsed objects to a run's namespaces."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from conformance.clusters import Object
-from conformance.drive.house_rules import NO_RULES, HouseRules
+from conformance.drive.cluster_rules import NO_RULES, ClusterRules
 from conformance.text import yamlio
 
 RUN_LABEL = "smi-conformance.dev/run"
 WORKLOAD_ANNOTATION = "smi-conformance.dev/workload"
 DOMAIN = "cluster.local"
-"""The domain of clusters unless told otherwise, as fixtures have it."""
+"""The default domain of clusters, as in the fixtures."""
 STOCK_IMAGE = "python:3.11-slim"
-"""The image that the fixtures name; --image puts another in its place."""
+"""The image in the fixtures; --image replaces it."""
 
 
 def folder() -> Traversable:
-    """Where the fixtures are: beside the package in a checkout, inside it when installed."""
+    """The folder of the fixtures: beside the package in a checkout, inside it if installed."""
     checkout = Path(__file__).resolve().parents[2] / "fixtures"
     return checkout if checkout.is_dir() else resources.files("conformance") / "fixtures"
 
@@ -39,8 +39,8 @@ def files(name: str) -> list[str]:
 
 
 def load(name: str) -> list[dict[str, Any]]:
-    """The objects of one fixture file, such as ``traffic-split/weights/split.yaml``; Lists are opened."""
-    # Anchors make one object of what is written once: a copy of each item sets them apart.
+    """The objects of one fixture file, such as ``traffic-split/weights/split.yaml``; Lists are expanded."""
+    # YAML anchors share objects: a copy of each item separates them.
     return [copy.deepcopy(item) for item in _parsed(name)]
 
 
@@ -59,7 +59,7 @@ def _parsed(name: str) -> tuple[dict[str, Any], ...]:
 
 @cache
 def services(*names: str) -> Mapping[tuple[str, str], Object]:
-    """The Services of fixture files by the namespace and name that stand there."""
+    """The Services of fixture files, by namespace and name as in the fixture."""
     return {
         (item["metadata"]["namespace"], item["metadata"]["name"]): item
         for name in names
@@ -68,8 +68,8 @@ def services(*names: str) -> Mapping[tuple[str, str], Object]:
     }
 
 
-def has(name: str) -> bool:
-    """Whether there is such a fixture file."""
+def exists(name: str) -> bool:
+    """Whether a fixture file exists."""
     entry = folder()
     for part in name.split("/"):
         entry = entry / part
@@ -78,23 +78,23 @@ def has(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RunScope:
-    """Where a run puts fixtures: its label, its namespaces by the names that fixtures use, its image."""
+    """The run-specific values that replace those of fixtures: label, namespaces, image, domain, rules."""
 
     run: str
     image: str = STOCK_IMAGE
     domain: str = DOMAIN
-    """The cluster's, in names of services that are written in full."""
-    rules: HouseRules = NO_RULES
-    """The cluster's, which all keep to that are placed."""
+    """The cluster's domain, for full names of Services."""
+    rules: ClusterRules = NO_RULES
+    """The cluster's rules, applied to every object."""
 
     def namespace(self, name: str) -> str:
-        """The run's own namespace for a fixture's (``smi-main`` becomes ``smi-main-<run>``)."""
+        """The run's namespace for a fixture's (``smi-main`` becomes ``smi-main-<run>``)."""
         return f"{name}-{self.run}"
 
-    def place(self, objects: Iterable[Object], namespaces: Iterable[str]) -> list[dict[str, Any]]:
-        """The objects with the run's namespaces, label and image; everything else stays as written."""
+    def localize(self, objects: Iterable[Object], namespaces: Iterable[str]) -> list[dict[str, Any]]:
+        """The objects with the run's namespaces, label, image and rules; all else stays as written."""
         mapping = {name: self.namespace(name) for name in namespaces} | {STOCK_IMAGE: self.image}
-        placed = []
+        localized = []
         for item in objects:
             copied = _replace(item, mapping, self.domain)
             metadata = copied["metadata"]
@@ -103,14 +103,14 @@ class RunScope:
             if isinstance(template, dict) and "metadata" in template:
                 labels = template["metadata"].setdefault("labels", {})
                 labels[RUN_LABEL] = self.run
-            self.rules.keep(copied)
-            placed.append(copied)
-        return placed
+            self.rules.apply_to(copied)
+            localized.append(copied)
+        return localized
 
 
 def _replace(value: Any, mapping: Mapping[str, str], domain: str) -> Any:
     if isinstance(value, str):
-        # A name of a service may be followed by its namespace, as in ``v2.smi-main``.
+        # The name of a Service may be qualified by its namespace, as in ``v2.smi-main``.
         name, dot, rest = value.partition(".")
         namespace, more, last = rest.partition(".")
         if dot and namespace in mapping:
@@ -124,7 +124,7 @@ def _replace(value: Any, mapping: Mapping[str, str], domain: str) -> Any:
 
 
 def fill_namespace(objects: Iterable[Object], namespace: str) -> list[dict[str, Any]]:
-    """A profile's own objects for a namespace: ``$namespace`` in any string stands for its name."""
+    """A profile's own objects for a namespace, whose name replaces ``$namespace`` in every string."""
 
     def fill(value: Any) -> Any:
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What the API server tells of a pod: whether it is ready, what keeps it, and whether that is for good."""
+"""The state of a pod from its API object: ready, not ready for a reason, or stuck for good."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _FINAL = {
     "ErrImageNeverPull",
     "CreateContainerConfigError",
 }
-"""Reasons of waiting containers that do not go away by themselves."""
+"""Reasons of waiting containers that do not resolve by themselves."""
 
 
 def containers(pod: Object) -> list[Any]:
-    """Those that go on running: a sidecar may be among the init containers (KEP-753)."""
+    """The long-running containers: a native sidecar is an init container (KEP-753)."""
     spec = pod["spec"]
     native = [one for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
     return [*spec["containers"], *native]
@@ -35,21 +35,21 @@ def _statuses(pod: Object) -> Iterator[Mapping[str, Any]]:
     yield from status.get("containerStatuses", [])
 
 
-def final(pod: Object) -> bool:
-    """Whether a container of the pod waits for what will not come."""
+def is_stuck(pod: Object) -> bool:
+    """Whether a container of the pod waits for a reason that does not resolve by itself."""
     return any(one.get("state", {}).get("waiting", {}).get("reason") in _FINAL for one in _statuses(pod))
 
 
-def unscheduled(pod: Object) -> str:
-    """Why no node takes the pod, in the scheduler's words; empty where one did, or was not looked for yet."""
+def unschedulable_reason(pod: Object) -> str:
+    """The scheduler's reason for an unschedulable pod; empty if it was scheduled or not yet considered."""
     for one in pod.get("status", {}).get("conditions", []):
         if one["type"] == "PodScheduled" and one.get("reason") == "Unschedulable":
-            return str(one.get("message") or "no node takes it")
+            return str(one.get("message") or "unschedulable")
     return ""
 
 
-def problem(pod: Object) -> str:
-    """Why a pod is not ready, in words that are the same for all that have the same trouble."""
+def not_ready_reason(pod: Object) -> str:
+    """Why a pod is not ready; the same text for all pods with the same problem."""
     status = pod.get("status", {})
     for one in _statuses(pod):
         waiting = one.get("state", {}).get("waiting") or one.get("state", {}).get("terminated")
@@ -58,8 +58,8 @@ def problem(pod: Object) -> str:
             return f"{one['name']}: {waiting.get('reason')}{message}"
         if not one.get("ready") and "running" in one.get("state", {}):
             return f"{one['name']} runs but is not ready"
-    # Such as that no node takes the pod, and why.
+    # For example the scheduler's reason.
     conditions = status.get("conditions", [])
-    told = [one["message"] for one in conditions if one["status"] == "False" and one.get("message")]
-    why = f" ({told[0][:200]})" if told else ""
+    messages = [one["message"] for one in conditions if one["status"] == "False" and one.get("message")]
+    why = f" ({messages[0][:200]})" if messages else ""
     return f"{status.get('phase', 'unknown')}{why}"

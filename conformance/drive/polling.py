@@ -1,4 +1,4 @@
-"""What a poll says of what is waited for."""
+"""The result of a poll for an awaited change."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from conformance.model.evidence import Traffic
 
 
 class PollResult(Enum):
-    """What a poll says: it is there, or it is not yet, or more has to be looked at to tell."""
+    """The result of a poll: the change shows, does not show yet, or needs a larger poll."""
 
     SATISFIED = auto()
     INSUFFICIENT = auto()
-    """Nothing speaks against it, but somebody who is to answer did not: a larger poll may show them.
+    """No contradiction, but an expected responder did not answer: a larger poll may show it.
 
-    Where a mesh chooses a backend once for each connection, a few connections show a few backends.
+    If a mesh chooses a backend once per connection, few connections show few backends.
     """
     CONTRADICTED = auto()
-    """Somebody answers who is not to, or requests fail."""
+    """An unexpected responder answered, or requests failed."""
 
 
 def classify_poll(
     seen: Traffic, *, only: Set[str] | None = None, all_of: Set[str] = frozenset()
 ) -> PollResult:
-    """Of traffic that is to be answered by ``only`` these workloads, if given, and by ``all_of`` those."""
+    """Classify traffic: ``all_of`` are the workloads that must answer, ``only`` those that may."""
     if seen.failures or seen.answers != seen.sent:
         return PollResult.CONTRADICTED
     answered = set(seen.answered)

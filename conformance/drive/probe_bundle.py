@@ -1,4 +1,4 @@
-"""Packs the probe into the one file that sample workloads run."""
+"""Packs the probe into a single file for the sample workloads."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from collections.abc import Iterator
 _PACKAGE = "conformance.probe"
 _NAME = "probe"
 PARTS = ("h2", "hpack", "hyperframe")
-"""The packages that the probe needs for HTTP/2, as they are installed here."""
+"""The packages that the probe needs for HTTP/2, copied from this installation."""
 _MAIN = b"import sys\n\nfrom probe.__main__ import main\n\nsys.exit(main(sys.argv[1:]))\n"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-# PEP 552: flags for byte code that goes without a look at its source, and where the hash of that would be.
+# PEP 552: the flags of hash-based byte code that is not checked against its source, and an empty hash.
 _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
-# The newest format that does not depend on what else refers to the same objects.
+# The newest format whose output does not depend on reference counts.
 _MARSHAL_FORMAT = 2
 
 
 @functools.cache
 def build() -> bytes:
-    """The probe as a zipapp for ``python3 -I -S``; the same bytes whenever its sources are the same.
+    """The probe as a zipapp for ``python3 -I -S``; the same sources give the same bytes.
 
-    A Python of the version that runs here finds the probe's byte code in it, which spares it the compiling;
-    others pass that over. What is for HTTP/2 is loaded by few, and large: it comes as source alone.
+    It contains the probe's byte code for this Python version, which saves compilation; other versions ignore
+    it. The HTTP/2 packages are large and rarely loaded, so they are included as source only.
     """
     sources = {"__main__.py": _MAIN, **dict(_modules(_PACKAGE, _NAME))}
     for part in PARTS:
@@ -56,7 +56,7 @@ def _byte_code(name: str, source: bytes) -> bytes:
 
 
 def _licenses(part: str) -> Iterator[tuple[str, bytes]]:
-    """A copy is handed to others with the notice that comes with it."""
+    """The license files of a package, which must accompany its copies."""
     for file in importlib.metadata.files(part) or ():
         if file.name.startswith("LICENSE"):
             yield f"{part}/{file.name}", file.read_binary()

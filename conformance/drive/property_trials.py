@@ -1,4 +1,4 @@
-"""Trying drawn cases, and shrinking one that does not hold to a simpler one."""
+"""Property-based trials: drawn cases, and shrinking of a case that does not hold."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ V = TypeVar("V")
 E = TypeVar("E")
 
 MAX_SHRINK_TRIALS = 12
-"""Trials that a case which does not hold may take to be shrunk: each is driven on the cluster."""
+"""The maximum number of shrinking trials, each of which is driven on the cluster."""
 
 
 class _Broken(Exception):
-    """A case does not hold."""
+    """The property does not hold for a case."""
 
 
 @dataclass(slots=True)
 class PropertyResult(Generic[V, E]):
-    """The cases that were tried, in their order, and the simplest that was seen not to hold."""
+    """The tried cases, in order, and the simplest case for which the property does not hold."""
 
     tried: list[tuple[V, E]] = field(default_factory=list)
     broken: tuple[V, E] | None = None
@@ -40,10 +40,10 @@ def check_property(
     number: int,
     start: int,
 ) -> PropertyResult[V, E]:
-    """Try one case and up to ``number`` drawn ones until one does not hold, then up to SIMPLER simpler ones.
+    """Try ``first`` and up to ``number`` drawn cases until one does not hold, then shrink that case.
 
-    Where the first does not hold nothing is drawn. The same ``start``, the seed of the random numbers, draws
-    the same cases. No case is tried twice.
+    If ``first`` does not hold, no case is drawn. ``start`` is the random seed: the same seed draws the same
+    cases. Shrinking takes up to `MAX_SHRINK_TRIALS` trials. No case is tried twice.
     """
     found: PropertyResult[V, E] = PropertyResult()
     known: dict[str, bool] = {}
@@ -62,7 +62,7 @@ def check_property(
         found.tried.append((case, evidence))
         known[key] = holds(case, evidence)
         if not known[key]:
-            # Only ever simpler cases are tried after the first.
+            # After the first such case, Hypothesis tries only simpler ones.
             found.broken = (case, evidence)
         return known[key]
 
@@ -82,7 +82,7 @@ def check_property(
         if not held(case):
             raise _Broken
 
-    # It keeps notes, by default in the directory that the run was started in.
+    # Hypothesis keeps a database, by default in the working directory.
     with tempfile.TemporaryDirectory(prefix="smi-conformance-") as notes:
         configuration.set_hypothesis_home_dir(notes)
         try:

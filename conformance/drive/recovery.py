@@ -1,7 +1,7 @@
 """Recovery: plain objects whose effect shows that the mesh takes changes again.
 
-What an earlier scenario applied may have stopped a mesh, and it may take a while to recover once that is
-deleted. What is driven meanwhile would be judged by a state that is not its own.
+The objects of an earlier scenario may have stopped a mesh, which may take a while to recover after their
+deletion. A scenario driven meanwhile would be judged by the state of another.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conformance.drive.traffic import SendOptions
 from conformance.model.evidence import Call, Convergence
 
 RECOVERS_WITHIN_S = 60.0
-"""How long a mesh that stopped is waited for, beyond the time that its profile allows for a change."""
+"""Seconds in which a stopped mesh may recover, beyond the profile's time for a change."""
 
 Kind = Literal["split", "grant"]
 FOLDERS: dict[Kind, str] = {"split": "recovery/split", "grant": "recovery/grant"}
@@ -26,9 +26,9 @@ PARTS: dict[Kind, str] = {"split": "main", "grant": "access"}
 
 @dataclass(slots=True)
 class RecoveryCheck:
-    """One plain object of a run. Its states alternate, so that no earlier one is taken for the new one.
+    """One plain object of a run. Its states alternate, so that an earlier state is not taken for the new one.
 
-    ``waits``: the object is applied, and its effect was not seen yet.
+    ``waits``: the state that is applied but has not taken effect yet, or empty.
     """
 
     kind: Kind
@@ -37,9 +37,9 @@ class RecoveryCheck:
     _turns: Iterator[str] = field(default_factory=lambda: itertools.cycle("ab"))
 
     def look(self, scenario: Scenario, within_s: float) -> Convergence:
-        """Apply the object, unless it is there since an earlier look, and wait for its effect.
+        """Apply the object, unless it is still applied since an earlier look, and wait for its effect.
 
-        ``scenario`` is one with the object's own folder. The object is deleted once it was seen in force.
+        ``scenario`` must have the object's own folder. The object is deleted after it took effect.
         """
         if self.kind == "split" and not self.provided:
             scenario.create_services()
@@ -65,7 +65,7 @@ class RecoveryCheck:
 
 
 def _expected(scenario: Scenario, kind: Kind, state: str) -> tuple[Call, str, SendOptions]:
-    """What is sent, and who answers all of it when the object is in force."""
+    """The call, the responder of all its requests while the object is in force, and the send options."""
     if kind == "split":
         call = scenario.call("main/client", "main/recovery", requests=SMALL_POLL_REQUESTS)
         return call, {"a": "v2", "b": "v3"}[state], POLL_FRESH

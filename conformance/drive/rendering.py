@@ -1,7 +1,7 @@
 """Renders fixtures, written in the newest stable API versions, in any other version of their group.
 
-Each version is its own wire format with the same meaning: what changes here is where a field stands and how
-it is written, never what it says. What a version has no words for is `NotInVersion`, with the reason.
+The versions are wire formats with the same meaning: rendering changes the place and the notation of a field,
+never its meaning. A meaning that a version cannot express raises `NotInVersion`, with the reason.
 
 Sources: apis/traffic-split, apis/traffic-specs and apis/traffic-access of the specification, each version's
 own file.
@@ -21,7 +21,7 @@ NEWEST_STABLE = {"split": "v1alpha4", "access": "v1alpha3", "specs": "v1alpha4",
 """SPEC_LATEST_STABLE.md, § Technical Overview."""
 
 HeaderForm = Literal["map", "list"]
-"""How header filters are written: the documents have one map, the reference CRDs a list of one-key maps."""
+"""The form of header filters: a map in the documents, a list of one-key maps in the reference CRDs."""
 
 _RENDERED = {
     "split": ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"),
@@ -37,19 +37,19 @@ _WRITTEN = {
 }
 _SHORT = {group: short for short, group in GROUPS.items()}
 _PORT_IN_TARGET = {"v1alpha1", "v1alpha2"}
-"""Versions of access whose destination carries a port; TCPRoutes got ports with specs v1alpha4."""
+"""Versions of access whose destination has a port; TCPRoutes have ports since specs v1alpha4."""
 
 
 class NotInVersion(ValueError):
-    """An object whose meaning the wanted version has no words for; the message says which field."""
+    """The wanted version cannot express an object; the message names the field."""
 
 
 @dataclass(frozen=True, slots=True)
 class WireFormat:
-    """How a scenario writes SMI objects.
+    """The wire format of a scenario's SMI objects.
 
-    ``versions`` maps groups (short names) to versions; ``listed`` are the ports of the TCPRoutes that targets
-    may refer to, by name; ``headers`` is the form that header filters are written in.
+    ``versions`` maps groups (short names) to versions; ``listed`` maps TCPRoutes that targets may refer to,
+    by name, to their ports; ``headers`` is the form of header filters.
     """
 
     versions: Mapping[str, str]
@@ -58,20 +58,17 @@ class WireFormat:
 
 
 def preference(group: str, claimed: Iterable[str]) -> list[str]:
-    """The claimed versions of a group, the one to speak by default first.
-
-    That is the newest stable one; after it the newest of the others.
-    """
+    """The claimed versions of a group by preference: newest stable, then the others, newest first."""
     return sorted(claimed, key=lambda version: (version == NEWEST_STABLE[group], version), reverse=True)
 
 
 def pick(group: str, claimed: tuple[str, ...]) -> str | None:
-    """The version to speak to a mesh: the newest stable one if it is claimed, else the newest claimed."""
+    """The default version of a group: the newest stable version if claimed, else the newest claimed."""
     return next(iter(preference(group, claimed)), None)
 
 
 def ports(objects: Iterable[Object]) -> dict[str, tuple[int, ...]]:
-    """The ports that TCPRoutes list, by the route's name; an empty list stands for all."""
+    """TCPRoute name → its listed ports; empty for all ports."""
     return {
         str(item["metadata"]["name"]): tuple(item["spec"]["matches"]["ports"])
         for item in objects
@@ -87,9 +84,9 @@ def render(
 ) -> dict[str, Any]:
     """The object in the version of its group (``versions``: short group name → version).
 
-    ``listed`` are the ports of the TCPRoutes that it may refer to: before specs v1alpha4 they stand in the
-    target. ``headers`` is the form of header filters. Raises NotExpressible when the version cannot say it,
-    or is none that this suite writes; objects of other groups stay as they are.
+    ``listed`` are the ports of the TCPRoutes that it may refer to: before specs v1alpha4 the target has the
+    port. ``headers`` is the form of header filters. Raises NotInVersion if the version cannot express the
+    object or is unknown to this suite; objects of other groups stay as they are.
     """
     group, _, version = str(item["apiVersion"]).partition("/")
     short = _SHORT.get(group)
@@ -118,7 +115,7 @@ def _split(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
 
 
 def _with_quantity(backend: Any) -> Any:
-    # Written as text, which is how clients that know quantities write them: a bare 1 would say the same.
+    # As a string, like clients that know quantities; a bare 1 would mean the same.
     weight = backend.get("weight") if isinstance(backend, Mapping) else None
     if isinstance(weight, bool) or not isinstance(weight, int):
         return backend
@@ -126,7 +123,7 @@ def _with_quantity(backend: Any) -> Any:
 
 
 def _route_group(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
-    """Before v1alpha3 the matches stand at top level; v1alpha1 has no header filters."""
+    """Before v1alpha3 the matches are at top level; v1alpha1 has no header filters."""
     spec = item.get("spec") or {}
     matches = spec.get("matches")
     if isinstance(matches, list):
@@ -146,7 +143,7 @@ def _with_headers(match: Any, form: HeaderForm) -> Any:
 
 
 def _tcp_route(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
-    """Ports begin with v1alpha4. Before it they stand in the target, where access has a port for them."""
+    """Ports begin with v1alpha4. Before, the target has the port, in versions of access with a port."""
     if version == "v1alpha4":
         return dict(item)
     if _lists_ports(item) and wire.versions.get("access") not in _PORT_IN_TARGET:
@@ -185,7 +182,7 @@ def _target(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
 
 
 def _with_port(spec: Object, version: str, listed: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """A target's spec as access had it up to v1alpha2: the destination has the port of its TCPRoutes."""
+    """A target's spec of access up to v1alpha2: the destination has the port of its TCPRoutes."""
     rules = spec.get("rules") or ()
     if any(rule.get("kind") == "UDPRoute" for rule in rules):
         raise NotInVersion(f"TrafficTarget {version} has no UDPRoute rules")
@@ -193,13 +190,13 @@ def _with_port(spec: Object, version: str, listed: Mapping[str, tuple[int, ...]]
     routes = [listed[name] for name in names if name in listed]
     numbers = {number for route in routes for number in route}
     if not all(routes):
-        # One route without ports opens all of them, whatever the others list.
+        # A route without ports opens all ports, whatever the other routes list.
         numbers = set()
     if len(numbers) > 1:
         raise NotInVersion(f"TrafficTarget {version} has one port")
     if not numbers:
         return dict(spec)
-    # Beside HTTP routes a TCPRoute only says on which port they are open; alone it opens the port.
+    # Next to HTTP routes a TCPRoute only restricts their port; alone it opens the port.
     http = [rule for rule in rules if rule.get("kind") == "HTTPRouteGroup"]
     return {**spec, "destination": {**spec["destination"], "port": numbers.pop()}, "rules": http or rules}
 
@@ -216,7 +213,7 @@ def _as_written(item: Object, version: str, wire: WireFormat) -> dict[str, Any]:
 
 
 def _headed(item: Object) -> dict[str, Any]:
-    """What every object has, without its body."""
+    """An object's apiVersion, kind and metadata."""
     return {key: item[key] for key in ("apiVersion", "kind", "metadata")}
 
 

@@ -1,4 +1,4 @@
-"""Fixtures as a mesh's profile asks for them: marked, and with no port that the mesh does not carry."""
+"""Adapts fixtures to a mesh's profile: its labels and annotations, and only ports that the mesh carries."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from conformance.profiles import Membership, Metadata, Profile
 
 _SHORT = {group: short for short, group in GROUPS.items()}
 _DECLARED = {"kubernetes.io/h2c": "h2c", "http": "http", "grpc": "grpc", "tcp": "tcp"}
-"""The appProtocols of fixtures, and what the catalogue calls that."""
+"""appProtocol in fixtures → protocol in the catalogue."""
 
 
 class NotClaimed(NotInVersion):
-    """What a profile does not claim, and a scenario cannot do without; the message says where it says so."""
+    """A scenario needs what the profile does not claim; the message names the key of the profile."""
 
 
 def protocol_of(port: Mapping[str, Any]) -> str | None:
-    """What a port of a Service is declared to speak; None where it says nothing of it."""
+    """The declared protocol of a Service port; None if it declares none."""
     if port.get("protocol") == "UDP":
         return "udp"
     declared = str(port.get("appProtocol", ""))
@@ -28,13 +28,13 @@ def protocol_of(port: Mapping[str, Any]) -> str | None:
 
 
 def protocols_of(service: Object, *numbers: int) -> set[str | None]:
-    """What the ports of a Service are declared to speak: those of these numbers, or all."""
+    """The declared protocols of a Service's ports with these numbers, or of all its ports."""
     ports = (service.get("spec") or {}).get("ports") or ()
     return {protocol_of(port) for port in ports if not numbers or port["port"] in numbers}
 
 
 def kinds_in(item: Object) -> Iterator[tuple[str, str]]:
-    """The kinds of SMI that an object is of or refers to, each with its group (short name)."""
+    """The SMI kinds of an object and of its references, each with its group (short name)."""
     short = _SHORT.get(str(item["apiVersion"]).partition("/")[0])
     if short is None:
         return
@@ -47,8 +47,8 @@ def kinds_in(item: Object) -> Iterator[tuple[str, str]]:
                 yield "specs", one["kind"]
 
 
-def lacking(profile: Profile, versions: Mapping[str, str], items: Iterable[Object]) -> str:
-    """Which kind that these objects need is not claimed in the versions spoken; empty where all are."""
+def unclaimed_kind_reason(profile: Profile, versions: Mapping[str, str], items: Iterable[Object]) -> str:
+    """Why these objects need an unclaimed kind, in the given versions; empty if all kinds are claimed."""
     for item in items:
         for group, kind in kinds_in(item):
             if reason := profile.claims.lacking(group, versions.get(group, ""), kind):
@@ -56,56 +56,56 @@ def lacking(profile: Profile, versions: Mapping[str, str], items: Iterable[Objec
     return ""
 
 
-def not_carried(profile: Profile, ports: Iterable[str | None]) -> str:
-    """Why a mesh is not asked for calls of ports that speak this; empty where it carries all of it."""
+def not_carried_reason(profile: Profile, ports: Iterable[str | None]) -> str:
+    """Why the mesh does not carry calls to ports of these protocols; empty if it carries all of them."""
     missing = sorted({one for one in ports if one is not None} - profile.carried)
     return (
         f"the profile does not say that the mesh carries {', '.join(missing)} (protocols)" if missing else ""
     )
 
 
-def mixed(profile: Profile, service: Object) -> str:
-    """Why a Service is not asked of a mesh whose Services speak one protocol each; empty where it may be."""
+def mixed_ports_reason(profile: Profile, service: Object) -> str:
+    """Why the mesh does not support the mix of protocols in a Service; empty if it does."""
     spoken = sorted(one for one in protocols_of(service) if one in profile.carried and one)
     if profile.mixed_ports or len(spoken) < 2:
         return ""
     return f"the profile claims no Service with ports of {' and '.join(spoken)} (mixed_ports)"
 
 
-def tailored(
+def tailor(
     profile: Profile, memberships: Iterable[Membership], item: Object, *, inside: bool
 ) -> dict[str, Any] | None:
-    """The object with the marks of its namespace's memberships; ``inside``: that namespace is in the mesh.
+    """The object with the labels and annotations of its namespace's memberships.
 
-    None for a Service that the mesh has no use for.
+    ``inside``: the namespace is in the mesh. None for a Service that the mesh cannot carry.
     """
-    made = dict(item)
+    result = dict(item)
     for one in memberships:
-        match made["kind"]:
+        match result["kind"]:
             case "Pod":
-                made = marked(made, one.pod)
+                result = with_metadata(result, one.pod)
             case "ServiceAccount":
-                made = marked(made, one.account)
+                result = with_metadata(result, one.account)
             case "Deployment":
-                made = marked(made, one.deployment)
-                template = marked(made["spec"]["template"], one.pod)
-                made = {**made, "spec": {**made["spec"], "template": template}}
-    return _service(profile, made) if inside and made["kind"] == "Service" else made
+                result = with_metadata(result, one.deployment)
+                template = with_metadata(result["spec"]["template"], one.pod)
+                result = {**result, "spec": {**result["spec"], "template": template}}
+    return _service(profile, result) if inside and result["kind"] == "Service" else result
 
 
 def _service(profile: Profile, item: dict[str, Any]) -> dict[str, Any] | None:
     ports = item.get("spec", {}).get("ports") or []
     left = [port for port in ports if protocol_of(port) in {None, *profile.carried}]
-    if mixed(profile, item) or (ports and not left):
+    if mixed_ports_reason(profile, item) or (ports and not left):
         return None
     made = {**item, "spec": {**item["spec"], "ports": left}} if ports else item
     for marks in profile.services.of({one for one in map(protocol_of, left) if one}):
-        made = marked(made, marks)
+        made = with_metadata(made, marks)
     return made
 
 
-def marked(item: Mapping[str, Any], marks: Metadata) -> dict[str, Any]:
-    """The object, or the template of one, with these labels and annotations as well."""
+def with_metadata(item: Mapping[str, Any], marks: Metadata) -> dict[str, Any]:
+    """The object, or pod template, with these labels and annotations added."""
     metadata = dict(item.get("metadata") or {})
     for key, values in (("labels", marks.labels), ("annotations", marks.annotations)):
         if values:

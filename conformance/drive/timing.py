@@ -1,4 +1,4 @@
-"""Where a run's seconds go: each second counts for the outermost phase under way."""
+"""The time of a run by phase: each second counts for the outermost active phase."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ from conformance.drive.scenario import Scenario
 from conformance.model.evidence import Conversion
 
 Edit = Callable[[dict[str, Any]], dict[str, Any]]
-"""Changes an object into another with the same meaning in the same version."""
+"""Rewrites an object to another notation of the same meaning, in its own version."""
 PORT_IN_TARGET: Mapping[str, str] = {"v1alpha1": "v1alpha2", "v1alpha2": "v1alpha3"}
 """Versions of access whose targets have a port, and open every port without it; the specs version of each."""
 _SHORT = {group: short for short, group in GROUPS.items()}
 
 
 def versions_there(scenario: Scenario) -> dict[str, list[str]]:
-    """By kind, the versions that are claimed and served, the oldest first. Raises ClusterError."""
+    """Kind → the versions that are claimed and served, oldest first. Raises ClusterError."""
     claims = scenario.profile.claims.by_group()
     found: dict[str, list[str]] = {}
     for group, version, kind in sorted(served_kinds(scenario.cluster)):
@@ -51,17 +51,17 @@ def in_quantities(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def write(scenario: Scenario, items: Iterable[Object], versions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The objects of a fixture that these versions define, written in them rather than in the scenario's."""
-    spoken = {**scenario.versions, **versions}
-    return replace(scenario.writer, versions=spoken).objects_for_version(items)
+    """The fixture objects that exist in these versions, which override the scenario's, rendered in them."""
+    merged = {**scenario.versions, **versions}
+    return replace(scenario.writer, versions=merged).objects_for_version(items)
 
 
 def conversions(scenario: Scenario, items: Iterable[Object], edit: Edit) -> list[Conversion]:
-    """Each object written in the older and read in the newer of the scenario's version and any other.
+    """Each object in two versions of its kind, one of them the scenario's: written older, read newer.
 
-    Objects of a group outside the scenario's versions are left out. A kind of which no other version is
-    claimed and served has one conversion that names its only version. Raises ClusterError where the API
-    server refuses an object.
+    Objects of groups without a version in the scenario are skipped. A kind without another claimed and served
+    version yields a conversion without a newer version. Raises ClusterError if the API server refuses an
+    object.
     """
     there = versions_there(scenario)
     return [one for item in items for one in _of(scenario, item, there.get(str(item["kind"]), []), edit)]

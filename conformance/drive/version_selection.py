@@ -1,7 +1,7 @@
-"""Which versions a scenario is run in: an assignment of one version to each SMI group that it works with.
+"""The API versions of a scenario: assignments of one version to each SMI group that the scenario uses.
 
-The specification says which versions work together (the catalogue's common-version-compat-matrix); no mesh is
-asked for another combination, and each claimed version is to occur in as few assignments as possible.
+The specification defines the compatible versions (the catalogue's common-version-compat-matrix); no mesh is
+tested with another combination. The number of assignments that cover the wanted versions is minimal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ACCESS_WITH_SPECS = {
     ("v1alpha3", "v1alpha4"),
     ("v1alpha4", "v1alpha4"),
 }
-"""'Compatible with' in the head of each apis/traffic-access/*/traffic-access.md."""
+"""'Compatible with' at the top of each apis/traffic-access/*/traffic-access.md."""
 
 _SPLIT_WITH_SPECS = {("v1alpha3", "v1alpha3"), ("v1alpha4", "v1alpha4")}
 """'Compatible with' in apis/traffic-split/v1alpha{3,4}/traffic-split.md; older splits have no matches."""
@@ -39,12 +39,12 @@ _ITEM = re.compile(r"(?P<group>[a-z]+)=(?P<version>v\d+(?:(?:alpha|beta)\d+)?)")
 
 
 class VersionsError(ValueError):
-    """A wish for versions that cannot be fulfilled; the message is one line with what there is."""
+    """Invalid versions in --versions; the message is one line with the possible values."""
 
 
 @dataclass(frozen=True, slots=True)
 class VersionChoice:
-    """What ``--versions`` asks for. ``named`` maps groups to the versions of a list, for that kind alone."""
+    """The value of ``--versions``. ``named`` maps groups to versions, only for the kind ``list``."""
 
     kind: Literal["newest", "all", "list"] = "newest"
     named: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class VersionChoice:
 def parse_version_choice(text: str, claims: Claims) -> VersionChoice:
     """``newest``, ``all``, or a list such as ``split=v1alpha2,specs=v1alpha3``.
 
-    A group may stand in a list with several versions. Raises VersionsError for an unknown group or version,
-    and for one that is not among ``claims``.
+    A list may have several versions of a group. Raises VersionsError for an unknown group or version, and for
+    a version that is not among ``claims``.
     """
     if text == "newest":
         return VersionChoice()
@@ -65,21 +65,21 @@ def parse_version_choice(text: str, claims: Claims) -> VersionChoice:
         match = _ITEM.fullmatch(item.strip())
         if match is None:
             raise VersionsError(
-                f"--versions {text}: {item.strip()!r} is not understood; "
-                "give newest, all, or a list such as split=v1alpha2,specs=v1alpha3"
+                f"--versions {text}: {item.strip()!r} is invalid; "
+                "use newest, all, or a list such as split=v1alpha2,specs=v1alpha3"
             )
         group, version = match["group"], match["version"]
         if group not in GROUPS:
             raise VersionsError(f"--versions {text}: no group {group!r}{did_you_mean(group, GROUPS)}")
         if version not in claims.get(group, ()):
-            there = ", ".join(claims.get(group, ())) or "nothing"
-            raise VersionsError(f"--versions {text}: {group} {version} is not claimed; claimed: {there}")
+            claimed = ", ".join(claims.get(group, ())) or "none"
+            raise VersionsError(f"--versions {text}: {group} {version} is not claimed; claimed: {claimed}")
         named[group] = tuple(dict.fromkeys((*named.get(group, ()), version)))
     return VersionChoice("list", named)
 
 
 def compatible(versions: VersionSet) -> bool:
-    """Whether the specification says that these versions work together."""
+    """Whether these versions are compatible by the specification."""
     access, specs, split = (versions.get(group) for group in ("access", "specs", "split"))
     if access and specs and (access, specs) not in _ACCESS_WITH_SPECS:
         return False
@@ -91,10 +91,10 @@ def compatible(versions: VersionSet) -> bool:
 def assignments(
     claims: Claims, groups: Sequence[str], choice: VersionChoice = VersionChoice()
 ) -> list[dict[str, str]]:
-    """The assignments to run a scenario of these groups in, the one with the newest versions first.
+    """The assignments for a scenario of these groups, the one with the newest versions first.
 
-    A scenario without groups looks at whatever configuration API is claimed, each by itself. There is no
-    assignment where a group is not claimed, or no claimed versions work together.
+    A scenario without groups uses every claimed configuration API, each independently. Empty if a group is
+    not claimed, or if no claimed versions are compatible.
     """
     if not groups:
         return _side_by_side(claims, choice)
@@ -111,12 +111,12 @@ def assignments(
 
 
 def possible(claims: Claims, groups: Sequence[str]) -> list[dict[str, str]]:
-    """Every assignment of claimed versions of these groups that the specification says work together."""
+    """Every compatible assignment of claimed versions to these groups."""
     return [one for one in _combinations(claims, groups, VersionChoice()) if compatible(one)]
 
 
 def _combinations(claims: Claims, groups: Sequence[str], choice: VersionChoice) -> Iterator[dict[str, str]]:
-    """Every assignment of claimed versions, those with preferred versions first."""
+    """Every assignment of claimed versions, preferred versions first."""
     ordered = [group for group in GROUPS if group in groups]
     choices = [preference(group, choice.named.get(group, claims.get(group, ()))) for group in ordered]
     ranked = itertools.product(*(enumerate(versions) for versions in choices))
@@ -125,9 +125,9 @@ def _combinations(claims: Claims, groups: Sequence[str], choice: VersionChoice) 
 
 
 def _fewest(combinations: Sequence[dict[str, str]], wanted: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """The least number of combinations that has all of ``wanted``; of several such choices the first.
+    """The smallest set of combinations that covers ``wanted``; the first of several such sets.
 
-    Of any groups SMI has at most sixteen combinations that are compatible, so all choices are tried.
+    SMI has at most sixteen compatible combinations of any groups, so all sets are tried.
     """
     for size in range(1, len(combinations) + 1):
         for chosen in itertools.combinations(combinations, size):
@@ -137,7 +137,7 @@ def _fewest(combinations: Sequence[dict[str, str]], wanted: set[tuple[str, str]]
 
 
 def _side_by_side(claims: Claims, choice: VersionChoice) -> list[dict[str, str]]:
-    """As many assignments as the group with most versions has; groups with fewer repeat their last."""
+    """One assignment per version of the group with most versions; other groups repeat their last version."""
     columns: dict[str, list[str]] = {}
     for group in CONFIGURATION:
         versions = preference(group, choice.named.get(group, claims.get(group, ())))
@@ -151,9 +151,9 @@ def _side_by_side(claims: Claims, choice: VersionChoice) -> list[dict[str, str]]
 
 
 def requirement_applies(requirement: Requirement, versions: VersionSet) -> bool:
-    """Whether a requirement is about what is spoken in an assignment.
+    """Whether a requirement applies to an assignment.
 
-    Groups that the requirement says nothing of do not count, nor do those that are not spoken.
+    Groups that only one of the two has do not count.
     """
     own = OWN_GROUP.get(requirement.api)
     if own is not None and own in versions:

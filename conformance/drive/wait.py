@@ -1,4 +1,4 @@
-"""The one function that waits: until something is seen, with a deadline and a reason."""
+"""The only function that waits: for a condition, with a deadline and a reason."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ OnWait = Callable[[str, float, float], None]
 
 
 class Clock(Protocol):
-    """Time as the suite needs it; tests use a virtual one."""
+    """The clock of the suite; tests use a virtual clock."""
 
     def now(self) -> float:
         """Seconds on a clock that never runs backwards."""
         ...
 
     def pause(self, seconds: float) -> None:
-        """Let time pass."""
+        """Sleep."""
         ...
 
 
 class SystemClock:
-    """The machine's own monotonic clock."""
+    """The machine's monotonic clock."""
 
     def now(self) -> float:
         return time.monotonic()
@@ -36,7 +36,7 @@ class SystemClock:
 
 
 class NotSeen(Exception):
-    """What was waited for did not show before the deadline; ``str`` says what and how long."""
+    """The awaited condition did not hold before the deadline; ``str`` gives the condition and the seconds."""
 
     def __init__(self, because: str, within_s: float) -> None:
         super().__init__(f"not seen within {within_s:g} s: {because}")
@@ -46,7 +46,7 @@ class NotSeen(Exception):
 
 @dataclass(slots=True)
 class Waiter:
-    """Waits, and tells what for: ``on_wait`` gets the reason, the seconds gone and those allowed."""
+    """Waits, and reports it: ``on_wait`` receives the reason, the elapsed seconds and the allowed seconds."""
 
     clock: Clock = field(default_factory=SystemClock)
     on_wait: OnWait = lambda because, elapsed, within: None
@@ -62,9 +62,9 @@ class Waiter:
     ) -> tuple[T, float]:
         """Call ``check`` until it returns something other than None or False.
 
-        Returns that and the seconds it took. The first call is made at once, the pauses between calls grow
-        from 20 ms to ``longest_pause`` (seconds). ``so_far`` says what is known of why it takes time, for who
-        watches. Raises NotSeen after ``within`` seconds; exceptions of ``check`` pass through.
+        Returns the result and the seconds until then. The first call is immediate; the pauses between calls
+        grow from 20 ms to ``longest_pause`` (seconds). ``so_far`` returns the known cause of the delay, for
+        ``on_wait``. Raises NotSeen after ``within`` seconds; exceptions of ``check`` propagate.
         """
         start = self.clock.now()
 
@@ -88,10 +88,10 @@ class Waiter:
         return result, self.clock.now() - start
 
     def rest(self, seconds: float, *, because: str, step_s: float = 0.5) -> None:
-        """Let time pass in which nothing is asked and nothing is sent.
+        """Let time pass without any request.
 
-        For what cannot be waited for, as each look at it would put it off. ``because`` is told every
-        ``step_s`` seconds, as `until` tells what it waits for.
+        For changes that every poll would delay. ``on_wait`` receives ``because`` every ``step_s`` seconds, as
+        in `until`.
         """
         start = self.clock.now()
         end = start + seconds

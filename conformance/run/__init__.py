@@ -1,1 +1,1 @@
-"""One run: what is asked, in which order it is driven, what is collected, and how it ends."""
+"""One run: its options, the order of its scenarios, its results, and its end."""

@@ -1,4 +1,4 @@
-"""What a collected test is about: its requirement, its scenario, and the versions that it speaks."""
+"""The requirement, the scenario and the API versions of a collected test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.suite import drive_of
 from conformance.traceability.index import ScenarioMark, depths, entry_of, scenario_mark
 
 SCENARIO = "scenario"
-"""The fixture that a set of versions is the parameter of."""
+"""The fixture whose parameter is a set of versions."""
 
 
 def function_of(nodeid: str) -> str:
@@ -21,7 +21,7 @@ def function_of(nodeid: str) -> str:
 
 
 def requirement_of(item: pytest.Item) -> str | None:
-    """The requirement that a test judges; None for tests of other projects."""
+    """The requirement that a test judges, or None for tests of other projects."""
     marker = item.get_closest_marker("requirement")
     return str(marker.args[0]) if marker else None
 
@@ -43,20 +43,20 @@ def scenario_folder(node: pytest.Item) -> str:
 
 
 def named_versions(context: RunContext, mark: ScenarioMark) -> list[dict[str, str]]:
-    """The sets of versions to go through, which show in the ids of tests; none for the default one."""
+    """The sets of versions that a scenario runs in, for the ids of tests; empty for the default set."""
     if context.version_choice.kind == "newest" and not mark.every_version:
         return []
     return context.version_sets(mark.groups, every=mark.every_version)
 
 
 def key_of(node: pytest.Item | pytest.Collector, versions: VersionSet | None) -> str:
-    """What tells a module's scenario in a set of versions from all others of a run."""
+    """The unique key, within a run, of a module's scenario in a set of versions."""
     module = node if isinstance(node, pytest.Module) else node.getparent(pytest.Module)
     return f"{(module or node).nodeid}[{format_versions(versions or {})}]"
 
 
 def scheduled_of(item: pytest.Item) -> tuple[str, ScheduledScenario]:
-    """The scenario that an item is a test of, by its key."""
+    """The key and the scenario of a test."""
     callspec = getattr(item, "callspec", None)
     versions = callspec.params.get(SCENARIO) if callspec is not None else None
     module = item.getparent(pytest.Module)
@@ -65,13 +65,13 @@ def scheduled_of(item: pytest.Item) -> tuple[str, ScheduledScenario]:
 
 
 def order_in_run(item: pytest.Item) -> tuple[bool, int]:
-    """What a run's items are ordered by: what may stop a mesh comes last, what others presume first."""
+    """The sort key of a run's items: presumed tests first, scenarios that may stop a mesh last."""
     entry = entry_of(item.nodeid)
     return (entry.scenario.alone, depths()[entry.file]) if entry else (False, 0)
 
 
 def versions_of(context: RunContext, item: pytest.Item) -> VersionSet | None:
-    """The versions that an item's scenario speaks; None where those asked for work together with none."""
+    """The versions of an item's scenario; None if the selected versions are compatible with none."""
     callspec = getattr(item, "callspec", None)
     if callspec is not None and SCENARIO in callspec.params:
         spoken: VersionSet = callspec.params[SCENARIO]
@@ -80,9 +80,9 @@ def versions_of(context: RunContext, item: pytest.Item) -> VersionSet | None:
 
 
 def version_mismatch_reason(context: RunContext, item: pytest.Item, requirement: Requirement) -> str | None:
-    """Why a requirement is not asked in the versions that an item's scenario speaks; None when it is.
+    """Why a requirement does not apply to the versions of an item's scenario; None if it does.
 
-    What the mesh does not claim at all is none of these: that is told as such.
+    None also for requirements that the mesh does not claim: `RunContext.not_claimed_reason` has the reason.
     """
     mark = scenario_of(item)
     if context.not_claimed_reason(requirement, mark.groups, mark):

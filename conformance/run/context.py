@@ -1,4 +1,4 @@
-"""The fixed context of one run: mesh, cluster, options, and the means that its scenarios share."""
+"""The fixed context of one run: mesh, cluster, options, and the objects that its scenarios share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from conformance.drive import version_selection
 from conformance.drive.api_reads import Reader
 from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import Arena
+from conformance.drive.cluster_rules import NO_RULES, ClusterRules
 from conformance.drive.fixture_writer import Writer
-from conformance.drive.house_rules import NO_RULES, HouseRules
-from conformance.drive.manifests import STOCK_IMAGE, RunScope, has
+from conformance.drive.manifests import STOCK_IMAGE, RunScope, exists
 from conformance.drive.rendering import pick
-from conformance.drive.rests import Rests
+from conformance.drive.rest_history import RestHistory
 from conformance.drive.scenario import SERVICES, Scenario, never_known_idle
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
@@ -31,18 +31,18 @@ from conformance.traceability.index import ScenarioMark
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run is given and keeps until its end; `RunResults` collects what it finds.
+    """The inputs of a run, constant until its end; `RunResults` collects its results.
 
     ``seed`` is the source of every random choice. ``questions`` are the open questions to try, in the
-    catalogue's words; None tries all. ``mesh_is_idle`` is asked for the seconds waited so far. `open` makes
-    the means that scenarios share: arena, driver, waiter and the forms in which objects are written.
+    catalogue's words; None tries all. ``mesh_is_idle`` receives the seconds waited so far. `open` creates
+    the objects that scenarios share: arena, driver, waiter and header forms.
     """
 
     profile: Profile
     cluster: Cluster
     command: tuple[str, ...]
     image: str
-    rules: HouseRules
+    rules: ClusterRules
     version_choice: VersionChoice
     mesh_version: str
     clock: Clock
@@ -54,7 +54,7 @@ class RunContext:
     arena: Arena
     driver: Driver
     header_forms: HeaderForms
-    rests: Rests
+    rests: RestHistory
     questions: frozenset[str] | None = None
     mesh_is_idle: Callable[[float], bool] = never_known_idle
     services: ScenarioServices = field(default_factory=lambda: ScenarioServices())
@@ -67,7 +67,7 @@ class RunContext:
         *,
         command: tuple[str, ...] = (),
         image: str = STOCK_IMAGE,
-        rules: HouseRules = NO_RULES,
+        rules: ClusterRules = NO_RULES,
         version_choice: VersionChoice | None = None,
         mesh_version: str = "",
         clock: Clock | None = None,
@@ -96,7 +96,7 @@ class RunContext:
             arena=arena,
             driver=Driver(cluster, arena, phases),
             header_forms=HeaderForms(cluster),
-            rests=Rests(profile.converge.quiet_s),
+            rests=RestHistory(profile.converge.quiet_s),
         )
 
     def renewed(
@@ -107,7 +107,7 @@ class RunContext:
         questions: frozenset[str] | None = None,
         mesh_is_idle: Callable[[float], bool] = never_known_idle,
     ) -> RunContext:
-        """The context of another run on the same arena: it has learnt nothing about the mesh yet."""
+        """The context of another run on the same arena, without the knowledge about the mesh."""
         return replace(
             self,
             profile=profile,
@@ -115,7 +115,7 @@ class RunContext:
             questions=questions,
             mesh_is_idle=mesh_is_idle,
             header_forms=HeaderForms(self.cluster),
-            rests=Rests(profile.converge.quiet_s),
+            rests=RestHistory(profile.converge.quiet_s),
         )
 
     def api_versions(self) -> dict[str, str]:
@@ -140,21 +140,21 @@ class RunContext:
         driver: Driver | None = None,
         waiter: Waiter | None = None,
     ) -> Scenario:
-        """A scenario with the fixtures of a folder on this run's arena; in its versions unless given.
+        """A scenario with the fixtures of a folder on this run's arena; ``versions``: by default the run's.
 
-        A scenario that is driven beside another has a driver and a waiter of its own.
+        A scenario that is driven alongside another needs its own driver and waiter.
         """
         spoken = self.api_versions() if versions is None else versions
-        driven_by, waits = driver or self.driver, waiter or self.waiter
+        own_driver, own_waiter = driver or self.driver, waiter or self.waiter
         return Scenario(
             folder=folder,
             cluster=self.cluster,
             arena=self.arena,
-            driver=driven_by,
-            waiter=waits,
-            phases=driven_by.phases,
+            driver=own_driver,
+            waiter=own_waiter,
+            phases=own_driver.phases,
             profile=self.profile,
-            reader=Reader(self.cluster, waits),
+            reader=Reader(self.cluster, own_waiter),
             writer=Writer(folder, self.arena, spoken, self.header_forms),
             seed=self.seed,
             mesh_is_idle=self.mesh_is_idle,
@@ -163,24 +163,24 @@ class RunContext:
         )
 
     def create_services(self, folders: Iterable[str], kept: Iterable[str] = ()) -> None:
-        """Create the services of these scenarios, and delete those of all others but ``kept``.
+        """Create the Services of these scenarios, and delete those of all others except ``kept``.
 
-        Services of scenarios in ``kept`` stay where they exist: deleting and creating a service again costs
-        the cluster time. A run calls this one scenario ahead, so that the services are ready when they are
-        used, and no earlier, since a mesh distributes every service to all of its proxies.
+        Existing Services of scenarios in ``kept`` stay: deleting and creating a Service again costs the
+        cluster time. A run calls this one scenario ahead, so that the Services are ready when they are
+        used, and no earlier, since a mesh distributes every Service to all of its proxies.
         """
         self.services.provide(self.scenario, folders, kept)
 
     def not_claimed_reason(
         self, requirement: Requirement, groups: Sequence[str], mark: ScenarioMark | None = None
     ) -> str | None:
-        """Why the mesh is not judged by a requirement, or None; ``mark`` is the scenario of its test."""
+        """Why a requirement is not judged for the mesh, or None; ``mark`` is the scenario of its test."""
         return applicability.why_not(self.profile, requirement, groups, mark)
 
     def version_mismatch_reason(self, requirement: Requirement, versions: VersionSet | None) -> str | None:
-        """Why a requirement does not apply to the versions of a scenario, or None where it does.
+        """Why a requirement does not apply to the versions of a scenario, or None if it does.
 
-        ``versions`` is None where the selected versions work together with no claimed version.
+        ``versions`` is None if the selected versions are compatible with no claimed version.
         """
         if versions is None:
             return "the versions asked for work together with none that is claimed"
@@ -192,11 +192,11 @@ class RunContext:
         )
 
     def stands_on(self, mark: ScenarioMark) -> tuple[str, ...]:
-        """The basic requirements on which a scenario stands with this mesh.
+        """The basic requirements that a scenario stands on with this mesh.
 
-        Every scenario stands on grants where the mesh denies by default and no namespace can be opened.
+        Every scenario stands on grants if the mesh denies by default and no namespace can be opened.
         """
-        granted = [foundations.GRANT] if self.arena.groups(mark.arena) else []
+        granted = [foundations.GRANT] if self.arena.required_groups(mark.arena) else []
         return tuple(dict.fromkeys([*granted, *mark.stands_on]))
 
 
@@ -210,7 +210,7 @@ def api_versions(profile: Profile) -> dict[str, str]:
 
 @dataclass(slots=True)
 class ScenarioServices:
-    """The scenarios whose services exist in the arena now."""
+    """The scenarios whose Services exist in the arena."""
 
     provided: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -218,9 +218,9 @@ class ScenarioServices:
     def provide(
         self, scenario: Callable[[str], Scenario], folders: Iterable[str], kept: Iterable[str]
     ) -> None:
-        """Create and delete services as `RunContext.create_services` says."""
+        """Create and delete Services as `RunContext.create_services` does."""
         with self._lock:
-            wanted = {name for name in folders if has(f"{name}/{SERVICES}")}
+            wanted = {name for name in folders if exists(f"{name}/{SERVICES}")}
             for name in sorted(wanted - self.provided):
                 scenario(name).create_services()
             for name in sorted(self.provided - wanted - set(kept)):

@@ -1,4 +1,4 @@
-"""What is gathered at the moment of a failure, before anything is cleaned up."""
+"""Diagnostics of a failure, gathered before the cleanup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.report.document import Diagnostic
 
 LINES = 20
 CONTROL_PLANE_LINES = 60
-"""A control plane tells of everything; what it said of the last change is to be among it."""
+"""More than for a pod, so that lines about the last change are among those of a verbose control plane."""
 _LONGEST = 4000
 
 
@@ -23,9 +23,9 @@ def gather(
     occasion: str,
     control_plane: ControlPlane | None = None,
 ) -> Iterator[Diagnostic]:
-    """Events and the last log lines of every container in these namespaces; what cannot be read is said.
+    """Warning events and the last log lines of every container in these namespaces; read errors included.
 
-    And the last lines of the mesh's control plane, where the profile says where that is.
+    Also the last log lines of the mesh's control plane, if the profile names it.
     """
     for namespace in namespaces:
         try:
@@ -49,7 +49,7 @@ def _control_plane(cluster: Cluster, named: ControlPlane, occasion: str) -> Iter
         try:
             pods = cluster.list("v1", "Pod", named.namespace, labels=selector)
             if not pods:
-                yield Diagnostic(name=where, text=f"no pod is selected by {selector}")
+                yield Diagnostic(name=where, text=f"no pod matches {selector}")
             for pod in pods:
                 yield from _logs(cluster, pod, occasion, CONTROL_PLANE_LINES)
         except ClusterError as error:

@@ -1,4 +1,4 @@
-"""The report of a run that could not begin: CI systems and readers find it where they look for results."""
+"""The report of a run that could not start, in the place where CI systems and readers expect results."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from conformance.text import files
 from conformance.traceability import index
 
 
-def write(problem: str, profile: Profile, command: Sequence[str], asked: RunOptions) -> str:
-    """Write what kept a run from beginning where its report would be; says where, or why it cannot be."""
-    made = _report(problem, profile, command, asked.mesh_version)
-    folder = asked.directory(made.run.id)
+def write(problem: str, profile: Profile, command: Sequence[str], options: RunOptions) -> str:
+    """Write the report of a run that ``problem`` prevented; returns a line with its path or an error."""
+    report = _report(problem, profile, command, options.mesh_version)
+    folder = options.directory(report.run.id)
     try:
-        store.make_room(folder, asked.junit)
-        store.write(made, folder, asked.junit)
-        files.replace(folder / store.HTML, html.page(made))
+        store.make_room(folder, options.junit)
+        store.write(report, folder, options.junit)
+        files.replace(folder / store.HTML, html.page(report))
     except OSError as error:
-        return f"no report can be written: {error}"
+        return f"the report cannot be written: {error}"
     return f"report: {folder / store.HTML}"
 
 
 def _report(problem: str, profile: Profile, command: Sequence[str], version: str) -> Report:
-    """The report: every requirement with a test was not reached, and a finding tells why."""
+    """The report: no requirement with a test was reached, and a finding gives the reason."""
     now, tested = datetime.now(UTC), index.by_requirement()
     return assemble.build(
         suite_version=importlib.metadata.version("smi-conformance"),
@@ -59,5 +59,5 @@ def _report(problem: str, profile: Profile, command: Sequence[str], version: str
             )
             for one, entry in catalogue.load().items()
         ],
-        findings=[Finding(severity="error", text=f"the run could not begin: {problem}")],
+        findings=[Finding(severity="error", text=f"the run could not start: {problem}")],
     )

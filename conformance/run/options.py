@@ -1,4 +1,4 @@
-"""What may be asked of a run: one table, for the command line and for pytest."""
+"""The options of a run: one table, for the command line and for pytest."""
 
 from __future__ import annotations
 
@@ -13,34 +13,41 @@ from conformance import catalogue, profiles
 from conformance.clusters import selection
 from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
 from conformance.clusters.selection import ClusterSelection
-from conformance.drive.house_rules import NO_RULES, HouseRules, RuleError, pair, registries, toleration
+from conformance.drive.cluster_rules import (
+    NO_RULES,
+    ClusterRules,
+    RuleError,
+    parse_pair,
+    parse_toleration,
+    read_registries,
+)
 from conformance.drive.manifests import STOCK_IMAGE
 from conformance.report import store
 
 PREFIX = "smi-"
-"""Of the options as pytest has them, which other plugins may have options of the same names of."""
+"""The prefix of the options in pytest, where other plugins may have options of the same names."""
 
 
 class Parser(Protocol):
-    """An argparse parser or group of it."""
+    """An argparse parser or argument group."""
 
     def add_argument(self, *flags: str, **settings: Any) -> Any: ...
 
 
 class PytestGroup(Protocol):
-    """A group of options of pytest's."""
+    """A pytest option group."""
 
     def addoption(self, *flags: str, **settings: Any) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its flags on the command line, of which pytest has the last with a prefix."""
+    """One option: its flags on the command line; pytest has the last flag, with a prefix."""
 
     flags: tuple[str, ...]
     settings: Mapping[str, Any]
     in_pytest: Mapping[str, Any] = field(default_factory=dict)
-    """What of the settings is different there; None takes a setting away."""
+    """The settings that differ in pytest; None removes a setting."""
 
     @property
     def name(self) -> str:
@@ -48,11 +55,11 @@ class Option:
         return self.flags[-1].lstrip("-").replace("-", "_")
 
     def add(self, parser: Parser, **settings: Any) -> None:
-        """Put it on the command line; ``settings`` are laid over its own."""
+        """Add the option to the command line; ``settings`` override its own."""
         parser.add_argument(*self.flags, **{**self.settings, **settings})
 
     def add_to_pytest(self, group: PytestGroup) -> None:
-        """Make it known to pytest."""
+        """Add the option to pytest."""
         merged = {**self.settings, **self.in_pytest}
         group.addoption(
             f"--{PREFIX}{self.flags[-1].removeprefix('--')}",
@@ -66,19 +73,19 @@ def _dest(name: str) -> str:
 
 
 def duration_s(text: str) -> float:
-    """A duration as Go programs take it, such as 90s, 20m or 1h30m, in seconds; a bare number is of seconds.
+    """Seconds of a duration in Go's notation, such as 90s, 20m or 1h30m; a bare number is in seconds.
 
-    Raises argparse.ArgumentTypeError for what is none, or not above zero.
+    Raises argparse.ArgumentTypeError for other text and for zero.
     """
     found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text)
     hours, minutes, rest = found.groups() if found else (None, None, None)
     total = 3600 * float(hours or 0) + 60 * float(minutes or 0) + float(rest or 0)
     if not total:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90s, 20m or 1h30m")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 90s, 20m or 1h30m")
     return total
 
 
-def _ruled(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+def _cluster_rule(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     def read(text: str) -> Any:
         try:
             return kind(text)
@@ -96,8 +103,8 @@ def _switch(flag: str, text: str) -> Option:
     return _option(flag, action="store_true", help=text)
 
 
-def _several(flag: str, metavar: str, kind: Callable[[str], Any], text: str) -> Option:
-    return _option(flag, action="append", default=[], type=_ruled(kind), metavar=metavar, help=text)
+def _repeatable(flag: str, metavar: str, kind: Callable[[str], Any], text: str) -> Option:
+    return _option(flag, action="append", default=[], type=_cluster_rule(kind), metavar=metavar, help=text)
 
 
 MESH = _option(
@@ -116,30 +123,30 @@ WHERE = (
     _option(
         "--kubeconfig", metavar="FILE", help=f"the kubeconfig (default: KUBECONFIG or {DEFAULT_KUBECONFIG})"
     ),
-    _switch("--in-cluster", "the cluster that this is a pod of, with the rights of the pod's ServiceAccount"),
+    _switch("--in-cluster", "the cluster of this pod, with the permissions of the pod's ServiceAccount"),
 )
 EMBEDDED = _switch("--embedded", "the embedded cluster")
 RULES = (
     _option(
         "--image-pull-secret",
-        type=_ruled(registries),
+        type=_cluster_rule(read_registries),
         metavar="FILE",
         help="Docker configuration, such as ~/.docker/config.json, with credentials for the image's registry",
     ),
-    _several("--node-selector", "KEY=VALUE", pair, "only nodes with this label; may be repeated"),
-    _several(
+    _repeatable("--node-selector", "KEY=VALUE", parse_pair, "only nodes with this label; may be repeated"),
+    _repeatable(
         "--toleration",
         "TAINT",
-        toleration,
+        parse_toleration,
         "nodes with this taint as well: KEY[=VALUE][:EFFECT], or `all`; may be repeated",
     ),
-    _several("--label", "KEY=VALUE", pair, "a label for every object; may be repeated"),
-    _several("--annotation", "KEY=VALUE", pair, "an annotation for every object; may be repeated"),
-    _several("--request", "RESOURCE=AMOUNT", pair, "requested for each container, such as cpu=50m"),
-    _several("--limit", "RESOURCE=AMOUNT", pair, "the limit of each container, such as cpu=1"),
+    _repeatable("--label", "KEY=VALUE", parse_pair, "a label for every object; may be repeated"),
+    _repeatable("--annotation", "KEY=VALUE", parse_pair, "an annotation for every object; may be repeated"),
+    _repeatable("--request", "RESOURCE=AMOUNT", parse_pair, "requested for each container, such as cpu=50m"),
+    _repeatable("--limit", "RESOURCE=AMOUNT", parse_pair, "the limit of each container, such as cpu=1"),
     _switch(
         "--open-network",
-        "NetworkPolicies that allow the sample workloads all traffic, where others deny it by default",
+        "NetworkPolicies that allow the sample workloads all traffic, if others deny it by default",
     ),
 )
 SELECTION = (
@@ -157,14 +164,14 @@ SELECTION = (
         default=[],
         metavar="ID",
         help="only these requirements",
-        # There paths of tests may follow.
+        # In pytest, paths of tests may follow.
         in_pytest={"nargs": None, "action": "append", "help": "only this requirement; may be repeated"},
     ),
     _option(
         "--versions",
         default="newest",
         metavar="WHICH",
-        help="API versions to speak: newest, all, or a list such as split=v1alpha2,specs=v1alpha3 "
+        help="API versions to test: newest, all, or a list such as split=v1alpha2,specs=v1alpha3 "
         "(default: newest)",
     ),
     _option(
@@ -178,36 +185,36 @@ REPORTING = (
         "--reports",
         default="reports",
         metavar="DIR",
-        help="where reports go, each into a directory of its own (default: reports)",
+        help="the directory of the reports, each in its own subdirectory (default: reports)",
     ),
     _option("-o", "--output", metavar="DIR", help="write the report into this directory itself"),
-    _option("--junit", metavar="FILE", help="write the JUnit file there as well"),
+    _option("--junit", metavar="FILE", help="write the JUnit file also to this path"),
     _option(
         "--timeout",
         type=duration_s,
         metavar="TIME",
-        help="end the run after that time, as Ctrl-C does, such as 90s, 20m or 1h30m",
+        help="end the run after this time, as Ctrl-C does; such as 90s, 20m or 1h30m",
     ),
 )
-WAY = (
+EXECUTION = (
     _switch(
         "--one-by-one",
-        "drive no two scenarios at the same time, though they work in namespaces of their own",
+        "drive one scenario at a time, even if scenarios use different namespaces",
     ),
     _switch("--keep", "leave the arena in the cluster after the run"),
 )
-TABLE = (MESH, *WHERE, EMBEDDED, IMAGE, *RULES, *SELECTION, *REPORTING, *WAY)
-"""All that may be asked of a run."""
+TABLE = (MESH, *WHERE, EMBEDDED, IMAGE, *RULES, *SELECTION, *REPORTING, *EXECUTION)
+"""All options of a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What is asked of a run. ``timeout_s`` is None where it may take as long as it takes."""
+    """The options of a run. ``timeout_s`` is None for a run without a timeout."""
 
     mesh: str
     where: ClusterSelection
     image: str = STOCK_IMAGE
-    rules: HouseRules = NO_RULES
+    rules: ClusterRules = NO_RULES
     levels: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     versions: str = "newest"
@@ -220,13 +227,13 @@ class RunOptions:
     keep: bool = False
 
     def directory(self, run: str) -> Path:
-        """Where the report of a run goes."""
+        """The directory of a run's report."""
         return store.report_directory(self.output, self.reports, run)
 
 
-def house_rules(value: Callable[[str], Any]) -> HouseRules:
-    """The rules of the cluster among the values of options, which ``value`` gives by their names."""
-    return HouseRules(
+def cluster_rules(value: Callable[[str], Any]) -> ClusterRules:
+    """The cluster's rules, from the values of options; ``value`` returns the value of a name."""
+    return ClusterRules(
         labels=dict(value("label")),
         annotations=dict(value("annotation")),
         node_selector=dict(value("node_selector")),
@@ -239,7 +246,7 @@ def house_rules(value: Callable[[str], Any]) -> HouseRules:
 
 
 def read(value: Callable[[str], Any]) -> RunOptions:
-    """What is asked of a run, from the values of options. Raises ClusterError for more than one cluster."""
+    """The options of a run, from their values by name. Raises ClusterError for more than one cluster."""
     return RunOptions(
         mesh=value("mesh"),
         where=selection.select(
@@ -249,7 +256,7 @@ def read(value: Callable[[str], Any]) -> RunOptions:
             in_cluster=value("in_cluster"),
         ),
         image=value("image"),
-        rules=house_rules(value),
+        rules=cluster_rules(value),
         levels=tuple(value("level")),
         requirements=tuple(value("requirement")),
         versions=value("versions"),
@@ -264,5 +271,5 @@ def read(value: Callable[[str], Any]) -> RunOptions:
 
 
 def from_pytest(getoption: Callable[[str], Any]) -> RunOptions:
-    """The same from pytest's own options."""
+    """The options of a run, from pytest's options."""
     return read(lambda name: getoption(_dest(name)))

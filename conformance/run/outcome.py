@@ -1,4 +1,4 @@
-"""From pytest's view of a test to its judgement, and back."""
+"""Conversion between pytest's outcome of a test and its judgement."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from conformance.text.sanitize import printable
 
 
 def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgement | None:
-    """The judgement of a finished phase of a test; None while there is none yet.
+    """The judgement after a finished phase of a test; None if a later phase decides.
 
-    ``given`` is the judgement that the test handed to the ``verdict`` fixture. Any error that is not about
+    ``given`` is the judgement that the test passed to the ``verdict`` fixture. Any error that is not about
     the mesh makes the test inconclusive.
     """
     if call.excinfo is None:
@@ -39,7 +39,7 @@ def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgem
         return Judgement(Verdict.INCONCLUSIVE, str(error))
     if isinstance(error, pytest.skip.Exception):
         return Judgement(Verdict.NOT_CLAIMED, str(error))
-    # The one boundary: every other error is trouble of the suite or the environment, never the mesh's.
+    # The only boundary: every other error is a problem of the suite or the environment, not of the mesh.
     return Judgement(
         Verdict.INCONCLUSIVE,
         f"{type(error).__name__}: {error}",
@@ -48,7 +48,7 @@ def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgem
 
 
 def show(report: pytest.TestReport, item: pytest.Item, judgement: Judgement) -> None:
-    """Make pytest's report of a test say what its judgement says."""
+    """Set the outcome and the text of pytest's report to those of the judgement."""
     text = render(judgement)
     match judgement.verdict:
         case Verdict.PASS:

@@ -1,4 +1,4 @@
-"""The rights that a run needs, no more: as in docs/rbac.yaml, and asked for before anything is created."""
+"""The permissions that a run needs, as in docs/rbac.yaml; checked before anything is created."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from conformance.catalogue import GROUPS
 from conformance.clusters import Cluster, ClusterError
-from conformance.drive.house_rules import NO_RULES, HouseRules
+from conformance.drive.cluster_rules import NO_RULES, ClusterRules
 
-_APPLIED = ("create", "patch")
-"""Objects are applied, which takes both: a patch is what creates one that is not there."""
-_MADE = (*_APPLIED, "delete")
-_TRIED = ("get", "list", *_MADE, "update", "watch")
-"""Of the kinds of SMI every verb is tried, as the specification promises them."""
+_APPLY_VERBS = ("create", "patch")
+"""Server-side apply needs both: its patch creates an object that does not exist."""
+_LIFECYCLE_VERBS = (*_APPLY_VERBS, "delete")
+_ALL_VERBS = ("get", "list", *_LIFECYCLE_VERBS, "update", "watch")
+"""All verbs on the SMI kinds, since the tests try each verb that the specification promises."""
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A verb on a resource, cluster-wide: the namespaces of a run are its own."""
+    """A verb on a resource, cluster-wide, since a run creates its namespaces itself."""
 
     verb: str
     group: str
@@ -29,44 +29,45 @@ class Permission:
 
 
 _CORE: dict[tuple[str, str], tuple[str, ...]] = {
-    ("", "namespaces"): ("list", *_MADE),
+    ("", "namespaces"): ("list", *_LIFECYCLE_VERBS),
     ("", "nodes"): ("list",),
     ("", "events"): ("list",),
-    ("", "pods"): ("list", *_APPLIED),
+    ("", "pods"): ("list", *_APPLY_VERBS),
     ("", "pods/exec"): ("get", "create"),
     ("", "pods/log"): ("get",),
-    ("", "services"): ("get", *_MADE),
-    ("", "serviceaccounts"): _MADE,
-    ("", "configmaps"): _APPLIED,
-    ("apps", "deployments"): _MADE,
+    ("", "services"): ("get", *_LIFECYCLE_VERBS),
+    ("", "serviceaccounts"): _LIFECYCLE_VERBS,
+    ("", "configmaps"): _APPLY_VERBS,
+    ("apps", "deployments"): _LIFECYCLE_VERBS,
 }
-_INGRESS: dict[tuple[str, str], tuple[str, ...]] = {("networking.k8s.io", "ingresses"): _MADE}
+_INGRESS: dict[tuple[str, str], tuple[str, ...]] = {("networking.k8s.io", "ingresses"): _LIFECYCLE_VERBS}
 _BY_RULE: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
-    "registries": {("", "secrets"): _APPLIED},
-    "open network": {("networking.k8s.io", "networkpolicies"): _APPLIED},
+    "registries": {("", "secrets"): _APPLY_VERBS},
+    "open network": {("networking.k8s.io", "networkpolicies"): _APPLY_VERBS},
 }
 _BY_GROUP: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {
-    "split": {(GROUPS["split"], "trafficsplits"): _TRIED},
-    "access": {(GROUPS["access"], "traffictargets"): _TRIED},
+    "split": {(GROUPS["split"], "trafficsplits"): _ALL_VERBS},
+    "access": {(GROUPS["access"], "traffictargets"): _ALL_VERBS},
     "specs": {
-        (GROUPS["specs"], "httproutegroups"): _TRIED,
-        (GROUPS["specs"], "tcproutes"): _TRIED,
-        (GROUPS["specs"], "udproutes"): _TRIED,
+        (GROUPS["specs"], "httproutegroups"): _ALL_VERBS,
+        (GROUPS["specs"], "tcproutes"): _ALL_VERBS,
+        (GROUPS["specs"], "udproutes"): _ALL_VERBS,
     },
     "metrics": {
         ("", "serviceaccounts/token"): ("create",),
-        ("rbac.authorization.k8s.io", "roles"): _MADE,
-        ("rbac.authorization.k8s.io", "rolebindings"): _MADE,
+        ("rbac.authorization.k8s.io", "roles"): _LIFECYCLE_VERBS,
+        ("rbac.authorization.k8s.io", "rolebindings"): _LIFECYCLE_VERBS,
         ("apiregistration.k8s.io", "apiservices"): ("get",),
         (GROUPS["metrics"], "*"): ("get", "list"),
     },
 }
 
 
-def needed(groups: Iterable[str], *, ingress: bool, rules: HouseRules = NO_RULES) -> Iterator[Permission]:
-    """The rights of a run that works with these SMI groups (short names).
+def needed(groups: Iterable[str], *, ingress: bool, rules: ClusterRules = NO_RULES) -> Iterator[Permission]:
+    """The permissions of a run that works with these SMI groups (short names).
 
-    ``ingress``: the mesh has one, which splits are tried through. ``rules`` of the cluster may need more.
+    ``ingress``: the mesh has an ingress, and the run tries splits through it. ``rules`` of the cluster may
+    need more.
     """
     spoken = list(groups)
     tables = [_CORE, *[_BY_GROUP[group] for group in spoken]]
@@ -86,20 +87,25 @@ def missing(
     *,
     ingress: bool,
     without: Iterable[str] = (),
-    rules: HouseRules = NO_RULES,
+    rules: ClusterRules = NO_RULES,
 ) -> list[Permission]:
-    """Which of the needed rights the API server says one does not have. Raises ClusterError.
+    """The needed permissions that the API server denies to the user. Raises ClusterError.
 
-    ``without`` are resources of kinds that the mesh does not claim.
+    ``without`` are the resources of kinds that the mesh does not claim.
     """
-    unused = set(without)
-    asked = [right for right in needed(groups, ingress=ingress, rules=rules) if right.resource not in unused]
-    return [right for right in asked if not _allowed(cluster, right)]
+    unused, all_needed = set(without), needed(groups, ingress=ingress, rules=rules)
+    required = [permission for permission in all_needed if permission.resource not in unused]
+    return [permission for permission in required if not _allowed(cluster, permission)]
 
 
-def _allowed(cluster: Cluster, right: Permission) -> bool:
-    resource, _, subresource = right.resource.partition("/")
-    attributes = {"verb": right.verb, "group": right.group, "resource": resource, "subresource": subresource}
+def _allowed(cluster: Cluster, permission: Permission) -> bool:
+    resource, _, subresource = permission.resource.partition("/")
+    attributes = {
+        "verb": permission.verb,
+        "group": permission.group,
+        "resource": resource,
+        "subresource": subresource,
+    }
     answer = cluster.request(
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
@@ -110,5 +116,5 @@ def _allowed(cluster: Cluster, right: Permission) -> bool:
         },
     )
     if answer.status >= 400:
-        raise ClusterError(f"the API server does not say what one may do (HTTP {answer.status})")
+        raise ClusterError(f"the API server does not tell the user's permissions (HTTP {answer.status})")
     return bool(answer.body["status"].get("allowed"))

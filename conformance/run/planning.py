@@ -1,4 +1,4 @@
-"""What a run would do: its scenarios with their requirements, versions and objects, and how long it takes."""
+"""The plan of a run: its scenarios with their requirements, versions and objects, and its duration."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from conformance.profiles import Profile
 from conformance.report.formatting import seconds
 
 SCENARIO_S = 4.5
-"""Seconds of a scenario with the reference mesh on two processors: in whole runs these were 3.8 to 5.5."""
+"""Seconds of a scenario with the reference mesh on two processors; 3.8 to 5.5 in whole runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A scenario in a set of versions, and the requirements that its tests are about."""
+    """A scenario in a set of versions, and the requirements of its tests."""
 
     folder: str
     parts: Sequence[str]
@@ -27,21 +27,21 @@ class Planned:
 
 def lines(profile: Profile, planned: Sequence[Planned]) -> Iterator[str]:
     """The plan as text."""
-    asked = {one for each in planned for one in each.requirements}
+    requirements = {one for each in planned for one in each.requirements}
     yield (
-        f"a run would judge {len(asked)} requirements of mesh {profile.name} in {len(planned)} scenarios; "
-        "nothing is done"
+        f"a run would judge {len(requirements)} requirements of mesh {profile.name} "
+        f"in {len(planned)} scenarios; this is a dry run"
     )
     for one in planned:
         yield ""
-        yield f"scenario {one.folder} in {format_versions(one.versions) or 'no version of SMI'}"
+        yield f"scenario {one.folder} in {format_versions(one.versions) or 'no SMI version'}"
         yield f"  namespaces: {', '.join(f'smi-{part}-RUN' for part in one.parts)}"
-        yield f"  objects:    {_counted(_kinds(one.folder)) or 'none of its own'}"
+        yield f"  objects:    {_counted(_kinds(one.folder)) or 'none'}"
         yield f"  judges:     {', '.join(dict.fromkeys(one.requirements))}"
     yield ""
     yield (
-        f"with the reference mesh on two processors that takes about {seconds(SCENARIO_S * len(planned))}; "
-        f"the mesh may take {seconds(profile.converge.within_s)} for each change (converge.within_s)"
+        f"with the reference mesh on two processors, a run takes about {seconds(SCENARIO_S * len(planned))}; "
+        f"each change may take the mesh up to {seconds(profile.converge.within_s)} (converge.within_s)"
     )
 
 
@@ -54,7 +54,7 @@ def _counted(kinds: Mapping[str, int]) -> str:
 
 
 def merged(found: Iterable[tuple[str, Planned]]) -> list[Planned]:
-    """One entry for each key, with the requirements of all that have it, in the order of the first."""
+    """One entry per key, in order of first occurrence, with the requirements of all entries of the key."""
     by_key: dict[str, Planned] = {}
     for key, one in found:
         known = by_key.get(key)

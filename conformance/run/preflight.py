@@ -1,4 +1,4 @@
-"""Is this cluster with this mesh ready to be judged? Each thing that is missing comes with its remedy."""
+"""Checks that a cluster and its mesh are ready for a run; each failed check has a remedy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from conformance.run.context import RunContext
 from conformance.run.smoke import Check
 
 UNTESTED = {"IdentityBinding"}
-"""Kinds that no test of this edition writes, so that a run goes without them."""
+"""Kinds that no test of this edition writes, so that a run does not need them."""
 
 
 def reachable(cluster: Cluster) -> Check:
-    """Does the API server answer? Raises nothing: an unreachable cluster is a finding."""
+    """The API server answers. Raises nothing: an unreachable cluster is a failed check."""
     try:
         answer = cluster.request("GET", "/version")
     except ClusterError as error:
@@ -29,7 +29,7 @@ def reachable(cluster: Cluster) -> Check:
 
 
 def served(context: RunContext, spoken: Iterable[tuple[str, str]]) -> Iterator[Check]:
-    """Does the cluster serve what the run would apply, in the versions that the run would write?"""
+    """The cluster serves the kinds that the run would apply, in the versions that it would write."""
     for group, version in spoken:
         if group not in CONFIGURATION:
             continue
@@ -50,30 +50,32 @@ def served(context: RunContext, spoken: Iterable[tuple[str, str]]) -> Iterator[C
 
 
 def _crds(context: RunContext, group: str, version: str, wanted: Iterable[str], there: set[str]) -> str:
-    """What to do about kinds that are not served; where the mesh has some of them it may be meant so."""
+    """The remedy of kinds that are not served; a mesh may serve only some of them on purpose."""
     remedy = f"install the CRDs of {context.profile.name}, or correct claims.{group} in its profile"
-    left = [kind for kind in wanted if kind in there]
-    return f"{remedy}: {group}: {{{version}: [{', '.join(left)}]}} claims what is there" if left else remedy
+    served_kinds = [kind for kind in wanted if kind in there]
+    if not served_kinds:
+        return remedy
+    return f"{remedy}: {group}: {{{version}: [{', '.join(served_kinds)}]}} claims only the served kinds"
 
 
 def permitted(context: RunContext, groups: Iterable[str]) -> Check:
-    """Does one have the rights that a run needs?"""
+    """The user has the permissions that a run needs."""
     with_ingress = context.profile.ingress is not None
-    lacking = permissions.missing(
+    missing = permissions.missing(
         context.cluster, groups, ingress=with_ingress, without=_unused(context), rules=context.rules
     )
-    if lacking:
-        shown = ", ".join(map(str, lacking[:5])) + (
-            f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+    if missing:
+        shown = ", ".join(map(str, missing[:5])) + (
+            f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         )
         return Check(
-            False, "rights", f"not permitted: {shown}", "bind the ClusterRole of docs/rbac.yaml to yourself"
+            False, "rights", f"not permitted: {shown}", "bind the ClusterRole of docs/rbac.yaml to your user"
         )
-    return Check(True, "rights", "everything that a run creates is permitted")
+    return Check(True, "rights", "all permissions that a run needs are granted")
 
 
 def _unused(context: RunContext) -> set[str]:
-    """Resources of kinds that no claimed version is claimed with."""
+    """The resources of kinds that the profile claims in no version."""
     claims = context.profile.claims
     every = [(group, one) for group, versions in claims.by_group().items() for one in versions]
     used = {kind for group, version in every for kind in claims.kinds(group, version)}
@@ -86,7 +88,7 @@ def _unused(context: RunContext) -> set[str]:
 
 
 def metrics(context: RunContext) -> Check:
-    """Is the metrics API there, if it is claimed?"""
+    """The metrics API answers, if the profile claims it."""
     if not context.profile.claims.metrics:
         return Check(True, "metrics", "not claimed")
     path = f"/apis/{GROUPS['metrics']}/{tuple(context.profile.claims.metrics)[-1]}"
@@ -96,20 +98,20 @@ def metrics(context: RunContext) -> Check:
             False,
             "metrics",
             f"{path} answers HTTP {answer.status}",
-            "see `kubectl get apiservice v1alpha1.metrics.smi-spec.io`, or drop claims.metrics",
+            "see `kubectl get apiservice v1alpha1.metrics.smi-spec.io`, or remove claims.metrics",
         )
     return Check(True, "metrics", f"{path} answers")
 
 
 def ingress(context: RunContext) -> Check:
-    """Is the ingress there, if the profile names one?"""
+    """The Service of the ingress exists, if the profile names an ingress."""
     named = context.profile.ingress
     if named is None:
-        return Check(True, "ingress", "the profile names none")
+        return Check(True, "ingress", "not named in the profile")
     service = named.service
     path = context.cluster.path("v1", "Service", service.namespace, service.name)
     answer = context.cluster.request("GET", path)
-    remedy = f"install it, or correct ingress.service in the profile of {context.profile.name}"
+    remedy = f"install the ingress, or correct ingress.service in the profile of {context.profile.name}"
     where = f"service {service.name} in {service.namespace}"
     if answer.status != 200:
         return Check(False, "ingress", f"{where}: HTTP {answer.status}", remedy)
@@ -117,11 +119,11 @@ def ingress(context: RunContext) -> Check:
     if service.port not in ports:
         there = ", ".join(map(str, ports)) or "none"
         return Check(False, "ingress", f"{where} has no port {service.port}; it has {there}", remedy)
-    return Check(True, "ingress", f"{where} is there, for the class {named.class_name}")
+    return Check(True, "ingress", f"{where} exists, for the class {named.class_name}")
 
 
 def preflight(context: RunContext, spoken: Mapping[str, Iterable[str]]) -> Check | None:
-    """The first thing that makes a run impossible, before anything is created; None when nothing does.
+    """The first failed check that prevents a run, before anything is created, or None.
 
     ``spoken`` are the versions that the run writes, by group (short name).
     """
@@ -136,10 +138,7 @@ def preflight(context: RunContext, spoken: Mapping[str, Iterable[str]]) -> Check
 
 
 def examine(context: RunContext) -> Iterator[Check]:
-    """All checks, the last ones with pods that are removed again.
-
-    Do they join, do calls go through, does a target open a server, does a split divide?
-    """
+    """All checks. The last ones create sample pods, drive the smoke test, and remove the pods."""
     groups = [group for group, claimed in context.profile.claims.by_group().items() if claimed]
     first = reachable(context.cluster)
     yield first
@@ -153,15 +152,15 @@ def examine(context: RunContext) -> Iterator[Check]:
     yield metrics(context)
     yield ingress(context)
     if allowed.ok and all(check.ok for check in there):
-        yield from _alive(context)
+        yield from _smoke_checks(context)
 
 
-def _alive(context: RunContext) -> Iterator[Check]:
+def _smoke_checks(context: RunContext) -> Iterator[Check]:
     try:
         parts = smoke.parts(context)
         try:
-            context.arena.prepare(parts)
-            context.arena.ready(parts)
+            context.arena.create(parts)
+            context.arena.wait_ready(parts)
         except ClusterError as error:
             yield smoke.trouble(error, context)
             return
@@ -170,7 +169,7 @@ def _alive(context: RunContext) -> Iterator[Check]:
         try:
             yield from smoke.checks(context)
         except ClusterError as error:
-            remedy = "trouble of the cluster or the suite, not of the mesh; see `kubectl get events`"
+            remedy = "a problem of the cluster or the suite, not of the mesh; see `kubectl get events`"
             yield Check(False, "traffic", str(error), remedy)
     finally:
         context.arena.remove()

@@ -1,4 +1,4 @@
-"""What one run found: conclusions, findings and diagnostics, and the report that they come to."""
+"""The results of one run: conclusions, findings and diagnostics, and the report of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SkipStatus = Literal["not claimed", "in other versions", "not selected", "not re
 
 @dataclass(frozen=True, slots=True)
 class JudgedTest:
-    """The test that came to a judgement: its requirement, its sentence, and the versions of its scenario.
+    """A judged test: its requirement, its title as a sentence, and the versions of its scenario.
 
     ``presumes`` are the requirements whose failure may be the whole cause of a failure of this test.
     """
@@ -53,10 +53,10 @@ class JudgedTest:
 
 @dataclass(slots=True)
 class RunResults:
-    """What a run collects, by requirement where it belongs to one.
+    """The results that a run collects, most of them by requirement.
 
-    ``skipped_requirements`` says why a requirement was not judged, ``skipped_tests`` which of its tests did
-    not run. ``mesh_images`` are the images of the mesh's control plane.
+    ``skipped_requirements`` has the reasons of requirements that were not judged, ``skipped_tests`` the tests
+    of a requirement that did not run. ``mesh_images`` are the images of the mesh's control plane.
     """
 
     conclusions: dict[str, list[Conclusion]] = field(default_factory=dict)
@@ -68,10 +68,10 @@ class RunResults:
     mesh_images: Mapping[str, str] = field(default_factory=dict)
 
     def record(self, test: JudgedTest, judgement: Judgement, environment: Environment) -> Judgement:
-        """Enter a judgement into the results; returns it as the report has it.
+        """Add a judgement to the results; returns it as recorded.
 
-        Every verdict takes this way, and is weakened here where the run does not support it: no judge with a
-        null control came to it, the machine was starved (``environment`` is that of the scenario), or another
+        Every verdict is recorded here, and weakened if the run does not support it: no judge with a null
+        control decided it, the machine was starved (``environment`` is that of the scenario), or another
         failed requirement may be the whole cause.
         """
         recorded = self._unless_caused(test, _unless_starved(_unless_baseless(judgement), environment))
@@ -81,9 +81,9 @@ class RunResults:
         return recorded
 
     def _unless_caused(self, test: JudgedTest, judgement: Judgement) -> Judgement:
-        """The judgement, unless it is a failure that the failure of a presumed requirement may explain.
+        """The judgement, unless it is a failure that a presumed requirement's failure may explain.
 
-        Conclusions in the test's own versions count before those in others.
+        Conclusions in the test's own versions take precedence.
         """
         for presumed in test.presumes if judgement.verdict is Verdict.FAIL else ():
             found = self.conclusions.get(presumed, [])
@@ -95,9 +95,9 @@ class RunResults:
         return judgement
 
     def failure_of(self, basic: str) -> str:
-        """The summary of a basic requirement that failed without any effect; empty where it did not.
+        """The summary of a basic requirement that failed without any effect; empty if it did not.
 
-        Where a change had an effect, if not the required one, other requirements may still hold.
+        If a change had an effect, even a wrong one, other requirements may still hold.
         """
         own = [each for each in self.conclusions.get(basic, ()) if index.BASIC_SUITES in each.nodeid]
         failed = [each for each in own if each.verdict is Verdict.FAIL and not _took_effect(each)]
@@ -111,7 +111,7 @@ class RunResults:
         return None
 
     def identify_mesh(self, context: RunContext) -> None:
-        """Read the images of the control plane; a contradiction to the stated version is a finding."""
+        """Read the images of the control plane; adds a finding if they contradict the stated version."""
         self.mesh_images = mesh_version.images(context.cluster, context.profile)
         found = mesh_version.contradiction(context.mesh_version, context.profile, self.mesh_images)
         self.findings += [found] if found else []
@@ -151,7 +151,7 @@ class RunResults:
     def _requirement(self, entry: Requirement, faults: Sequence[str]) -> RequirementRecord:
         untested: tuple[SkipStatus, str] = ("untested", index.untested().get(entry.id, ""))
         tests = self.conclusions.get(entry.id, ())
-        # Where some tests of a requirement ran, the user's selection left out the others.
+        # If some tests of a requirement ran, the user's selection excluded the others.
         default: tuple[SkipStatus, str] = ("not selected", "") if tests else untested
         otherwise, note = self.skipped_requirements.get(entry.id, default)
         return assemble.requirement_record(
@@ -188,7 +188,7 @@ def _node(item: Mapping[str, Any]) -> Node:
 
 
 def _unless_baseless(judgement: Judgement) -> Judgement:
-    """The judgement, unless it speaks for or against the mesh and no judge with a null control made it."""
+    """The judgement, unless it is a pass or a failure that no judge with a null control decided."""
     if judgement.verdict not in {Verdict.PASS, Verdict.FAIL} or judge.is_founded(judgement):
         return judgement
     summary = f"an error of the suite: no judge with a null control came to this: {judgement.summary}"
@@ -196,17 +196,17 @@ def _unless_baseless(judgement: Judgement) -> Judgement:
 
 
 def _unless_starved(judgement: Judgement, environment: Environment) -> Judgement:
-    """The judgement, as far as the machine kept up while the scenario's traffic was sent."""
+    """The judgement, discounted if the machine was starved while the scenario's traffic was sent."""
     return judge.discount_if_starved(judgement, environment) if judge.starved(environment) else judgement
 
 
 def _in_versions(conclusion: Conclusion, versions: VersionSet) -> bool:
-    """Whether a conclusion was reached in these versions, as far as they are of its groups."""
+    """Whether a conclusion's versions agree with these, in the groups that both have."""
     return all(versions.get(group, own) == own for group, own in conclusion.versions.items())
 
 
 def _cause(requirement: str, conclusion: Conclusion) -> tuple[str, str] | None:
-    """The requirement whose failure a conclusion shows, with its summary: the conclusion's own or another."""
+    """The requirement whose failure a conclusion shows, its own or a presumed one, with its summary."""
     if conclusion.verdict is Verdict.FAIL:
         return requirement, conclusion.summary
     if conclusion.basis is not None and conclusion.basis.judge == judge.presumes.__name__:
@@ -215,7 +215,7 @@ def _cause(requirement: str, conclusion: Conclusion) -> tuple[str, str] | None:
 
 
 def _took_effect(conclusion: Conclusion) -> bool:
-    """Whether traffic differed from the baseline after a change, as far as both were seen."""
+    """Whether traffic after a change differed from the baseline; False if either is missing."""
     seen = {each.name: each.value for each in conclusion.evidence}
     baseline, sample = seen.get("baseline"), seen.get("sample")
     if not isinstance(baseline, Traffic) or not isinstance(sample, Traffic):

@@ -1,4 +1,4 @@
-"""Runs the suites under pytest: plans what is asked, takes verdicts, cleans up and writes the report."""
+"""Runs the suites under pytest: plans the run, records verdicts, cleans up and writes the report."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from conformance.run.collection import (
 )
 from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
+from conformance.run.judged_tests import JudgedTests
 from conformance.run.options import RunOptions
 from conformance.run.outcome import judgement_of, show
-from conformance.run.progress import Amount, Progress
+from conformance.run.progress import Progress, Verbosity
 from conformance.run.results import JudgedTest, RunResults
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.run.scheduler import ScheduledScenario
-from conformance.run.selection import Selection
 from conformance.text import files
 from conformance.traceability import fault_index, index
 from conformance.traceability.index import sentence
@@ -46,8 +46,10 @@ _JUDGEMENT = pytest.StashKey[Judgement]()
 _DURATION = pytest.StashKey[float]()
 
 
-ADMISSION = "--label, --annotation, --request, --limit and others say what the cluster asks of all objects"
-"""What helps where an admission policy or webhook denies what is created; both say so in these words."""
+ADMISSION = (
+    "--label, --annotation, --request, --limit and others add what the cluster requires of all objects"
+)
+"""The remedy if an admission policy or webhook denies an object; both write ``denied request``."""
 
 
 class Runner:
@@ -72,12 +74,12 @@ class Runner:
         self._staged = staged
         self._planned = planned
         filtered = bool(config.option.keyword or config.option.markexpr)
-        self._selection = Selection(context, results, options, filtered=filtered)
+        self._tests = JudgedTests(context, results, options, filtered=filtered)
         self._diagnosed: set[str] = set()
         self._report: Report | None = None
         self._written: Path | None = None
         self._progress = Progress()
-        self._cannot_begin = False
+        self._not_started = False
         self._timed_out = False
         self._rest_recorded = False
         self._schedule: dict[str, ScheduledScenario] = {}
@@ -86,7 +88,7 @@ class Runner:
         self._on_sigterm = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
 
     def set_up_html(self) -> None:
-        """Have pytest-html write one self-contained report.html beside report.json."""
+        """Let pytest-html write one self-contained report.html beside report.json."""
         self.directory = self.options.directory(self.context.run_id)
         try:
             store.make_room(self.directory, self.options.junit)
@@ -99,7 +101,7 @@ class Runner:
 
     @property
     def _has_html(self) -> bool:
-        """Whether pytest-html was not switched off."""
+        """Whether pytest-html is active."""
         return bool(self.config.pluginmanager.hasplugin("html"))
 
     # --- planning -----------------------------------------------------------------------------
@@ -108,22 +110,22 @@ class Runner:
     def pytest_collection_modifyitems(
         self, config: pytest.Config, items: list[pytest.Item]
     ) -> Generator[None, None, None]:
-        candidates = self._selection.in_versions(items)
-        chosen = self._selection.wanted(candidates)
+        candidates = self._tests.in_versions(items)
+        chosen = self._tests.wanted(candidates)
         left_out = [item for item in items if item not in chosen]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
             items[:] = chosen
         yield
-        # The user's own filters have run by now: the chosen tests stand on these.
-        items[:] = self._selection.ordered(candidates, items)
+        # The user's own filters have run by now; the basic tests of the remaining ones are added again.
+        items[:] = self._tests.ordered(candidates, items)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        judged = self._selection.settle(session.items)
+        judged = self._tests.settle(session.items)
         self._schedule = dict(map(scheduled_of, judged))
         self._progress = Progress(
-            self.config, len(set(self._selection.pending.values())), _amount(self.config)
+            self.config, len(set(self._tests.pending.values())), _verbosity(self.config)
         )
         if self.config.option.collectonly:
             self._plan(session, judged)
@@ -133,15 +135,15 @@ class Runner:
         self.context.waiter.on_wait = self._progress.waiting
         if self._owns_arena:
             parts = list(dict.fromkeys(part for item in judged for part in scenario_of(item).arena))
-            versions = self._selection.versions(judged)
-            for group in self.context.arena.groups(parts):
+            versions = self._tests.versions(judged)
+            for group in self.context.arena.required_groups(parts):
                 versions.setdefault(group, set()).add(self.context.api_versions()[group])
             self._open(session, parts, versions)
         elif self._staged:
             self._open_scenarios(lanes=1)
 
     def _plan(self, session: pytest.Session, judged: list[pytest.Item]) -> None:
-        """Print the plan instead of the tests' names, or keep the names of planned tests only."""
+        """Print the plan and no test names, or keep the judged tests for pytest to list."""
         session.items[:] = [] if self._planned else judged
         if not self._planned:
             return
@@ -152,7 +154,7 @@ class Runner:
                     scenario_of(item).folder,
                     scenario_of(item).arena,
                     versions_of(self.context, item) or {},
-                    [self._selection.pending[item.nodeid]],
+                    [self._tests.pending[item.nodeid]],
                 ),
             )
             for item in judged
@@ -161,41 +163,41 @@ class Runner:
             print(line)
 
     def _open(self, session: pytest.Session, parts: list[str], spoken: Mapping[str, set[str]]) -> None:
-        # CI systems end a job with SIGTERM: it gets the same tidy end as Ctrl-C.
+        # CI systems end a job with SIGTERM: the run cleans up as after Ctrl-C.
         signal.signal(signal.SIGTERM, _interrupt)
         if timeout_s := self.options.timeout_s:
-            signal.signal(signal.SIGALRM, self._time_is_over)
+            signal.signal(signal.SIGALRM, self._on_timeout)
             signal.setitimer(signal.ITIMER_REAL, timeout_s)
         try:
             with self.context.phases.phase("setup"):
                 problem = preflight.preflight(self.context, spoken)
                 if problem is not None:
-                    self._end_before(session, problem.seen, problem.remedy)
+                    self._cannot_start(session, problem.detail, problem.remedy)
                     return
                 self._progress.say(
-                    f"run {self.context.run_id}: {len(set(self._selection.pending.values()))} requirements, "
+                    f"run {self.context.run_id}: {len(set(self._tests.pending.values()))} requirements, "
                     f"mesh {self.context.profile.name}, cluster {self.context.cluster.name}"
                 )
                 self.results.identify_mesh(self.context)
-                self.context.arena.prepare(parts)
+                self.context.arena.create(parts)
                 self._open_scenarios(lanes=1 if self.options.one_by_one else 2)
         except ClusterError as error:
             self.context.arena.remove()
             remedy = ADMISSION if "denied request" in str(error) else ""
-            self._end_before(session, str(error), remedy)
+            self._cannot_start(session, str(error), remedy)
 
-    def _end_before(self, session: pytest.Session, text: str, remedy: str = "") -> None:
-        """End a run that cannot begin: no test is run, and the report says why."""
-        self._cannot_begin = True
+    def _cannot_start(self, session: pytest.Session, text: str, remedy: str = "") -> None:
+        """End a run that cannot start: no test runs, and the report has the reason."""
+        self._not_started = True
         self.results.findings.append(Finding(severity="error", text=text, remedy=remedy))
         session.items.clear()
 
-    def _time_is_over(self, number: int, frame: FrameType | None) -> None:
+    def _on_timeout(self, number: int, frame: FrameType | None) -> None:
         self._timed_out = True
         raise KeyboardInterrupt
 
     def _open_scenarios(self, *, lanes: int) -> None:
-        basics = set(self._selection.pending.values()) & set(foundations.BASIC.values())
+        basics = set(self._tests.pending.values()) & set(foundations.BASIC.values())
         self._scenarios.open(list(self._schedule.values()), lanes=lanes, basics=basics)
 
     # --- running ------------------------------------------------------------------------------
@@ -204,9 +206,9 @@ class Runner:
     def scenario(
         self, module: pytest.Item | pytest.Collector, versions: VersionSet | None
     ) -> Iterator[Scenario]:
-        """A module's scenario on the arena; ``versions`` where the run goes through several, else None.
+        """A module's scenario on the arena; ``versions``: None if the run has only one set.
 
-        Raises Inconclusive when what an earlier scenario applied is still there: it might be judged instead.
+        Raises Inconclusive if objects of an earlier scenario still exist, since they might be judged instead.
         """
         scheduled = self._schedule[key_of(module, versions)]
         spoken = f" in {format_versions(versions)}" if versions else ""
@@ -216,7 +218,7 @@ class Runner:
             yield one
 
     def take(self, item: pytest.Item, judgement: Judgement) -> None:
-        """Keep the judgement of a test until its report is made."""
+        """Keep the judgement of a test until pytest makes its report."""
         if _JUDGEMENT in item.stash:
             raise RuntimeError("a test judges its requirement once: an error of the suite")
         item.stash[_JUDGEMENT] = judgement
@@ -231,8 +233,8 @@ class Runner:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        requirement = self._selection.pending.get(item.nodeid)
-        disclaimed = self._selection.disclaimed.get(item.nodeid)
+        requirement = self._tests.pending.get(item.nodeid)
+        disclaimed = self._tests.disclaimed.get(item.nodeid)
         if (requirement is None and disclaimed is None) or call.when == "teardown":
             return report
         item.stash[_DURATION] = (
@@ -242,7 +244,7 @@ class Runner:
         if judgement is None:
             return report
         if requirement is None:
-            self._look_at_disclaimed(item, judgement)
+            self._check_disclaimed(item, judgement)
             show(report, item, judge.not_claimed(disclaimed or ""))
             return report
         recorded = self._record(item, requirement, judgement)
@@ -253,11 +255,11 @@ class Runner:
 
     @property
     def _environment(self) -> Environment:
-        """How the machine kept up under the scenario that is judged."""
+        """The machine's timeliness during the scenario that is judged."""
         return self._scenario.driver.environment if self._scenario else Environment()
 
     def _record(self, item: pytest.Item, requirement: str, judgement: Judgement) -> Judgement:
-        del self._selection.pending[item.nodeid]
+        del self._tests.pending[item.nodeid]
         entry = index.entry_of(item.nodeid)
         test = JudgedTest(
             requirement,
@@ -268,8 +270,8 @@ class Runner:
             item.stash[_DURATION],
         )
         recorded = self.results.record(test, judgement, self._environment)
-        if requirement not in self._selection.pending.values():
-            self._tell(requirement)
+        if requirement not in self._tests.pending.values():
+            self._show_progress(requirement)
         self._record_rests(item)
         module = item.nodeid.partition("::")[0]
         unsound = recorded.verdict in {Verdict.FAIL, Verdict.INCONCLUSIVE}
@@ -278,25 +280,25 @@ class Runner:
             self._collect_diagnostics(item)
         return recorded
 
-    def _look_at_disclaimed(self, item: pytest.Item, judgement: Judgement) -> None:
-        """A requirement that holds although the profile disclaims it is a finding."""
+    def _check_disclaimed(self, item: pytest.Item, judgement: Judgement) -> None:
+        """Add a finding if a requirement holds although the profile disclaims it."""
         if judgement.passed and not judge.starved(self._environment):
-            text = f"{requirement_of(item)} holds, and the profile disclaims it ({judgement.summary})"
+            text = f"{requirement_of(item)} holds, but the profile disclaims it ({judgement.summary})"
             remedy = "claim it: remove it from disclaims in the profile"
             self.results.findings.append(Finding(severity="warning", text=text, remedy=remedy))
 
-    def _tell(self, requirement: str) -> None:
+    def _show_progress(self, requirement: str) -> None:
         found = self.results.conclusions[requirement]
         record = assemble.requirement_record(
             catalogue.load()[requirement],
             found,
             otherwise="not selected",
-            missing=self._selection.left_out(requirement),
+            missing=self._tests.left_out(requirement),
         )
         self._progress.concluded(requirement, record.outcome, sum(one.duration_s for one in found))
 
     def _record_rests(self, item: pytest.Item) -> None:
-        """A change that shows only while clients rest fails one requirement, once in a run."""
+        """A change that showed only while clients rested fails `foundations.UNDER_CALLS`, once in a run."""
         rested = self._scenario.rested if self._scenario else []
         one = foundations.UNDER_CALLS
         if not rested or self._rest_recorded or self.context.not_claimed_reason(catalogue.load()[one], ()):
@@ -323,8 +325,8 @@ class Runner:
         if isinstance(report, pytest.CollectReport):
             return None
         verdict = dict(report.user_properties).get("verdict")
-        if (verdict or report.skipped) and _amount(self.config) != "verbose":
-            # Each requirement is told when all its tests are over, and what was wrong in the end.
+        if (verdict or report.skipped) and _verbosity(self.config) != "verbose":
+            # `Progress` shows each requirement when all its tests are over, and the summary its failures.
             return "judged" if verdict else "skipped", "", ""
         if verdict == "inconclusive" and report.when != "teardown":
             return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
@@ -333,14 +335,14 @@ class Runner:
     @pytest.hookimpl(wrapper=True)
     def pytest_keyboard_interrupt(self) -> Generator[None, None, None]:
         # pytest calls this for pytest.exit as well.
-        if not self._cannot_begin:
+        if not self._not_started:
             self.results.interrupted = True
             why = "interrupted"
             if self._timed_out:
-                why = f"--timeout of {seconds(self.options.timeout_s or 0.0)} is over"
+                why = f"--timeout of {seconds(self.options.timeout_s or 0.0)} has expired"
                 self.results.findings.append(Finding(severity="error", text=f"the run ended early: {why}"))
             self._progress.say(
-                f"\n{why}: removing the arena, then the report (once more Ctrl-C leaves it behind)"
+                f"\n{why}: removing the arena, then writing the report (Ctrl-C again leaves the arena behind)"
             )
         return (yield)
 
@@ -349,16 +351,16 @@ class Runner:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.config.option.collectonly:
-            # Planned tests are taken out of pytest's sight, which then finds none.
+            # A plan removes all tests from pytest's list, so that pytest reports none collected.
             if session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
-                session.exitstatus = pytest.ExitCode.OK if self._selection.pending else ExitCode.INCONCLUSIVE
+                session.exitstatus = pytest.ExitCode.OK if self._tests.pending else ExitCode.INCONCLUSIVE
             return
         if not self._owns_arena:
             return
         signal.setitimer(signal.ITIMER_REAL, 0.0)
-        if not self._cannot_begin:
+        if not self._not_started:
             if not self.results.conclusions and not self.results.interrupted:
-                self._say_that_nothing_was_judged()
+                self._record_nothing_judged()
             else:
                 self._tidy_up()
         report = self.report()
@@ -369,13 +371,13 @@ class Runner:
     def _write(self, report: Report) -> None:
         store.write(report, self.directory, self.options.junit)
         if not self._has_html:
-            # Whoever switches pytest-html off gets the same page without its table of tests.
+            # Without pytest-html: the same page without its table of tests.
             files.replace(self.directory / store.HTML, html.page(report))
         self._written = self.directory
 
-    def _say_that_nothing_was_judged(self) -> None:
+    def _record_nothing_judged(self) -> None:
         text = "nothing was judged: no selected requirement is claimed by the profile, or none was selected"
-        remedy = "smi-conformance list names the requirements, --dry-run tells what a selection runs"
+        remedy = "smi-conformance list names the requirements, --dry-run shows what a selection runs"
         self.results.findings.append(Finding(severity="error", text=text, remedy=remedy))
 
     def _tidy_up(self) -> None:
@@ -385,21 +387,21 @@ class Runner:
                 with self.context.phases.phase("cleanup"):
                     self.context.arena.remove()
         except ClusterError as error:
-            self._left_behind(str(error), "smi-conformance clean removes what is left")
+            self._record_leftover(str(error), "smi-conformance clean removes the leftovers")
         except KeyboardInterrupt:
-            # Whoever is in a hurry gives the arena up, not the report.
+            # A second Ctrl-C gives up the arena, not the report.
             self.results.interrupted = True
             self._scenarios.abandon()
-            remedy = f"smi-conformance clean --run {self.context.run_id} removes what is left"
-            self._left_behind("the run was interrupted before its arena was removed", remedy)
+            remedy = f"smi-conformance clean --run {self.context.run_id} removes the leftovers"
+            self._record_leftover("the run was interrupted before its arena was removed", remedy)
 
-    def _left_behind(self, text: str, remedy: str) -> None:
+    def _record_leftover(self, text: str, remedy: str) -> None:
         self.results.findings.append(Finding(severity="error", text=text, remedy=remedy))
 
     def report(self) -> Report:
-        """The report; once drawn, after the arena's removal, it stays as it is."""
+        """The report; built once, after the arena's removal."""
         if self._report is None:
-            self._selection.close()
+            self._tests.close()
             self._report = self.results.report(self.context, fault_index.faults_by_requirement())
         return self._report
 
@@ -416,8 +418,8 @@ class Runner:
             terminalreporter.write_line(line)
 
 
-def _amount(config: pytest.Config) -> Amount:
-    """How much is said, by pytest's own options -q and -v."""
+def _verbosity(config: pytest.Config) -> Verbosity:
+    """The verbosity of the progress, from pytest's own options -q and -v."""
     verbosity = int(config.option.verbose)
     return "verbose" if verbosity > -2 else "normal" if verbosity == -2 else "quiet"
 

@@ -1,4 +1,4 @@
-"""The arena as scenarios take turns on it: what they need is there, and what they applied is withdrawn."""
+"""Runs scenarios on the arena: creates what they need, and deletes what they applied."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from conformance.run.scheduler import (
 )
 
 BASICS = {"split": foundations.SPLIT, "grant": foundations.GRANT}
-"""The basic requirement that shows that the plain object of a check can be seen at all."""
+"""Recovery check → the basic requirement without which its object has no visible effect."""
 
 
 class ScenarioRunner:
-    """Where a run's scenarios are driven, one after the other or, once opened, in two lanes."""
+    """Runs a run's scenarios one after the other or, once opened, in two lanes."""
 
     def __init__(self, context: RunContext, results: RunResults) -> None:
         self._context, self._results = context, results
         self._lanes: ScenarioScheduler | None = None
         self._leftover = ""
         self._abandoned = False
-        self._ahead_s = 0.0
+        self._prefetch_s = 0.0
         self._basics: frozenset[str] = frozenset()
         self._checks = [RecoveryCheck("split"), RecoveryCheck("grant")]
         self._stopped = ""
 
     def open(self, schedule: Sequence[ScheduledScenario], *, lanes: int, basics: Iterable[str] = ()) -> None:
-        """Have the services of scenarios come and go with them; with two ``lanes`` drive some ahead.
+        """Create and delete the Services of scenarios with them; with two ``lanes``, prefetch scenarios.
 
-        ``basics`` are the basic requirements that the run judges: what stands on them is not driven before.
+        ``basics`` are the basic requirements that the run judges: scenarios that stand on them come later.
         """
         self._basics = frozenset(basics)
-        self._lanes = ScenarioScheduler(schedule, self._drive_ahead, self._may_begin)
+        self._lanes = ScenarioScheduler(schedule, self._prefetch, self._may_start)
         self._context.create_services([schedule[0].mark.folder])
         if lanes > 1:
             self._lanes.start()
 
-    def _may_begin(self, scheduled: ScheduledScenario) -> bool:
-        """Whether all that a scenario stands on has been judged, and holds: what failed is not driven on."""
+    def _may_start(self, scheduled: ScheduledScenario) -> bool:
+        """Whether all basic requirements that a scenario stands on have been judged, and hold."""
         awaited = self._basics.difference(self._results.conclusions)
         return (
             awaited.isdisjoint(self._context.stands_on(scheduled.mark))
@@ -64,33 +64,33 @@ class ScenarioRunner:
         )
 
     def close(self) -> None:
-        """Drive nothing more ahead."""
+        """Prefetch no more scenarios."""
         if self._lanes is not None:
             self._lanes.close()
 
     def abandon(self) -> None:
-        """Withdraw nothing more: whoever ends the run leaves the arena behind, and what was applied in it."""
+        """Delete nothing more: the user ends the run and leaves its arena behind."""
         self._abandoned = True
 
     @contextmanager
     def scenario(self, scheduled: ScheduledScenario) -> Iterator[Scenario]:
-        """The scenario whose turn it is; what was driven ahead brings what came of it, and is over.
+        """The scenario of the current tests; a prefetched one has its evidence and is over.
 
-        Raises Inconclusive when what an earlier scenario applied is still there, or has stopped the mesh, and
-        Concluded where something that the scenario stands on failed.
+        Raises Inconclusive if objects of an earlier scenario still exist or have stopped the mesh, and
+        Concluded if a requirement that the scenario stands on failed.
         """
         context = self._context
         with context.phases.phase("waiting"):
-            ahead = self._lanes.claim(scheduled) if self._lanes else None
-        if ahead is not None:
-            self._ahead_s = ahead.seconds
-            yield ahead.scenario
+            prefetched = self._lanes.claim(scheduled) if self._lanes else None
+        if prefetched is not None:
+            self._prefetch_s = prefetched.seconds
+            yield prefetched.scenario
             return
         if (unfounded := self._results.unfounded(context, scheduled.mark)) is not None:
             if self._lanes is not None:
                 self._lanes.release()
             raise Concluded(unfounded)
-        # Starved once is not starved for good: only what happens under this scenario counts for it.
+        # Starvation counts only for the scenario during which it happened.
         context.driver.environment = Environment()
         try:
             with self._under_way("first", scheduled, context.driver, context.waiter) as one:
@@ -100,14 +100,14 @@ class ScenarioRunner:
                 self._lanes.release(halt=judge.starved(context.driver.environment))
 
     def take_prefetch_seconds(self) -> float:
-        """The seconds that driving ahead took, told once: to the first test of the scenario."""
-        told, self._ahead_s = self._ahead_s, 0.0
-        return told
+        """The seconds of the prefetch, for the first test of the scenario; 0 for the others."""
+        taken, self._prefetch_s = self._prefetch_s, 0.0
+        return taken
 
-    def _drive_ahead(self, scheduled: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
-        """Drive a scenario in the second lane; None where it is left to the first.
+    def _prefetch(self, scheduled: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
+        """Drive a scenario in the second lane; None leaves it to the first.
 
-        That is where the machine turned out to be too slow for two, and where it could not be begun or ended.
+        None if the machine was too slow for two lanes, or if the scenario could not be started or ended.
         """
         context = self._context
         driver = replace(context.driver, phases=Phases(context.clock), environment=Environment())
@@ -128,9 +128,9 @@ class ScenarioRunner:
         if self._stopped and not self._recovered(driver, waiter):
             raise Inconclusive(self._stopped)
         with driver.phases.phase("setup"):
-            context.arena.ready(mark.arena)
+            context.arena.wait_ready(mark.arena)
             if self._lanes is not None:
-                # One scenario ahead, so that the cluster has taken its services up when they are used.
+                # One scenario ahead, so that the cluster knows its Services when they are used.
                 soon = [scheduled, *self._lanes.following(lane)]
                 context.create_services(_folders(soon), kept=_folders(self._lanes.unfinished()))
         spoken = scheduled.versions or next(iter(context.version_sets(mark.groups)), {})
@@ -140,14 +140,14 @@ class ScenarioRunner:
         finally:
             with driver.phases.phase("cleanup"):
                 self._withdraw(one)
-            # A change that came shows that the mesh took it; only what may have stopped it is looked after.
+            # A change that took effect shows a running mesh; the others may have stopped it.
             if (mark.alone or one.unsettled) and not (self._leftover or self._abandoned):
-                self._look_after(one, scheduled)
+                self._await_recovery(one, scheduled)
 
-    def _look_after(self, scenario: Scenario, scheduled: ScheduledScenario) -> None:
-        """See that the mesh takes changes again once a scenario is over; what follows waits for that.
+    def _await_recovery(self, scenario: Scenario, scheduled: ScheduledScenario) -> None:
+        """Wait, at the end of a scenario, until the mesh takes changes again.
 
-        Where it does not in the time that the profile allows, that is a finding about the scenario's objects.
+        A recovery that exceeds the time of the profile is a finding about the scenario's objects.
         """
         within_s = self._context.profile.converge.within_s
         for check in self._checks:
@@ -156,21 +156,21 @@ class ScenarioRunner:
             own = self._check_scenario(check, scenario.driver, scenario.waiter)
             if check.look(own, within_s).converged:
                 continue
-            self._tell(scenario, within_s, check.look(own, RECOVERS_WITHIN_S))
+            self._record_outage(scenario, within_s, check.look(own, RECOVERS_WITHIN_S))
 
-    def _tell(self, scenario: Scenario, within_s: float, later: Convergence) -> None:
+    def _record_outage(self, scenario: Scenario, within_s: float, later: Convergence) -> None:
         about = f"{scenario.folder} ({', '.join(dict.fromkeys(scenario.touched))})"
         if later.took_s is None:
-            self._stopped = f"the mesh takes no changes any more since {about} was driven"
-            remedy = "restart the mesh's control plane; its log may say what stopped it"
+            self._stopped = f"the mesh has taken no change since {about} was driven"
+            remedy = "restart the mesh's control plane; its log may show what stopped it"
             self._results.findings.append(Finding(severity="error", text=self._stopped, remedy=remedy))
             return
-        text = f"the mesh took no change for {within_s + later.took_s:.0f} s after {about} was over"
+        text = f"the mesh took no change for {within_s + later.took_s:.0f} s after {about} ended"
         remedy = "an object that a mesh cannot read must not stop it; see the log of its control plane"
         self._results.findings.append(Finding(severity="warning", text=text, remedy=remedy))
 
     def _recovered(self, driver: Driver, waiter: Waiter) -> bool:
-        """Whether a mesh that had stopped takes changes now: one look at the checks that are out."""
+        """Whether a mesh that had stopped takes changes now, by one look at each pending check."""
         waiting = [check for check in self._checks if check.waits]
         looks = [check.look(self._check_scenario(check, driver, waiter), 0.0) for check in waiting]
         if all(look.converged for look in looks):
@@ -190,8 +190,8 @@ class ScenarioRunner:
         try:
             scenario.delete_applied()
         except ClusterError as error:
-            self._leftover = f"what {scenario.folder} applied could not be withdrawn: {error}"
-            remedy = "nothing after it was judged; run again"
+            self._leftover = f"the objects of {scenario.folder} could not be deleted: {error}"
+            remedy = "no later scenario was judged; run again"
             self._results.findings.append(Finding(severity="error", text=self._leftover, remedy=remedy))
 
 

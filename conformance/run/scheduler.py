@@ -1,8 +1,8 @@
-"""Two lanes: while one scenario is driven another may be, in namespaces that the first does not use.
+"""Two lanes, which drive two scenarios at the same time if they use different namespaces.
 
-The first lane is pytest's own thread, which goes through the scenarios in their order. The second begins at
-the far end and drives scenarios ahead of their tests; when the first comes to one of these its evidence is
-there, and only has to be judged.
+The first lane is pytest's thread, which runs the scenarios in order. The second lane begins at the far end
+and prefetches scenarios before their tests; when the first lane reaches such a scenario, it only judges the
+evidence.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _ENDS_WITHIN_S = 10.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScheduledScenario:
-    """A scenario in one set of versions, which are None where a run speaks one set alone.
+    """A scenario in one set of versions; None if the run has only one set.
 
-    ``drive`` is None where its tests do all that is done.
+    ``drive`` is None if the tests themselves drive the scenario.
     """
 
     mark: ScenarioMark
@@ -38,43 +38,45 @@ class ScheduledScenario:
 
     @property
     def parts(self) -> frozenset[str]:
-        """The parts of the arena in which it changes something.
+        """The parts of the arena that the scenario changes.
 
-        Outside the mesh that is only what has no other part: for all others, whoever is there answers.
+        The part outside the mesh counts only for scenarios without another part: all others only call it.
         """
         return frozenset(self.mark.arena) - {OUTSIDE} or frozenset(self.mark.arena)
 
     def can_run_alongside(self, other: ScheduledScenario) -> bool:
-        """Whether both can be under way at the same time."""
+        """Whether both can be driven at the same time."""
         return not (self.mark.alone or other.mark.alone or self.parts & other.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class PrefetchedScenario:
-    """A scenario that was driven ahead of its tests, and the seconds that it took."""
+    """A scenario that was driven before its tests, and its duration in seconds."""
 
     scenario: Scenario
     seconds: float
 
 
 class ScenarioScheduler:
-    """Which scenario is whose. ``drive`` drives one for the second lane; what it gets ends it as it waits.
+    """Assigns scenarios to the two lanes.
 
-    Where ``drive`` returns None the machine is too slow for two: that scenario is left to the first lane, and
-    so are all that follow. ``may_begin`` says of a scenario whether the second lane may take it yet.
+    ``drive`` drives a scenario for the second lane; its second argument is called during waits, and raises
+    `SchedulerClosed` to end them. If ``drive`` returns None, the machine is too slow for two lanes: that
+    scenario and all that follow are left to the first lane. ``may_start`` returns whether the second lane
+    may take a scenario yet.
     """
 
     def __init__(
         self,
         schedule: Sequence[ScheduledScenario],
         drive: Callable[[ScheduledScenario, OnWait], PrefetchedScenario | None],
-        may_begin: Callable[[ScheduledScenario], bool] = lambda scheduled: True,
+        may_start: Callable[[ScheduledScenario], bool] = lambda scheduled: True,
     ) -> None:
         self._schedule = tuple(schedule)
-        self._may_begin = may_begin
+        self._may_start = may_start
         self._waiting = list(schedule)
         self._drive = drive
-        self._ahead: dict[ScheduledScenario, PrefetchedScenario] = {}
+        self._prefetched: dict[ScheduledScenario, PrefetchedScenario] = {}
         self._first: ScheduledScenario | None = None
         self._second: ScheduledScenario | None = None
         self._halted = self._closed = False
@@ -82,47 +84,47 @@ class ScenarioScheduler:
         self._thread = threading.Thread(target=self._second_lane, name="second lane", daemon=True)
 
     def start(self) -> None:
-        """Open the second lane."""
+        """Start the second lane."""
         self._thread.start()
 
     def claim(self, scheduled: ScheduledScenario) -> PrefetchedScenario | None:
-        """The first lane has come to a scenario: it was driven ahead, or is now this lane's to drive.
+        """Claim a scenario for the first lane; returns it if it was prefetched, else None.
 
-        Waits while the second lane is in its way. What is None is driven by the caller, who says so with
-        `release` when it is over.
+        Waits for a conflicting scenario in the second lane. After None the caller drives the scenario, and
+        calls `release` at its end.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._second is not scheduled)
             if scheduled not in self._waiting:
-                return self._ahead.pop(scheduled)
+                return self._prefetched.pop(scheduled)
             self._waiting.remove(scheduled)
-            # From here on the second lane takes nothing that would be in the way.
+            # From here on the second lane takes no conflicting scenario.
             self._first = scheduled
             self._changed.wait_for(lambda: self._second is None or self._second.can_run_alongside(scheduled))
         return None
 
     def release(self, *, halt: bool = False) -> None:
-        """What the first lane drove is over; after ``halt`` it goes on alone."""
+        """The first lane's scenario is over. ``halt``: the second lane takes no more scenarios."""
         with self._changed:
             self._first = None
             self._halted |= halt
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Have the second lane end; what it waits for is given up."""
+        """End the second lane, and interrupt its waits."""
         self._closed = True
         self.release(halt=True)
         if self._thread.is_alive():
             self._thread.join(_ENDS_WITHIN_S)
 
     def following(self, lane: Lane) -> list[ScheduledScenario]:
-        """What a lane will probably come to next; nothing where it is at its end."""
+        """The scenario that a lane will probably take next; empty at its end."""
         with self._changed:
             following = self._pick() if lane == "second" else next(iter(self._waiting), None)
         return [following] if following else []
 
     def unfinished(self) -> list[ScheduledScenario]:
-        """What is under way in either lane, and what is still to come."""
+        """The scenarios that are being driven, and those that still wait."""
         with self._changed:
             under_way = [one for one in (self._first, self._second) if one is not None]
             return [*under_way, *self._waiting]
@@ -136,12 +138,12 @@ class ScenarioScheduler:
                 if scheduled.drive
                 and not scheduled.mark.alone
                 and (first is None or scheduled.can_run_alongside(first))
-                and self._may_begin(scheduled)
+                and self._may_start(scheduled)
             ),
             None,
         )
 
-    def _take(self) -> ScheduledScenario | None:
+    def _take_for_second_lane(self) -> ScheduledScenario | None:
         with self._changed:
             self._changed.wait_for(lambda: self._halted or not self._waiting or self._pick() is not None)
             self._second = None if self._halted else self._pick()
@@ -150,34 +152,34 @@ class ScenarioScheduler:
             return self._second
 
     def _second_lane(self) -> None:
-        while (scheduled := self._take()) is not None:
-            ahead = None
+        while (scheduled := self._take_for_second_lane()) is not None:
+            prefetched = None
             try:
-                ahead = self._drive(scheduled, self._go_on)
+                prefetched = self._drive(scheduled, self._on_wait)
             finally:
-                self._bring(scheduled, ahead)
+                self._finish(scheduled, prefetched)
 
-    def _bring(self, scheduled: ScheduledScenario, ahead: PrefetchedScenario | None) -> None:
+    def _finish(self, scheduled: ScheduledScenario, prefetched: PrefetchedScenario | None) -> None:
         with self._changed:
             self._second = None
-            if ahead is not None:
-                self._ahead[scheduled] = ahead
+            if prefetched is not None:
+                self._prefetched[scheduled] = prefetched
             else:
                 self._halted = True
                 self._waiting = [one for one in self._schedule if one in self._waiting or one is scheduled]
             self._changed.notify_all()
 
-    def _go_on(self, because: str, elapsed: float, within: float) -> None:
+    def _on_wait(self, because: str, elapsed: float, within: float) -> None:
         if self._closed:
             raise SchedulerClosed(because)
 
 
 class SchedulerClosed(Exception):
-    """The run has ended; what is told is what was waited for."""
+    """The run has ended; the message is the reason of the interrupted wait."""
 
 
 def drive_and_store(scenario: Scenario, scheduled: ScheduledScenario) -> None:
-    """Drive a scenario, and keep in it what came of that: evidence, or what its fixture is to raise."""
-    assert scheduled.drive is not None  # noqa: S101 - nothing else is driven ahead
+    """Drive a scenario, and store its evidence in it, or the exception that its fixture must raise."""
+    assert scheduled.drive is not None  # noqa: S101 - only such scenarios are prefetched
     with ThreadPoolExecutor(max_workers=1) as driving:
         scenario.prefetched = driving.submit(scheduled.drive, scenario)

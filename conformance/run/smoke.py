@@ -1,6 +1,6 @@
-"""The doctor's traffic: do calls between joined pods go through, does a grant open, does a split divide?
+"""The smoke test of ``doctor``: calls between meshed pods, a grant, and a split.
 
-It drives what the basic scenarios drive, by the same means, and says what in a profile may be wrong.
+It drives the basic scenarios by the same means as a run, and points at likely mistakes in the profile.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ CALLS = {
     "grpc": ("over-grpc", 8081, "grpc", "v3"),
     "tcp": ("over-tcp", 9000, "tcp", "v1"),
 }
-"""By protocol: the Service that is called, its port, how it is called, and the workload behind it."""
+"""Protocol → the called Service, its port, the probe's protocol, and the workload behind the Service."""
 REQUESTS = 20
 PARTS = ("main", "outside")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding: ``ok`` or not, what was looked at, what was seen, and what to do about it."""
+    """The result of one check: its name, its finding in detail, and the remedy if it is not ``ok``."""
 
     ok: bool
-    what: str
-    seen: str
+    name: str
+    detail: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (self.seen, self.remedy) if part)
+        return "; ".join(part for part in (self.detail, self.remedy) if part)
 
 
 def parts(context: RunContext) -> list[str]:
@@ -49,8 +49,8 @@ def parts(context: RunContext) -> list[str]:
 
 
 def checks(context: RunContext) -> Iterator[Check]:
-    """All checks, on an arena whose parts are ready; what one applies is withdrawn before the next."""
-    yield outwards(context)
+    """All checks, on an arena whose parts are ready; each check deletes the objects that it applied."""
+    yield outbound(context)
     carried = list(calls(context))
     yield from carried
     if not all(check.ok for check in carried[:1]):
@@ -62,21 +62,21 @@ def checks(context: RunContext) -> Iterator[Check]:
         yield split(context)
 
 
-def outwards(context: RunContext) -> Check:
-    """Does a call from a joined pod to one outside go through, by its ordinary name?"""
+def outbound(context: RunContext) -> Check:
+    """Calls from a meshed pod to a pod outside the mesh, by the cluster's DNS name."""
     call = context.scenario("doctor").call("main/client", "outside/outsider", requests=REQUESTS)
     (traffic,) = context.driver.send([call])
     if traffic.answers == traffic.sent:
-        seen = f"{traffic.answers} of {traffic.sent} calls from a joined pod were answered"
-        return Check(True, "reachable", seen)
-    remedy = "check the cluster's DNS and whether the mesh lets calls leave it"
+        detail = f"{traffic.answers} of {traffic.sent} calls from a meshed pod to the outside were answered"
+        return Check(True, "reachable", detail)
+    remedy = "check the cluster's DNS and whether the mesh permits outbound calls"
     if traffic.failures.get("dns"):
-        remedy = "check the cluster's DNS, and whether cluster_domain in the profile is the cluster's"
+        remedy = "check the cluster's DNS, and cluster_domain in the profile"
     return Check(False, "reachable", _unanswered(traffic), remedy)
 
 
 def calls(context: RunContext) -> Iterator[Check]:
-    """Do calls between two joined pods go through, by ``hosts.service``, over each protocol carried?"""
+    """Calls between two meshed pods, by ``hosts.service``, over each protocol that the mesh carries."""
     profile = context.profile
     spoken = [one for one in CALLS if one in profile.carried]
     with _scenario(context, "doctor", {}) as scenario:
@@ -85,19 +85,19 @@ def calls(context: RunContext) -> Iterator[Check]:
         servers = [CALLS[one][3] for one in spoken]
         scenario.wait_for_responders(
             sent,
-            lambda position, seen: _by(servers[position], seen),
-            [f"calls of {one} go through" for one in spoken],
+            lambda position, traffic: _answered_only_by(servers[position], traffic),
+            [f"{one} calls are answered" for one in spoken],
         )
         found = context.driver.send(sent)
         scenario.delete_services()
     answered = {one for one, traffic in zip(spoken, found, strict=True) if traffic.answers == traffic.sent}
     for one, traffic in zip(spoken, found, strict=True):
         if one in answered:
-            seen = f"{traffic.answers} of {traffic.sent} calls of {one} between joined pods were answered"
-            yield Check(True, "calls", seen)
+            detail = f"{traffic.answers} of {traffic.sent} {one} calls between meshed pods were answered"
+            yield Check(True, "calls", detail)
         else:
-            seen = f"{one}: {_unanswered(traffic)}"
-            yield Check(False, "calls", seen, _remedy(context, one, traffic, alone=bool(answered)))
+            detail = f"{one}: {_unanswered(traffic)}"
+            yield Check(False, "calls", detail, _remedy(context, one, traffic, alone=bool(answered)))
 
 
 def _call(scenario: Scenario, protocol: str) -> Call:
@@ -105,8 +105,8 @@ def _call(scenario: Scenario, protocol: str) -> Call:
     return scenario.call("main/client", f"main/{service}", port=port, protocol=how, requests=REQUESTS)
 
 
-def _by(server: str, seen: Traffic) -> PollResult:
-    return PollResult.SATISFIED if seen.answered == {server: seen.sent} else PollResult.CONTRADICTED
+def _answered_only_by(server: str, traffic: Traffic) -> PollResult:
+    return PollResult.SATISFIED if traffic.answered == {server: traffic.sent} else PollResult.CONTRADICTED
 
 
 def _unanswered(traffic: Traffic) -> str:
@@ -120,34 +120,34 @@ def _unanswered(traffic: Traffic) -> str:
 
 
 def _remedy(context: RunContext, protocol: str, traffic: Traffic, *, alone: bool) -> str:
-    """What in the profile may make calls fail; ``alone``: those of other protocols go through."""
+    """The remedy of failed calls; ``alone``: calls of other protocols were answered."""
     profile = context.profile
     if traffic.failures.get("dns"):
         return f"the name does not resolve: correct hosts.service ({profile.hosts.service}) in the profile"
     if alone:
         return (
-            f"say in services.{protocol} by which labels or annotations a Service is taken for {protocol}, "
-            "or name in protocols what the mesh carries"
+            f"name in services.{protocol} the labels or annotations that declare a Service as {protocol}, "
+            "or list in protocols only the protocols that the mesh carries"
         )
     if not profile.claims.access or profile.access.default == "allow":
         return (
-            "without a target nothing seems to go through: if the mesh denies by default, claim access "
-            "and say access: {default: deny}; else see its log, and whether hosts.service is the name to call"
+            "no call is answered without a TrafficTarget: if the mesh denies by default, claim access and "
+            "set access: {default: deny}; otherwise see the mesh's log and check hosts.service"
         )
     if profile.access.open is not None:
         return (
-            "see that access.open takes a namespace out of access control, or leave it out, so that the "
-            "calls are permitted by TrafficTargets; see the mesh's log"
+            "check that access.open exempts a namespace from access control, or remove it, so that "
+            "TrafficTargets permit the calls; see the mesh's log"
         )
-    return "the TrafficTargets of fixtures/permits grant these calls: see what the mesh's log says of them"
+    return "the TrafficTargets of fixtures/permits grant these calls: see the mesh's log about them"
 
 
 def grant(context: RunContext) -> Check:
-    """Is a server closed without a target, and does one open it?"""
+    """A server denies calls without a TrafficTarget, and a TrafficTarget grants them."""
     sets = context.version_sets(("access", "specs"))
     if not sets:
-        seen = "no claimed versions of access and specs are said to work together"
-        return Check(False, "grant", seen, "claim some that do (docs/profiles.md, Versions)")
+        detail = "no claimed versions of access and specs are compatible"
+        return Check(False, "grant", detail, "claim compatible versions (docs/profiles.md, Versions)")
     with _scenario(context, "basic/grant", sets[0]) as scenario:
         call = scenario.call("access/alpha", "access/server", path="/plain")
         ask = AccessCheck("a call that a target allows", "granted", call, "server")
@@ -157,35 +157,36 @@ def grant(context: RunContext) -> Check:
             return Check(True, "grant", f"not tried: {error}")
         baseline = scenario.baseline([ask], ["access/server"])
         if baseline[0].answers:
-            return _opened(context, baseline[0])
+            return _open_by_default(context, baseline[0])
         scenario.apply_objects(objects)
         table = scenario.table([ask], baseline, ["access/server"])
         if context.profile.access.default == "allow":
-            seen = "the profile says that all is open without a TrafficTarget, and a server is closed"
-            return Check(False, "grant", seen, "correct access: {default: deny} in the profile")
+            detail = (
+                "a server denies calls without a TrafficTarget, but the profile has access: default: allow"
+            )
+            return Check(False, "grant", detail, "set access: {default: deny} in the profile")
         judgement = judge.access_enforced(table)
     if judgement.verdict is Verdict.PASS:
         took_s = table.results[0].convergence.took_s or 0.0
-        seen = f"closed without a TrafficTarget, opened by one after {took_s:.1f} s"
-        return Check(True, "grant", seen)
-    remedy = "see the mesh's log; a change may take longer than converge.within_s in the profile"
+        detail = f"denied without a TrafficTarget, granted {took_s:.1f} s after a TrafficTarget was applied"
+        return Check(True, "grant", detail)
+    remedy = "see the mesh's log; changes may take longer than converge.within_s in the profile"
     return Check(False, "grant", judgement.summary, remedy)
 
 
-def _opened(context: RunContext, baseline: Traffic) -> Check:
-    seen = f"open without a TrafficTarget: {baseline.answers} of {baseline.sent} calls were answered"
+def _open_by_default(context: RunContext, baseline: Traffic) -> Check:
+    detail = f"open without a TrafficTarget: {baseline.answers} of {baseline.sent} calls were answered"
     if context.profile.access.default == "allow":
-        return Check(True, "grant", f"{seen}, as the profile says; what one opens cannot be told")
+        return Check(True, "grant", f"{detail}, as the profile says; a grant would have no visible effect")
     remedy = (
-        "see that access control of the mesh is on, that these pods are in the mesh (join), and that their "
-        "calls go through it (hosts.service); if it lets through what no target names, say "
-        "access: {default: allow}"
+        "check that the mesh's access control is on, that these pods are in the mesh (join), and that their "
+        "calls go through it (hosts.service); if the mesh allows by default, set access: {default: allow}"
     )
-    return Check(False, "grant", seen, remedy)
+    return Check(False, "grant", detail, remedy)
 
 
 def split(context: RunContext) -> Check:
-    """Is a root divided by a split?"""
+    """A TrafficSplit redirects the calls to its root."""
     with _scenario(context, "basic/split", context.version_sets(("split",))[0]) as scenario:
         scenario.create_services()
         wanted = ExpectedResponders(
@@ -198,8 +199,8 @@ def split(context: RunContext) -> Check:
     if judgement.verdict is Verdict.PASS:
         return Check(True, "split", f"followed after {effect.convergence.took_s or 0:.1f} s")
     remedy = (
-        "see the mesh's log, and whether calls go through it by hosts.service; a change may take longer than "
-        "converge.within_s in the profile"
+        "see the mesh's log, and check that calls by hosts.service go through the mesh; changes may take "
+        "longer than converge.within_s in the profile"
     )
     return Check(False, "split", judgement.summary, remedy)
 
@@ -214,16 +215,16 @@ def _scenario(context: RunContext, folder: str, versions: dict[str, str]) -> Ite
 
 
 def trouble(error: ClusterError, context: RunContext) -> Check:
-    """What is to be done where the sample pods do not get there."""
+    """The failed check, with a remedy, of sample pods that did not get ready or did not join."""
     text = str(error)
-    remedy = "see the profile's join section and the mesh's own installation check"
+    remedy = "check the profile's join section, and run the mesh's own installation check"
     if "PodSecurity" in text:
         remedy = (
-            "set the level that the mesh's containers need in join.namespace: labels: "
+            "set the Pod Security level that the mesh's containers need in join.namespace: labels: "
             "{pod-security.kubernetes.io/enforce: privileged}"
         )
     elif "nodes are available" in text or "Insufficient" in text:
-        remedy = "make room on the nodes, or add one: a run has about twenty small pods"
+        remedy = "free capacity on the nodes, or add a node: a run has about twenty small pods"
     elif "Image" in text:
-        remedy = "name an image that the nodes can pull, with Python 3.9 or later: --image"
+        remedy = "name an image with Python 3.9 or later that the nodes can pull: --image"
     return Check(False, "joined", text, remedy)

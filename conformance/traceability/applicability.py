@@ -8,9 +8,9 @@ from conformance.catalogue import GROUPS, Requirement, kinds_of
 from conformance.clusters import Object
 from conformance.drive import version_selection
 from conformance.drive.arena import UDP
-from conformance.drive.manifests import has, load, services
+from conformance.drive.manifests import exists, load, services
 from conformance.drive.scenario import SERVICES
-from conformance.drive.tailoring import lacking, not_carried, protocols_of
+from conformance.drive.tailoring import not_carried_reason, protocols_of, unclaimed_kind_reason
 from conformance.profiles import Profile
 from conformance.traceability import index
 from conformance.traceability.index import ScenarioMark
@@ -57,7 +57,7 @@ def _reasons(
         yield kinds[0]
     if mark and UDP in mark.arena and not profile.access.udp:
         yield "the profile does not say that UDP is governed (access.udp)"
-    if reason := not_carried(profile, _protocols(requirement, mark)):
+    if reason := not_carried_reason(profile, _protocols(requirement, mark)):
         yield reason
 
 
@@ -73,7 +73,7 @@ def _without(
         for kind in sorted({*requirement.kinds} & {*kinds_of(group, version)}):
             if reason := profile.claims.lacking(group, version, kind):
                 return reason
-    return lacking(profile, versions, _applied(requirement, mark) if mark else ())
+    return unclaimed_kind_reason(profile, versions, _applied(requirement, mark) if mark else ())
 
 
 def _applied(requirement: Requirement, mark: ScenarioMark) -> Iterator[Object]:
@@ -81,13 +81,13 @@ def _applied(requirement: Requirement, mark: ScenarioMark) -> Iterator[Object]:
     for entry in index.by_requirement().get(requirement.id, ()):
         if entry.scenario.folder == mark.folder:
             for name in entry.files:
-                if has(f"{mark.folder}/{name}"):
+                if exists(f"{mark.folder}/{name}"):
                     yield from load(f"{mark.folder}/{name}")
 
 
 def _protocols(requirement: Requirement, mark: ScenarioMark | None) -> set[str | None]:
     """The protocols that a requirement concerns, and that of its scenario's ports if they share one."""
     name = f"{mark.folder}/{SERVICES}" if mark else ""
-    added = services(name).values() if name and has(name) else ()
+    added = services(name).values() if name and exists(name) else ()
     spoken = {one for service in added for one in protocols_of(service)}
     return {*requirement.protocols, *(spoken if len(spoken) == 1 else ())}

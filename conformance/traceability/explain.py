@@ -13,7 +13,7 @@ from conformance import catalogue, judge
 from conformance.catalogue import Requirement
 from conformance.clusters import Object
 from conformance.drive import version_selection
-from conformance.drive.arena import written
+from conformance.drive.arena import render_objects
 from conformance.drive.manifests import RunScope, files, folder, load
 from conformance.drive.rendering import NotInVersion, WireFormat, pick, ports
 from conformance.profiles import Profile
@@ -121,7 +121,7 @@ def _objects_of(mark: ScenarioMark, profile: Profile) -> str:
 def _as_written(profile: Profile, scope: RunScope, item: Object, wire: WireFormat) -> str:
     what = f"{item['kind']} {item['metadata']['name']}"
     try:
-        made = written(profile, scope, [item], wire)
+        made = render_objects(profile, scope, [item], wire)
     except NotInVersion as error:
         return f"# {what} is left out: {error}"
     if not made:

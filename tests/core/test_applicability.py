@@ -154,7 +154,7 @@ class TestProtocols:
 
     def test_that_are_not_carried_have_no_port_in_any_service_of_the_mesh(self) -> None:
         context = context_of(mesh(ALL, "protocols: [http]"))
-        context.arena.prepare(["main", "access", "outside"])
+        context.arena.create(["main", "access", "outside"])
         assert isinstance(context.cluster, FakeCluster)
         ports = {
             (where.removesuffix("-r1"), port.get("appProtocol", "udp"))
@@ -180,15 +180,15 @@ class TestProtocols:
             {"kind": "Service", "metadata": {}, "spec": {"ports": [http, one]}} for one in (udp, tcp)
         )
         profile = mesh(ALL, "mixed_ports: false")
-        told = tailoring.mixed(profile, mixed)
+        told = tailoring.mixed_ports_reason(profile, mixed)
         assert told == "the profile claims no Service with ports of http and tcp (mixed_ports)"
-        assert tailoring.tailored(profile, [], mixed, inside=True) is None
-        assert tailoring.tailored(profile, [], mixed, inside=False) == mixed
+        assert tailoring.tailor(profile, [], mixed, inside=True) is None
+        assert tailoring.tailor(profile, [], mixed, inside=False) == mixed
         # What is not carried has no port.
-        kept = tailoring.tailored(profile, [], apart, inside=True)
+        kept = tailoring.tailor(profile, [], apart, inside=True)
         assert kept is not None
         assert kept["spec"]["ports"] == [http]
-        assert tailoring.mixed(mesh(ALL), mixed) == ""
+        assert tailoring.mixed_ports_reason(mesh(ALL), mixed) == ""
 
 
 class TestMarks:
@@ -201,7 +201,7 @@ class TestMarks:
         rpc = services["over-grpc"]["metadata"]
         assert rpc["annotations"] == {"m/scheme": "h2c"}
         assert "m/p" not in rpc["labels"]
-        context.arena.prepare(["main", "outside"])
+        context.arena.create(["main", "outside"])
         assert isinstance(context.cluster, FakeCluster)
         assert context.cluster.objects["Service", "smi-main-r1", "v1"]["metadata"]["labels"]["m/p"] == "http"
         outside = context.cluster.objects["Service", "smi-outside-r1", "outsider"]
@@ -217,7 +217,7 @@ class TestMarks:
         made = {one["kind"]: one for one in context.scenario("traffic-split/canary").objects("2-fresh.yaml")}
         assert made["Deployment"]["metadata"]["labels"]["m/in"] == "deployment"
         assert made["Deployment"]["spec"]["template"]["metadata"]["labels"]["m/in"] == "pod"
-        context.arena.prepare(["main"])
+        context.arena.create(["main"])
         assert isinstance(context.cluster, FakeCluster)
         accounts = [one for (kind, _, _), one in context.cluster.objects.items() if kind == "ServiceAccount"]
         assert all(one["metadata"]["annotations"] == {"m/in": "account"} for one in accounts)

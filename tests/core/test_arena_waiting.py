@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.arena import REFUSED_S, UNSCHEDULED_S, Arena, NotReady
+from conformance.drive.arena import Arena
+from conformance.drive.readiness import REFUSED_S, UNSCHEDULED_S, NotReady
 from conformance.run.context import RunContext
 
 from .fake_cluster import FakeCluster
@@ -40,13 +41,13 @@ def unschedulable(message: str = NO_NODE) -> dict[str, Any]:
 def test_a_pod_that_will_never_be_ready_is_given_up_at_once(
     context: RunContext, arena: Arena, cluster: FakeCluster, reason: str
 ) -> None:
-    arena.prepare(["peer"])
+    arena.create(["peer"])
     cluster.objects[PEER]["status"] = waiting(reason)
     begun = context.clock.now()
     with pytest.raises(
         NotReady, match=f"pods of smi-peer-r1 do not get ready; pod peer: probe: {reason}"
     ) as caught:
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
     assert context.clock.now() - begun < 1
     assert ("--image names another" in str(caught.value)) == ("Image" in reason)
 
@@ -54,46 +55,46 @@ def test_a_pod_that_will_never_be_ready_is_given_up_at_once(
 def test_a_pod_whose_container_is_being_made_is_waited_for(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
-    arena.prepare(["peer"])
+    arena.create(["peer"])
     cluster.objects[PEER]["status"] = waiting("ContainerCreating")
     begun = context.clock.now()
     with pytest.raises(NotReady, match="not seen within 180 s"):
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
     assert context.clock.now() - begun >= 180
 
 
 def test_a_pod_that_no_node_takes_is_given_up_after_a_while(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
-    arena.prepare(["peer"])
+    arena.create(["peer"])
     cluster.objects[PEER]["status"] = unschedulable()
     begun = context.clock.now()
     with pytest.raises(NotReady, match="1 Insufficient cpu"):
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
     assert UNSCHEDULED_S <= context.clock.now() - begun < UNSCHEDULED_S + 2
     with pytest.raises(NotReady, match="1 Insufficient cpu"):
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
     assert context.clock.now() - begun < UNSCHEDULED_S + 2
 
 
 def test_what_no_node_takes_is_not_waited_for_again_in_the_next_namespace(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
-    arena.prepare(["peer", "main"])
+    arena.create(["peer", "main"])
     for (kind, namespace, _), item in cluster.objects.items():
         if kind == "Pod" and namespace in {"smi-peer-r1", "smi-main-r1"}:
             item["status"] = unschedulable("1 node(s) had untolerated taint(s)")
     begun = context.clock.now()
     for part in ("peer", "main"):
         with pytest.raises(NotReady, match="--toleration names a taint that the workloads tolerate"):
-            arena.ready([part])
+            arena.wait_ready([part])
     assert UNSCHEDULED_S <= context.clock.now() - begun < UNSCHEDULED_S + 4
 
 
 def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
-    arena.prepare(["peer"])
+    arena.create(["peer"])
     ready, cluster.objects[PEER]["status"] = cluster.objects[PEER]["status"], unschedulable()
     begun = context.clock.now()
 
@@ -102,7 +103,7 @@ def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(
             cluster.objects[PEER]["status"] = ready
 
     context.waiter.on_wait = make_room
-    arena.ready(["peer"])
+    arena.wait_ready(["peer"])
     assert 5 <= context.clock.now() - begun < 7
 
 
@@ -111,24 +112,24 @@ def test_who_watches_is_told_what_keeps_a_pod(
 ) -> None:
     told: list[str] = []
     context.waiter.on_wait = lambda because, elapsed, within: told.append(because)
-    arena.prepare(["peer"])
+    arena.create(["peer"])
     cluster.objects[PEER]["status"] = unschedulable()
     with pytest.raises(NotReady):
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
     assert set(told) == {f"pods of smi-peer-r1 ready; Pending ({NO_NODE})"}
 
 
 def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
-    arena.prepare(["peer"])
+    arena.create(["peer"])
     del cluster.objects[PEER]
     begun = context.clock.now()
     refused = {"reason": "FailedCreate", "message": "pods are forbidden: violates PodSecurity"}
     marks = {"namespace": "smi-peer-r1", "name": "e"}
     cluster.apply([{"apiVersion": "v1", "kind": "Event", "metadata": marks, **refused}])
     with pytest.raises(NotReady, match="pods are forbidden: violates PodSecurity"):
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
     # Within seconds, but not at once: what a quota counts may be about to go.
     assert REFUSED_S <= context.clock.now() - begun < REFUSED_S + 2
 
@@ -136,7 +137,7 @@ def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
 def test_a_workload_that_a_scenario_adds_is_given_up_at_once_too(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
-    arena.ready(["peer"])
+    arena.wait_ready(["peer"])
     cluster.objects[PEER]["status"] = waiting("ImagePullBackOff")
     begun = context.clock.now()
     with pytest.raises(NotReady, match="peer/peer does not get ready; pod peer: probe: ImagePullBackOff"):

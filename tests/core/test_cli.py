@@ -106,7 +106,7 @@ class TestUnusableInput:
             (run,) = (tmp_path / "reports").iterdir()
             report = store.read(run)
             assert report.headline.exit_code == 2
-            assert report.findings[0].text in said.err.replace("error: ", "the run could not begin: ")
+            assert report.findings[0].text in said.err.replace("error: ", "the run could not start: ")
             assert "<error" in (run / "junit.xml").read_text(encoding="utf-8")
             assert (run / "report.html").exists()
         else:
@@ -119,7 +119,7 @@ class TestUnusableInput:
         output = str(tmp_path / "file" / "out")
         assert main.main([*RUN, "--kubeconfig", kubeconfig, "-o", output]) == 2
         said = capsys.readouterr()
-        assert "no report can be written: " in said.out
+        assert "the report cannot be written: " in said.out
         assert said.err.startswith("error: cluster here cannot be reached")
 
     def test_the_doctor_of_an_unreachable_cluster_says_so_in_its_list(
@@ -225,7 +225,7 @@ class TestCommands:
         assert main.main([*asked, "--dry-run"]) == 0
         said = capsys.readouterr().out
         assert said.startswith(
-            "a run would judge 2 requirements of mesh fake in 2 scenarios; nothing is done"
+            "a run would judge 2 requirements of mesh fake in 2 scenarios; this is a dry run"
         )
         assert "scenario traffic-split/zero-weight in split v1alpha4\n  namespaces: smi-main-RUN" in said
         assert "1 TrafficSplit\n  judges:     split-zero-weight-gets-nothing\n" in said
@@ -243,7 +243,7 @@ class TestCommands:
 
     @pytest.mark.parametrize("text", ["", "0", "soon", "-3s", "3d", "m"])
     def test_what_is_no_duration_is_refused(self, text: str) -> None:
-        with pytest.raises(argparse.ArgumentTypeError, match="is no duration such as 90s"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a duration such as 90s"):
             duration_s(text)
 
     def test_list_shows_every_requirement(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,12 +324,12 @@ class TestCommands:
         bench.cluster.mesh.access = "deny"
         assert main.main(["doctor", "--mesh", str(bench.profile)]) == 0
         said = capsys.readouterr().out
-        assert "ok      reachable  20 of 20 calls from a joined pod were answered" in said
+        assert "ok      reachable  20 of 20 calls from a meshed pod to the outside were answered" in said
         bench.cluster.forbidden = frozenset({("create", "pods")})
         assert main.main(["doctor", "--mesh", str(bench.profile)]) == 2
         said = capsys.readouterr().out
         assert "MISSING rights     not permitted: create pods, create pods/exec" in said
-        assert "→ bind the ClusterRole of docs/rbac.yaml to yourself" in said
+        assert "→ bind the ClusterRole of docs/rbac.yaml to your user" in said
 
     def test_clean_removes_what_a_run_left_behind(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]

@@ -37,7 +37,7 @@ def several(cluster: FakeCluster) -> FakeCluster:
 
 def scenario(profile: Profile, cluster: FakeCluster, clock: VirtualClock, spoken: str) -> Scenario:
     context = RunContext.open(profile, cluster, clock=clock, run_id="r1", seed=7)
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     return context.scenario("common/versions", {"split": spoken, "access": "v1alpha3", "specs": "v1alpha4"})
 
 

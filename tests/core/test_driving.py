@@ -19,8 +19,9 @@ from conformance.drive.api_reads import (
     round_trip,
     served_kinds,
 )
-from conformance.drive.arena import Arena, NotReady, remove
+from conformance.drive.arena import Arena, remove
 from conformance.drive.polling import classify_poll
+from conformance.drive.readiness import NotReady
 from conformance.drive.scenario import (
     POLL_REUSED,
     AccessCheck,
@@ -50,13 +51,13 @@ def containers(state: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def driver(context: RunContext) -> Driver:
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     return context.driver
 
 
 @pytest.fixture
 def scenario(context: RunContext) -> Scenario:
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     made = context.scenario("traffic-split/delete")
     made.create_services()
     return made
@@ -81,21 +82,21 @@ class TestTheArena:
         assert arena.workloads("peer") == ["peer/peer", "peer/p1", "peer/p2"]
 
     def test_makes_a_part_once(self, arena: Arena, cluster: FakeCluster) -> None:
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         made = len(cluster.created)
-        arena.prepare(["peer"])
-        arena.ready(["peer"])
+        arena.create(["peer"])
+        arena.wait_ready(["peer"])
         assert len(cluster.created) == made
 
     def test_makes_namespace_and_accounts_before_what_needs_them(
         self, arena: Arena, cluster: FakeCluster
     ) -> None:
-        arena.prepare(["main"])
+        arena.create(["main"])
         kinds = list(dict.fromkeys(one.partition("/")[0] for one in cluster.created))
         assert kinds == ["Namespace", "ConfigMap", "ServiceAccount", "Service", "Pod", "Deployment"]
 
     def test_mounts_the_probe(self, arena: Arena, cluster: FakeCluster) -> None:
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         assert cluster.objects["ConfigMap", "smi-peer-r1", "probe"]["binaryData"].keys() == {"probe.pyz"}
 
     def test_says_which_workloads_there_are_not(self, arena: Arena) -> None:
@@ -128,43 +129,43 @@ class TestTheArena:
         message: str,
     ) -> None:
         monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         cluster.objects["Pod", "smi-peer-r1", "peer"]["status"] = status
         with pytest.raises(NotReady, match=message):
-            arena.ready(["peer"])
+            arena.wait_ready(["peer"])
 
     def test_tells_the_trouble_of_several_pods_once_and_the_remedy(
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
-        arena.prepare(["outside"])
+        arena.create(["outside"])
         for name in ("outsider", "stranger"):
             status = containers({"waiting": {"reason": "ImagePullBackOff"}})
             cluster.objects["Pod", "smi-outside-r1", name]["status"] = status
         wanted = r"pods outsider, stranger: probe: ImagePullBackOff; --image names another image"
         with pytest.raises(NotReady, match=wanted):
-            arena.ready(["outside"])
+            arena.wait_ready(["outside"])
 
     def test_looks_once_more_at_pods_that_were_late_and_waits_no_longer(
         self, arena: Arena, cluster: FakeCluster, context: RunContext
     ) -> None:
         begun = context.clock.now()
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         pod = cluster.objects["Pod", "smi-peer-r1", "peer"]
         ready, pod["status"] = pod["status"], {"phase": "Pending"}
         for _ in range(2):
             with pytest.raises(NotReady, match="not seen within 180 s"):
-                arena.ready(["peer"])
+                arena.wait_ready(["peer"])
             assert 180 <= context.clock.now() - begun < 182
         pod["status"] = ready
-        arena.ready(["peer"])
+        arena.wait_ready(["peer"])
         assert context.clock.now() - begun < 182
 
     def test_keeps_the_parts_that_are_still_needed_and_deletes_the_others(
         self, arena: Arena, cluster: FakeCluster
     ) -> None:
-        arena.ready(["main", "peer"])
-        arena.keep(["peer", "access"])
+        arena.wait_ready(["main", "peer"])
+        arena.delete_except(["peer", "access"])
         assert {name for kind, _, name in cluster.objects if kind == "Namespace"} == {"smi-peer-r1"}
         assert arena.workloads("peer") == ["peer/peer", "peer/p1", "peer/p2"]
 
@@ -172,10 +173,10 @@ class TestTheArena:
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         del cluster.objects["Pod", "smi-peer-r1", "peer"]
         with pytest.raises(NotReady, match="no pods were created: see `kubectl get events -n smi-peer-r1`"):
-            arena.ready(["peer"])
+            arena.wait_ready(["peer"])
 
     def test_takes_pods_with_a_second_container_for_joined(
         self, context: RunContext, cluster: FakeCluster
@@ -183,24 +184,24 @@ class TestTheArena:
         join = context.profile.join.model_copy(update={"sidecar": True})
         context.arena.profile = context.profile.model_copy(update={"join": join})
         with pytest.raises(NotReady, match=r"no sidecar\): peer, p1-1, p2-1; is the mesh installed"):
-            context.arena.ready(["peer"])
+            context.arena.wait_ready(["peer"])
         for name in ("peer", "p1-1", "p2-1"):
             cluster.objects["Pod", "smi-peer-r1", name]["spec"]["containers"].append({"name": INJECT})
-        context.arena.ready(["peer"])
+        context.arena.wait_ready(["peer"])
 
     def test_takes_a_native_sidecar_for_one(self, context: RunContext, cluster: FakeCluster) -> None:
         join = context.profile.join.model_copy(update={"sidecar": True})
         context.arena.profile = context.profile.model_copy(update={"join": join})
-        context.arena.prepare(["peer"])
+        context.arena.create(["peer"])
         for name in ("peer", "p1-1", "p2-1"):
             spec = cluster.objects["Pod", "smi-peer-r1", name]["spec"]
             spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
-        context.arena.ready(["peer"])
+        context.arena.wait_ready(["peer"])
 
     def test_is_told_of_with_the_logs_of_all_that_goes_on_running(
         self, context: RunContext, cluster: FakeCluster
     ) -> None:
-        context.arena.prepare(["peer"])
+        context.arena.create(["peer"])
         spec = cluster.objects["Pod", "smi-peer-r1", "peer"]["spec"]
         spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
         gathered = [one.name for one in gather(cluster, "r1", ["smi-peer-r1"], "here")]
@@ -208,21 +209,21 @@ class TestTheArena:
         assert of_peer == [f"here: log of smi-peer-r1/peer, {name}" for name in ("probe", "proxy")]
 
     def test_adopts_a_workload_that_a_scenario_adds(self, context: RunContext) -> None:
-        context.arena.ready(["main"])
+        context.arena.wait_ready(["main"])
         scenario = context.scenario("traffic-split/live-edits")
         scenario.apply("old.yaml")
         assert context.arena.adopt("main/old").name == "old-1"
         assert context.arena.pod("main/old").workload == "old"
 
     def test_is_removed_by_its_label_and_nothing_else_is(self, arena: Arena, cluster: FakeCluster) -> None:
-        arena.prepare(["main", "peer"])
+        arena.create(["main", "peer"])
         other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "labels": {}}}
         cluster.apply([other])
         arena.remove()
         assert list(cluster.objects) == [("Namespace", "", "other")]
 
     def test_of_any_run_is_removed_by_the_label_alone(self, arena: Arena, cluster: FakeCluster) -> None:
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         names = remove(cluster, Waiter(VirtualClock()), "smi-conformance.dev/run")
         assert names == ["smi-peer-r1"]
 
@@ -716,7 +717,7 @@ class TestAScenario:
 
     def test_takes_a_second_object_of_a_name_for_an_edit(self, context: RunContext) -> None:
         scenario = context.scenario("traffic-split/live-edits")
-        context.arena.prepare(["main"])
+        context.arena.create(["main"])
         scenario.apply("1-most-to-v2.yaml", "2-all-to-v3.yaml")
         assert len(scenario.applied) == 1
 
@@ -741,7 +742,7 @@ class TestAScenario:
         assert kept.answers == fresh.answers == STEADY
 
     def test_drives_an_ask_and_its_twin_at_the_same_moment(self, context: RunContext) -> None:
-        context.arena.ready(["access", "outside"])
+        context.arena.wait_ready(["access", "outside"])
         scenario = context.scenario("traffic-access/default-deny")
         call = scenario.call("access/alpha", "access/server")
         twin = scenario.call("access/alpha", "outside/outsider")
@@ -759,7 +760,7 @@ class TestAScenario:
         assert closed.baseline.sent == 3
 
     def test_lets_each_ask_settle_by_itself(self, context: RunContext) -> None:
-        context.arena.ready(["access"])
+        context.arena.wait_ready(["access"])
         scenario = context.scenario("traffic-access/routes")
         call = scenario.call("access/alpha", "access/server")
         asks = [
@@ -876,7 +877,7 @@ class TestReading:
             return answer
 
         cluster.request = request  # type: ignore[method-assign]
-        context.arena.prepare(["outside"])
+        context.arena.create(["outside"])
         (split,) = context.scenario("traffic-split/delete").objects("split.yaml")
         trip = round_trip(cluster, context.waiter, split, within_s=1)
         verbs = {"POST": "create", "PATCH": "patch", "PUT": "replace", "DELETE": "delete", "watch": "watch"}

@@ -54,7 +54,7 @@ def counts(v2: int, v3: int) -> dict[str, int]:
 
 @pytest.fixture
 def scenario(context: RunContext) -> Scenario:
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     made = context.scenario("common/convergence")
     made.create_services()
     return made

@@ -81,7 +81,7 @@ def test_what_was_said_of_a_requirement_that_should_have_failed_is_told() -> Non
 def test_what_was_said_of_a_reading_that_should_have_changed_is_told() -> None:
     found = replace(
         outcome(EQUAL, "all weights zero: a", split_all_weights_zero=Verdict.PASS),
-        said={ZERO: ["(a), answered by v1"]},
+        summaries={ZERO: ["(a), answered by v1"]},
     )
     assert line(found).endswith("(seen: all weights zero: a): (a), answered by v1")
 

@@ -30,7 +30,7 @@ PLACEMENT = RunScope("r1", image="registry.example/python:3.13")
 
 
 def placed(file: str) -> list[dict[str, Any]]:
-    return PLACEMENT.place(load(file), WORKLOADS.values())
+    return PLACEMENT.localize(load(file), WORKLOADS.values())
 
 
 def pod_specs() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -133,7 +133,7 @@ class TestPlacing:
 
     def test_leaves_alone_what_only_looks_like_a_namespace(self) -> None:
         item = {"kind": "ConfigMap", "metadata": {"name": "smi-main-x"}, "data": {"a": "in smi-main"}}
-        (copied,) = PLACEMENT.place([item], ["smi-main"])
+        (copied,) = PLACEMENT.localize([item], ["smi-main"])
         assert copied["metadata"]["name"] == "smi-main-x"
         assert copied["data"] == {"a": "in smi-main"}
 

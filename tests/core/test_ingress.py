@@ -84,17 +84,17 @@ class TestTheDoctor:
     def test_says_where_it_is(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.apply([gate()])
         check = self.checked(context)
-        assert (check.ok, check.seen) == (True, "service gate in fake-mesh is there, for the class fake")
+        assert (check.ok, check.detail) == (True, "service gate in fake-mesh exists, for the class fake")
 
     def test_says_that_it_is_not_there(self, context: RunContext) -> None:
         check = self.checked(context)
-        assert (check.ok, check.seen) == (False, "service gate in fake-mesh: HTTP 404")
+        assert (check.ok, check.detail) == (False, "service gate in fake-mesh: HTTP 404")
         assert "ingress.service" in check.remedy
 
     def test_says_which_ports_it_has_instead(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.apply([gate(port=8443)])
         check = self.checked(context)
-        assert (check.ok, check.seen) == (False, "service gate in fake-mesh has no port 80; it has 8443")
+        assert (check.ok, check.detail) == (False, "service gate in fake-mesh has no port 80; it has 8443")
 
     def test_asks_for_the_rights_to_try_it(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.apply([gate()])
@@ -102,7 +102,7 @@ class TestTheDoctor:
         assert preflight.permitted(context, ["split"]).ok
         context = with_ingress(context)
         lacking = preflight.permitted(context, ["split"])
-        assert lacking.seen == "not permitted: create ingresses.networking.k8s.io"
+        assert lacking.detail == "not permitted: create ingresses.networking.k8s.io"
 
 
 @pytest.fixture

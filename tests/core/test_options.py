@@ -167,13 +167,13 @@ class TestMeshVersion:
             ("", "v1.2.4", ["1.2.4-distroless"], None),
             ("", "1.2.4-rc1", ["v1.2.4-rc1"], None),
             ("", "1.2", ["v1.2.4"], None),
-            ("", "1.2", ["v1.20.4"], "the profile says version 1.2 of the mesh"),
+            ("", "1.2", ["v1.20.4"], "the profile states version 1.2 of the mesh"),
             ("", "1.2.4", ["v1.2.4", "v0.1"], None),
             ("", "1.2.4", [], None),
             ("", "", ["v9.0"], None),
             ("", "1.2.4", ["63660784c77a", "sha256:abc", "latest"], None),
-            ("", "1.2.4", ["v1.2.3"], "the profile says version 1.2.4 of the mesh"),
-            ("1.2.5", "1.2.3", ["v1.2.3"], "--mesh-version says version 1.2.5 of the mesh"),
+            ("", "1.2.4", ["v1.2.3"], "the profile states version 1.2.4 of the mesh"),
+            ("1.2.5", "1.2.3", ["v1.2.3"], "--mesh-version states version 1.2.5 of the mesh"),
         ],
     )
     def test_that_no_image_has_is_a_finding(

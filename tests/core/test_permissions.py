@@ -10,7 +10,7 @@ import yaml
 from conformance.catalogue import GROUPS
 from conformance.clusters import Answer, ClusterError
 from conformance.drive.arena import Arena
-from conformance.drive.house_rules import HouseRules
+from conformance.drive.cluster_rules import ClusterRules
 from conformance.profiles import ControlPlane
 from conformance.run import permissions
 from conformance.run.context import RunContext
@@ -40,7 +40,7 @@ class TestRights:
         assert all(len(each) == len(set(each)) for each in documented)
         ordinary, on_top = map(set, documented)
         assert ordinary == set(permissions.needed(GROUPS, ingress=True))
-        demanding = HouseRules(registries="secret", open_network=True)
+        demanding = ClusterRules(registries="secret", open_network=True)
         assert on_top == set(permissions.needed(GROUPS, ingress=True, rules=demanding)) - ordinary
 
     def test_grow_with_the_groups_that_a_run_works_with(self) -> None:
@@ -71,13 +71,13 @@ class TestRights:
         self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cluster, "request", lambda *_: Answer(403, {}))
-        with pytest.raises(ClusterError, match=r"does not say what one may do \(HTTP 403\)"):
+        with pytest.raises(ClusterError, match=r"does not tell the user.s permissions \(HTTP 403\)"):
             permissions.missing(cluster, [], ingress=False)
 
 
 class TestDiagnostics:
     def test_are_warnings_and_last_lines(self, arena: Arena, cluster: FakeCluster) -> None:
-        arena.prepare(["peer"])
+        arena.create(["peer"])
         event = {
             "apiVersion": "v1",
             "kind": "Event",
@@ -111,7 +111,7 @@ class TestDiagnostics:
         found = {one.name: one.text for one in gather(cluster, "r1", [], "scenario", named)}
         assert found == {
             "scenario: log of mesh/controller-1, controller": "log of controller",
-            "scenario: control plane in mesh": "no pod is selected by app=gone",
+            "scenario: control plane in mesh": "no pod matches app=gone",
         }
 
     def test_of_a_control_plane_that_may_not_be_read_break_nothing(

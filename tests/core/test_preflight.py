@@ -40,7 +40,7 @@ class TestTheDoctor:
     def test_finds_nothing_wrong_where_all_is_well(self, context: RunContext, cluster: FakeCluster) -> None:
         checks = list(preflight.examine(context))
         assert all(check.ok for check in checks)
-        assert [check.what for check in checks] == [
+        assert [check.name for check in checks] == [
             "cluster", "rights", "APIs", "APIs", "APIs", "metrics", "ingress", "joined", "reachable",
             "calls", "calls", "calls", "calls", "grant", "split",
         ]  # fmt: skip
@@ -66,22 +66,22 @@ class TestTheDoctor:
     def test_creates_nothing_without_the_rights(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.forbidden = frozenset({("create", "namespaces")})
         wrong = [check for check in preflight.examine(context) if not check.ok]
-        assert [check.what for check in wrong] == ["rights"]
+        assert [check.name for check in wrong] == ["rights"]
         assert cluster.created == []
 
     def test_names_kinds_that_are_not_served(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.serves["specs.smi-spec.io/v1alpha4"] = ("HTTPRouteGroup",)
         (wrong,) = [check for check in preflight.examine(context) if not check.ok]
-        assert wrong.seen == "specs.smi-spec.io/v1alpha4 is not served with TCPRoute, UDPRoute"
+        assert wrong.detail == "specs.smi-spec.io/v1alpha4 is not served with TCPRoute, UDPRoute"
         assert wrong.remedy.endswith(
-            "claims.specs in its profile: specs: {v1alpha4: [HTTPRouteGroup]} claims what is there"
+            "claims.specs in its profile: specs: {v1alpha4: [HTTPRouteGroup]} claims only the served kinds"
         )
         assert cluster.created == []
 
     def test_looks_at_every_claimed_version(self, context: RunContext, cluster: FakeCluster) -> None:
         context = claimed(context, split=("v1alpha2", "v1alpha4"))
         (wrong,) = [check for check in preflight.examine(context) if not check.ok]
-        assert wrong.seen == "split.smi-spec.io/v1alpha2 is not served with TrafficSplit"
+        assert wrong.detail == "split.smi-spec.io/v1alpha2 is not served with TrafficSplit"
 
     def test_asks_for_no_kind_that_is_not_claimed(self, context: RunContext, cluster: FakeCluster) -> None:
         context = claimed(context, specs={"v1alpha4": ("HTTPRouteGroup", "TCPRoute")})
@@ -93,7 +93,7 @@ class TestTheDoctor:
         claims = context.profile.claims.model_copy(update={"metrics": ("v1alpha1",)})
         context = changed(context, claims=claims)
         check = preflight.metrics(context)
-        assert check.seen == "/apis/metrics.smi-spec.io/v1alpha1 answers HTTP 404"
+        assert check.detail == "/apis/metrics.smi-spec.io/v1alpha1 answers HTTP 404"
 
     def test_names_pods_that_do_not_join_and_removes_them(
         self, context: RunContext, cluster: FakeCluster
@@ -101,7 +101,7 @@ class TestTheDoctor:
         join = context.profile.join.model_copy(update={"sidecar": True})
         context = changed(context, join=join)
         (wrong,) = [check for check in preflight.examine(context) if not check.ok]
-        assert (wrong.what, "no sidecar" in wrong.seen) == ("joined", True)
+        assert (wrong.name, "no sidecar" in wrong.detail) == ("joined", True)
         assert cluster.objects == {}
 
     def test_names_calls_that_are_not_answered(self, context: RunContext, cluster: FakeCluster) -> None:
@@ -112,10 +112,10 @@ class TestTheDoctor:
 
         cluster.on_apply = without_endpoints
         wrong, *_ = [check for check in preflight.examine(context) if not check.ok]
-        assert wrong.seen.startswith(
+        assert wrong.detail.startswith(
             "0 of 20 calls to outsider.smi-outside-r1.svc.cluster.local were answered"
         )
-        assert "{'refused': 20}" in wrong.seen
+        assert "{'refused': 20}" in wrong.detail
 
 
 class TestTheDoctorsTraffic:
@@ -123,8 +123,8 @@ class TestTheDoctorsTraffic:
         hosts = context.profile.hosts.model_copy(update={"service": "{service}.{namespace}.mesh.invalid"})
         context = changed(context, hosts=hosts)
         found = wrong(context)
-        assert {check.what for check in found} == {"calls"}
-        assert "failures: {'dns': 20}" in found[0].seen
+        assert {check.name for check in found} == {"calls"}
+        assert "failures: {'dns': 20}" in found[0].detail
         assert found[0].remedy.startswith("the name does not resolve: correct hosts.service")
         assert cluster.objects == {}
 
@@ -133,16 +133,16 @@ class TestTheDoctorsTraffic:
     ) -> None:
         context = changed(context, access=context.profile.access.model_copy(update={"default": "allow"}))
         (found,) = wrong(context)
-        assert found.what == "grant"
-        assert found.remedy == "correct access: {default: deny} in the profile"
+        assert found.name == "grant"
+        assert found.remedy == "set access: {default: deny} in the profile"
 
     def test_finds_a_mesh_that_allows_where_the_profile_says_that_it_denies(
         self, context: RunContext, cluster: FakeCluster
     ) -> None:
         cluster.mesh.access = "allow"
         (found,) = wrong(context)
-        assert found.seen.startswith("open without a TrafficTarget: ")
-        assert "say access: {default: allow}" in found.remedy
+        assert found.detail.startswith("open without a TrafficTarget: ")
+        assert "set access: {default: allow}" in found.remedy
 
     def test_finds_nothing_wrong_with_a_mesh_that_allows_as_it_says(
         self, context: RunContext, cluster: FakeCluster
@@ -154,7 +154,7 @@ class TestTheDoctorsTraffic:
     def test_finds_splits_that_are_not_followed(self, context: RunContext, cluster: FakeCluster) -> None:
         cluster.mesh.splits = False
         (found,) = wrong(context)
-        assert found.what == "split"
+        assert found.name == "split"
         assert "the mesh's log" in found.remedy
 
     def test_tells_the_protocol_whose_calls_get_nowhere(
@@ -166,13 +166,13 @@ class TestTheDoctorsTraffic:
 
         cluster.on_apply = without
         (found,) = wrong(context)
-        assert found.seen.startswith("grpc: 0 of 20 calls to over-grpc.smi-main-r1.svc.cluster.local")
-        assert found.remedy.startswith("say in services.grpc by which labels or annotations")
+        assert found.detail.startswith("grpc: 0 of 20 calls to over-grpc.smi-main-r1.svc.cluster.local")
+        assert found.remedy.startswith("name in services.grpc the labels or annotations")
 
     def test_calls_by_no_protocol_that_is_not_carried(self, context: RunContext) -> None:
         context = changed(context, protocols=("http", "tcp"))
-        checks = [check.seen for check in preflight.examine(context) if check.what == "calls"]
-        assert [seen.split()[5] for seen in checks] == ["http", "tcp"]
+        checks = [check.detail for check in preflight.examine(context) if check.name == "calls"]
+        assert [detail.split()[3] for detail in checks] == ["http", "tcp"]
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ class TestTheDoctorsTraffic:
     [
         (
             "pods are forbidden: violates PodSecurity restricted",
-            "set the level that the mesh's containers need",
+            "set the Pod Security level that the mesh's containers need",
         ),
-        ("pod a: Pending (0/1 nodes are available: 1 Insufficient cpu.)", "make room on the nodes"),
-        ("pod a: probe: ErrImagePull", "name an image that the nodes can pull"),
-        ("pod a: probe runs but is not ready", "see the profile's join section"),
+        ("pod a: Pending (0/1 nodes are available: 1 Insufficient cpu.)", "free capacity on the nodes"),
+        ("pod a: probe: ErrImagePull", "name an image with Python 3.9 or later"),
+        ("pod a: probe runs but is not ready", "check the profile's join section"),
     ],
 )
 def test_what_keeps_pods_from_coming_has_its_remedy(
@@ -196,6 +196,6 @@ def test_what_keeps_pods_from_coming_has_its_remedy(
 
     cluster.on_apply = refuse
     (found,) = wrong(context)
-    assert (found.what, found.seen) == ("joined", message)
+    assert (found.name, found.detail) == ("joined", message)
     assert found.remedy.startswith(remedy)
     assert cluster.objects == {}

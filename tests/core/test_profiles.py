@@ -134,7 +134,7 @@ class TestAMeshOfSidecars:
         return context_of("osm")
 
     def test_marks_the_namespaces_of_joined_pods_and_leaves_others_alone(self, context: RunContext) -> None:
-        context.arena.prepare(["access", "outside"])
+        context.arena.create(["access", "outside"])
         assert isinstance(context.cluster, FakeCluster)
         joined = context.cluster.objects["Namespace", "", "smi-access-r1"]["metadata"]
         assert joined["labels"]["openservicemesh.io/monitored-by"] == "osm"
@@ -146,13 +146,13 @@ class TestAMeshOfSidecars:
         assert pod["metadata"]["labels"]["openservicemesh.io/ignore"] == "true"
 
     def test_has_its_calls_permitted_where_no_namespace_can_be_opened(self, context: RunContext) -> None:
-        context.arena.prepare(["main"])
+        context.arena.create(["main"])
         assert isinstance(context.cluster, FakeCluster)
         target = context.cluster.objects["TrafficTarget", "smi-main-r1", "to-server"]
         assert target["spec"]["destination"]["namespace"] == "smi-main-r1"
         assert {one["namespace"] for one in target["spec"]["sources"]} == {"smi-main-r1", "smi-peer-r1"}
-        assert context.arena.groups(["main"]) == ("access", "specs")
-        assert context.arena.groups(["access", "outside"]) == ()
+        assert context.arena.required_groups(["main"]) == ("access", "specs")
+        assert context.arena.required_groups(["access", "outside"]) == ()
 
     def test_is_spoken_to_in_its_versions(self, context: RunContext) -> None:
         assert context.api_versions() == {"split": "v1alpha2", "access": "v1alpha3", "specs": "v1alpha4"}
@@ -175,7 +175,7 @@ class TestAMeshOfNodeProxies:
         return context_of("traefik-mesh")
 
     def test_has_pods_ready_without_a_second_container(self, context: RunContext) -> None:
-        context.arena.ready(["access"])
+        context.arena.wait_ready(["access"])
         assert context.arena.pod("access/alpha").workload == "alpha"
 
     def test_is_called_by_its_own_name(self, context: RunContext) -> None:
@@ -254,7 +254,7 @@ def test_objects_of_a_profile_are_made_before_the_pods_in_their_namespace(clock:
     )
     cluster = FakeCluster()
     context = RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1")
-    context.arena.prepare(["access"])
+    context.arena.create(["access"])
     made = cluster.objects["ConfigMap", "smi-access-r1", "joins"]
     assert made["data"] == {"where": "smi-access-r1!"}
     assert made["metadata"]["labels"] == {"smi-conformance.dev/run": "r1"}
@@ -294,15 +294,15 @@ def test_objects_of_a_profile_that_lie_in_no_namespace_are_not_made(
     monkeypatch.setattr(fake_cluster, "CLUSTER_SCOPED", {*fake_cluster.CLUSTER_SCOPED, "Zone"})
     cluster = FakeCluster(serves={**SERVES, "m.example/v1": ("Zone",)})
     context = RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1")
-    with pytest.raises(ClusterError, match="profile mine: Zone z lies in no namespace"):
-        context.arena.prepare(["access"])
+    with pytest.raises(ClusterError, match="profile mine: Zone z is cluster-scoped"):
+        context.arena.create(["access"])
     assert cluster.objects == {}
 
 
 def test_pods_are_marked_in_the_templates_that_make_them(clock: VirtualClock) -> None:
     text = SMALL + "join: {sidecar: false, pod: {annotations: {mesh/join: 'yes'}}}\n"
     cluster = FakeCluster()
-    RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1").arena.prepare(["main"])
+    RunContext.open(parse(text, "mine"), cluster, clock=clock, run_id="r1").arena.create(["main"])
     pods = [one for (kind, _, _), one in cluster.objects.items() if kind == "Pod"]
     assert len(pods) == 6
     assert all(pod["metadata"]["annotations"]["mesh/join"] == "yes" for pod in pods)

@@ -302,7 +302,7 @@ class TestADisclaimedRequirement:
     def test_that_holds_is_a_finding(self, disclaiming: Bench) -> None:
         disclaiming.suite(ZERO_SUITE)
         (found,) = disclaiming.report.findings
-        assert found.text.startswith(f"{DIRECT} holds, and the profile disclaims it (")
+        assert found.text.startswith(f"{DIRECT} holds, but the profile disclaims it (")
         assert (found.severity, found.remedy) == (
             "warning",
             "claim it: remove it from disclaims in the profile",
@@ -356,8 +356,8 @@ class TestAnInterruptedRun:
         assert bench.suite(ZERO_SUITE, "--timeout", "1200") == 2
         assert bench.report.run.interrupted
         assert bench.cluster.objects == {}
-        assert "--timeout of 20 min 0 s is over: removing the arena" in capsys.readouterr().out
-        assert bench.report.findings[0].text == "the run ended early: --timeout of 20 min 0 s is over"
+        assert "--timeout of 20 min 0 s has expired: removing the arena" in capsys.readouterr().out
+        assert bench.report.findings[0].text == "the run ended early: --timeout of 20 min 0 s has expired"
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
     def test_while_the_arena_is_made_removes_it_as_well(self, bench: Bench) -> None:
@@ -390,7 +390,7 @@ class TestAnInterruptedRun:
         assert bench.outcome(ZERO) == ("not reached" if earlier else "pass")
         (finding,) = bench.report.findings
         assert finding.text == "the run was interrupted before its arena was removed"
-        assert finding.remedy == "smi-conformance clean --run r1 removes what is left"
+        assert finding.remedy == "smi-conformance clean --run r1 removes the leftovers"
         there = sorted(path.name for path in bench.directory.iterdir())
         assert there == ["junit.xml", "report.html", "report.json"]
         assert "clean --run r1" in capsys.readouterr().out
@@ -423,7 +423,7 @@ def test_what_an_admission_policy_denies_is_told_with_the_options_that_help(
     def deny(*_: object) -> None:
         raise ClusterError("namespaces is forbidden: policy 'owner' denied request: it wants the label owner")
 
-    monkeypatch.setattr(arena.Arena, "prepare", deny)
+    monkeypatch.setattr(arena.Arena, "create", deny)
     assert bench.run("-k", "test_zero_weight") == 2
     (finding,) = bench.report.findings
     assert finding.text.endswith("denied request: it wants the label owner")
@@ -597,7 +597,7 @@ def test_what_cannot_be_withdrawn_makes_everything_after_it_inconclusive(bench: 
     assert bench.outcome(ZERO) == "inconclusive"
     (finding,) = bench.report.findings
     assert finding.text.startswith(
-        "what traffic-split/targetport applied could not be withdrawn: an admission"
+        "the objects of traffic-split/targetport could not be deleted: an admission"
     )
 
 
@@ -607,7 +607,7 @@ def test_an_arena_that_does_not_go_away_is_a_finding(bench: Bench, monkeypatch: 
     assert bench.suite(ZERO_SUITE) == 0
     (finding,) = bench.report.findings
     assert "not seen within 2 s: 1 namespaces gone" in finding.text
-    assert finding.remedy == "smi-conformance clean removes what is left"
+    assert finding.remedy == "smi-conformance clean removes the leftovers"
 
 
 def test_keep_leaves_the_workloads_and_takes_the_resources(bench: Bench) -> None:

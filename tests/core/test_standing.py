@@ -12,7 +12,7 @@ import pytest
 from conformance import judge
 from conformance.catalogue.foundations import GRANT, SPLIT, UNDER_CALLS
 from conformance.drive.recovery import RecoveryCheck
-from conformance.drive.rests import ENOUGH_IN_VAIN, Rests
+from conformance.drive.rest_history import MAX_USELESS_RESTS, RestHistory
 from conformance.drive.scenario import ExpectedResponders, Scenario
 from conformance.model.evidence import Environment
 from conformance.model.verdict import Judgement, Verdict
@@ -30,7 +30,7 @@ from .virtual import VirtualClock
 
 @pytest.fixture
 def scenario(context: RunContext) -> Scenario:
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     made = context.scenario("traffic-split/delete")
     made.apply("services.yaml")
     made.applied.clear()
@@ -249,7 +249,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         self, scenario: Scenario, cluster: FakeCluster, clock: VirtualClock
     ) -> None:
         cluster.mesh = QuietMesh(clock=clock)
-        scenario.rests.brought = 2
+        scenario.rests.helped = 2
         call = scenario.call("main/client", "main/going", requests=200)
         began = clock.now()
         (effect,) = scenario.apply_and_sample(
@@ -261,7 +261,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
     def test_is_not_left_alone_again_and_again_in_vain(self, scenario: Scenario, clock: VirtualClock) -> None:
         scenario.apply("split.yaml")
         took = []
-        for _ in range(ENOUGH_IN_VAIN + 1):
+        for _ in range(MAX_USELESS_RESTS + 1):
             began = clock.now()
             assert not scenario.wait_for_propagation(lambda: False, "what never comes").converged
             took.append(clock.now() - began)
@@ -277,14 +277,14 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
 
         def write(because: str, elapsed: float, within: float) -> None:
             if another_writes and elapsed > 1 and not because.startswith("clients rest"):
-                scenario.rests.wrote()
+                scenario.rests.record_write()
 
         scenario.waiter.on_wait = write
         found = scenario.wait_for_propagation(lambda: clock.now() - began > 10, "an edit")
         # Either way it is judged by what it is about, as it is there.
         assert found.converged
         assert found.rested_s == 10
-        assert len(scenario.rested) == scenario.rests.brought == (0 if another_writes else 1)
+        assert len(scenario.rested) == scenario.rests.helped == (0 if another_writes else 1)
 
     @pytest.mark.parametrize(
         "write", ["create_services", "apply_objects", "delete_objects", "delete_applied", "delete_services"]
@@ -304,12 +304,12 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         assert clock.now() - began < 4
 
     def test_that_shows_some_of_it_is_known_for_it(self) -> None:
-        rests = Rests(10.0)
-        rests.tell(converged=False)
-        assert (rests.needed, rests.in_vain, rests.worth_trying) == (False, 1, True)
-        rests.tell(converged=True)
+        rests = RestHistory(10.0)
+        rests.record_rest(converged=False)
+        assert (rests.needed, rests.useless, rests.worth_trying) == (False, 1, True)
+        rests.record_rest(converged=True)
         assert not rests.needed
-        rests.tell(converged=True)
+        rests.record_rest(converged=True)
         assert rests.needed
 
 

@@ -25,7 +25,7 @@ READINGS = (answered("a", "v2"), refused("b"))
 
 @pytest.fixture
 def scenario(context: RunContext) -> Scenario:
-    context.arena.ready(["main"])
+    context.arena.wait_ready(["main"])
     return context.scenario("traffic-split/odd-splits")
 
 

@@ -89,7 +89,7 @@ def drive(
 
         cluster.mesh = StoppedMesh(clock=clock, odd=odd, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        context.arena.ready(["main", "metrics"])
+        context.arena.wait_ready(["main", "metrics"])
         driven = drive_of(module.__name__)
         assert driven is not None
         scenario = context.scenario(module.pytestmark.args[0])
@@ -267,7 +267,7 @@ def test_each_object_in_question_is_named_by_a_trial(
         return run_trials(scenario, plan, heartbeat)
 
     monkeypatch.setattr(trial_runner, "run_trials", noted)
-    context.arena.ready(SUITES[suite])
+    context.arena.wait_ready(SUITES[suite])
     module = importlib.import_module(f"conformance.suites.{suite}")
     driven = drive_of(module.__name__)
     assert driven is not None
@@ -283,7 +283,7 @@ def test_each_object_in_question_is_named_by_a_trial(
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_each_trial_is_judged_by_a_test(context: RunContext, suite: str) -> None:
-    context.arena.ready(SUITES[suite])
+    context.arena.wait_ready(SUITES[suite])
     module = importlib.import_module(f"conformance.suites.{suite}")
     driven = drive_of(module.__name__)
     assert driven is not None
@@ -302,7 +302,7 @@ def test_each_trial_is_judged_by_a_test(context: RunContext, suite: str) -> None
 
 
 def test_a_heartbeat_of_grants_shows_with_the_last_of_its_checks(context: RunContext) -> None:
-    context.arena.ready(["access", "peer"])
+    context.arena.wait_ready(["access", "peer"])
     scenario = context.scenario("traffic-specs/odd-groups")
     found = {"now": Convergence("now", 3, 0.5), "then": Convergence("then", 3, None)}
     faked = SimpleNamespace(
@@ -318,7 +318,7 @@ def test_a_heartbeat_of_grants_shows_with_the_last_of_its_checks(context: RunCon
 
 
 def test_the_states_of_grants_open_one_path_each(context: RunContext) -> None:
-    context.arena.ready(["access"])
+    context.arena.wait_ready(["access"])
     scenario = context.scenario("traffic-specs/odd-groups")
     states = GrantStates("access/alpha", "access/server", {"/a/1": "1-steady.yaml", "/a/2": "3-steady.yaml"})
     expected = [[(one.name, one.expect) for one in state] for state in states.checks(scenario)]

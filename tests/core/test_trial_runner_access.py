@@ -123,7 +123,7 @@ def drive(context: RunContext, cluster: FakeCluster) -> Drive:
     def on(stops: bool) -> dict[str, Reading]:
         cluster.mesh = GuardedMesh(stops=stops, ledgers=cluster.mesh.ledgers)
         cluster.on_trial = lambda item: Answer(201, dict(item))
-        context.arena.ready(["access", "peer"])
+        context.arena.wait_ready(["access", "peer"])
         readings: dict[str, Reading] = {}
         for module in MODULES:
             driven = drive_of(module.__name__)

@@ -45,7 +45,7 @@ def test_a_variant_passes_when_all_holds_or_is_not_claimed() -> None:
 def test_a_variant_does_not_pass_with_a_failure_or_something_left_open(verdict: Verdict, word: str) -> None:
     found = replace(
         outcome(split_live_edits=verdict, split_single_backend=Verdict.PASS),
-        said={"split-live-edits": ["it went wrong"]},
+        summaries={"split-live-edits": ["it went wrong"]},
     )
     assert (found.passed, found.label, exit_code([found])) == (False, word, 1)
     assert f"{verdict.value}: split-live-edits: it went wrong" in line(found)
@@ -59,10 +59,10 @@ def test_a_variant_under_which_nothing_was_judged_does_not_pass() -> None:
 def test_a_variant_does_not_pass_when_something_is_found_besides() -> None:
     odd = outcome(PLAIN, "all weights zero: unacceptable", split_live_edits=Verdict.PASS)
     assert (odd.passed, odd.label) == (False, "blamed")
-    assert f"told: {ZERO}: all weights zero: unacceptable" in line(odd)
+    assert f"finding: {ZERO}: all weights zero: unacceptable" in line(odd)
     assert not outcome(PLAIN, "all weights zero: none", split_live_edits=Verdict.PASS).passed
     left = replace(outcome(split_live_edits=Verdict.PASS), findings=("the arena stayed",))
-    assert (left.passed, "told: the arena stayed" in line(left)) == (False, True)
+    assert (left.passed, "finding: the arena stayed" in line(left)) == (False, True)
 
 
 def test_a_variant_is_seen_to_read_what_it_reads() -> None:
@@ -132,7 +132,7 @@ def test_the_profile_of_each_variant_can_be_used() -> None:
 def test_variants_that_share_an_arena_follow_each_other() -> None:
     asked = Campaign(list(VARIANTS.values()), profiles.load("reference"), "image")
     ordered = in_turn(asked)
-    arenas = [asked.arena_of(one) for one in ordered.chosen]
+    arenas = [asked.arena_key(one) for one in ordered.chosen]
     changes = sum(1 for one, other in pairwise(arenas) if one != other)
     assert changes == len(set(arenas)) - 1
     left = ordered.parts_left()

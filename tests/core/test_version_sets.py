@@ -42,12 +42,12 @@ class TestAWish:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("split", "'split' is not understood; give newest, all, or a list such as split=v1alpha2"),
-            ("", "'' is not understood"),
-            ("split=2", "'split=2' is not understood"),
+            ("split", "'split' is invalid; use newest, all, or a list such as split=v1alpha2"),
+            ("", "'' is invalid"),
+            ("split=2", "'split=2' is invalid"),
             ("splits=v1alpha2", "no group 'splits'; did you mean split?"),
             ("split=v1alpha9", "split v1alpha9 is not claimed; claimed: v1alpha1, v1alpha2"),
-            ("access=v1alpha2", "access v1alpha2 is not claimed; claimed: nothing"),
+            ("access=v1alpha2", "access v1alpha2 is not claimed; claimed: none"),
         ],
     )
     def test_that_cannot_be_fulfilled_is_one_line_with_what_there_is(self, text: str, message: str) -> None:

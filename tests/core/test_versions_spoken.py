@@ -141,7 +141,7 @@ class TestARun:
     @pytest.mark.parametrize("command", ["run", "pytest"])
     @pytest.mark.parametrize(
         ("choice", "message"),
-        [("split=v1alpha2", "split v1alpha2 is not claimed; claimed: v1alpha4"), ("newer", "'newer' is not")],
+        [("split=v1alpha2", "split v1alpha2 is not claimed; claimed: v1alpha4"), ("newer", "'newer' is invalid")],
     )
     def test_in_versions_that_are_not_claimed_ends_before_anything_is_made(
         self,
@@ -252,7 +252,7 @@ class TestHeaderFilters:
         forms = HeaderForms(cluster)
         assert [forms.form("v1alpha4", "ns"), forms.form("v1alpha4", "other")] == ["map", "map"]
         assert asked == ["headers-as-map", "headers-as-list"]
-        forms.forget()
+        forms.invalidate()
         assert forms.known() == {}
 
     def test_that_the_cluster_drops_are_not_taken(self, cluster: FakeCluster) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from conformance.drive.timing import Phases
 from conformance.drive.wait import NotSeen, SystemClock, Waiter
-from conformance.run.progress import Amount, Progress
+from conformance.run.progress import Progress, Verbosity
 
 from .virtual import VirtualClock
 
@@ -168,7 +168,7 @@ class TestProgress:
         ],
     )
     def test_tells_of_each_requirement_as_much_as_was_asked_for(
-        self, monkeypatch: pytest.MonkeyPatch, terminal: bool, amount: Amount, shown: list[str]
+        self, monkeypatch: pytest.MonkeyPatch, terminal: bool, amount: Verbosity, shown: list[str]
     ) -> None:
         said: list[str] = []
         progress = Progress(total=2, amount=amount)

@@ -54,7 +54,7 @@ def started(mesh: str) -> Iterator[KubernetesCluster]:
 def test_a_cluster_without_a_mesh_runs_the_workloads_of_the_suite_alone() -> None:
     with started("none") as cluster:
         context = RunContext.open(load("none"), cluster, run_id="embedded")
-        context.arena.prepare(["peer"])
+        context.arena.create(["peer"])
         peer = context.arena.pod("peer/peer")
         (pod,) = [
             one for one in cluster.list("v1", "Pod", peer.namespace) if one["metadata"]["name"] == peer.name
@@ -70,7 +70,7 @@ def test_a_cluster_without_a_mesh_runs_the_workloads_of_the_suite_alone() -> Non
 def test_a_cluster_with_the_reference_mesh_lets_the_workloads_of_the_suite_join() -> None:
     with started("reference") as cluster:
         context = RunContext.open(load("reference"), cluster, run_id="embedded")
-        context.arena.prepare(["peer"])
+        context.arena.create(["peer"])
         # Readiness implies that the sidecar exists and has its configuration.
         peer = context.arena.pod("peer/peer")
         (pod,) = [

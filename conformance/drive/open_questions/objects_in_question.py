@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from conformance.clusters import ApiStatusError, ClusterError, Object
-from conformance.drive.api_trials import RELAXED, HeadersRefused, attempt
+from conformance.drive.api_trials import IGNORE_UNKNOWN_FIELDS, HeadersRefused, attempt
 from conformance.drive.open_questions.trials import Malform
 from conformance.drive.scenario import Scenario
 from conformance.model.evidence import AdmissionAttempt
@@ -69,7 +69,7 @@ def create_malformed(
 
 def _create_relaxed(scenario: Scenario, item: Object, name: str) -> AdmissionAttempt:
     """Raises ClusterError for an object neither created nor refused for its content."""
-    made = attempt(scenario.cluster, item, name, "either", RELAXED)
+    made = attempt(scenario.cluster, item, name, "either", IGNORE_UNKNOWN_FIELDS)
     if made.accepted:
         scenario.applied.append(dict(item))
     elif not made.refused:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from conformance import judge
-from conformance.drive.manifests import has, load
+from conformance.drive.manifests import exists, load
 from conformance.drive.open_questions import heartbeat as heartbeats
 from conformance.drive.open_questions import objects_in_question
 from conformance.drive.open_questions.heartbeat import GrantStates, Heartbeat, SplitStates
@@ -262,7 +262,7 @@ class _TrialRunner:
     def _delete(self, group: TrialGroup) -> bool:
         """Delete a group's objects, and restore services of the scenario; whether there were any."""
         own = [one for one in self.scenario.applied if group.owns(one)]
-        services = self.scenario.objects(SERVICES) if has(f"{self.scenario.folder}/{SERVICES}") else []
+        services = self.scenario.objects(SERVICES) if exists(f"{self.scenario.folder}/{SERVICES}") else []
         applied = [
             (one["metadata"]["namespace"], one["metadata"]["name"]) for one in own if one["kind"] == "Service"
         ]

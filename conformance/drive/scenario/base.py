@@ -13,7 +13,7 @@ from conformance.drive.api_trials import Change, attempt, changed
 from conformance.drive.arena import OUTSIDE, Arena
 from conformance.drive.fixture_writer import Writer
 from conformance.drive.manifests import load
-from conformance.drive.rests import Rests
+from conformance.drive.rest_history import RestHistory
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.drive.wait import Waiter
@@ -54,7 +54,7 @@ class ScenarioBase:
     touched: list[str] = field(default_factory=list)
     prefetched: Future[Any] | None = None
     mesh_is_idle: Callable[[float], bool] = never_known_idle
-    rests: Rests = field(default_factory=lambda: Rests(quiet_s=10.0))
+    rests: RestHistory = field(default_factory=lambda: RestHistory(quiet_s=10.0))
     questions: frozenset[str] | None = None
     unsettled: bool = False
     rested: list[Convergence] = field(default_factory=list)
@@ -108,12 +108,12 @@ class ScenarioBase:
         they are used, and deletes them when the scenario is over.
         """
         self.cluster.apply(self.objects(SERVICES))
-        self.rests.wrote()
+        self.rests.record_write()
 
     def delete_services(self) -> None:
         """Delete these Services."""
         self.cluster.delete(self.objects(SERVICES))
-        self.rests.wrote()
+        self.rests.record_write()
 
     def apply(self, *names: str) -> None:
         """Apply files of the scenario's folder; an object that was applied before is edited."""
@@ -125,7 +125,7 @@ class ScenarioBase:
         for item in objects:
             with self.phases.phase("setup"):
                 self.cluster.apply([item])
-            self.rests.wrote()
+            self.rests.record_write()
             self._changed = True
             self.touched.append(f"{item['kind']} {item['metadata']['name']}")
             if not self.has_applied(item):
@@ -143,7 +143,7 @@ class ScenarioBase:
         """Delete objects that were applied."""
         gone = list(objects)
         self.cluster.delete(gone)
-        self.rests.wrote()
+        self.rests.record_write()
         self._changed = True
         identities = [_identity(item) for item in gone]
         self.applied = [item for item in self.applied if _identity(item) not in identities]
@@ -151,7 +151,7 @@ class ScenarioBase:
     def delete_applied(self) -> None:
         """Delete all objects that are still applied, the newest first."""
         self.cluster.delete(reversed(self.applied))
-        self.rests.wrote()
+        self.rests.record_write()
         self.applied = []
 
     def call(self, client: str, service: str, *, requests: int = 1, port: int = 8080, **what: Any) -> Call:

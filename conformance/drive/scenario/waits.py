@@ -65,7 +65,7 @@ class Waits(ScenarioBase):
                 rested_s = self._rest(what)
                 convergence = self.until(check, what, within_s=LOOK_AGAIN_S)
                 if self._alone:
-                    self.rests.tell(converged=convergence.converged)
+                    self.rests.record_rest(converged=convergence.converged)
         except _NothingMore:
             convergence = Convergence(what, within, None)
         self.unsettled |= self._changed and not convergence.converged
@@ -101,7 +101,7 @@ class Waits(ScenarioBase):
         if not whole.converged:
             for part in parts:
                 if self._alone and part.converged and part.rested_s and (part.took_s or 0.0) > whole.within_s:
-                    self.rests.tell(converged=True)
+                    self.rests.record_rest(converged=True)
                     self._after_rest(part)
         return parts
 

@@ -1,6 +1,6 @@
-"""What a cluster asks of all that is created in it: marks, places for pods, credentials, room, open networks.
+"""A cluster's rules for all objects: labels, pod placement, pull secrets, resources, NetworkPolicies.
 
-That is the cluster's business and not the mesh's, so it is asked for by options and not by a profile.
+They belong to the cluster and not to the mesh, so they are set by options and not by a profile.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 class RuleError(ValueError):
-    """What was given for an option cannot be used; the text says why."""
+    """The value of an option is invalid; the message has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class HouseRules:
+class ClusterRules:
     """The rules of one cluster.
 
-    ``requests`` and ``limits`` are put in place of those of the sample workloads, resource by resource.
-    ``registries`` is the content of a Docker configuration, which is secret: it is shown in no report.
-    ``open_network``: NetworkPolicies allow the sample workloads all traffic.
+    ``requests`` and ``limits`` replace those of the sample workloads, resource by resource. ``registries`` is
+    the content of a Docker configuration, a secret that no report shows. ``open_network``: NetworkPolicies
+    allow the sample workloads all traffic.
     """
 
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -41,18 +41,18 @@ class HouseRules:
     registries: str = field(default="", repr=False)
     open_network: bool = False
 
-    def keep(self, item: dict[str, Any]) -> None:
-        """Have an object, which is changed in place, keep to the rules."""
-        self._mark(item["metadata"])
+    def apply_to(self, item: dict[str, Any]) -> None:
+        """Apply the rules to an object, in place."""
+        self._add_metadata(item["metadata"])
         if item["kind"] == "Pod":
-            self._place(item["spec"])
+            self._constrain_pod(item["spec"])
         template = item.get("spec", {}).get("template")
         if item["kind"] == "Deployment" and isinstance(template, dict):
-            self._mark(template.setdefault("metadata", {}))
-            self._place(template["spec"])
+            self._add_metadata(template.setdefault("metadata", {}))
+            self._constrain_pod(template["spec"])
 
-    def objects(self, namespace: str) -> Iterator[Object]:
-        """What has to be in a namespace before its pods."""
+    def namespace_objects(self, namespace: str) -> Iterator[Object]:
+        """The objects that a namespace needs before its pods."""
         if self.registries:
             data = base64.b64encode(self.registries.encode()).decode("ascii")
             yield {
@@ -75,13 +75,13 @@ class HouseRules:
                 },
             }
 
-    def _mark(self, metadata: dict[str, Any]) -> None:
+    def _add_metadata(self, metadata: dict[str, Any]) -> None:
         for kind, marks in (("labels", self.labels), ("annotations", self.annotations)):
             if marks:
-                # What the suite finds its objects by is its own.
+                # The labels and annotations by which the suite finds its objects take precedence.
                 metadata[kind] = {**marks, **metadata.get(kind, {})}
 
-    def _place(self, spec: dict[str, Any]) -> None:
+    def _constrain_pod(self, spec: dict[str, Any]) -> None:
         spec["nodeSelector"] = {**_LINUX, **spec.get("nodeSelector", {}), **self.node_selector}
         if self.tolerations:
             spec["tolerations"] = [*spec.get("tolerations", ()), *map(dict, self.tolerations)]
@@ -94,19 +94,19 @@ class HouseRules:
                     resources[kind] = {**resources.get(kind, {}), **amounts}
 
 
-NO_RULES = HouseRules()
+NO_RULES = ClusterRules()
 
 
-def pair(text: str) -> tuple[str, str]:
-    """KEY=VALUE. Raises RuleError."""
+def parse_pair(text: str) -> tuple[str, str]:
+    """Key and value of ``KEY=VALUE``. Raises RuleError."""
     key, given, value = text.partition("=")
     if not (key and given):
         raise RuleError(f"{text!r} is not of the form KEY=VALUE")
     return key, value
 
 
-def toleration(text: str) -> Mapping[str, str]:
-    """What tolerates a taint, which is written as for kubectl: KEY[=VALUE][:EFFECT], or `all` for any.
+def parse_toleration(text: str) -> Mapping[str, str]:
+    """The toleration of a taint in kubectl's notation, KEY[=VALUE][:EFFECT], or of every taint for `all`.
 
     Raises RuleError. Source: kubectl's help of `taint`; Kubernetes' concept page on taints and tolerations.
     """
@@ -120,7 +120,7 @@ def toleration(text: str) -> Mapping[str, str]:
     return {"key": key, **operator, **({"effect": effect} if effect else {})}
 
 
-def registries(path: str) -> str:
+def read_registries(path: str) -> str:
     """The content of a Docker configuration with credentials for registries. Raises RuleError."""
     try:
         content = Path(path).expanduser().read_text(encoding="utf-8")
@@ -128,6 +128,6 @@ def registries(path: str) -> str:
     except (OSError, ValueError) as error:
         raise RuleError(f"{path} cannot be read as a Docker configuration: {error}") from error
     if not (isinstance(document, dict) and document.get("auths")):
-        raise RuleError(f"{path} has no credentials: `docker login` puts them below 'auths' in it")
-    # Helpers for credentials, and all else in there, are for the machine that the file is on.
+        raise RuleError(f"{path} has no credentials: `docker login` stores them under 'auths'")
+    # Credential helpers and other settings work only on the machine of the file.
     return json.dumps({"auths": document["auths"]})

@@ -10,7 +10,13 @@ import pytest
 
 from conformance.cli import main
 from conformance.clusters import Object
-from conformance.drive.house_rules import HouseRules, RuleError, pair, registries, toleration
+from conformance.drive.cluster_rules import (
+    ClusterRules,
+    RuleError,
+    parse_pair,
+    parse_toleration,
+    read_registries,
+)
 from conformance.drive.manifests import RUN_LABEL
 
 from .conftest import Bench
@@ -69,7 +75,7 @@ def test_credentials_are_in_no_report(bench: Bench, tmp_path: Path) -> None:
     written = [one.read_text(encoding="utf-8") for one in bench.directory.iterdir()]
     assert len(written) == 3
     assert not any("c2VjcmV0" in each for each in written)
-    assert "c2VjcmV0" not in repr(HouseRules(registries="c2VjcmV0"))
+    assert "c2VjcmV0" not in repr(ClusterRules(registries="c2VjcmV0"))
 
 
 def test_without_any_pods_go_to_nodes_with_linux_and_nothing_else_is_asked(
@@ -92,19 +98,19 @@ def test_without_any_pods_go_to_nodes_with_linux_and_nothing_else_is_asked(
     ],
 )
 def test_a_taint_is_written_as_for_kubectl(text: str, found: dict[str, str]) -> None:
-    assert toleration(text) == found
+    assert parse_toleration(text) == found
 
 
 @pytest.mark.parametrize("text", ["", ":NoSchedule", "=v", "key:Never"])
 def test_what_is_no_taint_is_refused(text: str) -> None:
     with pytest.raises(RuleError, match="KEY"):
-        toleration(text)
+        parse_toleration(text)
 
 
 @pytest.mark.parametrize("text", ["", "key", "=value"])
 def test_what_is_no_pair_is_refused(text: str) -> None:
     with pytest.raises(RuleError, match="KEY=VALUE"):
-        pair(text)
+        parse_pair(text)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"credsStore": "desktop"}'])
@@ -113,7 +119,7 @@ def test_what_has_no_credentials_is_refused(tmp_path: Path, content: str | None)
     if content is not None:
         path.write_text(content, encoding="utf-8")
     with pytest.raises(RuleError, match=r"Docker configuration|no credentials"):
-        registries(str(path))
+        read_registries(str(path))
 
 
 def test_a_misspelt_rule_is_one_line(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

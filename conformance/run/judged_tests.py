@@ -25,11 +25,11 @@ from conformance.run.results import RunResults
 from conformance.traceability import applicability, index
 
 
-class Selection:
-    """The tests of one run: ``pending`` maps the node ids that are still to be judged to requirements.
+class JudgedTests:
+    """The tests of one run: ``pending`` maps the node ids of tests not judged yet to requirements.
 
     ``disclaimed`` maps the node ids of tests that run without counting to the reason in the profile: their
-    scenarios are driven anyway, and a requirement that holds although it is disclaimed is a finding.
+    scenarios are driven anyway, and a disclaimed requirement that holds is a finding.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Selection:
         self._version_mismatch: dict[str, str] = {}
 
     def in_versions(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-        """The items whose requirements apply to the versions of their scenarios, and tests of others."""
+        """The items whose requirements apply to their scenarios' versions, and other projects' tests."""
         known = catalogue.load()
         return [
             item
@@ -69,16 +69,16 @@ class Selection:
         ]
 
     def ordered(self, candidates: Sequence[pytest.Item], chosen: list[pytest.Item]) -> list[pytest.Item]:
-        """The chosen items in the order of the run, after the tests of the requirements they stand on.
+        """The chosen items in the order of the run, after the tests of the requirements that they stand on.
 
-        Those are added from ``candidates`` where the user did not choose them.
+        Such tests are added from ``candidates`` if the user did not choose them.
         """
         basics = [item for item in candidates if self._is_basic_for(item, chosen)]
         others = [item for item in chosen if item not in basics]
         return [*basics, *sorted(others, key=order_in_run)]
 
     def _is_basic_for(self, basic: pytest.Item, chosen: list[pytest.Item]) -> bool:
-        """Whether a test is of a basic requirement, and is chosen or a chosen one stands on it."""
+        """Whether a test judges a basic requirement, and is chosen or is what a chosen test stands on."""
         if not scenario_folder(basic).startswith(index.BASIC_SUITES):
             return False
         requirement = requirement_of(basic)
@@ -89,7 +89,7 @@ class Selection:
         )
 
     def settle(self, items: Iterable[pytest.Item]) -> list[pytest.Item]:
-        """Decide what becomes of each item: judged (they are returned), run without counting, or skipped."""
+        """Sort the items into judged ones (returned), ones that run without counting, and skipped ones."""
         known = catalogue.load()
         judged: list[pytest.Item] = []
         disclaimed: list[tuple[pytest.Item, str]] = []
@@ -130,7 +130,7 @@ class Selection:
                 skipped[requirement] = ("in other versions", reason)
 
     def _user_selects(self, requirement: str) -> bool:
-        """Whether the user's options, not the mesh's versions, exclude a requirement of other versions."""
+        """Whether the user's options, not the versions of the mesh, exclude a requirement."""
         options, level = self._options, catalogue.load()[requirement].level
         return bool(
             self._context.version_choice != VersionChoice()
@@ -156,12 +156,12 @@ class Selection:
         return [entry.nodeid for entry in entries if not any(name.endswith(entry.nodeid) for name in ran)]
 
     def _ran(self, requirement: str) -> set[str]:
-        """The tests of a requirement that ran, and those of what is not claimed, which are not missing."""
+        """The tests of a requirement that ran, and unclaimed tests, which are not missing."""
         found = self._results.conclusions.get(requirement, ())
         return {function_of(test.nodeid) for test in found} | self._not_claimed
 
     def close(self) -> None:
-        """Enter the tests that the run did not reach into its results."""
+        """Add the tests that the run did not reach to its results."""
         unreached: dict[str, list[str]] = {}
         for nodeid, requirement in self.pending.items():
             unreached.setdefault(requirement, []).append(nodeid)
@@ -170,7 +170,7 @@ class Selection:
             note = "" if requirement in self._results.conclusions else "the run ended before its tests"
             self._results.skipped_requirements[requirement] = ("not reached", note)
         for requirement in index.by_requirement():
-            # A test that ran in one set of versions is missing in each set that was not reached.
+            # A test may have run in one set of versions and be missing in another.
             ran = self._ran(requirement)
             partly = [nodeid for nodeid in unreached.get(requirement, ()) if function_of(nodeid) in ran]
             self._results.skipped_tests[requirement] = [*self.left_out(requirement), *partly]
