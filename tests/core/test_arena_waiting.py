@@ -38,7 +38,7 @@ def unschedulable(message: str = NO_NODE) -> dict[str, Any]:
         "CreateContainerConfigError",
     ],
 )
-def test_a_pod_that_will_never_be_ready_is_given_up_at_once(
+def test_a_stuck_pod_is_given_up_at_once(
     context: RunContext, arena: Arena, cluster: FakeCluster, reason: str
 ) -> None:
     arena.create(["peer"])
@@ -52,7 +52,7 @@ def test_a_pod_that_will_never_be_ready_is_given_up_at_once(
     assert ("--image names another" in str(caught.value)) == ("Image" in reason)
 
 
-def test_a_pod_whose_container_is_being_made_is_waited_for(
+def test_a_pod_whose_container_is_being_created_is_awaited(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.create(["peer"])
@@ -63,7 +63,7 @@ def test_a_pod_whose_container_is_being_made_is_waited_for(
     assert context.clock.now() - begun >= 180
 
 
-def test_a_pod_that_no_node_takes_is_given_up_after_a_while(
+def test_an_unschedulable_pod_is_given_up_after_a_while(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.create(["peer"])
@@ -77,7 +77,7 @@ def test_a_pod_that_no_node_takes_is_given_up_after_a_while(
     assert context.clock.now() - begun < UNSCHEDULED_S + 2
 
 
-def test_what_no_node_takes_is_not_waited_for_again_in_the_next_namespace(
+def test_the_wait_for_unschedulable_pods_is_common_to_all_namespaces(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.create(["peer", "main"])
@@ -91,7 +91,7 @@ def test_what_no_node_takes_is_not_waited_for_again_in_the_next_namespace(
     assert UNSCHEDULED_S <= context.clock.now() - begun < UNSCHEDULED_S + 4
 
 
-def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(
+def test_a_pod_that_is_scheduled_late_is_awaited(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.create(["peer"])
@@ -107,7 +107,7 @@ def test_a_pod_that_a_node_takes_in_the_end_is_waited_for(
     assert 5 <= context.clock.now() - begun < 7
 
 
-def test_who_watches_is_told_what_keeps_a_pod(
+def test_a_wait_reports_why_a_pod_is_not_ready(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     told: list[str] = []
@@ -119,7 +119,7 @@ def test_who_watches_is_told_what_keeps_a_pod(
     assert set(told) == {f"pods of smi-peer-r1 ready; Pending ({NO_NODE})"}
 
 
-def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
+def test_refused_pods_are_reported_with_the_message_of_the_api_server(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.create(["peer"])
@@ -130,11 +130,11 @@ def test_pods_that_were_refused_are_told_in_the_words_of_the_api_server(
     cluster.apply([{"apiVersion": "v1", "kind": "Event", "metadata": marks, **refused}])
     with pytest.raises(NotReady, match="pods are forbidden: violates PodSecurity"):
         arena.wait_ready(["peer"])
-    # Within seconds, but not at once: what a quota counts may be about to go.
+    # Within seconds, but not at once: a quota may still count terminating pods.
     assert REFUSED_S <= context.clock.now() - begun < REFUSED_S + 2
 
 
-def test_a_workload_that_a_scenario_adds_is_given_up_at_once_too(
+def test_a_stuck_workload_of_a_scenario_is_given_up_at_once(
     context: RunContext, arena: Arena, cluster: FakeCluster
 ) -> None:
     arena.wait_ready(["peer"])

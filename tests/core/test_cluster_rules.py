@@ -42,7 +42,7 @@ def applied(bench: Bench) -> list[Object]:
     return found
 
 
-def test_every_object_and_every_pod_keeps_to_them(
+def test_rules_apply_to_every_object_and_every_pod(
     bench: Bench, applied: list[Object], tmp_path: Path
 ) -> None:
     docker = tmp_path / "config.json"
@@ -78,9 +78,7 @@ def test_credentials_are_in_no_report(bench: Bench, tmp_path: Path) -> None:
     assert "c2VjcmV0" not in repr(ClusterRules(registries="c2VjcmV0"))
 
 
-def test_without_any_pods_go_to_nodes_with_linux_and_nothing_else_is_asked(
-    bench: Bench, applied: list[Object]
-) -> None:
+def test_default_rules_only_select_linux_nodes(bench: Bench, applied: list[Object]) -> None:
     assert bench.run("-k", "test_zero_weight") == 0
     assert all(spec["nodeSelector"] == {"kubernetes.io/os": "linux"} for spec in pods(applied))
     assert not any("tolerations" in spec or "imagePullSecrets" in spec for spec in pods(applied))
@@ -97,24 +95,24 @@ def test_without_any_pods_go_to_nodes_with_linux_and_nothing_else_is_asked(
         ("a.b/c=v:NoSchedule", {"key": "a.b/c", "operator": "Equal", "value": "v", "effect": "NoSchedule"}),
     ],
 )
-def test_a_taint_is_written_as_for_kubectl(text: str, found: dict[str, str]) -> None:
+def test_a_taint_has_the_notation_of_kubectl(text: str, found: dict[str, str]) -> None:
     assert parse_toleration(text) == found
 
 
 @pytest.mark.parametrize("text", ["", ":NoSchedule", "=v", "key:Never"])
-def test_what_is_no_taint_is_refused(text: str) -> None:
+def test_an_invalid_taint_is_refused(text: str) -> None:
     with pytest.raises(RuleError, match="KEY"):
         parse_toleration(text)
 
 
 @pytest.mark.parametrize("text", ["", "key", "=value"])
-def test_what_is_no_pair_is_refused(text: str) -> None:
+def test_an_invalid_pair_is_refused(text: str) -> None:
     with pytest.raises(RuleError, match="KEY=VALUE"):
         parse_pair(text)
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"credsStore": "desktop"}'])
-def test_what_has_no_credentials_is_refused(tmp_path: Path, content: str | None) -> None:
+def test_a_file_without_credentials_is_refused(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "config.json"
     if content is not None:
         path.write_text(content, encoding="utf-8")
@@ -122,7 +120,7 @@ def test_what_has_no_credentials_is_refused(tmp_path: Path, content: str | None)
         read_registries(str(path))
 
 
-def test_a_misspelt_rule_is_one_line(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_of_an_invalid_rule_is_one_line(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main.main(["run", "--mesh", str(bench.profile), "--toleration", "key:Never"])
     assert caught.value.code == 2

@@ -81,14 +81,14 @@ class TestTheArena:
         assert (pod.namespace, pod.name, pod.workload) == ("smi-main-r1", "v1-1", "v1")
         assert arena.workloads("peer") == ["peer/peer", "peer/p1", "peer/p2"]
 
-    def test_makes_a_part_once(self, arena: Arena, cluster: FakeCluster) -> None:
+    def test_creates_a_part_once(self, arena: Arena, cluster: FakeCluster) -> None:
         arena.create(["peer"])
         made = len(cluster.created)
         arena.create(["peer"])
         arena.wait_ready(["peer"])
         assert len(cluster.created) == made
 
-    def test_makes_namespace_and_accounts_before_what_needs_them(
+    def test_creates_namespaces_and_accounts_before_their_users(
         self, arena: Arena, cluster: FakeCluster
     ) -> None:
         arena.create(["main"])
@@ -99,7 +99,7 @@ class TestTheArena:
         arena.create(["peer"])
         assert cluster.objects["ConfigMap", "smi-peer-r1", "probe"]["binaryData"].keys() == {"probe.pyz"}
 
-    def test_says_which_workloads_there_are_not(self, arena: Arena) -> None:
+    def test_rejects_unknown_workloads(self, arena: Arena) -> None:
         with pytest.raises(ClusterError, match="no workload 'v9' in the arena's part 'main'"):
             arena.pod("main/v9")
 
@@ -120,7 +120,7 @@ class TestTheArena:
         ],
         ids=["pending", "unscheduled", "waiting", "terminated", "unready"],
     )
-    def test_says_why_a_pod_is_not_ready(
+    def test_reports_why_a_pod_is_not_ready(
         self,
         arena: Arena,
         cluster: FakeCluster,
@@ -134,7 +134,7 @@ class TestTheArena:
         with pytest.raises(NotReady, match=message):
             arena.wait_ready(["peer"])
 
-    def test_tells_the_trouble_of_several_pods_once_and_the_remedy(
+    def test_reports_a_common_problem_of_pods_once_with_its_remedy(
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
@@ -146,7 +146,7 @@ class TestTheArena:
         with pytest.raises(NotReady, match=wanted):
             arena.wait_ready(["outside"])
 
-    def test_looks_once_more_at_pods_that_were_late_and_waits_no_longer(
+    def test_checks_late_pods_once_more_without_waiting(
         self, arena: Arena, cluster: FakeCluster, context: RunContext
     ) -> None:
         begun = context.clock.now()
@@ -161,15 +161,13 @@ class TestTheArena:
         arena.wait_ready(["peer"])
         assert context.clock.now() - begun < 182
 
-    def test_keeps_the_parts_that_are_still_needed_and_deletes_the_others(
-        self, arena: Arena, cluster: FakeCluster
-    ) -> None:
+    def test_deletes_all_parts_except_the_given_ones(self, arena: Arena, cluster: FakeCluster) -> None:
         arena.wait_ready(["main", "peer"])
         arena.delete_except(["peer", "access"])
         assert {name for kind, _, name in cluster.objects if kind == "Namespace"} == {"smi-peer-r1"}
         assert arena.workloads("peer") == ["peer/peer", "peer/p1", "peer/p2"]
 
-    def test_says_where_to_look_when_there_are_no_pods(
+    def test_points_at_events_if_no_pods_exist(
         self, arena: Arena, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(arena_module, "READY_WITHIN_S", 1.0)
@@ -178,7 +176,7 @@ class TestTheArena:
         with pytest.raises(NotReady, match="no pods were created: see `kubectl get events -n smi-peer-r1`"):
             arena.wait_ready(["peer"])
 
-    def test_takes_pods_with_a_second_container_for_joined(
+    def test_counts_pods_with_a_second_container_as_joined(
         self, context: RunContext, cluster: FakeCluster
     ) -> None:
         join = context.profile.join.model_copy(update={"sidecar": True})
@@ -189,7 +187,7 @@ class TestTheArena:
             cluster.objects["Pod", "smi-peer-r1", name]["spec"]["containers"].append({"name": INJECT})
         context.arena.wait_ready(["peer"])
 
-    def test_takes_a_native_sidecar_for_one(self, context: RunContext, cluster: FakeCluster) -> None:
+    def test_counts_a_native_sidecar_as_a_container(self, context: RunContext, cluster: FakeCluster) -> None:
         join = context.profile.join.model_copy(update={"sidecar": True})
         context.arena.profile = context.profile.model_copy(update={"join": join})
         context.arena.create(["peer"])
@@ -198,7 +196,7 @@ class TestTheArena:
             spec["initContainers"] = [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}]
         context.arena.wait_ready(["peer"])
 
-    def test_is_told_of_with_the_logs_of_all_that_goes_on_running(
+    def test_diagnostics_have_the_logs_of_all_long_running_containers(
         self, context: RunContext, cluster: FakeCluster
     ) -> None:
         context.arena.create(["peer"])
@@ -208,28 +206,30 @@ class TestTheArena:
         of_peer = [one for one in gathered if "/peer," in one]
         assert of_peer == [f"here: log of smi-peer-r1/peer, {name}" for name in ("probe", "proxy")]
 
-    def test_adopts_a_workload_that_a_scenario_adds(self, context: RunContext) -> None:
+    def test_registers_a_workload_that_a_scenario_adds(self, context: RunContext) -> None:
         context.arena.wait_ready(["main"])
         scenario = context.scenario("traffic-split/live-edits")
         scenario.apply("old.yaml")
         assert context.arena.adopt("main/old").name == "old-1"
         assert context.arena.pod("main/old").workload == "old"
 
-    def test_is_removed_by_its_label_and_nothing_else_is(self, arena: Arena, cluster: FakeCluster) -> None:
+    def test_is_removed_by_its_label_and_removes_nothing_else(
+        self, arena: Arena, cluster: FakeCluster
+    ) -> None:
         arena.create(["main", "peer"])
         other = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other", "labels": {}}}
         cluster.apply([other])
         arena.remove()
         assert list(cluster.objects) == [("Namespace", "", "other")]
 
-    def test_of_any_run_is_removed_by_the_label_alone(self, arena: Arena, cluster: FakeCluster) -> None:
+    def test_of_every_run_is_removed_by_the_label_key(self, arena: Arena, cluster: FakeCluster) -> None:
         arena.create(["peer"])
         names = remove(cluster, Waiter(VirtualClock()), "smi-conformance.dev/run")
         assert names == ["smi-peer-r1"]
 
 
 class TestTheDriver:
-    def test_brings_back_both_views_of_a_batch(self, driver: Driver, scenario: Scenario) -> None:
+    def test_returns_answers_and_ledgers_of_a_batch(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", _pooled(scenario), requests=400)
         (traffic,) = driver.send([call], ledgers=["main/v1", "main/v2", "main/v3", "main/v4"])
         assert traffic.sent == traffic.answers == traffic.served == 400
@@ -240,7 +240,7 @@ class TestTheDriver:
         assert (traffic.latency_p50_us, traffic.latency_p99_us) == (900, 900)
         assert not traffic.new_connections
 
-    def test_counts_requests_that_nobody_answers(self, driver: Driver, cluster: FakeCluster) -> None:
+    def test_counts_unanswered_requests(self, driver: Driver, cluster: FakeCluster) -> None:
         service = {
             "apiVersion": "v1",
             "kind": "Service",
@@ -253,18 +253,18 @@ class TestTheDriver:
         assert traffic.failures == {"refused": 7}
         assert (traffic.answers, traffic.served) == (0, 0)
 
-    def test_reads_ledgers_of_the_workloads_asked_for_only(self, driver: Driver, scenario: Scenario) -> None:
+    def test_reads_only_the_ledgers_of_the_given_workloads(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=100)
         (traffic,) = driver.send([call], ledgers=["main/v1"])
         assert traffic.received.keys() == {"v1"}
 
-    def test_sends_fresh_connections_where_told(self, driver: Driver, scenario: Scenario) -> None:
+    def test_uses_new_connections_on_request(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=40)
         (traffic,) = driver.send([call], SendOptions(new_connections=True))
         assert traffic.new_connections
         assert traffic.connections == 0
 
-    def test_sends_all_over_one_connection_where_told(self, driver: Driver, scenario: Scenario) -> None:
+    def test_uses_one_connection_on_request(self, driver: Driver, scenario: Scenario) -> None:
         call = scenario.call("main/client", _pooled(scenario), requests=40, protocol="http2")
         (traffic,) = driver.send([call], SendOptions(one_connection=True))
         assert (traffic.connections, traffic.uniform_connections) == (1, 0)
@@ -292,11 +292,11 @@ class TestTheDriver:
             ("grpc", "gRPC /a x-user: alice"),
         ],
     )
-    def test_says_in_which_protocol_a_call_was_made(self, protocol: str, what: str) -> None:
+    def test_names_the_protocol_of_a_call(self, protocol: str, what: str) -> None:
         call = Call("main/client", "root", 8080, 1, protocol, path="/a", headers={"x-user": "alice"})
         assert str(call) == f"main/client → root:8080 {what}"
 
-    def test_sends_calls_of_several_clients_in_a_plan_each(
+    def test_sends_one_plan_per_client(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:
         plans: list[tuple[str, Mapping[str, Any]]] = []
@@ -311,27 +311,25 @@ class TestTheDriver:
             ("client-b", 2),
         ]
 
-    def test_watches_a_control_request_beside_the_traffic(self, driver: Driver, scenario: Scenario) -> None:
+    def test_sends_control_requests_with_the_traffic(self, driver: Driver, scenario: Scenario) -> None:
         driver.send([scenario.call("main/client", "main/going")])
         assert driver.environment.control_p99_us == 900
         assert driver.environment.control_failures == 0
 
-    def test_keeps_steady_traffic_going_until_it_is_stopped(self, driver: Driver, scenario: Scenario) -> None:
+    def test_background_traffic_runs_until_it_is_stopped(self, driver: Driver, scenario: Scenario) -> None:
         steady = driver.start(scenario.call("main/client", "main/going"), rate_per_s=50, duration_s=60)
         assert steady.received("main/v1") > 0
         traffic = steady.stop(ledgers=["main/v1"])
         assert traffic.sent == traffic.answers == STEADY + MORE
         assert traffic.received["v1"] == traffic.answered["v1"]
 
-    def test_watches_a_control_request_beside_steady_traffic(
-        self, driver: Driver, scenario: Scenario
-    ) -> None:
+    def test_sends_control_requests_with_background_traffic(self, driver: Driver, scenario: Scenario) -> None:
         steady = driver.start(scenario.call("main/client", "main/going"), rate_per_s=50, duration_s=60)
         assert driver.environment.control_p99_us == 0
         steady.stop()
         assert driver.environment.control_p99_us == 900
 
-    def test_says_whether_steady_traffic_was_over_before_it_was_stopped(
+    def test_reports_background_traffic_that_expired_before_its_stop(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:
         def traffic() -> Traffic:
@@ -342,7 +340,7 @@ class TestTheDriver:
         cluster.mesh.lasted_s = 60.0
         assert traffic().expired
 
-    def test_ends_steady_traffic_beside_which_something_breaks(
+    def test_stops_background_traffic_after_an_exception(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster
     ) -> None:
         call = scenario.call("main/client", "main/going")
@@ -351,11 +349,11 @@ class TestTheDriver:
         with pytest.raises(KeyError), steady:
             raise KeyError
         assert not cluster.mesh.background
-        # Stopped already, which is not told in place of what broke.
+        # The traffic was stopped already, which does not hide the exception.
         with pytest.raises(KeyError), steady:
             raise KeyError
 
-    def test_slows_steady_traffic_that_would_be_more_than_a_plan_may_have(
+    def test_slows_background_traffic_beyond_the_limit_of_a_plan(
         self, driver: Driver, scenario: Scenario
     ) -> None:
         call = scenario.call("main/client", "main/going")
@@ -364,7 +362,7 @@ class TestTheDriver:
         assert slow.stop().answers == STEADY
         assert driver.start(call, rate_per_s=600, duration_s=60).rate_per_s == 600
 
-    def test_says_what_the_probe_refuses(self, driver: Driver) -> None:
+    def test_reports_the_refusal_of_the_probe(self, driver: Driver) -> None:
         with pytest.raises(
             ExecFailed, match=r"the probe of main/client refused: batch .*: port must be a number from"
         ):
@@ -384,7 +382,7 @@ class TestTheDriver:
         ],
         ids=["no end line", "incomplete", "lost lines", "nothing", "no object"],
     )
-    def test_does_not_take_half_an_answer_for_one(
+    def test_rejects_an_incomplete_answer_of_the_probe(
         self,
         driver: Driver,
         scenario: Scenario,
@@ -403,7 +401,7 @@ class TestTheDriver:
         with pytest.raises(ExecFailed, match=message):
             driver.send([scenario.call("main/client", "main/going", requests=3)])
 
-    def test_keeps_what_strangers_say_printable_and_short(
+    def test_keeps_foreign_answers_printable_and_short(
         self, driver: Driver, scenario: Scenario, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         honest = cluster.exec_line
@@ -424,14 +422,12 @@ class TestTheDriver:
             "a": 7,
         }
 
-    def test_does_not_take_noise_for_an_answer(self, driver: Driver, cluster: FakeCluster) -> None:
+    def test_rejects_noise_as_an_answer_of_the_probe(self, driver: Driver, cluster: FakeCluster) -> None:
         cluster.exec_line = lambda *question: "bash: python3: not found\n"  # type: ignore[method-assign]
         with pytest.raises(ExecFailed, match="answered something other than JSON"):
             driver.send([Call("main/client", ROOT, 8080, requests=1)])
 
-    def test_does_not_take_a_ledger_that_was_lost_for_an_empty_one(
-        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
-    ) -> None:
+    def test_rejects_a_lost_ledger(self, driver: Driver, scenario: Scenario, cluster: FakeCluster) -> None:
         call = scenario.call("main/client", "main/going", requests=9)
         driver.send([call], ledgers=["main/v1"])
         cluster.mesh.ledgers.clear()
@@ -439,7 +435,7 @@ class TestTheDriver:
             driver.send([call], ledgers=["main/v1"])
         driver.send([call], ledgers=["main/v1"])
 
-    def test_tells_probes_apart_whose_pods_have_one_name_in_two_namespaces(
+    def test_distinguishes_pods_of_the_same_name_in_two_namespaces(
         self, driver: Driver, scenario: Scenario
     ) -> None:
         pods = [scenario.arena.pod(f"{part}/server") for part in ("access", "metrics")]
@@ -448,16 +444,14 @@ class TestTheDriver:
         driver.send([call], ledgers=["access/server", "metrics/server"])
         driver.send([call], ledgers=["access/server", "metrics/server"])
 
-    def test_does_not_take_a_full_ledger_for_one_that_holds_everything(
-        self, driver: Driver, scenario: Scenario, cluster: FakeCluster
-    ) -> None:
+    def test_rejects_a_full_ledger(self, driver: Driver, scenario: Scenario, cluster: FakeCluster) -> None:
         cluster.mesh.ledgers[driver.arena.pod("main/v1").ip].dropped = 1
         with pytest.raises(ExecFailed, match="the ledger of main/v1 is full"):
             driver.send([scenario.call("main/client", "main/going")], ledgers=["main/v1"])
 
 
 class TestAScenario:
-    def test_sees_an_effect_before_and_after(self, scenario: Scenario) -> None:
+    def test_observes_traffic_before_and_after_a_change(self, scenario: Scenario) -> None:
         call = scenario.call("main/client", "main/going", requests=200)
         (effect,) = scenario.apply_and_sample(
             [ExpectedResponders(call, frozenset({"v2"}))], "split.yaml", servers=["main/v2"]
@@ -499,7 +493,7 @@ class TestAScenario:
         [
             ([True], [60]),
             ([False, False, True, True], [60, 15, 15, 60]),
-            # What a small poll did not show, a whole one does.
+            # A whole poll shows the responders that a small one missed.
             ([False, True, False, False, True, True], [60, 15, 60, 15, 15, 60]),
         ],
     )
@@ -697,9 +691,7 @@ class TestAScenario:
         (effect,) = scenario.apply_and_sample([division], "split.yaml", servers=[])
         assert effect.convergence.took_s is None
 
-    def test_withdraws_what_it_applied_the_newest_first(
-        self, scenario: Scenario, cluster: FakeCluster
-    ) -> None:
+    def test_deletes_its_objects_newest_first(self, scenario: Scenario, cluster: FakeCluster) -> None:
         gone: list[str] = []
         delete = cluster.delete
 
@@ -715,13 +707,13 @@ class TestAScenario:
         scenario.delete_applied()
         assert len(gone) == 2
 
-    def test_takes_a_second_object_of_a_name_for_an_edit(self, context: RunContext) -> None:
+    def test_a_second_object_of_a_name_is_an_edit(self, context: RunContext) -> None:
         scenario = context.scenario("traffic-split/live-edits")
         context.arena.create(["main"])
         scenario.apply("1-most-to-v2.yaml", "2-all-to-v3.yaml")
         assert len(scenario.applied) == 1
 
-    def test_forgets_what_it_deleted_itself(self, scenario: Scenario) -> None:
+    def test_does_not_list_deleted_objects_as_applied(self, scenario: Scenario) -> None:
         scenario.apply("services.yaml", "split.yaml")
         scenario.delete("split.yaml")
         assert [item["kind"] for item in scenario.applied] == ["Service"]
@@ -778,7 +770,9 @@ class TestAScenario:
 
 
 class TestReading:
-    def test_remembers_who_read_what_and_when(self, cluster: FakeCluster, clock: VirtualClock) -> None:
+    def test_records_the_account_the_path_and_the_time_of_a_read(
+        self, cluster: FakeCluster, clock: VirtualClock
+    ) -> None:
         reader = Reader(cluster, Waiter(clock))
         clock.pause(2.5)
         read = reader.metrics("ns", "pods", "web", edges=True, account=Account("ns", "reader"))
@@ -791,7 +785,7 @@ class TestReading:
         [(0, 200, False), (3, 200, True), (10_000, 503, True)],
         ids=["available", "away for a moment", "away for good"],
     )
-    def test_asks_an_api_again_that_is_unavailable_for_a_moment(
+    def test_repeats_a_read_while_the_api_is_unavailable(
         self,
         cluster: FakeCluster,
         clock: VirtualClock,
@@ -825,7 +819,7 @@ class TestReading:
     @pytest.mark.parametrize(
         "body", ["no JSON", [], {}, {"resources": "x"}, {"resources": [1, {}, {"kind": 2}]}]
     )
-    def test_lists_nothing_of_a_group_whose_answer_cannot_be_read(
+    def test_lists_no_kinds_of_a_group_with_unreadable_discovery(
         self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, body: Any
     ) -> None:
         honest = cluster.request
@@ -837,7 +831,7 @@ class TestReading:
         monkeypatch.setattr(cluster, "request", request)
         assert {group for group, _, _ in served_kinds(cluster)} == {"access.smi-spec.io", "specs.smi-spec.io"}
 
-    def test_spells_claims_out(self) -> None:
+    def test_lists_the_claimed_kinds(self) -> None:
         claims = Claims(split=("v1alpha2",), access=("v1alpha4",), specs=("v1alpha3",), metrics=("v1alpha1",))
         assert [kind for _, _, kind in claimed_kinds(claims)] == [
             "TrafficSplit",

@@ -44,13 +44,13 @@ def outcome(fault: Fault, *readings: str, **verdicts: Verdict) -> FaultOutcome:
     return FaultOutcome(fault, by_id, {}, 1.0, {ZERO: frozenset(readings)} if readings else {})
 
 
-def test_a_fault_is_caught_when_its_reading_is_seen() -> None:
+def test_a_fault_is_caught_if_its_reading_is_observed() -> None:
     found = outcome(EQUAL, "all weights zero: c", "all weights zero: unacceptable")
     assert found.caught
     assert line(found).startswith("caught")
 
 
-def test_a_fault_whose_reading_is_not_seen_is_missed() -> None:
+def test_a_fault_is_missed_if_its_reading_is_not_observed() -> None:
     found = outcome(EQUAL, "all weights zero: a", split_all_weights_zero=Verdict.PASS)
     assert not found.caught
     assert found.missed == {ZERO}
@@ -71,14 +71,14 @@ def test_a_fault_that_only_shows_a_reading_must_not_fail_anything() -> None:
     assert (found.caught, found.misblamed) == (False, {"split-live-edits"})
 
 
-def test_what_was_said_of_a_requirement_that_should_have_failed_is_told() -> None:
+def test_summaries_of_a_requirement_that_should_have_failed_are_shown() -> None:
     said = {"split-live-edits": ["the control request took 0.6 s"]}
     late = FaultOutcome(SHARES, {"split-live-edits": Verdict.INCONCLUSIVE}, said, 1.0)
     wanted = "should have failed: split-live-edits (inconclusive): the control request took 0.6 s"
     assert line(late).splitlines()[1].strip() == wanted
 
 
-def test_what_was_said_of_a_reading_that_should_have_changed_is_told() -> None:
+def test_summaries_of_a_reading_that_should_have_changed_are_shown() -> None:
     found = replace(
         outcome(EQUAL, "all weights zero: a", split_all_weights_zero=Verdict.PASS),
         summaries={ZERO: ["(a), answered by v1"]},
@@ -90,7 +90,7 @@ def starved(*what: str, **verdicts: Verdict) -> FaultOutcome:
     return replace(outcome(SHARES, **verdicts), starved=frozenset(what))
 
 
-def test_a_fault_is_undecided_when_only_failures_that_do_not_count_are_lacking() -> None:
+def test_a_fault_is_undecided_if_it_misses_only_discounted_failures() -> None:
     late = starved("split-live-edits", split_live_edits=Verdict.INCONCLUSIVE)
     assert (late.starved_only, late.caught) == (True, False)
     assert line(late).startswith("STARVED")
@@ -106,7 +106,7 @@ def test_a_fault_is_undecided_when_only_failures_that_do_not_count_are_lacking()
     assert not replace(unseen, starved=frozenset()).starved_only
 
 
-def test_the_exit_code_tells_what_is_undecided_from_what_was_missed() -> None:
+def test_the_exit_code_distinguishes_undecided_from_missed() -> None:
     caught = outcome(SHARES, split_live_edits=Verdict.FAIL)
     late = starved("split-live-edits", split_live_edits=Verdict.INCONCLUSIVE)
     missed = outcome(SHARES, split_live_edits=Verdict.PASS)
@@ -120,7 +120,7 @@ def test_the_exit_code_tells_what_is_undecided_from_what_was_missed() -> None:
 
 
 @pytest.mark.parametrize(("second", "code"), [(Verdict.FAIL, 0), (Verdict.PASS, 1)])
-def test_what_the_machine_was_starved_under_is_judged_once_more_by_itself(
+def test_starved_faults_are_judged_once_more_alone(
     second: Verdict, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late, other = (FAULTS[one] for one in ("split-weights-ignored", "split-edits-ignored"))
@@ -142,7 +142,7 @@ def test_what_the_machine_was_starved_under_is_judged_once_more_by_itself(
     assert f"{2 - code} of 2 faults caught" in shown
 
 
-def test_only_a_failure_on_a_starved_machine_is_void() -> None:
+def test_only_a_failure_on_a_starved_machine_is_discounted() -> None:
     failed = Judgement(Verdict.FAIL, "7 of 10 requests failed")
     late, quiet = Environment(control_p99_us=600_000), Environment()
 
@@ -154,7 +154,7 @@ def test_only_a_failure_on_a_starved_machine_is_void() -> None:
     assert not does_not_count(concluded(replace(failed, verdict=Verdict.INCONCLUSIVE)))
 
 
-def test_the_end_names_again_what_was_not_caught() -> None:
+def test_the_conclusion_repeats_uncaught_faults() -> None:
     caught = outcome(SHARES, split_live_edits=Verdict.FAIL)
     missed = outcome(SHARES, split_live_edits=Verdict.PASS)
     shown = conclusion([caught, missed, caught]).splitlines()
@@ -166,7 +166,7 @@ def test_the_end_names_again_what_was_not_caught() -> None:
     assert conclusion([caught]).splitlines() == ["", summary([caught])]
 
 
-def test_what_a_fault_drags_along_must_fail_as_well() -> None:
+def test_dragged_along_requirements_must_fail_as_well() -> None:
     both = {"split_live_edits": Verdict.FAIL, "split_per_client_ratio": Verdict.FAIL}
     assert outcome(DRAGGING, **both).caught
     for one in both:
@@ -174,7 +174,7 @@ def test_what_a_fault_drags_along_must_fail_as_well() -> None:
         assert (alone.missed, alone.misblamed) == ({one.replace("_", "-")}, set())
 
 
-def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> None:
+def test_the_kill_table_has_failures_and_readings_of_each_fault() -> None:
     found = [
         outcome(SHARES, split_live_edits=Verdict.FAIL),
         outcome(EQUAL, "all weights zero: c"),
@@ -199,7 +199,7 @@ def test_the_kill_table_tells_of_each_fault_what_failed_and_what_was_seen() -> N
 
 
 class _Emptied:
-    """A cluster of which only what is deleted matters."""
+    """A cluster that records deletions."""
 
     def __init__(self) -> None:
         self.gone: list[Any] = []
@@ -208,7 +208,7 @@ class _Emptied:
         self.gone += objects
 
 
-def test_installing_anew_takes_away_what_a_killed_campaign_left() -> None:
+def test_installation_deletes_leftovers_of_a_killed_campaign() -> None:
     cluster = _Emptied()
     switching.switch_all_off(cluster)  # type: ignore[arg-type]
     added = [one for fault in FAULTS.values() for one in fault.extra_objects]

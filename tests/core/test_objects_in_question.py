@@ -48,7 +48,9 @@ def at_top(item: dict[str, Any]) -> dict[str, Any]:
     return {**{key: item[key] for key in ("apiVersion", "kind", "metadata")}, **item["spec"]}
 
 
-def test_one_that_is_taken_is_made_and_withdrawn_at_the_end(scenario: Scenario, cluster: FakeCluster) -> None:
+def test_an_accepted_object_is_created_and_deleted_at_the_end(
+    scenario: Scenario, cluster: FakeCluster
+) -> None:
     made = created(scenario, as_it_is)["ab-example"]
     assert made.accepted
     assert made.returned["spec"]["matches"] == MATCHES
@@ -58,14 +60,14 @@ def test_one_that_is_taken_is_made_and_withdrawn_at_the_end(scenario: Scenario, 
     assert key not in cluster.objects
 
 
-def test_one_that_is_refused_is_a_refusal_of_what_was_sent(scenario: Scenario) -> None:
+def test_a_refused_object_is_a_refusal_with_the_sent_object(scenario: Scenario) -> None:
     refused = created(scenario, at_top)["ab-example"]
     assert (refused.status, refused.sent["matches"]) == (422, MATCHES)
     assert scenario.applied == []
 
 
 @pytest.mark.parametrize("status", [401, 404, 409, 500])
-def test_trouble_is_no_refusal(scenario: Scenario, cluster: FakeCluster, status: int) -> None:
+def test_an_error_is_not_a_refusal(scenario: Scenario, cluster: FakeCluster, status: int) -> None:
     cluster.on_trial = lambda item: (
         Answer(status, {"message": "no"})
         if item["metadata"]["name"] == "ab-example"
@@ -83,7 +85,9 @@ def test_where_header_filters_cannot_be_written_nothing_is_created(
     assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects
 
 
-def test_a_trial_keeps_nothing_and_a_relaxed_request_does(scenario: Scenario, cluster: FakeCluster) -> None:
+def test_a_dry_run_persists_nothing_and_a_request_with_unknown_fields_does(
+    scenario: Scenario, cluster: FakeCluster
+) -> None:
     (item,) = scenario.objects(FILE)
     assert attempt(cluster, item, "for trial").accepted
     assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects

@@ -1,4 +1,4 @@
-"""What may be asked of a run is told once, and means the same to the command and to pytest."""
+"""The options of a run are defined once, and mean the same to the command and to pytest."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def words(typed: Mapping[str, list[str]], prefix: str) -> list[str]:
 
 
 def as_typed(typed: Mapping[str, list[str]]) -> tuple[RunOptions, RunOptions]:
-    """What the command takes these options for, and what pytest does."""
+    """These options as parsed by the command and by pytest."""
     ours = command_line().parse_args(words(typed, ""))
     theirs = pytests().parse_args(words(typed, "smi-"))
     return options.read(partial(getattr, ours)), options.from_pytest(partial(getattr, theirs))
 
 
 class TestOptions:
-    def test_of_the_sample_are_all_that_there_are(self) -> None:
+    def test_of_the_sample_are_complete(self) -> None:
         assert {option.flags[-1] for option in TABLE} == TYPED.keys() | ELSEWHERE
 
     def test_mean_the_same_to_the_command_and_to_pytest(self) -> None:
@@ -87,7 +87,7 @@ class TestOptions:
         )
         assert (ours.timeout_s, ours.junit, ours.where.context) == (5400.0, Path("j.xml"), "there")
 
-    def test_are_the_same_where_nothing_is_typed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_have_the_same_defaults(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("KUBECONFIG", raising=False)
         ours, theirs = as_typed({"--mesh": ["none"]})
         assert ours == theirs
@@ -97,7 +97,7 @@ class TestOptions:
         with pytest.raises(ClusterError, match="name one cluster"):
             as_typed({"--mesh": ["none"], "--embedded": [], "--in-cluster": []})
 
-    def test_are_unknown_to_pytest_where_the_suites_are_not(self, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_are_unknown_to_pytest_without_the_suites(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert pytest.main(["--smi-mesh", "none", "-c", "/dev/null"]) == pytest.ExitCode.USAGE_ERROR
         assert "unrecognized arguments: --smi-mesh" in capsys.readouterr().err
 
@@ -153,7 +153,7 @@ class TestMeshVersion:
             ("", "", {"plane": "v1.3", "cni": "v0.2"}, None),
         ],
     )
-    def test_is_what_is_asked_for_or_else_the_profiles_or_else_that_of_all_images(
+    def test_is_that_of_the_option_the_profile_or_all_images(
         self, asked: str, said: str, running: dict[str, str], version: str | None
     ) -> None:
         found = mesh_version.versions(asked, profile(said), running)

@@ -15,7 +15,7 @@ from conformance.drive.arena import WORKLOADS
 @pytest.mark.parametrize(
     ("processors", "free_gib", "clusters"), [(2, 24, 3), (1, 24, 1), (8, 64, 12), (8, 6, 4), (2, 1, 1)]
 )
-def test_as_many_clusters_as_processors_and_memory_bear(
+def test_the_number_of_clusters_depends_on_processors_and_memory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, processors: int, free_gib: int, clusters: int
 ) -> None:
     told = tmp_path / "meminfo"
@@ -25,7 +25,7 @@ def test_as_many_clusters_as_processors_and_memory_bear(
     assert jobs() == clusters
 
 
-def test_faults_that_few_pods_do_for_begin_and_of_these_those_with_most_to_judge() -> None:
+def test_faults_with_few_parts_and_many_tests_come_first() -> None:
     asked = Campaign(select_faults([]), profiles.load("reference"), "image")
     ordered = in_turn(asked)
     grown = [len({part for each in ordered.chosen[: n + 1] for part in parts_of(each)}) for n in range(60)]

@@ -1,4 +1,4 @@
-"""What a run needs of a cluster, and what is said where it is missing."""
+"""Permissions of a run, diagnostics, and the description of the cluster."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class TestRights:
             "delete ingresses.networking.k8s.io",
         ]
 
-    def test_that_nobody_tells_are_an_error(
+    def test_that_cannot_be_reviewed_are_an_error(
         self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cluster, "request", lambda *_: Answer(403, {}))
@@ -114,7 +114,7 @@ class TestDiagnostics:
             "scenario: control plane in mesh": "no pod matches app=gone",
         }
 
-    def test_of_a_control_plane_that_may_not_be_read_break_nothing(
+    def test_of_an_unreadable_control_plane_do_not_fail(
         self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object, **__: object) -> None:
@@ -125,9 +125,7 @@ class TestDiagnostics:
         (one,) = gather(cluster, "r1", [], "scenario", named)
         assert one.text == "could not be read: pods is forbidden"
 
-    def test_that_cannot_be_read_are_told(
-        self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_report_read_errors(self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(*_: object, **__: object) -> None:
             raise ClusterError("forbidden")
 

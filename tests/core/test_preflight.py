@@ -1,4 +1,4 @@
-"""The doctor: what is said where cluster, mesh and profile do not fit together."""
+"""The doctor: findings and remedies if cluster, mesh and profile do not match."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wrong(context: RunContext) -> list[preflight.Check]:
 
 
 class TestTheDoctor:
-    def test_finds_nothing_wrong_where_all_is_well(self, context: RunContext, cluster: FakeCluster) -> None:
+    def test_finds_no_problem_in_a_working_mesh(self, context: RunContext, cluster: FakeCluster) -> None:
         checks = list(preflight.examine(context))
         assert all(check.ok for check in checks)
         assert [check.name for check in checks] == [
@@ -46,7 +46,7 @@ class TestTheDoctor:
         ]  # fmt: skip
         assert cluster.objects == {}
 
-    def test_looks_no_further_where_nobody_answers(
+    def test_stops_at_an_unreachable_cluster(
         self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*_: object) -> Answer:
@@ -56,7 +56,7 @@ class TestTheDoctor:
         (check,) = preflight.examine(context)
         assert str(check) == "cannot be reached"
 
-    def test_says_who_may_not_ask(
+    def test_names_refused_credentials(
         self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(cluster, "request", lambda *_: Answer(401, {}))
@@ -78,12 +78,12 @@ class TestTheDoctor:
         )
         assert cluster.created == []
 
-    def test_looks_at_every_claimed_version(self, context: RunContext, cluster: FakeCluster) -> None:
+    def test_checks_every_claimed_version(self, context: RunContext, cluster: FakeCluster) -> None:
         context = claimed(context, split=("v1alpha2", "v1alpha4"))
         (wrong,) = [check for check in preflight.examine(context) if not check.ok]
         assert wrong.detail == "split.smi-spec.io/v1alpha2 is not served with TrafficSplit"
 
-    def test_asks_for_no_kind_that_is_not_claimed(self, context: RunContext, cluster: FakeCluster) -> None:
+    def test_does_not_require_unclaimed_kinds(self, context: RunContext, cluster: FakeCluster) -> None:
         context = claimed(context, specs={"v1alpha4": ("HTTPRouteGroup", "TCPRoute")})
         cluster.serves["specs.smi-spec.io/v1alpha4"] = ("HTTPRouteGroup", "TCPRoute")
         cluster.forbidden = frozenset({("create", "udproutes")})
@@ -128,15 +128,13 @@ class TestTheDoctorsTraffic:
         assert found[0].remedy.startswith("the name does not resolve: correct hosts.service")
         assert cluster.objects == {}
 
-    def test_finds_a_mesh_that_denies_where_the_profile_says_that_it_allows(
-        self, context: RunContext
-    ) -> None:
+    def test_finds_a_mesh_that_denies_by_default_against_its_profile(self, context: RunContext) -> None:
         context = changed(context, access=context.profile.access.model_copy(update={"default": "allow"}))
         (found,) = wrong(context)
         assert found.name == "grant"
         assert found.remedy == "set access: {default: deny} in the profile"
 
-    def test_finds_a_mesh_that_allows_where_the_profile_says_that_it_denies(
+    def test_finds_a_mesh_that_allows_by_default_against_its_profile(
         self, context: RunContext, cluster: FakeCluster
     ) -> None:
         cluster.mesh.access = "allow"
@@ -144,7 +142,7 @@ class TestTheDoctorsTraffic:
         assert found.detail.startswith("open without a TrafficTarget: ")
         assert "set access: {default: allow}" in found.remedy
 
-    def test_finds_nothing_wrong_with_a_mesh_that_allows_as_it_says(
+    def test_accepts_a_mesh_that_allows_by_default_as_its_profile_says(
         self, context: RunContext, cluster: FakeCluster
     ) -> None:
         cluster.mesh.access = "allow"
@@ -157,9 +155,7 @@ class TestTheDoctorsTraffic:
         assert found.name == "split"
         assert "the mesh's log" in found.remedy
 
-    def test_tells_the_protocol_whose_calls_get_nowhere(
-        self, context: RunContext, cluster: FakeCluster
-    ) -> None:
+    def test_names_the_protocol_of_unanswered_calls(self, context: RunContext, cluster: FakeCluster) -> None:
         def without(item: Any) -> None:
             if item["kind"] == "Service" and item["metadata"]["name"] == "over-grpc":
                 item["spec"]["selector"] = {"app": "nobody"}
@@ -169,7 +165,7 @@ class TestTheDoctorsTraffic:
         assert found.detail.startswith("grpc: 0 of 20 calls to over-grpc.smi-main-r1.svc.cluster.local")
         assert found.remedy.startswith("name in services.grpc the labels or annotations")
 
-    def test_calls_by_no_protocol_that_is_not_carried(self, context: RunContext) -> None:
+    def test_sends_no_calls_over_protocols_that_the_mesh_does_not_carry(self, context: RunContext) -> None:
         context = changed(context, protocols=("http", "tcp"))
         checks = [check.detail for check in preflight.examine(context) if check.name == "calls"]
         assert [detail.split()[3] for detail in checks] == ["http", "tcp"]
@@ -187,7 +183,7 @@ class TestTheDoctorsTraffic:
         ("pod a: probe runs but is not ready", "check the profile's join section"),
     ],
 )
-def test_what_keeps_pods_from_coming_has_its_remedy(
+def test_each_reason_of_unready_pods_has_its_remedy(
     context: RunContext, cluster: FakeCluster, message: str, remedy: str
 ) -> None:
     def refuse(item: Any) -> None:

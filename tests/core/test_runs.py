@@ -1,4 +1,4 @@
-"""Whole runs in this process: verdicts, exit codes, selection, and what is left behind."""
+"""Whole runs in this process: verdicts, exit codes, selection, and leftovers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ZERO, DIRECT = "split-zero-weight-gets-nothing", "split-direct-backend-access"
 WEIGHTS_SUITE = "traffic_split/test_weighted_distribution.py"
 WEIGHTS = "split-weighted-distribution"
 BEYOND = "split_and_ or twin_targets or partial_authorisation or unknown_fields or convergence"
-"""Suites of what the fake mesh has not: access control, and traffic while something is edited."""
+"""Suites of features that the fake mesh lacks: access control, and traffic during edits."""
 OWN = """
     import pytest
     from conformance import judge
@@ -63,7 +63,7 @@ class TestAWholeRun:
         observed = [one for one in whole.report.requirements if one.outcome == "observed"]
         for record in observed:
             readings = [one for test in record.tests for one in test.readings]
-            # The mesh does not claim that it governs UDP: of that nothing is asked.
+            # The mesh does not claim to govern UDP, so no such requirement is judged.
             wanted = [one for one in record.readings if one != "flows of UDP"]
             assert sorted(one.question for one in readings) == sorted(wanted), record.id
             for test in record.tests:
@@ -77,9 +77,9 @@ class TestAWholeRun:
         assert [test.title for test in whole.record(WEIGHTS).tests] == [
             "Requests are divided 80 to 20",
             "New connections of one request are divided 80 to 20",
-            "A share of one in a hundred is honoured",
-            "A share of one in a thousand is there and is no whole percent",
-            "Drawn weights of one to five backends are followed",
+            "A share of one percent is honoured",
+            "A share of one in a thousand is not rounded",
+            "Any weights of one to five backends are followed",
         ]
 
     def test_the_report_keeps_the_evidence_that_verdicts_stand_on(self, whole: Bench) -> None:
@@ -89,7 +89,7 @@ class TestAWholeRun:
         assert test.basis is not None
         assert test.basis.judge == "nothing_reaches"
 
-    def test_what_was_not_selected_and_what_has_no_test_is_told_apart(self, whole: Bench) -> None:
+    def test_unselected_and_untested_requirements_are_distinguished(self, whole: Bench) -> None:
         assert whole.outcome("access-default-deny") == "not selected"
         assert whole.record("access-transport-encrypted").status == "untested"
         assert "view of the network" in whole.record("access-transport-encrypted").note
@@ -201,7 +201,7 @@ def test_a_second_verdict_of_a_test_is_an_error_of_the_suite(bench: Bench) -> No
         "judge.all_of(one=judge.no_request_failed(sent), other=judge.no_request_failed(sent))",
     ],
 )
-def test_what_no_judge_with_a_null_control_came_to_counts_for_nothing(bench: Bench, judgement: str) -> None:
+def test_a_verdict_without_a_null_control_is_inconclusive(bench: Bench, judgement: str) -> None:
     source = f"""    def test_jumps_to_a_conclusion(scenario, verdict):
         from conformance.model.verdict import Judgement, Verdict
         scenario.create_services()
@@ -215,7 +215,7 @@ def test_what_no_judge_with_a_null_control_came_to_counts_for_nothing(bench: Ben
     assert test.summary.startswith("an error of the suite: no judge with a null control came to this: ")
 
 
-def test_an_assertion_in_a_test_is_no_finding_about_the_mesh(bench: Bench) -> None:
+def test_an_assertion_error_of_a_test_is_not_blamed_on_the_mesh(bench: Bench) -> None:
     assert bench.own_suite(OWN + "    def test_asserts(scenario): assert 1 == 2, 'figures'") == 2
     assert bench.record(ZERO).tests[0].summary.startswith("AssertionError: figures")
 
@@ -230,7 +230,7 @@ def test_an_assertion_in_a_test_is_no_finding_about_the_mesh(bench: Bench) -> No
         "pytest.skip(said)",
     ],
 )
-def test_what_a_mesh_answered_neither_steers_the_terminal_nor_begins_a_line(
+def test_answers_of_a_mesh_are_printed_without_control_characters(
     bench: Bench, capsys: pytest.CaptureFixture[str], ends: str
 ) -> None:
     source = f"""    def test_says_something(scenario, verdict):
@@ -260,7 +260,7 @@ def test_what_a_version_cannot_express_is_not_claimed(
 
 
 def test_a_skip_before_the_traffic_is_not_claimed(bench: Bench) -> None:
-    # Needs TrafficTargets everywhere, so nobody outside the mesh could be let in.
+    # Needs TrafficTargets everywhere, so no client outside the mesh could be granted access.
     bench.profile.write_text(bench.profile.read_text().replace("access: {open: {}}", ""), encoding="utf-8")
     assert bench.suite("traffic_split/test_unmeshed_client.py") == 2
     assert bench.outcome("split-unmeshed-client") == "not claimed"
@@ -277,7 +277,7 @@ def test_a_client_outside_the_mesh_that_is_refused_by_the_service_itself_is_not_
     assert record.tests[0].summary == "a client outside the mesh is refused by the service itself"
 
 
-def test_what_is_not_claimed_is_not_tried(bench: Bench) -> None:
+def test_unclaimed_requirements_are_not_tried(bench: Bench) -> None:
     bench.profile.write_text("name: fake\nclaims: {split: [v1alpha4]}\njoin: {sidecar: false}\n")
     assert bench.run("-k", "test_zero_weight or test_sources") == 0
     record = bench.record("access-only-listed-sources")
@@ -345,7 +345,7 @@ class TestAnInterruptedRun:
         assert bench.cluster.objects == {}
         assert signal.signal(signal.SIGTERM, before) is signal.SIG_DFL
 
-    def test_ends_in_the_same_way_when_its_time_is_over(
+    def test_ends_in_the_same_way_at_its_timeout(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def end(item: Object) -> None:
@@ -360,7 +360,7 @@ class TestAnInterruptedRun:
         assert bench.report.findings[0].text == "the run ended early: --timeout of 20 min 0 s has expired"
         assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
-    def test_while_the_arena_is_made_removes_it_as_well(self, bench: Bench) -> None:
+    def test_during_the_arenas_creation_removes_it(self, bench: Bench) -> None:
         def interrupt(item: Object) -> None:
             if item["kind"] == "Deployment":
                 raise KeyboardInterrupt
@@ -371,7 +371,7 @@ class TestAnInterruptedRun:
         assert bench.outcome(ZERO) == "not reached"
 
     @pytest.mark.parametrize("earlier", [True, False])
-    def test_while_the_arena_is_removed_leaves_it_and_writes_the_report(
+    def test_during_the_arenas_removal_leaves_it_and_writes_the_report(
         self, bench: Bench, capsys: pytest.CaptureFixture[str], earlier: bool
     ) -> None:
         delete = bench.cluster.delete
@@ -395,7 +395,7 @@ class TestAnInterruptedRun:
         assert there == ["junit.xml", "report.html", "report.json"]
         assert "clean --run r1" in capsys.readouterr().out
 
-    def test_again_and_again_writes_the_report_without_asking_the_cluster(self, bench: Bench) -> None:
+    def test_repeatedly_writes_the_report_without_the_cluster(self, bench: Bench) -> None:
         bench.cluster.on_apply = lambda item: spoil(item, "resting", KeyboardInterrupt())
         request, in_a_hurry = bench.cluster.request, False
 
@@ -417,7 +417,7 @@ class TestAnInterruptedRun:
         assert there == ["junit.xml", "report.html", "report.json"]
 
 
-def test_what_an_admission_policy_denies_is_told_with_the_options_that_help(
+def test_a_denial_of_an_admission_policy_has_its_remedy(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def deny(*_: object) -> None:
@@ -452,7 +452,7 @@ class TestSelection:
         assert bench.suite(WEIGHTS_SUITE, "-k", "80_to_20") == 1
         assert bench.outcome(WEIGHTS) == "fail"
 
-    def test_of_nothing_is_an_error_that_the_report_tells_and_creates_nothing(
+    def test_of_nothing_is_an_error_in_the_report_and_creates_nothing(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert bench.run("-k", "no_such_test") == 2
@@ -465,13 +465,13 @@ class TestSelection:
         there = sorted(path.name for path in bench.directory.iterdir())
         assert there == ["junit.xml", "report.html", "report.json"]
 
-    def test_of_what_nobody_claims_is_an_error_and_creates_nothing(self, bench: Bench) -> None:
+    def test_of_unclaimed_requirements_is_an_error_and_creates_nothing(self, bench: Bench) -> None:
         assert bench.run("--requirement", "metrics-discovery") == 2
         assert bench.cluster.created == []
 
 
 class TestWhereTheReportGoes:
-    def test_is_a_directory_and_a_file_of_ones_own(self, bench: Bench) -> None:
+    def test_is_the_given_directory_with_a_copy_of_the_junit_file(self, bench: Bench) -> None:
         output, results = bench.folder / "out", bench.folder / "results.xml"
         assert bench.run("-k", "test_zero_weight", "-o", str(output), "--junit", str(results), "-q") == 0
         assert sorted(one.name for one in output.iterdir()) == ["junit.xml", "report.html", "report.json"]
@@ -490,7 +490,7 @@ class TestWhereTheReportGoes:
         assert seen
         assert not any(seen)
 
-    def test_is_told_before_anything_is_made_where_it_cannot_be(
+    def test_is_checked_before_anything_is_created(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (bench.folder / "file").touch()
@@ -498,7 +498,7 @@ class TestWhereTheReportGoes:
         assert "no reports can be written" in "".join(capsys.readouterr())
         assert bench.cluster.created == []
 
-    def test_a_requirement_of_which_tests_were_left_out_is_not_told_as_passed(
+    def test_a_requirement_with_skipped_tests_is_not_shown_as_passed(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         bench.run("-k", "requests_are_divided_80_to_20")
@@ -507,7 +507,7 @@ class TestWhereTheReportGoes:
         assert bench.outcome(WEIGHTS) == "not selected"
 
     @pytest.mark.parametrize("option", ["-q", "-v", ""])
-    def test_is_told_with_as_many_lines_as_was_asked_for(
+    def test_is_shown_by_verbosity(
         self, bench: Bench, capsys: pytest.CaptureFixture[str], option: str
     ) -> None:
         assert bench.run("-k", "test_zero_weight", *filter(None, [option])) == 0
@@ -522,7 +522,7 @@ class TestWhereTheReportGoes:
 
 class TestAClusterThatIsNotReady:
     @pytest.mark.parametrize("command", ["run", "pytest"])
-    def test_lacks_rights(self, bench: Bench, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    def test_lacks_permissions(self, bench: Bench, capsys: pytest.CaptureFixture[str], command: str) -> None:
         bench.cluster.forbidden = frozenset({("create", "pods")})
         code = bench.run("-k", "test_zero_weight") if command == "run" else bench.suite(ZERO_SUITE)
         assert code == 2
@@ -535,7 +535,7 @@ class TestAClusterThatIsNotReady:
         assert (bench.directory / "report.html").exists()
         assert bench.cluster.created == []
 
-    def test_lacks_rights_for_what_the_arena_itself_needs(
+    def test_lacks_permissions_that_the_arena_needs(
         self, bench: Bench, capsys: pytest.CaptureFixture[str]
     ) -> None:
         bench.profile.write_text(bench.profile.read_text().replace("access: {open: {}}", ""))
@@ -581,7 +581,7 @@ class TestAClusterThatIsNotReady:
         assert "pods did not join the mesh fake (no sidecar)" in bench.record(ZERO).tests[0].summary
 
 
-def test_what_cannot_be_withdrawn_makes_everything_after_it_inconclusive(bench: Bench) -> None:
+def test_objects_that_cannot_be_deleted_make_all_later_tests_inconclusive(bench: Bench) -> None:
     delete = bench.cluster.delete
 
     def refuse(objects: Iterable[Object]) -> None:
@@ -610,7 +610,7 @@ def test_an_arena_that_does_not_go_away_is_a_finding(bench: Bench, monkeypatch: 
     assert finding.remedy == "smi-conformance clean removes the leftovers"
 
 
-def test_keep_leaves_the_workloads_and_takes_the_resources(bench: Bench) -> None:
+def test_keep_leaves_the_workloads_and_deletes_the_resources(bench: Bench) -> None:
     assert bench.suite(ZERO_SUITE, "--keep") == 0
     kinds = {kind for kind, _, _ in bench.cluster.objects}
     assert "Pod" in kinds
@@ -637,7 +637,7 @@ def test_a_machine_that_was_starved_earlier_does_not_excuse_a_later_failure(benc
     assert bench.outcome(ZERO) == "fail"
 
 
-def test_a_suite_that_cannot_be_read_is_no_crash(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_suite_does_not_crash_the_run(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     assert bench.own_suite("import no_such_module") == 2
     assert "ModuleNotFoundError" in capsys.readouterr().out
     assert bench.cluster.created == []

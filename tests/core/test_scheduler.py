@@ -25,7 +25,7 @@ from conformance.traceability.index import ScenarioMark
 from .fake_cluster import FakeCluster
 
 SOON_S = 10.0
-"""How long a test waits for what another thread is to do at once."""
+"""Seconds in which another thread must act; tests wait no longer."""
 
 
 def turn(name: str, *arena: str, alone: bool = False, drive: Any = "evidence") -> ScheduledScenario:
@@ -73,7 +73,7 @@ def opened(
         lanes.close()
 
 
-def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(context: RunContext) -> None:
+def test_the_second_lane_prefetches_from_the_far_end(context: RunContext) -> None:
     first, middle, last = turn("first", "access"), turn("middle", "main"), turn("last", "main")
     second = Second(context)
     with opened([first, middle, last], second) as lanes:
@@ -101,7 +101,7 @@ def test_the_second_lane_begins_at_the_far_end_and_brings_what_it_found(context:
     ],
     ids=lambda one: one.mark.folder,
 )
-def test_what_would_be_in_the_way_is_left_to_the_first_lane(
+def test_conflicting_scenarios_are_left_to_the_first_lane(
     context: RunContext, other: ScheduledScenario
 ) -> None:
     first, last = turn("first", "peer", "outside"), turn("last", "access", "outside")
@@ -110,14 +110,14 @@ def test_what_would_be_in_the_way_is_left_to_the_first_lane(
         assert lanes.claim(first) is None
         second.wait()
         second.let_go()
-        # What is over was the only one that could be driven ahead.
+        # The finished scenario was the only one that could be prefetched.
         lanes.release()
         assert lanes.claim(other) is None
         assert lanes.claim(last) is not None
     assert second.begun == ["own/last"]
 
 
-def test_nothing_is_driven_beside_what_is_to_be_alone(context: RunContext) -> None:
+def test_no_scenario_runs_alongside_one_that_must_run_alone(context: RunContext) -> None:
     first, last = turn("first", "main", alone=True), turn("last", "access")
     second = Second(context)
     lanes = ScenarioScheduler([first, last], second)
@@ -131,13 +131,13 @@ def test_nothing_is_driven_beside_what_is_to_be_alone(context: RunContext) -> No
     assert second.begun == ["own/last"]
 
 
-def test_the_first_lane_waits_for_what_is_in_its_way(context: RunContext) -> None:
+def test_the_first_lane_waits_for_a_conflicting_scenario(context: RunContext) -> None:
     first, last = turn("first", "main"), turn("last", "main")
     second = Second(context)
     with opened([first, last], second) as lanes, ThreadPoolExecutor() as pool:
         second.wait()
         claimed = pool.submit(lanes.claim, first)
-        # Named first: what is claimed keeps the second lane from its parts even before it is free.
+        # A claim keeps the second lane from the scenario's parts even before the first lane can start.
         while lanes.following("first"):
             pass
         assert not claimed.done()
@@ -145,7 +145,7 @@ def test_the_first_lane_waits_for_what_is_in_its_way(context: RunContext) -> Non
         assert claimed.result(SOON_S) is None
 
 
-def test_on_a_machine_that_is_too_slow_the_first_lane_drives_all_that_is_left(context: RunContext) -> None:
+def test_on_a_slow_machine_the_first_lane_drives_all_remaining_scenarios(context: RunContext) -> None:
     first, middle, last = turn("first", "access"), turn("middle", "main"), turn("last", "main")
     second = Second(context, slow=True)
     with opened([first, middle, last], second) as lanes:
@@ -171,7 +171,7 @@ def test_after_a_starved_scenario_the_first_lane_goes_on_alone(context: RunConte
     assert second.begun == []
 
 
-def test_what_is_driven_ahead_is_given_up_at_the_end(context: RunContext) -> None:
+def test_a_prefetch_is_interrupted_at_the_end(context: RunContext) -> None:
     ended: list[str] = []
 
     def endless(one: ScheduledScenario, on_wait: OnWait) -> PrefetchedScenario | None:
@@ -193,7 +193,7 @@ def test_what_is_driven_ahead_is_given_up_at_the_end(context: RunContext) -> Non
     assert ended == ["own/first"]
 
 
-def test_what_a_drive_raises_is_kept_for_its_tests(context: RunContext) -> None:
+def test_an_exception_of_a_prefetch_is_kept_for_its_tests(context: RunContext) -> None:
     def skips(scenario: Scenario) -> None:
         pytest.skip("nothing to drive")
 
@@ -204,9 +204,7 @@ def test_what_a_drive_raises_is_kept_for_its_tests(context: RunContext) -> None:
         scenario.prefetched.result()
 
 
-def test_services_stay_as_long_as_their_scenario_is_to_come(
-    context: RunContext, cluster: FakeCluster
-) -> None:
+def test_services_stay_until_their_scenario_is_over(context: RunContext, cluster: FakeCluster) -> None:
     def there() -> set[str]:
         return {name for kind, _, name in cluster.objects if kind == "Service"} & {
             "moving",
@@ -229,7 +227,7 @@ def test_services_stay_as_long_as_their_scenario_is_to_come(
     assert there() == set()
 
 
-def test_what_is_under_way_and_to_come_is_unfinished(context: RunContext) -> None:
+def test_running_and_waiting_scenarios_are_unfinished(context: RunContext) -> None:
     first, last = turn("a", "main"), turn("b", "peer")
     second = Second(context)
     with opened([first, last], second) as lanes:

@@ -1,4 +1,4 @@
-"""What stands on what, meshes that have to be left alone, and meshes that stop."""
+"""Basic and presumed requirements, meshes that need rests, and meshes that stop."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class StoppingMesh(FakeMesh):
 
 @dataclass
 class QuietMesh(FakeMesh):
-    """Takes splits up only when nobody has called for five seconds."""
+    """Adopts splits only after five seconds without calls."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
     _called_at: float = -100.0
@@ -123,8 +123,8 @@ def splits_alone(bench: Bench) -> Bench:
     return bench
 
 
-class TestWhatStandsOnABasicRequirement:
-    def test_is_that_of_the_groups_whose_objects_it_applies(self, context: RunContext) -> None:
+class TestAScenarioThatStandsOnABasicRequirement:
+    def test_is_that_of_the_groups_of_its_objects(self, context: RunContext) -> None:
         both = scenario_mark(
             "common/x", {"arena": ("main", "access"), "groups": ("split", "access", "specs")}
         )
@@ -134,7 +134,9 @@ class TestWhatStandsOnABasicRequirement:
         assert context.stands_on(scenario_mark("x", own)) == ()
         assert context.stands_on(scenario_mark("basic/split", own)) == ()
 
-    def test_is_not_judged_where_that_failed(self, bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_is_not_judged_if_the_basic_requirement_failed(
+        self, bench: Bench, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         bench.cluster.mesh.splits = False
         assert bench.run("-k", SPLITS, "--verbose") == 1
         assert bench.outcome(SPLIT) == "fail"
@@ -147,12 +149,12 @@ class TestWhatStandsOnABasicRequirement:
         assert "scenario traffic-split/live-edits" in capsys.readouterr().out
         assert "TrafficSplit/smi-main-r1/resting" not in bench.cluster.created
 
-    def test_is_judged_where_that_holds(self, splits_alone: Bench) -> None:
+    def test_is_judged_if_the_basic_requirement_holds(self, splits_alone: Bench) -> None:
         bench = splits_alone
         assert bench.run("-k", SPLITS) == 0
         assert [bench.outcome(one) for one in (SPLIT, ZERO, EDITS)] == ["pass"] * 3
 
-    def test_brings_that_along_where_it_was_selected_alone(self, bench: Bench) -> None:
+    def test_adds_the_basic_requirement_to_the_selection(self, bench: Bench) -> None:
         bench.cluster.mesh.splits = False
         assert bench.run("--requirement", ZERO) == 1
         assert [bench.outcome(one) for one in (SPLIT, ZERO, EDITS)] == [
@@ -161,7 +163,7 @@ class TestWhatStandsOnABasicRequirement:
             "not selected",
         ]
 
-    def test_takes_little_time_of_a_mesh_that_does_nothing(self, bench: Bench) -> None:
+    def test_takes_little_time_with_a_mesh_without_effects(self, bench: Bench) -> None:
         bench.run("-k", "traffic_split or basic")
         right = bench.report.timing.waiting_s
         bench.cluster.mesh.splits = False
@@ -169,14 +171,14 @@ class TestWhatStandsOnABasicRequirement:
         assert bench.report.timing.waiting_s <= max(2 * right, 3 * (3 + 10))
 
 
-class TestWhatATestPresumes:
-    def test_takes_the_blame_of_what_fails_beside_it(self, splits_alone: Bench) -> None:
+class TestAPresumedRequirement:
+    def test_explains_a_failure_of_the_test(self, splits_alone: Bench) -> None:
         bench = splits_alone
         bench.cluster.mesh = LeakyMesh()
         assert bench.run("-k", "basic or weighted_distribution or live_edits or unmeshed or moved") == 1
         outcomes = {one.id: one.outcome for one in bench.report.requirements}
         failed = {one for one, outcome in outcomes.items() if outcome == "fail"}
-        # A split that is followed in part is one that takes effect: what stands on it is driven.
+        # A split that is partly followed takes effect, so scenarios that stand on it are driven.
         assert {SPLIT, LEAK} <= failed
         assert "TrafficSplit/smi-main-r1/moving" in bench.cluster.created
         for one in (WEIGHTS, EDITS):
@@ -187,7 +189,7 @@ class TestWhatATestPresumes:
             )
         assert causes(bench.report)[0].basic == LEAK
 
-    def test_takes_no_blame_where_it_holds(self, splits_alone: Bench) -> None:
+    def test_explains_no_failure_if_it_holds(self, splits_alone: Bench) -> None:
         bench = splits_alone
         mesh = FakeMesh()
         bench.cluster.mesh = mesh
@@ -196,7 +198,7 @@ class TestWhatATestPresumes:
         outcomes = {one.id: one.outcome for one in bench.report.requirements}
         assert (outcomes[LEAK], outcomes[EDITS]) == ("pass", "fail")
 
-    def test_says_nothing_of_other_versions_in_which_it_was_judged(self) -> None:
+    def test_explains_no_failure_in_other_versions(self) -> None:
         kind = [("split", "v1alpha4", "TrafficSplit")]
         failed, holds = judge.groups_served(kind, []), judge.groups_served(kind, kind)
         results = RunResults()
@@ -208,7 +210,7 @@ class TestWhatATestPresumes:
         recorded(failed, "v1alpha2", of="a-b")
         recorded(holds, "v1alpha4", of="a-b")
         recorded(failed, "v1alpha2", "a-b", of="c-d")
-        # What failed beside another is not the cause; that other one is.
+        # The cause is the requirement that explains the other's failure.
         for one, version in (("a-b", "v1alpha2"), ("c-d", "v1alpha2"), ("c-d", "v1alpha4")):
             found = recorded(failed, version, one)
             assert found.verdict is Verdict.INCONCLUSIVE
@@ -232,7 +234,7 @@ def _splits_cease(mesh: FakeMesh, item: Mapping[str, Any]) -> None:
         mesh.splits = False
 
 
-class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
+class TestAMeshThatNeedsRests:
     def test_fails_one_requirement_and_is_judged_by_the_others(self, splits_alone: Bench) -> None:
         bench = splits_alone
         bench.cluster.mesh = QuietMesh(clock=bench.clock)
@@ -245,7 +247,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
             "only v2 answer: not seen within 3 s of steady calls, but after the clients had rested for 10 s"
         )
 
-    def test_is_left_alone_before_every_look_once_that_is_known(
+    def test_gets_a_rest_before_every_poll_once_that_is_known(
         self, scenario: Scenario, cluster: FakeCluster, clock: VirtualClock
     ) -> None:
         cluster.mesh = QuietMesh(clock=clock)
@@ -258,7 +260,9 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         assert effect.convergence.converged
         assert 10 <= clock.now() - began < 25
 
-    def test_is_not_left_alone_again_and_again_in_vain(self, scenario: Scenario, clock: VirtualClock) -> None:
+    def test_gets_no_more_rests_after_several_without_effect(
+        self, scenario: Scenario, clock: VirtualClock
+    ) -> None:
         scenario.apply("split.yaml")
         took = []
         for _ in range(MAX_USELESS_RESTS + 1):
@@ -269,7 +273,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         assert took[-1] < 4
 
     @pytest.mark.parametrize("another_writes", [False, True])
-    def test_is_known_by_what_no_other_write_may_have_brought(
+    def test_is_recognized_only_without_writes_of_other_scenarios(
         self, scenario: Scenario, clock: VirtualClock, another_writes: bool
     ) -> None:
         scenario.apply("split.yaml")
@@ -281,7 +285,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
 
         scenario.waiter.on_wait = write
         found = scenario.wait_for_propagation(lambda: clock.now() - began > 10, "an edit")
-        # Either way it is judged by what it is about, as it is there.
+        # In both cases its own requirement is judged, since the change is in force.
         assert found.converged
         assert found.rested_s == 10
         assert len(scenario.rested) == scenario.rests.helped == (0 if another_writes else 1)
@@ -289,7 +293,7 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
     @pytest.mark.parametrize(
         "write", ["create_services", "apply_objects", "delete_objects", "delete_applied", "delete_services"]
     )
-    def test_is_told_of_every_write(self, scenario: Scenario, write: str) -> None:
+    def test_every_write_is_recorded(self, scenario: Scenario, write: str) -> None:
         objects = scenario.objects("split.yaml")
         scenario.create_services()
         scenario.apply_objects(objects)
@@ -297,13 +301,13 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         getattr(scenario, write)(*([objects] if write.endswith("objects") else []))
         assert scenario.rests.writes > before
 
-    def test_is_not_left_alone_while_traffic_goes_on(self, scenario: Scenario, clock: VirtualClock) -> None:
+    def test_gets_no_rest_during_background_traffic(self, scenario: Scenario, clock: VirtualClock) -> None:
         scenario.apply("split.yaml")
         began = clock.now()
         assert not scenario.wait_for_propagation(lambda: False, "an edit", may_rest=False).converged
         assert clock.now() - began < 4
 
-    def test_that_shows_some_of_it_is_known_for_it(self) -> None:
+    def test_is_recognized_after_two_effective_rests(self) -> None:
         rests = RestHistory(10.0)
         rests.record_rest(converged=False)
         assert (rests.needed, rests.useless, rests.worth_trying) == (False, 1, True)
@@ -313,15 +317,15 @@ class TestAMeshThatTakesChangesUpWhenItIsLeftAlone:
         assert rests.needed
 
 
-class TestACanary:
-    def test_is_seen_and_gone_again(self, context: RunContext, cluster: FakeCluster) -> None:
+class TestARecoveryCheck:
+    def test_takes_effect_and_is_deleted(self, context: RunContext, cluster: FakeCluster) -> None:
         canary = RecoveryCheck("split")
         for _ in range(3):
             assert canary.look(context.scenario("recovery/split"), 3.0).converged
             assert not canary.waits
             assert not [key for key in cluster.objects if key[0] == "TrafficSplit"]
 
-    def test_stays_out_until_it_is_seen(
+    def test_stays_applied_until_it_takes_effect(
         self, context: RunContext, cluster: FakeCluster, clock: VirtualClock
     ) -> None:
         canary = RecoveryCheck("split")
@@ -355,7 +359,7 @@ class TestAMeshThatStops:
     @pytest.mark.parametrize(
         ("for_s", "severity", "zero"), [(20.0, "warning", "pass"), (1e6, "error", "inconclusive")]
     )
-    def test_is_waited_for_and_told_of(
+    def test_is_awaited_and_reported(
         self, splits_alone: Bench, for_s: float, severity: str, zero: str
     ) -> None:
         bench = splits_alone

@@ -1,4 +1,4 @@
-"""When a variant counts as passed, and what is run under it."""
+"""The results of variants, and the tests that run under them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def outcome(variant: Variant = PLAIN, *readings: str, **verdicts: Verdict) -> Va
     return VariantOutcome(variant, by_id, {}, 1.0, {ZERO: frozenset(readings)} if readings else {})
 
 
-def test_a_variant_passes_when_all_holds_or_is_not_claimed() -> None:
+def test_a_variant_passes_if_all_claimed_requirements_hold() -> None:
     found = outcome(split_live_edits=Verdict.PASS, split_ingress_client=Verdict.NOT_CLAIMED)
     assert found.passed
     assert line(found).startswith("passed")
@@ -42,7 +42,9 @@ def test_a_variant_passes_when_all_holds_or_is_not_claimed() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "word"), [(Verdict.FAIL, "blamed"), (Verdict.INCONCLUSIVE, "unclear")])
-def test_a_variant_does_not_pass_with_a_failure_or_something_left_open(verdict: Verdict, word: str) -> None:
+def test_a_variant_does_not_pass_with_failures_or_inconclusive_requirements(
+    verdict: Verdict, word: str
+) -> None:
     found = replace(
         outcome(split_live_edits=verdict, split_single_backend=Verdict.PASS),
         summaries={"split-live-edits": ["it went wrong"]},
@@ -56,7 +58,7 @@ def test_a_variant_under_which_nothing_was_judged_does_not_pass() -> None:
     assert (outcome().passed, outcome().label, exit_code([])) == (False, "unclear", 1)
 
 
-def test_a_variant_does_not_pass_when_something_is_found_besides() -> None:
+def test_a_variant_does_not_pass_with_extra_findings() -> None:
     odd = outcome(PLAIN, "all weights zero: unacceptable", split_live_edits=Verdict.PASS)
     assert (odd.passed, odd.label) == (False, "blamed")
     assert f"finding: {ZERO}: all weights zero: unacceptable" in line(odd)
@@ -65,14 +67,14 @@ def test_a_variant_does_not_pass_when_something_is_found_besides() -> None:
     assert (left.passed, "finding: the arena stayed" in line(left)) == (False, True)
 
 
-def test_a_variant_is_seen_to_read_what_it_reads() -> None:
+def test_a_variant_must_show_its_expected_readings() -> None:
     assert outcome(VOID, *BOTH, split_all_weights_zero=Verdict.PASS).passed
     half = outcome(VOID, BOTH[0], split_all_weights_zero=Verdict.PASS)
     assert (half.passed, half.label) == (False, "unseen")
     assert f"should have shown: {ZERO}: {VOID.expected_readings[ZERO]} (seen: {BOTH[0]})" in line(half)
 
 
-def test_a_variant_is_undecided_when_only_what_does_not_count_is_lacking() -> None:
+def test_a_variant_is_undecided_if_it_misses_only_discounted_requirements() -> None:
     late = replace(outcome(split_live_edits=Verdict.INCONCLUSIVE), starved=frozenset({"split-live-edits"}))
     assert (late.starved_only, late.label, exit_code([late])) == (True, "starved", 2)
     both = replace(
@@ -82,7 +84,7 @@ def test_a_variant_is_undecided_when_only_what_does_not_count_is_lacking() -> No
     assert (both.starved_only, exit_code([late, both])) == (False, 1)
 
 
-def test_the_end_names_again_what_did_not_pass() -> None:
+def test_the_conclusion_repeats_variants_that_did_not_pass() -> None:
     good, bad = outcome(split_live_edits=Verdict.PASS), outcome(VOID, split_live_edits=Verdict.FAIL)
     assert conclusion([good, bad]).splitlines()[-2:] == [
         "to see these again: --variant void",
@@ -93,7 +95,7 @@ def test_the_end_names_again_what_did_not_pass() -> None:
     assert "**blamed**" in page([good, bad])
 
 
-def test_each_variant_is_run_with_something_that_there_is() -> None:
+def test_each_variant_affects_existing_tests() -> None:
     paths = [str(path.relative_to(SUITES)) for path in SUITES.rglob("test_*.py")]
     for variant in VARIANTS.values():
         assert affected_tests(variant)
@@ -111,13 +113,13 @@ def test_the_readings_that_variants_show_are_those_of_the_catalogue() -> None:
                 assert letter in known[requirement].readings[question], (variant.id, reading)
 
 
-def test_the_whole_suite_is_run_where_it_is_asked_for() -> None:
+def test_the_whole_suite_runs_on_request() -> None:
     assert {entry.file for entry in affected_tests(VARIANTS["no-ingress"], "")} == {
         str(path.relative_to(SUITES)) for path in SUITES.rglob("test_*.py")
     }
 
 
-def test_the_profile_of_each_variant_can_be_used() -> None:
+def test_the_profile_of_each_variant_is_valid() -> None:
     asked = Campaign(list(VARIANTS.values()), profiles.load("reference"), "image")
     made = {variant.id: asked.profile_of(variant) for variant in asked.chosen}
     assert made["no-open-namespaces"].requires_targets
@@ -145,7 +147,7 @@ def test_an_unknown_variant_is_named_with_the_nearest_one() -> None:
     assert len(select_variants([])) == len(VARIANTS)
 
 
-def test_what_the_machine_was_starved_under_is_judged_once_more(
+def test_starved_variants_are_judged_once_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[list[str], int | None]] = []

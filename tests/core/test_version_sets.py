@@ -1,4 +1,4 @@
-"""Which versions a scenario is run in: those that work together, each claimed one, in few assignments."""
+"""The versions of a scenario: compatible ones, each claimed version, in few assignments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class TestAWish:
             ("access=v1alpha2", "access v1alpha2 is not claimed; claimed: none"),
         ],
     )
-    def test_that_cannot_be_fulfilled_is_one_line_with_what_there_is(self, text: str, message: str) -> None:
+    def test_that_is_invalid_is_one_line_with_the_possible_values(self, text: str, message: str) -> None:
         with pytest.raises(VersionsError) as caught:
             parse_version_choice(text, {**CLAIMS, "access": ()})
         assert message in str(caught.value)
@@ -63,11 +63,11 @@ class TestSets:
         assert words(("access", "specs"), VersionChoice()) == ["access v1alpha3, specs v1alpha4"]
         assert words(("metrics",), VersionChoice()) == ["metrics v1alpha1"]
 
-    def test_have_the_versions_that_work_together_where_the_newest_do_not(self) -> None:
+    def test_have_compatible_versions_if_the_newest_are_not(self) -> None:
         claims = {**CLAIMS, "access": ("v1alpha2",), "specs": ("v1alpha3", "v1alpha4")}
         assert words(("access", "specs"), VersionChoice(), claims) == ["access v1alpha2, specs v1alpha3"]
 
-    def test_are_none_where_nothing_works_together_or_a_group_is_not_claimed(self) -> None:
+    def test_are_empty_if_no_versions_are_compatible_or_a_group_is_unclaimed(self) -> None:
         assert (
             words(("access", "specs"), ALL, {**CLAIMS, "specs": ("v1alpha2",), "access": ("v1alpha3",)}) == []
         )
@@ -85,13 +85,13 @@ class TestSets:
     def test_of_all_versions_of_one_group_are_as_many_as_it_has(self) -> None:
         assert words(("split",), ALL) == [f"split {version}" for version in reversed(FOUR)]
 
-    def test_of_a_list_have_what_it_names_and_the_newest_that_work_with_it(self) -> None:
+    def test_of_a_list_have_its_versions_and_the_newest_compatible_ones(self) -> None:
         version_choice = parse_version_choice("specs=v1alpha3", CLAIMS)
         assert words(("split", "specs"), version_choice) == ["split v1alpha3, specs v1alpha3"]
         assert words(("access", "specs"), version_choice) == ["access v1alpha2, specs v1alpha3"]
         assert words(("split",), version_choice) == ["split v1alpha4"]
 
-    def test_of_a_list_are_none_where_nothing_claimed_works_with_what_it_names(self) -> None:
+    def test_of_a_list_are_empty_if_no_claimed_version_is_compatible(self) -> None:
         claims = {**CLAIMS, "access": ("v1alpha3",)}
         assert words(("access", "specs"), parse_version_choice("specs=v1alpha3", claims), claims) == []
 
@@ -110,7 +110,7 @@ class TestSets:
         st.fixed_dictionaries({group: st.sets(st.sampled_from(FOUR), min_size=1) for group in CONFIGURATION}),
         st.sets(st.sampled_from(CONFIGURATION), min_size=1),
     )
-    def test_of_all_versions_have_every_one_that_works_with_another_and_no_set_too_many(
+    def test_of_all_versions_have_every_compatible_version_in_a_minimal_number(
         self, claimed: dict[str, set[str]], groups: set[str]
     ) -> None:
         claims = {group: tuple(sorted(versions)) for group, versions in claimed.items()}

@@ -141,7 +141,10 @@ class TestARun:
     @pytest.mark.parametrize("command", ["run", "pytest"])
     @pytest.mark.parametrize(
         ("choice", "message"),
-        [("split=v1alpha2", "split v1alpha2 is not claimed; claimed: v1alpha4"), ("newer", "'newer' is invalid")],
+        [
+            ("split=v1alpha2", "split v1alpha2 is not claimed; claimed: v1alpha4"),
+            ("newer", "'newer' is invalid"),
+        ],
     )
     def test_in_versions_that_are_not_claimed_ends_before_anything_is_made(
         self,

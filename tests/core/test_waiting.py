@@ -16,45 +16,45 @@ from .virtual import VirtualClock
 
 
 class TestWaiting:
-    def test_ends_when_it_is_seen(self, clock: VirtualClock) -> None:
+    def test_ends_when_the_condition_holds(self, clock: VirtualClock) -> None:
         seen = iter([None, False, "there"])
         found, took = Waiter(clock).until(lambda: next(seen), within=10, because="it shows")
         assert found == "there"
         assert took == pytest.approx(sum(clock.pauses))
         assert len(clock.pauses) == 2
 
-    def test_takes_no_time_where_it_holds_already(self, clock: VirtualClock) -> None:
+    def test_takes_no_time_if_the_condition_holds_already(self, clock: VirtualClock) -> None:
         assert Waiter(clock).until(lambda: True, within=10, because="it holds") == (True, 0.0)
         assert clock.pauses == []
 
-    def test_takes_what_is_empty_or_zero_for_an_answer(self, clock: VirtualClock) -> None:
+    def test_accepts_empty_and_zero_results(self, clock: VirtualClock) -> None:
         assert Waiter(clock).until(lambda: 0, within=10, because="a count")[0] == 0
         assert Waiter(clock).until(lambda: [], within=10, because="a list")[0] == []
 
-    def test_ends_at_its_deadline_and_says_what_for(self, clock: VirtualClock) -> None:
+    def test_ends_at_its_deadline_with_its_reason(self, clock: VirtualClock) -> None:
         with pytest.raises(NotSeen, match=r"^not seen within 30 s: pods ready$") as caught:
             Waiter(clock).until(lambda: None, within=30, because="pods ready")
         assert (caught.value.because, caught.value.within_s) == ("pods ready", 30)
         assert 30 <= clock.at - 1000 < 30.5
 
-    def test_looks_often_at_first_and_twice_a_second_later(self, clock: VirtualClock) -> None:
+    def test_polls_often_at_first_and_twice_a_second_later(self, clock: VirtualClock) -> None:
         with pytest.raises(NotSeen):
             Waiter(clock).until(lambda: None, within=10, because="never")
         assert clock.pauses[0] == pytest.approx(0.02)
         assert max(clock.pauses) == 0.5
         assert clock.pauses == sorted(clock.pauses)
 
-    def test_looks_once_more_than_the_deadline_allows_pauses(self, clock: VirtualClock) -> None:
+    def test_polls_a_last_time_at_the_deadline(self, clock: VirtualClock) -> None:
         looks: list[float] = []
         with pytest.raises(NotSeen):
             Waiter(clock).until(lambda: looks.append(clock.at), within=1, because="never")
         assert looks[-1] - 1000 >= 1
 
-    def test_lets_errors_of_the_check_through(self, clock: VirtualClock) -> None:
+    def test_propagates_exceptions_of_the_check(self, clock: VirtualClock) -> None:
         with pytest.raises(ZeroDivisionError):
             Waiter(clock).until(lambda: 1 / 0, within=10, because="sums")
 
-    def test_tells_what_it_waits_for(self, clock: VirtualClock) -> None:
+    def test_reports_its_reason(self, clock: VirtualClock) -> None:
         told: list[tuple[str, float, float]] = []
         waiter = Waiter(clock, on_wait=lambda *what: told.append(what))
         with pytest.raises(NotSeen):
@@ -62,13 +62,13 @@ class TestWaiting:
         assert told[0] == ("never", 0.0, 1)
         assert told[-1][1] >= 1
 
-    def test_for_minutes_takes_microseconds_here(self, clock: VirtualClock) -> None:
+    def test_for_minutes_takes_microseconds_on_a_virtual_clock(self, clock: VirtualClock) -> None:
         start = time.perf_counter()
         with pytest.raises(NotSeen):
             Waiter(clock).until(lambda: None, within=600, because="never")
         assert time.perf_counter() - start < 1
 
-    def test_goes_by_a_clock_that_never_runs_backwards(self) -> None:
+    def test_uses_a_monotonic_clock(self) -> None:
         clock = SystemClock()
         before = clock.now()
         clock.pause(0.001)
@@ -93,7 +93,7 @@ class TestPhases:
                 clock.pause(2)
         assert phases.spent() == {"waiting": 3}
 
-    def test_that_break_off_count_as_well(self, clock: VirtualClock) -> None:
+    def test_count_the_seconds_before_an_exception(self, clock: VirtualClock) -> None:
         phases = Phases(clock)
         with pytest.raises(RuntimeError), phases.phase("setup"):  # noqa: PT012 - the pause is the point
             clock.pause(4)
@@ -113,7 +113,7 @@ class TestProgress:
         [(False, ["pods ready (2 s", "pods ready (8 s", "pods gone (2 s"]), (True, None)],
         ids=["elsewhere every five seconds", "on a terminal again and again"],
     )
-    def test_says_what_is_waited_for(
+    def test_shows_waits(
         self, monkeypatch: pytest.MonkeyPatch, terminal: bool, lines: list[str] | None
     ) -> None:
         said: list[str] = []
@@ -128,9 +128,7 @@ class TestProgress:
         start = re.compile(r"\[0/3\] \d+\.\d+ s: " if terminal else "  ")
         assert [start.sub("", one, count=1) for one in said] == [f"waiting: {one} of 30 s)" for one in shown]
 
-    def test_puts_a_line_in_the_place_of_the_status_on_a_terminal(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_replaces_the_status_by_a_line_on_a_terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         written: list[str] = []
         reporter = SimpleNamespace(
             isatty=True,
@@ -144,7 +142,7 @@ class TestProgress:
         progress.say("run r1")
         assert re.fullmatch(r"\r\[0/1\] \d+\.\d+ s: scenario a\rrun r1\n", "".join(written))
 
-    def test_hands_on_each_line_of_a_pipe_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_flushes_each_line_to_a_pipe(self, monkeypatch: pytest.MonkeyPatch) -> None:
         done: list[str] = []
         reporter = SimpleNamespace(
             isatty=False,
@@ -167,7 +165,7 @@ class TestProgress:
             (False, "quiet", []),
         ],
     )
-    def test_tells_of_each_requirement_as_much_as_was_asked_for(
+    def test_shows_requirements_by_verbosity(
         self, monkeypatch: pytest.MonkeyPatch, terminal: bool, amount: Verbosity, shown: list[str]
     ) -> None:
         said: list[str] = []
