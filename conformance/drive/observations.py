@@ -26,6 +26,20 @@ class BatchResult:
     foreign: Mapping[str, int]
 
 
+@dataclass(slots=True)
+class LedgerView:
+    """The ledgers' view of a batch, by workload: the number of its requests, and how one of them arrived."""
+
+    received: dict[str, int]
+    arrivals: dict[str, str]
+
+
+def arrival(entry: Mapping[str, Any]) -> str:
+    """A ledger's entry in words: a printable line of bounded length."""
+    what = f"{entry['method']} {entry['path']} " if entry["method"] else ""
+    return printable(f"{what}on port {entry['port']} from {entry['remote']}")[:_LONGEST_SAMPLE]
+
+
 def parse_results(client: str, lines: Iterable[Any]) -> dict[str, BatchResult]:
     """Batch → results. Raises ExecFailed if the end line is missing or contradicts the observations."""
     found: dict[str, list[Any]] = {}
@@ -65,10 +79,8 @@ def _one_line(sample: str) -> str:
     return printable("".join(text))[:_LONGEST_SAMPLE]
 
 
-def to_traffic(
-    call: Call, result: BatchResult, received: Mapping[str, int], *, new_connections: bool
-) -> Traffic:
-    """The evidence of a batch. ``received``: workload → requests of the batch in its ledger."""
+def to_traffic(call: Call, result: BatchResult, ledgers: LedgerView, *, new_connections: bool) -> Traffic:
+    """The evidence of a batch: the observations of its client, and the ledgers of servers."""
     answered: Counter[str] = Counter()
     ports: Counter[str] = Counter()
     statuses: Counter[str] = Counter()
@@ -95,8 +107,9 @@ def to_traffic(
         ports=dict(sorted(ports.items())),
         statuses=dict(sorted(statuses.items())),
         failures=dict(sorted(failures.items())),
-        received=dict(sorted(received.items())),
+        received=dict(sorted(ledgers.received.items())),
         foreign=result.foreign,
+        arrivals=dict(sorted(ledgers.arrivals.items())),
         connections=len(shared),
         uniform_connections=sum(1 for servers in shared if len(set(servers)) == 1),
         new_connections=new_connections,

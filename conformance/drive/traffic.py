@@ -13,7 +13,15 @@ from typing import Any, Self
 
 from conformance.clusters import Cluster, ClusterError, ExecFailed
 from conformance.drive.arena import CONTAINER, Arena
-from conformance.drive.observations import BatchResult, answer_windows, parse_results, servers_of, to_traffic
+from conformance.drive.observations import (
+    BatchResult,
+    LedgerView,
+    answer_windows,
+    arrival,
+    parse_results,
+    servers_of,
+    to_traffic,
+)
 from conformance.drive.timing import Phases
 from conformance.model.evidence import Call, Environment, Traffic
 
@@ -137,19 +145,22 @@ class Driver:
             raise ExecFailed(f"the probe of {address} refused: {lines[-1]['error']}")
         return lines
 
-    def _ledgers(self, servers: Iterable[str], batches: list[str]) -> dict[str, dict[str, int]]:
-        remembered: dict[str, dict[str, int]] = {name: {} for name in batches}
+    def _ledgers(self, servers: Iterable[str], batches: list[str]) -> dict[str, LedgerView]:
+        remembered = {name: LedgerView({}, {}) for name in batches}
         addresses = list(dict.fromkeys(servers))
         if not addresses:
             return remembered
-        request = {"op": "ledger", "batches": batches, "entries": 0}
+        request = {"op": "ledger", "batches": batches, "entries": 1}
         with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
             answers = list(pool.map(lambda address: self._ctl(address, request), addresses))
         for address, lines in zip(addresses, answers, strict=True):
             self._check_ledger(address, lines[-1])
             for name, entry in lines[-1]["batches"].items():
+                workload = self.arena.pod(address).workload
                 # Zero is kept: the ledger was read and has no request of the batch.
-                remembered[name][self.arena.pod(address).workload] = entry["count"]
+                remembered[name].received[workload] = entry["count"]
+                if entry["entries"]:
+                    remembered[name].arrivals[workload] = arrival(entry["entries"][0])
         return remembered
 
     def _check_ledger(self, address: str, ledger: Mapping[str, Any]) -> None:
@@ -210,12 +221,11 @@ class BackgroundTraffic:
 
     def received(self, server: str) -> int:
         """The number of its requests that a workload has received so far."""
-        remembered = self.driver._ledgers([server], [self.name])[self.name]
-        return sum(remembered.values())
+        return sum(self.counts([server]).values())
 
     def counts(self, servers: Iterable[str]) -> dict[str, int]:
         """Workload name → the number of its requests that the workload has received so far."""
-        return self.driver._ledgers(servers, [self.name])[self.name]
+        return self.driver._ledgers(servers, [self.name])[self.name].received
 
     def stop(self, *, ledgers: Iterable[str] = ()) -> Traffic:
         """Stop the traffic and return the results of all its requests."""

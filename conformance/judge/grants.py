@@ -210,7 +210,7 @@ def _describe_expected(results: Sequence[AccessResult]) -> str:
 def _failure_hint(results: Sequence[AccessResult], failures: Sequence[_Finding]) -> str:
     shut = [failure.result for failure in failures if failure.result.expect == "granted"]
     if not shut:
-        return "the servers' ledgers hold these requests: see the path and port by which they came"
+        return "the servers' ledgers hold these requests: the evidence shows the port and path of one"
     others = [result for result in results if result.expect == "granted" and result not in shut]
     if not others and all(_unchanged(result) for result in shut):
         return (

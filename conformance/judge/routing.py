@@ -32,7 +32,7 @@ def nothing_reaches(effect: Effect, backend: str) -> Judgement:
             traffic_checks.failed(sample),
             expected=expected,
             hint=traffic_checks.hint(
-                baseline, sample, convergence, f"see what {backend} got: its ledger holds it"
+                baseline, sample, convergence, f"the evidence shows how a request reached {backend}"
             ),
         )
         or traffic_checks.contradictory(sample)

@@ -50,7 +50,8 @@ class Traffic:
     ``connections`` counts connections that carried two answers or more, ``uniform_connections`` those of them
     with all answers from a single server. Latencies are in microseconds. ``windows``, for steady traffic:
     ``answered`` of each window of consecutive requests, in order. ``expired``, for steady traffic: it ended
-    before it was stopped.
+    before it was stopped. ``arrivals`` describes one request of the batch in each workload's ledger: by which
+    port and path it came, and from which address.
     """
 
     call: Call
@@ -68,6 +69,7 @@ class Traffic:
     windows: tuple[Mapping[str, int], ...] = ()
     expired: bool = False
     foreign: Mapping[str, int] = field(default_factory=dict)
+    arrivals: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def served(self) -> int:

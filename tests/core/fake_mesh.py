@@ -278,4 +278,4 @@ def _endpoints(objects: Objects, namespace: str, service: str, port: int) -> lis
 
 
 def _no_details() -> Entry:
-    return Entry(0, None, None, {}, 0, "")
+    return Entry(8080, "GET", "/", {}, 0, "10.0.0.9")

@@ -233,6 +233,8 @@ class TestTheDriver:
         call = scenario.call("main/client", _pooled(scenario), requests=400)
         (traffic,) = driver.send([call], ledgers=["main/v1", "main/v2", "main/v3", "main/v4"])
         assert traffic.sent == traffic.answers == traffic.served == 400
+        assert traffic.arrivals.keys() == {name for name, count in traffic.received.items() if count}
+        assert set(traffic.arrivals.values()) == {"GET / on port 8080 from 10.0.0.9"}
         assert traffic.answered == traffic.received
         assert traffic.answered.keys() == {"v1", "v2", "v3", "v4"}
         assert traffic.statuses == {"200": 400}

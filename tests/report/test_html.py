@@ -228,6 +228,17 @@ def test_evidence_beyond_what_is_drawn_is_counted() -> None:
         assert "Evidence 50 pieces" in text
 
 
+@pytest.mark.parametrize("path", ["/admin", "<script>alert(1)</script>"])
+def test_an_unexpected_request_is_shown_as_the_server_received_it(path: str) -> None:
+    entry = catalogue.load()["split-single-backend"]
+    arrived = f"GET {path} on port 8080 from 10.0.0.7"
+    leaked = replace(traffic("client", "root", {"v2": 3}), arrivals={"v2": arrived})
+    for verdict in (Verdict.PASS, Verdict.FAIL):
+        test = conclude_with("t", "t", Judgement(verdict, "seen"), evidence=[("sample", leaked)])
+        page = Page(html.page(sample([requirement_record(entry, [test], otherwise="untested")])))
+        assert (arrived in page.text) == (verdict is Verdict.FAIL)
+
+
 @pytest.mark.parametrize("words", ["v1alpha4", "<script>alert(1)</script>"])
 def test_a_verdict_on_plain_values_shows_those_values(words: str) -> None:
     entry = catalogue.load()["common-api-groups-discoverable"]
