@@ -178,11 +178,12 @@ def served_kinds(cluster: Cluster) -> Iterator[tuple[str, str, str]]:
             continue
         for version in group["versions"]:
             resources = cluster.request("GET", f"/apis/{version['groupVersion']}")
-            for kind in _kinds_in(resources.body) if resources.status == 200 else ():
+            for kind in kinds_in(resources.body) if resources.status == 200 else ():
                 yield group["name"], version["version"], kind
 
 
-def _kinds_in(body: Any) -> list[str]:
+def kinds_in(body: Any) -> list[str]:
+    """The kinds in the discovery document of a version; none in what is no such document."""
     listed = body.get("resources") if isinstance(body, dict) else None
     entries = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     return list(dict.fromkeys(one["kind"] for one in entries if isinstance(one.get("kind"), str)))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from conformance.catalogue import GROUPS, kinds_of
 from conformance.clusters import Cluster, ClusterError
+from conformance.drive.api_reads import kinds_in
 from conformance.drive.version_selection import CONFIGURATION
 from conformance.run import permissions, smoke
 from conformance.run.context import RunContext
@@ -36,7 +37,7 @@ def served(context: RunContext, spoken: Iterable[tuple[str, str]]) -> Iterator[C
         api_version = f"{GROUPS[group]}/{version}"
         wanted = [one for one in context.profile.claims.kinds(group, version) if one not in UNTESTED]
         answer = context.cluster.request("GET", f"/apis/{api_version}")
-        there = {entry["kind"] for entry in answer.body["resources"]} if answer.status == 200 else set()
+        there = set(kinds_in(answer.body)) if answer.status == 200 else set()
         absent = [kind for kind in wanted if kind not in there]
         if absent:
             yield Check(

@@ -78,6 +78,14 @@ class TestTheDoctor:
         )
         assert cluster.created == []
 
+    @pytest.mark.parametrize("body", [None, [], {}, {"resources": None}, {"resources": [{"name": "x"}, 7]}])
+    def test_takes_a_malformed_discovery_for_none(
+        self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, body: object
+    ) -> None:
+        monkeypatch.setattr(cluster, "request", lambda *_: Answer(200, body))
+        (check,) = preflight.served(context, [("split", "v1alpha4")])
+        assert check.detail == "split.smi-spec.io/v1alpha4 is not served with TrafficSplit"
+
     def test_checks_every_claimed_version(self, context: RunContext, cluster: FakeCluster) -> None:
         context = claimed(context, split=("v1alpha2", "v1alpha4"))
         (wrong,) = [check for check in preflight.examine(context) if not check.ok]
