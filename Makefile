@@ -54,7 +54,7 @@ types: dev ## strict types
 shellcheck: dev ## the shell scripts
 	$(BIN)/shellcheck kind/kind.sh kind/runc-within-bounds kind/node/entrypoint .ci/run .ci/bare
 
-kind-up: venv ## create the kind cluster, or use the one that is there
+kind-up: venv ## create the kind cluster if there is none
 	$(KIND) up $(NAME) --config kind-config.yaml
 
 kind-down: ## delete the kind cluster
@@ -65,38 +65,38 @@ mesh: kind-up ## build the reference mesh's image and install it into the kind c
 	$(KIND) load $(NAME) "$$(cat build/image-name)"
 	$(BIN)/smi-conformance reference install --context $(CONTEXT) --image "$$(cat build/image-name)"
 
-none: $(READY) ## the suite without a mesh: nothing that is about traffic may pass
+none: $(READY) ## run the suite without a mesh: no requirement about traffic may pass
 ifeq ($(CLUSTER),kind)
 	$(BIN)/smi-conformance reference uninstall --context $(CONTEXT)
 	$(BIN)/smi-conformance reference install --context $(CONTEXT) --crds-only
 endif
 	$(BIN)/python -m tools.none $(WHERE) --reports $(REPORTS)
 
-faults: $(READY) ## every fault of the reference mesh: caught, and blamed rightly?
+faults: $(READY) ## run every fault of the reference mesh: exactly its requirements must fail
 	@mkdir -p build
 	$(BIN)/smi-conformance faults $(WHERE) --json build/faults-$(CLUSTER).json $(FAULTS)
 
-kill-table: $(READY) ## run every fault and write what was found to docs/kill-table.md
+kill-table: $(READY) ## run every fault, and write the results to docs/kill-table.md
 	@mkdir -p build
 	$(BIN)/smi-conformance faults $(WHERE) --json build/faults-$(CLUSTER).json --format markdown >build/kill-table.md
 	mv build/kill-table.md docs/kill-table.md
 
-variants: $(READY) ## every variant of the reference mesh: right in another way, and passed all the same?
+variants: $(READY) ## run every variant of the reference mesh: each must pass
 	@mkdir -p build
 	$(BIN)/smi-conformance variants $(WHERE) --json build/variants-$(CLUSTER).json $(VARIANTS)
 
-variants-page: $(READY) ## run every variant and write what was found to docs/variants.md
+variants-page: $(READY) ## run every variant, and write the results to docs/variants.md
 	@mkdir -p build
 	$(BIN)/smi-conformance variants $(WHERE) --json build/variants-$(CLUSTER).json --format markdown >build/variants.md
 	mv build/variants.md docs/variants.md
 
-same: venv ## the last runs and faults in the embedded cluster and in kind: the same verdicts?
+same: venv ## compare the last runs and faults of both clusters: verdicts must be the same
 	$(BIN)/python -m tools.same --reports $(REPORTS) --faults build
 
-stable: $(READY) ## ten runs: does a verdict or a reading change? (STABLE="--runs 3 --load 2")
+stable: $(READY) ## run ten times: no verdict and no reading may change (STABLE="--runs 3 --load 2")
 	$(BIN)/python -m tools.stable $(WHERE) $(STABLE)
 
-bench: $(READY) ## where the time of a run goes, how fast the probe is, what the cluster takes
+bench: $(READY) ## measure the phases of a run, the probe's rate, and the cluster's memory
 	$(BIN)/python -m tools.bench $(WHERE)
 
 venv: .venv/run ## install what a run needs into .venv
@@ -130,10 +130,10 @@ endef
 
 UV_COMPILE := uv pip compile pyproject.toml --python-version 3.11 --universal --generate-hashes --no-annotate --no-header --quiet
 
-lock: ## write the locks of what is installed anew from pyproject.toml (needs uv)
+lock: ## write the lock files again from pyproject.toml (needs uv)
 	$(UV_COMPILE) --extra dev --output-file requirements-dev.lock
 	$(UV_COMPILE) --extra embedded --extra build --constraint requirements-dev.lock --output-file requirements.lock
 	echo uv | uv pip compile - --universal --generate-hashes --no-annotate --no-header --quiet --output-file requirements-uv.lock
 
-clean: ## remove what was built here; clusters and reports stay
+clean: ## remove build products; clusters and reports stay
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

@@ -17,12 +17,11 @@ from conformance.model.exit_codes import ExitCode
 from conformance.model.verdict import Judgement
 from conformance.profiles import Profile, ProfileError
 from conformance.run import not_started
-from conformance.run.collection import SCENARIO, named_versions
+from conformance.run.collection import SCENARIO, named_versions, scenario_of
 from conformance.run.context import RunContext
 from conformance.run.options import TABLE, RunOptions, from_pytest
 from conformance.run.results import RunResults
 from conformance.run.runner import Runner
-from conformance.traceability.index import scenario_mark
 
 _RUNNER = pytest.StashKey[Runner]()
 
@@ -141,7 +140,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     runner = metafunc.config.stash.get(_RUNNER, None)
     if mark is None or runner is None or SCENARIO not in metafunc.fixturenames:
         return
-    spoken = named_versions(runner.context, scenario_mark(mark.args[0], mark.kwargs))
+    spoken = named_versions(runner.context, scenario_of(metafunc.definition))
     if spoken:
         metafunc.parametrize(
             SCENARIO, spoken, indirect=True, ids=[format_versions(one) for one in spoken], scope="module"

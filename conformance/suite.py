@@ -15,7 +15,7 @@ from conformance.drive.api_reads import METRICS, claimed_kinds, served_kinds
 from conformance.drive.api_trials import ABSENT, Change, changed
 from conformance.drive.arena import READY_WITHIN_S
 from conformance.drive.edit_propagation import observe_edits
-from conformance.drive.ingress import granted, taken_up
+from conformance.drive.ingress import granted, with_ingress_class
 from conformance.drive.manifests import load
 from conformance.drive.metrics_load import (
     CHAIN,
@@ -109,7 +109,7 @@ __all__ = [  # noqa: RUF022 - grouped by purpose
     "Ingress",
     "ORDINARY_HOST",
     "granted",
-    "taken_up",
+    "with_ingress_class",
     # steps in the life of a split
     "GONE_WITHIN_S",
     "StepUnderLoad",

@@ -1,8 +1,8 @@
-"""``python -m tools.lint``: what keeps the suite honest, as far as its source shows it.
+"""``python -m tools.lint``: checks of the suite's source that ruff and mypy cannot make.
 
-Every requirement has a test or a reason; every test has a requirement and a fault that it catches; nothing
-knows a mesh by name. `conformance.judge.registry` sees to it that no judge goes without a null control, ruff
-that nothing sleeps or swallows errors.
+Every requirement has a test or a reason; every test has a requirement, fixtures that exist, and a fault that
+it catches; no code names a mesh. `conformance.judge.registry` demands null controls, ruff bans sleeps and
+swallowed errors.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ from pathlib import Path
 
 from conformance import catalogue
 from conformance.catalogue import GROUPS, Level
+from conformance.catalogue.foundations import BASIC, PRESUMED
 from conformance.drive.arena import WORKLOADS
+from conformance.drive.manifests import files, folder, load
+from conformance.drive.scenario import SERVICES
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index
@@ -44,6 +47,8 @@ class Source:
     """Readings that faults bring about, by fault and requirement; those requirements stand in faults too."""
     readings: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     """Readings of the catalogue, by requirement, question and letter."""
+    fixtures: Mapping[str, Mapping[str, Iterable[str]]] = field(default_factory=dict)
+    """The names of the Services in each fixture file, by folder and file."""
 
     def entries(self) -> list[TestEntry]:
         """All tests. Raises ValueError for a module that cannot be read as a suite."""
@@ -59,7 +64,7 @@ def requirements(source: Source) -> Iterator[str]:
             if one not in source.known:
                 yield f"untested.yaml: {one}: no such requirement{did_you_mean(one, source.known)}"
             if one in reasoned:
-                yield f"untested.yaml: {one}: stands there twice"
+                yield f"untested.yaml: {one}: is listed twice"
             if one in tested:
                 yield f"untested.yaml: {one}: has a test, so it does not belong there"
             reasoned[one] = reason
@@ -82,10 +87,15 @@ def tests(source: Source) -> Iterator[str]:
         seen.add(entry.nodeid)
     marks = {entry.file: entry.scenario for entry in source.entries()}
     for file, mark in marks.items():
-        yield from (f"{file}: {problem}" for problem in _mark(mark))
+        yield from (f"{file}: {problem}" for problem in _mark(mark, source.known))
+    for entry in source.entries():
+        for one in entry.presumes:
+            if one not in source.known and one not in entry.scenario.presumes:
+                near = did_you_mean(one, source.known)
+                yield f"{entry.nodeid}: presumes {one}: no such requirement{near}"
     for one in sorted({entry.requirement for entry in source.entries()}):
         if source.known.get(one) == "ambiguous" and not source.readings.get(one):
-            yield f"{one}: has a test, but its readings do not stand in the catalogue"
+            yield f"{one}: has a test, but the catalogue lists no readings of it"
     for file, text in source.suites.items():
         yield from (f"{file}:{line}: {problem}" for line, problem in _unseen(ast.parse(text, file)))
         if (lines := len(text.splitlines())) > LONGEST_SUITE:
@@ -110,7 +120,31 @@ def _unseen(module: ast.Module) -> Iterator[tuple[int, str]]:
                 )
 
 
-def _mark(mark: ScenarioMark) -> Iterator[str]:
+def fixtures(source: Source) -> Iterator[str]:
+    """Scenarios with fixtures have the files that they apply, and their Services exist before the rest."""
+    for entry in {entry.file: entry for entry in source.entries()}.values():
+        named = entry.scenario.folder
+        there = source.fixtures.get(named)
+        if there is None:
+            if source.fixtures and entry.files:
+                yield f"{entry.file}: no folder fixtures/{named}{did_you_mean(named, source.fixtures)}"
+            continue
+        for name in entry.files:
+            if name not in there:
+                yield f"{entry.file}: no file fixtures/{named}/{name}{did_you_mean(name, there)}"
+        for name, services in there.items() if SERVICES not in there else ():
+            for service in services:
+                yield (
+                    f"fixtures/{named}/{name}: Service {service} is created together with the objects under "
+                    f"test, so no baseline can reach it: move it to {SERVICES}"
+                )
+
+
+def _mark(mark: ScenarioMark, known: Iterable[str]) -> Iterator[str]:
+    by_default = {*BASIC.values(), *PRESUMED.values()}
+    for one in (*mark.stands_on, *mark.presumes):
+        if one not in known and one not in by_default:
+            yield f"no requirement {one!r} to stand on or presume{did_you_mean(one, known)}"
     for part in mark.arena:
         if part not in WORKLOADS:
             yield f"no part {part!r} in the arena{did_you_mean(part, WORKLOADS)}"
@@ -136,7 +170,8 @@ def faults(source: Source) -> Iterator[str]:
             if reading and not _reads(reading, source.readings.get(one, {})):
                 yield f"fault {fault}: {one}: no such reading: {reading!r}"
             if one in source.known and (source.known[one] == "ambiguous") != bool(reading):
-                yield f"fault {fault}: {one}: what is ambiguous is shown, and nothing else is"
+                where = "expected_readings" if source.known[one] == "ambiguous" else "breaks"
+                yield f"fault {fault}: {one}: {source.known[one]}, so it belongs in {where}"
             if one not in source.known:
                 yield f"fault {fault}: {one}: no such requirement{did_you_mean(one, source.known)}"
             elif one not in tested:
@@ -157,7 +192,7 @@ def code(source: Source) -> Iterator[str]:
                     yield f"{file}:{number}: names a mesh ({found[0]}); what differs belongs in a profile"
 
 
-CHECKS = (requirements, tests, faults, code)
+CHECKS = (requirements, tests, fixtures, faults, code)
 
 
 def problems(source: Source) -> list[str]:
@@ -181,13 +216,33 @@ def collect() -> Source:
         faults={fault.id: fault.affected for fault in FAULTS.values()},
         shown={fault.id: fault.expected_readings for fault in FAULTS.values()},
         readings={one.id: one.readings for one in catalogue.load().values()},
+        fixtures={name: _services(name) for name in _folders()},
         code={str(path.relative_to(root)): path.read_text("utf-8") for path in sorted(looked_at)},
     )
 
 
+def _folders() -> Iterator[str]:
+    for api in folder().iterdir():
+        if api.is_dir():
+            yield from (f"{api.name}/{one.name}" for one in api.iterdir() if one.is_dir())
+
+
+def _services(scenario: str) -> dict[str, list[str]]:
+    return {
+        name.rpartition("/")[2]: [
+            item["metadata"]["name"] for item in load(name) if item["kind"] == "Service"
+        ]
+        for name in files(scenario)
+    }
+
+
 def main() -> int:
-    """Print what is wrong; 1 if anything is."""
-    found = [*problems(collect()), *plain_forms.problems(plain_forms.fixtures())]
+    """Print the problems; 1 if there are any."""
+    try:
+        found = [*problems(collect()), *plain_forms.problems(plain_forms.fixtures())]
+    except ValueError as error:
+        # A catalogue, a suite or a fault that cannot be read at all.
+        found = [str(error)]
     for line in found:
         print(line)
     return 1 if found else 0

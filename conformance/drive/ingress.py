@@ -9,7 +9,7 @@ from conformance.clusters import Object
 from conformance.profiles import Account, Ingress
 
 
-def taken_up(item: Object, ingress: Ingress) -> dict[str, Any]:
+def with_ingress_class(item: Object, ingress: Ingress) -> dict[str, Any]:
     """An Ingress object with the class and annotations of the controller."""
     copied: dict[str, Any] = copy.deepcopy(dict(item))
     copied["spec"]["ingressClassName"] = ingress.class_name

@@ -18,9 +18,9 @@ _KIND = re.compile(r"[a-z0-9-]{1,63}")
 _NAME = re.compile(r"[a-z0-9-]{1,63}(/[a-z0-9-]{1,63})?")
 CLUSTER_SCOPED = frozenset({"namespaces", "nodes"})
 REFUSED = frozenset({401, 403})
-MIN_REQUESTS = ("deployments", "namespaces", "pods")
+REQUIRED_KINDS = ("deployments", "namespaces", "pods")
 """Kinds that an implementation must offer: metrics-discovery-kinds in the catalogue."""
-_BUSY = frozenset({*MIN_REQUESTS, "nodes", "replicasets", "services"})
+_BUSY = frozenset({*REQUIRED_KINDS, "nodes", "replicasets", "services"})
 """Kinds that have objects with traffic whenever a deployment behind a service has some."""
 
 
@@ -87,7 +87,7 @@ def discovery(read: ApiRead, offered: Sequence[ApiRead] = ()) -> Judgement:
     findings = [_resource(entry, index) for index, entry in enumerate(resources)]
     findings += [_unanswered(each) for each in offered]
     kinds = advertised(read)
-    if missing := [kind for kind in MIN_REQUESTS if kind not in kinds]:
+    if missing := [kind for kind in REQUIRED_KINDS if kind not in kinds]:
         findings.append(f"{listed(missing)} not offered")
     expected = (
         "each entry has kind TrafficMetrics, verbs get and list, and namespaced true except for "

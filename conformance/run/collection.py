@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.catalogue import Requirement
+from conformance import catalogue
+from conformance.catalogue import CatalogueError, Requirement
 from conformance.drive.version_selection import VersionSet, format_versions
 from conformance.run.context import RunContext
 from conformance.run.scheduler import ScheduledScenario
@@ -23,7 +24,12 @@ def function_of(nodeid: str) -> str:
 def requirement_of(item: pytest.Item) -> str | None:
     """The requirement that a test judges, or None for tests of other projects."""
     marker = item.get_closest_marker("requirement")
-    return str(marker.args[0]) if marker else None
+    if marker is None:
+        return None
+    try:
+        return catalogue.load()[str(marker.args[0])].id
+    except CatalogueError as error:
+        raise pytest.UsageError(f"{item.nodeid}: {error}") from error
 
 
 def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
@@ -33,7 +39,10 @@ def scenario_of(node: pytest.Item | pytest.Collector) -> ScenarioMark:
         raise pytest.UsageError(
             f"{node.nodeid}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)"
         )
-    return scenario_mark(marker.args[0], marker.kwargs)
+    try:
+        return scenario_mark(marker.args[0], marker.kwargs)
+    except ValueError as error:
+        raise pytest.UsageError(f"{node.nodeid}: {error}") from error
 
 
 def scenario_folder(node: pytest.Item) -> str:

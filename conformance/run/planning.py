@@ -50,7 +50,7 @@ def _kinds(folder: str) -> Mapping[str, int]:
 
 
 def _counted(kinds: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+    return ", ".join(f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in sorted(kinds.items()))
 
 
 def merged(found: Iterable[tuple[str, Planned]]) -> list[Planned]:

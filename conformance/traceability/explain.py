@@ -42,7 +42,8 @@ def explain(requirement_id: str, profile: Profile | None = None) -> str:
     if row.not_claimed and profile:
         parts.append(_block(f"Not claimed by {profile.name}", row.not_claimed))
     if not row.tests:
-        parts.append(f"Untested: {row.untested}")
+        reason = row.untested or "no reason given (conformance/suites/untested.yaml)"
+        parts.append(f"Untested: {reason}")
     for test in row.tests:
         parts.append(_test(test))
     marks = {test.scenario.folder: test.scenario for test in row.tests}
@@ -132,5 +133,7 @@ def _as_written(profile: Profile, scope: RunScope, item: Object, wire: WireForma
 def _faults(ids: Sequence[str]) -> str:
     known = fault_index.faults()
     lines = ["Faults that its tests catch (smi-conformance faults --fault ID)"]
-    lines += [f"  {one}: {known[one].summary}" for one in ids]
+    lines += [f"  {one}: {known[one].summary}" for one in ids] or [
+        "  none listed (python -m tools.fault_list)"
+    ]
     return "\n".join(lines)

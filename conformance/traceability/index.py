@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.catalogue.foundations import BASIC, PRESUMED
 from conformance.text import yamlio
+from conformance.text.suggest import did_you_mean
 
 SUITES = Path(__file__).resolve().parents[1] / "suites"
 OUTSIDE = "outside"
@@ -157,8 +158,18 @@ def read(source: str, file: str) -> list[TestEntry]:
     return entries
 
 
+_ARGUMENTS = [field.name for field in fields(ScenarioMark) if field.name != "folder"]
+
+
 def scenario_mark(folder: str, named: Mapping[str, Any]) -> ScenarioMark:
-    """The marker with these arguments. Raises KeyError for a missing argument."""
+    """The marker with these arguments. Raises ValueError for missing, unknown and malformed arguments."""
+    for name, value in named.items():
+        if name not in _ARGUMENTS:
+            raise ValueError(f"scenario({folder}): no argument {name!r}{did_you_mean(name, _ARGUMENTS)}")
+        if isinstance(value, str):
+            raise ValueError(f"scenario({folder}): {name} is text, not a tuple: ({value!r},)")
+    if missing := [name for name in ("arena", "groups") if name not in named]:
+        raise ValueError(f"scenario({folder}): no {' and no '.join(missing)}")
     arena, groups = tuple(named["arena"]), tuple(named["groups"])
     return ScenarioMark(
         folder,

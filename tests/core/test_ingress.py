@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conformance.drive.ingress import granted, taken_up
+from conformance.drive.ingress import granted, with_ingress_class
 from conformance.drive.manifests import load
 from conformance.profiles import Account, Ingress, parse
 from conformance.run import preflight
@@ -54,12 +54,12 @@ def test_a_profile_names_none_unless_it_does() -> None:
 
 def test_an_ingress_object_gets_its_class_and_annotations_and_the_fixture_stays() -> None:
     (item,) = load(f"{FOLDER}/1-ingress.yaml")
-    made = taken_up(item, named())
+    made = with_ingress_class(item, named())
     assert made["spec"]["ingressClassName"] == "fake"
     assert made["metadata"]["annotations"] == {"fake.example/meshed": "true"}
     assert "ingressClassName" not in item["spec"]
     assert "annotations" not in item["metadata"]
-    bare = taken_up(item, named().model_copy(update={"annotations": {}}))
+    bare = with_ingress_class(item, named().model_copy(update={"annotations": {}}))
     assert "annotations" not in bare["metadata"]
 
 

@@ -81,7 +81,7 @@ class TestRequirements:
     def test_under_two_reasons_are_found(self) -> None:
         one = ["split-schema-v1alpha1"]
         (line,) = found(lint.requirements, untested={"x": one, "y": one})
-        assert line.endswith("stands there twice")
+        assert line.endswith("is listed twice")
 
 
 class TestTests:
@@ -96,7 +96,7 @@ class TestTests:
 
     def test_of_what_is_ambiguous_need_its_readings(self) -> None:
         (line,) = found(lint.tests, known={**CLEAN.known, "split-live-edits": "ambiguous"})
-        assert line == "split-live-edits: has a test, but its readings do not stand in the catalogue"
+        assert line == "split-live-edits: has a test, but the catalogue lists no readings of it"
 
     def test_of_two_requirements_are_found(self) -> None:
         both = GOOD.replace('edits")', 'edits", "split-schema-v1alpha1")')
@@ -133,6 +133,54 @@ class TestTests:
             found(lint.tests, suites={"a.py": GOOD})
 
 
+class TestScenarios:
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                'arena=("main",), groups=("split",), presume=("a",)',
+                "no argument 'presume'; did you mean presumes",
+            ),
+            ('arena=("main",), groups=("split")', r"groups is text, not a tuple: \('split',\)"),
+            ('arena=("main",)', "no groups"),
+        ],
+    )
+    def test_with_malformed_arguments_are_an_error(self, arguments: str, message: str) -> None:
+        text = f'import pytest\npytestmark = pytest.mark.scenario("traffic-split/x", {arguments})\n{GOOD}'
+        with pytest.raises(ValueError, match=message):
+            found(lint.tests, suites={"a.py": text})
+
+    @pytest.mark.parametrize("argument", ["presumes", "stands_on"])
+    def test_that_depend_on_unknown_requirements_are_found(self, argument: str) -> None:
+        mark = HEAD.replace('("split",)', f'("split",), {argument}=("split-live-edit",)')
+        lines = found(lint.tests, suites={"a.py": mark + GOOD})
+        assert any(
+            "'split-live-edit' to stand on or presume; did you mean split-live-edits" in line
+            for line in lines
+        )
+
+    def test_that_presume_unknown_requirements_in_a_test_are_found(self) -> None:
+        marked = GOOD.replace('"split-live-edits")', '"split-live-edits", presumes=("split-x",))')
+        lines = found(lint.tests, suites=suite(marked))
+        assert any("::test_it: presumes split-x: no such requirement" in line for line in lines)
+
+    DRIVEN = MARK + "def test_it(scenario, verdict):\n    scenario.apply('split.yaml')\n"
+
+    @pytest.mark.parametrize(
+        ("fixtures", "message"),
+        [
+            ({"traffic-split/x": {"split.yaml": []}}, ""),
+            ({"traffic-split/x": {"split.yaml": ["new"], "services.yaml": ["root"]}}, ""),
+            ({"traffic-split/y": {"split.yaml": []}}, "no folder fixtures/traffic-split/x"),
+            ({"traffic-split/x": {"splits.yaml": []}}, "no file fixtures/traffic-split/x/split.yaml"),
+            ({"traffic-split/x": {"split.yaml": ["root"]}}, "Service root is created together with"),
+        ],
+    )
+    def test_need_their_fixtures(self, fixtures: dict[str, dict[str, list[str]]], message: str) -> None:
+        lines = found(lint.fixtures, suites=suite(self.DRIVEN), fixtures=fixtures)
+        assert [message in line for line in lines] == ([True] if message else [])
+
+
 class TestFaults:
     def test_that_are_missing_are_found(self) -> None:
         assert found(lint.faults, faults={}) == [
@@ -151,7 +199,7 @@ class TestFaults:
             ("when: none", ""),
             ("when: c", "no such reading: 'when: c'"),
             ("where: a", "no such reading: 'where: a'"),
-            ("", "what is ambiguous is shown, and nothing else is"),
+            ("", "ambiguous, so it belongs in expected_readings"),
         ],
     )
     def test_show_readings_that_the_catalogue_has(self, shown: str, message: str) -> None:
@@ -169,9 +217,7 @@ class TestFaults:
             shown={"edits-ignored": {"split-live-edits": "when: a"}},
             readings={"split-live-edits": {"when": {"a": "at once", "b": "later"}}},
         )
-        assert lines == [
-            "fault edits-ignored: split-live-edits: what is ambiguous is shown, and nothing else is"
-        ]
+        assert lines == ["fault edits-ignored: split-live-edits: core, so it belongs in breaks"]
 
     @pytest.mark.parametrize(
         ("breaks", "message"),

@@ -22,7 +22,7 @@ def test_every_fault_has_its_row_with_what_it_breaks_and_shows() -> None:
     assert told == [
         (fault.id, plain(fault.summary), fault.breaks, fault.also_fails, fault.expected_readings.keys())
         for fault in faults.FAULTS.values()
-    ]
+    ], "make kill-table writes the page again"
 
 
 def test_every_fault_was_caught() -> None:

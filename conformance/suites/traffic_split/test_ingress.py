@@ -27,7 +27,7 @@ from conformance.suite import (
     judge,
     load,
     sample_size,
-    taken_up,
+    with_ingress_class,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -61,7 +61,7 @@ def entered(scenario: Scenario) -> Entered:
     permits = _permits(scenario, ingress)
     scenario.create_services()
     scenario.apply_objects(permits)
-    (item,) = (taken_up(one, ingress) for one in scenario.objects("1-ingress.yaml"))
+    (item,) = (with_ingress_class(one, ingress) for one in scenario.objects("1-ingress.yaml"))
     scenario.apply_objects([item])
     service = ingress.service
     call = Call(
