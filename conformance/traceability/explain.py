@@ -73,10 +73,30 @@ def _test(test: TestEntry) -> str:
     driven = _driven(source)
     lines.append("  traffic and waiting:" if driven else "  drives no traffic")
     lines += [textwrap.indent(driven, "    ")] if driven else []
+    if trials := _trials(source, test.function):
+        lines += ["  trials:", textwrap.indent("\n".join(trials), "    ")]
     for name in dict.fromkeys(test.judges):
-        words = inspect.getdoc(judge.JUDGES[name]) or ""
+        # The first paragraph; the others are for readers of the code.
+        words = (inspect.getdoc(judge.JUDGES[name]) or "").partition("\n\n")[0]
         lines += [f"  judged by {name}:", textwrap.indent(words, "    ")]
     return "\n".join(lines)
+
+
+def _trials(source: str, function: str) -> list[str]:
+    """The source of the trials that a test reads, as its module declares them."""
+    module = ast.parse(source)
+    (test,) = (one for one in module.body if isinstance(one, ast.FunctionDef) and one.name == function)
+    used = {one.id for one in ast.walk(test) if isinstance(one, ast.Name)}
+    declared = [one for one in module.body if isinstance(one, ast.Assign) and _declares_trials(one.value)]
+    return [
+        ast.get_source_segment(source, one) or ""
+        for one in declared
+        if used & {name.id for name in ast.walk(one.targets[0]) if isinstance(name, ast.Name)}
+    ]
+
+
+def _declares_trials(value: ast.expr) -> bool:
+    return "declare" in {one.attr for one in ast.walk(value) if isinstance(one, ast.Attribute)}
 
 
 def _driven(source: str) -> str:

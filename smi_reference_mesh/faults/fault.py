@@ -49,6 +49,14 @@ class Fault:
     late_changes: bool = False
     also_fails: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        for name in ("breaks", "also_fails"):
+            if odd := [one for one in getattr(self, name) if "-" not in one]:
+                # As of frozenset("some-id"), which is a set of letters.
+                raise ValueError(
+                    f"fault {self.id}: {name} has {sorted(odd)}, which are no ids of requirements"
+                )
+
     @property
     def fails(self) -> frozenset[str]:
         """The requirements that fail under it, directly or as a consequence."""

@@ -27,7 +27,7 @@ from compiler_snapshots import (
 
 from smi_reference_mesh import faults, variants
 from smi_reference_mesh.compiler import compile
-from smi_reference_mesh.faults import FAULTS
+from smi_reference_mesh.faults import FAULTS, Fault
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 H2C = {"name": "h2c", "port": 8081, "targetPort": 8081, "appProtocol": "kubernetes.io/h2c"}
@@ -109,3 +109,8 @@ def test_fault_ids_are_unique_and_loadable(package: ModuleType, listed: str) -> 
     ]
     assert len(names) == len(set(names)) > 40
     assert set(names) == set(getattr(package, listed))
+
+
+def test_requirements_of_a_fault_are_ids_and_no_letters() -> None:
+    with pytest.raises(ValueError, match="fault x: breaks has no ids of requirements"):
+        Fault("x", "Text for a set.", frozenset("split-live-edits"))

@@ -10,7 +10,7 @@ import pytest
 from conformance.cli import main
 from conformance.report import html, store
 
-from .test_recompute import divided, report_of
+from .test_verify import divided, report_of
 
 
 @pytest.fixture

@@ -140,6 +140,11 @@ class TestExplaining:
         assert "    def resting(scenario: Scenario) -> Resting:" in said
         assert "beside a failure of: split-overlapping-selectors, split-root-endpoints-not-implicit" in said
 
+    def test_shows_the_trials_of_an_open_question(self) -> None:
+        said = explain.explain("split-self-reference")
+        assert "  trials:\n    OWN = trials.declare(" in said
+        assert "BARE = trials.declare(" not in said
+
     def test_shows_the_objects_as_they_are_applied(self) -> None:
         said = explain.explain("split-zero-weight-gets-nothing")
         assert "--- fixtures/traffic-split/zero-weight/split.yaml" in said
