@@ -53,9 +53,7 @@ class Fault:
         for name in ("breaks", "also_fails"):
             if odd := [one for one in getattr(self, name) if "-" not in one]:
                 # As of frozenset("some-id"), which is a set of letters.
-                raise ValueError(
-                    f"fault {self.id}: {name} has {sorted(odd)}, which are no ids of requirements"
-                )
+                raise ValueError(f"fault {self.id}: {name} has no ids of requirements: {sorted(odd)}")
 
     @property
     def fails(self) -> frozenset[str]:
