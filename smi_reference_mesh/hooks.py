@@ -7,6 +7,7 @@ Each hook of `DefaultHooks` is the identity. The rest of the mesh knows only thi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -99,3 +100,15 @@ class DefaultHooks:
 
     def observe(self, counts: WindowedCounts, *, settled: bool) -> bool:
         return False
+
+
+class EditedConfiguration(DefaultHooks):
+    """Gives a workload an edited configuration; the function must not change its argument in place."""
+
+    def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
+        self._edit = edit
+
+    def configuration(
+        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
+    ) -> Configuration:
+        return self._edit(configuration, snapshot, workload)

@@ -17,7 +17,7 @@ def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgem
     """The judgement after a finished phase of a test; None if a later phase decides.
 
     ``given`` is the judgement that the test passed to the ``verdict`` fixture. Any error that is not about
-    the mesh makes the test inconclusive.
+    the mesh makes the test inconclusive; a failure stays one, whatever the test does after it.
     """
     if call.excinfo is None:
         if call.when == "setup":
@@ -27,6 +27,11 @@ def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgem
     error = call.excinfo.value
     if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
         return None
+    if given is not None and given.verdict is Verdict.FAIL:
+        return given
+    if given is not None:
+        # Whatever this error says of the mesh, it is too late.
+        return _error_of_the_suite(error)
     if isinstance(error, Concluded):
         return error.judgement
     if isinstance(error, NotClaimed):
@@ -39,7 +44,11 @@ def judgement_of(call: pytest.CallInfo[None], given: Judgement | None) -> Judgem
         return Judgement(Verdict.INCONCLUSIVE, str(error))
     if isinstance(error, pytest.skip.Exception):
         return Judgement(Verdict.NOT_CLAIMED, str(error))
-    # The only boundary: every other error is a problem of the suite or the environment, not of the mesh.
+    return _error_of_the_suite(error)
+
+
+def _error_of_the_suite(error: BaseException) -> Judgement:
+    """The one boundary: any other error is trouble of the suite or the environment, never the mesh's."""
     return Judgement(
         Verdict.INCONCLUSIVE,
         f"{type(error).__name__}: {error}",

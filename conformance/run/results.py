@@ -6,7 +6,7 @@ import importlib.metadata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from conformance import catalogue, judge
 from conformance.catalogue import Requirement
@@ -15,6 +15,7 @@ from conformance.drive.version_selection import VersionSet
 from conformance.model.evidence import Environment, Traffic
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report import assemble
+from conformance.report.assemble import UnjudgedStatus
 from conformance.report.conclusions import conclude
 from conformance.report.document import (
     ClusterInfo,
@@ -32,8 +33,6 @@ from conformance.run import mesh_version
 from conformance.run.context import RunContext
 from conformance.traceability import index
 from conformance.traceability.index import ScenarioMark
-
-SkipStatus = Literal["not claimed", "in other versions", "not selected", "not reached", "untested"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class RunResults:
     """
 
     conclusions: dict[str, list[Conclusion]] = field(default_factory=dict)
-    skipped_requirements: dict[str, tuple[SkipStatus, str]] = field(default_factory=dict)
+    skipped_requirements: dict[str, tuple[UnjudgedStatus, str]] = field(default_factory=dict)
     skipped_tests: dict[str, list[str]] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
@@ -74,7 +73,7 @@ class RunResults:
         control decided it, the machine was starved (``environment`` is that of the scenario), or another
         failed requirement may be the whole cause.
         """
-        recorded = self._unless_caused(test, _unless_starved(_unless_baseless(judgement), environment))
+        recorded = self._unless_caused(test, supported(judgement, environment))
         self.conclusions.setdefault(test.requirement, []).append(
             conclude(test.nodeid, test.title, recorded, test.duration_s, versions=test.versions)
         )
@@ -149,10 +148,10 @@ class RunResults:
         )
 
     def _requirement(self, entry: Requirement, faults: Sequence[str]) -> RequirementRecord:
-        untested: tuple[SkipStatus, str] = ("untested", index.untested().get(entry.id, ""))
+        untested: tuple[UnjudgedStatus, str] = ("untested", index.untested().get(entry.id, ""))
         tests = self.conclusions.get(entry.id, ())
         # If some tests of a requirement ran, the user's selection excluded the others.
-        default: tuple[SkipStatus, str] = ("not selected", "") if tests else untested
+        default: tuple[UnjudgedStatus, str] = ("not selected", "") if tests else untested
         otherwise, note = self.skipped_requirements.get(entry.id, default)
         return assemble.requirement_record(
             entry,
@@ -185,6 +184,11 @@ def _node(item: Mapping[str, Any]) -> Node:
         kernel=info["kernelVersion"],
         runtime=info["containerRuntimeVersion"],
     )
+
+
+def supported(judgement: Judgement, environment: Environment) -> Judgement:
+    """The judgement, as far as a judge with a null control made it and the machine kept up."""
+    return _unless_starved(_unless_baseless(judgement), environment)
 
 
 def _unless_baseless(judgement: Judgement) -> Judgement:

@@ -35,7 +35,7 @@ from conformance.run.judged_tests import JudgedTests
 from conformance.run.options import RunOptions
 from conformance.run.outcome import judgement_of, show
 from conformance.run.progress import Progress, Verbosity
-from conformance.run.results import JudgedTest, RunResults
+from conformance.run.results import JudgedTest, RunResults, supported
 from conformance.run.scenario_runner import ScenarioRunner
 from conformance.run.scheduler import ScheduledScenario
 from conformance.text import files
@@ -282,7 +282,7 @@ class Runner:
 
     def _check_disclaimed(self, item: pytest.Item, judgement: Judgement) -> None:
         """Add a finding if a requirement holds although the profile disclaims it."""
-        if judgement.passed and not judge.starved(self._environment):
+        if supported(judgement, self._environment).passed:
             text = f"{requirement_of(item)} holds, but the profile disclaims it ({judgement.summary})"
             remedy = "claim it: remove it from disclaims in the profile"
             self.results.findings.append(Finding(severity="warning", text=text, remedy=remedy))

@@ -24,6 +24,7 @@ from conformance.run.scheduler import (
     PrefetchedScenario,
     ScenarioScheduler,
     ScheduledScenario,
+    SchedulerClosed,
     drive_and_store,
 )
 
@@ -114,7 +115,7 @@ class ScenarioRunner:
         try:
             with self._under_way("second", scheduled, driver, Waiter(context.clock, on_wait)) as one:
                 drive_and_store(one, scheduled)
-        except (ClusterError, Inconclusive):
+        except (ClusterError, Inconclusive, SchedulerClosed):
             return None
         return None if judge.starved(driver.environment) else PrefetchedScenario(one, driver.phases.total())
 

@@ -11,7 +11,6 @@ from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.mesh import addresses_of, identity_of
 from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
     FaultyObjects,
     FaultySnapshot,
     edited,
@@ -20,6 +19,7 @@ from smi_reference_mesh.faults.building_blocks import (
     with_routes,
 )
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, labels_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -252,20 +252,20 @@ FAULTS = (
         "access-open-until-first-target",
         "A workload that no target names is open to every meshed client.",
         frozenset({"access-default-deny"}),
-        lambda: FaultyConfiguration(_rules(_open_without_policies)),
+        lambda: EditedConfiguration(_rules(_open_without_policies)),
         real_defects=("rules-missing-opens-everything",),
     ),
     Fault(
         "access-grants-the-whole-namespace",
         "A grant to one account holds for all accounts of its namespace.",
         frozenset({"access-identity-not-labels", "access-only-listed-sources"}),
-        lambda: FaultyConfiguration(_rules(_principals(_whole_namespace))),
+        lambda: EditedConfiguration(_rules(_principals(_whole_namespace))),
     ),
     Fault(
         "access-routes-ignored",
         "Only sources are looked at, not routes.",
         frozenset({"access-deny-unlisted-route", "access-match-subset"}),
-        lambda: FaultyConfiguration(_rules(_any_route)),
+        lambda: EditedConfiguration(_rules(_any_route)),
         real_defects=("routes-granted-to-others-usable",),
     ),
     Fault(
@@ -291,7 +291,7 @@ FAULTS = (
         "access-first-matching-target-decides",
         "Of several targets whose routes a request matches, the first alone is asked for its sources.",
         frozenset({"access-additive-overlapping-routes"}),
-        lambda: FaultyConfiguration(_rules(_first_matching_target_decides)),
+        lambda: EditedConfiguration(_rules(_first_matching_target_decides)),
         real_defects=("overlapping-targets-first-match-wins",),
     ),
     Fault(
@@ -304,14 +304,14 @@ FAULTS = (
         "access-believes-forwarded-addresses",
         "Whoever says in a header that it calls for an allowed pod's address is taken for that pod.",
         frozenset({"access-identity-not-labels"}),
-        lambda: FaultyConfiguration(_addresses_believed),
+        lambda: EditedConfiguration(_addresses_believed),
         real_defects=("source-address-from-a-header",),
     ),
     Fault(
         "access-account-of-any-namespace",
         "A grant to an account holds for accounts of that name in every namespace.",
         frozenset({"access-identity-includes-namespace"}),
-        lambda: FaultyConfiguration(_rules(_principals(_any_namespace))),
+        lambda: EditedConfiguration(_rules(_principals(_any_namespace))),
         real_defects=("same-named-account-elsewhere-admitted",),
     ),
     Fault(
@@ -337,7 +337,7 @@ FAULTS = (
         "access-plaintext-admitted",
         "Whoever comes without identity is let through to the application.",
         frozenset({"access-enforced-at-server"}),
-        lambda: FaultyConfiguration(_plaintext_admitted),
+        lambda: EditedConfiguration(_plaintext_admitted),
         real_defects=("out-of-mesh-pod-admitted",),
     ),
 )

@@ -8,13 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import Configuration
-from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
-    FaultySnapshot,
-    service_of,
-    with_slices,
-)
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot, service_of, with_slices
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.model import Problem
@@ -355,18 +351,18 @@ FAULTS = (
         "split-problems-untold",
         "A backend that is left out is left out silently.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: FaultyConfiguration(_untold),
+        lambda: EditedConfiguration(_untold),
     ),
     Fault(
         "split-problems-told-elsewhere",
         "What is wrong with a split is told at an object of another kind.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: FaultyConfiguration(_told_at_the_group),
+        lambda: EditedConfiguration(_told_at_the_group),
     ),
     Fault(
         "split-all-told-alike",
         "Of every split the same is told: which backends it has, whether they take part or not.",
         frozenset({"split-misconfiguration-event"}),
-        lambda: FaultyConfiguration(_told_of_every_split),
+        lambda: EditedConfiguration(_told_of_every_split),
     ),
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.hooks import AccessReview, DefaultHooks, MetricsQuery
-from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
+from smi_reference_mesh.kube.objects import Object, labels_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
 
@@ -50,18 +50,6 @@ class AsFirstSeen(FaultySnapshot):
         return snapshot.replacing(
             self._plural, [self._seen.setdefault(item["metadata"]["uid"], item) for item in now]
         )
-
-
-class FaultyConfiguration(DefaultHooks):
-    """Gives a workload an edited configuration; the function must not change its argument in place."""
-
-    def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
-        self._edit = edit
-
-    def configuration(
-        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
-    ) -> Configuration:
-        return self._edit(configuration, snapshot, workload)
 
 
 class FaultyMetrics(DefaultHooks):

@@ -6,14 +6,9 @@ from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.backends import copied_splits
-from smi_reference_mesh.faults.building_blocks import (
-    AsFirstSeen,
-    FaultyConfiguration,
-    FaultyObjects,
-    FaultySnapshot,
-    with_routes,
-)
+from smi_reference_mesh.faults.building_blocks import AsFirstSeen, FaultyObjects, FaultySnapshot, with_routes
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -115,7 +110,7 @@ FAULTS = (
         "split-nothing-for-others",
         "Requests that a split with conditions does not select have no route.",
         frozenset({"split-matches-others-to-root"}),
-        lambda: FaultyConfiguration(_no_route_for_others),
+        lambda: EditedConfiguration(_no_route_for_others),
         also_fails=frozenset({"split-matches-select-traffic"}),
     ),
     Fault(
@@ -138,7 +133,7 @@ FAULTS = (
         "split-methods-not-looked-at",
         "The methods of the matches of a split's groups are not looked at.",
         frozenset(),
-        lambda: FaultyConfiguration(_methods_of_splits_ignored),
+        lambda: EditedConfiguration(_methods_of_splits_ignored),
         expected_readings={"split-matches-path-and-method": "methods of a match without headers: b"},
     ),
     Fault(

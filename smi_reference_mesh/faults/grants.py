@@ -11,13 +11,9 @@ from typing import Any
 from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import mesh_of, selects
-from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
-    FaultyObjects,
-    FaultySnapshot,
-    edited,
-)
+from smi_reference_mesh.faults.building_blocks import FaultyObjects, FaultySnapshot, edited
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.conversion import KEPT
@@ -397,7 +393,7 @@ FAULTS = (
         "udp-let-through",
         "Only TCP is intercepted: UDP goes through, whatever targets say.",
         frozenset({"access-udproute-ports"}),
-        lambda: FaultyConfiguration(_udp_let_through),
+        lambda: EditedConfiguration(_udp_let_through),
         also_fails=frozenset({"http-group-inert-alone", "l4-empty-ports-match-all"}),
     ),
     Fault(

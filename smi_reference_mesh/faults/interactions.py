@@ -10,9 +10,9 @@ from typing import Any
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.building_blocks import FaultyConfiguration, FaultySnapshot, with_routes
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot, with_routes
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.hooks import DefaultHooks, EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, labels_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import is_permissive
@@ -269,7 +269,7 @@ FAULTS = (
         "split-decided-by-granted-path",
         "A client's routes come from its grants, so that each path leads to one of a split's backends.",
         frozenset({"interact-split-access-on-backend-identity"}),
-        lambda: FaultyConfiguration(_granted_paths),
+        lambda: EditedConfiguration(_granted_paths),
         real_defects=("split-decided-per-access-route",),
         expected_readings={
             "interact-split-partial-authorisation": "split with a backend that is not granted: c"

@@ -6,8 +6,9 @@ import copy
 from collections.abc import Callable
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.building_blocks import FaultyConfiguration, FaultySnapshot, with_routes
+from smi_reference_mesh.faults.building_blocks import FaultySnapshot, with_routes
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -80,7 +81,7 @@ FAULTS = (
         "split-root-by-short-name",
         "A split holds for the services of its root's name in every namespace.",
         frozenset({"split-namespace-scoping"}),
-        lambda: FaultyConfiguration(_roots_by_short_name),
+        lambda: EditedConfiguration(_roots_by_short_name),
         real_defects=("short-host-name-crosses-namespaces",),
     ),
     Fault(

@@ -7,14 +7,9 @@ from typing import Any
 
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
-    FaultyObjects,
-    every,
-    with_listeners,
-    with_routes,
-)
+from smi_reference_mesh.faults.building_blocks import FaultyObjects, every, with_listeners, with_routes
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -164,40 +159,40 @@ FAULTS = (
         "split-http1-only",
         "Splits hold for HTTP/1.1 only: over HTTP/2 the root is as it was.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: FaultyConfiguration(_http1_divided_only),
+        lambda: EditedConfiguration(_http1_divided_only),
         expected_readings={"split-unit-of-division": "one connection of HTTP/2: unacceptable"},
     ),
     Fault(
         "split-http2-in-equal-parts",
         "Over HTTP/2 each backend of a split that has a weight gets the same share.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: FaultyConfiguration(_http2_in_equal_parts),
+        lambda: EditedConfiguration(_http2_in_equal_parts),
     ),
     Fault(
         "split-grpc-in-equal-parts",
         "Of gRPC calls each backend of a split that has a weight gets the same share.",
         frozenset({"http-grpc-through-routes"}),
-        lambda: FaultyConfiguration(_grpc_in_equal_parts),
+        lambda: EditedConfiguration(_grpc_in_equal_parts),
     ),
     Fault(
         "http2-passes-by-the-rules",
         "Access rules bind HTTP/1.1 only: whatever is asked over HTTP/2 is let through.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: FaultyConfiguration(_http2_open),
+        lambda: EditedConfiguration(_http2_open),
         also_fails=frozenset({"http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-not-understood",
         "Behind the rules only HTTP/1.1 is understood: what is granted fails over HTTP/2.",
         frozenset({"http-both-protocol-versions"}),
-        lambda: FaultyConfiguration(_http1_only),
+        lambda: EditedConfiguration(_http1_only),
         also_fails=frozenset({"http-header-name-case-insensitive"}),
     ),
     Fault(
         "http2-header-names-case-sensitive",
         "A header filter whose name has capitals never holds over HTTP/2, where names are in lower case.",
         frozenset({"http-header-name-case-insensitive"}),
-        lambda: FaultyConfiguration(_http2_names_compared),
+        lambda: EditedConfiguration(_http2_names_compared),
     ),
     Fault(
         "grpc-taken-for-tcp",

@@ -10,7 +10,6 @@ from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.backends import addresses_by_service, backends_of, copied_splits, root_of
 from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
     FaultyObjects,
     FaultySnapshot,
     service_of,
@@ -18,7 +17,7 @@ from smi_reference_mesh.faults.building_blocks import (
     with_routes,
 )
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.hooks import DefaultHooks, EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 
@@ -392,14 +391,14 @@ FAULTS = (
         "split-short-names-go-past",
         "Calls by a root's short name go past its split.",
         frozenset(),
-        lambda: FaultyConfiguration(_short_names_go_past),
+        lambda: EditedConfiguration(_short_names_go_past),
         expected_readings={"split-addressing-forms": "short name: b"},
     ),
     Fault(
         "split-addresses-go-past",
         "Calls by a root's address go past its split.",
         frozenset(),
-        lambda: FaultyConfiguration(_addresses_go_past),
+        lambda: EditedConfiguration(_addresses_go_past),
         expected_readings={"split-addressing-forms": "address of the root: b"},
     ),
     Fault(
@@ -413,7 +412,7 @@ FAULTS = (
         "split-client-speaks-first",
         "What a client says first is waited for, also where the server would.",
         frozenset(),
-        lambda: FaultyConfiguration(_client_speaks_first),
+        lambda: EditedConfiguration(_client_speaks_first),
         expected_readings={
             "split-unit-of-division": "connections to a server that speaks first: unacceptable"
         },

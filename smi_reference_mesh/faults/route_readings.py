@@ -6,14 +6,9 @@ import re
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
-    FaultyObjects,
-    every,
-    with_listeners,
-    with_routes,
-)
+from smi_reference_mesh.faults.building_blocks import FaultyObjects, every, with_listeners, with_routes
 from smi_reference_mesh.faults.fault import Fault
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.smi.parsing import Unreadable, regex
@@ -120,7 +115,7 @@ FAULTS = (
         "host-condition-fails-on-port",
         "A condition on the Host header matches nothing where the header has a port.",
         frozenset(),
-        lambda: FaultyConfiguration(_hosts_without_port),
+        lambda: EditedConfiguration(_hosts_without_port),
         real_defects=("host-header-match-fails-on-port-suffix",),
         expected_readings={"http-header-regex-details": "a Host header with a port: unacceptable"},
     ),
@@ -128,7 +123,7 @@ FAULTS = (
         "paths-compared-as-sent",
         "Rules are applied to paths as they were sent, dots and all.",
         frozenset(),
-        lambda: FaultyConfiguration(_paths_as_sent),
+        lambda: EditedConfiguration(_paths_as_sent),
         real_defects=("path-normalisation-bypasses-rule",),
         expected_readings={"http-path-query-and-normalisation": "dots in a path: unacceptable"},
     ),

@@ -8,15 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.faults.building_blocks import (
-    AsFirstSeen,
-    FaultyConfiguration,
-    FaultySnapshot,
-    every,
-    with_routes,
-)
+from smi_reference_mesh.faults.building_blocks import AsFirstSeen, FaultySnapshot, every, with_routes
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.hooks import DefaultHooks, EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
@@ -268,7 +262,7 @@ FAULTS = (
         "split-zero-weight-refused",
         "The routes of a split with a weight of 0 are such that its clients refuse them.",
         frozenset({"split-backend-precreated-zero", "split-zero-weight-gets-nothing"}),
-        lambda: FaultyConfiguration(_zero_refused),
+        lambda: EditedConfiguration(_zero_refused),
         real_defects=("zero-weight-backend-rejects-route-config",),
     ),
     Fault(

@@ -12,7 +12,6 @@ from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.faults.building_blocks import (
-    FaultyConfiguration,
     FaultyObjects,
     FaultySnapshot,
     every,
@@ -22,7 +21,7 @@ from smi_reference_mesh.faults.building_blocks import (
     with_slices,
 )
 from smi_reference_mesh.faults.fault import Fault
-from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.hooks import DefaultHooks, EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, labels_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
@@ -267,7 +266,7 @@ FAULTS = (
         "split-rotations-begin-anew",
         "Each connection has a rotation of its own: its first request always gets to the first backend.",
         frozenset({"split-weighted-distribution"}),
-        lambda: FaultyConfiguration(_rotations_begin_anew),
+        lambda: EditedConfiguration(_rotations_begin_anew),
     ),
     Fault(
         "split-small-share-erased",
@@ -305,7 +304,7 @@ FAULTS = (
         "split-cuts-off-direct-access",
         "A service that is a backend of a split answers 404 under its own name.",
         frozenset({"split-direct-backend-access"}),
-        lambda: FaultyConfiguration(_no_direct_access),
+        lambda: EditedConfiguration(_no_direct_access),
         real_defects=("split-cuts-off-direct-backend-access",),
     ),
     Fault(
@@ -331,6 +330,6 @@ FAULTS = (
         "split-at-the-server",
         "Pods behind the root divide what reaches them from outside the mesh.",
         frozenset({"split-unmeshed-client"}),
-        lambda: FaultyConfiguration(_split_at_the_server),
+        lambda: EditedConfiguration(_split_at_the_server),
     ),
 )

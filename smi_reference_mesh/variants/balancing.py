@@ -10,9 +10,10 @@ from typing import Any
 
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts
+from smi_reference_mesh.variants.building_blocks import EditedParts
 from smi_reference_mesh.variants.denial import managers
 from smi_reference_mesh.variants.variant import EDITS, SHARES, Variant
 

@@ -62,18 +62,6 @@ class EditedParts(DefaultHooks):
         )
 
 
-class EditedConfiguration(DefaultHooks):
-    """Edits a whole configuration, with regard to the snapshot and the workload."""
-
-    def __init__(self, edit: Callable[[Configuration, ClusterSnapshot, Workload], Configuration]) -> None:
-        self._edit = edit
-
-    def configuration(
-        self, configuration: Configuration, snapshot: ClusterSnapshot, workload: Workload
-    ) -> Configuration:
-        return self._edit(configuration, snapshot, workload)
-
-
 class Together(DefaultHooks):
     """Combines several variants, in sequence.
 

@@ -10,12 +10,11 @@ from smi_reference_mesh.compiler.configuration import Configuration
 from smi_reference_mesh.compiler.datagrams import datagrams_of
 from smi_reference_mesh.compiler.mesh import addresses_of, mesh_of
 from smi_reference_mesh.faults.building_blocks import FaultySnapshot, service_of, with_slices
-from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.hooks import DefaultHooks, EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload, account_of, name_of, namespace_of
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import is_permissive
 from smi_reference_mesh.smi.model import Problem
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration
 from smi_reference_mesh.variants.variant import ACCESS, EDITS, ROLLOUT, SHARES, Variant
 
 Account = tuple[str, str]

@@ -9,10 +9,11 @@ from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.outbound import BLACKHOLE, PODS
 from smi_reference_mesh.faults.building_blocks import every
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.names import ADMIN_PORT
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts
+from smi_reference_mesh.variants.building_blocks import EditedParts
 from smi_reference_mesh.variants.caller_grants import clusters_of, doors_of
 from smi_reference_mesh.variants.variant import ACCESS, ROUTES, Variant
 

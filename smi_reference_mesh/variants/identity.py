@@ -11,10 +11,11 @@ from typing import Any
 from smi_reference_mesh.compiler import envoy
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
 from smi_reference_mesh.compiler.mesh import addresses_of, identity_of
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import is_ingress, is_meshed
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedParts, Together
 from smi_reference_mesh.variants.variant import ACCESS, ROUTES, Variant
 
 _TLS = ("transport_protocol", "application_protocols")

@@ -12,10 +12,11 @@ from smi_reference_mesh.compiler.inbound import inbound_name, inbound_of, listen
 from smi_reference_mesh.compiler.mesh import mesh_of
 from smi_reference_mesh.compiler.outbound import BLACKHOLE, PASSTHROUGH
 from smi_reference_mesh.faults.building_blocks import FaultyObjects
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
 from smi_reference_mesh.membership import ACCESS_ANNOTATION
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedParts, Together
 from smi_reference_mesh.variants.denial import managers
 from smi_reference_mesh.variants.upgrading import upgraded
 from smi_reference_mesh.variants.variant import ACCESS, CHAIN, EDITS, ROUTES, SHARES, Variant

@@ -10,11 +10,11 @@ from dataclasses import replace
 
 from smi_reference_mesh.compiler import compile as compile_
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
-from smi_reference_mesh.hooks import DefaultHooks
+from smi_reference_mesh.hooks import DefaultHooks, EditedConfiguration
 from smi_reference_mesh.kube.objects import Object, Workload
 from smi_reference_mesh.kube.snapshot import KINDS, ClusterSnapshot
 from smi_reference_mesh.metrics.windowed_counts import WindowedCounts
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedParts, Together
 from smi_reference_mesh.variants.variant import EDITS, ROLLOUT, Variant
 
 POLICIES = tuple(kind.plural for kind in KINDS if kind.group.endswith("smi-spec.io"))

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from smi_reference_mesh.compiler.configuration import JSON, Configuration
+from smi_reference_mesh.hooks import EditedConfiguration
 from smi_reference_mesh.kube.objects import Workload
 from smi_reference_mesh.kube.snapshot import ClusterSnapshot
-from smi_reference_mesh.variants.building_blocks import EditedConfiguration, EditedParts, Together
+from smi_reference_mesh.variants.building_blocks import EditedParts, Together
 
 _OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _ORIGINALLY = "x-smi-originally"
