@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pytest
 
 from conformance import catalogue
 from conformance.catalogue import Requirement
 from conformance.drive.version_selection import VersionChoice
+from conformance.model.verdict import Judgement
+from conformance.report.document import Finding
 from conformance.run.collection import (
     function_of,
     order_in_run,
@@ -40,6 +42,7 @@ class JudgedTests:
         self._filtered = filtered
         self.pending: dict[str, str] = {}
         self.disclaimed: dict[str, str] = {}
+        self._of_disclaimed: dict[str, dict[str, Judgement]] = {}
         self._not_claimed: set[str] = set()
         self._version_mismatch: dict[str, str] = {}
 
@@ -160,8 +163,26 @@ class JudgedTests:
         found = self._results.conclusions.get(requirement, ())
         return {function_of(test.nodeid) for test in found} | self._not_claimed
 
+    def record_disclaimed(self, item: pytest.Item, judgement: Judgement) -> None:
+        """Keep the judgement of a test that runs without counting."""
+        self._of_disclaimed.setdefault(requirement_of(item) or "", {})[item.nodeid] = judgement
+
+    def _disclaimed_that_hold(self) -> Iterator[str]:
+        """The disclaimed requirements of which every test ran and passed; ambiguous ones cannot hold."""
+        for requirement, judgements in self._of_disclaimed.items():
+            ran = {function_of(nodeid) for nodeid in judgements}
+            tests = index.by_requirement()[requirement]
+            whole = all(any(name.endswith(test.nodeid) for name in ran) for test in tests)
+            judged = catalogue.load()[requirement].level != "ambiguous"
+            if whole and judged and all(judgement.passed for judgement in judgements.values()):
+                yield requirement
+
     def close(self) -> None:
         """Add the tests that the run did not reach to its results."""
+        for requirement in self._disclaimed_that_hold():
+            text = f"{requirement} holds, but the profile disclaims it"
+            remedy = "claim it: remove it from disclaims in the profile"
+            self._results.findings.append(Finding(severity="warning", text=text, remedy=remedy))
         unreached: dict[str, list[str]] = {}
         for nodeid, requirement in self.pending.items():
             unreached.setdefault(requirement, []).append(nodeid)

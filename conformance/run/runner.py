@@ -24,7 +24,6 @@ from conformance.report.formatting import seconds
 from conformance.run import planning, preflight
 from conformance.run.collection import (
     key_of,
-    requirement_of,
     scenario_of,
     scheduled_of,
     versions_of,
@@ -244,7 +243,7 @@ class Runner:
         if judgement is None:
             return report
         if requirement is None:
-            self._check_disclaimed(item, judgement)
+            self._tests.record_disclaimed(item, supported(judgement, self._environment))
             show(report, item, judge.not_claimed(disclaimed or ""))
             return report
         recorded = self._record(item, requirement, judgement)
@@ -279,13 +278,6 @@ class Runner:
             self._diagnosed.add(module)
             self._collect_diagnostics(item)
         return recorded
-
-    def _check_disclaimed(self, item: pytest.Item, judgement: Judgement) -> None:
-        """Add a finding if a requirement holds although the profile disclaims it."""
-        if supported(judgement, self._environment).passed:
-            text = f"{requirement_of(item)} holds, but the profile disclaims it ({judgement.summary})"
-            remedy = "claim it: remove it from disclaims in the profile"
-            self.results.findings.append(Finding(severity="warning", text=text, remedy=remedy))
 
     def _show_progress(self, requirement: str) -> None:
         found = self.results.conclusions[requirement]

@@ -314,11 +314,22 @@ class TestADisclaimedRequirement:
     def test_that_holds_is_a_finding(self, disclaiming: Bench) -> None:
         disclaiming.suite(ZERO_SUITE)
         (found,) = disclaiming.report.findings
-        assert found.text.startswith(f"{DIRECT} holds, but the profile disclaims it (")
+        assert found.text == f"{DIRECT} holds, but the profile disclaims it"
         assert (found.severity, found.remedy) == (
             "warning",
             "claim it: remove it from disclaims in the profile",
         )
+
+    def test_of_which_a_test_did_not_run_is_none(self, bench: Bench) -> None:
+        disclaimer = f"disclaims: {{{WEIGHTS}: shares are whole percents}}\n"
+        bench.profile.write_text(bench.profile.read_text() + disclaimer, encoding="utf-8")
+        suite = "traffic_split/test_weighted_distribution.py"
+        bench.suite(suite)
+        # Another module has the last of its tests.
+        assert bench.outcome("split-root-endpoints-not-implicit") == "pass"
+        assert bench.report.findings == ()
+        bench.suite("traffic_split", "-k", "weighted_distribution or drawn_weights")
+        assert bench.report.findings == ()
 
     def test_that_does_not_hold_is_none(self, disclaiming: Bench) -> None:
         disclaiming.cluster.mesh.splits = False
