@@ -13,6 +13,8 @@ FAULTS ?=
 VARIANTS ?=
 # Options of tools/stable.py.
 STABLE ?=
+# Options of tools/bench.py.
+BENCH ?=
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -96,8 +98,8 @@ same: venv ## compare the last runs and faults of both clusters: verdicts must b
 stable: $(READY) ## run ten times: no verdict and no reading may change (STABLE="--runs 3 --load 2")
 	$(BIN)/python -m tools.stable $(WHERE) $(STABLE)
 
-bench: $(READY) ## measure the phases of a run, the probe's rate, and the cluster's memory
-	$(BIN)/python -m tools.bench $(WHERE)
+bench: $(READY) ## measure where a run spends its time (BENCH="--against ../old --details")
+	$(BIN)/python -m tools.bench $(WHERE) $(BENCH)
 
 venv: .venv/run ## install what a run needs into .venv
 dev: .venv/dev ## install what tests, lint and types need as well

@@ -1,17 +1,25 @@
-"""How a run's time divides, how fast the probe is through two sidecars, and how soon a change is in force."""
+"""Where a run's time goes: seconds by phase, processor seconds by part, its longest waits and tests.
+
+``--against`` runs another checkout alternately, ``--details`` measures the probe and an edit of a split too.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conformance import profiles
-from conformance.cli.main import main as smi_conformance
 from conformance.clusters import Cluster, selection
 from conformance.clusters.embedded.cluster import EmbeddedCluster
 from conformance.drive.arena import WORKLOADS
@@ -20,17 +28,118 @@ from conformance.model.evidence import Call
 from conformance.report import store
 from conformance.run.context import RunContext
 from tools import arguments
+from tools.processor_time import OTHERS, PARTS, ProcessorTime
 
 REQUESTS = 10_000
 ROUNDS = 5
 EDITS = 20
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A whole run: its report as plain JSON, perhaps of another version, and processor seconds by part."""
+
+    report: dict[str, Any]
+    processor_s: dict[str, float]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The run's seconds by phase."""
+        return {phase.removesuffix("_s"): value for phase, value in self.report["timing"].items()}
+
+    def tests(self) -> Iterator[dict[str, Any]]:
+        """The judged tests."""
+        for record in self.report["requirements"]:
+            yield from record["tests"]
+
+    def requests(self) -> int:
+        """The requests of all evidence of traffic; a batch that several judges read counts once."""
+        batches = {
+            json.dumps(each["value"], sort_keys=True): each["value"]["sent"]
+            for test in self.tests()
+            for each in test["evidence"]
+            if each["type"] == "traffic"
+        }
+        return sum(batches.values())
+
+
 def main() -> int:
     """Print the figures; they are for comparing changes, so nothing is judged by them."""
     parser = arguments.parser(__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="whole runs (default: %(default)s)")
+    parser.add_argument("--runs", type=int, default=3, help="whole runs of each (default: %(default)s)")
+    parser.add_argument(
+        "--against", metavar="DIR", help="another checkout of the project, with what a run needs in its .venv"
+    )
+    parser.add_argument("--details", action="store_true", help="measure the probe and an edit as well")
+    parser.add_argument("--run", default="", metavar="OPTIONS", help="more options of smi-conformance run")
     options = parser.parse_args()
+    checkouts = [Path(options.against)] if options.against else []
+    checkouts.append(Path(__file__).parents[1])
+    runs: list[list[Measured]] = [[] for _ in checkouts]
+    for number in range(options.runs):
+        # Alternately, so that a machine that others use as well is as busy for one as for the other.
+        for checkout, found in zip(checkouts, runs, strict=True):
+            found.append(measure(checkout, options))
+            total_s = found[-1].seconds["total"]
+            print(f"run {number + 1} of {checkout}: {total_s:.0f} s", file=sys.stderr, flush=True)
+    if options.runs:
+        print_runs(runs)
+        print_slowest(runs[-1][-1])
+    if options.details:
+        print_details(options)
+    return 0
+
+
+def measure(checkout: Path, options: argparse.Namespace) -> Measured:
+    """One whole run of a checkout."""
+    with tempfile.TemporaryDirectory(prefix="smi-conformance-") as folder:
+        command = [str(checkout / ".venv/bin/smi-conformance"), "run", *arguments.where(options)]
+        command += ["--mesh", "reference", "--reports", folder, *options.run.split()]
+        with ProcessorTime() as spent:
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+        (directory,) = Path(folder).iterdir()
+        report = json.loads((directory / store.JSON).read_text(encoding="utf-8"))
+        return Measured(report, dict(spent.seconds))
+
+
+def print_runs(runs: Sequence[Sequence[Measured]]) -> None:
+    """Medians of the runs of each checkout side by side, and the ratio of the last to the first."""
+    print("\nseconds of a run" + " (other checkout, this one, ratio)" * (len(runs) > 1))
+    for phase in runs[0][0].seconds:
+        print_row(phase, [[one.seconds[phase] for one in of] for of in runs])
+    print("\nprocessor seconds of a run")
+    for part in (*PARTS, OTHERS):
+        print_row(part, [[one.processor_s.get(part, 0.0) for one in of] for of in runs])
+    print_row("all", [[sum(one.processor_s.values()) for one in of] for of in runs])
+    print("\nrequests in the report's evidence")
+    print_row("all", [[one.requests() for one in of] for of in runs])
+
+
+def print_row(name: str, values: Sequence[Sequence[float]]) -> None:
+    medians = [statistics.median(each) for each in values]
+    ratio = f"{medians[-1] / medians[0]:8.2f}" if len(medians) > 1 and medians[0] else ""
+    spreads = "  ".join(f"({min(each):,.0f} to {max(each):,.0f})" for each in values)
+    print(f"  {name:<14}" + "".join(f"{median:10,.1f}" for median in medians) + f"{ratio}   {spreads}")
+
+
+def print_slowest(run: Measured, number: int = 10) -> None:
+    """The longest waits for a change, and the longest scenarios, of one run."""
+    tests = list(run.tests())
+    found = [each for test in tests for each in test["convergences"]]
+    waits = {(each["what"], each["took_s"]) for each in found if each["took_s"]}
+    print(f"\nthe {number} longest waits, seconds")
+    for what, took_s in sorted(waits, key=lambda each: -each[1])[:number]:
+        print(f"  {took_s:6.1f}  {what}")
+    scenarios: Counter[str] = Counter()
+    for test in tests:
+        scenarios[test["nodeid"].partition("::")[0].rpartition("suites/")[2]] += test["duration_s"]
+    print(f"\nthe {number} longest scenarios, seconds")
+    for name, took_s in scenarios.most_common(number):
+        print(f"  {took_s:6.1f}  {name}")
+
+
+def print_details(options: argparse.Namespace) -> None:
+    """The probe's rate, the time until an edit is in force, and the cluster's memory."""
     started = time.monotonic()
     with closing(selection.open_cluster(selection.select(options.context), "reference")) as cluster:
         context = RunContext.open(profiles.load("reference"), cluster, image=options.image)
@@ -41,7 +150,6 @@ def main() -> int:
             rates, updates = probe_rates(context), update_times(context)
         finally:
             context.arena.remove()
-    timings = [run(options) for _ in range(options.runs)]
     print(f"\nfrom the start to an arena of {len(WORKLOADS)} parts that is ready: {ready_s:.1f} s")
     if memory is not None:
         print(f"memory of the embedded cluster with all its pods: {memory:,.0f} MiB")
@@ -50,14 +158,6 @@ def main() -> int:
         print(f"  {way:<32} {rate:8,.0f}")
     print(f"from apply to the first request that it routes, ms (median of {EDITS} edits of a split):")
     print(f"  {statistics.median(updates):6.0f}   ({min(updates):.0f} to {max(updates):.0f})")
-    if timings:
-        print(f"run, seconds (median of {len(timings)}):")
-        for phase in timings[0]:
-            values = [timing[phase] for timing in timings]
-            print(
-                f"  {phase:<12} {statistics.median(values):6.1f}   ({min(values):.1f} to {max(values):.1f})"
-            )
-    return 0
 
 
 def memory_mib(cluster: Cluster) -> float | None:
@@ -119,15 +219,6 @@ def one_rate(context: RunContext, call: Call, way: SendOptions) -> float:
     if traffic.answers != traffic.sent:
         raise SystemExit(f"requests failed: {traffic.failures}")
     return traffic.sent / (context.clock.now() - start)
-
-
-def run(options: argparse.Namespace) -> dict[str, float]:
-    """One whole run; its seconds by phase."""
-    with tempfile.TemporaryDirectory(prefix="smi-conformance-") as folder:
-        smi_conformance(["run", *arguments.where(options), "--mesh", "reference", "--reports", folder])
-        (directory,) = Path(folder).iterdir()
-        timing = store.read(directory).timing
-    return {name.removesuffix("_s"): value for name, value in timing.model_dump().items()}
 
 
 if __name__ == "__main__":
