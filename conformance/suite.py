@@ -64,7 +64,7 @@ from conformance.drive.version_round_trip import (
 from conformance.judge.histograms import EXPECTED_MS
 from conformance.judge.metrics import shown_so_far, shown_window_s
 from conformance.judge.metrics_api import CLUSTER_SCOPED, REFUSED, advertised
-from conformance.judge.statistics import MIN_REQUESTS, sample_size
+from conformance.judge.statistics import MIN_REQUESTS
 from conformance.model.evidence import (
     AccessTable,
     AdmissionAttempt,
@@ -181,7 +181,6 @@ __all__ = [  # noqa: RUF022 - grouped by purpose
     "Traffic",
     "Verdict",
     "advertised",
-    "sample_size",
     "shown_so_far",
     "shown_window_s",
 ]

@@ -25,6 +25,7 @@ from conformance.clusters.embedded.cluster import EmbeddedCluster
 from conformance.drive.arena import WORKLOADS
 from conformance.drive.traffic import SendOptions
 from conformance.model.evidence import Call
+from conformance.model.exit_codes import ExitCode
 from conformance.report import store
 from conformance.run.context import RunContext
 from tools import arguments
@@ -73,7 +74,7 @@ def main() -> int:
     parser.add_argument("--details", action="store_true", help="measure the probe and an edit as well")
     parser.add_argument("--run", default="", metavar="OPTIONS", help="more options of smi-conformance run")
     options = parser.parse_args()
-    checkouts = [Path(options.against)] if options.against else []
+    checkouts = [Path(options.against).absolute()] if options.against else []
     checkouts.append(Path(__file__).parents[1])
     runs: list[list[Measured]] = [[] for _ in checkouts]
     for number in range(options.runs):
@@ -96,7 +97,10 @@ def measure(checkout: Path, options: argparse.Namespace) -> Measured:
         command = [str(checkout / ".venv/bin/smi-conformance"), "run", *arguments.where(options)]
         command += ["--mesh", "reference", "--reports", folder, *options.run.split()]
         with ProcessorTime() as spent:
-            subprocess.run(command, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+            # Its own directory: `python -m` of the programs that it starts looks there first.
+            ended = subprocess.run(command, cwd=checkout, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+        if ended.returncode not in (ExitCode.HOLDS, ExitCode.BROKEN):
+            raise SystemExit(f"{' '.join(command)} ended with exit code {ended.returncode}")
         (directory,) = Path(folder).iterdir()
         report = json.loads((directory / store.JSON).read_text(encoding="utf-8"))
         return Measured(report, dict(spent.seconds))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.clusters import ExecFailed
-from conformance.model.evidence import Call, Traffic
+from conformance.judge.statistics import STEP
+from conformance.model.evidence import Call, Look, Traffic
 from conformance.text.sanitize import printable
 
 WINDOW_REQUESTS = 60
@@ -128,6 +129,16 @@ def answer_windows(rows: Sequence[Sequence[Any]]) -> tuple[Mapping[str, int], ..
     servers = servers_of(rows)
     starts = range(0, len(servers) - WINDOW_REQUESTS + 1, WINDOW_REQUESTS)
     return tuple(dict(sorted(Counter(servers[start : start + WINDOW_REQUESTS]).items())) for start in starts)
+
+
+def looks(rows: Sequence[Sequence[Any]]) -> tuple[Look, ...]:
+    """The responders of the first STEP requests, of twice as many, and so on, in the order of sending."""
+    found, counts = [], Counter[str]()
+    for number, row in enumerate(sorted(rows, key=lambda row: int(row[0])), 1):
+        counts.update(servers_of([row]))
+        if number % STEP == 0:
+            found.append(Look(number, dict(sorted(counts.items()))))
+    return tuple(found)
 
 
 def _percentile(ordered: Sequence[int], share: float) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from conformance.drive.polling import classify_poll
@@ -37,15 +37,15 @@ class StepsUnderLoad:
     def make(
         self,
         change: Callable[[], None],
+        wanted: ExpectedResponders,
         last: Effect,
-        among: Iterable[str],
-        requests: int,
         *,
         more_s: float = 0.0,
     ) -> StepUnderLoad:
-        """Make a change, wait until only the workloads ``among`` answer, and sample so many requests.
+        """Make a change, wait until only the ``wanted`` responders answer, and sample its call.
 
-        ``last`` is the effect of the step before; ``more_s`` is how long the change itself may wait.
+        ``last`` is the effect of the step before: a responder that it lacks must appear. ``more_s`` is how
+        long the change itself may wait.
         """
         # For a wait of the change, for its effect, and for enough steady traffic.
         duration_s = self.scenario.background_duration_s(3, more_s)
@@ -53,11 +53,8 @@ class StepsUnderLoad:
             self.call, rate_per_s=self.rate_per_s, duration_s=duration_s
         ) as steady:
             change()
-            expected = frozenset(among)
-            division = ExpectedResponders(
-                replace(self.call, requests=requests), expected, expected - set(last.sample.answered)
-            )
-            (effect,) = self.scenario.sample_once_converged([division], [last.sample], self.servers)
+            new = replace(wanted, must_appear=wanted.responders - set(last.sample.answered))
+            (effect,) = self.scenario.sample_once_converged([new], [last.sample], self.servers)
             # A quick change leaves too few requests in between to judge.
             self.scenario.wait_for_volume(
                 lambda: all(sum(one.counts(self.servers).values()) > MIN_REQUESTS for one in steady),

@@ -18,11 +18,13 @@ from conformance.drive.observations import (
     LedgerView,
     answer_windows,
     arrival,
+    looks,
     parse_results,
     servers_of,
     to_traffic,
 )
 from conformance.drive.timing import Phases
+from conformance.judge.share_test import ShareTest
 from conformance.model.evidence import Call, Environment, Traffic
 
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
@@ -49,6 +51,7 @@ class SendOptions:
     ``per_connection`` requests each if given. ``one_connection``: one connection for all requests, concurrent
     over HTTP/2, sequential otherwise. ``duration_s`` spreads the requests evenly over that time.
     ``timeout_s`` is the timeout of each request, except for datagrams: a denial may be silence.
+    ``share_test`` ends a batch as soon as it has judged its shares, before the call's number of requests.
     """
 
     new_connections: bool = False
@@ -57,6 +60,7 @@ class SendOptions:
     concurrency: int = CONCURRENCY
     one_connection: bool = False
     timeout_s: float = REQUEST_TIMEOUT_S
+    share_test: ShareTest | None = None
 
     @property
     def connections(self) -> str:
@@ -99,7 +103,10 @@ class Driver:
                     results.update(result)
             remembered = self._ledgers(ledgers, list(names))
         return [
-            to_traffic(call, results[name], remembered[name], new_connections=options.new_connections)
+            replace(
+                to_traffic(call, results[name], remembered[name], new_connections=options.new_connections),
+                looks=looks(results[name].rows) if options.share_test else (),
+            )
             for name, call in names.items()
         ]
 
@@ -274,4 +281,13 @@ def _batch(name: str, call: Call, options: SendOptions) -> dict[str, Any]:
         "duration_s": options.duration_s,
         "concurrency": min(options.concurrency, call.requests),
         "timeout_s": DATAGRAM_TIMEOUT_S if call.protocol == "udp" else options.timeout_s,
+        "looks": _looks(options.share_test) if options.share_test else [],
     }
+
+
+def _looks(test: ShareTest) -> list[list[Any]]:
+    """The looks of a test as a plan has them."""
+    return [
+        [n, [[test.workloads(backend), region.low, region.high] for backend, region in accepted.items()]]
+        for n, accepted in test.looks().items()
+    ]

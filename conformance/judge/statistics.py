@@ -4,7 +4,7 @@ A conforming mesh may draw at random, rotate, or draw once for each connection. 
 hardest case: each backend's count is binomial. A count is accepted inside the exact two-sided region of
 that distribution, so a conforming mesh is rejected with a probability of at most ALPHA for a requirement;
 rotating meshes scatter less and are accepted more easily. One sample is drawn and judged once: a rule such
-as "best of ten" would turn a tolerance of 5 points into one of 8.
+as "best of ten" would turn a tolerance of 5 points into one of 8. `judge.share_test` may end it early.
 
 Sums are exact, over binomial probabilities from ``lgamma``, without a normal approximation.
 Source for the exact region: C. J. Clopper, E. S. Pearson, "The use of confidence or
@@ -36,6 +36,17 @@ single sample: ((4.22 + 3.09) / (3.89 + 3.09))**2 = 1.10 in normal quantiles.
 POWER = 0.999
 """Lowest probability of rejecting an error of DETECTABLE_ERROR."""
 
+EARLY_ERROR = 0.0008
+"""Highest probability of accepting such an error before the end of a sample; see `judge.share_test`."""
+
+POWER_AT_END = POWER + EARLY_ERROR
+"""Lowest probability that the whole sample rejects such an error.
+
+Both ways of accepting it together are then within the power: EARLY_ERROR + (1 - POWER_AT_END) = 1 - POWER. A
+smaller share for the early end would save requests of faulty meshes, whose samples never end early, and cost
+requests of conforming ones.
+"""
+
 DETECTABLE_ERROR = 0.05
 """The error that a sample of ``sample_size`` must show, as a portion of all requests: five points.
 
@@ -56,7 +67,8 @@ MIN_REQUESTS = 135
 The smallest n at which a leak of DETECTABLE_ERROR shows with POWER: (1 - 0.05)**135 = 0.00098 <= 1 - 0.999.
 """
 
-_STEP = 100
+STEP = 100
+"""Requests between two looks at a sample; all sample sizes are multiples."""
 _MOST = 1_000_000
 
 
@@ -150,8 +162,18 @@ def alternatives(share: float) -> tuple[float, ...]:
     return tuple(wrong for wrong in nearest if wrong != share)
 
 
+def early_alternatives(share: float) -> tuple[float, ...]:
+    """The wrong shares that a look must exclude before it may accept ``share``.
+
+    The alternatives and, for a share below half a point, three times the share: a whole sample rejects that
+    with a probability of 0.8, although a whole point is the alternative, and an early end keeps this.
+    """
+    tripled = (3 * share,) if 0 < 2 * share < ONE_POINT else ()
+    return (*alternatives(share), *tripled)
+
+
 def sample_size(weights: Mapping[str, int], samples_sharing_alpha: int = 1) -> int:
-    """Requests (a multiple of 100) at which every alternative of every backend is rejected with POWER.
+    """Requests (a multiple of 100) that reject every alternative of every backend with POWER_AT_END.
 
     A shift between any two backends moves both counts, and each is judged on its own: it suffices that one of
     them shows it. Raises ValueError for unusable weights.
@@ -162,20 +184,20 @@ def sample_size(weights: Mapping[str, int], samples_sharing_alpha: int = 1) -> i
 
 @lru_cache(maxsize=256)
 def _sample_size(shares: tuple[float, ...], alpha: float) -> int:
-    low, high = 0, _STEP
+    low, high = 0, STEP
     while not _distinguishes(high, shares, alpha):
         low, high = high, 2 * high
         if high > _MOST:
             raise ValueError(f"a share of {shares[0]:.2g} would take more than {_MOST:,} requests")
-    while high - low > _STEP:
-        middle = (low + high) // (2 * _STEP) * _STEP
+    while high - low > STEP:
+        middle = (low + high) // (2 * STEP) * STEP
         low, high = (low, middle) if _distinguishes(middle, shares, alpha) else (middle, high)
     return high
 
 
 def _distinguishes(n: int, shares: tuple[float, ...], alpha: float) -> bool:
     return all(
-        rejection_probability(acceptance_region(n, share, alpha), wrong) >= POWER
+        rejection_probability(acceptance_region(n, share, alpha), wrong) >= POWER_AT_END
         for share in shares
         for wrong in alternatives(share)
     )

@@ -82,6 +82,7 @@ def merged(traffic: Traffic, workloads_by_backend: Mapping[str, Collection[str]]
         answered=added(traffic.answered),
         ports=added(traffic.ports),
         received=added(traffic.received),
+        looks=tuple(replace(look, answered=added(look.answered)) for look in traffic.looks),
     )
 
 

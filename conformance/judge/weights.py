@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from conformance.judge import traffic_checks
 from conformance.judge.phrasing import format_counts, listed, percent, pluralize, sentences
 from conformance.judge.registry import judge
-from conformance.judge.statistics import (
-    ALPHA,
-    MIN_REQUESTS,
-    Region,
-    expected_shares,
-    leak_bound,
-    regions,
-    sample_size,
-)
+from conformance.judge.share_test import ShareTest, accepted_at
+from conformance.judge.statistics import ALPHA, Region, expected_shares, leak_bound, regions
 from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Share, Verdict
 
@@ -35,9 +30,10 @@ def weights_followed(
     ``workloads_by_backend`` names the workloads of a backend that has several, ``ports`` the only port at
     which a backend's workloads may be reached, ``samples_sharing_alpha`` the number of samples that share the
     error rate of one. A claim of effect: the same division was not there before the change. Counts are
-    accepted within ``statistics.regions``; a sample smaller than ``sample_size(weights)`` never passes. If
-    the mesh draws once for each connection and the sample reused connections, the number of draws is not the
-    number of requests, and the counts are inconclusive. Raises ValueError for weights without a positive sum.
+    accepted as in `ShareTest`: at the look that ended the sample, or within the regions of a whole sample; a
+    smaller one never passes. If the mesh draws once for each connection and the sample reused connections,
+    the number of draws is not the number of requests, and the counts are inconclusive. Raises ValueError for
+    weights without a positive sum.
     """
     merged = Effect(
         traffic_checks.merged(effect.baseline, workloads_by_backend or {}),
@@ -68,10 +64,8 @@ def _judge_division(
     parts: int = 1,
 ) -> Judgement:
     baseline, sample, convergence = effect.baseline, effect.sample, effect.convergence
-    due = expected_shares(weights)
-    accepted = regions(sample.sent, weights, parts)
-    expected = _describe_expected(due, accepted)
-    figures = _figures(sample, due, accepted)
+    counts = _Counts.of(sample, ShareTest(weights, samples_sharing_alpha=parts))
+    expected = counts.expected()
     astray = traffic_checks.unexpected_responders(sample, weights), _wrong_ports(sample, ports)
     found = (
         # The root is unreachable before the change, so missing answers after it are the only sign of failure.
@@ -84,34 +78,66 @@ def _judge_division(
             hint=traffic_checks.hint(baseline, sample, convergence, _ASTRAY),
         )
         or traffic_checks.contradictory(sample)
-        or _too_few_draws(sample, due)
-        or _outside(sample, due, accepted, expected)
+        or _too_few_draws(sample, counts.due)
+        or _outside(counts, expected)
         or control(baseline, sample, weights)
-        or traffic_checks.too_few(
-            sample, max(sample_size(weights, parts), MIN_REQUESTS), "an error of 5 points"
+        or (None if counts.early else traffic_checks.too_few(sample, counts.most, "an error of 5 points"))
+        or Judgement(Verdict.PASS, _describe_shares(counts), expected=expected)
+    )
+    return Judgement(found.verdict, found.summary, found.expected or expected, found.hint, counts.figures())
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The counts by which a sample is judged: those of the look that ended it, else those of all of it.
+
+    ``accepted`` are the regions at that point, ``due`` the claimed shares, ``most`` the whole sample's size.
+    """
+
+    sent: int
+    answered: Mapping[str, int]
+    due: Mapping[str, float]
+    accepted: Mapping[str, Region]
+    early: bool
+    most: int
+
+    @classmethod
+    def of(cls, sample: Traffic, test: ShareTest) -> Self:
+        """The counts of a sample whose workloads are merged by backend."""
+        due = expected_shares(test.weights)
+        look = test.ended_at(sample.looks)
+        if look is not None:
+            accepted = accepted_at(look.sent, test.weights)
+            return cls(look.sent, look.answered, due, accepted, early=True, most=test.most)
+        accepted = regions(sample.sent, test.weights, test.samples_sharing_alpha)
+        return cls(sample.sent, sample.answered, due, accepted, early=False, most=test.most)
+
+    def count(self, backend: str) -> int:
+        """The requests that a backend answered."""
+        return self.answered.get(backend, 0)
+
+    def observed(self, backend: str) -> float:
+        """Its observed share."""
+        return self.count(backend) / self.sent
+
+    def figures(self) -> tuple[Share, ...]:
+        """The shares for the report; none if nothing was sent."""
+        n = self.sent
+        return tuple(
+            Share(name, self.observed(name), self.due[name], region.low / n, region.high / n)
+            for name, region in self.accepted.items()
+            if n
         )
-        or Judgement(Verdict.PASS, _describe_shares(sample, due, accepted), expected=expected)
-    )
-    return Judgement(found.verdict, found.summary, found.expected or expected, found.hint, figures)
 
-
-def _figures(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> tuple[Share, ...]:
-    if not sample.sent:
-        return ()
-    n = sample.sent
-    return tuple(
-        Share(name, _answered(sample, name) / n, due[name], region.low / n, region.high / n)
-        for name, region in accepted.items()
-    )
-
-
-def _answered(sample: Traffic, name: str) -> int:
-    return sample.answered.get(name, 0)
-
-
-def _describe_expected(due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
-    parts = ", ".join(f"{name} {percent(due[name])} ({_bounds(region)})" for name, region in accepted.items())
-    return f"{parts}; a mesh that draws at random by weight is outside with probability {ALPHA:g} at most"
+    def expected(self) -> str:
+        """What is accepted."""
+        parts = ", ".join(
+            f"{name} {percent(self.due[name])} ({_bounds(region)})" for name, region in self.accepted.items()
+        )
+        after = f" after {pluralize(self.sent, 'request')}" if self.early else ""
+        return (
+            f"{parts}{after}; a mesh that draws at random by weight fails with probability {ALPHA:g} at most"
+        )
 
 
 def _bounds(region: Region) -> str:
@@ -120,15 +146,13 @@ def _bounds(region: Region) -> str:
     return f"{region.low:,} to {region.high:,}"
 
 
-def _outside(
-    sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region], expected: str
-) -> Judgement | None:
+def _outside(counts: _Counts, expected: str) -> Judgement | None:
     off = [
-        f"{name} got {_answered(sample, name):,} of {pluralize(sample.sent, 'request')} "
-        f"({percent(_answered(sample, name) / sample.sent)}) where {_bounds(region)} are accepted "
-        f"for {percent(due[name])}"
-        for name, region in accepted.items()
-        if sample.sent and not region.accepts(_answered(sample, name))
+        f"{name} got {counts.count(name):,} of {pluralize(counts.sent, 'request')} "
+        f"({percent(counts.observed(name))}) where {_bounds(region)} are accepted "
+        f"for {percent(counts.due[name])}"
+        for name, region in counts.accepted.items()
+        if counts.sent and not region.accepts(counts.count(name))
     ]
     return traffic_checks.fail_with(
         *off,
@@ -190,17 +214,17 @@ def _already_in_force(baseline: Traffic, weights: Mapping[str, int]) -> Judgemen
     if traffic_checks.unexpected_responders(baseline, weights):
         return None
     accepted = regions(baseline.answers, weights)
-    if not all(region.accepts(_answered(baseline, name)) for name, region in accepted.items()):
+    if not all(region.accepts(baseline.answered.get(name, 0)) for name, region in accepted.items()):
         return None
     return traffic_checks.no_difference("these shares were there", baseline.answered)
 
 
-def _describe_shares(sample: Traffic, due: Mapping[str, float], accepted: Mapping[str, Region]) -> str:
+def _describe_shares(counts: _Counts) -> str:
     got = listed(
-        f"{name} {percent(_answered(sample, name) / sample.sent)} of {percent(due[name])}"
-        for name in accepted
+        f"{name} {percent(counts.observed(name))} of {percent(counts.due[name])}" for name in counts.due
     )
-    silent = [name for name, share in due.items() if not share]
-    bound = percent(leak_bound(sample.sent))
+    silent = [name for name, share in counts.due.items() if not share]
+    bound = percent(leak_bound(counts.sent))
     quiet = f"nothing for {listed(silent)} (a leak above {bound} is excluded)" if silent else ""
-    return sentences((f"{pluralize(sample.sent, 'request')}: {got}", quiet))
+    ended = f"the sample ended after {counts.sent:,} of at most {counts.most:,}" if counts.early else ""
+    return sentences((f"{pluralize(counts.sent, 'request')}: {got}", ended, quiet))

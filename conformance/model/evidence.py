@@ -36,6 +36,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """The first ``sent`` requests of a batch, in the order of sending; ``answered`` counts by workload."""
+
+    sent: int
+    answered: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """The outcome of one batch of requests.
 
@@ -51,7 +59,8 @@ class Traffic:
     with all answers from a single server. Latencies are in microseconds. ``windows``, for steady traffic:
     ``answered`` of each window of consecutive requests, in order. ``expired``, for steady traffic: it ended
     before it was stopped. ``arrivals`` describes one request of the batch in each workload's ledger: by which
-    port and path it came, and from which address.
+    port and path it came, and from which address. ``looks``, for a sample of shares that may end early: what
+    was known at each look at it.
     """
 
     call: Call
@@ -70,6 +79,7 @@ class Traffic:
     expired: bool = False
     foreign: Mapping[str, int] = field(default_factory=dict)
     arrivals: Mapping[str, str] = field(default_factory=dict)
+    looks: tuple[Look, ...] = ()
 
     @property
     def served(self) -> int:

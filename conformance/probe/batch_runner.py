@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
+from .looks import LookTaker
 from .plan import MAX_REQUESTS, Batch
 from .resolve import Target, Unresolved
 from .worker import BatchContext, Worker
@@ -45,6 +46,7 @@ class BatchRunner:
         self._timeout_timer: asyncio.TimerHandle | None = None
         self._failures: Counter[str] = Counter()
         self._samples: dict[tuple[str, str], int] = {}
+        self._looks = LookTaker(batch.looks) if batch.looks else None
 
     def start(self) -> None:
         """Start sending."""
@@ -85,6 +87,8 @@ class BatchRunner:
             self._add_sample(str(row[6] or row[4]), sample.decode("utf-8", "backslashreplace"))
         if len(self._rows) >= ROWS_PER_LINE:
             self._flush()
+        if self._looks is not None and self._looks.suffices(row[0], row[2] if row[6] is None else None):
+            self._stopping = True
         self._next(worker)
 
     def totals(self) -> dict[str, Any]:

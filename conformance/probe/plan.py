@@ -16,7 +16,7 @@ OVER_HTTP2 = frozenset({"http2", "grpc"})
 _BATCH_KEYS = frozenset(
     {
         *("id", "protocol", "host", "port", "requests", "concurrency", "connections", "per_connection"),
-        *("method", "path", "headers", "body", "timeout_s", "duration_s", "rate_per_s", "until"),
+        *("method", "path", "headers", "body", "timeout_s", "duration_s", "rate_per_s", "until", "looks"),
     }
 )
 _PLAN_KEYS = frozenset({"batches", "parallel", "deadline_s"})
@@ -24,6 +24,17 @@ _PLAN_KEYS = frozenset({"batches", "parallel", "deadline_s"})
 
 class PlanError(ValueError):
     """An invalid plan."""
+
+
+class Look(NamedTuple):
+    """A look at the first ``requests`` requests, in the order of sending.
+
+    The batch ends if each entry's servers together have answered from ``low`` to ``high`` of them, both
+    included, and all entries together all of them.
+    """
+
+    requests: int
+    entries: tuple[tuple[tuple[str, ...], int, int], ...]
 
 
 class Batch(NamedTuple):
@@ -36,6 +47,7 @@ class Batch(NamedTuple):
     ``until_others``: the batch ends when all other batches of its plan have ended.
     ``per_connection`` is the number of requests per connection, None for any number. ``single_connection``:
     all requests share one connection, concurrently over HTTP/2; otherwise ``concurrency`` is 1.
+    ``looks`` may end the batch before ``requests``; each is at more requests than the one before it.
     """
 
     id: str
@@ -54,6 +66,7 @@ class Batch(NamedTuple):
     duration_s: float | None
     interval_s: float
     until_others: bool
+    looks: tuple[Look, ...]
 
 
 class Plan(NamedTuple):
@@ -126,6 +139,7 @@ def _batch(document: object) -> Batch:
         duration_s=duration_s,
         interval_s=interval_s,
         until_others=until_others,
+        looks=_looks(given.get("looks"), where),
     )
 
 
@@ -143,6 +157,24 @@ def _amount(given: dict[str, Any], where: str) -> tuple[int | None, float | None
         return None, duration, 0.0
     requests = _count(given, "requests", None, MAX_REQUESTS, where)
     return requests, duration, duration / requests if duration else 0.0
+
+
+def _looks(given: object, where: str) -> tuple[Look, ...]:
+    """The looks in a list of [requests, [[servers, low, high], …]]."""
+    try:
+        looks = tuple(
+            Look(requests, tuple((tuple(servers), low, high) for servers, low, high in entries))
+            for requests, entries in given or ()  # type: ignore[attr-defined]
+        )
+    except (TypeError, ValueError) as error:
+        raise PlanError(f"{where}: looks must be a list of [requests, [[servers, low, high], …]]") from error
+    sizes = [look.requests for look in looks]
+    numbers = [*sizes, *(bound for look in looks for _, low, high in look.entries for bound in (low, high))]
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise PlanError(f"{where}: looks must have numbers of requests")
+    if sizes != sorted(set(sizes)):
+        raise PlanError(f"{where}: each look must be at more requests than the one before it")
+    return looks
 
 
 def _concurrency(given: dict[str, Any], protocol: str, where: str) -> int:

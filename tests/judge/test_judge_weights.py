@@ -14,7 +14,7 @@ from conformance.model.verdict import Judgement, Share, Verdict
 
 WEIGHTS = {"v1": 70, "v2": 30}
 BEFORE = traffic({"v1": 250, "v2": 250, "v3": 250})
-GOOD = {"v1": 3290, "v2": 1410}
+GOOD = {"v1": 3710, "v2": 1590}
 
 
 def judged(sample: Traffic, baseline: Traffic = BEFORE, weights: dict[str, int] = WEIGHTS) -> Judgement:
@@ -24,52 +24,52 @@ def judged(sample: Traffic, baseline: Traffic = BEFORE, weights: dict[str, int] 
 def test_shares_inside_their_regions_pass_with_figures() -> None:
     found = judged(traffic(GOOD))
     assert found.verdict is Verdict.PASS
-    assert found.summary == "4,700 requests: v1 70 % of 70 %, v2 30 % of 30 %"
+    assert found.summary == "5,300 requests: v1 70 % of 70 %, v2 30 % of 30 %"
     assert found.expected == (
-        "v1 70 % (3,157 to 3,421), v2 30 % (1,279 to 1,543); "
-        "a mesh that draws at random by weight is outside with probability 0.0001 at most"
+        "v1 70 % (3,568 to 3,849), v2 30 % (1,451 to 1,732); "
+        "a mesh that draws at random by weight fails with probability 0.0001 at most"
     )
     assert found.hint == ""
     assert found.shares == (
-        Share("v1", 0.7, 0.7, 3157 / 4700, 3421 / 4700),
-        Share("v2", 0.3, 0.3, 1279 / 4700, 1543 / 4700),
+        Share("v1", 0.7, 0.7, 3568 / 5300, 3849 / 5300),
+        Share("v2", 0.3, 0.3, 1451 / 5300, 1732 / 5300),
     )
 
 
 def test_a_share_outside_its_region_fails_with_the_region() -> None:
-    found = judged(traffic({"v1": 2914, "v2": 1786}))
+    found = judged(traffic({"v1": 3286, "v2": 2014}))
     assert found.verdict is Verdict.FAIL
     assert found.summary == (
-        "v1 got 2,914 of 4,700 requests (62 %) where 3,157 to 3,421 are accepted for 70 %; "
-        "v2 got 1,786 of 4,700 requests (38 %) where 1,279 to 1,543 are accepted for 30 %"
+        "v1 got 3,286 of 5,300 requests (62 %) where 3,568 to 3,849 are accepted for 70 %; "
+        "v2 got 2,014 of 5,300 requests (38 %) where 1,451 to 1,732 are accepted for 30 %"
     )
     assert found.shares[0].observed == 0.62
 
 
 def test_the_edges_of_a_region_are_inside() -> None:
-    assert judged(traffic({"v1": 3421, "v2": 1279})).passed
-    assert judged(traffic({"v1": 3422, "v2": 1278})).verdict is Verdict.FAIL
+    assert judged(traffic({"v1": 3849, "v2": 1451})).passed
+    assert judged(traffic({"v1": 3850, "v2": 1450})).verdict is Verdict.FAIL
 
 
 def test_an_unlisted_workload_fails_in_either_view() -> None:
     answered = judged(traffic({**GOOD, "v3": 1}))
     assert answered.verdict is Verdict.FAIL
-    assert answered.summary == "1 of 4,701 requests reached workloads that must get none (v3 1)"
+    assert answered.summary == "1 of 5,301 requests reached workloads that must get none (v3 1)"
     mirrored = judged(traffic(GOOD, received={**GOOD, "v3": 12}))
     assert mirrored.verdict is Verdict.FAIL
     assert "v3 12" in mirrored.summary
 
 
 def test_a_failed_request_fails() -> None:
-    found = judged(traffic(GOOD, sent=4703, failures={"reset": 2, "timeout": 1}))
+    found = judged(traffic(GOOD, sent=5303, failures={"reset": 2, "timeout": 1}))
     assert found.verdict is Verdict.FAIL
-    assert found.summary == "3 of 4,703 requests failed (reset 2, timeout 1)"
+    assert found.summary == "3 of 5,303 requests failed (reset 2, timeout 1)"
 
 
 def test_an_answer_of_the_proxy_itself_is_a_failed_request() -> None:
-    found = judged(traffic(GOOD, sent=4710, statuses={"200": 4700, "503": 10}))
+    found = judged(traffic(GOOD, sent=5310, statuses={"200": 5300, "503": 10}))
     assert found.verdict is Verdict.FAIL
-    assert found.summary == ("10 of 4,710 requests failed (answered by no sample workload 10; status 503 10)")
+    assert found.summary == ("10 of 5,310 requests failed (answered by no sample workload 10; status 503 10)")
 
 
 def test_a_change_that_does_not_converge_fails_with_its_description() -> None:
@@ -80,17 +80,17 @@ def test_a_change_that_does_not_converge_fails_with_its_description() -> None:
 
 
 def test_views_that_disagree_are_inconclusive() -> None:
-    found = judged(traffic(GOOD, received={"v1": 3290, "v2": 1400}))
+    found = judged(traffic(GOOD, received={"v1": 3710, "v2": 1580}))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
-        "client and ledgers disagree: v2 answered 1,410 of them, but its ledger holds 1,400"
+        "client and ledgers disagree: v2 answered 1,590 of them, but its ledger holds 1,580"
     )
 
 
 def test_requests_that_reach_two_listed_backends_are_inconclusive() -> None:
-    found = judged(traffic(GOOD, received={"v1": 3290, "v2": 1500}))
+    found = judged(traffic(GOOD, received={"v1": 3710, "v2": 1680}))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "v2's ledger holds 1,500 of them, but 1,410 were answered by it" in found.summary
+    assert "v2's ledger holds 1,680 of them, but 1,590 were answered by it" in found.summary
 
 
 def test_shares_that_were_there_before_are_inconclusive() -> None:
@@ -125,7 +125,7 @@ def test_an_empty_sample_is_inconclusive() -> None:
 def test_a_sample_too_small_for_its_promise_is_inconclusive() -> None:
     found = judged(traffic({"v1": 70, "v2": 30}))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.summary == "100 requests cannot show an error of 5 points: that takes 4,700"
+    assert found.summary == "100 requests cannot show an error of 5 points: that takes 5,300"
     assert found.expected.startswith("v1 70 % (")
 
 
@@ -140,12 +140,12 @@ def test_a_weight_of_zero_gets_nothing_and_the_leak_is_bounded() -> None:
 
 
 def test_connections_that_stay_with_a_backend_are_too_few_draws() -> None:
-    stuck = traffic({"v1": 2700, "v2": 2000}, new_connections=False, connections=32, uniform_connections=32)
+    stuck = traffic({"v1": 3000, "v2": 2300}, new_connections=False, connections=32, uniform_connections=32)
     found = judged(stuck)
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.summary == (
         "each of 32 connections stayed with one backend: "
-        "too few draws to judge shares by (v1 2,700, v2 2,000)"
+        "too few draws to judge shares by (v1 3,000, v2 2,300)"
     )
 
 
@@ -155,9 +155,9 @@ def test_connections_that_mix_backends_are_judged_by_requests() -> None:
 
 
 def test_all_connections_at_one_backend_fail_when_chance_cannot_explain_it() -> None:
-    many = traffic({"v1": 4700}, new_connections=False, connections=32, uniform_connections=32)
+    many = traffic({"v1": 5300}, new_connections=False, connections=32, uniform_connections=32)
     assert judged(many).verdict is Verdict.FAIL
-    few = traffic({"v1": 4700}, new_connections=False, connections=4, uniform_connections=4)
+    few = traffic({"v1": 5300}, new_connections=False, connections=4, uniform_connections=4)
     assert judged(few).verdict is Verdict.INCONCLUSIVE
 
 
@@ -195,9 +195,9 @@ def test_a_null_control_that_reached_servers_without_an_answer_is_one() -> None:
 
 
 def test_more_outcomes_than_requests_are_inconclusive() -> None:
-    found = judged(traffic(GOOD, sent=4600))
+    found = judged(traffic(GOOD, sent=5200))
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert "100 more outcomes than the 4,600 requests sent" in found.summary
+    assert "100 more outcomes than the 5,200 requests sent" in found.summary
 
 
 def test_weights_without_a_sum_are_an_error() -> None:
@@ -210,11 +210,11 @@ MANY = {"three": ("v2", "v3", "v4")}
 
 def test_the_workloads_behind_a_backend_count_as_one() -> None:
     baseline = traffic({"v1": 25, "v2": 25, "v3": 25, "v4": 25})
-    halves = traffic({"v1": 2700, "v2": 900, "v3": 950, "v4": 850})
+    halves = traffic({"v1": 3050, "v2": 1000, "v3": 1100, "v4": 950})
     found = judge.weights_followed(Effect(baseline, halves, CONVERGED), {"v1": 50, "three": 50}, MANY)
     assert found.passed
-    assert found.summary == "5,400 requests: v1 50 % of 50 %, three 50 % of 50 %"
-    flattened = traffic({"v1": 1350, "v2": 1350, "v3": 1350, "v4": 1350})
+    assert found.summary == "6,100 requests: v1 50 % of 50 %, three 50 % of 50 %"
+    flattened = traffic({"v1": 1525, "v2": 1525, "v3": 1525, "v4": 1525})
     assert (
         judge.weights_followed(Effect(baseline, flattened, CONVERGED), {"v1": 50, "three": 50}, MANY).verdict
         is Verdict.FAIL
@@ -227,9 +227,9 @@ def test_the_workloads_behind_a_backend_count_as_one() -> None:
 
 def test_an_answer_at_another_port_of_the_right_backend_fails() -> None:
     ports = {"v1": 8081, "v2": 8081}
-    at_8081 = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1410})
+    at_8081 = traffic(GOOD, ports={"v1:8081": 3710, "v2:8081": 1590})
     assert judge.weights_followed(Effect(BEFORE, at_8081, CONVERGED), WEIGHTS, None, ports).passed
-    mixed = traffic(GOOD, ports={"v1:8081": 3290, "v2:8081": 1400, "v2:8080": 10})
+    mixed = traffic(GOOD, ports={"v1:8081": 3710, "v2:8081": 1580, "v2:8080": 10})
     found = judge.weights_followed(Effect(BEFORE, mixed, CONVERGED), WEIGHTS, None, ports)
     assert found.verdict is Verdict.FAIL
     assert found.summary == "answered at other ports: v2:8080 10"
@@ -238,11 +238,11 @@ def test_an_answer_at_another_port_of_the_right_backend_fails() -> None:
 def test_a_root_that_leads_nowhere_is_opened_by_its_split() -> None:
     assert judge.root_served_by_backends(Effect(silence(), traffic(GOOD), CONVERGED), WEIGHTS).passed
     assert (
-        judge.root_served_by_backends(Effect(silence(), silence(4700), NOT_CONVERGED), WEIGHTS).verdict
+        judge.root_served_by_backends(Effect(silence(), silence(5300), NOT_CONVERGED), WEIGHTS).verdict
         is Verdict.FAIL
     )
     assert (
-        judge.root_served_by_backends(Effect(silence(), traffic({"v1": 4700}), CONVERGED), WEIGHTS).verdict
+        judge.root_served_by_backends(Effect(silence(), traffic({"v1": 5300}), CONVERGED), WEIGHTS).verdict
         is Verdict.FAIL
     )
 

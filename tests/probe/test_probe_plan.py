@@ -104,3 +104,27 @@ def test_only_background_traffic_may_be_endless() -> None:
 def test_a_batch_that_follows_others_needs_no_end() -> None:
     plan = read_plan({"batches": [BATCH, FOLLOWING], "parallel": True})
     assert [one.until_others for one in plan.batches] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("looks", "complaint"),
+    [
+        (5, "looks must be a list"),
+        ([[100]], "looks must be a list"),
+        ([[100, [[["v1"], 1]]]], "looks must be a list"),
+        ([["100", []]], "looks must have numbers of requests"),
+        ([[100, [[["v1"], -1, 5]]]], "looks must have numbers of requests"),
+        ([[200, []], [100, []]], "more requests than the one before it"),
+        ([[100, []], [100, []]], "more requests than the one before it"),
+    ],
+)
+def test_invalid_looks_are_rejected(looks: Any, complaint: str) -> None:
+    one = {"id": "b", "host": "h", "port": 1, "requests": 500, "looks": looks}
+    with pytest.raises(PlanError, match=f"batch b: .*{complaint}"):
+        read_plan({"batches": [one]})
+
+
+def test_a_plan_has_the_looks_at_a_batch() -> None:
+    one = {"id": "b", "host": "h", "port": 1, "requests": 500, "looks": [[100, [[["v1", "v2"], 70, 90]]]]}
+    (batch,) = read_plan({"batches": [one]}).batches
+    assert batch.looks == ((100, ((("v1", "v2"), 70, 90),)),)

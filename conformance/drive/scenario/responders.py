@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from conformance.drive.polling import PollResult, classify_poll
 from conformance.drive.scenario.waits import Waits
 from conformance.drive.traffic import SendOptions
+from conformance.judge.share_test import ShareTest
 from conformance.model.evidence import Call, Convergence, Effect, Traffic
 
 POLL_REUSED = SendOptions(per_connection=3, concurrency=20)
@@ -28,13 +30,38 @@ class ExpectedResponders:
 
     ``must_appear`` must all have answered before the sample is drawn: where a change adds a workload and
     silences none, only that workload's answers show that the change is in force. ``unreachable_before``:
-    without the change nothing answers the call, so the baseline does not wait for an answer.
+    without the change nothing answers the call, so the baseline does not wait for an answer. ``share_test``
+    ends the sample once it has judged its shares.
     """
 
     call: Call
     responders: frozenset[str]
     must_appear: frozenset[str] = frozenset()
     unreachable_before: bool = False
+    share_test: ShareTest | None = None
+
+    @classmethod
+    def by_weight(
+        cls,
+        call: Call,
+        weights: Mapping[str, int],
+        workloads_by_backend: Mapping[str, Sequence[str]] | None = None,
+        *,
+        must_appear: frozenset[str] = frozenset(),
+        unreachable_before: bool = False,
+        samples_sharing_alpha: int = 1,
+    ) -> Self:
+        """A call that backends of a positive weight are expected to answer, sampled to judge their shares.
+
+        The sample's size replaces that of the call. The other parameters are those of `ShareTest`. Raises
+        ValueError for weights without a positive sum.
+        """
+        test = ShareTest(weights, workloads_by_backend or {}, samples_sharing_alpha)
+        responders = frozenset(
+            one for name, weight in weights.items() if weight for one in test.workloads(name)
+        )
+        sampled = replace(call, requests=test.most)
+        return cls(sampled, responders, must_appear, unreachable_before, test)
 
 
 class Responders(Waits):
@@ -145,7 +172,8 @@ class Responders(Waits):
         for each, poll, convergence in zip(wanted, last, convergences, strict=True):
             most = each.call.requests if convergence.converged else FAILED_SAMPLE_REQUESTS
             call = replace(each.call, requests=min(each.call.requests, most))
-            drawn += self.driver.send([call], sampling(poll), ledgers=ledgers)
+            options = replace(sampling(poll), share_test=each.share_test)
+            drawn += self.driver.send([call], options, ledgers=ledgers)
         return [Effect(*parts) for parts in zip(baseline, drawn, convergences, strict=True)]
 
 

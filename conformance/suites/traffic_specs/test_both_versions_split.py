@@ -17,7 +17,6 @@ from conformance.suite import (
     Traffic,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -42,20 +41,11 @@ class Spoken:
 
 @drives_scenario
 def spoken(scenario: Scenario) -> Spoken:
-    def call(protocol: str, headers: Mapping[str, str], requests: int = FEW) -> Call:
-        return scenario.call(
-            "main/client",
-            "main/spoken",
-            requests=requests,
-            protocol=protocol,
-            headers=headers,
-        )
+    def call(protocol: str, headers: Mapping[str, str]) -> Call:
+        return scenario.call("main/client", "main/spoken", requests=FEW, protocol=protocol, headers=headers)
 
     scenario.create_services()
-    size = sample_size(WEIGHTS)
-    wanted = [
-        ExpectedResponders(call(protocol, SELECTED, size), frozenset(WEIGHTS)) for protocol in PROTOCOLS
-    ]
+    wanted = [ExpectedResponders.by_weight(call(protocol, SELECTED), WEIGHTS) for protocol in PROTOCOLS]
     selected = scenario.apply_and_sample(wanted, "split.yaml", servers=SERVERS)
     others = {
         protocol: scenario.send(*(call(protocol, one) for one in OTHERS), servers=SERVERS)

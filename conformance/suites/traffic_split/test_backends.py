@@ -13,7 +13,6 @@ from conformance.suite import (
     Scenario,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario("traffic-split/backends", arena=("main",), groups=("split",))
@@ -26,16 +25,14 @@ ALL_OF_IT = 1000
 @drives_scenario
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
     scenario.create_services()
+    lone = scenario.call("main/client", "main/lone", requests=ALL_OF_IT)
     wanted = {
-        "lone": (ALL_OF_IT, {"v2"}),
-        "uneven": (sample_size(HALVES), {"v2", *TWO["pair"]}),
+        "lone": ExpectedResponders(lone, frozenset({"v2"})),
+        "uneven": ExpectedResponders.by_weight(scenario.call("main/client", "main/uneven"), HALVES, TWO),
     }
-    divisions = [
-        ExpectedResponders(scenario.call("main/client", f"main/{root}", requests=requests), frozenset(among))
-        for root, (requests, among) in wanted.items()
-    ]
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    return dict(zip(wanted, scenario.apply_and_sample(divisions, "split.yaml", servers=servers), strict=True))
+    found = scenario.apply_and_sample(list(wanted.values()), "split.yaml", servers=servers)
+    return dict(zip(wanted, found, strict=True))
 
 
 @pytest.mark.requirement("split-single-backend")

@@ -23,7 +23,6 @@ from conformance.suite import (
     delete_split,
     drives_scenario,
     judge,
-    sample_size,
     wait_until_gone,
 )
 
@@ -71,17 +70,17 @@ def rollout(scenario: Scenario) -> Rollout:
         scenario.apply("5-only-fresh.yaml")
         scenario.delete("stable.yaml")
 
-    (reserved,) = scenario.apply_and_sample(
-        [ExpectedResponders(root, frozenset({"v1"}))], "1-before-fresh.yaml", servers=servers
-    )
-    created = steps.make(create, reserved, {"v1"}, ALL_OF_IT, more_s=READY_WITHIN_S)
+    old = ExpectedResponders(root, frozenset({"v1"}))
+    (reserved,) = scenario.apply_and_sample([old], "1-before-fresh.yaml", servers=servers)
+    created = steps.make(create, old, reserved, more_s=READY_WITHIN_S)
     (direct,) = scenario.send(by_name, servers=servers)
     quarter = steps.make(
-        lambda: scenario.apply("3-quarter.yaml"), created.effect, {"v1", "fresh"}, sample_size(QUARTER)
+        lambda: scenario.apply("3-quarter.yaml"), ExpectedResponders.by_weight(root, QUARTER), created.effect
     )
-    whole = steps.make(lambda: scenario.apply("4-all.yaml"), quarter.effect, {"fresh"}, ALL_OF_IT)
+    new = ExpectedResponders(root, frozenset({"fresh"}))
+    whole = steps.make(lambda: scenario.apply("4-all.yaml"), new, quarter.effect)
     # The old version's last share is the null control: its retirement must show no difference.
-    retired = steps.make(retire, whole.effect, {"fresh"}, ALL_OF_IT)
+    retired = steps.make(retire, new, whole.effect)
     with scenario.background_traffic(
         root, rate_per_s=STEADY_PER_S, duration_s=scenario.background_duration_s(1)
     ) as steady:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import strategies
 
 from conformance.suite import (
-    MIN_REQUESTS,
     POLL_REQUESTS,
     Call,
     Conclude,
@@ -23,7 +22,6 @@ from conformance.suite import (
     classify_poll,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -62,15 +60,13 @@ def drawn(scenario: Scenario) -> PropertyResult[dict[str, int], Effect]:
         scenario.arena.adopt(f"main/{one}")
 
     def trial(weights: dict[str, int]) -> Effect:
-        size = max(sample_size(weights, TRIALS), MIN_REQUESTS)
-        call = scenario.call("main/client", "main/drawn", requests=size)
+        call = scenario.call("main/client", "main/drawn")
         first = former_backend(weights)
         baseline = _apply_sole_backend(first, scenario, call)
         _apply_weights(scenario, weights)
-        among = frozenset(name for name, weight in weights.items() if weight)
-        (effect,) = scenario.sample_once_converged(
-            [ExpectedResponders(call, among, among - {first})], [baseline], SERVERS
-        )
+        new = frozenset(name for name, weight in weights.items() if weight) - {first}
+        wanted = ExpectedResponders.by_weight(call, weights, must_appear=new, samples_sharing_alpha=TRIALS)
+        (effect,) = scenario.sample_once_converged([wanted], [baseline], SERVERS)
         return effect
 
     def holds(weights: dict[str, int], effect: Effect) -> bool:

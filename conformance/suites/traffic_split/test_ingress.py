@@ -8,7 +8,7 @@ split, when the Ingress leads to the root's own endpoints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -26,7 +26,6 @@ from conformance.suite import (
     granted,
     judge,
     load,
-    sample_size,
     with_ingress_class,
 )
 
@@ -68,13 +67,13 @@ def entered(scenario: Scenario) -> Entered:
         "outside/outsider",
         scenario.profile.ordinary_host(service.name, service.namespace),
         service.port,
-        requests=sample_size(WEIGHTS),
+        requests=POLL_REQUESTS,
         headers={"host": item["spec"]["rules"][0]["host"]},
     )
     ready = _wait_for_root(scenario, call)
     if not ready.converged:
         return Entered(ready, None)
-    division = ExpectedResponders(call, frozenset(WEIGHTS))
+    division = ExpectedResponders.by_weight(call, WEIGHTS)
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     (effect,) = scenario.apply_and_sample([division], "2-split.yaml", servers=servers)
     return Entered(ready, effect)
@@ -93,10 +92,9 @@ def _permits(scenario: Scenario, ingress: Ingress) -> list[dict[str, object]]:
 
 def _wait_for_root(scenario: Scenario, call: Call) -> Convergence:
     """Wait until all calls to the host of the Ingress are answered by pods of the root."""
-    poll = replace(call, requests=POLL_REQUESTS)
 
     def check() -> bool:
-        (seen,) = scenario.driver.send([poll], POLL_REUSED)
+        (seen,) = scenario.driver.send([call], POLL_REUSED)
         return seen.answers == seen.sent
 
     return scenario.until(check, "the ingress leads to the root", within_s=TAKEN_UP_WITHIN_S)

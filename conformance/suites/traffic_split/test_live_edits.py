@@ -17,7 +17,6 @@ from conformance.suite import (
     Traffic,
     drives_scenario,
     judge,
-    sample_size,
     wait_until_gone,
 )
 
@@ -56,30 +55,30 @@ def steps(scenario: Scenario) -> Steps:
     scenario.apply("old.yaml")
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
 
-    def step(
-        file: str, weights: dict[str, int], *, requests: int = 0, seen: frozenset[str] = frozenset()
-    ) -> Effect:
-        call = scenario.call("main/client", "main/moving", requests=requests or sample_size(weights))
-        (effect,) = scenario.apply_and_sample(
-            [ExpectedResponders(call, frozenset(weights), seen)], file, servers=servers
-        )
+    call = scenario.call("main/client", "main/moving", requests=ALL_OF_IT)
+
+    def step(file: str, wanted: ExpectedResponders) -> Effect:
+        (effect,) = scenario.apply_and_sample([wanted], file, servers=servers)
         return effect
 
-    most_to_v2 = step("1-most-to-v2.yaml", MOST_TO_V2)
-    all_to_v3 = step("2-all-to-v3.yaml", {"v3": 1}, requests=ALL_OF_IT)
+    only = ExpectedResponders(call, frozenset({"v3"}))
+    most_to_v2 = step("1-most-to-v2.yaml", ExpectedResponders.by_weight(call, MOST_TO_V2))
+    all_to_v3 = step("2-all-to-v3.yaml", only)
     scenario.arena.adopt("main/old")
     servers.append("main/old")
-    some_to_old = step("3-some-to-old.yaml", SOME_TO_OLD, seen=frozenset({"old"}))
-    only_v3 = step("4-only-v3.yaml", {"v3": 1}, requests=ALL_OF_IT)
+    some = ExpectedResponders.by_weight(call, SOME_TO_OLD, must_appear=frozenset({"old"}))
+    some_to_old = step("3-some-to-old.yaml", some)
+    only_v3 = step("4-only-v3.yaml", only)
     # The old version is no backend any more: its workload and Service go under steady traffic to the root.
-    call = scenario.call("main/client", "main/moving", requests=CONCURRENCY)
-    with scenario.background_traffic(
-        call, rate_per_s=STEADY_PER_S, duration_s=scenario.background_duration_s(1, GONE_WITHIN_S)
-    ) as steady:
+    steadily, duration_s = (
+        replace(call, requests=CONCURRENCY),
+        scenario.background_duration_s(1, GONE_WITHIN_S),
+    )
+    with scenario.background_traffic(steadily, rate_per_s=STEADY_PER_S, duration_s=duration_s) as steady:
         scenario.delete("old.yaml")
         servers.remove("main/old")
         wait_until_gone(scenario, "old", "the old version is gone")
-        (after,) = scenario.send(replace(call, requests=ALL_OF_IT), servers=servers)
+        (after,) = scenario.send(call, servers=servers)
         scenario.wait_for_volume(
             lambda: all(one.received("main/v3") > MIN_REQUESTS for one in steady),
             "enough steady traffic was seen",

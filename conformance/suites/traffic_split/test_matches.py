@@ -16,7 +16,6 @@ from conformance.suite import (
     Traffic,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -58,22 +57,19 @@ class Matches:
 
 @drives_scenario
 def matches(scenario: Scenario) -> Matches:
-    def call(headers: Mapping[str, str], requests: int = FEW) -> Call:
-        return scenario.call("main/client", "main/beta", requests=requests, headers=headers)
+    def call(headers: Mapping[str, str]) -> Call:
+        return scenario.call("main/client", "main/beta", requests=FEW, headers=headers)
 
     def effects(wanted: Mapping[str, ExpectedResponders], file: str) -> dict[str, Effect]:
         found = scenario.apply_and_sample(list(wanted.values()), file, servers=SERVERS)
         return dict(zip(wanted, found, strict=True))
 
     scenario.create_services()
-    sizes = {"firefox": sample_size(WEIGHTS)}
-    selected = effects(
-        {
-            name: ExpectedResponders(call(headers, sizes.get(name, FEW)), frozenset(WEIGHTS))
-            for name, headers in SELECTED.items()
-        },
-        "1-split.yaml",
-    )
+    wanted = {
+        name: ExpectedResponders(call(headers), frozenset(WEIGHTS)) for name, headers in SELECTED.items()
+    }
+    wanted["firefox"] = ExpectedResponders.by_weight(call(SELECTED["firefox"]), WEIGHTS)
+    selected = effects(wanted, "1-split.yaml")
     others = scenario.send(*(call(headers) for headers in OTHERS.values()), servers=SERVERS)
     edited = effects(
         {

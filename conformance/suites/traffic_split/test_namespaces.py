@@ -15,7 +15,6 @@ from conformance.suite import (
     Traffic,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario("traffic-split/namespaces", arena=("main", "peer"), groups=("split",))
@@ -39,11 +38,10 @@ class Namespaces:
 @drives_scenario
 def namespaces(scenario: Scenario) -> Namespaces:
     scenario.create_services()
-    size, weighted = sample_size(WEIGHTS), frozenset(WEIGHTS)
-    calls = [scenario.call(client, "main/shared", requests=size) for client in CLIENTS]
-    split = scenario.apply_and_sample(
-        [ExpectedResponders(call, weighted) for call in calls], "1-one.yaml", servers=SERVERS
-    )
+    divided = [
+        ExpectedResponders.by_weight(scenario.call(client, "main/shared"), WEIGHTS) for client in CLIENTS
+    ]
+    split = scenario.apply_and_sample(divided, "1-one.yaml", servers=SERVERS)
     namesake = [scenario.call(client, "peer/shared", requests=FEW) for client in CLIENTS]
     other = [scenario.call(client, "main/v4", requests=FEW) for client in CLIENTS]
     meanwhile = scenario.send(*namesake, *other, servers=SERVERS)

@@ -13,7 +13,6 @@ from conformance.suite import (
     Scenario,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -39,14 +38,14 @@ class Shared:
 def shared(scenario: Scenario) -> Shared:
     scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    root = scenario.call("main/client", "main/everyone", requests=sample_size(MADE))
+    root = scenario.call("main/client", "main/everyone")
     (made,) = scenario.apply_and_sample(
-        [ExpectedResponders(root, frozenset(MADE))], "1-split.yaml", servers=servers
+        [ExpectedResponders.by_weight(root, MADE)], "1-split.yaml", servers=servers
     )
     # The responders must change: an edit of weights alone would show only in a sample.
     scenario.apply("2-edited.yaml")
     (edited,) = scenario.sample_once_converged(
-        [ExpectedResponders(root, frozenset(EDITED))], [made.sample], servers
+        [ExpectedResponders.by_weight(root, EDITED)], [made.sample], servers
     )
     return Shared(made, edited)
 

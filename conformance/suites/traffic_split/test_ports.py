@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import pytest
 
 from conformance.suite import (
+    Call,
     Conclude,
     Effect,
     ExpectedResponders,
     Scenario,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -31,23 +31,18 @@ AT_8081 = dict.fromkeys(QUARTERS, 8081)
 @drives_scenario
 def effects(scenario: Scenario) -> Mapping[str, Effect]:
     scenario.create_services()
-    size, both = sample_size(QUARTERS), frozenset(QUARTERS)
 
-    def call(root: str, requests: int, port: int = 8080) -> ExpectedResponders:
-        made = scenario.call("main/client", f"main/{root}", requests=requests, port=port)
-        return ExpectedResponders(made, both)
+    def call(root: str, port: int = 8080) -> Call:
+        return scenario.call("main/client", f"main/{root}", requests=1000, port=port)
 
+    one, both = frozenset({"v2"}), frozenset(QUARTERS)
     divisions = {
-        "number": ExpectedResponders(
-            scenario.call("main/client", "main/number", requests=1000), frozenset({"v2"})
-        ),
-        "twin 8080": call("twin", size),
-        "twin 9090": call("twin", size, 9090),
-        "halved 9090": ExpectedResponders(
-            scenario.call("main/client", "main/halved", requests=1000, port=9090), frozenset({"v2"})
-        ),
+        "number": ExpectedResponders(call("number"), one),
+        "twin 8080": ExpectedResponders.by_weight(call("twin"), QUARTERS),
+        "twin 9090": ExpectedResponders.by_weight(call("twin", 9090), QUARTERS),
+        "halved 9090": ExpectedResponders(call("halved", 9090), one),
         # A backend with some of the root's ports takes part on these.
-        "halved 8080": ExpectedResponders(scenario.call("main/client", "main/halved", requests=1000), both),
+        "halved 8080": ExpectedResponders(call("halved"), both),
     }
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     found = scenario.apply_and_sample(list(divisions.values()), "split.yaml", servers=servers)

@@ -11,7 +11,6 @@ from conformance.suite import (
     Scenario,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario("traffic-split/quantity-weights", arena=("main",), groups=("split",))
@@ -25,13 +24,11 @@ RESTING = 2000
 def steps(scenario: Scenario) -> tuple[Effect, Effect]:
     scenario.create_services()
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
-    root = scenario.call("main/client", "main/graded", requests=sample_size(TWO_TO_ONE))
-    graded = ExpectedResponders(root, frozenset(TWO_TO_ONE))
+    root = scenario.call("main/client", "main/graded", requests=RESTING)
+    graded = ExpectedResponders.by_weight(root, TWO_TO_ONE)
     (half,) = scenario.apply_and_sample([graded], "v1alpha1-1-half.yaml", servers=servers)
     scenario.apply("v1alpha1-2-nothing.yaml")
-    resting = ExpectedResponders(
-        scenario.call("main/client", "main/graded", requests=RESTING), frozenset({"v2"})
-    )
+    resting = ExpectedResponders(root, frozenset({"v2"}))
     (nothing,) = scenario.sample_once_converged([resting], [half.sample], servers)
     return half, nothing
 

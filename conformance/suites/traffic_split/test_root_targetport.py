@@ -11,7 +11,6 @@ from conformance.suite import (
     Scenario,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario(
@@ -27,8 +26,8 @@ QUARTERS = {"v2": 75, "v3": 25}
 @drives_scenario
 def hollow(scenario: Scenario) -> Effect:
     scenario.create_services()
-    call = scenario.call("main/client", "main/hollow", requests=sample_size(QUARTERS))
-    division = ExpectedResponders(call, frozenset(QUARTERS), unreachable_before=True)
+    call = scenario.call("main/client", "main/hollow")
+    division = ExpectedResponders.by_weight(call, QUARTERS, unreachable_before=True)
     (effect,) = scenario.apply_and_sample([division], "split.yaml", servers=SERVERS)
     return effect
 

@@ -15,7 +15,6 @@ from conformance.suite import (
     Traffic,
     drives_scenario,
     judge,
-    sample_size,
 )
 
 pytestmark = pytest.mark.scenario("traffic-split/weighted-distribution", arena=("main",), groups=("split",))
@@ -38,15 +37,14 @@ class Divided:
 def divided(scenario: Scenario) -> Divided:
     scenario.create_services()
     wanted = [
-        ExpectedResponders(
-            scenario.call("main/client", root, requests=sample_size(weights)), frozenset(weights)
-        )
+        ExpectedResponders.by_weight(scenario.call("main/client", root), weights)
         for root, weights in ROOTS.items()
     ]
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     effects = scenario.apply_and_sample(wanted, "split.yaml", servers=servers)
     # A mesh that divides within each connection is right on kept connections and wrong on these.
-    (fresh,) = scenario.send(wanted[0].call, servers=servers, options=SendOptions(new_connections=True))
+    new = SendOptions(new_connections=True, share_test=wanted[0].share_test)
+    (fresh,) = scenario.send(wanted[0].call, servers=servers, options=new)
     return Divided(effects, fresh)
 
 

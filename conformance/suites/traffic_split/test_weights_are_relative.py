@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -17,7 +17,6 @@ from conformance.suite import (
     classify_poll,
     drives_scenario,
     judge,
-    sample_size,
     sampling,
 )
 
@@ -52,14 +51,13 @@ class Ratios:
 @drives_scenario
 def ratios(scenario: Scenario) -> Ratios:
     scenario.create_services()
-    size = sample_size(TWO_TO_ONE)
     two = frozenset(TWO_TO_ONE)
-    few = ExpectedResponders(
-        scenario.call("main/client", "main/few", requests=sample_size(THREE_TO_ONE)), two
+    few = ExpectedResponders.by_weight(scenario.call("main/client", "main/few"), THREE_TO_ONE)
+    thousands, elsewhere, beside = (
+        ExpectedResponders.by_weight(scenario.call(client, "main/thousands"), TWO_TO_ONE)
+        for client in ("main/client", "peer/peer", "main/client-b")
     )
-    thousands = ExpectedResponders(scenario.call("main/client", "main/thousands", requests=size), two)
-    elsewhere = ExpectedResponders(scenario.call("peer/peer", "main/thousands", requests=size), two)
-    other = scenario.call("main/client-b", "main/thousands", requests=size)
+    other = beside.call
     servers = ["main/v1", "main/v2", "main/v3", "main/v4"]
     _, (undivided,) = scenario.wait_for_responders(
         [other], lambda _, seen: _goes_beyond(seen, two), ["the other client reaches all"], servers
@@ -80,7 +78,8 @@ def ratios(scenario: Scenario) -> Ratios:
             calls, lambda _, seen: classify_poll(seen, only=two), ["only v2, v3 answer"] * 2
         )
         felt = flood.received("main/v3")
-        drawn = scenario.send(*calls, servers=servers, options=sampling(polls[0]))
+        options = replace(sampling(polls[0]), share_test=beside.share_test)
+        drawn = scenario.send(*calls, servers=servers, options=options)
         meanwhile = flood.received("main/v3") - felt
         flood.stop()
     mine, others = (Effect(*each) for each in zip(befores, drawn, convergences, strict=True))
