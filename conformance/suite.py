@@ -29,7 +29,7 @@ from conformance.drive.metrics_load import (
 )
 from conformance.drive.open_questions.addresses import by_cluster_ip, by_host, host_without_port
 from conformance.drive.open_questions.looks import answered, finding, refused, same_or_changed, unanswered
-from conformance.drive.open_questions.register import DeclaredTrial, Prior, Request, TrialRegister
+from conformance.drive.open_questions.register import DeclaredTrial, Prior, TrialRegister, TrialRequest
 from conformance.drive.open_questions.trial_runner import REQUESTS, AccessTrials, SplitTrials
 from conformance.drive.open_questions.trials import Malform, Trial
 from conformance.drive.polling import PollResult, classify_poll
@@ -146,7 +146,7 @@ __all__ = [  # noqa: RUF022 - grouped by purpose
     "PropertyResult",
     "TrialRegister",
     "DeclaredTrial",
-    "Request",
+    "TrialRequest",
     "Prior",
     "answered",
     "unanswered",

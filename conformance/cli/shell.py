@@ -24,7 +24,7 @@ from conformance.cli.options import (
     where,
 )
 from conformance.clusters import ClusterError, selection
-from conformance.drive.arena import CONTAINER, WORKLOADS, Pod
+from conformance.drive.arena import CONTAINER, WORKLOADS, WorkloadPod
 from conformance.drive.manifests import exists, folder, load
 from conformance.drive.rendering import NotInVersion
 from conformance.drive.scenario import Scenario
@@ -202,11 +202,11 @@ class Shell(cmd.Cmd):
             raise UsageError(f"no workload {address!r}{did_you_mean(address, known)} (pods lists them)")
         return address
 
-    def _pod(self, word: str) -> tuple[Pod, str]:
+    def _pod(self, word: str) -> tuple[WorkloadPod, str]:
         address, _, container = word.partition(":")
         return self._context.arena.pod(self._address(address)), container or CONTAINER
 
-    def _run(self, pod: Pod, container: str, command: Sequence[str], word: str = "") -> None:
+    def _run(self, pod: WorkloadPod, container: str, command: Sequence[str], word: str = "") -> None:
         done = self._context.cluster.run(pod.namespace, pod.name, container, command, EXEC_WITHIN_S)
         for line in done.output.splitlines():
             if word in line:

@@ -28,7 +28,7 @@ class ExecFailed(ClusterError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """The API server's answer to a plain request: HTTP status and decoded body."""
 
     status: int
@@ -69,7 +69,7 @@ class Cluster(Protocol):
         content_type: str = "application/json",
         accept: str = "application/json",
         account: Account | None = None,
-    ) -> Answer:
+    ) -> ApiAnswer:
         """Send a request with the rights of ``account``, else the caller's; returns error statuses too."""
         ...
 

@@ -18,7 +18,7 @@ import requests
 
 from conformance.clusters import (
     Account,
-    Answer,
+    ApiAnswer,
     ApiStatusError,
     ClusterError,
     Completed,
@@ -135,7 +135,7 @@ class KubernetesCluster:
         content_type: str = "application/json",
         accept: str = "application/json",
         account: Account | None = None,
-    ) -> Answer:
+    ) -> ApiAnswer:
         headers = {"Accept": accept, "Content-Type": content_type}
         if account is not None:
             headers["Authorization"] = f"Bearer {self._token(account)}"
@@ -143,7 +143,7 @@ class KubernetesCluster:
             path += "?" + "&".join(f"{quote(key)}={quote(value)}" for key, value in query.items())
         data = None if body is None else json.dumps(body)
         status, text, whole = self._send(method, path, data, headers, own_rights=account is None)
-        return Answer(status, _decoded(text) if whole else text[:_MAX_TEXT])
+        return ApiAnswer(status, _decoded(text) if whole else text[:_MAX_TEXT])
 
     def _token(self, account: Account) -> str:
         token, expires = self._tokens.get(account, ("", 0.0))
@@ -274,7 +274,7 @@ def _decoded(text: str) -> Any:
             return text[:_MAX_TEXT]
 
 
-def status_error(answer: Answer) -> ApiStatusError:
+def status_error(answer: ApiAnswer) -> ApiStatusError:
     """The error for an answer with an error status."""
     body = answer.body if isinstance(answer.body, dict) else {"message": str(answer.body)}
     message = printable(str(body.get("message", "no message"))[:500])

@@ -39,7 +39,7 @@ GONE_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class WorkloadPod:
     """One sample workload's pod."""
 
     namespace: str
@@ -58,7 +58,7 @@ class Arena:
     waiter: Waiter
     api_versions: Mapping[str, str]
     """SMI group (short name) → version of the arena's own objects."""
-    _pods: dict[str, dict[str, Pod]] = field(default_factory=dict)
+    _pods: dict[str, dict[str, WorkloadPod]] = field(default_factory=dict)
     _created_at: dict[str, float] = field(default_factory=dict)
     """Part → the time of its creation, on the waiter's clock."""
     _readiness: PodReadiness = field(init=False)
@@ -176,7 +176,7 @@ class Arena:
                 "is the mesh installed, and do the profile's join.namespace and join.pod make pods join?"
             )
 
-    def pod(self, address: str) -> Pod:
+    def pod(self, address: str) -> WorkloadPod:
         """The pod of a workload, addressed ``part/workload`` (``main/client``), once its part is ready."""
         part, _, workload = address.partition("/")
         self.wait_ready([part])
@@ -189,12 +189,12 @@ class Arena:
         """Look up the part's pods again at their next use, after workloads were added or removed."""
         self._pods.pop(part, None)
 
-    def adopt(self, address: str) -> Pod:
+    def adopt(self, address: str) -> WorkloadPod:
         """Wait for a workload that a scenario added, and register it under its address."""
         part, _, workload = address.partition("/")
         namespace, expected = self.namespace(part), _expected_workloads(part)
 
-        def ready_pod() -> Pod | None:
+        def ready_pod() -> WorkloadPod | None:
             for pod in self._readiness.pods(namespace):
                 if pod["metadata"]["annotations"].get(WORKLOAD_ANNOTATION) == workload:
                     if is_ready(pod):
@@ -297,7 +297,7 @@ def _membership(part: str) -> str:
     return str(namespace["metadata"]["labels"][MEMBERSHIP_LABEL])
 
 
-def _pod(pod: Object) -> Pod:
+def _pod(pod: Object) -> WorkloadPod:
     metadata = pod["metadata"]
     workload = metadata["annotations"][WORKLOAD_ANNOTATION]
-    return Pod(metadata["namespace"], metadata["name"], workload, pod["status"]["podIP"])
+    return WorkloadPod(metadata["namespace"], metadata["name"], workload, pod["status"]["podIP"])

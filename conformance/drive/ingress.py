@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 from conformance.clusters import Object
-from conformance.profiles import Account, Ingress
+from conformance.profiles import Ingress, IngressAccount
 
 
 def with_ingress_class(item: Object, ingress: Ingress) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def with_ingress_class(item: Object, ingress: Ingress) -> dict[str, Any]:
     return copied
 
 
-def granted(target: Object, account: Account) -> dict[str, Any]:
+def granted(target: Object, account: IngressAccount) -> dict[str, Any]:
     """A TrafficTarget, in the newest stable version, whose only source is the ingress' ServiceAccount."""
     copied: dict[str, Any] = copy.deepcopy(dict(target))
     source = {"kind": "ServiceAccount", "name": account.name, "namespace": account.namespace}

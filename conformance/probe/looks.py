@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from .plan import Look
+from .plan import LookBounds
 
 
 class LookTaker:
     """Counts the answers in the order of sending, whatever the order in which they come."""
 
-    def __init__(self, looks: tuple[Look, ...]) -> None:
+    def __init__(self, looks: tuple[LookBounds, ...]) -> None:
         self._waiting = list(reversed(looks))
         self._ahead: dict[int, str | None] = {}
         self._counts: Counter[str | None] = Counter()
@@ -30,7 +30,7 @@ class LookTaker:
                 return True
         return False
 
-    def _accepts(self, look: Look) -> bool:
+    def _accepts(self, look: LookBounds) -> bool:
         counts = [sum(self._counts[server] for server in servers) for servers, _, _ in look.entries]
         return sum(counts) == look.requests and all(
             low <= count <= high for count, (_, low, high) in zip(counts, look.entries)

@@ -26,7 +26,7 @@ class PlanError(ValueError):
     """An invalid plan."""
 
 
-class Look(NamedTuple):
+class LookBounds(NamedTuple):
     """A look at the first ``requests`` requests, in the order of sending.
 
     The batch ends if each entry's servers together have answered from ``low`` to ``high`` of them, both
@@ -66,7 +66,7 @@ class Batch(NamedTuple):
     duration_s: float | None
     interval_s: float
     until_others: bool
-    looks: tuple[Look, ...]
+    looks: tuple[LookBounds, ...]
 
 
 class Plan(NamedTuple):
@@ -159,11 +159,11 @@ def _amount(given: dict[str, Any], where: str) -> tuple[int | None, float | None
     return requests, duration, duration / requests if duration else 0.0
 
 
-def _looks(given: object, where: str) -> tuple[Look, ...]:
+def _looks(given: object, where: str) -> tuple[LookBounds, ...]:
     """The looks in a list of [requests, [[servers, low, high], …]]."""
     try:
         looks = tuple(
-            Look(requests, tuple((tuple(servers), low, high) for servers, low, high in entries))
+            LookBounds(requests, tuple((tuple(servers), low, high) for servers, low, high in entries))
             for requests, entries in given or ()  # type: ignore[attr-defined]
         )
     except (TypeError, ValueError) as error:

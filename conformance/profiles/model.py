@@ -98,7 +98,7 @@ class Inspect(_Strict):
     statistics: tuple[str, ...] = Field(min_length=1)
 
 
-class Account(_Strict):
+class IngressAccount(_Strict):
     """A ServiceAccount."""
 
     namespace: str = Field(pattern=NAME)
@@ -124,7 +124,7 @@ class Ingress(_Strict):
     class_name: str = Field(pattern=NAME)
     service: IngressService
     annotations: dict[str, str] = {}
-    account: Account | None = None
+    account: IngressAccount | None = None
 
 
 class Services(_Strict):
@@ -141,7 +141,7 @@ class Services(_Strict):
         return [getattr(self, one) for one in PROTOCOLS if one in protocols]
 
 
-class ControlPlane(_Strict):
+class ControlPlaneLocation(_Strict):
     """The mesh's own pods, by label selectors: their logs join the diagnostics of failures."""
 
     namespace: str = Field(pattern=NAME)
@@ -170,7 +170,7 @@ class Profile(_Strict):
     cluster_domain: str = Field(default="cluster.local", pattern=NAME)
     converge: Converge = Converge()
     metrics: Metrics = Metrics()
-    control_plane: ControlPlane | None = None
+    control_plane: ControlPlaneLocation | None = None
     inspect: Inspect | None = None
     ingress: Ingress | None = None
 

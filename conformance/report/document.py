@@ -175,7 +175,7 @@ MESH = "mesh"
 """Key in ``Mesh.versions`` of the mesh as a whole; every other key is the repository of an image."""
 
 
-class Mesh(DocumentModel):
+class MeshRecord(DocumentModel):
     """The mesh as its profile describes it; ``versions`` are those of the *mesh* and of its images.
 
     ``header_forms`` is the form of header filters in this run, by version of specs: *map*, *list* (of one-key
@@ -194,7 +194,7 @@ class Mesh(DocumentModel):
         return " ".join([self.profile, *filter(None, [self.versions.get(MESH)])])
 
 
-class Node(DocumentModel):
+class NodeRecord(DocumentModel):
     name: Text
     architecture: Text
     os: Text
@@ -207,7 +207,7 @@ class ClusterInfo(DocumentModel):
 
     context: Text
     kubernetes: Text
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[NodeRecord, ...] = ()
     images: tuple[Text, ...] = ()
 
 
@@ -270,7 +270,7 @@ class Report(DocumentModel):
     schema_version: Literal[3] = 3
     suite_version: Text
     run: Run
-    mesh: Mesh
+    mesh: MeshRecord
     cluster: ClusterInfo
     headline: Headline
     counts: dict[Outcome, int]

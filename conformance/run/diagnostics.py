@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from conformance.clusters import Cluster, ClusterError, Object
 from conformance.drive.manifests import RUN_LABEL
 from conformance.drive.podstates import containers
-from conformance.profiles import ControlPlane
+from conformance.profiles import ControlPlaneLocation
 from conformance.report.document import Diagnostic
 
 LINES = 20
@@ -21,7 +21,7 @@ def gather(
     run: str,
     namespaces: Iterable[str],
     occasion: str,
-    control_plane: ControlPlane | None = None,
+    control_plane: ControlPlaneLocation | None = None,
 ) -> Iterator[Diagnostic]:
     """Warning events and the last log lines of every container in these namespaces; read errors included.
 
@@ -43,7 +43,7 @@ def gather(
         yield from _control_plane(cluster, control_plane, occasion)
 
 
-def _control_plane(cluster: Cluster, named: ControlPlane, occasion: str) -> Iterator[Diagnostic]:
+def _control_plane(cluster: Cluster, named: ControlPlaneLocation, occasion: str) -> Iterator[Diagnostic]:
     where = f"{occasion}: control plane in {named.namespace}"
     for selector in named.selectors:
         try:

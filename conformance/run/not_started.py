@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from conformance import catalogue
 from conformance.profiles import Profile
 from conformance.report import assemble, html, store
-from conformance.report.document import ClusterInfo, Finding, Mesh, Report, Run, Timing
+from conformance.report.document import ClusterInfo, Finding, MeshRecord, Report, Run, Timing
 from conformance.run import mesh_version
 from conformance.run.options import RunOptions
 from conformance.text import files
@@ -43,7 +43,7 @@ def _report(problem: str, profile: Profile, command: Sequence[str], version: str
             seed=0,
             interrupted=False,
         ),
-        mesh=Mesh.model_validate(
+        mesh=MeshRecord.model_validate(
             {
                 "profile": profile.name,
                 "description": profile.description,

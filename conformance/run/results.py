@@ -22,8 +22,8 @@ from conformance.report.document import (
     Conclusion,
     Diagnostic,
     Finding,
-    Mesh,
-    Node,
+    MeshRecord,
+    NodeRecord,
     Report,
     RequirementRecord,
     Run,
@@ -131,7 +131,7 @@ class RunResults:
                 seed=context.seed,
                 interrupted=self.interrupted,
             ),
-            mesh=Mesh(
+            mesh=MeshRecord(
                 profile=context.profile.name,
                 description=context.profile.description,
                 versions=mesh_version.versions(context.mesh_version, context.profile, self.mesh_images),
@@ -175,9 +175,9 @@ def cluster_info(context: RunContext) -> ClusterInfo:
     return ClusterInfo(context=cluster.name, kubernetes=version, nodes=nodes, images=images)
 
 
-def _node(item: Mapping[str, Any]) -> Node:
+def _node(item: Mapping[str, Any]) -> NodeRecord:
     info = item["status"]["nodeInfo"]
-    return Node(
+    return NodeRecord(
         name=item["metadata"]["name"],
         architecture=info["architecture"],
         os=info["osImage"],

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from smi_reference_mesh import names
 from smi_reference_mesh.compiler import compile as compile_configuration
-from smi_reference_mesh.control_plane.app import ControlPlane, Settings
+from smi_reference_mesh.control_plane.app import ControlPlane, ControlPlaneSettings
 from smi_reference_mesh.control_plane.metrics_api import FrontProxy
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.kube.client import ClientConfig, KubeClient
@@ -42,7 +42,7 @@ async def _serve(application: web.Application, port: int, tls: ssl.SSLContext) -
 
 async def main() -> None:
     """Runs until SIGTERM."""
-    settings = Settings.from_environment(os.environ)
+    settings = ControlPlaneSettings.from_environment(os.environ)
     certificate, key = settings.secrets / "tls.crt", settings.secrets / "tls.key"
     authority = CertificateAuthority(
         KeyPair((settings.secrets / "ca.crt").read_text(), (settings.secrets / "ca.key").read_text())

@@ -44,7 +44,7 @@ _FAULT_PATH = f"/api/v1/namespaces/{names.NAMESPACE}/configmaps"
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ControlPlaneSettings:
     """The control plane's settings, from its Deployment's environment."""
 
     secrets: Path
@@ -53,7 +53,7 @@ class Settings:
     own_traffic: OwnTraffic = "uid"
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str]) -> ControlPlaneSettings:
         """Reads the settings. Raises KeyError for a missing variable, ValueError for an invalid value."""
         return cls(
             Path(environment.get("SMI_REFERENCE_SECRETS", "/etc/smi-reference")),
@@ -66,7 +66,9 @@ class Settings:
 class ControlPlane:
     """Connects the store, the compiler, the subscriptions and both APIs."""
 
-    def __init__(self, api: KubeClient, authority: CertificateAuthority, settings: Settings) -> None:
+    def __init__(
+        self, api: KubeClient, authority: CertificateAuthority, settings: ControlPlaneSettings
+    ) -> None:
         self._api = api
         self._settings = settings
         watched = (*WATCHED, Watched(_FAULT, _FAULT_PATH, f"metadata.name={names.FAULT_CONFIG_MAP}"))

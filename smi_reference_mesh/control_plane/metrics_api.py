@@ -80,7 +80,7 @@ class FrontProxy:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class MetricsReader:
     """A user, from the front proxy's headers."""
 
     user: str
@@ -138,7 +138,7 @@ def answer(query: MetricsQuery, metrics_snapshot: MetricsSnapshot) -> dict[str, 
     return metrics_snapshot.listing(query.plural, query.namespace, query.selector)
 
 
-def review_of(user: User, query: MetricsQuery) -> dict[str, Any]:
+def review_of(user: MetricsReader, query: MetricsQuery) -> dict[str, Any]:
     """The SubjectAccessReview for a query."""
     # To the API server a namespace is within itself: a Role in it may grant its metrics.
     namespace = query.name if query.plural == "namespaces" else query.namespace
@@ -204,7 +204,7 @@ class MetricsApi:
         except ValueError as error:
             raise _Refusal(400, str(error)) from error
 
-    def _user(self, request: web.Request) -> User:
+    def _user(self, request: web.Request) -> MetricsReader:
         transport = request.transport
         if transport is None or not self._proxy.trusts(transport.get_extra_info("peercert")):
             raise _Refusal(401, "Unauthorized")
@@ -217,9 +217,9 @@ class MetricsApi:
             for prefix in self._proxy.extra_prefixes:
                 if name.lower().startswith(prefix.lower()):
                     extra.setdefault(name[len(prefix) :].lower(), []).append(value)
-        return User(users[0], tuple(groups), extra)
+        return MetricsReader(users[0], tuple(groups), extra)
 
-    async def _authorize(self, user: User, query: MetricsQuery) -> None:
+    async def _authorize(self, user: MetricsReader, query: MetricsQuery) -> None:
         review = review_of(user, query)
         path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
         status = (await self._api.request("POST", path, review))["status"]

@@ -21,7 +21,7 @@ from smi_reference_mesh.sidecar.control_plane_client import ControlPlaneClient, 
 from smi_reference_mesh.sidecar.envoy_process import Envoy, EnvoyGone
 from smi_reference_mesh.sidecar.request_counter import RequestCounter
 from smi_reference_mesh.sidecar.rollout import Rollout
-from smi_reference_mesh.sidecar.settings import Settings
+from smi_reference_mesh.sidecar.settings import SidecarSettings
 from smi_reference_mesh.sidecar.xds_server import NEVER_SHUT_DOWN_S, XdsServer
 
 _REPORT_EVERY_S = 0.25
@@ -33,7 +33,7 @@ _LONGEST_LINE = 64 * 1024
 class Agent:
     """One sidecar from start to end."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SidecarSettings) -> None:
         self._settings = settings
         self._counter = RequestCounter()
         self._ready = threading.Event()
@@ -167,7 +167,7 @@ def _log(text: str) -> None:
 
 
 def main() -> int:
-    return Agent(Settings.from_environment(os.environ)).run()
+    return Agent(SidecarSettings.from_environment(os.environ)).run()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class ControlPlaneError(Exception):
     """The control plane is unreachable, or its response is invalid."""
 
 
-class ConfigUpdate(NamedTuple):
+class ReceivedUpdate(NamedTuple):
     """A change of configuration since version `base`: discovery responses by resource key, and removed keys.
 
     Without a base the responses are the whole configuration.
@@ -55,7 +55,7 @@ class ControlPlaneClient:
         self._mark = mark
         self._connection: http.client.HTTPSConnection | None = None
 
-    def poll(self, version: str, identity: str) -> ConfigUpdate | None:
+    def poll(self, version: str, identity: str) -> ReceivedUpdate | None:
         """Waits for a configuration other than `version` (long poll); None at the poll's end.
 
         Raises ControlPlaneError.
@@ -64,7 +64,7 @@ class ControlPlaneClient:
         if document is None:
             return None
         try:
-            return ConfigUpdate(
+            return ReceivedUpdate(
                 version=str(document["version"]),
                 base=str(document["base"]),
                 identity=str(document["identity"]),

@@ -10,7 +10,7 @@ from smi_reference_mesh import names
 from smi_reference_mesh.sidecar.own_traffic import mark_of, own_traffic
 
 
-class Settings(NamedTuple):
+class SidecarSettings(NamedTuple):
     """Settings of one sidecar; the injector writes the environment variables."""
 
     node: str
@@ -24,7 +24,7 @@ class Settings(NamedTuple):
     mark: int | None = None
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+    def from_environment(cls, environment: Mapping[str, str]) -> SidecarSettings:
         """Reads the settings. Raises KeyError for a missing variable, ValueError for an invalid value."""
         get = environment.get
         return cls(

@@ -11,7 +11,7 @@ from typing import Any
 
 import jsonschema
 
-from conformance.clusters import Account, Answer, ClusterError, Completed, Object
+from conformance.clusters import Account, ApiAnswer, ClusterError, Completed, Object
 from conformance.drive.arena import CONTAINER
 from conformance.drive.traffic import CTL
 from smi_reference_mesh.install.mesh_objects import crds
@@ -44,7 +44,7 @@ class FakeCluster:
     """Verbs on resources that one has no right to."""
     ready: bool = True
     on_apply: Callable[[Object], None] = lambda item: None
-    on_trial: Callable[[Object], Answer] = lambda item: judged_by_schema(item)
+    on_trial: Callable[[Object], ApiAnswer] = lambda item: judged_by_schema(item)
     on_ask: Callable[[str, Mapping[str, Any]], None] = lambda pod, request: None
     created: list[str] = field(default_factory=list)
     objects: Objects = field(default_factory=dict)
@@ -64,41 +64,41 @@ class FakeCluster:
         content_type: str = "application/json",
         accept: str = "application/json",
         account: Account | None = None,
-    ) -> Answer:
+    ) -> ApiAnswer:
         with self._lock:
             if path == "/version":
-                return Answer(200, {"gitVersion": "v1.31.0"})
+                return ApiAnswer(200, {"gitVersion": "v1.31.0"})
             if path.endswith("/selfsubjectaccessreviews") and body is not None:
                 asked = body["spec"]["resourceAttributes"]
                 allowed = (asked["verb"], asked["resource"]) not in self.forbidden
-                return Answer(201, {"status": {"allowed": allowed}})
+                return ApiAnswer(201, {"status": {"allowed": allowed}})
             return self._discovery(path) or self._object(method, path, body, dict(query or {}), accept)
 
-    def _discovery(self, path: str) -> Answer | None:
+    def _discovery(self, path: str) -> ApiAnswer | None:
         if path == "/apis":
             groups = [one.split("/") for one in self.serves if "/" in one]
             listed = [
                 {"name": group, "versions": [{"groupVersion": f"{group}/{version}", "version": version}]}
                 for group, version in groups
             ]
-            return Answer(200, {"groups": listed})
+            return ApiAnswer(200, {"groups": listed})
         kinds = self.serves.get(path.removeprefix("/apis/"))
         if kinds is None:
-            return Answer(404, {"message": "not found"}) if path.count("/") == 3 else None
+            return ApiAnswer(404, {"message": "not found"}) if path.count("/") == 3 else None
         entries = [
             {"kind": kind, "name": _plural(kind), "shortNames": list(SHORT_NAMES.get(kind, ()))}
             for kind in kinds
         ]
-        return Answer(200, {"resources": entries})
+        return ApiAnswer(200, {"resources": entries})
 
     def _object(
         self, method: str, path: str, body: Object | None, query: dict[str, str], accept: str
-    ) -> Answer:
+    ) -> ApiAnswer:
         parts = path.split("/")[3 if path.startswith("/api/") else 4 :]
         namespace = parts[1] if parts[0] == "namespaces" and len(parts) > 2 else ""
         plural, *names = parts[2:] if namespace else parts
         if plural == "events":
-            return Answer(200, {"items": self.mesh.events(self.objects, namespace)})
+            return ApiAnswer(200, {"items": self.mesh.events(self.objects, namespace)})
         api = path.split("/")[2] if path.startswith("/api/") else "/".join(path.split("/")[2:4])
         (kind,) = [kind for kind in self.serves.get(api, ()) if _plural(kind) == plural] or [""]
         if method == "POST" and body is not None and "dryRun" in query:
@@ -106,19 +106,19 @@ class FakeCluster:
         if method == "POST" and body is not None and "fieldValidation" in query:
             # Made by hand, which the schema is asked about; what one applies is taken to be in order.
             made = self.on_trial(body)
-            return Answer(201, copy.deepcopy(self._store(made.body))) if made.status == 201 else made
+            return ApiAnswer(201, copy.deepcopy(self._store(made.body))) if made.status == 201 else made
         if method == "POST" and body is not None:
-            return Answer(201, copy.deepcopy(self._store(body)))
+            return ApiAnswer(201, copy.deepcopy(self._store(body)))
         if "watch" in query:
             since = [event for version, event in self.events if version > int(query["resourceVersion"])]
-            return Answer(200, copy.deepcopy(since))
+            return ApiAnswer(200, copy.deepcopy(since))
         if not names and "as=Table" in accept:
-            return Answer(200, _table(self.list(api, kind, namespace)))
+            return ApiAnswer(200, _table(self.list(api, kind, namespace)))
         if not names:
-            return Answer(200, {"items": self.list(api, kind, namespace)})
+            return ApiAnswer(200, {"items": self.list(api, kind, namespace)})
         found = self.objects.get((kind, namespace, names[0]))
         if found is None:
-            return Answer(404, {"message": f"{path} not found", "reason": "NotFound"})
+            return ApiAnswer(404, {"message": f"{path} not found", "reason": "NotFound"})
         if method == "DELETE":
             self.delete([found])
         elif method == "PATCH" and body is not None:
@@ -126,7 +126,7 @@ class FakeCluster:
             found = self._store({**found, "metadata": {**found["metadata"], "annotations": marks}})
         elif method == "PUT" and body is not None:
             found = self._store(body)
-        return Answer(200, copy.deepcopy(found))
+        return ApiAnswer(200, copy.deepcopy(found))
 
     def _store(self, item: Object) -> dict[str, Any]:
         stored: dict[str, Any] = copy.deepcopy(dict(item))
@@ -218,7 +218,7 @@ class FakeCluster:
             return "".join(json.dumps(one) + "\n" for one in answer)
 
 
-def judged_by_schema(item: Object) -> Answer:
+def judged_by_schema(item: Object) -> ApiAnswer:
     """What an API server answers that has the definitions of the reference mesh."""
     (definition,) = [one for one in DEFINITIONS if one["spec"]["names"]["kind"] == item["kind"]]
     version = str(item["apiVersion"]).rpartition("/")[2]
@@ -227,8 +227,8 @@ def judged_by_schema(item: Object) -> Answer:
     given = json.loads(json.dumps(item), object_pairs_hook=_without_nulls)
     validator = jsonschema.Draft4Validator(served["schema"]["openAPIV3Schema"])
     for error in validator.iter_errors(given):
-        return Answer(422, {"message": error.message, "reason": "Invalid"})
-    return Answer(201, copy.deepcopy(dict(item)))
+        return ApiAnswer(422, {"message": error.message, "reason": "Invalid"})
+    return ApiAnswer(201, copy.deepcopy(dict(item)))
 
 
 def _without_nulls(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.clusters import Account, Answer, ClusterError, ExecFailed
+from conformance.clusters import Account, ApiAnswer, ClusterError, ExecFailed
 from conformance.drive import arena as arena_module
 from conformance.drive.api_reads import (
     AVAILABLE_WITHIN_S,
@@ -798,10 +798,10 @@ class TestReading:
     ) -> None:
         asked = 0
 
-        def request(method: str, path: str, *rest: Any, **options: Any) -> Answer:
+        def request(method: str, path: str, *rest: Any, **options: Any) -> ApiAnswer:
             nonlocal asked
             asked += 1
-            return Answer(503 if asked <= unavailable else 200, {})
+            return ApiAnswer(503 if asked <= unavailable else 200, {})
 
         monkeypatch.setattr(cluster, "request", request)
         reader = Reader(cluster, Waiter(clock))

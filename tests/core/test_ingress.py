@@ -9,7 +9,7 @@ import pytest
 
 from conformance.drive.ingress import granted, with_ingress_class
 from conformance.drive.manifests import load
-from conformance.profiles import Account, Ingress, parse
+from conformance.profiles import Ingress, IngressAccount, parse
 from conformance.run import preflight
 from conformance.run.context import RunContext
 
@@ -64,7 +64,7 @@ def test_an_ingress_object_gets_its_class_and_annotations_and_the_fixture_stays(
 
 
 def test_permits_are_for_the_account_of_the_ingress_alone() -> None:
-    account = Account(namespace="fake-mesh", name="gate")
+    account = IngressAccount(namespace="fake-mesh", name="gate")
     made = [granted(item, account) for item in load(f"{FOLDER}/permits.yaml")]
     source = {"kind": "ServiceAccount", "namespace": "fake-mesh", "name": "gate"}
     assert [one["spec"]["sources"] for one in made] == [[source]]

@@ -13,7 +13,7 @@ import yaml
 from conformance import judge
 from conformance.clusters import (
     Account,
-    Answer,
+    ApiAnswer,
     ApiStatusError,
     ClusterError,
     Completed,
@@ -87,7 +87,7 @@ class TestRequests:
 
     def test_bring_back_whatever_is_answered(self, cluster: KubernetesCluster, server: Server) -> None:
         server.answers["GET /broken"] = (503, "upstream connect error")
-        assert cluster.request("GET", "/broken") == Answer(503, "upstream connect error")
+        assert cluster.request("GET", "/broken") == ApiAnswer(503, "upstream connect error")
         assert cluster.request("GET", "/absent").status == 404
 
     def test_bring_back_the_events_of_a_watch(self, cluster: KubernetesCluster, server: Server) -> None:
@@ -124,7 +124,7 @@ class TestRequests:
         server.answers["GET /fits"] = (200, '{"a": "34567890123"}')
         server.answers["GET /larger"] = (200, '{"a": "345678901234"}')
         assert cluster.request("GET", "/fits").body == {"a": "34567890123"}
-        assert cluster.request("GET", "/larger") == Answer(200, '{"a": "345678901234"')
+        assert cluster.request("GET", "/larger") == ApiAnswer(200, '{"a": "345678901234"')
         assert cluster.request("GET", "/fits").body == {"a": "34567890123"}
 
     def test_with_the_rights_of_an_account_ask_for_its_token_once(
@@ -229,10 +229,10 @@ class TestObjects:
 
     @pytest.mark.parametrize("body", ["<html>Bad gateway</html>", {"kind": "Status"}, ["odd"]])
     def test_refusals_of_any_form_can_be_told(self, body: Any) -> None:
-        assert "HTTP 502" in str(status_error(Answer(502, body)))
+        assert "HTTP 502" in str(status_error(ApiAnswer(502, body)))
 
     def test_refusals_are_told_in_one_line(self) -> None:
-        told = str(status_error(Answer(403, {"reason": "No\n", "message": "denied\n::error::by \x1b[2J"})))
+        told = str(status_error(ApiAnswer(403, {"reason": "No\n", "message": "denied\n::error::by \x1b[2J"})))
         assert told == "denied ::error::by [2J (HTTP 403 No)"
 
     def test_logs_are_text(self, cluster: KubernetesCluster, server: Server) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.clusters import Answer, ApiStatusError, ClusterError, Object
+from conformance.clusters import ApiAnswer, ApiStatusError, ClusterError, Object
 from conformance.drive.api_trials import IGNORE_UNKNOWN_FIELDS, attempt
 from conformance.drive.manifests import load
 from conformance.drive.open_questions import objects_in_question
@@ -69,9 +69,9 @@ def test_a_refused_object_is_a_refusal_with_the_sent_object(scenario: Scenario) 
 @pytest.mark.parametrize("status", [401, 404, 409, 500])
 def test_an_error_is_not_a_refusal(scenario: Scenario, cluster: FakeCluster, status: int) -> None:
     cluster.on_trial = lambda item: (
-        Answer(status, {"message": "no"})
+        ApiAnswer(status, {"message": "no"})
         if item["metadata"]["name"] == "ab-example"
-        else Answer(201, dict(item))
+        else ApiAnswer(201, dict(item))
     )
     with pytest.raises(ClusterError, match=f"HTTPRouteGroup ab-example was not created: no .HTTP {status}"):
         created(scenario, at_top)
@@ -80,7 +80,7 @@ def test_an_error_is_not_a_refusal(scenario: Scenario, cluster: FakeCluster, sta
 def test_where_header_filters_cannot_be_written_nothing_is_created(
     scenario: Scenario, cluster: FakeCluster
 ) -> None:
-    cluster.on_trial = lambda item: Answer(422, {"message": "no headers"})
+    cluster.on_trial = lambda item: ApiAnswer(422, {"message": "no headers"})
     assert not created(scenario, as_it_is)["ab-example"].accepted
     assert ("HTTPRouteGroup", "smi-main-r1", "ab-example") not in cluster.objects
 
@@ -108,7 +108,7 @@ class TestAnEdit:
     def test_is_made_where_it_is_taken(self, scenario: Scenario, cluster: FakeCluster) -> None:
         scenario.apply("1-steady.yaml")
         # Created for trial it would be in conflict with itself.
-        cluster.on_trial = lambda item: Answer(409, {"message": "exists"})
+        cluster.on_trial = lambda item: ApiAnswer(409, {"message": "exists"})
         assert edited(scenario) == {}
         split = cluster.objects["TrafficSplit", "smi-main-r1", "conditioned-users"]
         assert split["spec"]["backends"] == [{"service": "v3", "weight": 100}]

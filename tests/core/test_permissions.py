@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from conformance.catalogue import GROUPS
-from conformance.clusters import Answer, ClusterError
+from conformance.clusters import ApiAnswer, ClusterError
 from conformance.drive.arena import Arena
 from conformance.drive.cluster_rules import ClusterRules
-from conformance.profiles import ControlPlane
+from conformance.profiles import ControlPlaneLocation
 from conformance.run import permissions
 from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
@@ -70,7 +70,7 @@ class TestRights:
     def test_that_cannot_be_reviewed_are_an_error(
         self, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cluster, "request", lambda *_: Answer(403, {}))
+        monkeypatch.setattr(cluster, "request", lambda *_: ApiAnswer(403, {}))
         with pytest.raises(ClusterError, match=r"does not tell the user.s permissions \(HTTP 403\)"):
             permissions.missing(cluster, [], ingress=False)
 
@@ -101,7 +101,7 @@ class TestDiagnostics:
     def test_have_the_log_of_the_control_plane_that_the_profile_names(
         self, arena: Arena, cluster: FakeCluster
     ) -> None:
-        named = ControlPlane(namespace="mesh", selectors=("app=controller", "app=gone"))
+        named = ControlPlaneLocation(namespace="mesh", selectors=("app=controller", "app=gone"))
         cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mesh"}}])
         marks = {"namespace": "mesh", "name": "controller-1", "labels": {"app": "controller"}}
         containers = [{"name": "controller"}]
@@ -121,7 +121,7 @@ class TestDiagnostics:
             raise ClusterError("pods is forbidden")
 
         monkeypatch.setattr(cluster, "list", refuse)
-        named = ControlPlane(namespace="mesh", selectors=("app=controller",))
+        named = ControlPlaneLocation(namespace="mesh", selectors=("app=controller",))
         (one,) = gather(cluster, "r1", [], "scenario", named)
         assert one.text == "could not be read: pods is forbidden"
 
@@ -151,7 +151,7 @@ class TestTheClusterInReports:
     def test_is_left_out_where_it_cannot_be_read(
         self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse(*_: object) -> Answer:
+        def refuse(*_: object) -> ApiAnswer:
             raise ClusterError("gone")
 
         monkeypatch.setattr(cluster, "request", refuse)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conformance.clusters import Answer, ClusterError
+from conformance.clusters import ApiAnswer, ClusterError
 from conformance.profiles import Claims
 from conformance.run import preflight
 from conformance.run.context import RunContext
@@ -49,7 +49,7 @@ class TestTheDoctor:
     def test_stops_at_an_unreachable_cluster(
         self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse(*_: object) -> Answer:
+        def refuse(*_: object) -> ApiAnswer:
             raise ClusterError("cannot be reached")
 
         monkeypatch.setattr(cluster, "request", refuse)
@@ -59,7 +59,7 @@ class TestTheDoctor:
     def test_names_refused_credentials(
         self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(cluster, "request", lambda *_: Answer(401, {}))
+        monkeypatch.setattr(cluster, "request", lambda *_: ApiAnswer(401, {}))
         (check,) = preflight.examine(context)
         assert str(check) == "the API server answers HTTP 401; check your credentials"
 
@@ -82,7 +82,7 @@ class TestTheDoctor:
     def test_takes_a_malformed_discovery_for_none(
         self, context: RunContext, cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch, body: object
     ) -> None:
-        monkeypatch.setattr(cluster, "request", lambda *_: Answer(200, body))
+        monkeypatch.setattr(cluster, "request", lambda *_: ApiAnswer(200, body))
         (check,) = preflight.served(context, [("split", "v1alpha4")])
         assert check.detail == "split.smi-spec.io/v1alpha4 is not served with TrafficSplit"
 

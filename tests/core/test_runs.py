@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from conformance import catalogue
-from conformance.clusters import Answer, ClusterError, ExecFailed, Object
+from conformance.clusters import ApiAnswer, ClusterError, ExecFailed, Object
 from conformance.drive import arena
 from conformance.report import schema
 from conformance.traceability import index
@@ -427,7 +427,7 @@ class TestAnInterruptedRun:
             in_a_hurry = True
             raise KeyboardInterrupt
 
-        def ask(*arguments: Any, **options: Any) -> Answer:
+        def ask(*arguments: Any, **options: Any) -> ApiAnswer:
             if in_a_hurry:
                 raise KeyboardInterrupt
             return request(*arguments, **options)

@@ -12,7 +12,7 @@ from conformance.drive.open_questions.looks import (
     same_or_changed,
     unanswered,
 )
-from conformance.drive.open_questions.register import Prior, Request, TrialRegister
+from conformance.drive.open_questions.register import Prior, TrialRegister, TrialRequest
 from conformance.drive.scenario import Scenario
 from conformance.model.evidence import Behaviour, Call, Traffic
 from conformance.profiles.model import Hosts
@@ -55,7 +55,7 @@ def test_defaults_of_a_part_of_the_trials_are_laid_over_those_of_all(trials: Tri
     part = trials.with_defaults(service="main/v2", object_name="odd", path="/x")
     declared = part.declare("one", "question", READINGS, path="/y")
     assert trials.declared == [declared]
-    assert declared.request == Request(client="main/client", service="main/v2", path="/y")
+    assert declared.request == TrialRequest(client="main/client", service="main/v2", path="/y")
     assert declared.object_name == "odd"
 
 
@@ -89,7 +89,7 @@ class TestAPrior:
     def test_or_about_another_that_is_unanswered_before(
         self, trials: TrialRegister, scenario: Scenario
     ) -> None:
-        request = Request(client="main/client", service="main/v2", requests=1, path="/valid")
+        request = TrialRequest(client="main/client", service="main/v2", requests=1, path="/valid")
         trials.declare("bare", "question", READINGS, prior=Prior(responders=("v2",), request=request))
         (trial,) = trials.for_run(scenario)
         assert trial.prior is not None

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from conformance import judge
-from conformance.clusters import Answer
+from conformance.clusters import ApiAnswer
 from conformance.drive.manifests import load
 from conformance.drive.open_questions import heartbeat as heartbeats
 from conformance.drive.open_questions import trial_runner
@@ -88,7 +88,7 @@ def drive(
             return split["metadata"]["name"] == by and only(split)
 
         cluster.mesh = StoppedMesh(clock=clock, odd=odd, lasts_s=lasts_s, splits=splits, ledgers=ledgers)
-        cluster.on_trial = lambda item: Answer(201, dict(item))
+        cluster.on_trial = lambda item: ApiAnswer(201, dict(item))
         context.arena.wait_ready(["main", "metrics"])
         driven = drive_of(module.__name__)
         assert driven is not None

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from conformance.clusters import Answer
+from conformance.clusters import ApiAnswer
 from conformance.drive.open_questions.trial_runner import TrialResults
 from conformance.model.evidence import AccessTable
 from conformance.model.verdict import Reading
@@ -122,7 +122,7 @@ Drive = Callable[[bool], dict[str, Reading]]
 def drive(context: RunContext, cluster: FakeCluster) -> Drive:
     def on(stops: bool) -> dict[str, Reading]:
         cluster.mesh = GuardedMesh(stops=stops, ledgers=cluster.mesh.ledgers)
-        cluster.on_trial = lambda item: Answer(201, dict(item))
+        cluster.on_trial = lambda item: ApiAnswer(201, dict(item))
         context.arena.wait_ready(["access", "peer"])
         readings: dict[str, Reading] = {}
         for module in MODULES:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conformance.clusters import Answer
+from conformance.clusters import ApiAnswer
 from conformance.drive.manifests import load
 from conformance.drive.scenario import Scenario
 from conformance.drive.version_round_trip import conversions, versions_there, write
@@ -110,9 +110,9 @@ def test_an_answer_that_is_no_object_is_evidence_as_well(
     made = scenario(profile, several, clock, "v1alpha2")
     served = FakeCluster.request
 
-    def broken(self: FakeCluster, method: str, path: str, *rest: Any, **more: Any) -> Answer:
+    def broken(self: FakeCluster, method: str, path: str, *rest: Any, **more: Any) -> ApiAnswer:
         if method == "GET" and "/trafficsplits/" in path:
-            return Answer(500, {"message": "conversion webhook failed"})
+            return ApiAnswer(500, {"message": "conversion webhook failed"})
         return served(self, method, path, *rest, **more)
 
     monkeypatch.setattr(FakeCluster, "request", broken)

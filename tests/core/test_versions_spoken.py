@@ -9,7 +9,7 @@ import pytest
 
 from conformance import judge
 from conformance.catalogue import GROUPS
-from conformance.clusters import Answer, ClusterError, Object
+from conformance.clusters import ApiAnswer, ClusterError, Object
 from conformance.drive.api_trials import ABSENT, HeaderForms, HeadersRefused, attempt, changed
 from conformance.model.verdict import Judgement, Verdict
 from conformance.report.assemble import merged
@@ -50,12 +50,12 @@ def written(bench: Bench, kind: str) -> list[dict[str, Any]]:
     return [event["object"] for _, event in bench.cluster.events if event["object"]["kind"] == kind]
 
 
-def takes(form: type, item: Object) -> Answer:
+def takes(form: type, item: Object) -> ApiAnswer:
     """An API server whose schema knows header filters in one form."""
     matches = item.get("spec", item)["matches"]
     if any("headers" in match and not isinstance(match["headers"], form) for match in matches):
-        return Answer(422, {"message": "spec.matches[0].headers: Invalid value"})
-    return Answer(201, copy.deepcopy(dict(item)))
+        return ApiAnswer(422, {"message": "spec.matches[0].headers: Invalid value"})
+    return ApiAnswer(201, copy.deepcopy(dict(item)))
 
 
 class TestARun:
@@ -230,7 +230,7 @@ class TestHeaderFilters:
         assert bench.report.mesh.header_forms == {"v1alpha4": form}
 
     def test_that_are_taken_in_neither_form_are_a_failure_of_the_mesh(self, bench: Bench) -> None:
-        bench.cluster.on_trial = lambda item: Answer(422, {"message": "headers: Invalid value"})
+        bench.cluster.on_trial = lambda item: ApiAnswer(422, {"message": "headers: Invalid value"})
         assert bench.suite(HEADERS_SUITE) == 1
         (test,) = bench.record(HEADERS).tests
         assert test.verdict is Verdict.FAIL
@@ -247,9 +247,9 @@ class TestHeaderFilters:
     def test_are_put_to_the_cluster_once_for_a_version(self, cluster: FakeCluster) -> None:
         asked: list[str] = []
 
-        def answer(item: Object) -> Answer:
+        def answer(item: Object) -> ApiAnswer:
             asked.append(item["metadata"]["name"])
-            return Answer(201, copy.deepcopy(dict(item)))
+            return ApiAnswer(201, copy.deepcopy(dict(item)))
 
         cluster.on_trial = answer
         forms = HeaderForms(cluster)
@@ -259,10 +259,10 @@ class TestHeaderFilters:
         assert forms.known() == {}
 
     def test_that_the_cluster_drops_are_not_taken(self, cluster: FakeCluster) -> None:
-        def prune(item: Object) -> Answer:
+        def prune(item: Object) -> ApiAnswer:
             pruned = copy.deepcopy(dict(item))
             del pruned["spec"]["matches"][0]["headers"]
-            return Answer(201, pruned)
+            return ApiAnswer(201, pruned)
 
         cluster.on_trial = prune
         with pytest.raises(HeadersRefused) as caught:
@@ -287,7 +287,7 @@ class TestATrial:
         assert cluster.objects == {}
 
     def test_brings_back_what_the_api_server_said(self, cluster: FakeCluster) -> None:
-        cluster.on_trial = lambda item: Answer(422, {"message": "spec.service: Required value"})
+        cluster.on_trial = lambda item: ApiAnswer(422, {"message": "spec.service: Required value"})
         tried = attempt(cluster, self.ITEM, "no service", "refused")
         assert (tried.accepted, tried.status, tried.message) == (False, 422, "spec.service: Required value")
 
@@ -327,7 +327,7 @@ class TestSchemas:
         assert reading.summary == "as a map: accepted; as a list: refused (HTTP 422)"
 
     def test_of_a_cluster_that_takes_anything_are_none(self, bench: Bench) -> None:
-        bench.cluster.on_trial = lambda item: Answer(201, copy.deepcopy(dict(item)))
+        bench.cluster.on_trial = lambda item: ApiAnswer(201, copy.deepcopy(dict(item)))
         assert bench.suite("traffic_split/test_schemas.py") == 1
         for one in ("split-reject-schema-violations", "split-reject-wrong-types"):
             assert bench.outcome(one) == "fail"

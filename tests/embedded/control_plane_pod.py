@@ -15,7 +15,7 @@ from fake_node import FakeNode
 
 from conformance.clusters.embedded.interface import Object
 from smi_reference_mesh import names
-from smi_reference_mesh.control_plane.app import ControlPlane, Settings
+from smi_reference_mesh.control_plane.app import ControlPlane, ControlPlaneSettings
 from smi_reference_mesh.control_plane.metrics_api import FrontProxy
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.kube.client import ClientConfig, KubeClient
@@ -56,7 +56,7 @@ def control_plane(folder: Path) -> Any:
         certificate, key = paths["tls.crt"], paths["tls.key"]
         pair = KeyPair(Path(paths["ca.crt"]).read_text(), Path(paths["ca.key"]).read_text())
         api = KubeClient(access(node, pod, folder))
-        plane = ControlPlane(api, CertificateAuthority(pair), Settings(folder, "mesh:1", 10))
+        plane = ControlPlane(api, CertificateAuthority(pair), ControlPlaneSettings(folder, "mesh:1", 10))
         proxy = FrontProxy.from_config_map((await api.request("GET", AUTHENTICATION))["data"])
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate, key)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from conformance.clusters.embedded.interface import Backend, HostName, NodeError, ServiceRule
+from conformance.clusters.embedded.interface import EndpointAddress, HostName, NodeError, ServiceRule
 from conformance.clusters.embedded.node.machine import Machine
 
 
@@ -116,7 +116,7 @@ class Host:
 
     async def do_route(self, services: list[list[Any]], names: list[list[str]]) -> None:
         rules = [
-            ServiceRule(address, "TCP", port, tuple(Backend(*each) for each in backends))
+            ServiceRule(address, "TCP", port, tuple(EndpointAddress(*each) for each in backends))
             for address, port, backends in services
         ]
         await self.machine.route(rules, [HostName(*each) for each in names])

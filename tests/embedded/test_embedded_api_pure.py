@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.api import api_resources, request_path, warning_events
-from conformance.clusters.embedded.api.api_errors import ApiStatusError
+from conformance.clusters.embedded.api.api_errors import ApiError
 from conformance.clusters.embedded.api.auth import AUDIENCE, RBAC, Attributes, Tokens, User, allowed
 from conformance.clusters.embedded.api.object_store import Store, WatchEvent
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
@@ -56,7 +56,7 @@ class TestTheStore:
         made = store.create("things", thing("a"))
         for number in range(20_001):
             store.replace("things", {**thing("a"), "data": number})
-        with pytest.raises(ApiStatusError, match="too old resource version") as caught:
+        with pytest.raises(ApiError, match="too old resource version") as caught:
             store.events_since("things", int(made["metadata"]["resourceVersion"]))
         assert caught.value.status == 410
 
@@ -100,7 +100,7 @@ class TestPatches:
         ids=["nothing to remove", "nowhere to add", "unknown operation"],
     )
     def test_of_json_that_do_not_apply_are_refused(self, operation: dict[str, Any]) -> None:
-        with pytest.raises(ApiStatusError) as caught:
+        with pytest.raises(ApiError) as caught:
             json_patch({"a": 1}, [operation])
         assert caught.value.status == 422
 
@@ -283,30 +283,32 @@ class TestPaths:
     @pytest.mark.parametrize(
         ("path", "expected"),
         [
-            ("/api/v1/namespaces/shop", request_path.Target("", "v1", "namespaces", "", "shop")),
+            ("/api/v1/namespaces/shop", request_path.RequestTarget("", "v1", "namespaces", "", "shop")),
             (
                 "/api/v1/namespaces/shop/status",
-                request_path.Target("", "v1", "namespaces", "", "shop", "status"),
+                request_path.RequestTarget("", "v1", "namespaces", "", "shop", "status"),
             ),
-            ("/api/v1/pods", request_path.Target("", "v1", "pods")),
+            ("/api/v1/pods", request_path.RequestTarget("", "v1", "pods")),
             (
                 "/apis/apps/v1/namespaces/a/deployments/b",
-                request_path.Target("apps", "v1", "deployments", "a", "b"),
+                request_path.RequestTarget("apps", "v1", "deployments", "a", "b"),
             ),
             (
                 "/api/v1/namespaces/a/services/https:s:p/proxy/x/y",
-                request_path.Target("", "v1", "services", "a", "https:s:p", "proxy", "x/y"),
+                request_path.RequestTarget("", "v1", "services", "a", "https:s:p", "proxy", "x/y"),
             ),
-            ("/apis/apps/v1", request_path.Target("apps", "v1")),
+            ("/apis/apps/v1", request_path.RequestTarget("apps", "v1")),
             ("/version", None),
         ],
         ids=str,
     )
-    def test_name_the_target_of_a_request(self, path: str, expected: request_path.Target | None) -> None:
+    def test_name_the_target_of_a_request(
+        self, path: str, expected: request_path.RequestTarget | None
+    ) -> None:
         assert request_path.parse(path) == expected
 
     def test_and_methods_make_verbs(self) -> None:
-        pods = request_path.Target("", "v1", "pods", "shop")
+        pods = request_path.RequestTarget("", "v1", "pods", "shop")
         assert pods.attributes("GET", {}).verb == "list"
         assert pods.attributes("GET", {"watch": "true"}).verb == "watch"
         assert pods.attributes("DELETE", {}).verb == "deletecollection"

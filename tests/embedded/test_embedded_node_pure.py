@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from conformance.clusters.embedded.interface import Backend, HostName, NodeError, ServiceRule
+from conformance.clusters.embedded.interface import EndpointAddress, HostName, NodeError, ServiceRule
 from conformance.clusters.embedded.node.environment import command_of, expand, field_of
 from conformance.clusters.embedded.node.etc_hosts import hosts
 from conformance.clusters.embedded.node.images import environment_of
@@ -55,7 +55,7 @@ def rule(backends: int, port: int = 80, protocol: str = "TCP") -> ServiceRule:
         "10.96.0.5",
         protocol,
         port,
-        tuple(Backend(f"10.244.0.{number + 2}", 8080) for number in range(backends)),
+        tuple(EndpointAddress(f"10.244.0.{number + 2}", 8080) for number in range(backends)),
     )
 
 

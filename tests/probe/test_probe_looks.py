@@ -10,12 +10,12 @@ import pytest
 from probe_peers import Probe
 
 from conformance.probe.looks import LookTaker
-from conformance.probe.plan import Look
+from conformance.probe.plan import LookBounds
 
-HALVES = Look(4, ((("v1",), 2, 2), (("v2", "v3"), 2, 2)))
+HALVES = LookBounds(4, ((("v1",), 2, 2), (("v2", "v3"), 2, 2)))
 
 
-def first_that_suffices(looks: tuple[Look, ...], answers: list[tuple[int, str | None]]) -> int | None:
+def first_that_suffices(looks: tuple[LookBounds, ...], answers: list[tuple[int, str | None]]) -> int | None:
     """The number of answers after which a batch with these looks ends."""
     taker = LookTaker(looks)
     return next((number for number, one in enumerate(answers, 1) if taker.suffices(*one)), None)
@@ -35,7 +35,7 @@ def test_a_look_does_not_end_a_batch_with(servers: list[str | None]) -> None:
 
 
 def test_a_later_look_counts_from_the_first_request_on() -> None:
-    later = Look(6, ((("v1",), 4, 4), (("v2",), 2, 2)))
+    later = LookBounds(6, ((("v1",), 4, 4), (("v2",), 2, 2)))
     answers = list(enumerate(["v1", "v1", "v1", "v2", "v2", "v1"]))
     assert first_that_suffices((HALVES, later), answers) == 6
 

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp.test_utils import TestClient, TestServer
 from fake_api_server import FakeApiServer, eventually
 
-from smi_reference_mesh.control_plane.app import ControlPlane, Settings
+from smi_reference_mesh.control_plane.app import ControlPlane, ControlPlaneSettings
 from smi_reference_mesh.kube.certificates import CertificateAuthority
 from smi_reference_mesh.metrics.traffic_metrics import Reference
 
@@ -61,7 +61,7 @@ async def running() -> AsyncIterator[Setting]:
     fake.pods_by_token["token-of-server"] = ("shop", "server")
     authority = CertificateAuthority(CertificateAuthority.create(datetime.now(UTC)))
     async with fake.running() as api:
-        plane = ControlPlane(api, authority, Settings(Path("unused"), "mesh:1", 10))
+        plane = ControlPlane(api, authority, ControlPlaneSettings(Path("unused"), "mesh:1", 10))
         task = asyncio.create_task(plane.run())
         client = TestClient(TestServer(plane.control_api()))
         await client.start_server()

@@ -20,13 +20,13 @@ from kubernetes.dynamic.exceptions import ResourceNotFoundError
 from conformance import profiles
 from conformance.clusters.embedded.api.pod_security import violations
 from smi_reference_mesh import names
-from smi_reference_mesh.control_plane.app import Settings
+from smi_reference_mesh.control_plane.app import ControlPlaneSettings
 from smi_reference_mesh.control_plane.store import WATCHED
 from smi_reference_mesh.install import image, installer
 from smi_reference_mesh.install.mesh_objects import certificates, crds, manifests, served
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.membership import is_ingress
-from smi_reference_mesh.sidecar.settings import Settings as AgentSettings
+from smi_reference_mesh.sidecar.settings import SidecarSettings
 
 NOW = datetime(2024, 5, 1, tzinfo=UTC)
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_own_traffic_reaches_the_control_plane(secret: dict[str, str]) -> None:
     by_mark = manifests(image="mesh:1", window_s=5, certificates=secret, own_traffic="mark")
     (container,) = of_kind(by_mark, "Deployment", names.SERVICE)["spec"]["template"]["spec"]["containers"]
     environment = {each["name"]: each["value"] for each in container["env"]}
-    assert Settings.from_environment(environment).own_traffic == "mark"
+    assert ControlPlaneSettings.from_environment(environment).own_traffic == "mark"
 
 
 def test_the_ingress_has_the_trust_bundle_and_no_capabilities(
@@ -85,7 +85,7 @@ def test_the_ingress_has_the_trust_bundle_and_no_capabilities(
     assert container["image"] == "mesh:1"
     environment = {each["name"]: each.get("value", "") for each in container["env"]}
     assert environment["SMI_REFERENCE_TRUST"] == secret["ca.crt"]
-    settings = AgentSettings.from_environment({**environment, "SMI_REFERENCE_ENVOY": "envoy"})
+    settings = SidecarSettings.from_environment({**environment, "SMI_REFERENCE_ENVOY": "envoy"})
     # Without interception its own traffic needs no mark, which would need a capability.
     assert settings.mark is None
     assert list(violations(template["spec"])) == []

@@ -18,7 +18,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from fake_api_server import FakeApiServer
 
-from smi_reference_mesh.control_plane.metrics_api import FrontProxy, MetricsApi, User, parse, review_of
+from smi_reference_mesh.control_plane.metrics_api import (
+    FrontProxy,
+    MetricsApi,
+    MetricsReader,
+    parse,
+    review_of,
+)
 from smi_reference_mesh.hooks import AccessReview, DefaultHooks, MeshHooks, MetricsQuery
 from smi_reference_mesh.kube.certificates import CertificateAuthority, KeyPair
 from smi_reference_mesh.metrics.traffic_metrics import Inventory, MetricsSnapshot, NotFound
@@ -72,7 +78,7 @@ def test_other_paths_are_not_found(path: str) -> None:
 
 
 def test_edges_are_reviewed_as_a_sub_resource() -> None:
-    caller = User("ann", ("dev",), {"scopes": ["all"]})
+    caller = MetricsReader("ann", ("dev",), {"scopes": ["all"]})
     spec = review_of(caller, MetricsQuery("", "pods", "shop", "p", edges=True))["spec"]
     assert spec == {
         "user": "ann",
@@ -91,7 +97,7 @@ def test_edges_are_reviewed_as_a_sub_resource() -> None:
 
 
 def test_a_list_is_reviewed_as_a_list() -> None:
-    attributes = review_of(User("a", (), {}), MetricsQuery("", "pods"))["spec"]["resourceAttributes"]
+    attributes = review_of(MetricsReader("a", (), {}), MetricsQuery("", "pods"))["spec"]["resourceAttributes"]
     assert (attributes["verb"], attributes["namespace"], attributes["name"]) == ("list", "", "")
 
 
@@ -197,7 +203,7 @@ def with_setting(tmp_path: Path, scenario: Any, hooks: MeshHooks | None = None) 
 
 
 def grant(setting: Setting, query: MetricsQuery) -> None:
-    caller = User("ann", ("dev",), {"scopes": ("all",)})
+    caller = MetricsReader("ann", ("dev",), {"scopes": ("all",)})
     setting.fake.allowed.append(review_of(caller, query)["spec"])
 
 

@@ -17,8 +17,8 @@ from conformance.report.document import (
     Conclusion,
     Diagnostic,
     Finding,
-    Mesh,
-    Node,
+    MeshRecord,
+    NodeRecord,
     Report,
     RequirementRecord,
     Run,
@@ -311,7 +311,7 @@ def records(*, interrupted: bool = False) -> Iterator[RequirementRecord]:
         yield requirement_record(entry, tests, otherwise=otherwise, note=note, faults=faults)
 
 
-MESH = Mesh(
+MESH = MeshRecord(
     profile="osm",
     description="Open Service Mesh, sidecars on Envoy",
     versions={"osm-controller": "openservicemesh/osm-controller:v1.2.4", "envoy": "v1.22.2"},
@@ -322,7 +322,7 @@ CLUSTER = ClusterInfo(
     context="kind-smi",
     kubernetes="v1.31.2",
     nodes=(
-        Node(
+        NodeRecord(
             name="smi-control-plane",
             architecture="amd64",
             os="Debian GNU/Linux 12 (bookworm)",

@@ -13,7 +13,7 @@ from conformance.model.verdict import Basis, Judgement, Reading, Share, Verdict
 from conformance.report import charts, formatting, html, outcomes
 from conformance.report.assemble import build, requirement_record
 from conformance.report.conclusions import conclude
-from conformance.report.document import ClusterInfo, Diagnostic, Finding, Mesh, Node, Report, Run
+from conformance.report.document import ClusterInfo, Diagnostic, Finding, MeshRecord, NodeRecord, Report, Run
 
 from .sample import STARTED, TIMING, conclude_with, sample, traffic
 
@@ -107,11 +107,11 @@ def spoiled(words: str) -> Report:
     return build(
         suite_version=words,
         run=Run(id=words, started=STARTED, finished=STARTED, command=(words, words), seed=1),
-        mesh=Mesh(profile=words, description=words, versions={words: words}, claims={words: (words,)}),
+        mesh=MeshRecord(profile=words, description=words, versions={words: words}, claims={words: (words,)}),
         cluster=ClusterInfo(
             context=words,
             kubernetes=words,
-            nodes=(Node(name=words, architecture=words, os=words, kernel=words, runtime=words),),
+            nodes=(NodeRecord(name=words, architecture=words, os=words, kernel=words, runtime=words),),
             images=(words,),
         ),
         timing=TIMING,

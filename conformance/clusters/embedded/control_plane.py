@@ -16,13 +16,13 @@ from conformance.clusters.embedded.api.admission import Admission
 from conformance.clusters.embedded.api.aggregation import PROXY_NAME, Aggregation, front_proxy
 from conformance.clusters.embedded.api.api_resources import BUILT_IN
 from conformance.clusters.embedded.api.auth import Tokens
-from conformance.clusters.embedded.api.conversion import Conversion
+from conformance.clusters.embedded.api.conversion import Converter
 from conformance.clusters.embedded.api.deployment_controller import DeploymentController
 from conformance.clusters.embedded.api.lifecycle import Lifecycle, StoreVolumeSources, bootstrap
 from conformance.clusters.embedded.api.networking import API_PORT, Networking
 from conformance.clusters.embedded.api.object_handlers import ObjectHandlers
 from conformance.clusters.embedded.api.object_store import Object, Store
-from conformance.clusters.embedded.api.request_path import Target
+from conformance.clusters.embedded.api.request_path import RequestTarget
 from conformance.clusters.embedded.api.server import ApiServer
 from conformance.clusters.embedded.api.service_client import ServiceClient, load_key_pair
 from conformance.clusters.embedded.api.watch_handler import WatchHandler
@@ -45,7 +45,7 @@ class KubernetesControlPlane:
         self._service_client = ServiceClient(self.store)
         self._lifecycle = Lifecycle(self.store, node, self._sources)
         admission = Admission(self.store, self._service_client)
-        conversion = Conversion(self.store, self._service_client)
+        conversion = Converter(self.store, self._service_client)
         self._handlers = ObjectHandlers(self.store, admission, conversion, self._lifecycle)
         self._aggregation = Aggregation(self.store, self._service_client)
         self._networking = Networking(self.store, node)
@@ -103,5 +103,5 @@ class KubernetesControlPlane:
         await self._service_client.close()
 
     async def _create_pod(self, pod: Object) -> Object:
-        target = Target("", "v1", "pods", pod["metadata"]["namespace"])
+        target = RequestTarget("", "v1", "pods", pod["metadata"]["namespace"])
         return await self._handlers.create(_PODS, target, pod, dry=False)

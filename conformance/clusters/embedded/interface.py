@@ -15,7 +15,7 @@ class NodeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Backend:
+class EndpointAddress:
     """An address behind a service port."""
 
     ip: str
@@ -29,7 +29,7 @@ class ServiceRule:
     address: str
     protocol: str
     port: int
-    backends: tuple[Backend, ...]
+    backends: tuple[EndpointAddress, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from conformance.model.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TrialRequest:
     """A call by the names of fixtures: a client (``main/client``) and a service (``main/root``)."""
 
     client: str
@@ -59,7 +59,7 @@ class Prior:
 
     responders: tuple[str, ...]
     all_of: tuple[str, ...] = ()
-    request: Request | None = None
+    request: TrialRequest | None = None
 
     def expected(self, scenario: Scenario, call: Call) -> ExpectedResponders:
         """The same in a run; ``call`` is the trial's."""
@@ -82,7 +82,7 @@ class DeclaredTrial(TrialTerms):
     It is made where the mesh carries the protocol ``carried``, if one is given, and ``made_if`` holds.
     """
 
-    request: Request
+    request: TrialRequest
     prior: Prior | None = None
     carried: str = ""
     made_if: Callable[[Scenario], bool] | None = None
@@ -103,7 +103,7 @@ class DeclaredTrial(TrialTerms):
 
 
 class Given(TypedDict, total=False):
-    """What a declaration may give: see `Request`, `TrialTerms` and `DeclaredTrial`."""
+    """What a declaration may give: see `TrialRequest`, `TrialTerms` and `DeclaredTrial`."""
 
     client: str
     service: str
@@ -178,7 +178,7 @@ class TrialRegister:
             terms.setdefault("object_name", split or name)
         sent = {key: terms.pop(key) for key in _REQUEST if key in terms}
         found = DeclaredTrial(
-            name=name, question=question, looks=(*readings, *findings), request=Request(**sent), **terms
+            name=name, question=question, looks=(*readings, *findings), request=TrialRequest(**sent), **terms
         )
         self.declared.append(found)
         return found
@@ -221,4 +221,4 @@ class TrialRegister:
         return run_access_trials(scenario, plan, grants, in_force)
 
 
-_REQUEST = frozenset(one.name for one in fields(Request))
+_REQUEST = frozenset(one.name for one in fields(TrialRequest))

@@ -8,9 +8,9 @@ from conformance.suite import (
     AccessTrials,
     Conclude,
     Prior,
-    Request,
     Scenario,
     TrialRegister,
+    TrialRequest,
     answered,
     drives_scenario,
     judge,
@@ -50,7 +50,7 @@ OTHER_GRANT = (answered("a", "third"), refused("a"), LOST)
 
 def valid_grant(client: str) -> Prior:
     """The other grant in force."""
-    request = Request(client=client, service="access/third", path="/sound/first", requests=1)
+    request = TrialRequest(client=client, service="access/third", path="/sound/first", requests=1)
     return Prior(responders=("third",), request=request)
 
 

@@ -20,7 +20,7 @@ _REASONS = {
 }
 
 
-class ApiStatusError(Exception):
+class ApiError(Exception):
     """An answer with an error status; ``reason`` overrides the usual reason of the status."""
 
     def __init__(self, status: int, message: str, reason: str = "") -> None:
@@ -34,11 +34,11 @@ class ApiStatusError(Exception):
                 "message": str(self), "reason": self.reason, "code": self.status}  # fmt: skip
 
 
-def not_found(key: str, name: str) -> ApiStatusError:
+def not_found(key: str, name: str) -> ApiError:
     """The error for a missing object (404)."""
-    return ApiStatusError(404, f'{key} "{name}" not found')
+    return ApiError(404, f'{key} "{name}" not found')
 
 
-def not_implemented(what: str) -> ApiStatusError:
+def not_implemented(what: str) -> ApiError:
     """The error for a feature that the embedded cluster lacks (501)."""
-    return ApiStatusError(501, f"the embedded cluster does not support {what}; a real cluster does")
+    return ApiError(501, f"the embedded cluster does not support {what}; a real cluster does")

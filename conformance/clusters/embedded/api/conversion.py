@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.clusters.embedded.api.admission import call_webhook
-from conformance.clusters.embedded.api.api_errors import ApiStatusError
+from conformance.clusters.embedded.api.api_errors import ApiError
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS, Resource
 from conformance.clusters.embedded.api.object_store import Object, Store
 from conformance.clusters.embedded.api.service_client import ServiceClient
@@ -15,8 +15,8 @@ from conformance.clusters.embedded.api.service_client import ServiceClient
 _TIMEOUT_S = 10.0
 
 
-class Conversion:
-    """Converts between the storage version and the version of a request. Raises ApiStatusError."""
+class Converter:
+    """Converts between the storage version and the version of a request. Raises ApiError."""
 
     def __init__(self, store: Store, service_client: ServiceClient) -> None:
         self._store = store
@@ -52,10 +52,8 @@ class Conversion:
             response = (await call_webhook(self._service_client, where, review, _TIMEOUT_S))["response"]
             converted: list[Object] = response.get("convertedObjects") or []
             result = response["result"]
-        except (ApiStatusError, KeyError, TypeError, ValueError) as error:
-            raise ApiStatusError(500, f"conversion webhook failed: {error}") from error
+        except (ApiError, KeyError, TypeError, ValueError) as error:
+            raise ApiError(500, f"conversion webhook failed: {error}") from error
         if result.get("status") != "Success" or len(converted) != len(items):
-            raise ApiStatusError(
-                500, f"conversion webhook failed: {result.get('message', 'objects are missing')}"
-            )
+            raise ApiError(500, f"conversion webhook failed: {result.get('message', 'objects are missing')}")
         return converted

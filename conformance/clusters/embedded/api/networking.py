@@ -10,7 +10,7 @@ from conformance.clusters.embedded.api import defaults
 from conformance.clusters.embedded.api.deployment_controller import is_ready
 from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
 from conformance.clusters.embedded.api.service_client import SERVICE_LABEL, SLICES, ready_endpoints
-from conformance.clusters.embedded.interface import Backend, HostName, Node, ServiceRule
+from conformance.clusters.embedded.interface import EndpointAddress, HostName, Node, ServiceRule
 
 API_PORT = 6443
 _TERMINAL_PHASES = ("Succeeded", "Failed")
@@ -125,10 +125,10 @@ def _endpoint(pod: Object) -> dict[str, Any]:
     }
 
 
-def _backends(slices: Sequence[Object], service: Object, port: str) -> list[Backend]:
+def _backends(slices: Sequence[Object], service: Object, port: str) -> list[EndpointAddress]:
     metadata = service["metadata"]
     own = [item for item in slices if item["metadata"]["namespace"] == metadata["namespace"]]
-    return [Backend(*place) for place in ready_endpoints(own, metadata["name"], port)]
+    return [EndpointAddress(*place) for place in ready_endpoints(own, metadata["name"], port)]
 
 
 def service_rules(services: Iterable[Object], slices: Sequence[Object], node: str) -> Iterator[ServiceRule]:
@@ -140,7 +140,7 @@ def service_rules(services: Iterable[Object], slices: Sequence[Object], node: st
         for port in service["spec"].get("ports") or ():
             backends = _backends(slices, service, port.get("name") or "")
             if address == defaults.KUBERNETES_ADDRESS:
-                backends = [Backend(node, API_PORT)]
+                backends = [EndpointAddress(node, API_PORT)]
             yield ServiceRule(address, port["protocol"], port["port"], tuple(sorted(backends, key=str)))
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import yaml
 
 from conformance.clusters.embedded.api.admission import Admission
-from conformance.clusters.embedded.api.api_errors import ApiStatusError, not_implemented
+from conformance.clusters.embedded.api.api_errors import ApiError, not_implemented
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import RBAC
-from conformance.clusters.embedded.api.conversion import Conversion
+from conformance.clusters.embedded.api.conversion import Converter
 from conformance.clusters.embedded.api.lifecycle import Lifecycle
 from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
-from conformance.clusters.embedded.api.request_path import Filter, Target
+from conformance.clusters.embedded.api.request_path import Filter, RequestTarget
 from conformance.text import yamlio
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -29,10 +29,10 @@ _APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
 class ObjectHandlers:
-    """One method per verb; ``dry`` returns the result without storing it. Raises ApiStatusError."""
+    """One method per verb; ``dry`` returns the result without storing it. Raises ApiError."""
 
     def __init__(
-        self, store: Store, admission: Admission, conversion: Conversion, lifecycle: Lifecycle
+        self, store: Store, admission: Admission, conversion: Converter, lifecycle: Lifecycle
     ) -> None:
         self._store = store
         self._admission = admission
@@ -48,7 +48,7 @@ class ObjectHandlers:
             for place in [each for each in self._applied if each[0] == uid]:
                 del self._applied[place]
 
-    async def list(self, resource: Resource, target: Target, query: Mapping[str, str]) -> Object:
+    async def list(self, resource: Resource, target: RequestTarget, query: Mapping[str, str]) -> Object:
         """A list of objects."""
         chosen = Filter(query)
         version = str(self._store.version)
@@ -60,11 +60,11 @@ class ObjectHandlers:
             "items": await self._conversion.convert(resource, found),
         }
 
-    async def get(self, resource: Resource, target: Target) -> Object:
+    async def get(self, resource: Resource, target: RequestTarget) -> Object:
         """An object."""
         return await self._as(resource, self._store.get(resource.key, target.namespace, target.name))
 
-    async def create(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
+    async def create(self, resource: Resource, target: RequestTarget, body: Any, *, dry: bool) -> Object:
         """Create an object."""
         obj = _addressed(resource, target, body)
         metadata = obj["metadata"]
@@ -72,7 +72,7 @@ class ObjectHandlers:
             prefix = metadata.get("generateName")
             if not prefix:
                 problem = "metadata.name: Required value: name or generateName is required"
-                raise ApiStatusError(422, f"{resource.kind} is invalid: {problem}")
+                raise ApiError(422, f"{resource.kind} is invalid: {problem}")
             name = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(5))
             obj = {**obj, "metadata": {**metadata, "name": name}}
         _check_name(resource, obj["metadata"]["name"])
@@ -85,16 +85,21 @@ class ObjectHandlers:
         metadata = obj["metadata"]
         if self._store.find(resource.key, metadata.get("namespace", ""), metadata["name"]) is not None:
             name = f'{resource.key} "{metadata["name"]}"'
-            raise ApiStatusError(409, f"{name} already exists", "AlreadyExists")
+            raise ApiError(409, f"{name} already exists", "AlreadyExists")
 
-    async def update(self, resource: Resource, target: Target, body: Any, *, dry: bool) -> Object:
+    async def update(self, resource: Resource, target: RequestTarget, body: Any, *, dry: bool) -> Object:
         """Replace an object, or only its status."""
         before = self._store.get(resource.key, target.namespace, target.name)
         obj = _addressed(resource, target, body)
         return await self._change(resource, target, before, obj, dry=dry)
 
     async def patch(
-        self, resource: Resource, target: Target, content_type: str, text: str, query: Mapping[str, str]
+        self,
+        resource: Resource,
+        target: RequestTarget,
+        content_type: str,
+        text: str,
+        query: Mapping[str, str],
     ) -> tuple[Object, bool]:
         """The patched object, and whether it is new (by server-side apply only)."""
         dry = query.get("dryRun") == "All"
@@ -110,21 +115,19 @@ class ObjectHandlers:
             case "application/json-patch+json":
                 after = json_patch(current, body)
             case "application/strategic-merge-patch+json":
-                raise ApiStatusError(
+                raise ApiError(
                     415, "the embedded cluster takes merge patches, JSON patches and applied objects"
                 )
             case _:
-                raise ApiStatusError(415, f"the body of the request was in an unknown format - {kind}")
+                raise ApiError(415, f"the body of the request was in an unknown format - {kind}")
         after = _addressed(resource, target, after)
         return await self._change(resource, target, before, after, dry=dry), False
 
     async def _apply(
-        self, resource: Resource, target: Target, text: str, manager: str, *, dry: bool
+        self, resource: Resource, target: RequestTarget, text: str, manager: str, *, dry: bool
     ) -> tuple[Object, bool]:
         if not manager:
-            raise ApiStatusError(
-                400, "PatchOptions is invalid: fieldManager: Required value: for apply patch"
-            )
+            raise ApiError(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
         applied = _addressed(resource, target, _decoded(text))
         self._admission.check_declared(resource, applied)
         before = self._store.find(resource.key, target.namespace, target.name)
@@ -141,7 +144,7 @@ class ObjectHandlers:
         return after, before is None
 
     async def _change(
-        self, resource: Resource, target: Target, before: Object, obj: Object, *, dry: bool
+        self, resource: Resource, target: RequestTarget, before: Object, obj: Object, *, dry: bool
     ) -> Object:
         # With a status subresource, only that writes the status.
         current = await self._as(resource, before)
@@ -156,7 +159,9 @@ class ObjectHandlers:
         (stored,) = await self._conversion.convert(self._conversion.storage_version(resource), [admitted])
         return await self._as(resource, stored if dry else self._store.replace(resource.key, stored))
 
-    async def delete(self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]) -> Object:
+    async def delete(
+        self, resource: Resource, target: RequestTarget, body: Any, query: Mapping[str, str]
+    ) -> Object:
         """Delete an object; the deletion of pods and namespaces continues in the background."""
         obj = self._store.get(resource.key, target.namespace, target.name)
         options = _options(body, query)
@@ -170,7 +175,7 @@ class ObjectHandlers:
         return _success(resource, target.name)
 
     async def delete_all(
-        self, resource: Resource, target: Target, body: Any, query: Mapping[str, str]
+        self, resource: Resource, target: RequestTarget, body: Any, query: Mapping[str, str]
     ) -> Object:
         """Delete all selected objects."""
         chosen, options = Filter(query), _options(body, query)
@@ -186,12 +191,12 @@ class ObjectHandlers:
 
 
 def _check_name(resource: Resource, name: Any) -> None:
-    """Raises ApiStatusError (422) for an invalid name; names of roles have fewer restrictions."""
+    """Raises ApiError (422) for an invalid name; names of roles have fewer restrictions."""
     rules = _FREE if resource.group == RBAC else _NAME
     if not isinstance(name, str) or len(name) > _LONGEST_NAME or not rules.fullmatch(name):
         what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
         kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-        raise ApiStatusError(
+        raise ApiError(
             422, f'{kind} "{name}" is invalid: metadata.name: Invalid value: {json.dumps(name)}: {what}'
         )
 
@@ -204,31 +209,31 @@ def _decoded(text: str) -> Any:
     try:
         return yamlio.load(text)
     except yaml.YAMLError as error:
-        raise ApiStatusError(400, f"the body is neither JSON nor YAML: {error}") from error
+        raise ApiError(400, f"the body is neither JSON nor YAML: {error}") from error
 
 
-def _addressed(resource: Resource, target: Target, body: Any) -> Object:
-    """The body as an object with the kind, namespace and name of the path. Raises ApiStatusError (400)."""
+def _addressed(resource: Resource, target: RequestTarget, body: Any) -> Object:
+    """The body as an object with the kind, namespace and name of the path. Raises ApiError (400)."""
     if not isinstance(body, dict):
-        raise ApiStatusError(400, "the body is not an object")
+        raise ApiError(400, "the body is not an object")
     for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
         if body.get(name, wanted) != wanted:
-            raise ApiStatusError(400, f"{name} is {body[name]!r}, but the path is of {wanted}")
+            raise ApiError(400, f"{name} is {body[name]!r}, but the path is of {wanted}")
     metadata = dict(body.get("metadata") or {})
     for name in ("managedFields", "deletionTimestamp", *(() if resource.namespaced else ("namespace",))):
         metadata.pop(name, None)
     for name, wanted in (("namespace", target.namespace), ("name", target.name)):
         if wanted and metadata.get(name, wanted) != wanted:
-            raise ApiStatusError(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
+            raise ApiError(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
         if wanted:
             metadata[name] = wanted
     if resource.namespaced and not metadata.get("namespace"):
-        raise ApiStatusError(400, "metadata.namespace is required for a namespaced object")
+        raise ApiError(400, "metadata.namespace is required for a namespaced object")
     return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 
 def _options(body: Any, query: Mapping[str, str]) -> dict[str, Any]:
-    """The DeleteOptions. Raises ApiStatusError (501) for an unsupported propagation policy."""
+    """The DeleteOptions. Raises ApiError (501) for an unsupported propagation policy."""
     given = body if isinstance(body, Mapping) else {}
     names = ("propagationPolicy", "gracePeriodSeconds", "dryRun")
     options = {**given, **{name: query.get(name, given.get(name)) for name in names}}
@@ -241,7 +246,7 @@ def _check_preconditions(resource: Resource, obj: Object, wanted: Mapping[str, A
     for name, value in wanted.items():
         if obj["metadata"].get(name) != value:
             what = f'{resource.key} "{obj["metadata"]["name"]}"'
-            raise ApiStatusError(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
+            raise ApiError(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
 
 
 def _success(resource: Resource, name: str) -> Object:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.clusters.embedded.api.api_errors import ApiStatusError
+from conformance.clusters.embedded.api.api_errors import ApiError
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import Attributes
 from smi_reference_mesh.kube import selectors
@@ -16,7 +16,7 @@ _COLLECTION_VERBS = ("list", "watch", "deletecollection")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTarget:
     """A parsed path; a discovery path if ``plural`` is empty. ``rest`` follows a subresource (proxy)."""
 
     group: str
@@ -46,7 +46,7 @@ def watches(query: Mapping[str, str]) -> bool:
     return query.get("watch", "") in ("1", "true")
 
 
-def parse(path: str) -> Target | None:
+def parse(path: str) -> RequestTarget | None:
     """The target of a path below /api or /apis; None for other paths and for the group lists."""
     parts = path.strip("/").split("/")
     match parts:
@@ -57,30 +57,30 @@ def parse(path: str) -> Target | None:
         case _:
             return None
     if not rest:
-        return Target(group, version)
+        return RequestTarget(group, version)
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource, *more = [*rest, "", ""][: max(len(rest), 3)]
-    return Target(group, version, plural, namespace, name, subresource, "/".join(more))
+    return RequestTarget(group, version, plural, namespace, name, subresource, "/".join(more))
 
 
-def find(resources: Iterable[Resource], target: Target) -> Resource:
-    """The resource of a target. Raises ApiStatusError (404)."""
+def find(resources: Iterable[Resource], target: RequestTarget) -> Resource:
+    """The resource of a target. Raises ApiError (404)."""
     for each in resources:
         if (each.group, each.version, each.plural) == (target.group, target.version, target.plural):
             return each
-    raise ApiStatusError(404, "the server could not find the requested resource")
+    raise ApiError(404, "the server could not find the requested resource")
 
 
 class Filter:
-    """Label and field selectors of a request. Raises ApiStatusError (400) for invalid selectors."""
+    """Label and field selectors of a request. Raises ApiError (400) for invalid selectors."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
         try:
             self._labels = selectors.parse(query.get("labelSelector", ""))
         except ValueError as error:
-            raise ApiStatusError(400, str(error)) from error
+            raise ApiError(400, str(error)) from error
         self._fields = [_field(part) for part in query.get("fieldSelector", "").split(",") if part]
 
     def matches(self, obj: Mapping[str, Any]) -> bool:
@@ -93,7 +93,7 @@ class Filter:
 def _field(part: str) -> tuple[str, str, bool]:
     path, operator, value = part.partition("!=") if "!=" in part else part.partition("=")
     if not operator:
-        raise ApiStatusError(400, f"invalid field selector: {part}")
+        raise ApiError(400, f"invalid field selector: {part}")
     return path.strip(), value.lstrip("=").strip(), operator == "="
 
 

@@ -11,13 +11,13 @@ from aiohttp import web
 
 from conformance.clusters.embedded.api import api_resources, reviews, tables
 from conformance.clusters.embedded.api.aggregation import Aggregation
-from conformance.clusters.embedded.api.api_errors import ApiStatusError, not_implemented
+from conformance.clusters.embedded.api.api_errors import ApiError, not_implemented
 from conformance.clusters.embedded.api.api_resources import BUILT_IN, DEFINITIONS, Resource, custom
 from conformance.clusters.embedded.api.auth import Attributes, Tokens, User, allowed
 from conformance.clusters.embedded.api.execution import connect, is_websocket_upgrade
 from conformance.clusters.embedded.api.object_handlers import ObjectHandlers
 from conformance.clusters.embedded.api.object_store import Object, Store
-from conformance.clusters.embedded.api.request_path import Target, find, parse, watches
+from conformance.clusters.embedded.api.request_path import RequestTarget, find, parse, watches
 from conformance.clusters.embedded.api.service_client import Reply, ServiceClient
 from conformance.clusters.embedded.api.watch_handler import WatchHandler
 from conformance.clusters.embedded.interface import Node, NodeError
@@ -58,14 +58,14 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._respond(request)
-        except ApiStatusError as error:
+        except ApiError as error:
             return web.json_response(error.document(), status=error.status)
         except NodeError as error:
-            return web.json_response(ApiStatusError(404, str(error)).document(), status=404)
+            return web.json_response(ApiError(404, str(error)).document(), status=404)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # Not 422: an object that this server cannot handle may be valid, and must not count as rejected.
             _LOG.warning("%s %s", request.method, request.path, exc_info=error)
-            problem = ApiStatusError(500, f"the embedded cluster cannot handle this request: {error!r}")
+            problem = ApiError(500, f"the embedded cluster cannot handle this request: {error!r}")
             return web.json_response(problem.document(), status=problem.status)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
@@ -87,7 +87,7 @@ class ApiServer:
         if target.subresource not in ("", "status"):
             return await self._subresource(request, target)
         if target.subresource and target.subresource not in resource.subresources:
-            raise ApiStatusError(404, "the server could not find the requested resource")
+            raise ApiError(404, "the server could not find the requested resource")
         if resource.verbs == ("create",):
             return web.json_response(self._review(resource, user, await _body(request)), status=201)
         return await self._verb(request, resource, target)
@@ -96,26 +96,26 @@ class ApiServer:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         user = self._tokens.user(token.strip()) if kind.lower() == "bearer" else None
         if user is None:
-            raise ApiStatusError(401, "Unauthorized")
+            raise ApiError(401, "Unauthorized")
         return user
 
     def _authorize(self, user: User, wanted: Attributes) -> None:
         if not allowed(self._store, user, wanted):
             what = f'{wanted.resource} "{wanted.name}"' if wanted.name else wanted.resource or "path"
-            raise ApiStatusError(403, f'{what} is forbidden: User "{user.name}" {wanted}')
+            raise ApiError(403, f'{what} is forbidden: User "{user.name}" {wanted}')
 
     def _resources(self) -> list[Resource]:
         definitions = self._store.list(DEFINITIONS)
         return [*BUILT_IN, *(each for definition in definitions for each in custom(definition))]
 
-    def _discovery(self, path: str, target: Target | None) -> Any:
+    def _discovery(self, path: str, target: RequestTarget | None) -> Any:
         resources = self._resources()
         if target is not None:
             found = [
                 each for each in resources if (each.group, each.version) == (target.group, target.version)
             ]
             if not found:
-                raise ApiStatusError(404, "the server could not find the requested resource")
+                raise ApiError(404, "the server could not find the requested resource")
             return api_resources.resource_list(found[0].api_version, found)
         groups = api_resources.groups(resources, self._aggregation.served())
         match path.strip("/").split("/"):
@@ -135,7 +135,7 @@ class ApiServer:
                 }
         if path.rstrip("/") in _HEALTH:
             return "ok"
-        raise ApiStatusError(404, "the server could not find the requested resource")
+        raise ApiError(404, "the server could not find the requested resource")
 
     async def _forward(self, request: web.Request, user: User, api_service: Any) -> web.Response:
         body = await request.read()
@@ -146,7 +146,7 @@ class ApiServer:
 
     def _review(self, resource: Resource, user: User, body: Any) -> Any:
         if not isinstance(body, dict):
-            raise ApiStatusError(400, "the body is not an object")
+            raise ApiError(400, "the body is not an object")
         answers: dict[str, Callable[[], Any]] = {
             "TokenReview": lambda: reviews.token_review(self._tokens, body),
             "SubjectAccessReview": lambda: reviews.access_review(self._store, body),
@@ -154,7 +154,7 @@ class ApiServer:
         }
         return answers[resource.kind]()
 
-    async def _verb(self, request: web.Request, resource: Resource, target: Target) -> web.Response:
+    async def _verb(self, request: web.Request, resource: Resource, target: RequestTarget) -> web.Response:
         dry = request.query.get("dryRun") == "All"
         match request.method, bool(target.name):
             case "GET", named:
@@ -178,9 +178,11 @@ class ApiServer:
                 return web.json_response(
                     await self._handlers.delete_all(resource, target, body, request.query)
                 )
-        raise ApiStatusError(405, "the server does not allow this method on the requested resource")
+        raise ApiError(405, "the server does not allow this method on the requested resource")
 
-    async def _read(self, request: web.Request, resource: Resource, target: Target, *, named: bool) -> Object:
+    async def _read(
+        self, request: web.Request, resource: Resource, target: RequestTarget, *, named: bool
+    ) -> Object:
         if named:
             answer = await self._handlers.get(resource, target)
             items, version = [answer], str(answer["metadata"]["resourceVersion"])
@@ -192,7 +194,7 @@ class ApiServer:
         definition = self._store.find(DEFINITIONS, "", resource.key)
         return tables.table(items, tables.columns(definition, resource.version), version)
 
-    async def _subresource(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def _subresource(self, request: web.Request, target: RequestTarget) -> web.StreamResponse:
         match target.plural, target.subresource, request.method:
             case "pods", "log", "GET":
                 return self._log(request, target)
@@ -206,7 +208,7 @@ class ApiServer:
                 return await self._proxy(request, target)
         raise not_implemented(f"{request.method} {target.plural}/{target.subresource}")
 
-    def _log(self, request: web.Request, target: Target) -> web.Response:
+    def _log(self, request: web.Request, target: RequestTarget) -> web.Response:
         self._store.get("pods", target.namespace, target.name)
         if other := sorted(name for name in _OTHER_LOGS if request.query.get(name, "false") != "false"):
             raise not_implemented(f"logs with {', '.join(other)}")
@@ -215,24 +217,24 @@ class ApiServer:
         lines = None if tail is None else int(tail)
         return web.Response(text=self._node.logs(target.namespace, target.name, container, tail=lines))
 
-    def _only_container(self, target: Target) -> str:
+    def _only_container(self, target: RequestTarget) -> str:
         pod = self._store.get("pods", target.namespace, target.name)
         return str(pod["spec"]["containers"][0]["name"])
 
-    async def _execute(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def _execute(self, request: web.Request, target: RequestTarget) -> web.StreamResponse:
         self._store.get("pods", target.namespace, target.name)
         if request.query.get("tty") in ("1", "true"):
             raise not_implemented("terminals in containers")
         if not is_websocket_upgrade(request):
-            raise ApiStatusError(400, "Upgrade request required")
+            raise ApiError(400, "Upgrade request required")
         container = request.query.get("container") or self._only_container(target)
         command = request.query.getall("command", [])
         if not command:
-            raise ApiStatusError(400, "you must specify at least one command for the container")
+            raise ApiError(400, "you must specify at least one command for the container")
         process = await self._node.execute(target.namespace, target.name, container, command)
         return await connect(request, process)
 
-    async def _proxy(self, request: web.Request, target: Target) -> web.Response:
+    async def _proxy(self, request: web.Request, target: RequestTarget) -> web.Response:
         parts = target.name.split(":")
         scheme, name, port = (
             ("http", *parts) if len(parts) == 2 else (parts if len(parts) == 3 else ("", "", ""))
@@ -261,4 +263,4 @@ async def _body(request: web.Request) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ApiStatusError(400, f"the body is not JSON: {error}") from error
+        raise ApiError(400, f"the body is not JSON: {error}") from error

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from conformance.clusters.embedded.api.api_errors import ApiStatusError
+from conformance.clusters.embedded.api.api_errors import ApiError
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS, Resource
-from conformance.clusters.embedded.api.conversion import Conversion
+from conformance.clusters.embedded.api.conversion import Converter
 from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent, WatchEventType
-from conformance.clusters.embedded.api.request_path import Filter, Target
+from conformance.clusters.embedded.api.request_path import Filter, RequestTarget
 
 _MAX_DURATION_S = 1800.0
 
@@ -20,12 +20,14 @@ _MAX_DURATION_S = 1800.0
 class WatchHandler:
     """Streams the changes of a resource's objects."""
 
-    def __init__(self, store: Store, conversion: Conversion) -> None:
+    def __init__(self, store: Store, conversion: Converter) -> None:
         self._store = store
         self._conversion = conversion
 
-    async def stream(self, request: web.Request, resource: Resource, target: Target) -> web.StreamResponse:
-        """Answer a watch until its timeout or the client disconnects. Raises ApiStatusError (400, 410)."""
+    async def stream(
+        self, request: web.Request, resource: Resource, target: RequestTarget
+    ) -> web.StreamResponse:
+        """Answer a watch until its timeout or the client disconnects. Raises ApiError (400, 410)."""
         chosen = Filter(request.query)
         events, unsubscribe = self._subscribe(resource.key, request.query.get("resourceVersion", ""))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -38,7 +40,7 @@ class WatchHandler:
                         await self._write(response, resource, chosen, event)
         except (TimeoutError, ConnectionError):
             pass
-        except ApiStatusError as error:
+        except ApiError as error:
             # The answer has begun, so errors become events.
             await response.write(_line("ERROR", error.document()))
         finally:
@@ -60,7 +62,7 @@ class WatchHandler:
             for event in self._store.events_since(key, int(version)):
                 queue.put_nowait(event)
         else:
-            raise ApiStatusError(400, f"invalid resource version {version!r}")
+            raise ApiError(400, f"invalid resource version {version!r}")
 
         def on_event(event: WatchEvent) -> None:
             if event.key == key:
@@ -87,7 +89,7 @@ def _line(kind: str, obj: Object) -> bytes:
     return json.dumps({"type": kind, "object": obj}).encode() + b"\n"
 
 
-def _is_at(obj: Object, target: Target) -> bool:
+def _is_at(obj: Object, target: RequestTarget) -> bool:
     metadata = obj["metadata"]
     namespaces, names = ("", metadata.get("namespace")), ("", metadata["name"])
     return target.namespace in namespaces and target.name in names

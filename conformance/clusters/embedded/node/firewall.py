@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from conformance.clusters.embedded.interface import Backend, NodeError, ServiceRule
+from conformance.clusters.embedded.interface import EndpointAddress, NodeError, ServiceRule
 from conformance.clusters.embedded.node.service_rules import rules
 from smi_reference_mesh import firewall
 
 _NAME = "smi-services"
 # A service that needs every kind of rule.
-_TRIAL = ServiceRule("10.96.0.1", "TCP", 1, (Backend("10.244.0.2", 1), Backend("10.244.0.3", 1)))
+_TRIAL = ServiceRule(
+    "10.96.0.1", "TCP", 1, (EndpointAddress("10.244.0.2", 1), EndpointAddress("10.244.0.3", 1))
+)
 
 
-class Firewall:
+class NodeFirewall:
     """The current rules."""
 
     def __init__(self) -> None:

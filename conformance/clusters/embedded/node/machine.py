@@ -21,7 +21,7 @@ from conformance.clusters.embedded.interface import (
     ServiceRule,
     VolumeSources,
 )
-from conformance.clusters.embedded.node.firewall import Firewall
+from conformance.clusters.embedded.node.firewall import NodeFirewall
 from conformance.clusters.embedded.node.network import NODE_ADDRESS, Addresses, Network
 from conformance.clusters.embedded.node.pods import NodeServices, Pod
 from conformance.clusters.embedded.node.rootfs import make_template
@@ -38,7 +38,7 @@ class Machine:
         self._services: NodeServices | None = None
         self._spawner = SpawnerClient()
         self._network = Network()
-        self._firewall = Firewall()
+        self._firewall = NodeFirewall()
         self._pods: dict[tuple[str, str], Pod] = {}
         self._names: tuple[HostName, ...] = ()
 
