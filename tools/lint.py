@@ -1,8 +1,8 @@
 """``python -m tools.lint``: checks of the suite's source that ruff and mypy cannot make.
 
 Every requirement has a test or a reason; every test has a requirement, fixtures that exist, and a fault that
-it catches; no code names a mesh. `conformance.judge.registry` demands null controls, ruff bans sleeps and
-swallowed errors.
+it catches; no code names a mesh; no two classes share a name. `conformance.judge.registry` demands null
+controls, ruff bans sleeps and swallowed errors.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from conformance.traceability import index
 from conformance.traceability.index import ScenarioMark, TestEntry
 from tools import plain_forms
 
+PUBLIC_CLASS = re.compile(r"^class ([A-Za-z]\w*)", re.MULTILINE)
 MESHES = re.compile(r"\b(osm|open ?service ?mesh|traefik|linkerd|istio|consul)\b", re.IGNORECASE)
 _BY_MODULE = "pytest.fixture(scope='module')"
 _ALTERS = re.compile(r"pytest\.mark\.(parametrize|skip|skipif|xfail|usefixtures|filterwarnings)\b")
@@ -49,6 +50,8 @@ class Source:
     """Readings of the catalogue, by requirement, question and letter."""
     fixtures: Mapping[str, Mapping[str, Iterable[str]]] = field(default_factory=dict)
     """The names of the Services in each fixture file, by folder and file."""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """The text of each Python module that is no suite, by file."""
 
     def entries(self) -> list[TestEntry]:
         """All tests. Raises ValueError for a module that cannot be read as a suite."""
@@ -192,7 +195,16 @@ def code(source: Source) -> Iterator[str]:
                     yield f"{file}:{number}: names a mesh ({found[0]}); what differs belongs in a profile"
 
 
-CHECKS = (requirements, tests, fixtures, faults, code)
+def class_names(source: Source) -> Iterator[str]:
+    """No two public classes have the same name; those of a suite are known in its module alone."""
+    known: dict[str, str] = {}
+    for file, text in source.modules.items():
+        for name in PUBLIC_CLASS.findall(text):
+            if (first := known.setdefault(name, file)) != file:
+                yield f"{file}: class {name} has the name of a class of {first}"
+
+
+CHECKS = (requirements, tests, fixtures, faults, code, class_names)
 
 
 def problems(source: Source) -> list[str]:
@@ -209,6 +221,7 @@ def collect() -> Source:
     # The catalogue's YAML quotes where a statement comes from, which may be a mesh's documentation.
     looked_at = [*root.glob("conformance/**/*.py"), *root.glob("conformance/**/*.jinja2")]
     looked_at += [*root.glob("conformance/suites/*.yaml"), *root.glob("fixtures/**/*.yaml")]
+    modules = [*root.glob("conformance/**/*.py"), *root.glob("smi_reference_mesh/**/*.py")]
     return Source(
         known={one.id: one.level for one in catalogue.load().values()},
         suites={str(path.relative_to(index.SUITES)): path.read_text("utf-8") for path in suites},
@@ -218,6 +231,11 @@ def collect() -> Source:
         readings={one.id: one.readings for one in catalogue.load().values()},
         fixtures={name: _services(name) for name in _folders()},
         code={str(path.relative_to(root)): path.read_text("utf-8") for path in sorted(looked_at)},
+        modules={
+            str(path.relative_to(root)): path.read_text("utf-8")
+            for path in sorted(modules)
+            if index.SUITES not in path.parents
+        },
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .looks import LookTaker
 from .plan import MAX_REQUESTS, Batch
-from .resolve import Endpoint, Unresolved
+from .resolve import ResolvedAddress, Unresolved
 from .worker import BatchContext, Worker
 
 ROWS_PER_LINE = 200
@@ -25,7 +25,7 @@ class BatchRunner:
     """A running batch. ``done`` is set when its last request has finished."""
 
     def __init__(
-        self, batch: Batch, target: Endpoint | Unresolved, emit: Emit, make_workers: MakeWorkers
+        self, batch: Batch, target: ResolvedAddress | Unresolved, emit: Emit, make_workers: MakeWorkers
     ) -> None:
         self.batch = batch
         self.target = target
@@ -99,7 +99,7 @@ class BatchRunner:
             "observations": self._observed,
             "sent": self._sent,
             "connections": self._connections,
-            "address": self.target.address[0] if isinstance(self.target, Endpoint) else None,
+            "address": self.target.address[0] if isinstance(self.target, ResolvedAddress) else None,
             "took_s": round(self._took_s, 6),
             "failures": dict(self._failures),
             "samples": [[text, count] for (_, text), count in self._samples.items()],

@@ -10,7 +10,7 @@ from typing import Any
 from .batch_runner import BatchRunner
 from .connection_worker import ConnectionWorker
 from .plan import OVER_HTTP2, Plan
-from .resolve import Endpoint, Unresolved, resolve
+from .resolve import ResolvedAddress, Unresolved, resolve
 from .worker import BatchContext, Worker
 
 Write = Callable[[dict[str, Any]], object]
@@ -86,7 +86,7 @@ class PlanRunner:
                 run.start()
             await run.done.wait()
 
-    async def _resolve(self) -> dict[tuple[str, int], Endpoint | Unresolved]:
+    async def _resolve(self) -> dict[tuple[str, int], ResolvedAddress | Unresolved]:
         """Resolve all names before the first request, so that parallel batches start at the same moment."""
         wanted = list(dict.fromkeys((batch.host, batch.port) for batch in self._plan.batches))
         found = await asyncio.gather(*(resolve(host, port) for host, port in wanted))

@@ -53,7 +53,7 @@ _RESET = struct.pack("ii", 1, 0)
 _MAX_BIND_ATTEMPTS = 64
 
 
-class Endpoint(NamedTuple):
+class ResolvedAddress(NamedTuple):
     """The address family and address that a socket connects to."""
 
     family: int
@@ -66,7 +66,7 @@ class Unresolved(NamedTuple):
     reason: str
 
 
-async def resolve(host: str, port: int) -> Endpoint | Unresolved:
+async def resolve(host: str, port: int) -> ResolvedAddress | Unresolved:
     """The host's address, IPv4 if it has one."""
     loop = asyncio.get_running_loop()
     looking = loop.run_in_executor(None, _resolve, host, port)
@@ -74,7 +74,7 @@ async def resolve(host: str, port: int) -> Endpoint | Unresolved:
     return looking.result() if done else Unresolved(f"no answer within {RESOLVE_TIMEOUT_S:g} s")
 
 
-def _resolve(host: str, port: int) -> Endpoint | Unresolved:
+def _resolve(host: str, port: int) -> ResolvedAddress | Unresolved:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -82,10 +82,10 @@ def _resolve(host: str, port: int) -> Endpoint | Unresolved:
     except UnicodeError:
         return Unresolved("not a valid host name")
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return Endpoint(found[0][0], found[0][4])
+    return ResolvedAddress(found[0][0], found[0][4])
 
 
-def connect(target: Endpoint, *, datagrams: bool) -> socket.socket:
+def connect(target: ResolvedAddress, *, datagrams: bool) -> socket.socket:
     """A connected or connecting socket; its use shows whether that succeeds. Raises OSError."""
     sock = socket.socket(target.family, socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM)
     try:

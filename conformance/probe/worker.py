@@ -8,14 +8,14 @@ from typing import Any, Protocol
 
 from .plan import Batch
 from .request_protocols import Answer, failed
-from .resolve import Endpoint, Unresolved, error_detail, failure_of
+from .resolve import ResolvedAddress, Unresolved, error_detail, failure_of
 
 
 class BatchContext(Protocol):
     """A worker's view of its batch."""
 
     batch: Batch
-    target: Endpoint | Unresolved
+    target: ResolvedAddress | Unresolved
     loop: asyncio.AbstractEventLoop
 
     def new_connection_serial(self) -> int:

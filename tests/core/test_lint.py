@@ -307,3 +307,11 @@ def ruff(file: str, text: str) -> set[str]:
     ]
     done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=ROOT)
     return {one["code"] for one in json.loads(done.stdout)}
+
+
+def test_two_classes_of_one_name_are_reported() -> None:
+    modules = {
+        "a.py": "class Pod:\n    pass\n\n\nclass _Own: ...\n",
+        "b.py": "class _Own: ...\nclass Pod(dict): ...\n",
+    }
+    assert found(lint.class_names, modules=modules) == ["b.py: class Pod has the name of a class of a.py"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from conformance.clusters.embedded.api import api_resources, request_path, warning_events
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.auth import AUDIENCE, RBAC, Attributes, Tokens, User, allowed
 from conformance.clusters.embedded.api.object_store import Store, WatchEvent
 from conformance.clusters.embedded.api.patching import POD_LISTS, apply, json_patch, merge
@@ -56,7 +56,7 @@ class TestTheStore:
         made = store.create("things", thing("a"))
         for number in range(20_001):
             store.replace("things", {**thing("a"), "data": number})
-        with pytest.raises(ApiError, match="too old resource version") as caught:
+        with pytest.raises(StatusError, match="too old resource version") as caught:
             store.events_since("things", int(made["metadata"]["resourceVersion"]))
         assert caught.value.status == 410
 
@@ -100,7 +100,7 @@ class TestPatches:
         ids=["nothing to remove", "nowhere to add", "unknown operation"],
     )
     def test_of_json_that_do_not_apply_are_refused(self, operation: dict[str, Any]) -> None:
-        with pytest.raises(ApiError) as caught:
+        with pytest.raises(StatusError) as caught:
             json_patch({"a": 1}, [operation])
         assert caught.value.status == 422
 

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from conformance.probe import resolve
-from conformance.probe.resolve import FIRST_PORT, Endpoint, connect, source_ports
+from conformance.probe.resolve import FIRST_PORT, ResolvedAddress, connect, source_ports
 
 
 @pytest.fixture
-def listeners() -> Iterator[list[Endpoint]]:
+def listeners() -> Iterator[list[ResolvedAddress]]:
     with ExitStack() as stack:
         sock = [stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=200)) for _ in range(2)]
-        yield [Endpoint(socket.AF_INET, one.getsockname()) for one in sock]
+        yield [ResolvedAddress(socket.AF_INET, one.getsockname()) for one in sock]
 
 
-def test_connections_to_different_servers_never_share_a_source_port(listeners: list[Endpoint]) -> None:
+def test_connections_to_different_servers_never_share_a_source_port(listeners: list[ResolvedAddress]) -> None:
     with ExitStack() as stack:
         sock = [stack.enter_context(connect(listeners[turn % 2], datagrams=False)) for turn in range(200)]
         found = [one.getsockname()[1] for one in sock]
@@ -47,7 +47,7 @@ def test_source_ports_are_outside_of_the_ephemeral_range(said: str, wanted: set[
 
 def test_a_connection_is_ended_by_a_reset() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        sock = connect(Endpoint(socket.AF_INET, listening.getsockname()), datagrams=False)
+        sock = connect(ResolvedAddress(socket.AF_INET, listening.getsockname()), datagrams=False)
         accepted, _ = listening.accept()
         with accepted:
             accepted.settimeout(5)
@@ -56,7 +56,7 @@ def test_a_connection_is_ended_by_a_reset() -> None:
                 accepted.recv(1)
 
 
-def test_a_port_in_use_is_skipped(listeners: list[Endpoint], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_in_use_is_skipped(listeners: list[ResolvedAddress], monkeypatch: pytest.MonkeyPatch) -> None:
     taken = listeners[0].address[1]
     free = next(port for port in reversed(source_ports()) if _is_free(port))
     monkeypatch.setattr(resolve, "_next_port", iter([taken, free]))
@@ -65,7 +65,7 @@ def test_a_port_in_use_is_skipped(listeners: list[Endpoint], monkeypatch: pytest
 
 
 def test_where_all_are_in_use_the_kernel_picks(
-    listeners: list[Endpoint], monkeypatch: pytest.MonkeyPatch
+    listeners: list[ResolvedAddress], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = listeners[0].address[1]
     monkeypatch.setattr(resolve, "_next_port", iter(lambda: taken, None))

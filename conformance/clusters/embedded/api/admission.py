@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.clusters.embedded.api import defaults, pod_security
-from conformance.clusters.embedded.api.api_errors import ApiError, not_found
+from conformance.clusters.embedded.api.api_errors import StatusError, not_found
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS, Resource
 from conformance.clusters.embedded.api.field_validation import contradictions, missing
 from conformance.clusters.embedded.api.object_store import Object, Store
@@ -22,7 +22,7 @@ WEBHOOKS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 
 
 class Admission:
-    """Admits objects into the store, with defaults and mutations. Raises ApiError."""
+    """Admits objects into the store, with defaults and mutations. Raises StatusError."""
 
     def __init__(self, store: Store, service_client: ServiceClient) -> None:
         self._store = store
@@ -61,7 +61,7 @@ class Admission:
             raise not_found("namespaces", name)
         if "deletionTimestamp" in namespace["metadata"]:
             what = f'{resource.plural} "{obj["metadata"]["name"]}" is forbidden'
-            raise ApiError(
+            raise StatusError(
                 403,
                 f"{what}: unable to create new content in namespace {name} because it is being terminated",
             )
@@ -87,7 +87,7 @@ class Admission:
         name = obj["spec"].get("serviceAccountName", "default")
         account = self._store.find("serviceaccounts", obj["metadata"]["namespace"], name)
         if account is None:
-            raise ApiError(
+            raise StatusError(
                 403,
                 f'pods "{obj["metadata"]["name"]}" is forbidden: error looking up service account '
                 f'{obj["metadata"]["namespace"]}/{name}: serviceaccount "{name}" not found',
@@ -100,7 +100,7 @@ class Admission:
         found = list(pod_security.violations(obj["spec"])) if level == "restricted" else []
         if found:
             name = obj["metadata"]["name"]
-            raise ApiError(
+            raise StatusError(
                 403,
                 f'pods "{name}" is forbidden: violates PodSecurity "restricted:latest": {", ".join(found)}',
             )
@@ -119,7 +119,7 @@ class Admission:
             raise _invalid(resource, obj, str(error)) from error
 
     def check_declared(self, resource: Resource, obj: Object) -> None:
-        """Raises ApiError if an applied object has a field that its schema does not declare.
+        """Raises StatusError if an applied object has a field that its schema does not declare.
 
         Creation prunes such fields instead.
         """
@@ -131,7 +131,7 @@ class Admission:
             place = "/".join(part for part in (metadata.get("namespace"), metadata["name"]) if part)
             what = f"({place}; {resource.api_version}, Kind={resource.kind})"
             message = f"failed to create typed patch object {what}: {path}: field not declared in schema"
-            raise ApiError(500, message)
+            raise StatusError(500, message)
 
     async def _webhooks(self, resource: Resource, obj: Object) -> Object:
         for configuration in self._store.list(WEBHOOKS):
@@ -169,20 +169,20 @@ class Admission:
             allowed = bool(response["allowed"])
             operations = json.loads(base64.b64decode(response["patch"])) if response.get("patch") else ()
             patched: Object = json_patch(obj, operations) if operations else obj
-        except (ApiError, KeyError, TypeError, ValueError) as error:
+        except (StatusError, KeyError, TypeError, ValueError) as error:
             if webhook.get("failurePolicy", "Fail") == "Ignore":
                 return obj
-            raise ApiError(500, f'failed calling webhook "{webhook["name"]}": {error}') from error
+            raise StatusError(500, f'failed calling webhook "{webhook["name"]}": {error}') from error
         if not allowed:
             reason = (response.get("status") or {}).get("message", "no reason given")
-            raise ApiError(403, f'admission webhook "{webhook["name"]}" denied the request: {reason}')
+            raise StatusError(403, f'admission webhook "{webhook["name"]}" denied the request: {reason}')
         return patched
 
 
 async def call_webhook(
     service_client: ServiceClient, where: Mapping[str, Any], review: Mapping[str, Any], timeout_s: float
 ) -> Any:
-    """A webhook's answer to a review; ``where`` is its clientConfig. Raises ApiError, ValueError."""
+    """A webhook's answer to a review; ``where`` is its clientConfig. Raises StatusError, ValueError."""
     service = where["service"]
     reply = await service_client.request(
         "POST",
@@ -194,17 +194,17 @@ async def call_webhook(
         timeout_s=timeout_s,
     )
     if reply.status != 200:
-        raise ApiError(500, f"it answered {reply.status}")
+        raise StatusError(500, f"it answered {reply.status}")
     return json.loads(reply.body)
 
 
-def _invalid(resource: Resource, obj: Object, problem: str) -> ApiError:
+def _invalid(resource: Resource, obj: Object, problem: str) -> StatusError:
     kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-    return ApiError(422, f'{kind} "{obj["metadata"]["name"]}" is invalid: {problem}')
+    return StatusError(422, f'{kind} "{obj["metadata"]["name"]}" is invalid: {problem}')
 
 
 def _check_fields(resource: Resource, obj: Object) -> None:
-    """Raises ApiError (422) for an object that lacks required fields or contradicts itself."""
+    """Raises StatusError (422) for an object that lacks required fields or contradicts itself."""
     problems = missing(resource.key, obj)
     if not problems:
         problems = list(contradictions(resource.key, obj))

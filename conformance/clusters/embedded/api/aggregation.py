@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from multidict import CIMultiDict
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.auth import User
 from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
 from conformance.clusters.embedded.api.service_client import SLICES, Reply, ServiceClient
@@ -60,7 +60,7 @@ class Aggregation:
     async def forward(
         self, api_service: Object, user: User, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> Reply:
-        """Forward a user's request to the pod that serves the API. Raises ApiError (503)."""
+        """Forward a user's request to the pod that serves the API. Raises StatusError (503)."""
         spec = api_service["spec"]
         service = spec["service"]
         ca = base64.b64decode(spec["caBundle"]).decode() if spec.get("caBundle") else None
@@ -105,9 +105,9 @@ class Aggregation:
                 user = User("system:kube-aggregator")
                 reply = await self.forward(api_service, user, "GET", path, {}, b"")
             problem = "" if reply.status == 200 else f"{path} answers {reply.status}"
-        except (ApiError, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
+        except (StatusError, TimeoutError, KeyError, TypeError, ValueError, OSError) as error:
             # An invalid APIService is unavailable, but must not affect the others.
-            problem = str(error) if isinstance(error, ApiError) else f"no answer: {error!r}"
+            problem = str(error) if isinstance(error, StatusError) else f"no answer: {error!r}"
         self._note(api_service, problem)
         return not problem
 

@@ -20,7 +20,7 @@ _REASONS = {
 }
 
 
-class ApiError(Exception):
+class StatusError(Exception):
     """An answer with an error status; ``reason`` overrides the usual reason of the status."""
 
     def __init__(self, status: int, message: str, reason: str = "") -> None:
@@ -34,11 +34,11 @@ class ApiError(Exception):
                 "message": str(self), "reason": self.reason, "code": self.status}  # fmt: skip
 
 
-def not_found(key: str, name: str) -> ApiError:
+def not_found(key: str, name: str) -> StatusError:
     """The error for a missing object (404)."""
-    return ApiError(404, f'{key} "{name}" not found')
+    return StatusError(404, f'{key} "{name}" not found')
 
 
-def not_implemented(what: str) -> ApiError:
+def not_implemented(what: str) -> StatusError:
     """The error for a feature that the embedded cluster lacks (501)."""
-    return ApiError(501, f"the embedded cluster does not support {what}; a real cluster does")
+    return StatusError(501, f"the embedded cluster does not support {what}; a real cluster does")

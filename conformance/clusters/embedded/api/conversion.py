@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from conformance.clusters.embedded.api.admission import call_webhook
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS, Resource
 from conformance.clusters.embedded.api.object_store import Object, Store
 from conformance.clusters.embedded.api.service_client import ServiceClient
@@ -16,7 +16,7 @@ _TIMEOUT_S = 10.0
 
 
 class Converter:
-    """Converts between the storage version and the version of a request. Raises ApiError."""
+    """Converts between the storage version and the version of a request. Raises StatusError."""
 
     def __init__(self, store: Store, service_client: ServiceClient) -> None:
         self._store = store
@@ -52,8 +52,10 @@ class Converter:
             response = (await call_webhook(self._service_client, where, review, _TIMEOUT_S))["response"]
             converted: list[Object] = response.get("convertedObjects") or []
             result = response["result"]
-        except (ApiError, KeyError, TypeError, ValueError) as error:
-            raise ApiError(500, f"conversion webhook failed: {error}") from error
+        except (StatusError, KeyError, TypeError, ValueError) as error:
+            raise StatusError(500, f"conversion webhook failed: {error}") from error
         if result.get("status") != "Success" or len(converted) != len(items):
-            raise ApiError(500, f"conversion webhook failed: {result.get('message', 'objects are missing')}")
+            raise StatusError(
+                500, f"conversion webhook failed: {result.get('message', 'objects are missing')}"
+            )
         return converted

@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 
 NODE = "embedded"
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
@@ -71,7 +71,7 @@ def _account_volume() -> Document:
 
 
 def service(obj: Document, before: Mapping[str, Any] | None, used: Collection[str]) -> Document:
-    """A service's type, ports and address, which survives updates. Raises ApiError."""
+    """A service's type, ports and address, which survives updates. Raises StatusError."""
     filled = copy.deepcopy(obj)
     spec = filled["spec"]
     spec.setdefault("type", "ClusterIP")
@@ -92,7 +92,7 @@ def _free(used: Collection[str]) -> str:
         address = str(SERVICE_RANGE[offset])
         if address not in used:
             return address
-    raise ApiError(500, "no free service address")
+    raise StatusError(500, "no free service address")
 
 
 def deployment(obj: Document) -> Document:

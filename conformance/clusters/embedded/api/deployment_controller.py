@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent
 from conformance.clusters.embedded.api.warning_events import warning_event
 
@@ -79,7 +79,7 @@ class DeploymentController:
     async def _create_missing(self, replica_set: Object, missing: int) -> None:
         try:
             await asyncio.gather(*(self._create_replica(replica_set) for _ in range(missing)))
-        except ApiError as error:
+        except StatusError as error:
             metadata = replica_set["metadata"]
             _LOG.warning("%s/%s: %s", metadata["namespace"], metadata["name"], error)
             if self._current(replica_set) is None:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from conformance.clusters.embedded.api.admission import Admission
-from conformance.clusters.embedded.api.api_errors import ApiError, not_implemented
+from conformance.clusters.embedded.api.api_errors import StatusError, not_implemented
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import RBAC
 from conformance.clusters.embedded.api.conversion import Converter
@@ -29,7 +29,7 @@ _APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
 class ObjectHandlers:
-    """One method per verb; ``dry`` returns the result without storing it. Raises ApiError."""
+    """One method per verb; ``dry`` returns the result without storing it. Raises StatusError."""
 
     def __init__(
         self, store: Store, admission: Admission, conversion: Converter, lifecycle: Lifecycle
@@ -72,7 +72,7 @@ class ObjectHandlers:
             prefix = metadata.get("generateName")
             if not prefix:
                 problem = "metadata.name: Required value: name or generateName is required"
-                raise ApiError(422, f"{resource.kind} is invalid: {problem}")
+                raise StatusError(422, f"{resource.kind} is invalid: {problem}")
             name = prefix + "".join(secrets.choice(_ALPHABET) for _ in range(5))
             obj = {**obj, "metadata": {**metadata, "name": name}}
         _check_name(resource, obj["metadata"]["name"])
@@ -85,7 +85,7 @@ class ObjectHandlers:
         metadata = obj["metadata"]
         if self._store.find(resource.key, metadata.get("namespace", ""), metadata["name"]) is not None:
             name = f'{resource.key} "{metadata["name"]}"'
-            raise ApiError(409, f"{name} already exists", "AlreadyExists")
+            raise StatusError(409, f"{name} already exists", "AlreadyExists")
 
     async def update(self, resource: Resource, target: RequestTarget, body: Any, *, dry: bool) -> Object:
         """Replace an object, or only its status."""
@@ -115,11 +115,11 @@ class ObjectHandlers:
             case "application/json-patch+json":
                 after = json_patch(current, body)
             case "application/strategic-merge-patch+json":
-                raise ApiError(
+                raise StatusError(
                     415, "the embedded cluster takes merge patches, JSON patches and applied objects"
                 )
             case _:
-                raise ApiError(415, f"the body of the request was in an unknown format - {kind}")
+                raise StatusError(415, f"the body of the request was in an unknown format - {kind}")
         after = _addressed(resource, target, after)
         return await self._change(resource, target, before, after, dry=dry), False
 
@@ -127,7 +127,7 @@ class ObjectHandlers:
         self, resource: Resource, target: RequestTarget, text: str, manager: str, *, dry: bool
     ) -> tuple[Object, bool]:
         if not manager:
-            raise ApiError(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
+            raise StatusError(400, "PatchOptions is invalid: fieldManager: Required value: for apply patch")
         applied = _addressed(resource, target, _decoded(text))
         self._admission.check_declared(resource, applied)
         before = self._store.find(resource.key, target.namespace, target.name)
@@ -191,12 +191,12 @@ class ObjectHandlers:
 
 
 def _check_name(resource: Resource, name: Any) -> None:
-    """Raises ApiError (422) for an invalid name; names of roles have fewer restrictions."""
+    """Raises StatusError (422) for an invalid name; names of roles have fewer restrictions."""
     rules = _FREE if resource.group == RBAC else _NAME
     if not isinstance(name, str) or len(name) > _LONGEST_NAME or not rules.fullmatch(name):
         what = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.'"
         kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-        raise ApiError(
+        raise StatusError(
             422, f'{kind} "{name}" is invalid: metadata.name: Invalid value: {json.dumps(name)}: {what}'
         )
 
@@ -209,31 +209,31 @@ def _decoded(text: str) -> Any:
     try:
         return yamlio.load(text)
     except yaml.YAMLError as error:
-        raise ApiError(400, f"the body is neither JSON nor YAML: {error}") from error
+        raise StatusError(400, f"the body is neither JSON nor YAML: {error}") from error
 
 
 def _addressed(resource: Resource, target: RequestTarget, body: Any) -> Object:
-    """The body as an object with the kind, namespace and name of the path. Raises ApiError (400)."""
+    """The body as an object with the kind, namespace and name of the path. Raises StatusError (400)."""
     if not isinstance(body, dict):
-        raise ApiError(400, "the body is not an object")
+        raise StatusError(400, "the body is not an object")
     for name, wanted in (("apiVersion", resource.api_version), ("kind", resource.kind)):
         if body.get(name, wanted) != wanted:
-            raise ApiError(400, f"{name} is {body[name]!r}, but the path is of {wanted}")
+            raise StatusError(400, f"{name} is {body[name]!r}, but the path is of {wanted}")
     metadata = dict(body.get("metadata") or {})
     for name in ("managedFields", "deletionTimestamp", *(() if resource.namespaced else ("namespace",))):
         metadata.pop(name, None)
     for name, wanted in (("namespace", target.namespace), ("name", target.name)):
         if wanted and metadata.get(name, wanted) != wanted:
-            raise ApiError(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
+            raise StatusError(400, f"metadata.{name} is {metadata[name]!r}, but the path says {wanted!r}")
         if wanted:
             metadata[name] = wanted
     if resource.namespaced and not metadata.get("namespace"):
-        raise ApiError(400, "metadata.namespace is required for a namespaced object")
+        raise StatusError(400, "metadata.namespace is required for a namespaced object")
     return {**body, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
 
 
 def _options(body: Any, query: Mapping[str, str]) -> dict[str, Any]:
-    """The DeleteOptions. Raises ApiError (501) for an unsupported propagation policy."""
+    """The DeleteOptions. Raises StatusError (501) for an unsupported propagation policy."""
     given = body if isinstance(body, Mapping) else {}
     names = ("propagationPolicy", "gracePeriodSeconds", "dryRun")
     options = {**given, **{name: query.get(name, given.get(name)) for name in names}}
@@ -246,7 +246,7 @@ def _check_preconditions(resource: Resource, obj: Object, wanted: Mapping[str, A
     for name, value in wanted.items():
         if obj["metadata"].get(name) != value:
             what = f'{resource.key} "{obj["metadata"]["name"]}"'
-            raise ApiError(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
+            raise StatusError(409, f"Operation cannot be fulfilled on {what}: it has another {name}")
 
 
 def _success(resource: Resource, name: str) -> Object:

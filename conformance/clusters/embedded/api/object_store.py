@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from conformance.clusters.embedded.api.api_errors import ApiError, not_found
+from conformance.clusters.embedded.api.api_errors import StatusError, not_found
 
 Object = dict[str, Any]
 """An object in the store is never mutated, so callers may keep it."""
@@ -45,7 +45,7 @@ class Store:
     version: int = 1
 
     def get(self, key: str, namespace: str, name: str) -> Object:
-        """An object. Raises ApiError (404)."""
+        """An object. Raises StatusError (404)."""
         found = self.find(key, namespace, name)
         if found is None:
             raise not_found(key, name)
@@ -65,11 +65,11 @@ class Store:
         return tuple(self._objects)
 
     def create(self, key: str, obj: Object) -> Object:
-        """Add an object, with the metadata that the server sets. Raises ApiError (409)."""
+        """Add an object, with the metadata that the server sets. Raises StatusError (409)."""
         metadata = obj["metadata"]
         place = metadata.get("namespace", ""), metadata["name"]
         if place in self._objects.get(key, {}):
-            raise ApiError(409, f'{key} "{place[1]}" already exists', "AlreadyExists")
+            raise StatusError(409, f'{key} "{place[1]}" already exists', "AlreadyExists")
         # The uid distinguishes the object from its predecessors, whose rights it must not inherit.
         written = {
             "uid": str(uuid.uuid4()),
@@ -79,14 +79,14 @@ class Store:
         return self._put("ADDED", key, place, {**obj, "metadata": {**metadata, **written}})
 
     def replace(self, key: str, obj: Object) -> Object:
-        """Replace the object of that name. Raises ApiError (404, 409 if stale)."""
+        """Replace the object of that name. Raises StatusError (404, 409 if stale)."""
         metadata = obj["metadata"]
         place = metadata.get("namespace", ""), metadata["name"]
         before = self.get(key, *place)
         old = before["metadata"]
         if metadata.get("resourceVersion") not in (None, "", old["resourceVersion"]):
             message = "the object has been modified; please apply your changes to the latest version"
-            raise ApiError(409, f'Operation cannot be fulfilled on {key} "{place[1]}": {message}')
+            raise StatusError(409, f'Operation cannot be fulfilled on {key} "{place[1]}": {message}')
         kept = {name: old[name] for name in ("uid", "creationTimestamp", "generation") if name in old}
         if "deletionTimestamp" in old:
             kept["deletionTimestamp"] = old["deletionTimestamp"]
@@ -116,9 +116,9 @@ class Store:
         return unsubscribe
 
     def events_since(self, key: str, version: int) -> tuple[WatchEvent, ...]:
-        """The changes of a resource after a version. Raises ApiError (410) beyond the history."""
+        """The changes of a resource after a version. Raises StatusError (410) beyond the history."""
         if self._history and len(self._history) == _HISTORY and version < self._history[0].version:
-            raise ApiError(410, f"too old resource version: {version} ({self._history[0].version})")
+            raise StatusError(410, f"too old resource version: {version} ({self._history[0].version})")
         return tuple(event for event in self._history if event.key == key and event.version > version)
 
     def _put(self, event_type: WatchEventType, key: str, place: ObjectName, obj: Object) -> Object:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonpatch
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 
 
 def merge(target: Any, patch: Any) -> Any:
@@ -26,11 +26,11 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def json_patch(target: Any, operations: Sequence[Mapping[str, Any]]) -> Any:
-    """A JSON patch (RFC 6902). Raises ApiError (422)."""
+    """A JSON patch (RFC 6902). Raises StatusError (422)."""
     try:
         return jsonpatch.apply_patch(target, [dict(each) for each in operations])
     except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, ValueError) as error:
-        raise ApiError(422, f"JSON patch: {error}") from error
+        raise StatusError(422, f"JSON patch: {error}") from error
 
 
 Keys = Mapping[str, str]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.api_resources import Resource
 from conformance.clusters.embedded.api.auth import Attributes
 from smi_reference_mesh.kube import selectors
@@ -66,21 +66,21 @@ def parse(path: str) -> RequestTarget | None:
 
 
 def find(resources: Iterable[Resource], target: RequestTarget) -> Resource:
-    """The resource of a target. Raises ApiError (404)."""
+    """The resource of a target. Raises StatusError (404)."""
     for each in resources:
         if (each.group, each.version, each.plural) == (target.group, target.version, target.plural):
             return each
-    raise ApiError(404, "the server could not find the requested resource")
+    raise StatusError(404, "the server could not find the requested resource")
 
 
 class Filter:
-    """Label and field selectors of a request. Raises ApiError (400) for invalid selectors."""
+    """Label and field selectors of a request. Raises StatusError (400) for invalid selectors."""
 
     def __init__(self, query: Mapping[str, str]) -> None:
         try:
             self._labels = selectors.parse(query.get("labelSelector", ""))
         except ValueError as error:
-            raise ApiError(400, str(error)) from error
+            raise StatusError(400, str(error)) from error
         self._fields = [_field(part) for part in query.get("fieldSelector", "").split(",") if part]
 
     def matches(self, obj: Mapping[str, Any]) -> bool:
@@ -93,7 +93,7 @@ class Filter:
 def _field(part: str) -> tuple[str, str, bool]:
     path, operator, value = part.partition("!=") if "!=" in part else part.partition("=")
     if not operator:
-        raise ApiError(400, f"invalid field selector: {part}")
+        raise StatusError(400, f"invalid field selector: {part}")
     return path.strip(), value.lstrip("=").strip(), operator == "="
 
 

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from conformance.clusters.embedded.api import api_resources, reviews, tables
 from conformance.clusters.embedded.api.aggregation import Aggregation
-from conformance.clusters.embedded.api.api_errors import ApiError, not_implemented
+from conformance.clusters.embedded.api.api_errors import StatusError, not_implemented
 from conformance.clusters.embedded.api.api_resources import BUILT_IN, DEFINITIONS, Resource, custom
 from conformance.clusters.embedded.api.auth import Attributes, Tokens, User, allowed
 from conformance.clusters.embedded.api.execution import connect, is_websocket_upgrade
@@ -58,14 +58,14 @@ class ApiServer:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
             return await self._respond(request)
-        except ApiError as error:
+        except StatusError as error:
             return web.json_response(error.document(), status=error.status)
         except NodeError as error:
-            return web.json_response(ApiError(404, str(error)).document(), status=404)
+            return web.json_response(StatusError(404, str(error)).document(), status=404)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             # Not 422: an object that this server cannot handle may be valid, and must not count as rejected.
             _LOG.warning("%s %s", request.method, request.path, exc_info=error)
-            problem = ApiError(500, f"the embedded cluster cannot handle this request: {error!r}")
+            problem = StatusError(500, f"the embedded cluster cannot handle this request: {error!r}")
             return web.json_response(problem.document(), status=problem.status)
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
@@ -87,7 +87,7 @@ class ApiServer:
         if target.subresource not in ("", "status"):
             return await self._subresource(request, target)
         if target.subresource and target.subresource not in resource.subresources:
-            raise ApiError(404, "the server could not find the requested resource")
+            raise StatusError(404, "the server could not find the requested resource")
         if resource.verbs == ("create",):
             return web.json_response(self._review(resource, user, await _body(request)), status=201)
         return await self._verb(request, resource, target)
@@ -96,13 +96,13 @@ class ApiServer:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         user = self._tokens.user(token.strip()) if kind.lower() == "bearer" else None
         if user is None:
-            raise ApiError(401, "Unauthorized")
+            raise StatusError(401, "Unauthorized")
         return user
 
     def _authorize(self, user: User, wanted: Attributes) -> None:
         if not allowed(self._store, user, wanted):
             what = f'{wanted.resource} "{wanted.name}"' if wanted.name else wanted.resource or "path"
-            raise ApiError(403, f'{what} is forbidden: User "{user.name}" {wanted}')
+            raise StatusError(403, f'{what} is forbidden: User "{user.name}" {wanted}')
 
     def _resources(self) -> list[Resource]:
         definitions = self._store.list(DEFINITIONS)
@@ -115,7 +115,7 @@ class ApiServer:
                 each for each in resources if (each.group, each.version) == (target.group, target.version)
             ]
             if not found:
-                raise ApiError(404, "the server could not find the requested resource")
+                raise StatusError(404, "the server could not find the requested resource")
             return api_resources.resource_list(found[0].api_version, found)
         groups = api_resources.groups(resources, self._aggregation.served())
         match path.strip("/").split("/"):
@@ -135,7 +135,7 @@ class ApiServer:
                 }
         if path.rstrip("/") in _HEALTH:
             return "ok"
-        raise ApiError(404, "the server could not find the requested resource")
+        raise StatusError(404, "the server could not find the requested resource")
 
     async def _forward(self, request: web.Request, user: User, api_service: Any) -> web.Response:
         body = await request.read()
@@ -146,7 +146,7 @@ class ApiServer:
 
     def _review(self, resource: Resource, user: User, body: Any) -> Any:
         if not isinstance(body, dict):
-            raise ApiError(400, "the body is not an object")
+            raise StatusError(400, "the body is not an object")
         answers: dict[str, Callable[[], Any]] = {
             "TokenReview": lambda: reviews.token_review(self._tokens, body),
             "SubjectAccessReview": lambda: reviews.access_review(self._store, body),
@@ -178,7 +178,7 @@ class ApiServer:
                 return web.json_response(
                     await self._handlers.delete_all(resource, target, body, request.query)
                 )
-        raise ApiError(405, "the server does not allow this method on the requested resource")
+        raise StatusError(405, "the server does not allow this method on the requested resource")
 
     async def _read(
         self, request: web.Request, resource: Resource, target: RequestTarget, *, named: bool
@@ -226,11 +226,11 @@ class ApiServer:
         if request.query.get("tty") in ("1", "true"):
             raise not_implemented("terminals in containers")
         if not is_websocket_upgrade(request):
-            raise ApiError(400, "Upgrade request required")
+            raise StatusError(400, "Upgrade request required")
         container = request.query.get("container") or self._only_container(target)
         command = request.query.getall("command", [])
         if not command:
-            raise ApiError(400, "you must specify at least one command for the container")
+            raise StatusError(400, "you must specify at least one command for the container")
         process = await self._node.execute(target.namespace, target.name, container, command)
         return await connect(request, process)
 
@@ -263,4 +263,4 @@ async def _body(request: web.Request) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ApiError(400, f"the body is not JSON: {error}") from error
+        raise StatusError(400, f"the body is not JSON: {error}") from error

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.object_store import Object, Store
 from smi_reference_mesh.kube.certificates import KeyPair
 
@@ -57,17 +57,17 @@ class ServiceClient:
             await self._session.close()
 
     def endpoint(self, namespace: str, name: str, port: int | str) -> tuple[str, int]:
-        """Address and port of a ready pod of a service's port (number, name). Raises ApiError (503)."""
+        """Address and port of a ready pod of a service's port (number, name). Raises StatusError (503)."""
         service = self._store.get("services", namespace, name)
         ports = service["spec"].get("ports") or ()
         named = next(
             (each.get("name") or "" for each in ports if port in (each["port"], each.get("name"))), None
         )
         if named is None:
-            raise ApiError(503, f"service {namespace}/{name} has no port {port}")
+            raise StatusError(503, f"service {namespace}/{name} has no port {port}")
         for place in ready_endpoints(self._store.list(SLICES, namespace), name, named):
             return place
-        raise ApiError(503, f'no endpoints available for service "{name}"', "ServiceUnavailable")
+        raise StatusError(503, f'no endpoints available for service "{name}"', "ServiceUnavailable")
 
     async def request(
         self,
@@ -84,7 +84,7 @@ class ServiceClient:
     ) -> Reply:
         """Send a request to the service (namespace, name, port). Without ``ca`` no certificate is verified.
 
-        Raises ApiError (503) if no endpoint is ready or the connection fails.
+        Raises StatusError (503) if no endpoint is ready or the connection fails.
         """
         namespace, name, port = place
         address, number = self.endpoint(namespace, name, port)
@@ -105,7 +105,7 @@ class ServiceClient:
                 }
                 return Reply(answer.status, kept, await answer.read())
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiError(503, f"service {namespace}/{name}:{port}: {error!r}") from error
+            raise StatusError(503, f"service {namespace}/{name}:{port}: {error!r}") from error
 
     def _context(self, ca: str | None, *, as_proxy: bool) -> ssl.SSLContext:
         key = (ca or "", "proxy" if as_proxy else "")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from conformance.clusters.embedded.api.api_errors import ApiError
+from conformance.clusters.embedded.api.api_errors import StatusError
 from conformance.clusters.embedded.api.api_resources import DEFINITIONS, Resource
 from conformance.clusters.embedded.api.conversion import Converter
 from conformance.clusters.embedded.api.object_store import Object, Store, WatchEvent, WatchEventType
@@ -27,7 +27,7 @@ class WatchHandler:
     async def stream(
         self, request: web.Request, resource: Resource, target: RequestTarget
     ) -> web.StreamResponse:
-        """Answer a watch until its timeout or the client disconnects. Raises ApiError (400, 410)."""
+        """Answer a watch until its timeout or the client disconnects. Raises StatusError (400, 410)."""
         chosen = Filter(request.query)
         events, unsubscribe = self._subscribe(resource.key, request.query.get("resourceVersion", ""))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
@@ -40,7 +40,7 @@ class WatchHandler:
                         await self._write(response, resource, chosen, event)
         except (TimeoutError, ConnectionError):
             pass
-        except ApiError as error:
+        except StatusError as error:
             # The answer has begun, so errors become events.
             await response.write(_line("ERROR", error.document()))
         finally:
@@ -62,7 +62,7 @@ class WatchHandler:
             for event in self._store.events_since(key, int(version)):
                 queue.put_nowait(event)
         else:
-            raise ApiError(400, f"invalid resource version {version!r}")
+            raise StatusError(400, f"invalid resource version {version!r}")
 
         def on_event(event: WatchEvent) -> None:
             if event.key == key:
