@@ -18,8 +18,7 @@ from conformance import catalogue
 from conformance.catalogue import GROUPS, Level
 from conformance.catalogue.foundations import BASIC, PRESUMED
 from conformance.drive.arena import WORKLOADS
-from conformance.drive.manifests import files, folder, load
-from conformance.drive.scenario import SERVICES
+from conformance.drive.manifests import SERVICES, files, folder, load
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
 from conformance.traceability import index

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from conformance.model.errors import UserError
 from conformance.text import yamlio
 from conformance.text.suggest import did_you_mean
 
@@ -56,7 +57,7 @@ def kinds_of(group: str, version: str) -> tuple[str, ...]:
 _RANGE = re.compile(r"(?P<group>split|access|specs|metrics) v1alpha(?P<first>\d)(?:\.\.v1alpha(?P<last>\d))?")
 
 
-class CatalogueError(ValueError):
+class CatalogueError(UserError, ValueError):
     """The catalogue's files do not fit its model, or a requested requirement does not exist."""
 
 

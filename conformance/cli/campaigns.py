@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from conformance import profiles
 from conformance.catalogue import APIS
-from conformance.cli.options import Commands, cluster_options, mesh_options, open_cluster, where
+from conformance.cli.options import cluster_options, mesh_options, open_cluster, where
 from conformance.clusters import ClusterError, selection
 
 if TYPE_CHECKING:
@@ -21,25 +21,21 @@ if TYPE_CHECKING:
     from conformance.campaign.cases import Campaign, Case
 
 
-def add(commands: Commands) -> None:
-    _add_faults(commands)
-    _add_variants(commands)
-
-
-def _add_faults(commands: Commands) -> None:
-    faults = commands.add_parser(
-        "faults",
-        help="inject faults into the reference mesh: is each detected by exactly the expected requirements?",
-        description="Enables each fault of the reference mesh in turn, runs the scenarios concerned, and "
+def fault_arguments(faults: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    faults.description = (
+        "Enables each fault of the reference mesh in turn, runs the scenarios concerned, and "
         "compares the requirements that failed with those that the fault breaks. The reference mesh must be "
-        "installed.",
-        epilog="Failures on a starved machine do not count: such faults are judged once more at the end,\n"
+        "installed."
+    )
+    faults.epilog = (
+        "Failures on a starved machine do not count: such faults are judged once more at the end,\n"
         "one at a time.\n\n"
         "exit code:\n  0  every fault detected by exactly the expected requirements\n"
         "  1  a fault undetected, or an unexpected failure\n"
-        "  2  starved the second time as well, or unusable input\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "  2  starved the second time as well, or unusable input\n"
     )
+    faults.formatter_class = argparse.RawDescriptionHelpFormatter
     cluster_options(faults)
     mesh_options(faults, default="reference")
     faults.add_argument(
@@ -63,19 +59,20 @@ def _add_faults(commands: Commands) -> None:
     faults.set_defaults(function=_faults)
 
 
-def _add_variants(commands: Commands) -> None:
-    variants = commands.add_parser(
-        "variants",
-        help="run correct variants of the reference mesh: does each pass?",
-        description="Enables each variant of the reference mesh in turn and runs the scenarios that it could "
-        "affect: all claimed requirements must hold, without findings. The reference mesh must be installed.",
-        epilog="Failures on a starved machine do not count: such variants are judged once more at the end,\n"
+def variant_arguments(variants: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    variants.description = (
+        "Enables each variant of the reference mesh in turn and runs the scenarios that it could "
+        "affect: all claimed requirements must hold, without findings. The reference mesh must be installed."
+    )
+    variants.epilog = (
+        "Failures on a starved machine do not count: such variants are judged once more at the end,\n"
         "one at a time.\n\n"
         "exit code:\n  0  all passed\n"
         "  1  a variant failed, was inconclusive, had findings, or lacked its expected readings\n"
-        "  2  starved the second time as well, or unusable input\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "  2  starved the second time as well, or unusable input\n"
     )
+    variants.formatter_class = argparse.RawDescriptionHelpFormatter
     cluster_options(variants)
     mesh_options(variants, default="reference")
     variants.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import closing
 
-from conformance.cli.options import Commands, cluster_options, where
+from conformance.cli.options import cluster_options, where
 from conformance.clusters import selection
 from conformance.drive.arena import remove
 from conformance.drive.manifests import RUN_LABEL
@@ -13,12 +13,11 @@ from conformance.drive.wait import Waiter
 from conformance.judge.phrasing import pluralize
 
 
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "clean",
-        help="remove namespaces that runs left behind, for instance after kill -9",
-        description=f"Removes the namespaces with the label {RUN_LABEL} and their contents. Embedded "
-        "clusters need no cleaning: the kernel removes them with the run.",
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = (
+        f"Removes the namespaces with the label {RUN_LABEL} and their contents. Embedded "
+        "clusters need no cleaning: the kernel removes them with the run."
     )
     cluster_options(command, unless="current")
     command.add_argument("--run", metavar="ID", help="only the namespaces of this run")

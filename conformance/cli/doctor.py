@@ -6,7 +6,6 @@ import argparse
 
 from conformance import profiles
 from conformance.cli.options import (
-    Commands,
     cluster_options,
     cluster_rules,
     mesh_options,
@@ -20,11 +19,10 @@ from conformance.run.context import RunContext
 from conformance.run.preflight import examine
 
 
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "doctor",
-        help="check a cluster and its mesh: permissions, APIs, membership, reachability; with remedies",
-        description="Checks a cluster and its mesh before a run; creates two pods and removes them again.",
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = (
+        "Checks a cluster and its mesh before a run; creates two pods and removes them again."
     )
     cluster_options(command)
     mesh_options(command)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from conformance.cli.options import PROFILE_HELP, Commands, optional_profile
+from conformance.cli.profile_option import PROFILE_HELP, optional_profile
 from conformance.traceability import explain
 
 
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "explain",
-        help="explain a requirement: statement, source, objects, traffic, judges, faults",
-        description="Explains how a requirement is tested: its statement and source, the objects as "
-        "rendered, the traffic, the judges, and the faults that its tests detect.",
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = (
+        "Explains how a requirement is tested: its statement and source, the objects as "
+        "rendered, the traffic, the judges, and the faults that its tests detect."
     )
     command.add_argument(
         "requirement", metavar="ID", help="a requirement, as `smi-conformance list` shows it"

@@ -5,16 +5,12 @@ from __future__ import annotations
 import argparse
 
 from conformance import profiles
-from conformance.cli.options import Commands
 from conformance.drive.manifests import STOCK_IMAGE
 
 
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "images",
-        help="list the images that a run pulls, to mirror them",
-        description="Lists the images that a run pulls, one per line, to mirror them.",
-    )
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = "Lists the images that a run pulls, one per line, to mirror them."
     command.add_argument(
         "--mesh",
         metavar="PROFILE",

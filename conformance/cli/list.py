@@ -6,16 +6,13 @@ import argparse
 import json
 
 from conformance import catalogue
-from conformance.cli.options import PROFILE_HELP, Commands, optional_profile
+from conformance.cli.profile_option import PROFILE_HELP, optional_profile
 from conformance.traceability import matrix
 
 
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "list",
-        help="list all requirements with levels, versions, tests and faults",
-        description="Lists all requirements of the catalogue, with and without tests.",
-    )
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = "Lists all requirements of the catalogue, with and without tests."
     command.add_argument("--format", choices=("text", "json"), default="text", help="(default: %(default)s)")
     command.add_argument(
         "--mesh", metavar="PROFILE", help=f"mark requirements that do not apply to a mesh: {PROFILE_HELP}"

@@ -4,27 +4,65 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
+import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
-from conformance.catalogue import CatalogueError
-from conformance.cli import campaigns, clean, doctor, explain, images, reference, report, run, shell, version
-from conformance.cli import list as list_command
-from conformance.cli.options import EXIT_CODES
-from conformance.clusters import ClusterError
-from conformance.drive.version_selection import VersionsError
-from conformance.model.exit_codes import ExitCode
-from conformance.profiles import ProfileError
+from conformance.model.errors import UserError
+from conformance.model.exit_codes import HELP, ExitCode
 from conformance.text.suggest import did_you_mean
 
 _OURS = {"conformance", "smi_reference_mesh"}
-_COMMANDS = (
-    run, list_command, version, images, explain, report, doctor, campaigns, shell, clean, reference
-)  # fmt: skip
+
+
+class CommandEntry(NamedTuple):
+    """A command: ``arguments`` names the module and the function that add its arguments."""
+
+    name: str
+    arguments: str
+    help: str
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Import the command, and add its arguments to its parser."""
+        module, _, function = self.arguments.partition(":")
+        getattr(importlib.import_module(f"conformance.cli.{module}"), function)(parser)
+
+
+COMMANDS = (
+    CommandEntry("run", "run:arguments", "judge a mesh and write a report to reports/<run>/"),
+    CommandEntry("list", "list:arguments", "list all requirements with levels, versions, tests and faults"),
+    CommandEntry("version", "version:arguments", "print the version of the suite"),
+    CommandEntry("images", "images:arguments", "list the images that a run pulls, to mirror them"),
+    CommandEntry(
+        "explain",
+        "explain:arguments",
+        "explain a requirement: statement, source, objects, traffic, judges, faults",
+    ),
+    CommandEntry("report", "report:arguments", "verify a stored report, or render its page"),
+    CommandEntry(
+        "doctor",
+        "doctor:arguments",
+        "check a cluster and its mesh: permissions, APIs, membership, reachability; with remedies",
+    ),
+    CommandEntry(
+        "faults",
+        "campaigns:fault_arguments",
+        "inject faults into the reference mesh: is each detected by exactly the expected requirements?",
+    ),
+    CommandEntry(
+        "variants",
+        "campaigns:variant_arguments",
+        "run correct variants of the reference mesh: does each pass?",
+    ),
+    CommandEntry("shell", "shell:arguments", "keep a test environment running and debug it interactively"),
+    CommandEntry(
+        "clean", "clean:arguments", "remove namespaces that runs left behind, for instance after kill -9"
+    ),
+    CommandEntry("reference", "reference:arguments", "install or uninstall the reference mesh"),
+)
 """In the order of the help."""
 
 
@@ -35,14 +73,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Characters that the locale's encoding lacks, as ISO 8859-1 lacks ✓, are escaped.
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parsing = parser()
+    # The import of a command, of all it uses, takes longer than `list`: only the one that was typed.
+    completes = "_ARGCOMPLETE" in os.environ
+    parsing = parser([one.name for one in COMMANDS if completes or one.name in given[:1]])
     typed = tuple(given)
     if "--" in given:
         split = given.index("--")
         given, rest = given[:split], given[split + 1 :]
     else:
         rest = []
-    if "_ARGCOMPLETE" in os.environ:
+    if completes:
         # The shell asks for completions.
         import argcomplete
 
@@ -53,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.pytest_options, options.typed = rest, typed
     try:
         code: int = options.function(options)
-    except (CatalogueError, ProfileError, VersionsError, ClusterError) as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return ExitCode.INCONCLUSIVE
     except ModuleNotFoundError as error:
@@ -88,19 +128,30 @@ class _Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of the whole command line."""
+class _Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import importlib.metadata
+
+        print(parser.prog, importlib.metadata.version("smi-conformance"))
+        parser.exit()
+
+
+def parser(loaded: Collection[str] | None = None) -> argparse.ArgumentParser:
+    """The parser of the command line; only the ``loaded`` commands (None: all) know their arguments."""
     top = _Parser(
         prog="smi-conformance",
         description="Certifies service meshes against the Service Mesh Interface (SMI).",
-        epilog=EXIT_CODES,
+        epilog=HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    ours = importlib.metadata.version("smi-conformance")
-    top.add_argument("--version", action="version", version=f"%(prog)s {ours}")
+    top.add_argument("--version", action=_Version, nargs=0, help="show the version of the suite and exit")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in _COMMANDS:
-        module.add(commands)
+    for command in COMMANDS:
+        one = commands.add_parser(command.name, help=command.help)
+        if loaded is None or command.name in loaded:
+            command.add_arguments(one)
     return top
 
 

@@ -5,25 +5,12 @@ from __future__ import annotations
 import argparse
 from contextlib import AbstractContextManager, closing
 from functools import partial
-from typing import TypeAlias
 
-from conformance import profiles
 from conformance.clusters import Cluster, selection
 from conformance.clusters.client_configuration import DEFAULT_KUBECONFIG
 from conformance.clusters.selection import ClusterSelection, DefaultCluster
 from conformance.drive.cluster_rules import ClusterRules
-from conformance.profiles import Profile
 from conformance.run import options
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-EXIT_CODES = """exit code:
-  0  every selected and claimed core requirement passed
-  1  a core requirement failed
-  2  inconclusive, nothing selected, or unusable input
-"""
-
-PROFILE_HELP = "a profile's name, or a path such as ./my-mesh.yaml"
 
 
 def cluster_options(parser: argparse.ArgumentParser, *, unless: DefaultCluster = "embedded") -> None:
@@ -76,8 +63,3 @@ def mesh_options(parser: argparse.ArgumentParser, *, default: str | None = None)
     """Add the options for the mesh and the image of the sample workloads."""
     options.MESH.add(parser, required=default is None, default=default)
     options.IMAGE.add(parser)
-
-
-def optional_profile(typed: argparse.Namespace) -> Profile | None:
-    """The profile that ``--mesh`` names, if given. Raises ProfileError."""
-    return profiles.load(typed.mesh) if typed.mesh else None

@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 
 from conformance.catalogue import GROUPS, OWN_GROUP, Api
-from conformance.cli.options import Commands, cluster_options, where
+from conformance.cli.options import cluster_options, where
 from conformance.clusters import ClusterError, selection
 
 _DEFINED: tuple[Api, ...] = ("TrafficSplit", "TrafficAccess", "TrafficSpecs")
 """APIs with CRDs; the mesh itself serves TrafficMetrics."""
 
 
-def add(commands: Commands) -> None:
-    reference = commands.add_parser(
-        "reference",
-        help="install or uninstall the reference mesh",
-        description="The reference mesh implements all of SMI; the suite itself is tested with it.",
-    )
+def arguments(reference: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    reference.description = "The reference mesh implements all of SMI; the suite itself is tested with it."
     actions = reference.add_subparsers(dest="action", required=True, metavar="ACTION")
     install = actions.add_parser("install", help="install or update it in a cluster")
     cluster_options(install, unless="current")

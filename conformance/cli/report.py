@@ -6,7 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from conformance.cli.options import Commands
 from conformance.model.exit_codes import ExitCode
 from conformance.report import html, store
 from conformance.report.document import Report
@@ -15,12 +14,9 @@ from conformance.text import files
 from conformance.text.sanitize import printable
 
 
-def add(commands: Commands) -> None:
-    report = commands.add_parser(
-        "report",
-        help="verify a stored report, or render its page",
-        description="Works with stored reports; needs no cluster.",
-    )
+def arguments(report: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    report.description = "Works with stored reports; needs no cluster."
     actions = report.add_subparsers(dest="action", required=True, metavar="ACTION")
     verify = actions.add_parser(
         "verify",

@@ -8,26 +8,25 @@ from functools import partial
 import pytest
 
 from conformance import catalogue, plugin, profiles
-from conformance.cli.options import EXIT_CODES, Commands, cluster_options, mesh_options, rule_options
+from conformance.cli.options import cluster_options, mesh_options, rule_options
 from conformance.clusters import ClusterError, selection
 from conformance.drive.version_selection import parse_version_choice
-from conformance.model.exit_codes import ExitCode
+from conformance.model.exit_codes import HELP, ExitCode
 from conformance.run import not_started
 from conformance.run.options import EXECUTION, REPORTING, SELECTION, read
 from conformance.traceability import index
 
 
-def add(commands: Commands) -> None:
-    run = commands.add_parser(
-        "run",
-        help="judge a mesh and write a report to reports/<run>/",
-        description="Judges a mesh and writes report.json, report.html and junit.xml to reports/<run>/.",
-        epilog=EXIT_CODES + "\nexamples:\n"
+def arguments(run: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    run.description = "Judges a mesh and writes report.json, report.html and junit.xml to reports/<run>/."
+    run.epilog = (
+        HELP + "\nexamples:\n"
         "  smi-conformance run --context kind-smi --mesh reference\n"
         "  smi-conformance run --mesh ./my-mesh.yaml -k split --level core\n"
-        "  smi-conformance run --mesh reference --requirement split-zero-weight-gets-nothing -- -x\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "  smi-conformance run --mesh reference --requirement split-zero-weight-gets-nothing -- -x\n"
     )
+    run.formatter_class = argparse.RawDescriptionHelpFormatter
     cluster_options(run)
     mesh_options(run)
     rule_options(run)

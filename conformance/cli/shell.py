@@ -15,7 +15,6 @@ import yaml
 
 from conformance import profiles
 from conformance.cli.options import (
-    Commands,
     cluster_options,
     cluster_rules,
     mesh_options,
@@ -41,12 +40,11 @@ SCENARIO = "shell"
 """Folder name of the shell's own scenario, which has no fixtures."""
 
 
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "shell",
-        help="keep a test environment running and debug it interactively",
-        description="Creates an arena and opens a prompt: send traffic, apply manifests, run commands in "
-        "pods, read logs and a proxy's configuration. Leaving the prompt removes the arena.",
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = (
+        "Creates an arena and opens a prompt: send traffic, apply manifests, run commands in "
+        "pods, read logs and a proxy's configuration. Leaving the prompt removes the arena."
     )
     cluster_options(command)
     mesh_options(command, default="reference")

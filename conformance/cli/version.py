@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 
-from conformance.cli.options import Commands
 
-
-def add(commands: Commands) -> None:
-    command = commands.add_parser(
-        "version", help="print the version of the suite", description="Prints the version of the suite."
-    )
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Describe the command, and add its arguments."""
+    command.description = "Prints the version of the suite."
     command.set_defaults(function=_version)
 
 

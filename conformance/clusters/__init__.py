@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from conformance.model.errors import UserError
+
 Object = Mapping[str, Any]
 """A Kubernetes object as plain JSON."""
 
 
-class ClusterError(Exception):
+class ClusterError(UserError):
     """A failed operation on the cluster; the message is one line, with the remedy if known."""
 
 

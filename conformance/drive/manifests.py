@@ -21,6 +21,8 @@ DOMAIN = "cluster.local"
 """The default domain of clusters, as in the fixtures."""
 STOCK_IMAGE = "python:3.11-slim"
 """The image in the fixtures; --image replaces it."""
+SERVICES = "services.yaml"
+"""The file in a scenario's folder with the Services that it adds to the arena."""
 
 
 def folder() -> Traversable:

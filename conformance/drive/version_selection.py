@@ -14,6 +14,7 @@ from typing import Literal
 
 from conformance.catalogue import GROUPS, OWN_GROUP, Requirement
 from conformance.drive.rendering import preference
+from conformance.model.errors import UserError
 from conformance.text.suggest import did_you_mean
 
 VersionSet = Mapping[str, str]
@@ -38,7 +39,7 @@ _SPLIT_WITH_SPECS = {("v1alpha3", "v1alpha3"), ("v1alpha4", "v1alpha4")}
 _ITEM = re.compile(r"(?P<group>[a-z]+)=(?P<version>v\d+(?:(?:alpha|beta)\d+)?)")
 
 
-class VersionsError(ValueError):
+class VersionsError(UserError, ValueError):
     """Invalid versions in --versions; the message is one line with the possible values."""
 
 

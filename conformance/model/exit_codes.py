@@ -21,6 +21,13 @@ class ExitCode(IntEnum):
     """Nothing can be concluded, or the input cannot be used."""
 
 
+HELP = """exit code:
+  0  every selected and claimed core requirement passed
+  1  a core requirement failed
+  2  inconclusive, nothing selected, or unusable input
+"""
+"""The codes in words, for the help of commands."""
+
 OF_VERDICTS: Mapping[Verdict, ExitCode] = MappingProxyType(
     {
         Verdict.PASS: ExitCode.HOLDS,

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from conformance import catalogue
+from conformance.model.errors import UserError
 from conformance.profiles.claims import BY_KIND, WHOLE, Claims
 from conformance.profiles.model import (
     ORDINARY_HOST,
@@ -53,7 +54,7 @@ _CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding"}
 """Well-known cluster-scoped kinds; for others, only a cluster's discovery tells."""
 
 
-class ProfileError(ValueError):
+class ProfileError(UserError, ValueError):
     """An unusable profile; the message is one line with the remedy."""
 
 

@@ -16,10 +16,10 @@ from conformance.drive.api_trials import HeaderForms
 from conformance.drive.arena import Arena
 from conformance.drive.cluster_rules import NO_RULES, ClusterRules
 from conformance.drive.fixture_writer import Writer
-from conformance.drive.manifests import STOCK_IMAGE, RunScope, exists
+from conformance.drive.manifests import SERVICES, STOCK_IMAGE, RunScope, exists
 from conformance.drive.rendering import pick
 from conformance.drive.rest_history import RestHistory
-from conformance.drive.scenario import SERVICES, Scenario, never_known_idle
+from conformance.drive.scenario import Scenario, never_known_idle
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver
 from conformance.drive.version_selection import VersionChoice, VersionSet

@@ -8,8 +8,7 @@ from conformance.catalogue import GROUPS, Requirement, kinds_of
 from conformance.clusters import Object
 from conformance.drive import version_selection
 from conformance.drive.arena import UDP
-from conformance.drive.manifests import exists, load, services
-from conformance.drive.scenario import SERVICES
+from conformance.drive.manifests import SERVICES, exists, load, services
 from conformance.drive.tailoring import not_carried_reason, protocols_of, unclaimed_kind_reason
 from conformance.profiles import Profile
 from conformance.traceability import index

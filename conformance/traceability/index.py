@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 from conformance.catalogue.foundations import BASIC, PRESUMED
 from conformance.text import yamlio
@@ -131,7 +131,7 @@ def read(source: str, file: str) -> list[TestEntry]:
     module = ast.parse(source, file)
     marks = [_scenario(node) for node in module.body]
     scenario = next((mark for mark in marks if mark is not None), None)
-    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    functions = {node.name: _Function.read(node) for node in module.body if isinstance(node, ast.FunctionDef)}
     entries = []
     for node in module.body:
         if not isinstance(node, ast.FunctionDef) or not node.name.startswith("test_"):
@@ -139,8 +139,8 @@ def read(source: str, file: str) -> list[TestEntry]:
         if scenario is None:
             raise ValueError(f"{file}: no pytestmark = pytest.mark.scenario(folder, arena=…, groups=…)")
         requirements = [one for decorator in node.decorator_list for one in _requirement(decorator)]
-        judges = tuple(_judges(node, functions))
-        files = tuple(sorted(_files(node, functions)))
+        judges = tuple(_judges(functions[node.name], functions))
+        files = tuple(sorted(_files(functions[node.name], functions)))
         own = [one for decorator in node.decorator_list for one in _presumed(decorator)]
         presumed = tuple(dict.fromkeys([*scenario.presumes, *own]))
         entries += [
@@ -191,7 +191,7 @@ def _driven_by(
 
 
 def _marker(node: ast.expr, name: str) -> ast.Call | None:
-    if isinstance(node, ast.Call) and ast.unparse(node.func) == f"pytest.mark.{name}":
+    if isinstance(node, ast.Call) and _dotted(node.func) == f"pytest.mark.{name}":
         return node
     return None
 
@@ -209,7 +209,7 @@ def _presumed(decorator: ast.expr) -> Iterator[str]:
 
 
 def _scenario(node: ast.stmt) -> ScenarioMark | None:
-    if not isinstance(node, ast.Assign) or ast.unparse(node.targets[0]) != "pytestmark":
+    if not isinstance(node, ast.Assign) or _dotted(node.targets[0]) != "pytestmark":
         return None
     call = _marker(node.value, "scenario")
     if call is None:
@@ -222,40 +222,97 @@ _PARTIAL_CALLS = {"objects_for_version", "load"}
 """Functions that do not apply the whole file that they name."""
 
 
-def _files(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> set[str]:
-    """The fixture files named by a function, or by functions that it calls or takes as fixtures."""
-    others = {name: one for name, one in functions.items() if name != function.name}
-    found: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """What one function names: files of fixtures, judges and functions of its module, those in their order.
+
+    ``parameters`` are fixtures, if functions have these names; ``names`` are all names in it.
+    """
+
+    name: str
+    files: frozenset[str]
+    names: frozenset[str]
+    parameters: tuple[str, ...]
+    judges: tuple[tuple[Literal["judge", "function"], str], ...]
+
+    @classmethod
+    def read(cls, node: ast.FunctionDef) -> Self:
+        files, names = _named(node)
+        return cls(
+            node.name,
+            files,
+            names,
+            tuple(argument.arg for argument in node.args.args),
+            tuple(_judges_named(node)),
+        )
+
+
+def _named(function: ast.FunctionDef) -> tuple[frozenset[str], frozenset[str]]:
+    """The fixture files that a function names, and the names in it."""
+    files, names = set(), set()
     waiting: list[ast.AST] = [function]
     while waiting:
         node = waiting.pop()
-        in_part = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _PARTIAL_CALLS
-        if in_part or isinstance(node, ast.JoinedStr):
-            continue
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".yaml"):
-            found.add(node.value)
-        name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
-        if name in others:
-            found |= _files(others[name], others)
+        match node:
+            case ast.JoinedStr():
+                continue
+            case ast.Call() if _dotted(node.func).rpartition(".")[2] in _PARTIAL_CALLS:
+                continue
+            case ast.Constant(value=str(text)) if text.endswith(".yaml"):
+                files.add(text)
+            case ast.Name(id=name) | ast.arg(arg=name):
+                names.add(name)
         waiting += ast.iter_child_nodes(node)
-    return found
+    return frozenset(files), frozenset(names)
 
 
-def _judges(function: ast.FunctionDef, functions: Mapping[str, ast.FunctionDef]) -> list[str]:
-    """The judges named by a function, directly or through fixtures and other functions of its module.
+def _judges_named(function: ast.FunctionDef) -> Iterator[tuple[Literal["judge", "function"], str]]:
+    """The judges that a function names, and the functions that it calls.
 
     ``seen.reading(…)`` is the judge of that name, applied to trials of a fixture.
     """
-    found: list[str] = []
-    others = {name: one for name, one in functions.items() if name != function.name}
-    for argument in function.args.args:
-        if argument.arg in others:
-            found += _judges(others[argument.arg], others)
     for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and (ast.unparse(node.value) == "judge" or node.attr == "reading"):
-            found.append(node.attr)
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in others:
-            found += _judges(others[node.func.id], others)
+        match node:
+            case ast.Attribute(attr=name) if name == "reading" or _dotted(node.value) == "judge":
+                yield "judge", name
+            case ast.Call(func=ast.Name(id=name)):
+                yield "function", name
+
+
+def _dotted(node: ast.expr) -> str:
+    """A name with its dots; of another expression what is behind it, as in ``.name``."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=name):
+            return f"{_dotted(value)}.{name}"
+    return ""
+
+
+def _files(function: _Function, functions: Mapping[str, _Function]) -> set[str]:
+    """The fixture files named by a function, or by functions that it calls or takes as fixtures."""
+    found, seen, waiting = set[str](), {function.name}, [function]
+    while waiting:
+        one = waiting.pop()
+        found |= one.files
+        others = (one.names & functions.keys()) - seen
+        seen |= others
+        waiting += (functions[name] for name in others)
+    return found
+
+
+def _judges(function: _Function, functions: Mapping[str, _Function]) -> list[str]:
+    """The judges named by a function, directly or through fixtures and other functions of its module."""
+    others = {name: one for name, one in functions.items() if name != function.name}
+    found: list[str] = []
+    for fixture in function.parameters:
+        if fixture in others:
+            found += _judges(others[fixture], others)
+    for kind, name in function.judges:
+        if kind == "judge":
+            found.append(name)
+        elif name in others:
+            found += _judges(others[name], others)
     return found
 
 

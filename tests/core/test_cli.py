@@ -376,6 +376,26 @@ class TestCommands:
         with pytest.raises(ModuleNotFoundError):
             main.main(["explain", "split-live-edits"])
 
+    @pytest.mark.parametrize(
+        ("given", "unused"),
+        [
+            ("--help", ("conformance.catalogue", "pydantic", "pytest", "yaml")),
+            ("list", ("kubernetes", "pytest")),
+        ],
+    )
+    def test_a_command_imports_no_more_than_it_uses(self, given: str, unused: tuple[str, ...]) -> None:
+        code = (
+            "import sys; from conformance.cli.main import main\n"
+            "try: main([sys.argv[1]])\n"
+            "except SystemExit: pass\n"
+            "print(*sys.modules, file=sys.stderr)"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", code, given], capture_output=True, text=True, check=True
+        )
+        assert ended.stdout
+        assert set(unused) & set(ended.stderr.split()) == set()
+
     def test_version_is_that_of_the_package(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             main.main(["--version"])

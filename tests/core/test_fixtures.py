@@ -12,6 +12,7 @@ import pytest
 from conformance.drive import rendering
 from conformance.drive.arena import MEMBERSHIP_LABEL, WORKLOADS
 from conformance.drive.manifests import (
+    SERVICES,
     STOCK_IMAGE,
     WORKLOAD_ANNOTATION,
     RunScope,
@@ -21,7 +22,6 @@ from conformance.drive.manifests import (
 )
 from conformance.drive.recovery import FOLDERS
 from conformance.drive.rendering import NotInVersion, render
-from conformance.drive.scenario import SERVICES
 from conformance.traceability import index
 
 ROOT = Path(str(folder()))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from conformance import judge
-from conformance.drive.manifests import exists, load
+from conformance.drive.manifests import SERVICES, exists, load
 from conformance.drive.open_questions import heartbeat as heartbeats
 from conformance.drive.open_questions import objects_in_question
 from conformance.drive.open_questions.heartbeat import GrantStates, Heartbeat, SplitStates
 from conformance.drive.open_questions.trial_traffic import Baseline, baselines, samples, wait_until_stable
 from conformance.drive.open_questions.trials import Trial, TrialGroup, TrialPlan, TrialTerms
 from conformance.drive.polling import classify_poll
-from conformance.drive.scenario import SERVICES, ExpectedResponders, Scenario
+from conformance.drive.scenario import ExpectedResponders, Scenario
 from conformance.model.evidence import (
     AccessTable,
     AdmissionAttempt,

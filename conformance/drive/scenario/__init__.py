@@ -14,7 +14,7 @@ from conformance.drive.scenario.access_checks import (
     AccessChecks,
 )
 from conformance.drive.scenario.background import Background
-from conformance.drive.scenario.base import SERVICES, never_known_idle
+from conformance.drive.scenario.base import never_known_idle
 from conformance.drive.scenario.responders import (
     POLL_FRESH,
     POLL_REQUESTS,
@@ -31,7 +31,6 @@ __all__ = [
     "POLL_FRESH",
     "POLL_REQUESTS",
     "POLL_REUSED",
-    "SERVICES",
     "SMALL_POLL_REQUESTS",
     "UNMESHED_SERVERS",
     "AccessCheck",

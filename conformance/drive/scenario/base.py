@@ -12,16 +12,13 @@ from conformance.drive.api_reads import Reader, round_trips
 from conformance.drive.api_trials import Change, attempt, changed
 from conformance.drive.arena import OUTSIDE, Arena
 from conformance.drive.fixture_writer import Writer
-from conformance.drive.manifests import load
+from conformance.drive.manifests import SERVICES, load
 from conformance.drive.rest_history import RestHistory
 from conformance.drive.timing import Phases
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.drive.wait import Waiter
 from conformance.model.evidence import AdmissionAttempt, Call, Convergence, RoundTrip, Traffic
 from conformance.profiles import Profile
-
-SERVICES = "services.yaml"
-"""The file in a scenario's folder with the Services that it adds to the arena."""
 
 
 def never_known_idle(_waited_s: float) -> bool:
