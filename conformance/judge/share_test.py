@@ -29,6 +29,7 @@ from conformance.judge.statistics import (
     MIN_REQUESTS,
     STEP,
     Region,
+    alternatives,
     early_alternatives,
     expected_shares,
     sample_size,
@@ -89,10 +90,11 @@ def accepted_at(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
 
 @lru_cache(maxsize=4096)
 def _accepted(n: int, share: float) -> Region:
-    if share <= 0:
-        return Region(n, 0, 0)
-    if share >= 1:
-        return Region(n, n, n)
+    if share <= 0 or share >= 1:
+        # Nothing astray among so many: as unlikely as it must be under the nearest wrong share.
+        shows = all(n * -math.log1p(-abs(wrong - share)) >= _LEAST_RATIO for wrong in alternatives(share))
+        count = n if share >= 1 else 0
+        return Region(n, count, count if shows else count - 1)
     low, high = 0, n
     for wrong in early_alternatives(share):
         if wrong <= 0:

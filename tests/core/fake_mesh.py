@@ -17,6 +17,7 @@ from conformance.drive.arena import MEMBERSHIP_LABEL
 from conformance.drive.manifests import WORKLOAD_ANNOTATION
 from conformance.judge.quantity import parse_quantity
 from conformance.probe.ledger import Entry, Ledger
+from conformance.probe.looks import LookTaker
 from conformance.probe.plan import Batch, PlanError, read_plan
 
 Objects = dict[tuple[str, str, str], dict[str, Any]]
@@ -115,11 +116,16 @@ class FakeMesh:
     def _rows(
         self, objects: Objects, client: dict[str, Any], batches: Iterable[Batch]
     ) -> dict[str, list[list[Any]]]:
-        rows = {}
+        rows: dict[str, list[list[Any]]] = {}
         for batch in batches:
             draw = self._draws(objects, client, batch)
             count = batch.requests or (FEW if batch.until_others else STEADY)
-            rows[batch.id] = [self._request(batch, index, *draw()) for index in range(count)]
+            looks = LookTaker(batch.looks)
+            found = rows[batch.id] = []
+            for index in range(count):
+                found.append(self._request(batch, index, *draw()))
+                if looks.suffices(index, found[-1][2]):
+                    break
         return rows
 
     def _go_on(self, objects: Objects, steady: BackgroundTraffic, count: int) -> None:

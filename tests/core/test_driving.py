@@ -32,7 +32,7 @@ from conformance.drive.scenario import (
 from conformance.drive.scenario.background import VOLUME_WITHIN_S
 from conformance.drive.traffic import Driver, SendOptions
 from conformance.drive.wait import Waiter
-from conformance.model.evidence import Call, Convergence, Traffic
+from conformance.model.evidence import Call, Convergence, Look, Traffic
 from conformance.profiles import Claims
 from conformance.run.context import RunContext
 from conformance.run.diagnostics import gather
@@ -461,6 +461,34 @@ class TestAScenario:
         assert effect.baseline.answered.keys() == {"v1"}
         assert effect.sample.answered == {"v2": 200}
         assert effect.convergence == Convergence("only v2 answer", 3.0, 0.0)
+
+    def test_samples_by_weight_no_further_than_the_look_that_ends_the_sample(
+        self, scenario: Scenario
+    ) -> None:
+        call = scenario.call("main/client", "main/going")
+        wanted = ExpectedResponders.by_weight(call, {"v2": 1, "v1": 0})
+        assert (wanted.responders, wanted.call.requests) == ({"v2"}, 900)
+        halves = ExpectedResponders.by_weight(call, {"v1": 1, "v2": 1}, must_appear=frozenset({"v1"}))
+        assert (halves.responders, halves.must_appear) == ({"v1", "v2"}, {"v1"})
+        assert halves.share_test is not None
+        options = SendOptions(share_test=halves.share_test)
+        scenario.apply("split.yaml")
+        (alone,) = scenario.driver.send([halves.call], options)
+        assert (alone.sent, alone.looks[-1].answered) == (halves.share_test.most, {"v2": alone.sent})
+        (split,) = scenario.objects("split.yaml")
+        split["spec"]["backends"] = [{"service": name, "weight": 1} for name in ("v1", "v2")]
+        scenario.apply_objects([split])
+        (sample,) = scenario.driver.send([halves.call], options)
+        assert sample.sent < halves.call.requests
+        assert halves.share_test.ended_at(sample.looks) is sample.looks[-1]
+        assert sample.looks[-1] == Look(sample.sent, sample.answered)
+        (fixed,) = scenario.driver.send([halves.call])
+        assert (fixed.sent, fixed.looks) == (halves.call.requests, ())
+
+    def test_counts_the_workloads_of_a_backend_together(self, scenario: Scenario) -> None:
+        call = scenario.call("main/client", "main/going")
+        wanted = ExpectedResponders.by_weight(call, {"v1": 1, "pair": 1}, {"pair": ("v2", "v3")})
+        assert wanted.responders == {"v1", "v2", "v3"}
 
     def test_has_what_the_wait_saw_last_for_its_null_control(
         self, scenario: Scenario, monkeypatch: pytest.MonkeyPatch

@@ -109,6 +109,13 @@ def test_the_sample_of_a_conforming_mesh_takes_as_many_requests_as_documented(
     assert outcome.requests == pytest.approx(requests, rel=0.05)
 
 
+def test_a_backend_that_must_get_nothing_is_watched_as_long_as_a_leak_of_one_percent_takes() -> None:
+    """That is the alternative of a share of nothing; of all requests it is five points."""
+    assert min(ShareTest({"v1": 1, "v2": 0}).looks()) == 800
+    assert 0.99**800 <= EARLY_ERROR < 0.99**700
+    assert (ShareTest({"v1": 1}).most, ShareTest({"v1": 1}).looks()) == (200, {})
+
+
 def test_both_ways_of_accepting_a_wrong_share_are_within_the_power() -> None:
     assert pytest.approx(1 - POWER) == EARLY_ERROR + (1 - POWER_AT_END)
 
