@@ -80,12 +80,15 @@ class ShareTest:
 def accepted_at(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
     """The counts of each backend that a look at ``n`` requests accepts; empty if it accepts none.
 
-    A look at less than MIN_REQUESTS, which could miss a leak of five points, accepts none.
+    A look at less than MIN_REQUESTS, which could miss a leak of five points, accepts none. Nor does one whose
+    first counts to be accepted are not those expected, as the two likelihood ratios are not symmetric.
     """
     if n < MIN_REQUESTS:
         return {}
-    found = {server: _accepted(n, share) for server, share in expected_shares(weights).items()}
-    return found if all(region.low <= region.high for region in found.values()) else {}
+    shares = expected_shares(weights)
+    found = {server: _accepted(n, share) for server, share in shares.items()}
+    usable = all(region.low <= n * shares[server] <= region.high for server, region in found.items())
+    return found if usable else {}
 
 
 @lru_cache(maxsize=4096)

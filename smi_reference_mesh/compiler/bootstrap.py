@@ -17,6 +17,7 @@ XDS_DIRECTORY = f"{DIRECTORY}/xds"
 IDENTITY = "identity"
 TRUST = "trust"
 
+_RARELY = {"miss_timeout": "60s", "megamiss_timeout": "60s"}
 _SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105 - a type
 
 
@@ -45,6 +46,8 @@ def bootstrap(
         },
         # Most statistics of most clusters are never used; creating them takes a tenth of Envoy's start.
         "deferred_stat_options": {"enable_deferred_creation_stats": True},
+        # Dozens of idle sidecars share a machine: the watchdogs would wake each one thirty times a second.
+        "watchdogs": {"main_thread_watchdog": _RARELY, "worker_watchdog": _RARELY},
         "stats_config": {
             "stats_matcher": {"exclusion_list": {"patterns": [{"contains": ".circuit_breakers."}]}}
         },

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from smi_reference_mesh.compiler import compile as compile_configuration
@@ -148,7 +149,10 @@ class Subscriptions:
         subscriber = self.subscribers.get(workload)
         if subscriber is None:
             return
-        digests = {key: _digest(text) for key, text in sorted(responses.items())}
+        digests = {
+            key: _route_digest(text) if _is_route(key) else _digest(text)
+            for key, text in sorted(responses.items())
+        }
         version = _digest("\n".join(f"{key} {digest}" for key, digest in digests.items()))
         subscriber.account = account
         if version == subscriber.version:
@@ -249,7 +253,8 @@ def _compile_all(
             compile_configuration(shown, workload), snapshot, workload
         )
         problems = tuple(_problem_document(snapshot, problem) for problem in configuration.problems)
-        responses = {key: from_agent(text) for key, text in configuration.files().items()}
+        files = configuration.files().items()
+        responses = {key: _route(text) if _is_route(key) else from_agent(text) for key, text in files}
         results[workload] = (responses, problems)
     return results
 
@@ -270,5 +275,14 @@ def _problem_document(snapshot: ClusterSnapshot, problem: Problem) -> dict[str, 
     }
 
 
+def _is_route(key: str) -> bool:
+    return key.startswith("rds/")
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# Routes are short, and the same for all workloads and in successive snapshots.
+_route = lru_cache(maxsize=4096)(from_agent)
+_route_digest = lru_cache(maxsize=4096)(_digest)
