@@ -25,6 +25,7 @@ from conformance.drive.observations import (
 )
 from conformance.drive.timing import Phases
 from conformance.judge.share_test import ShareTest
+from conformance.judge.statistics import Region
 from conformance.model.evidence import Call, Environment, Traffic
 
 CTL = ("python3", "-I", "-S", "/probe/probe.pyz", "ctl", "--control", "/run/probe/control.sock")
@@ -287,7 +288,12 @@ def _batch(name: str, call: Call, options: SendOptions) -> dict[str, Any]:
 
 def _looks(test: ShareTest) -> list[list[Any]]:
     """The looks of a test as a plan has them."""
-    return [
-        [n, [[test.workloads(backend), region.low, region.high] for backend, region in accepted.items()]]
-        for n, accepted in test.looks().items()
-    ]
+    plans = []
+    for n in test.looks():
+        accepted, tolerated = test.accepted_at(n), test.tolerated_at(n)
+        bounds = []
+        for backend in test.weights:
+            inner, outer = accepted.get(backend, Region(n, n + 1, n)), tolerated[backend]
+            bounds.append([test.workloads(backend), inner.low, inner.high, outer.low, outer.high])
+        plans.append([n, bounds])
+    return plans

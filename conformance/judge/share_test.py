@@ -5,16 +5,19 @@ After every STEP requests the counts are looked at. A backend's count is accepte
 (`statistics.early_alternatives`). The sample ends at the first look that accepts all backends. If none does,
 the whole sample of ``ShareTest.most`` requests is judged by the exact regions of `statistics.regions`.
 
+A look rejects, and ends the sample too, if the requests so far are that unlikely under a claimed share: a
+wrong share for a while would be diluted by the end.
+
 Error rates. Under a wrong share the likelihood ratio is a martingale of mean 1, so that it ever reaches
 1 / EARLY_ERROR with a probability of at most EARLY_ERROR, however often it is looked at (J. Ville, "Étude
 critique de la notion de collectif", 1939; the boundary is that of A. Wald, "Sequential tests of statistical
 hypotheses", Annals of Mathematical Statistics 16, 1945; ending by the likelihoods of the claim against each
 of two alternatives is G. Lorden's 2-SPRT, Annals of Statistics 4, 1976). With the whole sample's error of
-1 - POWER_AT_END that is 1 - POWER. A look never rejects, and so the probability of rejecting a conforming
-mesh is at most that of the whole sample, ALPHA. No sample stays undecided.
+1 - POWER_AT_END that is 1 - POWER. The same holds for rejections: under the claimed share the inverse ratio
+ever reaches 1 / `statistics.early_alpha` with at most that probability, so that looks have EARLY_REJECTION of
+ALPHA and the whole sample has the rest. No sample stays undecided.
 
-A look that rejects would end samples of faulty meshes alone. It would also reject a conforming mesh that
-rotates and serves a large weight at a stretch, whose first requests look like all of one backend.
+A mesh that rotates may serve a large weight at a stretch: no look rejects counts that a rotation can have.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from conformance.judge.statistics import (
     EARLY_ERROR,
@@ -30,13 +34,22 @@ from conformance.judge.statistics import (
     STEP,
     Region,
     alternatives,
+    early_alpha,
     early_alternatives,
     expected_shares,
+    rotation,
     sample_size,
 )
 from conformance.model.evidence import Look
 
 _LEAST_RATIO = -math.log(EARLY_ERROR)
+
+
+class Ended(NamedTuple):
+    """The look that ended a sample, and the regions of its counts: all are inside, or the look rejects."""
+
+    look: Look
+    regions: dict[str, Region]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,35 +73,50 @@ class ShareTest:
         """The workloads of a backend."""
         return tuple(self.workloads_by_backend.get(backend, (backend,)))
 
-    def looks(self) -> dict[int, dict[str, Region]]:
-        """Requests → the counts by backend that end the sample there; looks that cannot are omitted."""
-        found = ((n, accepted_at(n, self.weights)) for n in range(STEP, self.most, STEP))
-        return {n: regions for n, regions in found if regions}
+    def looks(self) -> range:
+        """The requests at which there are looks."""
+        return range(STEP, self.most, STEP)
 
-    def ended_at(self, looks: Sequence[Look]) -> Look | None:
-        """The first look that accepts all backends, whose counts are by backend; None if none does."""
+    def accepted_at(self, n: int) -> dict[str, Region]:
+        """The counts of each backend that a look at ``n`` requests accepts; empty if it accepts none.
+
+        A look at less than MIN_REQUESTS, which could miss a leak of five points, accepts none. Nor does one
+        that would accept only other counts than those expected: the likelihood ratios are not symmetric.
+        """
+        if n < MIN_REQUESTS:
+            return {}
+        shares = expected_shares(self.weights)
+        found = {backend: _accepted(n, share) for backend, share in shares.items()}
+        usable = all(region.low <= n * shares[backend] <= region.high for backend, region in found.items())
+        return found if usable else {}
+
+    def tolerated_at(self, n: int) -> dict[str, Region]:
+        """The counts of each backend that a look at ``n`` requests does not reject."""
+        alpha = early_alpha(len(self.weights), self.samples_sharing_alpha)
+        turns = rotation(n, self.weights)
+        found = {}
+        for backend, share in expected_shares(self.weights).items():
+            region, turn = _tolerated(n, share, alpha), turns[backend]
+            found[backend] = Region(n, min(region.low, turn.low), max(region.high, turn.high))
+        return found
+
+    def ended_at(self, looks: Sequence[Look]) -> Ended | None:
+        """The first look, with counts by backend, that accepts or rejects them; None if none does."""
         for look in looks:
-            accepted = accepted_at(look.sent, self.weights) if look.sent < self.most else {}
-            counts = {name: look.answered.get(name, 0) for name in accepted}
-            inside = all(region.accepts(counts[name]) for name, region in accepted.items())
+            if look.sent >= self.most:
+                return None
+            counts = {backend: look.answered.get(backend, 0) for backend in self.weights}
+            accepted, tolerated = self.accepted_at(look.sent), self.tolerated_at(look.sent)
             # Backends must have answered every request; otherwise there is a failure to tell.
-            if accepted and inside and sum(counts.values()) == look.sent:
-                return look
+            if accepted and sum(counts.values()) == look.sent and _inside(counts, accepted):
+                return Ended(look, accepted)
+            if not _inside(counts, tolerated):
+                return Ended(look, tolerated)
         return None
 
 
-def accepted_at(n: int, weights: Mapping[str, int]) -> dict[str, Region]:
-    """The counts of each backend that a look at ``n`` requests accepts; empty if it accepts none.
-
-    A look at less than MIN_REQUESTS, which could miss a leak of five points, accepts none. Nor does one whose
-    first counts to be accepted are not those expected, as the two likelihood ratios are not symmetric.
-    """
-    if n < MIN_REQUESTS:
-        return {}
-    shares = expected_shares(weights)
-    found = {server: _accepted(n, share) for server, share in shares.items()}
-    usable = all(region.low <= n * shares[server] <= region.high for server, region in found.items())
-    return found if usable else {}
+def _inside(counts: Mapping[str, int], regions: Mapping[str, Region]) -> bool:
+    return all(region.accepts(counts[backend]) for backend, region in regions.items())
 
 
 @lru_cache(maxsize=4096)
@@ -105,13 +133,34 @@ def _accepted(n: int, share: float) -> Region:
             low = max(low, 1)
         elif wrong >= 1:
             high = min(high, n - 1)
+        elif wrong < share:
+            low = max(low, math.ceil(_count_at(_LEAST_RATIO, n, share, wrong)))
         else:
-            # The logarithm of the likelihood ratio of ``count`` is base + count * slope.
-            base = n * (math.log1p(-share) - math.log1p(-wrong))
-            slope = math.log(share / wrong) - math.log1p(-share) + math.log1p(-wrong)
-            bound = (_LEAST_RATIO - base) / slope
-            if wrong < share:
-                low = max(low, math.ceil(bound))
-            else:
-                high = min(high, math.floor(bound))
+            high = min(high, math.floor(_count_at(_LEAST_RATIO, n, share, wrong)))
     return Region(n, low, high)
+
+
+@lru_cache(maxsize=4096)
+def _tolerated(n: int, share: float, alpha: float) -> Region:
+    if share <= 0 or share >= 1:
+        count = n if share >= 1 else 0
+        return Region(n, count, count)
+    most_ratio = -math.log(alpha)
+    low, high = 0, n
+    for wrong in alternatives(share):
+        if wrong <= 0:
+            low = max(low, int(n * -math.log1p(-share) >= most_ratio))
+        elif wrong >= 1:
+            high = min(high, n - int(n * -math.log(share) >= most_ratio))
+        elif wrong < share:
+            low = max(low, math.floor(_count_at(-most_ratio, n, share, wrong)) + 1)
+        else:
+            high = min(high, math.ceil(_count_at(-most_ratio, n, share, wrong)) - 1)
+    return Region(n, low, high)
+
+
+def _count_at(log_ratio: float, n: int, share: float, wrong: float) -> float:
+    """The count of ``n`` whose likelihood under ``share`` is so many times that under ``wrong``."""
+    base = n * (math.log1p(-share) - math.log1p(-wrong))
+    slope = math.log(share / wrong) - math.log1p(-share) + math.log1p(-wrong)
+    return (log_ratio - base) / slope

@@ -39,6 +39,9 @@ POWER = 0.999
 EARLY_ERROR = 0.0008
 """Highest probability of accepting such an error before the end of a sample; see `judge.share_test`."""
 
+EARLY_REJECTION = 0.01
+"""The portion of ALPHA for rejections before the end of a sample: of what is very wrong, if for a while."""
+
 POWER_AT_END = POWER + EARLY_ERROR
 """Lowest probability that the whole sample rejects such an error.
 
@@ -125,7 +128,12 @@ def expected_shares(weights: Mapping[str, int]) -> dict[str, float]:
 def _alpha_per_comparison(backends: int, samples_sharing_alpha: int) -> float:
     # The counts of two backends add up to n, so their regions exclude the same outcomes: one comparison.
     comparisons = backends if backends > 2 else 1
-    return ALPHA / SAMPLES / comparisons / samples_sharing_alpha
+    return ALPHA * (1 - EARLY_REJECTION) / SAMPLES / comparisons / samples_sharing_alpha
+
+
+def early_alpha(backends: int, samples_sharing_alpha: int) -> float:
+    """The part of ALPHA for the rejection of one backend's count, on one side, at any look at a sample."""
+    return ALPHA * EARLY_REJECTION / SAMPLES / backends / 2 / samples_sharing_alpha
 
 
 @lru_cache(maxsize=4096)

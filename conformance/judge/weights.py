@@ -9,7 +9,7 @@ from typing import Self
 from conformance.judge import traffic_checks
 from conformance.judge.phrasing import format_counts, listed, percent, pluralize, sentences
 from conformance.judge.registry import judge
-from conformance.judge.share_test import ShareTest, accepted_at
+from conformance.judge.share_test import ShareTest
 from conformance.judge.statistics import ALPHA, Region, expected_shares, leak_bound, regions
 from conformance.model.evidence import Effect, Traffic
 from conformance.model.verdict import Judgement, Share, Verdict
@@ -105,10 +105,10 @@ class _Counts:
     def of(cls, sample: Traffic, test: ShareTest) -> Self:
         """The counts of a sample whose workloads are merged by backend."""
         due = expected_shares(test.weights)
-        look = test.ended_at(sample.looks)
-        if look is not None:
-            accepted = accepted_at(look.sent, test.weights)
-            return cls(look.sent, look.answered, due, accepted, early=True, most=test.most)
+        ended = test.ended_at(sample.looks)
+        if ended is not None:
+            look = ended.look
+            return cls(look.sent, look.answered, due, ended.regions, early=True, most=test.most)
         accepted = regions(sample.sent, test.weights, test.samples_sharing_alpha)
         return cls(sample.sent, sample.answered, due, accepted, early=False, most=test.most)
 

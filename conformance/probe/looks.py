@@ -25,13 +25,14 @@ class LookTaker:
             if (
                 self._waiting
                 and self._waiting[-1].requests == self._counted
-                and self._accepts(self._waiting.pop())
+                and self._ends(self._waiting.pop())
             ):
                 return True
         return False
 
-    def _accepts(self, look: LookBounds) -> bool:
-        counts = [sum(self._counts[server] for server in servers) for servers, _, _ in look.entries]
-        return sum(counts) == look.requests and all(
-            low <= count <= high for count, (_, low, high) in zip(counts, look.entries)
-        )
+    def _ends(self, look: LookBounds) -> bool:
+        counts = [(one, sum(self._counts[server] for server in one.servers)) for one in look.bounds]
+        if any(not one.least <= count <= one.most for one, count in counts):
+            return True
+        answered = sum(count for _, count in counts)
+        return answered == look.requests and all(one.low <= count <= one.high for one, count in counts)

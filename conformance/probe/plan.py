@@ -26,15 +26,28 @@ class PlanError(ValueError):
     """An invalid plan."""
 
 
+class Bounds(NamedTuple):
+    """Bounds of the answers of some servers together, all included.
+
+    From ``low`` to ``high`` they are accepted (none if ``low`` is higher), outside of ``least`` to ``most``
+    rejected.
+    """
+
+    servers: tuple[str, ...]
+    low: int
+    high: int
+    least: int
+    most: int
+
+
 class LookBounds(NamedTuple):
     """A look at the first ``requests`` requests, in the order of sending.
 
-    The batch ends if each entry's servers together have answered from ``low`` to ``high`` of them, both
-    included, and all entries together all of them.
+    The batch ends if all bounds accept, and their servers have answered all requests, or if one rejects.
     """
 
     requests: int
-    entries: tuple[tuple[tuple[str, ...], int, int], ...]
+    bounds: tuple[Bounds, ...]
 
 
 class Batch(NamedTuple):
@@ -160,17 +173,18 @@ def _amount(given: dict[str, Any], where: str) -> tuple[int | None, float | None
 
 
 def _looks(given: object, where: str) -> tuple[LookBounds, ...]:
-    """The looks in a list of [requests, [[servers, low, high], …]]."""
+    """The looks in a list of [requests, [[servers, low, high, least, most], …]]."""
     try:
         looks = tuple(
-            LookBounds(requests, tuple((tuple(servers), low, high) for servers, low, high in entries))
-            for requests, entries in given or ()  # type: ignore[attr-defined]
+            LookBounds(requests, tuple(Bounds(tuple(servers), *numbers) for servers, *numbers in bounds))
+            for requests, bounds in given or ()  # type: ignore[attr-defined]
         )
     except (TypeError, ValueError) as error:
-        raise PlanError(f"{where}: looks must be a list of [requests, [[servers, low, high], …]]") from error
+        wanted = "[requests, [[servers, low, high, least, most], …]]"
+        raise PlanError(f"{where}: looks must be a list of {wanted}") from error
     sizes = [look.requests for look in looks]
-    numbers = [*sizes, *(bound for look in looks for _, low, high in look.entries for bound in (low, high))]
-    if any(type(number) is not int or number < 0 for number in numbers):
+    numbers = [*sizes, *(number for look in looks for one in look.bounds for number in one[1:])]
+    if any(type(number) is not int for number in numbers):
         raise PlanError(f"{where}: looks must have numbers of requests")
     if sizes != sorted(set(sizes)):
         raise PlanError(f"{where}: each look must be at more requests than the one before it")

@@ -474,13 +474,16 @@ class TestAScenario:
         options = SendOptions(share_test=halves.share_test)
         scenario.apply("split.yaml")
         (alone,) = scenario.driver.send([halves.call], options)
-        assert (alone.sent, alone.looks[-1].answered) == (halves.share_test.most, {"v2": alone.sent})
+        assert alone.sent < 400
+        assert alone.looks[-1] == Look(alone.sent, {"v2": alone.sent})
         (split,) = scenario.objects("split.yaml")
         split["spec"]["backends"] = [{"service": name, "weight": 1} for name in ("v1", "v2")]
         scenario.apply_objects([split])
         (sample,) = scenario.driver.send([halves.call], options)
         assert sample.sent < halves.call.requests
-        assert halves.share_test.ended_at(sample.looks) is sample.looks[-1]
+        ended = halves.share_test.ended_at(sample.looks)
+        assert ended is not None
+        assert ended.look is sample.looks[-1]
         assert sample.looks[-1] == Look(sample.sent, sample.answered)
         (fixed,) = scenario.driver.send([halves.call])
         assert (fixed.sent, fixed.looks) == (halves.call.requests, ())

@@ -26,13 +26,13 @@ def test_shares_inside_their_regions_pass_with_figures() -> None:
     assert found.verdict is Verdict.PASS
     assert found.summary == "5,300 requests: v1 70 % of 70 %, v2 30 % of 30 %"
     assert found.expected == (
-        "v1 70 % (3,568 to 3,849), v2 30 % (1,451 to 1,732); "
+        "v1 70 % (3,568 to 3,850), v2 30 % (1,450 to 1,732); "
         "a mesh that draws at random by weight fails with probability 0.0001 at most"
     )
     assert found.hint == ""
     assert found.shares == (
-        Share("v1", 0.7, 0.7, 3568 / 5300, 3849 / 5300),
-        Share("v2", 0.3, 0.3, 1451 / 5300, 1732 / 5300),
+        Share("v1", 0.7, 0.7, 3568 / 5300, 3850 / 5300),
+        Share("v2", 0.3, 0.3, 1450 / 5300, 1732 / 5300),
     )
 
 
@@ -40,15 +40,15 @@ def test_a_share_outside_its_region_fails_with_the_region() -> None:
     found = judged(traffic({"v1": 3286, "v2": 2014}))
     assert found.verdict is Verdict.FAIL
     assert found.summary == (
-        "v1 got 3,286 of 5,300 requests (62 %) where 3,568 to 3,849 are accepted for 70 %; "
-        "v2 got 2,014 of 5,300 requests (38 %) where 1,451 to 1,732 are accepted for 30 %"
+        "v1 got 3,286 of 5,300 requests (62 %) where 3,568 to 3,850 are accepted for 70 %; "
+        "v2 got 2,014 of 5,300 requests (38 %) where 1,450 to 1,732 are accepted for 30 %"
     )
     assert found.shares[0].observed == 0.62
 
 
 def test_the_edges_of_a_region_are_inside() -> None:
-    assert judged(traffic({"v1": 3849, "v2": 1451})).passed
-    assert judged(traffic({"v1": 3850, "v2": 1450})).verdict is Verdict.FAIL
+    assert judged(traffic({"v1": 3850, "v2": 1450})).passed
+    assert judged(traffic({"v1": 3851, "v2": 1449})).verdict is Verdict.FAIL
 
 
 def test_an_unlisted_workload_fails_in_either_view() -> None:

@@ -10,9 +10,9 @@ import pytest
 from probe_peers import Probe
 
 from conformance.probe.looks import LookTaker
-from conformance.probe.plan import LookBounds
+from conformance.probe.plan import Bounds, LookBounds
 
-HALVES = LookBounds(4, ((("v1",), 2, 2), (("v2", "v3"), 2, 2)))
+HALVES = LookBounds(4, (Bounds(("v1",), 2, 2, 1, 3), Bounds(("v2", "v3"), 2, 2, 1, 3)))
 
 
 def first_that_suffices(looks: tuple[LookBounds, ...], answers: list[tuple[int, str | None]]) -> int | None:
@@ -34,8 +34,13 @@ def test_a_look_does_not_end_a_batch_with(servers: list[str | None]) -> None:
     assert first_that_suffices((HALVES,), [*enumerate(servers), (4, "v1"), (5, "v2")]) is None
 
 
+@pytest.mark.parametrize("servers", [["v1"] * 4, ["v2"] * 4, ["v1", None, None, None]])
+def test_a_look_that_rejects_a_count_ends_the_batch(servers: list[str | None]) -> None:
+    assert first_that_suffices((HALVES,), [*enumerate(servers), (4, "v1")]) == 4
+
+
 def test_a_later_look_counts_from_the_first_request_on() -> None:
-    later = LookBounds(6, ((("v1",), 4, 4), (("v2",), 2, 2)))
+    later = LookBounds(6, (Bounds(("v1",), 4, 4, 0, 6), Bounds(("v2",), 2, 2, 0, 6)))
     answers = list(enumerate(["v1", "v1", "v1", "v2", "v2", "v1"]))
     assert first_that_suffices((HALVES, later), answers) == 6
 
@@ -56,7 +61,7 @@ def test_a_batch_ends_within_what_is_in_flight(client: Probe, server: Probe) -> 
         **{
             "requests": 5_000,
             "concurrency": 8,
-            "looks": [[100, [[["v2"], 100, 100]]], [200, [[["v1"], 200, 200]]]],
+            "looks": [[100, [[["v2"], 100, 100, 0, 100]]], [200, [[["v1"], 200, 200, 0, 200]]]],
         },
     }
     found = client.run(one)
@@ -71,7 +76,7 @@ def test_a_batch_that_no_look_ends_is_sent_whole(client: Probe, server: Probe) -
     name = f"looks-{random.random()}"
     one = {
         **{"id": name, "protocol": "http2", "host": "127.0.0.1", "port": server.http[0]},
-        **{"requests": 300, "concurrency": 8, "looks": [[100, [[["v1"], 0, 99]]]]},
+        **{"requests": 300, "concurrency": 8, "looks": [[100, [[["v1"], 0, 99, 0, 100]]]]},
     }
     found = client.run(one)
     assert found.end["complete"]

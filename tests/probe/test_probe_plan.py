@@ -113,7 +113,7 @@ def test_a_batch_that_follows_others_needs_no_end() -> None:
         ([[100]], "looks must be a list"),
         ([[100, [[["v1"], 1]]]], "looks must be a list"),
         ([["100", []]], "looks must have numbers of requests"),
-        ([[100, [[["v1"], -1, 5]]]], "looks must have numbers of requests"),
+        ([[100, [[["v1"], 1, 5, "0", 9]]]], "looks must have numbers of requests"),
         ([[200, []], [100, []]], "more requests than the one before it"),
         ([[100, []], [100, []]], "more requests than the one before it"),
     ],
@@ -125,6 +125,12 @@ def test_invalid_looks_are_rejected(looks: Any, complaint: str) -> None:
 
 
 def test_a_plan_has_the_looks_at_a_batch() -> None:
-    one = {"id": "b", "host": "h", "port": 1, "requests": 500, "looks": [[100, [[["v1", "v2"], 70, 90]]]]}
+    one = {
+        "id": "b",
+        "host": "h",
+        "port": 1,
+        "requests": 500,
+        "looks": [[100, [[["v1", "v2"], 70, 90, 5, 99]]]],
+    }
     (batch,) = read_plan({"batches": [one]}).batches
-    assert batch.looks == ((100, ((("v1", "v2"), 70, 90),)),)
+    assert batch.looks == ((100, ((("v1", "v2"), 70, 90, 5, 99),)),)
