@@ -45,9 +45,9 @@ EARLY_REJECTION = 0.01
 POWER_AT_END = POWER + EARLY_ERROR
 """Lowest probability that the whole sample rejects such an error.
 
-Both ways of accepting it together are then within the power: EARLY_ERROR + (1 - POWER_AT_END) = 1 - POWER. A
-smaller share for the early end would save requests of faulty meshes, whose samples never end early, and cost
-requests of conforming ones.
+Both ways of accepting it together are then within the power: EARLY_ERROR + (1 - POWER_AT_END) = 1 - POWER.
+A smaller EARLY_ERROR would make the whole sample smaller, which few conforming meshes need, and samples that
+end early larger.
 """
 
 DETECTABLE_ERROR = 0.05
