@@ -17,7 +17,9 @@ of two alternatives is G. Lorden's 2-SPRT, Annals of Statistics 4, 1976). With t
 ever reaches 1 / `statistics.early_alpha` with at most that probability, so that looks have EARLY_REJECTION of
 ALPHA and the whole sample has the rest. No sample stays undecided.
 
-A mesh that rotates may serve a large weight at a stretch: no look rejects counts that a rotation can have.
+A mesh that rotates may serve a large weight at a stretch, in several workers side by side. Its first requests
+are unlike random draws, while its counts never deviate further. So no look rejects counts that a rotation can
+have, nor a deviation, in requests, that the whole sample would accept: only the latter has to bear it.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from conformance.judge.statistics import (
     early_alpha,
     early_alternatives,
     expected_shares,
+    regions,
     rotation,
     sample_size,
 )
@@ -94,24 +97,32 @@ class ShareTest:
         """The counts of each backend that a look at ``n`` requests does not reject."""
         alpha = early_alpha(len(self.weights), self.samples_sharing_alpha)
         turns = rotation(n, self.weights)
+        whole = regions(self.most, self.weights, self.samples_sharing_alpha)
         found = {}
         for backend, share in expected_shares(self.weights).items():
-            region, turn = _tolerated(n, share, alpha), turns[backend]
-            found[backend] = Region(n, min(region.low, turn.low), max(region.high, turn.high))
+            likely, turn = _tolerated(n, share, alpha), turns[backend]
+            missing = math.ceil((n - self.most) * share + whole[backend].low)
+            too_many = math.floor((n - self.most) * share + whole[backend].high)
+            low, high = min(likely.low, turn.low, missing), max(likely.high, turn.high, too_many)
+            found[backend] = Region(n, max(low, 0), min(high, n))
         return found
 
-    def ended_at(self, looks: Sequence[Look]) -> Ended | None:
-        """The first look, with counts by backend, that accepts or rejects them; None if none does."""
+    def ended_at(self, looks: Sequence[Look], sent: int) -> Ended | None:
+        """The first look, with counts by backend, that accepts or rejects them, and so ended the sample.
+
+        None if none does, or if the sample of ``sent`` requests went on for a whole STEP after it: this test
+        did not end it, and must not choose the look that it likes.
+        """
         for look in looks:
             if look.sent >= self.most:
                 return None
             counts = {backend: look.answered.get(backend, 0) for backend in self.weights}
             accepted, tolerated = self.accepted_at(look.sent), self.tolerated_at(look.sent)
             # Backends must have answered every request; otherwise there is a failure to tell.
-            if accepted and sum(counts.values()) == look.sent and _inside(counts, accepted):
-                return Ended(look, accepted)
-            if not _inside(counts, tolerated):
-                return Ended(look, tolerated)
+            accepts = accepted and sum(counts.values()) == look.sent and _inside(counts, accepted)
+            if accepts or not _inside(counts, tolerated):
+                ended = Ended(look, accepted if accepts else tolerated)
+                return ended if sent < look.sent + STEP else None
         return None
 
 

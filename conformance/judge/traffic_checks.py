@@ -120,6 +120,11 @@ def disagreement(traffic: Traffic) -> str:
             return f"{name} answered {answered:,} of them, but its ledger holds {reached:,}"
         if unexplained > 0:
             return f"{name}'s ledger holds {reached:,} of them, but {answered:,} were answered by it"
+    for look in traffic.looks:
+        if look.sent > traffic.sent or any(
+            count > traffic.answered.get(name, 0) for name, count in look.answered.items()
+        ):
+            return f"the look at {look.sent:,} requests counts answers that the whole batch has not"
     if traffic.served > traffic.sent:
         return f"the ledgers hold {traffic.served:,} requests, {traffic.sent:,} were sent"
     return ""

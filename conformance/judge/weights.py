@@ -105,7 +105,7 @@ class _Counts:
     def of(cls, sample: Traffic, test: ShareTest) -> Self:
         """The counts of a sample whose workloads are merged by backend."""
         due = expected_shares(test.weights)
-        ended = test.ended_at(sample.looks)
+        ended = test.ended_at(sample.looks, sample.sent)
         if ended is not None:
             look = ended.look
             return cls(look.sent, look.answered, due, ended.regions, early=True, most=test.most)
