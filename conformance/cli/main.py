@@ -73,25 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Characters that the locale's encoding lacks, as ISO 8859-1 lacks ✓, are escaped.
             stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # The import of a command, of all it uses, takes longer than `list`: only the one that was typed.
-    completes = "_ARGCOMPLETE" in os.environ
-    parsing = parser([one.name for one in COMMANDS if completes or one.name in given[:1]])
-    typed = tuple(given)
-    if "--" in given:
-        split = given.index("--")
-        given, rest = given[:split], given[split + 1 :]
-    else:
-        rest = []
-    if completes:
-        # The shell asks for completions.
-        import argcomplete
-
-        argcomplete.autocomplete(parsing)
-    options = parsing.parse_args(given)
-    if rest and options.command != "run":
-        parsing.error("only run takes pytest options after --")
-    options.pytest_options, options.typed = rest, typed
     try:
+        options = _parsed(given)
         code: int = options.function(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -113,6 +96,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.INCONCLUSIVE
     return code
+
+
+def _parsed(typed: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. Raises SystemExit for an invalid one."""
+    split = typed.index("--") if "--" in typed else len(typed)
+    given, rest = list(typed[:split]), list(typed[split + 1 :])
+    # To import a command, with all that it uses, takes longer than `list`: only what may have been typed.
+    completes = "_ARGCOMPLETE" in os.environ
+    parsing = parser([one.name for one in COMMANDS if completes or one.name in given])
+    if completes:
+        # The shell asks for completions.
+        import argcomplete
+
+        argcomplete.autocomplete(parsing)
+    options = parsing.parse_args(given)
+    if rest and options.command != "run":
+        parsing.error("only run takes pytest options after --")
+    options.pytest_options, options.typed = rest, tuple(typed)
+    return options
 
 
 class _Parser(argparse.ArgumentParser):

@@ -396,6 +396,24 @@ class TestCommands:
         assert ended.stdout
         assert set(unused) & set(ended.stderr.split()) == set()
 
+    def test_an_option_before_the_command_is_the_one_that_is_unknown(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as caught:
+            main.main(["--verbos", "run", "--mesh", "reference"])
+        assert caught.value.code == 2
+        assert "--verbos" in capsys.readouterr().err
+
+    def test_an_interrupt_while_a_command_is_imported_leaves_no_traceback(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def interrupted(name: str) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("conformance.cli.main.importlib.import_module", interrupted)
+        assert main.main(["list"]) == 2
+        assert capsys.readouterr().err == "interrupted\n"
+
     def test_version_is_that_of_the_package(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit) as caught:
             main.main(["--version"])
