@@ -41,7 +41,7 @@ conformance: $(READY) ## judge the reference mesh; the report goes to reports/<r
 	$(BIN)/smi-conformance run $(WHERE) --mesh $(MESH) --reports $(REPORTS) $(RUN)
 
 test: dev ## unit tests; no cluster needed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 lint: dev shellcheck ## ruff, imports, and the project's own lints
 	$(BIN)/ruff check
